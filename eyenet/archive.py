@@ -1,0 +1,315 @@
+"""Photographs out of a zip that is cut into pieces, read straight from the pieces.
+
+download_images.sh runs this; nothing here uses the network:
+
+    python -m eyenet.archive unpack OUTPUT train     OUTPUT/archives/train.zip.001 ... -> OUTPUT/train/*.jpeg
+    python -m eyenet.archive labels OUTPUT TABLE     OUTPUT/archives/trainLabels.csv.zip -> TABLE
+    python -m eyenet.archive count OUTPUT TABLE train|test ...     the summary line, on stdout
+
+The competition's train.zip is one 35 GB file cut at arbitrary bytes. Joining the pieces first, as is often
+advised, takes another 35 GB and half an hour; Python's zipfile is content with anything that can seek and read.
+"""
+
+import argparse
+import bisect
+import contextlib
+import csv
+import fcntl
+import io
+import os
+import shutil
+import signal
+import stat
+import sys
+import threading
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+from eyenet.stage import TEMPORARY, PhotoError, StageError, cores, for_each, log, run_main, whole_file, write_whole
+
+# What a damaged zip makes zipfile raise: a wrong CRC or magic number, bytes that do not inflate, bytes that
+# end early, a method nobody knows, a name that is no UTF-8.
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
+
+
+class Parts(io.RawIOBase):
+    """A read-only file made of the parts of a cut-up file, one after another.
+
+    Parameters
+    ----------
+    paths : list of path-like
+        The parts, in order.
+    """
+
+    def __init__(self, paths):
+        self.paths = [Path(path) for path in paths]
+        self.files = [open(path, "rb") for path in self.paths]
+        self.starts = [0]  # offset of each part's first byte, and of the end
+        for file in self.files:
+            self.starts.append(self.starts[-1] + os.fstat(file.fileno()).st_size)
+        self.position = 0
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def tell(self):
+        return self.position
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        self.position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.starts[-1]}[whence]
+        return self.position
+
+    def readinto(self, buffer):
+        """Fill the buffer, across parts: zipfile takes a short read for the end of the file."""
+        filled = 0
+        while filled < len(buffer) and self.position < self.starts[-1]:
+            index = bisect.bisect_right(self.starts, self.position) - 1
+            data = os.pread(
+                self.files[index].fileno(), len(buffer) - filled, self.position - self.starts[index]
+            )
+            if not data:  # the part was shortened under our hands
+                break
+            buffer[filled : filled + len(data)] = data
+            filled += len(data)
+            self.position += len(data)
+        return filled
+
+    def holding(self, start, end):
+        """List the parts that hold the bytes from `start` up to `end`."""
+        first = bisect.bisect_right(self.starts, start) - 1
+        last = bisect.bisect_left(self.starts, end)
+        return self.paths[max(first, 0) : max(last, first + 1)]
+
+    def close(self):
+        for file in self.files:
+            file.close()
+        super().close()
+
+
+@contextlib.contextmanager
+def hold(output):
+    """Keep other runs off the folder, and end this process when the script that started it has died.
+
+    Without the second, `kill -9` of the script leaves us behind, writing where its next run writes.
+    """
+    parent = os.getppid()
+
+    def leave_with_parent():
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    output.mkdir(parents=True, exist_ok=True)
+    with open(output / ".lock", "w") as lock:
+        for patience in range(15, -1, -1):  # 3 s for one that is leaving
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not patience:
+                    raise StageError(f"another run is writing to {output}; wait for it, or stop it") from None
+                time.sleep(0.2)
+            except OSError:
+                log(f"note: {output} cannot be locked; do not run this twice at once")
+                break
+        yield
+
+
+def check_entry(info):
+    """Refuse an archive with an entry that could land outside the folder; it is not the competition's."""
+    name = info.orig_filename  # zipfile has already cut .filename at a zero byte
+    outside = name.startswith("/") or ".." in name.split("/") or any(c in name for c in "\\:\0")
+    if outside or stat.S_ISLNK(info.external_attr >> 16):
+        raise StageError(
+            f"the archive holds {name!r}, which would leave the folder, so nothing was unpacked: "
+            "this is not the competition's archive; delete it and look where it came from"
+        )
+    if info.flag_bits & 1:
+        raise StageError(f"the archive's {name!r} is encrypted, so this is not the competition's archive")
+
+
+def select_photographs(entries, folder):
+    """List the entries `folder`/*.jpeg in the order of their bytes, after checking the names of all."""
+    chosen = {}
+    for info in entries:
+        check_entry(info)
+        name = info.filename.removeprefix(folder + "/")
+        if name == info.filename or "/" in name or name.startswith(".") or not name.endswith(".jpeg"):
+            continue
+        if name.lower() in chosen:  # a Mac's or Windows' disk does not tell them apart
+            raise StageError(f"the archive holds {info.filename} twice, so it is not the competition's archive")
+        chosen[name.lower()] = info
+    others = sum(not info.is_dir() for info in entries) - len(chosen)
+    if others:
+        log(f"note: {others} entries of the archive are no photographs of {folder} and were left in it")
+    if not chosen:
+        raise StageError(f"the archive holds no {folder}/*.jpeg, so it is not the competition's archive")
+    return sorted(chosen.values(), key=lambda info: info.header_offset)
+
+
+def is_unpacked(path, info):
+    """Tell whether the file is the entry, by size and CRC-32: a name and a size prove nothing."""
+    try:
+        if path.stat().st_size != info.file_size:
+            return False
+        crc = 0
+        with open(path, "rb") as file:
+            while data := file.read(1 << 20):
+                crc = zlib.crc32(data, crc)
+        return crc == info.CRC
+    except FileNotFoundError:
+        return False
+
+
+def discard(parts, what):
+    """Delete damaged parts, so that the next run fetches them again, and say so in a `StageError`."""
+    for part in parts:
+        part.unlink(missing_ok=True)
+    names = " and ".join(str(part) for part in parts)
+    raise StageError(
+        f"{what} cannot be read whole (wrong CRC-32), so {names} is damaged and was deleted; "
+        "run the same command again to fetch it anew"
+    )
+
+
+def unpack(output, folder, workers):
+    """Write OUTPUT/`folder`/*.jpeg from the parts of OUTPUT/archives/`folder`.zip, and `folder`.complete.
+
+    Whatever is whole already stays. Damaged entries do not stop the others: all of them are found in one run,
+    and the parts they lie in are deleted.
+
+    Returns
+    -------
+    int
+        Photographs in the archive.
+    """
+    target = output / folder
+    target.mkdir(parents=True, exist_ok=True)
+    for left in target.glob(TEMPORARY + "*"):
+        left.unlink(missing_ok=True)
+    parts = sorted((output / "archives").glob(f"{folder}.zip.[0-9][0-9][0-9]"))
+    if not parts:
+        raise StageError(f"there is no {output / 'archives' / folder}.zip.001; run download_images.sh --kaggle")
+    # zipfile counts its open entries without a lock: opening and closing one at a time keeps that count
+    # right, and the reading between them, which takes the time, needs no lock of ours.
+    one_at_a_time = threading.Lock()
+
+    def unpack_one(info):
+        path = target / info.filename.rpartition("/")[2]
+        if is_unpacked(path, info):
+            return
+        try:
+            with one_at_a_time:
+                entry = archive.open(info)
+            try:
+                with whole_file(path) as temporary, open(temporary, "wb") as file:
+                    shutil.copyfileobj(entry, file, 1 << 20)  # zipfile compares the CRC at the last byte
+            finally:
+                with one_at_a_time:
+                    entry.close()
+        except DAMAGED as error:
+            raise PhotoError(str(error)) from error
+
+    with Parts(parts) as joined:
+        try:
+            archive = zipfile.ZipFile(joined)
+        except DAMAGED:
+            discard(parts[-1:], "the archive's table of contents, at its end,")
+        entries = select_photographs(archive.infolist(), folder)
+        damaged = [info for info, bad in for_each(unpack_one, entries, workers, f"unpack {folder}") if bad]
+        if damaged:
+            where = set()
+            for info in damaged:  # header (30 bytes and the name; the extra field is a few more), then data
+                end = info.header_offset + 30 + len(info.filename.encode()) + info.compress_size
+                where.update(joined.holding(info.header_offset, end))
+            more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+            discard(sorted(where), damaged[0].filename + more)
+    os.sync()  # before the parts may be deleted: a power cut must not take both
+    write_whole(output / f"{folder}.complete", f"{len(entries)}\n".encode())
+    return len(entries)
+
+
+def read_labels(text, where):
+    """Parse a label table into {image: level}.
+
+    Raises
+    ------
+    StageError
+        If a column is missing, a level is not 0 to 4, or an image is named twice.
+    """
+    labels = {}
+    rows = csv.DictReader(io.StringIO(text))
+    if not {"image", "level"} <= set(rows.fieldnames or []):
+        raise StageError(f"{where} is no label table: its first line must name the columns image,level")
+    for row in rows:
+        if row["level"] not in ("0", "1", "2", "3", "4") or not row["image"] or row["image"] in labels:
+            raise StageError(f"{where}, line {rows.line_num}: not one image with one level from 0 to 4")
+        labels[row["image"]] = row["level"]
+    return labels
+
+
+def write_labels(output, table):
+    """Write the competition's label table; another table in its place is kept as TABLE.old, and said."""
+    archive = output / "archives" / "trainLabels.csv.zip"
+    try:
+        with zipfile.ZipFile(archive) as file:
+            data = file.read("trainLabels.csv")
+    except (*DAMAGED, KeyError):
+        discard([archive], "trainLabels.csv")
+    labels = read_labels(data.decode("utf-8-sig", "replace"), f"trainLabels.csv in {archive}")
+    if table.exists():
+        with contextlib.suppress(StageError):
+            if read_labels(table.read_text("utf-8-sig", "replace"), table) == labels:
+                return
+        old = table.with_name(table.name + ".old")
+        os.replace(table, old)
+        log(f"note: {table} was not the competition's table; it is now {old}")
+    table.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(table, data)
+
+
+def count(output, table, folders):
+    """Make the summary line; say which labels have no photograph and which photographs no label."""
+
+    def name_some(names, what):
+        if names:
+            log(f"note: {len(names)} {what}: {', '.join(sorted(names)[:5])}{' ...' if len(names) > 5 else ''}")
+
+    summary = []
+    for folder in folders:
+        found = {path.stem for path in (output / folder).glob("*.jpeg")}
+        summary.append(f"{len(found)} photographs in {output / folder}")
+        if folder == "train":
+            labels = read_labels(table.read_text("utf-8-sig", "replace"), table)
+            name_some(labels.keys() - found, "labels have no photograph")
+            name_some(found - labels.keys(), "photographs have no label")
+            summary.append(f"{len(labels)} labels in {table}")
+    return ", ".join(summary)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["unpack", "labels", "count"])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("names", nargs="+")
+    options = parser.parse_args()
+    if options.action == "count":
+        print(count(options.output, Path(options.names[0]), options.names[1:]))
+        return
+    with hold(options.output):
+        if options.action == "labels":
+            write_labels(options.output, Path(options.names[0]))
+        for folder in options.names if options.action == "unpack" else ():
+            unpack(options.output, folder, min(cores(), 8))
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "download_images.sh"  # in whose name errors are reported
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the script to answer; whole files need no care
+    run_main(main)

@@ -1,0 +1,69 @@
+"""Charts of the README, the report and TensorBoard, in one style."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from eyenet.stage import whole_file
+from eyenet.tables import GRADES, count_by_grade
+
+BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa3ad"
+
+
+def new_figure(width, height, title):
+    """Make a figure (inches) with one pair of axes; needs no display and no global state."""
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def save(figure, path):
+    """Save a figure as PNG, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Without the software's version two runs give the same bytes.
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def draw_class_balance(table, all_levels, folder):
+    """Draw the two charts of class balance: photographs by grade, and DR against no DR before and after copying.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Kept photographs, with a column `level`.
+    all_levels : Series of int
+        Grades before any photograph was dropped.
+    folder : path-like
+        Gets class_balance_grades.png and class_balance_copies.png.
+    """
+    kept, before = count_by_grade(table["level"]), count_by_grade(all_levels)
+    figure, axes = new_figure(7, 4, f"{sum(kept):,} photographs by grade")
+    names = [f"{grade}\n{name}" for grade, name in GRADES.items()]
+    axes.bar(names, before, color=GREY, label=f"dropped ({sum(before) - sum(kept):,})")
+    bars = axes.bar(names, kept, color=[BLUE] + [ORANGE] * 4)
+    axes.bar_label(bars, [f"{n:,}\n{n / sum(kept):.0%}" for n in kept], padding=2)
+    axes.set_ylabel("photographs")
+    axes.margins(y=0.18)
+    if sum(before) > sum(kept):
+        axes.legend(frameon=False)
+    save(figure, Path(folder) / "class_balance_grades.png")
+
+    without, with_dr = kept[0], sum(kept[1:])
+    figure, axes = new_figure(7, 4, "No DR against any DR, before and after copying")
+    for shift, color, label, counts in (
+        (-0.2, BLUE, "no DR: itself and its mirror image", (without, 2 * without)),
+        (0.2, ORANGE, "any DR: itself, mirror image, four turns", (with_dr, 6 * with_dr)),
+    ):
+        bars = axes.bar([0 + shift, 1 + shift], counts, 0.38, color=color, label=label)
+        axes.bar_label(bars, [f"{n:,}" for n in counts], padding=2)
+    axes.set_xticks([0, 1], ["photographs", "images for training and evaluation"])
+    axes.set_ylabel("images")
+    axes.margins(y=0.3)
+    axes.legend(frameon=False, loc="upper left")
+    save(figure, Path(folder) / "class_balance_copies.png")

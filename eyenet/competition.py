@@ -1,0 +1,200 @@
+"""The competition's files, fetched by the official kaggle client. download_images.sh runs this:
+
+    python -m eyenet.competition OUTPUT train|test|labels ...      -> OUTPUT/archives/
+
+One process checks the client, the credentials, the list of files and the disk, then fetches what is missing.
+It ends with 75 ("try again") when the network failed, and the script starts it anew: what arrived stays.
+The client is used through its Python interface, because that tells an HTTP 403 from a broken line, which its
+command line tells only by wording. It resumes by itself, but waits for ever for a server that does not
+answer: `Watch` ends the process then.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from eyenet.archive import hold
+from eyenet.stage import StageError, log, run_main
+
+COMPETITION = "diabetic-retinopathy-detection"
+PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
+WHERE = (
+    "make a token at https://www.kaggle.com/settings/api and put it into the variable KAGGLE_API_TOKEN or the "
+    "file ~/.kaggle/access_token (an older key: KAGGLE_USERNAME and KAGGLE_KEY, or ~/.kaggle/kaggle.json)"
+)
+REFUSALS = {
+    401: f"Kaggle does not accept the credentials (401) for {{}}; {WHERE}",
+    403: "Kaggle refuses {} (403): accept the competition's rules at "
+    f"{PAGE}/rules with the account that the token belongs to (Kaggle asks to verify its phone number first), "
+    "then run the same command again",
+    404: f"Kaggle does not know {{}} (404); look whether {PAGE}/data still offers it",
+}
+
+
+class Watch(threading.Thread):
+    """End the process when nothing arrived for a while; without a terminal, say now and then what did."""
+
+    def __init__(self, folder, patience):
+        super().__init__(daemon=True)
+        self.folder, self.patience, self.what = folder, patience, "the list of files"
+
+    def run(self):
+        before, since, said = None, time.monotonic(), time.monotonic()
+        while True:
+            time.sleep(0.2)
+            now, state = time.monotonic(), (self.what, tree_size(self.folder / self.what))
+            if state != before:
+                before, since = state, now
+            elif now - since > self.patience:
+                log(f"{self.what}: nothing arrived for {self.patience:g} s")
+                os._exit(TRY_AGAIN)
+            if now - said > 30 and not sys.stderr.isatty():
+                said = now
+                log(f"{self.what}: {state[1] / 1e9:.2f} GB so far")
+
+
+def tree_size(folder):
+    """Sum the sizes of a folder's files, in bytes; 0 where there is none."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.is_file())
+    except FileNotFoundError:
+        return 0
+
+
+def connect():
+    """Give the client, logged in by its own rules."""
+    for name in ("VERBOSE", "VERBOSE_OUTPUT"):  # with these the client prints whole answers, 8 GB each
+        os.environ.pop(name, None)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # its page of advice; ours is one sentence
+            import kaggle
+
+            kaggle.api.authenticate()
+    except ImportError as error:
+        raise StageError(f"the kaggle client does not start ({error}); pip install -r requirements.txt") from None
+    except SystemExit:
+        raise StageError(f"there are no valid Kaggle credentials; {WHERE}") from None
+    return kaggle.api
+
+
+def list_files(api):
+    """Get {name: bytes} of all files of the competition, page by page."""
+    files, token = {}, None
+    while True:
+        page = api.competition_list_files(COMPETITION, page_token=token, page_size=200)
+        files.update({file.name: file.total_bytes for file in page.files})
+        if not page.next_page_token or page.next_page_token == token:
+            return files
+        token = page.next_page_token
+
+
+def choose_files(files, names):
+    """Choose from the listing what `names` (train, test, labels) need: the labels' zip, the parts from 001 on."""
+    chosen = {}
+    for name in sorted(names):  # labels first
+        pattern = r"trainLabels\.csv\.zip" if name == "labels" else rf"{name}\.zip\.\d{{3}}"
+        found = sorted(file for file in files if re.fullmatch(pattern, file))
+        expected = found if name == "labels" else [f"{name}.zip.{i + 1:03d}" for i in range(len(found))]
+        if not found or found != expected:
+            raise StageError(
+                f"Kaggle's list of files does not offer all parts of {name} (it has {', '.join(found) or 'none'}); "
+                f"look at {PAGE}/data, and try again later"
+            )
+        chosen.update({file: files[file] for file in found})
+    return chosen
+
+
+def check_disk(chosen, output):
+    """Refuse to begin what the disk cannot hold: the missing parts, and the photographs beside them."""
+    archives = output / "archives"
+    fetch = unpack = 0
+    for name, size in chosen.items():
+        if not is_whole(archives / name, size):
+            fetch += max(0, size - tree_size(archives / "partial" / name))
+        unpack += size  # JPEG hardly shrinks in a zip
+    unpack -= sum(tree_size(output / folder) for folder in {name.partition(".")[0] for name in chosen})
+    need, free = fetch + max(0, unpack), shutil.disk_usage(output).free
+    if need > free:
+        raise StageError(
+            f"the disk of {output} has {free / 1e9:,.1f} GB free, and {need / 1e9:,.1f} GB are needed "
+            f"({fetch / 1e9:,.1f} to download, {max(0, unpack) / 1e9:,.1f} to unpack); free some space or give "
+            "another --output"
+        )
+    if fetch:
+        log(f"{fetch / 1e9:,.1f} GB to download; the disk has {free / 1e9:,.1f} GB free of {need / 1e9:,.1f} needed")
+
+
+def is_whole(path, size):
+    """Tell whether the file is there with that size; its content is proved by the zip's CRCs later."""
+    return path.is_file() and path.stat().st_size == size
+
+
+def fetch(api, name, size, archives):
+    """Fetch one file to archives/partial/NAME/, and move it to archives/NAME when its size is the listing's."""
+    if is_whole(archives / name, size):
+        return
+    folder = archives / "partial" / name  # the client takes the file's name from an address, hence a folder each
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def arrived():
+        files = [path for path in folder.iterdir() if not path.name.endswith(".kaggle-partial")]
+        return files[0] if len(files) == 1 else folder / name
+
+    if not is_whole(arrived(), size):
+        api.competition_download_file(COMPETITION, name, path=str(folder), quiet=not sys.stderr.isatty())
+    if not is_whole(arrived(), size):
+        got = tree_size(folder)
+        if got > size:  # nothing to resume from
+            shutil.rmtree(folder)
+        raise StageError(
+            f"{name} came with {got:,} bytes, but Kaggle's list says {size:,}; run the same command again, "
+            f"and if it stays so, look at {PAGE}/data"
+        )
+    os.replace(arrived(), archives / name)
+    shutil.rmtree(folder)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("names", nargs="+", choices=["train", "test", "labels"])
+    options = parser.parse_args()
+    if importlib.util.find_spec("kaggle") is None:
+        raise StageError(f"{sys.executable} has no kaggle client; pip install -r requirements.txt")
+    import requests  # comes with the client
+
+    archives = options.output / "archives"
+    with hold(options.output), contextlib.redirect_stdout(sys.stderr):
+        watch = Watch(archives / "partial", float(os.environ.get("EYENET_STALL_SECONDS") or 120))
+        watch.start()
+        try:
+            api = connect()
+            chosen = choose_files(list_files(api), options.names)
+            check_disk(chosen, options.output)
+            for name, size in chosen.items():
+                watch.what = name
+                fetch(api, name, size, archives)
+        except (requests.RequestException, ValueError) as error:  # ValueError: the client saw too few bytes
+            status = getattr(getattr(error, "response", None), "status_code", 0)
+            if 400 <= status < 500 and status not in (408, 429):  # 408: slow line; 429: too many requests
+                sentence = REFUSALS.get(status, f"Kaggle refuses {{}} ({status}: {error})")
+                raise StageError(sentence.format(watch.what)) from None
+            log(f"{watch.what}: {type(error).__name__}: {error}")
+            return TRY_AGAIN
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "download_images.sh"  # in whose name errors are reported
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the script to answer; the client resumes
+    run_main(main)

@@ -1,0 +1,73 @@
+"""Names of photographs and their copies, and the split of patients into train, val and test."""
+
+import hashlib
+import re
+from typing import NamedTuple
+
+SUFFIX = {
+    "original": "",
+    "mirror": "_mir",
+    "rot90": "_90",
+    "rot120": "_120",
+    "rot180": "_180",
+    "rot270": "_270",
+}
+TRANSFORM = {suffix: transform for transform, suffix in SUFFIX.items()}
+SPLITS = ("train", "val", "test")
+_PATTERN = re.compile(r"(?P<patient>.+)_(?P<eye>left|right)(?P<suffix>_mir|_90|_120|_180|_270)?", re.DOTALL)
+
+
+class Name(NamedTuple):
+    """A photograph's name in its parts: `10_left_mir` is patient 10, left eye, mirrored."""
+
+    patient: str
+    eye: str
+    transform: str = "original"
+
+    def __str__(self):
+        return f"{self.patient}_{self.eye}{SUFFIX[self.transform]}"
+
+
+def parse_name(text):
+    """Parse `<patient>_<left|right>` with the suffix of a copy, if any.
+
+    Returns
+    -------
+    Name
+
+    Raises
+    ------
+    ValueError
+        If the text has another form.
+    """
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not of the form <patient>_<left|right>")
+    return Name(match["patient"], match["eye"], TRANSFORM[match["suffix"] or ""])
+
+
+def copy_name(image, transform):
+    """Name a copy of `image`, which may be of any form (other data sets have other names)."""
+    return image + SUFFIX[transform]
+
+
+def split_of(patient, seed=0, val=0.15, test=0.15):
+    """Assign a patient to train, val or test by a hash of the patient and the seed alone.
+
+    A patient's split depends on no other patient, so adding or removing patients moves nobody, and
+    enlarging `test` only ever moves patients into it.
+
+    Parameters
+    ----------
+    patient : str
+    seed : int
+    val, test : float
+        Fractions of the patients.
+
+    Returns
+    -------
+    str
+    """
+    digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
+    position = int.from_bytes(digest[:8], "big") / 2**64
+    return "test" if position < test else "val" if position < test + val else "train"

@@ -1,0 +1,128 @@
+"""Read the CSV tables that pass from script to script, and say in one sentence what is wrong with one."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+
+from eyenet.names import SPLITS, SUFFIX, parse_name
+from eyenet.stage import StageError, write_rows
+
+GRADES = {0: "No DR", 1: "Mild", 2: "Moderate", 3: "Severe", 4: "Proliferative DR"}
+ALLOWED = {
+    "level": {str(g) for g in GRADES},
+    "split": set(SPLITS),
+    "eye": {"left", "right"},
+    "transform": set(SUFFIX),
+}
+
+
+def read_table(path, columns, made_by, allowed=ALLOWED):
+    """Read a table whose named columns are present, filled and of allowed values.
+
+    A byte order mark, CRLF and blanks round values are accepted.
+
+    Parameters
+    ----------
+    path : path-like
+    columns : sequence of str
+    made_by : str
+        What makes the table, for the message when it is missing.
+    allowed : dict of str to set, optional
+        Allowed values by column.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All columns of the file, as text but for `level`, which is int.
+
+    Raises
+    ------
+    StageError
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", quoting=csv.QUOTE_MINIMAL)
+    except FileNotFoundError:
+        raise StageError(f"there is no table {path}; {made_by} makes it") from None
+    except IsADirectoryError:
+        raise StageError(f"{path} is a folder; a CSV table is needed") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise StageError(f"{path} is not a CSV table in UTF-8 ({str(error).strip()})") from None
+    table.columns = table.columns.str.strip()
+    missing = [c for c in columns if c not in table.columns]
+    if missing:
+        raise StageError(f"{path} has no column {' or '.join(missing)}; its columns are {', '.join(table.columns)}")
+    if table.empty:
+        raise StageError(f"{path} has a header and no rows")
+    for column in table.columns:
+        table[column] = table[column].str.strip()
+        wrong = ~table[column].isin(allowed[column]) if column in allowed else table[column] == ""
+        if column in columns and wrong.any():
+            row = wrong.idxmax()
+            wanted = f"one of {', '.join(sorted(allowed[column]))}" if column in allowed else "a value"
+            raise StageError(
+                f"{path}, line {row + 2}: {column} is {table.at[row, column]!r}, and must be {wanted}"
+                f" ({wrong.sum()} such row{'s' if wrong.sum() > 1 else ''})"
+            )
+    if "level" in columns:
+        table["level"] = table["level"].astype(int)
+    return table
+
+
+def read_labels(path, made_by="download_images.sh"):
+    """Read a label table: image, level, and the patient and eye of each photograph.
+
+    The table's own columns `patient` and `eye` count where it has them; else both are parsed from the name.
+
+    Parameters
+    ----------
+    path : path-like
+    made_by : str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns image, patient, eye, level; one row an image, in the order of the file.
+
+    Raises
+    ------
+    StageError
+        If the table is damaged, grades one image twice and differently, or leaves a patient unknown.
+    """
+    table = read_table(path, ["image", "level"], made_by)
+    # A name in the table may carry the file's ending, as some published tables do.
+    table["image"] = table["image"].str.replace(r"\.(jpe?g|png|tiff?)$", "", regex=True, case=False)
+    levels = table.groupby("image")["level"].nunique()
+    if (levels > 1).any():
+        raise StageError(
+            f"{path} gives {levels.idxmax()!r} two different grades ({(levels > 1).sum()} such images); correct it"
+        )
+    table = table.drop_duplicates("image").reset_index(drop=True)
+    for part in ("patient", "eye"):
+        if part not in table.columns:
+            table[part] = [_from_name(path, image, part) for image in table["image"]]
+        elif (table[part] == "").any():
+            image = table.loc[table[part] == "", "image"].iloc[0]
+            raise StageError(f"{path} leaves the {part} of {image!r} empty")
+    return table[["image", "patient", "eye", "level"]]
+
+
+def _from_name(path, image, part):
+    try:
+        return getattr(parse_name(image), part)
+    except ValueError:
+        raise StageError(
+            f"{path}: the image {image!r} does not say its patient and eye; name it <patient>_<left|right>, or give "
+            "the table the columns patient and eye"
+        ) from None
+
+
+def count_by_grade(levels):
+    """Count the photographs of each grade 0-4; a list of five ints."""
+    return [int((levels == grade).sum()) for grade in GRADES]
+
+
+def write_table(path, table):
+    """Write a table as CSV (UTF-8, LF), whole or not at all."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_rows(path, list(table.columns), table.itertuples(index=False))
