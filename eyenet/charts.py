@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -19,6 +20,12 @@ def new_figure(width, height, title):
     axes.set_title(title, loc="left", fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def to_pixels(figure):
+    """Render a figure as an array of uint8, shape (h, w, 3)."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 def save(figure, path):
@@ -67,3 +74,60 @@ def draw_class_balance(table, all_levels, folder):
     axes.margins(y=0.3)
     axes.legend(frameon=False, loc="upper left")
     save(figure, Path(folder) / "class_balance_copies.png")
+
+
+def confusion_chart(confusion, title):
+    """Draw a 2 x 2 confusion matrix: truth downwards, prediction to the right; shade is the share of the row.
+
+    Parameters
+    ----------
+    confusion : list of two lists of two ints
+        As `eyenet.metrics.score` gives it.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    counts = np.asarray(confusion)
+    share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    figure, axes = new_figure(4, 3.6, title)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1.3)
+    for (y, x), count in np.ndenumerate(counts):
+        axes.text(x, y, f"{count:,}\n{share[y, x]:.0%}", ha="center", va="center", fontsize=13)
+    axes.set_xticks([0, 1], ["no DR", "DR"])
+    axes.set_yticks([0, 1], ["no DR", "DR"])
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("graded")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def draw_training_curves(history, best_epoch, path):
+    """Draw loss and AUC over the epochs.
+
+    Parameters
+    ----------
+    history : list of dict
+        One an epoch: epoch, loss, auc, and val_auc where there was validation.
+    best_epoch : int
+        Marked by a line.
+    path : path-like
+        PNG to write.
+    """
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, title, keys in zip(
+        figure.subplots(1, 2), ("Loss", "Area under the ROC curve"), (("loss",), ("auc", "val_auc"))
+    ):
+        axes.set_title(title, loc="left", fontweight="bold")
+        for key, color, label in zip(keys, (BLUE, ORANGE), ("training (augmented)", "validation")):
+            axes.plot(epochs, [row.get(key, np.nan) for row in history], color=color, marker=".", label=label)
+        axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":", label="kept")
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    save(figure, path)

@@ -220,11 +220,11 @@ def list_files(folder, endings, made_by):
 
 
 @contextlib.contextmanager
-def output_folder(folder, script, settings, source=None, **notes):
+def output_folder(folder, script, settings, source=None, record="stage.json", **notes):
     """Own an output folder for the time of a run.
 
     Makes it, locks it against a second run, removes what an interrupted run left half-written, and writes
-    `stage.json`, which says what made the folder.
+    a record of what made the folder.
 
     Parameters
     ----------
@@ -236,8 +236,10 @@ def output_folder(folder, script, settings, source=None, **notes):
         a mixture would be neither.
     source : path-like, optional
         The folder that the stage reads; the settings that made it count as settings of this one too.
+    record : str
+        Name of the JSON file that says what made the folder.
     **notes
-        More to record in `stage.json`, not compared.
+        More to record, not compared.
 
     Raises
     ------
@@ -250,13 +252,13 @@ def output_folder(folder, script, settings, source=None, **notes):
         settings = {**settings, "input": made.get("settings")}
     if folder.exists() and not folder.is_dir():
         raise StageError(f"{folder} is a file, but {script} writes a folder; choose another --output")
-    known = read_json(folder / "stage.json")
+    known = read_json(folder / record)
     if known is None and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
         raise StageError(f"{folder} holds files that {script} did not make; choose another --output or empty it")
     if known is not None and (known.get("script"), known.get("settings")) != (script, settings):
         raise StageError(
-            f"{folder} was made by {known.get('script')} with {json.dumps(known.get('settings'))}, and this is "
-            f"{script} with {json.dumps(settings)}; delete the folder to make it anew, or choose another --output"
+            f"{folder} was made with other settings or from other images ({_differences(known, script, settings)}); "
+            "delete it to make it anew, or write to another folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
@@ -268,8 +270,22 @@ def output_folder(folder, script, settings, source=None, **notes):
             log(f"note: {folder} cannot be locked; do not run this stage twice at once")
         for left in folder.glob(TEMPORARY + "*"):
             left.unlink(missing_ok=True)
-        write_json(folder / "stage.json", {"script": script, "settings": settings, **notes})
+        write_json(folder / record, {"script": script, "settings": settings, **notes})
         yield folder
+
+
+def _differences(known, script, settings):
+    """Name the settings in which a folder's record and this run differ, as `there -> here`."""
+
+    def flat(value, prefix=""):
+        if not isinstance(value, dict):
+            return {prefix.strip(): value}
+        return {k: v for key, part in value.items() for k, v in flat(part, f"{prefix} {key}").items()}
+
+    there = {"script": known.get("script"), **flat(known.get("settings"))}
+    here = {"script": script, **flat(settings)}
+    differing = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+    return ", ".join(f"{key}: {str(there.get(key))[:12]} -> {str(here.get(key))[:12]}" for key in differing)
 
 
 def remove_stale(folder, expected):

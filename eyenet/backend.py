@@ -1,0 +1,104 @@
+"""The one place that knows which backend Keras runs on (KERAS_BACKEND: tensorflow, jax or torch)."""
+
+import contextlib
+import importlib.util
+import os
+import sys
+import tempfile
+
+from eyenet.stage import StageError
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def start(precision, seed):
+    """Import Keras on the chosen backend and set precision, seed and determinism.
+
+    Parameters
+    ----------
+    precision : {'float32', 'bfloat16', 'float16'}
+    seed : int
+
+    Returns
+    -------
+    module
+        keras
+
+    Raises
+    ------
+    StageError
+        If the backend is unknown or not installed, or the device lacks the precision.
+    """
+    name = os.environ["KERAS_BACKEND"]
+    if name not in ("tensorflow", "jax", "torch"):
+        raise StageError(f"KERAS_BACKEND is {name!r}; it can be tensorflow, jax or torch")
+    if importlib.util.find_spec(name) is None:
+        raise StageError(f"KERAS_BACKEND is {name!r}, which is not installed: pip install {name}")
+    with hidden_stderr():
+        import keras
+        import tensorflow as tf  # TensorBoard's files are written by it on every backend
+
+        gpu = has_gpu(keras)
+    keras.utils.set_random_seed(seed)
+    if precision == "float16" and not gpu:
+        raise StageError("float16 needs a GPU; on this machine use --precision bfloat16 or float32")
+    keras.config.set_dtype_policy(POLICIES[precision])
+    if name == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
+    else:
+        tf.config.set_visible_devices([], "GPU")  # else it would take the memory that the backend needs
+    return keras
+
+
+@contextlib.contextmanager
+def hidden_stderr():
+    """Hold stderr back, and show it only on failure.
+
+    TensorFlow's libraries write a dozen lines on instruction sets and absent GPUs while they are loaded,
+    before any setting can quiet them.
+    """
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(real, held.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+
+
+def has_gpu(keras):
+    """Tell whether the backend sees a GPU."""
+    return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
+def jit_compile(xla):
+    """Translate --xla into Keras's `jit_compile`: JAX is always compiled by XLA, the others when asked."""
+    return True if os.environ["KERAS_BACKEND"] == "jax" else xla
+
+
+def image_writer(folder):
+    """Open a TensorBoard file for images.
+
+    Returns
+    -------
+    callable
+        `write(tag, image, step)` with a uint8 array of shape (h, w, 3).
+    """
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(folder))
+
+    def write(tag, image, step):
+        with writer.as_default():
+            tf.summary.image(tag, image[None], step=step)
+        writer.flush()
+
+    return write

@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# Sourced by run_pipeline.sh and run_tests.sh: makes the environment .venv once and keeps it up to date.
+# Needs bash and Python 3.11-3.13. PYTHON=/path/to/python chooses the interpreter, EYENET_VENV the folder.
+
+# make_environment HERE REQUIREMENTS... - sets $python to the environment's interpreter.
+make_environment() {
+    local here=$1 file candidate base="" wanted stamp
+    shift
+    local venv=${EYENET_VENV:-$here/.venv}
+    python=$venv/bin/python
+    stamp=$venv/eyenet-requirements
+
+    wanted=$(for file in "$@"; do cat "$here/$file"; done)
+    # tensorflow finds NVIDIA's libraries only when they are installed with it.
+    if nvidia-smi >/dev/null 2>&1; then
+        wanted=${wanted/tensorflow>=/tensorflow[and-cuda]>=}
+    fi
+    if [ -x "$python" ] && [ -f "$stamp" ]; then
+        # Installed for the tests is installed for the pipeline too.
+        case "$(cat "$stamp")" in *"$wanted"*) return 0 ;; esac
+    fi
+    if ! "$python" -c "" 2>/dev/null; then
+        for candidate in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
+            if "$candidate" -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" 2>/dev/null; then
+                base=$candidate
+                break
+            fi
+        done
+        if [ -z "$base" ]; then
+            echo "error: Python 3.11, 3.12 or 3.13 is needed and was not found; name one with PYTHON=/path/to/python" >&2
+            return 1
+        fi
+        echo "making the environment $venv with $("$base" --version)" >&2
+        if ! "$base" -m venv "$venv"; then
+            rm -rf "$venv"
+            echo "error: $base cannot make an environment; on Debian and Ubuntu: apt install python3-venv" >&2
+            return 1
+        fi
+    fi
+    echo "installing $* (TensorFlow is large: 1 GB to download, 3 GB on disk)" >&2
+    if ! printf '%s\n' "$wanted" >"$venv/requirements.txt" ||
+        ! "$python" -m pip install --quiet --disable-pip-version-check -r "$venv/requirements.txt"; then
+        echo "error: the packages could not be installed; see above, and run the same command again" >&2
+        return 1
+    fi
+    printf '%s\n' "$wanted" >"$stamp"
+}

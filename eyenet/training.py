@@ -1,0 +1,207 @@
+"""What happens round the epochs of a training: feeding, validation, checkpoints, TensorBoard."""
+
+import math
+import shutil
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from eyenet.backend import image_writer
+from eyenet.charts import confusion_chart, to_pixels
+from eyenet.metrics import score
+from eyenet.stage import StageError, log, read_json, write_json, write_rows
+
+ONE_CLASS = (
+    "note: every validation photograph is called '{called}'. In the first epochs this is usual; if it stays so, the "
+    "network has found nothing yet: train longer, lower --learning-rate, or give it more photographs"
+)
+
+
+class Batches(keras.utils.PyDataset):
+    """Feed batches of an array that stays on disk; each epoch in an order of its own.
+
+    Parameters
+    ----------
+    images : array of uint8, shape (n, size, size, 3)
+        Usually a memory map: a batch is gathered row by row, in the order of the disk.
+    labels : ndarray of int, shape (n,)
+    rows : ndarray of int
+        Rows to use.
+    batch : int
+    seed : int, optional
+        Of the order; None keeps the rows as given.
+    """
+
+    def __init__(self, images, labels, rows, batch, seed=None):
+        super().__init__()
+        self.images, self.labels, self.batch, self.seed = images, labels, batch, seed
+        self.rows = self.order = np.asarray(rows)
+
+    def set_epoch(self, epoch):
+        """Shuffle for an epoch; the order depends on seed and epoch only, so a resumed training repeats it."""
+        if self.seed is not None:
+            self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+
+    def __len__(self):
+        return math.ceil(len(self.rows) / self.batch)
+
+    def __getitem__(self, index):
+        # Rows of one batch may be read in any order, and ascending ones read the disk forwards.
+        rows = np.sort(self.order[index * self.batch : (index + 1) * self.batch])
+        return np.take(self.images, rows, axis=0), self.labels[rows]
+
+
+def of_disease(metric, **options):
+    """Make a Keras metric see the probability of disease (one minus the first class) and a binary truth."""
+
+    class OfDisease(metric):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            disease = keras.ops.cast(keras.ops.reshape(y_true, (-1, 1)) > 0, "float32")
+            return super().update_state(disease, 1 - y_pred[:, :1])
+
+    return OfDisease(**options)
+
+
+class Keeper(keras.callbacks.Callback):
+    """Validate after each epoch, keep the best network, stop when it gets no better, remember all of it.
+
+    Keras's EarlyStopping and BackupAndRestore would do, but neither stores the best value and the patience
+    that is used up, so a training that was killed would not end as an undisturbed one.
+
+    Parameters
+    ----------
+    network : keras.Model
+        What is kept: the part of the trained model without augmentation.
+    folder : path-like
+        Gets model.keras, history.csv and checkpoint-<epoch>/.
+    train, val : Batches
+        `val` may be empty; then the last epoch is kept.
+    patience : int
+        Epochs without a better validation AUC after which training stops.
+    seed : int
+    """
+
+    def __init__(self, network, folder, train, val, patience, seed):
+        super().__init__()
+        self.network, self.folder, self.patience, self.seed = network, Path(folder), patience, seed
+        self.train, self.val = train, val
+        self.truth = val.labels[val.rows] > 0
+        self.state = {"epoch": 0, "best": None, "best_epoch": None, "wait": 0, "history": []}
+
+    @property
+    def stopped(self):
+        """Tell whether the patience is used up."""
+        return self.state["wait"] >= self.patience
+
+    def restore(self, trainer):
+        """Load the newest whole checkpoint into a compiled model; return the number of epochs done."""
+        for folder in sorted(self.folder.glob("checkpoint-*"), reverse=True):
+            state = read_json(folder / "state.json")  # written last: a checkpoint without it is not whole
+            if state is not None:
+                trainer.load_weights(folder / "trainer.weights.h5")  # the optimizer's variables too
+                self.state = state
+                return state["epoch"]
+        return 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.perf_counter()
+        self.train.set_epoch(epoch)
+        # Dropout and augmentation draw by the epoch too: what a resumed training draws is what it would have.
+        generators = [v for v in self.model.non_trainable_variables if "seed_generator_state" in v.path]
+        for number, variable in enumerate(generators):
+            variable.assign(np.array([self.seed * 1000 + number, epoch]).astype(variable.dtype))
+
+    def on_epoch_end(self, epoch, logs):
+        if not np.isfinite(logs["loss"]):
+            raise StageError(
+                f"the loss is no longer a number in epoch {epoch + 1}: lower --learning-rate, or use --precision "
+                f"float32; the best network so far is in {self.folder}"
+            )
+        logs["images_per_second"] = len(self.train.rows) / (time.perf_counter() - self.begun)
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        self.probability = predict_disease(self.network, self.val)
+        self.score = score(self.truth, self.probability)
+        logs |= {
+            f"val_{k}": self.score[k] for k in ("accuracy", "precision", "recall", "auc") if self.score[k] is not None
+        }
+        self.state["epoch"] = epoch + 1
+        self.state["history"].append({"epoch": epoch + 1, **{k: float(v) for k, v in logs.items()}})
+        called = self.probability >= 0.5
+        if len(called) and called.all() == called.any():
+            log(ONE_CLASS.format(called="DR" if called[0] else "no DR"))
+        self.keep_best(epoch + 1, self.score["auc"])
+        log(self.epoch_line(logs))
+        self.save()
+        if self.stopped:
+            best = self.state["best_epoch"]
+            log(f"stopped: no better validation AUC for {self.patience} epochs; the best is epoch {best}")
+            self.model.stop_training = True
+
+    def epoch_line(self, logs):
+        """Say in one line how the epoch went."""
+        of = self.params["epochs"]
+        text = f"epoch {self.state['epoch']} of {of}: loss {logs['loss']:.3f}, AUC {logs['auc']:.3f} in training"
+        if "val_auc" in logs:
+            text += f", {logs['val_auc']:.3f} in validation (best {self.state['best']:.3f})"
+        return f"{text}; {logs['images_per_second']:.0f} images/s"
+
+    def keep_best(self, epoch, auc):
+        """Save the network if its validation AUC is the best so far, or if there is none to go by."""
+        if auc is not None and self.state["best"] is not None and auc <= self.state["best"]:
+            self.state["wait"] += 1
+            return
+        self.state |= {"best": auc, "best_epoch": epoch, "wait": 0}
+        temporary = self.folder / ".tmp-model.keras"  # Keras wants the ending
+        self.network.save(temporary)
+        temporary.replace(self.folder / "model.keras")
+
+    def save(self):
+        """Write history.csv and a checkpoint, then remove the checkpoint before it."""
+        history = self.state["history"]
+        columns = list(dict.fromkeys(key for row in history for key in row))
+        write_rows(self.folder / "history.csv", columns, [[row.get(c, "") for c in columns] for row in history])
+        folder = self.folder / f"checkpoint-{self.state['epoch']:05d}"
+        folder.mkdir(exist_ok=True)
+        self.model.save_weights(folder / "trainer.weights.h5")
+        write_json(folder / "state.json", self.state)
+        for old in self.folder.glob("checkpoint-*"):
+            if old != folder:
+                shutil.rmtree(old)
+
+
+class Sheets(keras.callbacks.Callback):
+    """Write to TensorBoard a sheet of a training batch once, and the validation confusion matrix each epoch."""
+
+    def __init__(self, keeper, augment, folder):
+        super().__init__()
+        self.keeper, self.augment, self.write = keeper, augment, image_writer(Path(folder) / "images")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 0:
+            images, labels = self.keeper.train[0]
+            shown = np.asarray(keras.ops.convert_to_numpy(self.augment(images[:32], training=True)))
+            self.write("training batch, as the network sees it", contact_sheet(shown, labels[:32] > 0), 0)
+        if len(self.keeper.truth):
+            chart = confusion_chart(self.keeper.score["confusion"], f"validation, epoch {epoch + 1}")
+            self.write("confusion matrix, validation", to_pixels(chart), epoch)
+
+
+def contact_sheet(images, diseased, columns=8):
+    """Lay images (n, size, size, 3) out in rows, each with a border: orange with DR, blue without."""
+    size = images.shape[1] + 8
+    sheet = np.zeros((-(-len(images) // columns) * size, columns * size, 3), np.uint8)
+    for i, image in enumerate(images):
+        y, x = divmod(i, columns)
+        cell = sheet[y * size : (y + 1) * size, x * size : (x + 1) * size]
+        cell[:] = (217, 130, 43) if diseased[i] else (59, 110, 165)
+        cell[4:-4, 4:-4] = image.clip(0, 255)
+    return sheet
+
+
+def predict_disease(network, batches):
+    """Predict the probability of disease, the sum of all classes but the first; float64, shape (n,)."""
+    if not len(batches.rows):
+        return np.zeros(0)
+    return 1 - network.predict(batches, verbose=0)[:, 0].astype(np.float64)

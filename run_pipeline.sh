@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# The main job in one command: makes the environment .venv, then runs every step and prints the results.
+set -euo pipefail
+
+usage() {
+    cat <<'EOF'
+usage: bash run_pipeline.sh [--sample [N] | --data DIR | --kaggle] [--work DIR] [--workers N] [-- CNN OPTIONS]
+
+Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> copies by class -> array -> network.
+
+  --sample [N]   N synthetic photographs made on the spot (the default, N = 400); 10 minutes on two cores
+  --data DIR     photographs that are there: DIR/train/*.jpeg and DIR/trainLabels.csv (image,level)
+  --kaggle       Kaggle's 35,126 photographs: 35 GB to download, needs a Kaggle account (download_images.sh --help)
+  --work DIR     where data/, labels/, figures/, models/ and logs/ go; default: this folder for the sample,
+                 work/kaggle for Kaggle, work/NAME for --data .../NAME
+  --workers N    threads of the image steps; default: all cores
+  -- ...         options of cnn.py, such as: -- --epochs 10 --precision bfloat16
+
+Stopped at any moment and started again with the same options, it goes on where it was.
+PYTHON=/path/to/python3.12 chooses the interpreter that makes the environment.
+EOF
+}
+
+fail() {
+    echo "run_pipeline.sh: error: $1" >&2
+    exit "${2:-1}"
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source=sample photographs=400 data="" work="" workers=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --sample)
+        source=sample
+        case "${2:-}" in '' | -*) ;; *)
+            photographs=$2
+            shift
+            ;;
+        esac
+        ;;
+    --data)
+        [ $# -ge 2 ] || fail "--data needs a folder" 2
+        source=data data=$2
+        shift
+        ;;
+    --kaggle) source=kaggle ;;
+    --work)
+        [ $# -ge 2 ] || fail "--work needs a folder" 2
+        work=$2
+        shift
+        ;;
+    --workers)
+        [ $# -ge 2 ] || fail "--workers needs a number" 2
+        workers=(--workers "$2")
+        shift
+        ;;
+    --)
+        shift
+        break
+        ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    *) fail "unknown option $1; bash run_pipeline.sh --help lists them" 2 ;;
+    esac
+    shift
+done # what is left in "$@" goes to cnn.py
+
+if [ "$source" = data ]; then
+    [ -d "$data/train" ] || fail "there is no folder $data/train; --data needs DIR/train/*.jpeg and DIR/trainLabels.csv"
+    [ -f "$data/trainLabels.csv" ] || fail "there is no table $data/trainLabels.csv (image,level)"
+    data=$(cd "$data" && pwd)
+fi
+case "$source" in
+sample) work=${work:-$here} ;;
+kaggle) work=${work:-$here/work/kaggle} ;;
+data) work=${work:-$here/work/$(basename "$data")} ;;
+esac
+mkdir -p "$work" 2>/dev/null || fail "cannot make the folder $work"
+work=$(cd "$work" && pwd)
+
+# shellcheck source=eyenet/environment.sh
+. "$here/eyenet/environment.sh"
+make_environment "$here" requirements.txt
+export PYTHON=$python
+
+# step TITLE COMMAND... - the scripts say on stderr what is wrong; their exit code is passed on.
+step() {
+    echo >&2
+    echo "== $1" >&2
+    shift
+    "$@" || exit $?
+}
+run() { step "$1" "$python" "$here/$1" "${@:2}"; }
+
+train=$work/data/download/train labels=$work/labels/trainLabels.csv
+case "$source" in
+sample) download=(--sample "$photographs") ;;
+kaggle) download=(--kaggle train) ;;
+data) download=() train=$data/train labels=$data/trainLabels.csv ;;
+esac
+if [ ${#download[@]} -gt 0 ]; then
+    step download_images.sh bash "$here/download_images.sh" "${download[@]}" --output "$work/data/download" \
+        --labels-out "$labels"
+fi
+# ${a[@]+"${a[@]}"}: bash before 4.4 calls an empty array unset
+run resize_images.py --input "$train" --output "$work/data/resized" ${workers[@]+"${workers[@]}"}
+run preprocess_images.py --input "$work/data/resized" --output "$work/data/preprocessed" --labels "$labels" \
+    --labels-out "$work/labels/preprocessed.csv" --figures "$work/figures" ${workers[@]+"${workers[@]}"}
+run rotate_images.py --input "$work/data/preprocessed" --output "$work/data/rotated" \
+    --labels "$work/labels/preprocessed.csv" --labels-out "$work/labels/rotated.csv" ${workers[@]+"${workers[@]}"}
+run image_to_array.py --input "$work/data/rotated" --labels "$work/labels/rotated.csv" --output "$work/data/array" \
+    ${workers[@]+"${workers[@]}"}
+run cnn.py --input "$work/data/array" --models "$work/models" --logs "$work/logs" "$@"
+
+cat <<EOF
+
+model        $work/models/latest/model.keras
+TensorBoard  $python -m tensorboard.main --logdir $work/logs
+figures      $work/figures/ and $work/models/latest/training_curves.png
+EOF
+[ "$source" != sample ] || echo "The photographs were synthetic: these figures say nothing about patients."

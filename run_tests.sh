@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The tests in one command: makes the environment .venv, then ruff, shellcheck and pytest.
+# Arguments go to pytest, such as: bash run_tests.sh -k resize
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=eyenet/environment.sh
+. "$here/eyenet/environment.sh"
+make_environment "$here" requirements.txt requirements-dev.txt
+cd "$here"
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$(dirname "$python")/shellcheck" -x ./*.sh eyenet/*.sh .ci/run
+exec "$python" -m pytest -n 2 --dist loadfile --durations 10 "$@"
