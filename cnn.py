@@ -150,9 +150,9 @@ def train(keras, args, images, labels, rows, folder):
     feed = Batches(images, labels, rows["train"], args.batch, seed=args.seed)
     keeper = Keeper(network, folder, feed, Batches(images, labels, rows["val"], args.batch), args.patience, args.seed)
     done = keeper.restore(trainer)
-    if done:
-        log(f"going on after epoch {done} of {args.epochs}")
     if done < args.epochs and not keeper.stopped:
+        if done:
+            log(f"going on after epoch {done} of {args.epochs}")
         logs = args.logs / args.run
         trainer.fit(
             feed,

@@ -147,8 +147,9 @@ def find_retina(image):
     step = max(1, min(image.size) // 200)
     light = np.asarray(image)[step // 2 :: step, step // 2 :: step].max(axis=2)
     low, high, top = np.percentile(light, (1, 95, 99))
-    # The first threshold withstands glow and noise; the second finds a retina that is half in shade.
-    for threshold in (max(6, 0.12 * (high - low)), max(4, 0.04 * (high - low))):
+    # The first threshold withstands glow and noise, the second finds a retina that is half in shade, the third
+    # one that fills less than a twentieth of the frame.
+    for threshold in (max(6, 0.12 * (high - low)), max(4, 0.04 * (high - low)), max(6, 0.12 * (top - low))):
         lit = light > low + threshold
         points = _rim_points(lit)
         circle = _fit_circle(points) if len(points) >= 20 else None
@@ -280,8 +281,8 @@ def photograph_to_input(path, size=256):
 
 
 def _visible(circle, frame):
-    """Estimate the share of the circle's area that is inside the frame, on a grid of 64 x 64."""
-    grid = (np.arange(64) + 0.5) / 32 - 1
+    """Estimate the share of the circle's area that is inside the frame, on a grid of 200 x 200."""
+    grid = (np.arange(200) + 0.5) / 100 - 1
     disc = grid[:, None] ** 2 + grid**2 <= 1
     x, y = circle.x + circle.radius * grid, circle.y + circle.radius * grid
     shown = ((y >= 0) & (y <= frame[1]))[:, None] & ((x >= 0) & (x <= frame[0]))

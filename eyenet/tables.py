@@ -48,6 +48,8 @@ def read_table(path, columns, made_by, allowed=ALLOWED):
         raise StageError(f"{path} is a folder; a CSV table is needed") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise StageError(f"{path} is not a CSV table in UTF-8 ({str(error).strip()})") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise StageError(f"{path}, line 2: the row has more fields than the header")
     table.columns = table.columns.str.strip()
     missing = [c for c in columns if c not in table.columns]
     if missing:

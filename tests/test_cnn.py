@@ -1,0 +1,244 @@
+"""Training as a user runs it: it learns, resumes to the same end, and refuses what it cannot use."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
+from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
+
+from eyenet.metrics import score
+
+QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
+
+
+@pytest.fixture(scope="module")
+def array(tmp_path_factory):
+    """24 patients at 64 px: 48 photographs, of which half have dots."""
+    folder = tmp_path_factory.mktemp("array")
+    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
+    return run_stages(source, folder / "work") / "array"
+
+
+@pytest.fixture(scope="module")
+def trained(array, tmp_path_factory):
+    """Six epochs, undisturbed."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=folder)
+    return folder, done
+
+
+def history(folder):
+    """Read history.csv without the rate, which is a matter of the machine."""
+    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read_csv(folder / "history.csv")]
+
+
+def test_learns_and_tells(trained):
+    folder, done = trained
+    model = folder / "models" / "cnn"
+    metrics = json.loads((model / "metrics.json").read_text())
+    assert metrics["test"]["photographs"] >= 8 and metrics["test"]["auc"] > 0.8
+    assert f"{metrics['test']['auc']:.3f}" in done.stdout and "unseen test patients" in done.stdout
+    assert metrics["train"]["photographs"] < 48  # originals only
+    rows = history(model)
+    assert [row["epoch"] for row in rows] == list("123456")
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert (folder / "models" / "latest").resolve() == model
+    config = json.loads((model / "config.json").read_text())
+    assert config["settings"]["seed"] == 0 and config["settings"]["images"]["input"]["input"]["input"]["size"] == 64
+    assert config["versions"]["keras"] and len(config["settings"]["split"]) == 64
+
+
+def test_the_saved_network_gives_the_reported_figures(array, trained):
+    """Load the model in a new process, as predict would, and score it by hand."""
+    folder, _ = trained
+    code = f"""
+import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+import keras, numpy as np, pandas as pd, json
+network = keras.models.load_model({str(folder / "models" / "latest" / "model.keras")!r})
+images = np.load({str(array / "X.npy")!r}); table = pd.read_csv({str(array / "labels.csv")!r})
+rows = np.flatnonzero((table['split'] == 'test') & (table['transform'] == 'original'))
+print(json.dumps([network.predict(images[rows], verbose=0).tolist(), (table['level'][rows] > 0).tolist()]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    probability, truth = json.loads(done.stdout.splitlines()[-1])
+    probability = np.array(probability)
+    assert np.allclose(probability.sum(axis=1), 1, atol=1e-5)
+    metrics = json.loads((folder / "models" / "cnn" / "metrics.json").read_text())["test"]
+    assert abs(roc_auc_score(truth, probability[:, 1]) - metrics["auc"]) < 1e-6
+
+
+def test_same_seed_same_metrics(array, trained, tmp_path):
+    folder, _ = trained
+    run("cnn.py", "--input", array, "--epochs", 3, *QUICK, cwd=tmp_path)
+    assert history(tmp_path / "models" / "cnn") == history(folder / "models" / "cnn")[:3]
+
+
+def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path):
+    """Same epochs, optimizer, best value and patience: the history and the figures of an undisturbed run."""
+    folder, _ = trained
+    command = [sys.executable, str(REPO / "cnn.py"), "--input", str(array), "--epochs", "6", *QUICK]
+    for after in ("checkpoint-00001", "checkpoint-00003"):
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (tmp_path / "models" / "cnn" / after / "state.json").exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        time.sleep(0.15)  # somewhere in the next epoch
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert len(history(tmp_path / "models" / "cnn")) < 6
+    done = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
+    assert "going on after epoch" in done.stderr
+    assert history(tmp_path / "models" / "cnn") == history(folder / "models" / "cnn")
+    mine, theirs = ((f / "models" / "cnn" / "metrics.json").read_text() for f in (tmp_path, folder))
+    assert mine == theirs
+    again = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
+    assert again.stdout == done.stdout and "epoch" not in again.stderr
+
+
+def test_early_stopping_counts_over_a_stop(array, tmp_path):
+    """A learning rate of zero never gets better: patience 2 ends after epoch 3, also when stopped in between."""
+    args = ["cnn.py", "--input", array, "--patience", 2, "--learning-rate", 0]
+    run(*args, "--epochs", 2, cwd=tmp_path)
+    done = run(*args, "--epochs", 20, cwd=tmp_path)
+    assert len(history(tmp_path / "models" / "cnn")) == 3
+    assert "no better validation AUC for 2 epochs; the best is epoch 1" in done.stderr
+    assert "every validation photograph is called" in done.stderr  # an untrained network calls one class
+
+
+def test_tensorboard_has_it_all(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, _ = trained
+    found = {}
+    for part in ("train", "validation", "images"):
+        events = EventAccumulator(str(folder / "logs" / "cnn" / part))
+        events.Reload()
+        found[part] = events
+    for tag in ("loss", "accuracy", "auc", "precision", "recall", "learning_rate", "images_per_second"):
+        assert len(found["train"].Tensors(f"epoch_{tag}")) == 6, tag
+    for tag in ("accuracy", "auc"):
+        assert len(found["validation"].Tensors(f"epoch_{tag}")) == 6, tag
+    assert "keras" in found["train"].Tags()["tensors"]  # the graph of layers
+    assert len(found["images"].Tensors("confusion matrix, validation")) == 6
+    assert len(found["images"].Tensors("training batch, as the network sees it")) == 1
+
+
+def test_other_settings_are_refused(array, trained):
+    folder, _ = trained
+    done = run("cnn.py", "--input", array, "--epochs", 6, "--batch", 8, "--learning-rate", "1e-3", cwd=folder, code=1)
+    one_sentence(done, "batch: 16 -> 8", "another folder")
+
+
+def broken(array, folder, change):
+    """Copy the array and break the copy."""
+    shutil.copytree(array, folder)
+    change(folder)
+    return folder
+
+
+def flip_a_byte(folder):
+    with open(folder / "X.npy", "r+b") as file:
+        file.seek(500_000)
+        byte = file.read(1)
+        file.seek(500_000)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def swap_rows(folder):
+    lines = (folder / "labels.csv").read_text().splitlines(keepends=True)
+    lines[1], lines[2] = lines[2], lines[1]
+    (folder / "labels.csv").write_text("".join(lines))
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda f: (f / "X.json").unlink(), ["X.json", "not finished"]),
+        (lambda f: (f / "X.npy").unlink(), ["no X.npy"]),
+        (lambda f: os.truncate(f / "X.npy", 500_000), ["half-written"]),
+        (flip_a_byte, ["damaged", "checksum"]),
+        (swap_rows, ["labels.csv", "not the table"]),
+        (lambda f: (f / "labels.csv").unlink(), ["no table"]),
+        (lambda f: np.save(f / "X.npy", np.array([{}], dtype=object), allow_pickle=True), ["damaged"]),
+    ],
+)
+def test_a_broken_array_is_refused(array, tmp_path, change, words):
+    folder = broken(array, tmp_path / "array", change)
+    done = run("cnn.py", "--input", folder, code=1, cwd=tmp_path)
+    one_sentence(done, *words, "image_to_array.py")
+    assert not (tmp_path / "models").exists()
+
+
+def test_one_class_only(tmp_path):
+    source = make_dataset(tmp_path / "source", patients=12, width=200, height=160, radius=72)
+    rows = [("image", "level")] + [(row["image"], 0) for row in read_csv(source / "trainLabels.csv")]
+    write_csv(source / "trainLabels.csv", rows)
+    work = run_stages(source, tmp_path / "work")
+    one_sentence(run("cnn.py", "--input", work / "array", code=1, cwd=tmp_path), "of one class")
+
+
+def test_no_validation_patients(tmp_path):
+    """Too few patients for a split: it trains all the same, keeps the last epoch, and says so."""
+    source = make_dataset(tmp_path / "source", patients=24, width=200, height=160, radius=72)
+    table = [("image", "level")]
+    table += [
+        (r["image"], r["level"]) for r in read_csv(source / "trainLabels.csv") if r["image"][:3] in ("h0_", "h1_")
+    ]
+    write_csv(source / "trainLabels.csv", table)
+    work = run_stages(source, tmp_path / "work")
+    if {row["split"] for row in read_csv(work / "preprocessed.csv")} != {"train"}:
+        pytest.skip("these two patients are not both for training")
+    done = run("cnn.py", "--input", work / "array", "--epochs", 2, cwd=tmp_path)
+    assert "AUC is not defined" in done.stderr
+    assert "kept epoch 2" in done.stdout
+
+
+def test_backends_and_precision(array, tmp_path):
+    args = ["cnn.py", "--input", array, "--epochs", 1, *QUICK]
+    done = run(*args, code=1, cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": "theano"})
+    one_sentence(done, "theano", "tensorflow, jax or torch")
+    one_sentence(run(*args, "--precision", "float16", code=1, cwd=tmp_path), "needs a GPU")
+    run(*args, "--precision", "bfloat16", cwd=tmp_path)
+    for name in ("jax", "torch"):
+        if importlib.util.find_spec(name) is None:
+            done = run(*args, code=1, cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": name})
+            one_sentence(done, name, "pip install")
+        else:
+            env = {**os.environ, "KERAS_BACKEND": name}
+            done = run(*args, "--run", name, cwd=tmp_path, env=env)
+            assert len(history(tmp_path / "models" / name)) == 1
+
+
+def test_help_is_quick_and_complete():
+    begun = time.monotonic()
+    text = run("cnn.py", "--help").stdout
+    assert time.monotonic() - begun < 10
+    for option in ("--precision", "--xla", "--patience", "--learning-rate", "--seed", "--run"):
+        assert option in text
+    assert "(default: 30)" in text
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_agree_with_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    truth, probability = rng.random(200) < 0.3, rng.random(200).round(2)
+    mine, called = score(truth, probability), probability >= 0.5
+    assert abs(mine["accuracy"] - accuracy_score(truth, called)) < 1e-12
+    assert abs(mine["precision"] - precision_score(truth, called)) < 1e-12
+    assert abs(mine["recall"] - recall_score(truth, called)) < 1e-12
+    assert abs(mine["auc"] - roc_auc_score(truth, probability)) < 1e-12
+    assert sum(map(sum, mine["confusion"])) == 200
+
+
+def test_undefined_scores_are_none():
+    assert score([True, True], [0.2, 0.3])["auc"] is None
+    assert score([True, False], [0.2, 0.3])["precision"] is None
+    assert score([], [])["accuracy"] is None

@@ -1,0 +1,78 @@
+"""Label tables as they come: every fault has its sentence, every harmless oddity is read."""
+
+import pytest
+
+from eyenet.stage import StageError
+from eyenet.tables import read_labels, read_table
+
+
+def labels(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(text.encode(encoding))
+    return read_labels(path)
+
+
+@pytest.mark.parametrize(
+    "text, encoding",
+    [
+        ("image,level\n1_left,0\n1_right,3\n", "utf-8"),
+        ("image,level\n1_left,0\n1_right,3\n", "utf-8-sig"),
+        ("image,level\r\n1_left,0\r\n1_right,3\r\n", "utf-8"),
+        (" image , level\n 1_left , 0\n1_right,3", "utf-8"),
+        ("level,comment,image\n0,x,1_left\n3,,1_right\n", "utf-8"),
+        ("image,level\n1_left.jpeg,0\n1_right.jpeg,3\n", "utf-8"),
+        ("image,level\n1_left,0\n1_left,0\n1_right,3\n", "utf-8"),  # the same row twice
+    ],
+)
+def test_read(tmp_path, text, encoding):
+    table = labels(tmp_path, text, encoding)
+    assert table.to_dict("records") == [
+        {"image": "1_left", "patient": "1", "eye": "left", "level": 0},
+        {"image": "1_right", "patient": "1", "eye": "right", "level": 3},
+    ]
+
+
+def test_own_patient_and_eye_count(tmp_path):
+    table = labels(tmp_path, "image,level,patient,eye\nIDRiD_01,2,p7,left\n5_left,0,p8,right\n")
+    assert table["patient"].tolist() == ["p7", "p8"]
+    assert table["eye"].tolist() == ["left", "right"]
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", ["not a CSV table"]),
+        ("image,level\n", ["no rows"]),
+        ("image,grade\n1_left,0\n", ["no column level", "image, grade"]),
+        ("image,level\n1_left,0\n1_right,5\n", ["line 3", "'5'", "0, 1, 2, 3, 4"]),
+        ("image,level\n1_left,\n", ["line 2", "''"]),
+        ("image,level\n1_left,0\n,1\n", ["line 3", "image"]),
+        ("image,level\n1_left,moderate\n", ["'moderate'"]),
+        ("image,level\n1_left,0\n1_left,2\n", ["'1_left'", "two different grades"]),
+        ("image,level\nphoto17,0\n", ["'photo17'", "patient", "<patient>_<left|right>"]),
+        ("image,level,patient,eye\na,0,,left\n", ["patient", "'a'"]),
+        ("image,level\n1_left,0,7\n2_left,0\n", ["line"]),
+    ],
+)
+def test_faults_have_their_sentence(tmp_path, text, words):
+    with pytest.raises(StageError) as caught:
+        labels(tmp_path, text)
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_utf16_folder_and_missing(tmp_path):
+    with pytest.raises(StageError, match="UTF-8"):
+        labels(tmp_path, "image,level\n1_left,0\n", "utf-16")
+    with pytest.raises(StageError, match="is a folder"):
+        read_labels(tmp_path)
+    with pytest.raises(StageError, match=r"download_images\.sh makes it"):
+        read_labels(tmp_path / "none.csv")
+
+
+def test_unknown_split(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("image,split\na,training\n")
+    with pytest.raises(StageError, match="'training'"):
+        read_table(path, ["image", "split"], "x.py")
