@@ -12,6 +12,7 @@ Expect   400 photographs, 50 MB, in about a minute on two cores. The first n pho
          same whatever the count; the first 40 hold every grade, every camera and both accidents.
 """
 
+import argparse
 import csv
 import io
 import re
@@ -21,10 +22,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from eyenet.stage import StageError, for_each, log, output_folder, parser, positive, run_main, write_rows, write_whole
-from eyenet.synthetic import COARSE, EDGE, SIDE, bump, draw_look, enlarge, grid, paint_eye
+from eyenet.stage import StageError, for_each, output_folder, parser, run_main, write_rows, write_whole
+from eyenet.synthetic import draw_look, paint_eye
+from eyenet.synthetic_shapes import COARSE, EDGE, SIDE, bump, enlarge, grid
 
+DOWNLOADS = Path("data/download")
+VERSION = 1  # of the drawing: count up when its bytes change, so that no folder mixes two
 EYES = ("left", "right")
+SAMPLE_NAME = re.compile(r"s\d{4,}_(left|right)")
 KAGGLE_COUNTS = (25810, 2443, 5292, 873, 708)  # photographs of grade 0 to 4 in the competition's training set
 PREVALENCE = np.array(KAGGLE_COUNTS) / sum(KAGGLE_COUNTS)
 # Kaggle's two eyes agree in 87 %. An eye drawn anew agrees by chance in sum(PREVALENCE ** 2) = 57 %.
@@ -61,10 +66,10 @@ class Camera:
 
 
 CAMERAS = (
-    Camera(1440, 960, notch=40),
+    Camera(1440, 960, notch=40, gain=0.95),
     Camera(1300, 1000, diameter=1.14, rim=0.03, flare=0.25, tint=(1.0, 1.08, 1.15), gain=0.92),
     Camera(1800, 1200, diameter=0.97, notch=38, tint=(0.95, 0.95, 0.80), gain=0.85),
-    Camera(1024, 680, diameter=1.23, rim=0.03, shift=(0.03, 0.02), quality=93),
+    Camera(1024, 680, diameter=1.23, rim=0.03, shift=(0.03, 0.02), quality=93, tint=(0.84, 1.0, 1.12)),
     Camera(1280, 960, diameter=0.90, gain=0.55, black=4, noise=2.5, blur=1.0),
     Camera(1100, 800, diameter=0.96, grey=True, noise=2.0, black=6),
     Camera(960, 640, diameter=0.98, orientation=6, quality=94, noise=2.0),
@@ -73,7 +78,7 @@ CAMERAS = (
     Camera(1500, 1000, diameter=0.66, shift=(0.05, -0.03), tint=(1.0, 0.94, 0.78), quality=88),
     Camera(720, 576, diameter=0.95, blur=1.8, quality=95, noise=2.5, subsampling="4:4:4", black=12),
     Camera(1400, 1050, diameter=0.93, gain=1.22, haze=0.25, blur=2.0, notch=45, black=8),
-    Camera(1200, 900, diameter=1.10, orientation=8, inverted=True, tint=(0.90, 1.05, 1.20), rim=0.02),
+    Camera(1200, 900, diameter=1.10, orientation=8, inverted=True, tint=(0.92, 1.04, 1.14), rim=0.02),
     Camera(1056, 704, diameter=0.97, orientation=3, gain=0.8, tint=(1.0, 0.90, 0.85), black=3),
     Camera(1600, 1067, diameter=1.17, inverted=True, rim=0.025, flare=0.3, quality=82, blur=1.2),
 )
@@ -82,9 +87,9 @@ CAMERAS = (
 # ---- who is photographed --------------------------------------------------------------------------------
 
 
-def patient_name(patient):
-    """Name a patient by number, from 1."""
-    return f"s{patient:04d}"
+def photograph_name(patient, eye):
+    """Name a photograph as Kaggle does, but for the s before the patient's number."""
+    return f"s{patient:04d}_{eye}"
 
 
 def draw_grades(seed, patient):
@@ -99,9 +104,9 @@ def draw_grades(seed, patient):
 
 def draw_camera(seed, patient):
     """Draw the camera of a patient, without a look at the grade; the first patients get one each in turn."""
-    rng = np.random.default_rng([seed, patient, 11])
-    choice = int(rng.integers(len(CAMERAS)))
-    return CAMERAS[(patient - 1) % len(CAMERAS) if patient <= len(FIRST_GRADES) else choice]
+    if patient <= len(FIRST_GRADES):
+        return CAMERAS[(patient - 1) % len(CAMERAS)]
+    return CAMERAS[np.random.default_rng([seed, patient, 11]).integers(len(CAMERAS))]
 
 
 def draw_accident(seed, patient, eye):
@@ -207,6 +212,13 @@ def encode_jpeg(frame, camera, note):
 def take_photograph(seed, patient, eye, level):
     """Take one photograph; its bytes depend on these four alone.
 
+    Parameters
+    ----------
+    seed, patient : int
+    eye : {"left", "right"}
+    level : int
+        Grade of diabetic retinopathy, 0 to 4.
+
     Returns
     -------
     bytes
@@ -233,11 +245,12 @@ def take_photograph(seed, patient, eye, level):
 
 
 def list_sample(seed, photographs):
-    """List the sample: (patient's number, eye, grade) of every photograph, in the order of the patients."""
-    eyes = [
-        (patient, eye, draw_grades(seed, patient)[eye]) for patient in range(1, (photographs + 1) // 2 + 1) for eye in EYES
-    ]
-    return eyes
+    """List a sample in the order of its patients: (patient's number, eye, grade) of every photograph."""
+    sample = []
+    for patient in range(1, photographs // 2 + 1):
+        grades = draw_grades(seed, patient)
+        sample += [(patient, eye, grades[eye]) for eye in EYES]
+    return sample
 
 
 def check_labels(path):
@@ -257,27 +270,56 @@ def check_labels(path):
         raise StageError(f"{path} labels other photographs ({foreign[0]}); move it away or choose another --labels-out")
 
 
+def at_least_two(text):
+    """Parse the number of photographs: a patient has two eyes."""
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"{text} photographs are too few; a sample has at least the 2 of one patient")
+    return number
+
+
+def natural(text):
+    """Parse a whole number from 0 up; numpy's generators take no negative seed."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative; give a whole number from 0 up")
+    return number
+
+
+def parse_options():
+    """Parse the command line."""
+    options = parser(__doc__, output=DOWNLOADS, labels_out=Path("labels/trainLabels.csv"), workers=True)
+    options.add_argument("--photographs", type=at_least_two, default=400, help="how many; odd ones are rounded up")
+    options.add_argument("--seed", type=natural, default=0, help="another number makes other eyes")
+    return options.parse_args()
+
+
 def main():
     """Make what is missing of the sample, then the label table."""
-    options = parser(__doc__, output=Path("data/download"), labels_out=Path("labels/trainLabels.csv"), workers=0)
-    options.add_argument("--photographs", type=positive, default=400, help="how many; odd numbers are rounded up")
-    options.add_argument("--seed", type=int, default=0, help="another number gives other eyes")
-    options = options.parse_args()
+    options = parse_options()
     check_labels(options.labels_out)
-    sample = list_sample(options.seed, options.photographs)
+    sample = list_sample(options.seed, options.photographs + options.photographs % 2)
     folder = options.output / "train"
 
-    def make(item):
+    def make_missing(item):
         patient, eye, level = item
-        path = folder / f"{patient_name(patient)}_{eye}.jpeg"
-        if path.exists():
+        path = folder / f"{photograph_name(patient, eye)}.jpeg"
+        if path.exists():  # whole, since files are written under a temporary name
             return False
         write_whole(path, take_photograph(options.seed, patient, eye, level))
         return True
 
-    with output_folder(folder, "make_sample.py", {"seed": options.seed}):
-        made = sum(new for _, new in for_each(make, sample, options.workers, "drawing eyes"))
-    print(made)
+    options.labels_out.parent.mkdir(parents=True, exist_ok=True)
+    with output_folder(folder, "make_sample.py", {"seed": options.seed, "version": VERSION}):
+        new = sum(made for _, made in for_each(make_missing, sample, options.workers, "drawing eyes"))
+        rows = sorted((photograph_name(patient, eye), level) for patient, eye, level in sample)
+        write_rows(options.labels_out, ["image", "level"], rows)
+    diseased = sum(level > 0 for _, level in rows)
+    print(
+        f"{len(rows)} synthetic photographs in {folder} ({new} new), "
+        f"{diseased} of them with retinopathy; labels in {options.labels_out}"
+    )
+    print("next: python resize_images.py" + ("" if folder == DOWNLOADS / "train" else f" --input {folder}"))
 
 
 if __name__ == "__main__":

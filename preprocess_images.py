@@ -45,7 +45,7 @@ from eyenet.tables import GRADES, count_by_grade, read_labels, write_table
 
 def brightness(crop):
     """Measure the light in a crop: the 99th percentile of max(R, G, B) inside the circle, 0-255."""
-    inside = inside_circle(len(crop))[..., 0]
+    inside = inside_circle(len(crop))
     return float(np.percentile(crop.max(axis=2)[inside], 99))
 
 

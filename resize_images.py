@@ -38,10 +38,11 @@ GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visib
 
 def resize(source, target, size):
     """Write the crop of one photograph, unless it is there and current; return its geometry."""
-    if not is_current(target, source):
-        crop, geometry = photograph_to_input(source, size)
-        write_whole(target, encode_png(crop, geometry))
-    return read_geometry(target)
+    if is_current(target, source):
+        return read_geometry(target)
+    crop, geometry = photograph_to_input(source, size)
+    write_whole(target, encode_png(crop, geometry))
+    return geometry
 
 
 def unique_names(sources):

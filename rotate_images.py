@@ -20,7 +20,7 @@ import pandas as pd
 from PIL import Image
 
 from eyenet.names import copy_name
-from eyenet.photo import encode_png, inside_circle, read_crop
+from eyenet.photo import black_outside, encode_png, read_crop
 from eyenet.stage import (
     PhotoError,
     StageError,
@@ -68,8 +68,7 @@ def transform(pixels, name):
     if degrees % 90 == 0:
         return np.rot90(pixels, degrees // 90)
     # Bicubic keeps more of the detail than bilinear: a copy should not be recognisable by its blur.
-    turned = np.asarray(Image.fromarray(pixels).rotate(degrees, Image.Resampling.BICUBIC))
-    return np.where(inside_circle(len(pixels)), turned, np.uint8(0))
+    return black_outside(np.asarray(Image.fromarray(pixels).rotate(degrees, Image.Resampling.BICUBIC)))
 
 
 def copy_photograph(source, targets):

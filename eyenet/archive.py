@@ -14,8 +14,6 @@ import argparse
 import bisect
 import contextlib
 import csv
-import fcntl
-import io
 import os
 import shutil
 import signal
@@ -34,8 +32,8 @@ from eyenet.stage import TEMPORARY, PhotoError, StageError, cores, for_each, log
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 
 
-class Parts(io.RawIOBase):
-    """A read-only file made of the parts of a cut-up file, one after another.
+class Parts:
+    """A read-only file made of the parts of a cut-up file, one after another; as much of one as zipfile needs.
 
     Parameters
     ----------
@@ -44,15 +42,12 @@ class Parts(io.RawIOBase):
     """
 
     def __init__(self, paths):
-        self.paths = [Path(path) for path in paths]
-        self.files = [open(path, "rb") for path in self.paths]
+        self.paths = list(paths)
+        self.files = [os.open(path, os.O_RDONLY) for path in self.paths]
         self.starts = [0]  # offset of each part's first byte, and of the end
         for file in self.files:
-            self.starts.append(self.starts[-1] + os.fstat(file.fileno()).st_size)
+            self.starts.append(self.starts[-1] + os.fstat(file).st_size)
         self.position = 0
-
-    def readable(self):
-        return True
 
     def seekable(self):
         return True
@@ -60,96 +55,76 @@ class Parts(io.RawIOBase):
     def tell(self):
         return self.position
 
-    def seek(self, offset, whence=io.SEEK_SET):
-        self.position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.starts[-1]}[whence]
+    def seek(self, offset, whence=os.SEEK_SET):
+        self.position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.starts[-1]}[whence]
         return self.position
 
-    def readinto(self, buffer):
-        """Fill the buffer, across parts: zipfile takes a short read for the end of the file."""
-        filled = 0
-        while filled < len(buffer) and self.position < self.starts[-1]:
+    def read(self, size=-1):
+        """Read `size` bytes, across parts; fewer only at the end, since zipfile takes a short read for it."""
+        end = self.starts[-1] if size < 0 else min(self.position + size, self.starts[-1])
+        pieces = []
+        while self.position < end:
             index = bisect.bisect_right(self.starts, self.position) - 1
-            data = os.pread(
-                self.files[index].fileno(), len(buffer) - filled, self.position - self.starts[index]
-            )
-            if not data:  # the part was shortened under our hands
+            data = os.pread(self.files[index], end - self.position, self.position - self.starts[index])
+            if not data:  # the part was shortened while we read
                 break
-            buffer[filled : filled + len(data)] = data
-            filled += len(data)
+            pieces.append(data)
             self.position += len(data)
-        return filled
+        return b"".join(pieces)
 
     def holding(self, start, end):
         """List the parts that hold the bytes from `start` up to `end`."""
-        first = bisect.bisect_right(self.starts, start) - 1
-        last = bisect.bisect_left(self.starts, end)
-        return self.paths[max(first, 0) : max(last, first + 1)]
+        return self.paths[bisect.bisect_right(self.starts, start) - 1 : bisect.bisect_left(self.starts, end)]
 
     def close(self):
         for file in self.files:
-            file.close()
-        super().close()
+            os.close(file)
 
 
-@contextlib.contextmanager
-def hold(output):
-    """Keep other runs off the folder, and end this process when the script that started it has died.
+def leave_with_parent():
+    """From now on, end this process when the one that started it has ended.
 
-    Without the second, `kill -9` of the script leaves us behind, writing where its next run writes.
+    `kill -9` of the script would leave us behind, writing where its next run writes.
     """
     parent = os.getppid()
 
-    def leave_with_parent():
+    def watch():
         while os.getppid() == parent:
-            time.sleep(0.2)
+            time.sleep(0.1)
         os._exit(1)
 
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-    output.mkdir(parents=True, exist_ok=True)
-    with open(output / ".lock", "w") as lock:
-        for patience in range(15, -1, -1):  # 3 s for one that is leaving
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not patience:
-                    raise StageError(f"another run is writing to {output}; wait for it, or stop it") from None
-                time.sleep(0.2)
-            except OSError:
-                log(f"note: {output} cannot be locked; do not run this twice at once")
-                break
-        yield
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def check_entry(info):
+def check_entry(info, archive):
     """Refuse an archive with an entry that could land outside the folder; it is not the competition's."""
     name = info.orig_filename  # zipfile has already cut .filename at a zero byte
     outside = name.startswith("/") or ".." in name.split("/") or any(c in name for c in "\\:\0")
     if outside or stat.S_ISLNK(info.external_attr >> 16):
         raise StageError(
-            f"the archive holds {name!r}, which would leave the folder, so nothing was unpacked: "
-            "this is not the competition's archive; delete it and look where it came from"
+            f"{archive} holds {name!r}, which could leave the folder, so nothing was unpacked: "
+            "this is not the competition's archive; delete its parts and look where they came from"
         )
     if info.flag_bits & 1:
-        raise StageError(f"the archive's {name!r} is encrypted, so this is not the competition's archive")
+        raise StageError(f"{archive} holds {name!r} encrypted, so it is not the competition's archive")
 
 
-def select_photographs(entries, folder):
+def select_photographs(entries, folder, archive):
     """List the entries `folder`/*.jpeg in the order of their bytes, after checking the names of all."""
     chosen = {}
     for info in entries:
-        check_entry(info)
+        check_entry(info, archive)
         name = info.filename.removeprefix(folder + "/")
         if name == info.filename or "/" in name or name.startswith(".") or not name.endswith(".jpeg"):
             continue
-        if name.lower() in chosen:  # a Mac's or Windows' disk does not tell them apart
-            raise StageError(f"the archive holds {info.filename} twice, so it is not the competition's archive")
+        if name.lower() in chosen:  # some file systems do not tell capitals apart
+            raise StageError(f"{archive} holds {info.filename} twice, so it is not the competition's archive")
         chosen[name.lower()] = info
     others = sum(not info.is_dir() for info in entries) - len(chosen)
     if others:
-        log(f"note: {others} entries of the archive are no photographs of {folder} and were left in it")
+        log(f"note: {others} entries of {archive} are no photographs of {folder} and were left in it")
     if not chosen:
-        raise StageError(f"the archive holds no {folder}/*.jpeg, so it is not the competition's archive")
+        raise StageError(f"{archive} holds no {folder}/*.jpeg, so it is not the competition's archive")
     return sorted(chosen.values(), key=lambda info: info.header_offset)
 
 
@@ -216,12 +191,12 @@ def unpack(output, folder, workers):
         except DAMAGED as error:
             raise PhotoError(str(error)) from error
 
-    with Parts(parts) as joined:
+    with contextlib.closing(Parts(parts)) as joined:
         try:
             archive = zipfile.ZipFile(joined)
         except DAMAGED:
             discard(parts[-1:], "the archive's table of contents, at its end,")
-        entries = select_photographs(archive.infolist(), folder)
+        entries = select_photographs(archive.infolist(), folder, f"{parts[0].parent / folder}.zip")
         damaged = [info for info, bad in for_each(unpack_one, entries, workers, f"unpack {folder}") if bad]
         if damaged:
             where = set()
@@ -229,29 +204,10 @@ def unpack(output, folder, workers):
                 end = info.header_offset + 30 + len(info.filename.encode()) + info.compress_size
                 where.update(joined.holding(info.header_offset, end))
             more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-            discard(sorted(where), damaged[0].filename + more)
+            discard(sorted(where) or parts[-1:], damaged[0].filename + more)
     os.sync()  # before the parts may be deleted: a power cut must not take both
     write_whole(output / f"{folder}.complete", f"{len(entries)}\n".encode())
     return len(entries)
-
-
-def read_labels(text, where):
-    """Parse a label table into {image: level}.
-
-    Raises
-    ------
-    StageError
-        If a column is missing, a level is not 0 to 4, or an image is named twice.
-    """
-    labels = {}
-    rows = csv.DictReader(io.StringIO(text))
-    if not {"image", "level"} <= set(rows.fieldnames or []):
-        raise StageError(f"{where} is no label table: its first line must name the columns image,level")
-    for row in rows:
-        if row["level"] not in ("0", "1", "2", "3", "4") or not row["image"] or row["image"] in labels:
-            raise StageError(f"{where}, line {rows.line_num}: not one image with one level from 0 to 4")
-        labels[row["image"]] = row["level"]
-    return labels
 
 
 def write_labels(output, table):
@@ -262,11 +218,9 @@ def write_labels(output, table):
             data = file.read("trainLabels.csv")
     except (*DAMAGED, KeyError):
         discard([archive], "trainLabels.csv")
-    labels = read_labels(data.decode("utf-8-sig", "replace"), f"trainLabels.csv in {archive}")
     if table.exists():
-        with contextlib.suppress(StageError):
-            if read_labels(table.read_text("utf-8-sig", "replace"), table) == labels:
-                return
+        if table.read_bytes().split() == data.split():  # whatever the line ends
+            return
         old = table.with_name(table.name + ".old")
         os.replace(table, old)
         log(f"note: {table} was not the competition's table; it is now {old}")
@@ -286,9 +240,12 @@ def count(output, table, folders):
         found = {path.stem for path in (output / folder).glob("*.jpeg")}
         summary.append(f"{len(found)} photographs in {output / folder}")
         if folder == "train":
-            labels = read_labels(table.read_text("utf-8-sig", "replace"), table)
-            name_some(labels.keys() - found, "labels have no photograph")
-            name_some(found - labels.keys(), "photographs have no label")
+            with open(table, newline="", encoding="utf-8-sig") as file:  # its content is checked by step 3
+                labels = {row.get("image") for row in csv.DictReader(file)}
+            if None in labels:
+                raise StageError(f"{table} has no column image, so it is no label table")
+            name_some(labels - found, "labels have no photograph")
+            name_some(found - labels, "photographs have no label")
             summary.append(f"{len(labels)} labels in {table}")
     return ", ".join(summary)
 
@@ -299,13 +256,13 @@ def main():
     parser.add_argument("output", type=Path)
     parser.add_argument("names", nargs="+")
     options = parser.parse_args()
-    if options.action == "count":
+    leave_with_parent()
+    if options.action == "labels":
+        write_labels(options.output, Path(options.names[0]))
+    elif options.action == "count":
         print(count(options.output, Path(options.names[0]), options.names[1:]))
-        return
-    with hold(options.output):
-        if options.action == "labels":
-            write_labels(options.output, Path(options.names[0]))
-        for folder in options.names if options.action == "unpack" else ():
+    else:
+        for folder in options.names:
             unpack(options.output, folder, min(cores(), 8))
 
 

@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from eyenet.archive import hold
+from eyenet.archive import leave_with_parent
 from eyenet.stage import StageError, log, run_main
 
 COMPETITION = "diabetic-retinopathy-detection"
@@ -132,7 +132,7 @@ def check_disk(chosen, output):
             "another --output"
         )
     if fetch:
-        log(f"{fetch / 1e9:,.1f} GB to download; the disk has {free / 1e9:,.1f} GB free of {need / 1e9:,.1f} needed")
+        log(f"to download: {fetch / 1e9:,.2f} GB; disk needed: {need / 1e9:,.2f} GB, free: {free / 1e9:,.2f} GB")
 
 
 def is_whole(path, size):
@@ -172,26 +172,29 @@ def main():
     options = parser.parse_args()
     if importlib.util.find_spec("kaggle") is None:
         raise StageError(f"{sys.executable} has no kaggle client; pip install -r requirements.txt")
-    import requests  # comes with the client
+    import requests  # with urllib3, comes with the client
+    import urllib3
 
+    leave_with_parent()
     archives = options.output / "archives"
-    with hold(options.output), contextlib.redirect_stdout(sys.stderr):
-        watch = Watch(archives / "partial", float(os.environ.get("EYENET_STALL_SECONDS") or 120))
-        watch.start()
-        try:
-            api = connect()
-            chosen = choose_files(list_files(api), options.names)
-            check_disk(chosen, options.output)
-            for name, size in chosen.items():
-                watch.what = name
-                fetch(api, name, size, archives)
-        except (requests.RequestException, ValueError) as error:  # ValueError: the client saw too few bytes
-            status = getattr(getattr(error, "response", None), "status_code", 0)
-            if 400 <= status < 500 and status not in (408, 429):  # 408: slow line; 429: too many requests
-                sentence = REFUSALS.get(status, f"Kaggle refuses {{}} ({status}: {error})")
-                raise StageError(sentence.format(watch.what)) from None
-            log(f"{watch.what}: {type(error).__name__}: {error}")
-            return TRY_AGAIN
+    watch = Watch(archives / "partial", float(os.environ.get("EYENET_STALL_SECONDS") or 120))
+    watch.start()
+    try:
+        api = connect()
+        chosen = choose_files(list_files(api), options.names)
+        check_disk(chosen, options.output)
+        for name, size in chosen.items():
+            watch.what = name
+            fetch(api, name, size, archives)
+    # ValueError: the client saw too few bytes. The last two: what requests lets through.
+    except (requests.RequestException, ValueError, urllib3.exceptions.HTTPError, ConnectionError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        if 400 <= status < 500 and status not in (408, 429):  # 408: slow line; 429: too many requests
+            sentence = REFUSALS.get(status, f"Kaggle refuses {{}} ({status}: {error})")
+            raise StageError(sentence.format(watch.what)) from None
+        reason = re.sub(r"\?\S+", "?...", str(error))[:300]  # an address's query holds its signature
+        log(f"{watch.what}: {type(error).__name__}: {reason}")
+        return TRY_AGAIN
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ refuses photographs prepared in another way.
 """
 
 import functools
-import io
 import json
+import math
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 
 from eyenet.stage import PhotoError
 
@@ -19,6 +21,11 @@ PREPROCESSING = 1
 PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # about twice the largest fundus camera; a decoded photograph stays under 300 MB
 MIN_DIAMETER = 128  # pixels of retina in the original; less than half the default output is not worth grading
+SAMPLES = 128  # the circle is sought on an image of so many pixels, short side; more find it no better
+# The decoded retina is at least so many times as wide as the result: 2 but for a margin, so that photographs of
+# 2592 x 1944, common in EyePACS, are decoded at 1/4 and not at 1/2 (51.8 dB for 54.9, in two thirds of the time).
+DETAIL = 1.9
+ORIENTATION = 0x0112  # EXIF tag
 BLACK = 24  # a frame whose brightest hundredth is darker than this shows nothing
 Image.MAX_IMAGE_PIXELS = None  # `open_photograph` has its own limit and its own sentence
 
@@ -78,9 +85,11 @@ def open_photograph(path, least=None):
                 factor = next((k for k in (8, 4, 2) if min(width, height) // k >= least), 1)
                 image.draft(None, (width // factor, height // factor))
             image.load()
-            upright = _to_rgb(ImageOps.exif_transpose(image))
-            turned = (upright.width > upright.height) != (width > height)
-            return upright, factor, ((height, width) if turned else (width, height))
+            if image.getexif().get(ORIENTATION, 1) != 1:  # else Pillow would copy the whole image
+                turned = image.getexif()[ORIENTATION] in (5, 6, 7, 8)
+                width, height = (height, width) if turned else (width, height)
+                return _to_rgb(ImageOps.exif_transpose(image)), factor, (width, height)
+            return _to_rgb(image), factor, (width, height)
     except PhotoError:
         raise
     except IsADirectoryError:
@@ -144,9 +153,13 @@ def find_retina(image):
     .. [1] I. Kasa, "A circle fitting procedure and its error analysis", IEEE Transactions on
        Instrumentation and Measurement, 1976.
     """
-    step = max(1, min(image.size) // 200)
-    light = np.asarray(image)[step // 2 :: step, step // 2 :: step].max(axis=2)
-    low, high, top = np.percentile(light, (1, 95, 99))
+    step = max(1, min(image.size) // SAMPLES)
+    sampled = (image.width // step, image.height // step)
+    # Pillow takes the pixel at the middle of each step x step block.
+    sample = image.resize(sampled, Image.Resampling.NEAREST, box=(0, 0, sampled[0] * step, sampled[1] * step))
+    light = functools.reduce(np.maximum, [np.asarray(channel) for channel in sample.split()])
+    cumulative = np.bincount(light.ravel(), minlength=256).cumsum()
+    low, high, top = np.searchsorted(cumulative, np.array([0.01, 0.95, 0.99]) * light.size)  # percentiles
     # The first threshold withstands glow and noise, the second finds a retina that is half in shade, the third
     # one that fills less than a twentieth of the frame.
     for threshold in (max(6, 0.12 * (high - low)), max(4, 0.04 * (high - low)), max(6, 0.12 * (top - low))):
@@ -155,7 +168,6 @@ def find_retina(image):
         circle = _fit_circle(points) if len(points) >= 20 else None
         if circle is not None and _plausible(circle, lit, points):
             x, y, radius = circle
-            # The sample at index i covers a block of `step` pixels of which it is the centre.
             return Circle((x + 0.5) * step, (y + 0.5) * step, radius * step)
     if top <= BLACK:
         return Circle(image.width / 2, image.height / 2, min(image.size) / 2, found=False)
@@ -176,18 +188,25 @@ def _rim_points(lit):
 
 
 def _fit_circle(points):
-    """Fit (x, y, radius) to points (n, 2), six times over, each time to those nearest the last circle."""
-    kept = points
+    """Fit (x, y, radius) to points (n, 2), up to six times, each time to those nearest the last circle."""
+    near = np.ones(len(points), bool)
     for _ in range(6):
-        design = np.column_stack([kept, np.ones(len(kept))])
-        (a, b, c), *_ = np.linalg.lstsq(design, (kept**2).sum(axis=1), rcond=None)
-        square = c + (a * a + b * b) / 4
-        if square <= 0:
-            return None
-        x, y, radius = a / 2, b / 2, square**0.5
+        middle = points[near].mean(axis=0)
+        u, v = (points[near] - middle).T
+        squares = u * u + v * v
+        uu, uv, vv = u @ u, u @ v, v @ v
+        if uu * vv - uv * uv < 1:
+            return None  # the points lie on a line
+        shift_x = (vv * (u @ squares) - uv * (v @ squares)) / (2 * (uu * vv - uv * uv))
+        shift_y = (uu * (v @ squares) - uv * (u @ squares)) / (2 * (uu * vv - uv * uv))
+        x, y = middle[0] + shift_x, middle[1] + shift_y
+        radius = (squares.mean() + shift_x**2 + shift_y**2) ** 0.5
         distance = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius)
         # At least the better half stays; a good fit keeps all that lie within 1.5 % of the radius.
-        kept = points[distance <= max(np.median(distance), 0.015 * radius)]
+        nearer = distance <= max(np.median(distance), 0.015 * radius)
+        if (nearer == near).all():
+            break
+        near = nearer
     return x, y, radius
 
 
@@ -206,9 +225,9 @@ def _plausible(circle, lit, points):
 
 @functools.lru_cache(maxsize=8)
 def inside_circle(size):
-    """Mark the pixels of a size x size crop whose centres lie in the retina's circle; (size, size, 1) bool."""
+    """Mark the pixels of a size x size crop whose centres lie in the retina's circle; (size, size) bool."""
     offset = np.arange(size) + 0.5 - size / 2
-    mask = (offset[:, None] ** 2 + offset**2 <= (size / 2) ** 2)[..., None]
+    mask = offset[:, None] ** 2 + offset**2 <= (size / 2) ** 2
     mask.flags.writeable = False
     return mask
 
@@ -229,13 +248,19 @@ def crop_retina(image, circle, size):
     ndarray of uint8, shape (size, size, 3)
     """
     left, upper = circle.x - circle.radius, circle.y - circle.radius
-    x0, y0 = int(np.floor(left)), int(np.floor(upper))
-    x1, y1 = int(np.ceil(left + 2 * circle.radius)), int(np.ceil(upper + 2 * circle.radius))
-    square = image.crop((x0, y0, x1, y1))  # beyond the frame it is black
-    box = (left - x0, upper - y0, left - x0 + 2 * circle.radius, upper - y0 + 2 * circle.radius)
+    right, lower = left + 2 * circle.radius, upper + 2 * circle.radius
+    if left < 0 or upper < 0 or right > image.width or lower > image.height:
+        x0, y0 = math.floor(left), math.floor(upper)
+        image = image.crop((x0, y0, math.ceil(right), math.ceil(lower)))  # beyond the frame it is black
+        left, upper, right, lower = left - x0, upper - y0, right - x0, lower - y0
     # Pillow's BOX is no exact area average at ratios near 2; HAMMING comes 14 dB closer to one (benchmarks/).
-    small = square.resize((size, size), Image.Resampling.HAMMING, box=box)
-    return np.where(inside_circle(size), np.asarray(small), np.uint8(0))
+    small = image.resize((size, size), Image.Resampling.HAMMING, box=(left, upper, right, lower))
+    return black_outside(np.asarray(small))
+
+
+def black_outside(crop):
+    """Blacken what is outside the circle of a crop, uint8 (size, size, 3)."""
+    return crop * inside_circle(len(crop))[..., None].view(np.uint8)
 
 
 def photograph_to_input(path, size=256):
@@ -259,9 +284,10 @@ def photograph_to_input(path, size=256):
     PhotoError
         If the photograph cannot be read, shows no retina, or shows it too small.
     """
-    image, factor, frame = open_photograph(path, 2 * size)
+    least = int(DETAIL * size)
+    image, factor, frame = open_photograph(path, least)
     circle = find_retina(image)
-    while factor > 1 and 2 * circle.radius < 2 * size:  # a small disc in a large frame: decode it larger
+    while factor > 1 and 2 * circle.radius < least:  # a small disc in a large frame: decode it larger
         image, smaller, frame = open_photograph(path, min(image.size) + 1)
         circle, factor = circle.scaled(factor / smaller), smaller
     whole = circle.scaled(factor)
@@ -282,15 +308,21 @@ def photograph_to_input(path, size=256):
 
 def _visible(circle, frame):
     """Estimate the share of the circle's area that is inside the frame, on a grid of 200 x 200."""
+    x, y, r = circle.x, circle.y, circle.radius
+    if r <= x <= frame[0] - r and r <= y <= frame[1] - r:
+        return 1.0
     grid = (np.arange(200) + 0.5) / 100 - 1
     disc = grid[:, None] ** 2 + grid**2 <= 1
-    x, y = circle.x + circle.radius * grid, circle.y + circle.radius * grid
-    shown = ((y >= 0) & (y <= frame[1]))[:, None] & ((x >= 0) & (x <= frame[0]))
+    columns, rows = x + r * grid, y + r * grid
+    shown = ((rows >= 0) & (rows <= frame[1]))[:, None] & ((columns >= 0) & (columns <= frame[0]))
     return float((disc & shown).sum() / disc.sum())
 
 
 def encode_png(pixels, geometry=None):
-    """Compress an image without loss; level 1 and run lengths take a fifteenth of the time of Pillow's default.
+    """Compress an image without loss, as a PNG of one filter and run lengths.
+
+    Pillow tries every filter on every row, which takes 2.6 times as long for a file 5 % smaller, and a tenth of
+    the whole resize stage.
 
     Parameters
     ----------
@@ -301,13 +333,24 @@ def encode_png(pixels, geometry=None):
     Returns
     -------
     bytes
+
+    References
+    ----------
+    .. [1] ISO/IEC 15948, Portable Network Graphics.
     """
-    info = PngImagePlugin.PngInfo()
+    height, width, _ = pixels.shape
+    rows = pixels.reshape(height, 3 * width)
+    filtered = np.full((height, 3 * width + 1), 2, np.uint8)  # each row begins with its filter: 2, the row above
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))]  # 8 bits, RGB
     if geometry is not None:
-        info.add_text("eyenet", json.dumps(geometry))
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1, compress_type=3, pnginfo=info)
-    return file.getvalue()
+        chunks.append((b"tEXt", b"eyenet\0" + json.dumps(geometry).encode("ascii")))
+    chunks += [(b"IDAT", packer.compress(filtered) + packer.flush()), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
 
 
 def read_crop(path):

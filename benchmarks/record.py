@@ -1,0 +1,80 @@
+"""Keep what a benchmark measured, with what made it."""
+
+import argparse
+import csv
+import datetime
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPO))
+PACKAGES = ("numpy", "pillow", "scikit-image", "keras", "tensorflow")
+RESULTS = REPO / "benchmarks" / "results"
+
+
+def parse(description):
+    """Parse the options that all benchmarks have; --data is a folder with train/*.jpeg."""
+    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=Path, default=REPO / "data" / "download", help="folder with train/*.jpeg")
+    options.add_argument("--repeat", type=int, default=5, help="times each way is measured; the median counts")
+    return options
+
+
+def write(name, rows):
+    """Write and print a result table.
+
+    Parameters
+    ----------
+    name : str
+        File in benchmarks/results, without its ending.
+    rows : list of (str, float, str, str)
+        What was measured, value, unit, and what was asked for (may be empty).
+    """
+    git = ["git", "-C", REPO, "describe", "--always", "--dirty"]
+    commit = subprocess.run(git, check=False, capture_output=True, text=True)
+    made = {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {cpu()}",
+        "versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
+        "commit": commit.stdout.strip(),
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}"]),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    with open(RESULTS / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["measured", "value", "unit", "asked", *made])
+        for row in rows:
+            writer.writerow([*row, *made.values()])
+            print(f"{row[0]:<62} {row[1]:>10} {row[2]:<10} {row[3]}")
+
+
+def watch(process):
+    """Wait for a process and give the most memory it ever held, in MB (Linux).
+
+    `ru_maxrss` would not do: it counts what the parent held when it forked.
+    """
+    peak = 0
+    while process.poll() is None:
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max(
+                [peak, *(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))]
+            )
+        except OSError:
+            pass
+        time.sleep(0.02)
+    return peak
+
+
+def cpu():
+    """Name the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

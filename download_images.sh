@@ -1,0 +1,241 @@
+#!/usr/bin/env bash
+# Step 1: get the photographs. Run it with --help, or read the text below.
+set -euo pipefail
+
+print_help() {
+    cat <<'HELP'
+Step 1: get the photographs and their labels.
+
+Usage
+    bash download_images.sh --sample [N]                  N synthetic photographs (400), made here in a minute
+    bash download_images.sh --kaggle [train|test|both]    the competition's (train)
+
+Options
+    --output FOLDER        folder to write (data/download)
+    --labels-out TABLE     label table to write (labels/trainLabels.csv)
+    --keep-archives        keep the downloaded zip parts; else they are deleted once every photograph was
+                           unpacked and its CRC verified
+    --help
+
+Writes
+    FOLDER/train/*.jpeg, FOLDER/test/*.jpeg      the photographs
+    TABLE                                        image,level (train only)
+    FOLDER/archives/                             what was downloaded, until it is unpacked
+    FOLDER/SOURCE, FOLDER/train.complete         where they came from; how many there are when all are there
+
+Before --kaggle
+    1. pip install -r requirements.txt (it has the kaggle client).
+    2. With a Kaggle account, accept the rules (Kaggle asks to verify the account's phone number first):
+       https://www.kaggle.com/competitions/diabetic-retinopathy-detection/rules
+    3. Make a token at https://www.kaggle.com/settings/api, and put it into the variable KAGGLE_API_TOKEN or
+       into the file ~/.kaggle/access_token (chmod 600). An older key works too: KAGGLE_USERNAME and
+       KAGGLE_KEY, or ~/.kaggle/kaggle.json. Secrets never go on the command line.
+
+What to expect
+              photographs   to download   disk while unpacking   afterwards   at 20 MB/s
+    train          35,126         35 GB                  70 GB        35 GB   half an hour, and 10 min to unpack
+    test           53,576         53 GB                 106 GB        53 GB   three quarters, and 15 min
+    The zip comes in parts of up to 8 GB, and is unpacked straight from them. It may be stopped at any moment,
+    by Ctrl-C, kill -9 or a dead line: the same command goes on where it stopped, and does nothing when all is
+    there (it trusts train.complete and counts the files; no network is used).
+
+Examples
+    bash download_images.sh --sample 40 --output data/small --labels-out data/small/labels.csv
+    nohup bash download_images.sh --kaggle both > download.log 2>&1 &
+
+Environment
+    PYTHON                 interpreter (.venv/bin/python beside this script if there, else python3)
+    EYENET_STALL_SECONDS   give up on a silent server after this long, and try again (120)
+    EYENET_RETRY_SECONDS   pause before the second of 5 attempts, longer before each next (10)
+
+Exit codes: 0 done, 1 not done (one sentence says why), 2 wrong usage, 130 Ctrl-C.
+HELP
+}
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "download_images.sh: error: $*"; exit 1; }
+wrong_usage() { say "download_images.sh: error: $*; see --help"; exit 2; }
+
+is_number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" > /dev/null && pwd)
+output=data/download
+labels=labels/trainLabels.csv
+keep=no
+
+parse_options() {
+    source='' sets=train photographs=400
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --help | -h) print_help; exit 0 ;;
+            --sample)
+                [ -z "$source" ] || wrong_usage "give --sample or --kaggle once"
+                source=sample
+                if is_number "${2-}"; then photographs=$2; shift; fi ;;
+            --kaggle)
+                [ -z "$source" ] || wrong_usage "give --sample or --kaggle once"
+                source=kaggle
+                case ${2-} in
+                    train | test) sets=$2; shift ;;
+                    both) sets='train test'; shift ;;
+                esac ;;
+            --output) [ -n "${2-}" ] || wrong_usage "--output needs a folder"; output=${2%/}; shift ;;
+            --labels-out) [ -n "${2-}" ] || wrong_usage "--labels-out needs a file"; labels=$2; shift ;;
+            --keep-archives) keep=yes ;;
+            *) wrong_usage "unknown: $1" ;;
+        esac
+        shift
+    done
+    [ -n "$source" ] || wrong_usage "say --sample or --kaggle"
+    case $output in -*) output=./$output ;; esac # no command shall take it for an option
+    case $labels in -*) labels=./$labels ;; esac
+    is_number "${EYENET_STALL_SECONDS:-120}" || wrong_usage "EYENET_STALL_SECONDS must be a whole number"
+    is_number "${EYENET_RETRY_SECONDS:-10}" || wrong_usage "EYENET_RETRY_SECONDS must be a whole number"
+}
+
+find_python() {
+    if [ -z "${PYTHON-}" ]; then
+        PYTHON=python3
+        if [ -x "$here/.venv/bin/python" ]; then PYTHON=$here/.venv/bin/python; fi
+    fi
+    local code=0
+    "$PYTHON" -c 'import sys; sys.version_info >= (3, 11) or sys.exit(3); import tqdm' 2> /dev/null || code=$?
+    case $code in
+        0) ;;
+        1) fail "$PYTHON lacks the packages; run \"$PYTHON\" -m pip install -r \"$here/requirements.txt\"" ;;
+        *) fail "$PYTHON is no Python 3.11 or newer; install one, or name one in the variable PYTHON" ;;
+    esac
+}
+
+# A module of this repository. SAFEPATH: no file of the caller's folder is taken for a module.
+eyenet() {
+    local module=$1 code=0
+    shift
+    PYTHONSAFEPATH=1 PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m "eyenet.$module" "$@" || code=$?
+    [ "$code" -le 128 ] || # it could not say anything
+        fail "Python was ended by signal $((code - 128)) (9 may mean: no memory);" \
+            "run the same command again to continue"
+    return "$code"
+}
+
+# One run at a time. The lock lies on the open file, which this script and its children share until the last of
+# them has ended, however it ends: nothing is left to clean up.
+lock_output() {
+    exec 9> "$output/.lock"
+    local patience=10 # tenths of a second, for the children of a run that was just killed
+    until "$PYTHON" -c '
+import fcntl, sys
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit(1)
+except OSError:  # some network file systems have no locks
+    pass'; do
+        [ "$patience" -gt 0 ] || fail "another run is writing to $output; wait for it, or stop it"
+        patience=$((patience - 1))
+        sleep 0.1
+    done
+}
+
+holds_files() { # photographs or parts of them
+    [ -n "$(find "$output" -type f \( -name '*.jpeg' -o -path '*/archives/*' \) 2> /dev/null | head -n 1)" ]
+}
+
+# Synthetic and real photographs in one folder would be trained on together. SOURCE says whose folder it is; it
+# counts for nothing while the folder is empty, so that who fails with Kaggle can still try the sample.
+claim_output() {
+    mkdir -p "$output" 2> /dev/null && [ -w "$output" ] ||
+        fail "the folder $output cannot be written; choose another --output"
+    lock_output
+    local there=''
+    if [ -f "$output/SOURCE" ]; then there=$(cat "$output/SOURCE"); fi
+    if [ -f "$output/train/stage.json" ]; then there=sample; fi # make_sample.py was run by itself
+    [ "$there" != "$source" ] || return 0
+    [ -z "$there" ] || ! holds_files ||
+        fail "$output holds photographs of --$there; give another --output (and --labels-out), or delete it"
+    { printf '%s\n' "$source" > "$output/.SOURCE.tmp" && mv "$output/.SOURCE.tmp" "$output/SOURCE"; } 2> /dev/null ||
+        fail "$output/SOURCE cannot be written; is the disk full?"
+}
+
+get_sample() {
+    claim_output
+    "$PYTHON" "$here/make_sample.py" --photographs "$photographs" --output "$output" --labels-out "$labels" > /dev/null
+    finish train # its summary goes to the bin: ours is one for both sources
+}
+
+finish() {
+    eyenet archive count "$output" "$labels" "$@"
+    local next="python resize_images.py"
+    if [ "$output" != data/download ] || [ "$*" = test ]; then next="$next --input $(printf %q "$output/$1")"; fi
+    echo "next: $next"
+}
+
+count_photographs() { find "$output/$1" -name '*.jpeg' 2> /dev/null | wc -l | tr -d ' '; }
+
+# Whether all photographs of a set are there: unpack writes their number when each one's CRC was verified.
+is_complete() {
+    [ -f "$output/$1.complete" ] || return 1
+    local expected there
+    expected=$(cat "$output/$1.complete")
+    there=$(count_photographs "$1")
+    is_number "$expected" && [ "$there" -ge "$expected" ] && return 0
+    say "note: $output/$1 holds $there photographs of $expected; getting the rest"
+    return 1
+}
+
+count_archives() {
+    local count=0 file
+    for file in "$output"/archives/*.zip*; do if [ -f "$file" ]; then count=$((count + 1)); fi; done
+    echo "$count"
+}
+
+# Fetch what is missing, in up to 5 attempts; a part that arrived whole makes the next attempt the first again.
+fetch() {
+    local attempt=1 code before pause
+    while true; do
+        before=$(count_archives)
+        code=0
+        eyenet competition "$output" "$@" >&2 || code=$? # the client chats on stdout
+        [ "$code" -ne 0 ] || return 0
+        [ "$code" -eq 75 ] || exit "$code" # it has said why
+        if [ "$(count_archives)" -gt "$before" ]; then attempt=1; fi
+        [ "$attempt" -lt 5 ] ||
+            fail "5 attempts failed, the last as said above; what arrived is kept:" \
+                "look at the network, then run the same command again"
+        pause=$((${EYENET_RETRY_SECONDS:-10} * attempt))
+        attempt=$((attempt + 1))
+        say "attempt $attempt of 5 in $pause s"
+        sleep "$pause"
+    done
+}
+
+get_kaggle() {
+    claim_output
+    local set missing=''
+    for set in $sets; do is_complete "$set" || missing="$missing $set"; done
+    case "$sets,$missing,$([ -f "$labels" ] || echo none)" in # the labels belong to train
+        *,*train*,* | *train*,none) missing="$missing labels" ;;
+    esac
+    if [ -n "$missing" ]; then
+        # shellcheck disable=SC2086 # words
+        fetch $missing
+        case $missing in *labels*) eyenet archive labels "$output" "$labels" ;; esac
+        for set in $missing; do
+            if [ "$set" != labels ]; then eyenet archive unpack "$output" "$set"; fi
+        done
+    else
+        say "everything is there already; nothing was downloaded"
+    fi
+    if [ "$keep" = no ]; then
+        for set in $sets; do rm -f "$output/archives/$set.zip."[0-9][0-9][0-9]; done
+        rm -f "$output/archives/trainLabels.csv.zip"
+    fi
+    rmdir "$output/archives/partial" "$output/archives" 2> /dev/null || true # what is empty
+    # shellcheck disable=SC2086 # words
+    finish $sets
+}
+
+trap 'say "download_images.sh: stopped; run the same command again to continue"; exit 130' INT
+parse_options "$@"
+find_python
+"get_$source"
