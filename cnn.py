@@ -32,8 +32,10 @@ import numpy as np
 from eyenet import backend
 from eyenet.arrays import open_array
 from eyenet.charts import draw_training_curves
+from eyenet.files import output_folder, write_json
 from eyenet.metrics import score
-from eyenet.stage import StageError, log, output_folder, parser, positive, run_main, write_json
+from eyenet.options import parser, positive
+from eyenet.stage import StageError, log, run_main
 
 CLASSES = 2
 

@@ -22,22 +22,10 @@ import shutil
 import numpy as np
 
 from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash
+from eyenet.files import finish, list_files, output_folder, read_json, write_json
+from eyenet.options import fitting_next, fraction, parser
 from eyenet.photo import read_crop
-from eyenet.stage import (
-    PhotoError,
-    StageError,
-    finish,
-    fitting_next,
-    for_each,
-    fraction,
-    list_files,
-    log,
-    output_folder,
-    parser,
-    read_json,
-    run_main,
-    write_json,
-)
+from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import read_table, write_table
 
 

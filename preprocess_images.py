@@ -21,25 +21,11 @@ import numpy as np
 import pandas as pd
 
 from eyenet.charts import draw_class_balance
+from eyenet.files import finish, is_current, list_files, output_folder, place, remove_stale, write_rows
 from eyenet.names import SPLITS, split_of
+from eyenet.options import fitting_next, fraction, parser
 from eyenet.photo import BLACK, inside_circle, read_crop
-from eyenet.stage import (
-    PhotoError,
-    StageError,
-    finish,
-    fitting_next,
-    for_each,
-    fraction,
-    is_current,
-    list_files,
-    log,
-    output_folder,
-    parser,
-    place,
-    remove_stale,
-    run_main,
-    write_rows,
-)
+from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import GRADES, count_by_grade, read_labels, write_table
 
 

@@ -15,23 +15,10 @@ follows lossless. Expect about 50 photographs/s a core: Kaggle's 35,126 take 6 m
 2.6 GB. It can be stopped and run again; it does what is missing.
 """
 
+from eyenet.files import finish, is_current, list_files, output_folder, remove_stale, write_rows, write_whole
+from eyenet.options import fitting_next, fraction, parser, positive
 from eyenet.photo import PHOTOGRAPHS, PREPROCESSING, encode_png, photograph_to_input, read_geometry
-from eyenet.stage import (
-    PhotoError,
-    finish,
-    fitting_next,
-    for_each,
-    fraction,
-    is_current,
-    list_files,
-    output_folder,
-    parser,
-    positive,
-    remove_stale,
-    run_main,
-    write_rows,
-    write_whole,
-)
+from eyenet.stage import PhotoError, for_each, run_main
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
 

@@ -19,24 +19,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from eyenet.files import finish, is_current, list_files, output_folder, place, remove_stale, write_whole
 from eyenet.names import copy_name
+from eyenet.options import fitting_next, fraction, parser
 from eyenet.photo import black_outside, encode_png, read_crop
-from eyenet.stage import (
-    PhotoError,
-    StageError,
-    finish,
-    fitting_next,
-    for_each,
-    fraction,
-    is_current,
-    list_files,
-    output_folder,
-    parser,
-    place,
-    remove_stale,
-    run_main,
-    write_whole,
-)
+from eyenet.stage import PhotoError, StageError, for_each, run_main
 from eyenet.tables import read_table, write_table
 
 NO_DR = ("original", "mirror")

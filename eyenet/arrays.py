@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.stage import StageError, cores, read_json
+from eyenet.files import read_json
+from eyenet.stage import StageError, cores
 from eyenet.tables import read_table
 
 BLOCK = 64  # images that are read, checksummed and written at a time: 12.6 MB at 256 px

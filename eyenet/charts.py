@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from eyenet.stage import whole_file
+from eyenet.files import whole_file
 from eyenet.tables import GRADES, count_by_grade
 
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa3ad"

@@ -10,8 +10,9 @@ import numpy as np
 
 from eyenet.backend import image_writer
 from eyenet.charts import confusion_chart, to_pixels
+from eyenet.files import read_json, write_json, write_rows
 from eyenet.metrics import score
-from eyenet.stage import StageError, log, read_json, write_json, write_rows
+from eyenet.stage import StageError, log
 
 ONE_CLASS = (
     "note: every validation photograph is called '{called}'. In the first epochs this is usual; if it stays so, the "

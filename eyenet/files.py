@@ -1,0 +1,202 @@
+"""Whole files, and an output folder of a stage's own.
+
+A stage is a script that reads one folder and writes another. It may be killed at any moment: each file is
+written under a temporary name and renamed when whole, so the next run sees whole files only, does what is
+missing and ends with the same bytes.
+"""
+
+import contextlib
+import csv
+import fcntl
+import json
+import os
+import threading
+from pathlib import Path
+
+from eyenet.stage import EXIT_REJECTED, StageError, log
+
+TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are removed by the next one
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Give a temporary path beside `path`; on success rename it to `path`, on failure remove it."""
+    path = Path(path)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path, data):
+    """Write `data` (bytes) so that `path` is either absent, as it was, or whole."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path, value):
+    """Write `value` as JSON, whole or not at all."""
+    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path):
+    """Read a JSON file; None where it is absent or damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_rows(path, header, rows):
+    """Write a CSV table (UTF-8, LF), whole or not at all."""
+    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def place(source, target):
+    """Give `source` a second name, `target`, by hard link, or a copy where the file system has none."""
+    with whole_file(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            temporary.write_bytes(Path(source).read_bytes())
+
+
+def is_current(target, source):
+    """Tell whether `target` exists and is no older than `source` (make's rule)."""
+    try:
+        return os.stat(target).st_mtime_ns >= os.stat(source).st_mtime_ns
+    except FileNotFoundError:
+        return False
+
+
+def list_files(folder, endings, made_by):
+    """List a folder's files with one of the endings, sorted by name.
+
+    Raises
+    ------
+    StageError
+        If the folder is missing or holds no such file; the message names the script that makes it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise StageError(f"there is no folder {folder}; {made_by} makes it")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
+    if not files:
+        raise StageError(f"{folder} holds no {'/'.join(endings)} file; {made_by} fills it")
+    return files
+
+
+@contextlib.contextmanager
+def output_folder(folder, script, settings, source=None, record="stage.json", **notes):
+    """Own an output folder for the time of a run.
+
+    Makes it, locks it against a second run, removes what an interrupted run left half-written, and writes
+    a record of what made the folder.
+
+    Parameters
+    ----------
+    folder : path-like
+    script : str
+        File name of the stage.
+    settings : dict
+        What the bytes in the folder depend on. A folder that was made with other settings is refused, since
+        a mixture would be neither.
+    source : path-like, optional
+        The folder that the stage reads; the settings that made it count as settings of this one too.
+    record : str
+        Name of the JSON file that says what made the folder.
+    **notes
+        More to record, not compared.
+
+    Raises
+    ------
+    StageError
+        If the folder holds something else, was made with other settings, or is in use.
+    """
+    folder = Path(folder)
+    if source is not None:
+        made = read_json(Path(source) / "stage.json") or {}
+        settings = {**settings, "input": made.get("settings")}
+    if folder.exists() and not folder.is_dir():
+        raise StageError(f"{folder} is a file, but {script} writes a folder; choose another --output")
+    known = read_json(folder / record)
+    if known is None and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
+        raise StageError(f"{folder} holds files that {script} did not make; choose another --output or empty it")
+    if known is not None and (known.get("script"), known.get("settings")) != (script, settings):
+        raise StageError(
+            f"{folder} was made with other settings or from other images ({_differences(known, script, settings)}); "
+            "delete it to make it anew, or write to another folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StageError(f"another run is writing to {folder}; wait for it, or stop it") from None
+        except OSError:  # some network file systems have no locks
+            log(f"note: {folder} cannot be locked; do not run this stage twice at once")
+        for left in folder.glob(TEMPORARY + "*"):
+            left.unlink(missing_ok=True)
+        write_json(folder / record, {"script": script, "settings": settings, **notes})
+        yield folder
+
+
+def _differences(known, script, settings):
+    """Name the settings in which a folder's record and this run differ, as `there -> here`."""
+
+    def flat(value, prefix=""):
+        if not isinstance(value, dict):
+            return {prefix.strip(): value}
+        return {k: v for key, part in value.items() for k, v in flat(part, f"{prefix} {key}").items()}
+
+    there = {"script": known.get("script"), **flat(known.get("settings"))}
+    here = {"script": script, **flat(settings)}
+    differing = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+    return ", ".join(f"{key}: {str(there.get(key))[:12]} -> {str(here.get(key))[:12]}" for key in differing)
+
+
+def remove_stale(folder, expected):
+    """Remove the folder's images whose source is gone, so that the folder equals one made from scratch."""
+    stale = [p for p in Path(folder).glob("*.png") if p.name not in expected]
+    for path in stale:
+        path.unlink()
+    if stale:
+        log(f"removed {len(stale)} images from {folder} whose photographs are no longer in the input")
+
+
+def finish(rejected, total, max_rejected, folder):
+    """Write `rejected.csv` and turn the number of rejected photographs into an exit code.
+
+    Parameters
+    ----------
+    rejected : list of (str, str)
+        Name and reason.
+    total : int
+        Photographs seen.
+    max_rejected : float
+        Fraction that may fail.
+    folder : path-like
+
+    Returns
+    -------
+    int
+        0, or 3 when too many failed.
+    """
+    path = Path(folder) / "rejected.csv"
+    write_rows(path, ["image", "reason"], sorted(rejected))
+    for name, reason in sorted(rejected)[:10]:
+        log(f"rejected {name}: {reason}")
+    if len(rejected) > 10:
+        log(f"... and {len(rejected) - 10} more, in {path}")
+    if len(rejected) > max_rejected * total:
+        log(
+            f"error: {len(rejected)} of {total} photographs were rejected, more than --max-rejected "
+            f"{max_rejected:.0%}; the reasons are in {path}"
+        )
+        return EXIT_REJECTED
+    return 0

@@ -1,0 +1,80 @@
+"""The command line that all stages share."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from eyenet.stage import cores
+
+
+def positive(text):
+    """Parse a positive whole number of the command line."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return number
+
+
+def fraction(text):
+    """Parse a number between 0 and 1 of the command line."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
+
+
+def parser(description, **defaults):
+    """Make a stage's argument parser: its docstring as help, and the options that stages have in common.
+
+    Parameters
+    ----------
+    description : str
+        The script's docstring.
+    **defaults : str or int
+        Default of each common option that the script has: `input`, `output`, `labels`, `labels_out`,
+        `workers` (any value: the default is all cores).
+
+    Returns
+    -------
+    argparse.ArgumentParser
+    """
+
+    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+        pass
+
+    made = argparse.ArgumentParser(description=description, formatter_class=Formatter)
+    helps = {
+        "input": "folder to read",
+        "output": "folder to write",
+        "labels": "label table to read",
+        "labels_out": "label table to write",
+    }
+    for name, text in helps.items():
+        if name in defaults:
+            made.add_argument("--" + name.replace("_", "-"), type=Path, default=defaults[name], help=text)
+    if "workers" in defaults:
+        made.add_argument("--workers", type=positive, default=cores(), help="threads at work")
+    return made
+
+
+def fitting_next(options, args, **passed):
+    """Give the options that the next script needs because this one was not run with its defaults.
+
+    Parameters
+    ----------
+    options : argparse.ArgumentParser
+    args : argparse.Namespace
+    **passed : str
+        Option of this script to the option of the next one that takes the same value.
+
+    Returns
+    -------
+    str
+        Such as ``" --input data/mine"``, or nothing.
+    """
+    pairs = [(theirs, getattr(args, ours), options.get_default(ours)) for ours, theirs in passed.items()]
+    return "".join(
+        f" --{theirs.replace('_', '-')} {shlex.quote(str(value))}"
+        for theirs, value, default in pairs
+        if str(value) != str(default)
+    )
