@@ -69,7 +69,7 @@ def join(sources, labels, photographs, table):
 
 def class_table(before, after, splits):
     """Format the photographs of each grade: all, kept, and kept by split."""
-    columns = {"with a label": count_by_grade(before), "kept": count_by_grade(after["level"])}
+    columns = {"labelled": count_by_grade(before), "kept": count_by_grade(after["level"])}
     for split in splits:
         columns[split] = count_by_grade(after.loc[after["split"] == split, "level"])
     table = pd.DataFrame(columns, index=[f"{grade} {name}" for grade, name in GRADES.items()])

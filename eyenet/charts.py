@@ -69,7 +69,7 @@ def draw_class_balance(table, all_levels, folder):
     ):
         bars = axes.bar([0 + shift, 1 + shift], counts, 0.38, color=color, label=label)
         axes.bar_label(bars, [f"{n:,}" for n in counts], padding=2)
-    axes.set_xticks([0, 1], ["photographs", "images for training and evaluation"])
+    axes.set_xticks([0, 1], ["photographs", "images after copying"])
     axes.set_ylabel("images")
     axes.margins(y=0.3)
     axes.legend(frameon=False, loc="upper left")

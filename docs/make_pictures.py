@@ -1,0 +1,96 @@
+"""Make the README's pictures from the sample, after `bash run_pipeline.sh`.
+
+    python docs/make_pictures.py
+
+Writes docs/pictures/*.jpeg and *.png: a sheet of photographs, the circle and the crop, one photograph's copies,
+and copies of the charts that the pipeline drew.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+REPO = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPO))
+
+from eyenet.files import read_json  # noqa: E402
+from eyenet.names import copy_name  # noqa: E402
+from eyenet.photo import read_geometry  # noqa: E402
+from eyenet.tables import read_labels  # noqa: E402
+from rotate_images import ANY_DR  # noqa: E402
+
+DATA, PICTURES = REPO / "data", REPO / "docs" / "pictures"
+
+
+def sheet(cells, columns, width, height, captions=None):
+    """Lay images out on black, each fitted into width x height, with a caption below."""
+    foot = 22 if captions else 0
+    rows = -(-len(cells) // columns)
+    page = Image.new("RGB", (columns * (width + 6) - 6, rows * (height + foot + 6) - 6), "white")
+    draw = ImageDraw.Draw(page)
+    for i, cell in enumerate(cells):
+        cell = cell.convert("RGB")
+        cell.thumbnail((width, height))
+        x, y = i % columns * (width + 6), i // columns * (height + foot + 6)
+        page.paste("black", (x, y, x + width, y + height))
+        page.paste(cell, (x + (width - cell.width) // 2, y + (height - cell.height) // 2))
+        if captions:
+            draw.text((x + width // 2, y + height + 4), captions[i], fill="black", anchor="ma", font_size=15)
+    return page
+
+
+def photographs(grades):
+    """Choose photographs of the sample: for each grade the first three whose cameras differ in size."""
+    chosen = []
+    for grade in range(5):
+        sizes = set()
+        for name in grades.index[grades == grade]:
+            path = DATA / "download" / "train" / f"{name}.jpeg"
+            crop = DATA / "resized" / f"{name}.png"
+            if crop.exists() and read_geometry(crop)["found"]:
+                with Image.open(path) as image:
+                    if image.size not in sizes and len(sizes) < 3:
+                        sizes.add(image.size)
+                        chosen.append((path, f"{name}, grade {grade}"))
+    return chosen
+
+
+def circle_and_crop(names):
+    """Put a photograph with its circle beside its crop, for each name."""
+    cells = []
+    for name in names:
+        geometry = read_geometry(DATA / "resized" / f"{name}.png")
+        with Image.open(DATA / "download" / "train" / f"{name}.jpeg") as image:
+            image = image.convert("RGB")
+        x, y, r = (geometry[key] for key in ("center_x", "center_y", "radius"))
+        ImageDraw.Draw(image).ellipse((x - r, y - r, x + r, y + r), outline=(80, 220, 120), width=image.width // 200)
+        cells += [image, Image.open(DATA / "resized" / f"{name}.png")]
+    return sheet(cells, 4, 256, 256)
+
+
+def main():
+    PICTURES.mkdir(exist_ok=True)
+    grades = read_labels(REPO / "labels" / "trainLabels.csv").set_index("image")["level"]
+    paths, captions = zip(*photographs(grades))
+    sheet([Image.open(p) for p in paths], 3, 300, 230, captions).save(PICTURES / "sample.jpeg", quality=88)
+    geometry = {p.stem: read_geometry(p) for p in sorted((DATA / "resized").glob("*.png"))}
+    upright = {n: g for n, g in geometry.items() if g["found"] and g["width"] > g["height"]}
+    cut, small = (
+        min(upright, key=lambda n: upright[n]["visible"]),
+        min(upright, key=lambda n: upright[n]["radius"] / upright[n]["width"]),
+    )
+    circle_and_crop([cut, small]).save(PICTURES / "crop.jpeg", quality=90)
+    name = grades.index[grades >= 3][0]
+    copies = [Image.open(DATA / "rotated" / f"{copy_name(name, t)}.png") for t in ANY_DR]
+    sheet(copies, 6, 160, 160, ANY_DR).save(PICTURES / "copies.jpeg", quality=90)
+    for chart in ("class_balance_grades.png", "class_balance_copies.png"):
+        shutil.copy(REPO / "figures" / chart, PICTURES / chart)
+    latest = REPO / "models" / "latest"
+    assert read_json(latest / "metrics.json"), "train first: bash run_pipeline.sh"
+    shutil.copy(latest / "training_curves.png", PICTURES / "training_curves.png")
+
+
+if __name__ == "__main__":
+    main()
