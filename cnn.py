@@ -32,8 +32,8 @@ import numpy as np
 from eyenet import backend
 from eyenet.arrays import open_array
 from eyenet.charts import draw_training_curves
-from eyenet.files import output_folder, write_json
-from eyenet.metrics import score
+from eyenet.files import output_folder, read_json, write_json
+from eyenet.metrics import choose_threshold, score
 from eyenet.options import parser, positive
 from eyenet.stage import StageError, log, run_main
 
@@ -181,18 +181,26 @@ def results_table(scores):
 
 
 def score_splits(network, images, labels, rows, table, batch):
-    """Score the network on the originals of each split."""
+    """Score the network on the originals of each split, at a threshold chosen on validation.
+
+    Returns
+    -------
+    scores : dict of str to dict
+        By split, as `eyenet.metrics.score` gives them.
+    threshold : float
+    """
     from eyenet.training import Batches, predict_disease
 
     original = (table["transform"] == "original").to_numpy()
-    scores = {}
+    truth, probability = {}, {}
     for split, of_split in rows.items():
         chosen = of_split[original[of_split]]
-        probability = predict_disease(network, Batches(images, labels, chosen, batch))
-        if np.isnan(probability).any():
+        truth[split] = labels[chosen] > 0
+        probability[split] = predict_disease(network, Batches(images, labels, chosen, batch))
+        if np.isnan(probability[split]).any():
             raise StageError(f"the network predicts values that are no numbers on {split}; train it again")
-        scores[split] = score(labels[chosen] > 0, probability)
-    return scores
+    threshold = choose_threshold(truth["val"], probability["val"])
+    return {split: score(truth[split], probability[split], threshold) for split in rows}, threshold
 
 
 def link_latest(folder):
@@ -234,14 +242,16 @@ def main():
         "split": split_hash(table),
         "images": sidecar["settings"],
     }
-    notes = provenance() | {"threshold": 0.5, "classes": ["no DR", "DR"], "size": images.shape[1]}
+    notes = provenance() | {"threshold": None, "classes": ["no DR", "DR"], "size": images.shape[1]}
     with output_folder(args.models / args.run, "cnn.py", settings, record="config.json", **notes) as folder:
         network, state = train(keras, args, images, labels, rows, folder)
-        scores = score_splits(network, images, labels, rows, table, args.batch)
+        scores, threshold = score_splits(network, images, labels, rows, table, args.batch)
         write_json(folder / "metrics.json", scores)
+        write_json(folder / "config.json", read_json(folder / "config.json") | {"threshold": threshold})
         draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
         link_latest(folder)
     print(results_table(scores))
+    print(f"called DR from a probability of {threshold:.3f}, where validation had the best balance (Youden's index)")
     print(f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']} in {folder / 'model.keras'}")
     print(f"next: tensorboard --logdir {args.logs}")
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 
-from eyenet.metrics import score
+from eyenet.metrics import choose_threshold, score
 
 QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
 
@@ -53,6 +53,7 @@ def test_learns_and_tells(trained):
     assert (folder / "models" / "latest").resolve() == model
     config = json.loads((model / "config.json").read_text())
     assert config["settings"]["seed"] == 0 and config["settings"]["images"]["input"]["input"]["input"]["size"] == 64
+    assert 0 < config["threshold"] < 1
     assert config["versions"]["keras"] and len(config["settings"]["split"]) == 64
 
 
@@ -236,6 +237,22 @@ def test_scores_agree_with_scikit_learn(seed):
     assert abs(mine["recall"] - recall_score(truth, called)) < 1e-12
     assert abs(mine["auc"] - roc_auc_score(truth, probability)) < 1e-12
     assert sum(map(sum, mine["confusion"])) == 200
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_threshold_has_the_best_balance(seed):
+    """No other threshold has a larger sensitivity + specificity; both classes are needed to choose one."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random(60) < 0.4
+    probability = (rng.random(60) + 0.4 * truth).round(2)
+
+    def balance(threshold):
+        called = probability >= threshold
+        return called[truth].mean() + (~called[~truth]).mean()
+
+    best = max(balance(t) for t in np.linspace(0, 1.5, 1501))
+    assert abs(balance(choose_threshold(truth, probability)) - best) < 1e-12
+    assert choose_threshold(np.ones(3, bool), np.ones(3)) == 0.5
 
 
 def test_undefined_scores_are_none():
