@@ -21,23 +21,26 @@ again after a stop, it goes on from the last whole epoch to the same end.
 """
 
 import hashlib
+import importlib
 import os
 import platform
+import shlex
+import shutil
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from eyenet import backend
-from eyenet.arrays import open_array
+from eyenet.arrays import content_hash, open_array
 from eyenet.charts import draw_training_curves
 from eyenet.files import output_folder, read_json, write_json
 from eyenet.metrics import choose_threshold, score
-from eyenet.options import parser, positive
+from eyenet.options import parser, plain_name, positive, rate, seed
 from eyenet.stage import StageError, log, run_main
 
 CLASSES = 2
+LEAST_SIZE = 22  # three convolutions and poolings leave one pixel of it
 
 
 def build_network(keras, size):
@@ -113,10 +116,10 @@ def provenance():
         commit = subprocess.run(git, check=False, capture_output=True, text=True).stdout.strip()
     except OSError:  # no git on this machine
         commit = ""
-    packages = ("keras", "numpy", os.environ["KERAS_BACKEND"])
+    packages = [importlib.import_module(name) for name in ("keras", "numpy", os.environ["KERAS_BACKEND"])]
     return {
         "commit": commit or None,
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "versions": {"python": platform.python_version(), **{p.__name__: p.__version__ for p in packages}},
         "machine": platform.platform(),
     }
 
@@ -144,7 +147,7 @@ def build_trainer(keras, network, augment, args):
 
 def train(keras, args, images, labels, rows, folder):
     """Train, or go on with a training that was stopped; return the best network and the training's state."""
-    from eyenet.training import Batches, Keeper, Sheets
+    from eyenet.training import Batches, Keeper, Sheets, load_whole
 
     size = images.shape[1]
     network, augment = build_network(keras, size), build_augmentation(keras, size)
@@ -153,19 +156,24 @@ def train(keras, args, images, labels, rows, folder):
     keeper = Keeper(network, folder, feed, Batches(images, labels, rows["val"], args.batch), args.patience, args.seed)
     done = keeper.restore(trainer)
     if done < args.epochs and not keeper.stopped:
+        logs = args.logs / args.run
         if done:
             log(f"going on after epoch {done} of {args.epochs}")
-        logs = args.logs / args.run
+        elif logs.is_dir():
+            shutil.rmtree(logs)  # of a run of this name whose model was deleted
+        logs.mkdir(parents=True, exist_ok=True)
+        last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
         trainer.fit(
             feed,
             initial_epoch=done,
             epochs=args.epochs,
             shuffle=False,  # Batches shuffles
             class_weight=class_weights(labels[rows["train"]]),
-            callbacks=[keeper, Sheets(keeper, augment, logs), keras.callbacks.TensorBoard(logs)],
+            callbacks=[keeper, Sheets(keeper, augment, logs), keras.callbacks.TensorBoard(logs), last],
             verbose=0,
         )
-    return keras.models.load_model(folder / "model.keras", compile=False), keeper.state
+    network = load_whole(lambda path: keras.models.load_model(path, compile=False), folder / "model.keras")
+    return network, keeper.state
 
 
 def results_table(scores):
@@ -206,26 +214,32 @@ def score_splits(network, images, labels, rows, table, batch):
 def link_latest(folder):
     """Point models/latest to this run, in one step."""
     temporary = folder.parent / ".tmp-latest"
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.name)
-    temporary.replace(folder.parent / "latest")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(folder.name)
+        temporary.replace(folder.parent / "latest")
+    except OSError as error:  # a folder of that name, or a file system without links
+        temporary.unlink(missing_ok=True)
+        log(f"note: {folder.parent / 'latest'} could not be made a link to {folder.name} ({error.strerror})")
 
 
 def main():
     options = parser(__doc__, input="data/array")
     options.add_argument("--models", type=Path, default="models", help="folder of the trained models")
     options.add_argument("--logs", type=Path, default="logs", help="folder for TensorBoard")
-    options.add_argument("--run", default="cnn", help="name of this training")
+    options.add_argument("--run", type=plain_name, default="cnn", help="name of this training")
     options.add_argument("--epochs", type=positive, default=30, help="at most so many")
     options.add_argument("--patience", type=positive, default=8, help="epochs without a better validation AUC")
     options.add_argument("--batch", type=positive, default=32, help="images a step")
-    options.add_argument("--learning-rate", type=float, default=3e-4, help="of Adam")
+    options.add_argument("--learning-rate", type=rate, default=3e-4, help="of Adam")
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the arithmetic")
     options.add_argument("--xla", action="store_true", help="compile with XLA: faster on GPUs, slower on CPUs")
-    options.add_argument("--seed", type=int, default=0, help="of weights, order, augmentation")
+    options.add_argument("--seed", type=seed, default=0, help="of weights, order, augmentation")
     args = options.parse_args()
 
     images, table, sidecar = open_array(args.input)
+    if images.shape[1] < LEAST_SIZE:
+        raise StageError(f"images of {images.shape[1]} px are too small for the network; use at least {LEAST_SIZE}")
     rows = rows_of(table)
     labels = (table["level"].to_numpy() > 0).astype(np.int64)
     class_weights(labels[rows["train"]])  # raises before the slow import
@@ -238,22 +252,24 @@ def main():
     settings = {key: getattr(args, key) for key in compared} | {
         "network": "three_layers",
         "backend": os.environ["KERAS_BACKEND"],
-        "array": sidecar["identity"],
+        "array": content_hash(sidecar),
         "split": split_hash(table),
         "images": sidecar["settings"],
     }
     notes = provenance() | {"threshold": None, "classes": ["no DR", "DR"], "size": images.shape[1]}
-    with output_folder(args.models / args.run, "cnn.py", settings, record="config.json", **notes) as folder:
+    notes["options"] = {key: str(value) for key, value in vars(args).items()}
+    model = output_folder(args.models / args.run, "cnn.py", settings, record="config.json", keep_notes=True, **notes)
+    with model as folder:
         network, state = train(keras, args, images, labels, rows, folder)
         scores, threshold = score_splits(network, images, labels, rows, table, args.batch)
         write_json(folder / "metrics.json", scores)
         write_json(folder / "config.json", read_json(folder / "config.json") | {"threshold": threshold})
         draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
-        link_latest(folder)
+    link_latest(folder)
     print(results_table(scores))
     print(f"called DR from a probability of {threshold:.3f}, where validation had the best balance (Youden's index)")
     print(f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']} in {folder / 'model.keras'}")
-    print(f"next: tensorboard --logdir {args.logs}")
+    print(f"next: python -m tensorboard.main --logdir {shlex.quote(str(args.logs))}")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ Writes  data/array/X.npy                  uint8, (images, 256, 256, 3)
 
     python image_to_array.py
 
-Each worker reads 64 images into a buffer and writes it at its place in the file, so memory stays near 100 MB
-whatever the number of images. (A writable memory map would do the same but counts every page it touched as
-memory, and dies by a signal when the disk is full.) Kaggle's 106,386 images need 20.9 GB of disk and about a
-minute on two cores. Stopped and run again, it goes on with the next block.
+Each worker reads 64 images into a buffer of 13 MB and writes it at its place in the file, so memory stays near
+120 MB on two cores, whatever the number of images. (A writable memory map would do the same but counts every
+page it touched as memory, and dies by a signal when the disk is full.) Kaggle's 106,386 images need 20.9 GB of
+disk and two minutes on two cores. Stopped and run again, it goes on with the next block.
 """
 
 import hashlib
@@ -21,12 +21,14 @@ import shutil
 
 import numpy as np
 
-from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash
-from eyenet.files import finish, list_files, output_folder, read_json, write_json
+from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash, open_array
+from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json
 from eyenet.options import fitting_next, fraction, parser
 from eyenet.photo import read_crop
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import read_table, write_table
+
+DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
 
 
 def fingerprint(paths, table):
@@ -75,6 +77,7 @@ def reserve(path, shape, keep):
     """
     if not keep:
         path.unlink(missing_ok=True)
+    (path.parent / "X.npy").unlink(missing_ok=True)  # of other images; its space is needed
     need = int(np.prod(shape))
     have = shutil.disk_usage(path.parent).free + (path.stat().st_blocks * 512 if path.exists() else 0)
     log(f"{shape[0]:,} images need {need / 1e9:.2f} GB; {have / 1e9:.2f} GB are free")
@@ -131,44 +134,6 @@ def pack(paths, output, shape, identity, workers):
     return checksums, rejected
 
 
-def main():
-    options = parser(__doc__, input="data/rotated", output="data/array", labels="labels/rotated.csv", workers=None)
-    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
-    args = options.parse_args()
-
-    files = list_files(args.input, [".png"], "rotate_images.py")
-    table = read_table(args.labels, COLUMNS, "rotate_images.py")
-    extra = len({p.stem for p in files} - set(table["image"]))
-    if extra:
-        log(f"{extra:,} images in {args.input} are not in {args.labels} and are left out")
-    with output_folder(args.output, "image_to_array.py", {}, args.input) as output:
-        settings = read_json(output / "stage.json")["settings"]
-        rejected, total = [], len(table)
-        while True:  # a second time without the damaged images, if there are any
-            paths = [args.input / f"{image}.png" for image in table["image"]]
-            identity = fingerprint(paths, table)
-            if (read_json(output / "X.json") or {}).get("identity") == identity:
-                break
-            (output / "X.json").unlink(missing_ok=True)
-            shape = first_shape(paths)
-            checksums, bad = pack(paths, output, shape, identity, args.workers)
-            if not bad:
-                os.replace(output / "X.npy.partial", output / "X.npy")
-                write_table(output / "labels.csv", table)
-                sidecar = {"shape": [len(table), *shape], "identity": identity, "settings": settings}
-                sidecar |= {"labels": file_hash(output / "labels.csv"), "checksums": checksums}
-                write_json(output / "X.json", sidecar)
-                break
-            rejected += [(path.name, str(error)) for path, error in bad]
-            table = table[~table["image"].isin([path.stem for path, _ in bad])].reset_index(drop=True)
-        (output / "X.npy.journal").unlink(missing_ok=True)
-        code = finish(rejected, total, args.max_rejected, output)
-    size = (args.output / "X.npy").stat().st_size
-    print(f"packed {len(table):,} images in {args.output / 'X.npy'}, {size / 1e9:.2f} GB, {len(rejected)} rejected")
-    print(f"next: python cnn.py{fitting_next(options, args, output='input')}")
-    return code
-
-
 def first_shape(paths):
     """Take the shape of the first image that can be read."""
     for path in paths:
@@ -177,6 +142,69 @@ def first_shape(paths):
         except PhotoError:
             continue
     raise StageError("none of the images in the table can be read; run rotate_images.py again")
+
+
+def pack_readable(folder, table, output, settings, workers):
+    """Pack the images of a table, without those that cannot be read.
+
+    Returns
+    -------
+    rejected : list of (str, str)
+        Name and reason of the images that are left out.
+    """
+    rejected = []
+    while True:  # a second time without the damaged images, if there are any
+        paths = [folder / f"{image}.png" for image in table["image"]]
+        shape = first_shape(paths)
+        checksums, bad = pack(paths, output, shape, fingerprint(paths, table), workers)
+        if not bad:
+            break
+        rejected += [(path.name, str(error)) for path, error in bad]
+        table = table[~table["image"].isin([path.stem for path, _ in bad])].reset_index(drop=True)
+    os.replace(output / "X.npy.partial", output / "X.npy")
+    write_table(output / "labels.csv", table)
+    sidecar = {"shape": [len(table), *shape], "settings": settings}
+    write_json(output / "X.json", sidecar | {"labels": file_hash(output / "labels.csv"), "checksums": checksums})
+    (output / "X.npy.journal").unlink()
+    return rejected
+
+
+def is_packed(output, identity):
+    """Tell whether the array of these inputs is there and whole."""
+    if (read_json(output / DONE) or {}).get("inputs") != identity:
+        return False
+    try:
+        open_array(output)
+    except StageError as error:
+        log(f"packing again: {error}")
+        return False
+    return True
+
+
+def main():
+    options = parser(__doc__, input="data/rotated", output="data/array", labels="labels/rotated.csv", workers=None)
+    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
+    args = options.parse_args()
+
+    files = list_files(args.input, [".png"], "rotate_images.py")
+    table = read_table(args.labels, COLUMNS, "rotate_images.py")
+    report_unlisted(files, table, args.labels)
+    with output_folder(args.output, "image_to_array.py", {}, args.input) as output:
+        identity = fingerprint([args.input / f"{image}.png" for image in table["image"]], table)
+        if is_packed(output, identity):
+            rejected = [tuple(row) for row in read_json(output / DONE)["rejected"]]
+        else:
+            for name in (DONE, "X.json"):
+                (output / name).unlink(missing_ok=True)
+            settings = read_json(output / "stage.json")["settings"]
+            rejected = pack_readable(args.input, table, output, settings, args.workers)
+            write_json(output / DONE, {"inputs": identity, "rejected": rejected})
+        code = finish(rejected, len(table), args.max_rejected, output)
+    size = (args.output / "X.npy").stat().st_size
+    packed = len(table) - len(rejected)
+    print(f"packed {packed:,} images in {args.output / 'X.npy'}, {size / 1e9:.2f} GB, {len(rejected)} rejected")
+    print(f"next: python cnn.py{fitting_next(options, args, output='input')}")
+    return code
 
 
 if __name__ == "__main__":

@@ -21,9 +21,18 @@ import numpy as np
 import pandas as pd
 
 from eyenet.charts import draw_class_balance
-from eyenet.files import finish, is_current, list_files, output_folder, place, remove_stale, write_rows
+from eyenet.files import (
+    finish,
+    is_current,
+    list_files,
+    output_folder,
+    place,
+    refuse_same_file,
+    remove_stale,
+    write_rows,
+)
 from eyenet.names import SPLITS, split_of
-from eyenet.options import fitting_next, fraction, parser
+from eyenet.options import fitting_next, fraction, parser, seed
 from eyenet.photo import BLACK, inside_circle, read_crop
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import GRADES, count_by_grade, read_labels, write_table
@@ -87,13 +96,14 @@ def main():
         workers=None,
     )
     options.add_argument("--figures", type=Path, default="figures", help="folder for the charts")
-    options.add_argument("--seed", type=int, default=0, help="seed of the split")
+    options.add_argument("--seed", type=seed, default=0, help="seed of the split")
     options.add_argument("--val", type=fraction, default=0.15, help="fraction of the patients for validation")
     options.add_argument("--test", type=fraction, default=0.15, help="fraction of the patients for the test")
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
     args = options.parse_args()
     if args.val + args.test >= 1:
         options.error("--val and --test leave no patient for training")
+    refuse_same_file(args.labels, args.labels_out, "--labels-out")
 
     sources = list_files(args.input, [".png"], "resize_images.py")
     labels, dropped = join(sources, read_labels(args.labels), args.input, args.labels)

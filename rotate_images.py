@@ -19,7 +19,17 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from eyenet.files import finish, is_current, list_files, output_folder, place, remove_stale, write_whole
+from eyenet.files import (
+    finish,
+    is_current,
+    list_files,
+    output_folder,
+    place,
+    refuse_same_file,
+    remove_stale,
+    report_unlisted,
+    write_whole,
+)
 from eyenet.names import copy_name
 from eyenet.options import fitting_next, fraction, parser
 from eyenet.photo import black_outside, encode_png, read_crop
@@ -68,7 +78,7 @@ def copy_photograph(source, targets):
         if name == "original":
             place(source, path)
         else:
-            write_whole(path, encode_png(np.ascontiguousarray(transform(pixels, name))))
+            write_whole(path, encode_png(np.ascontiguousarray(transform(pixels, name))), source)
 
 
 def copies_table(photographs, only_train):
@@ -107,8 +117,10 @@ def main():
     args = options.parse_args()
 
     made_by = "preprocess_images.py"
-    list_files(args.input, [".png"], made_by)
+    refuse_same_file(args.labels, args.labels_out, "--labels-out")
+    files = list_files(args.input, [".png"], made_by)
     photographs = read_table(args.labels, ["image", "patient", "eye", "level", "split"], made_by)
+    report_unlisted(files, photographs, args.labels)
     table = copies_table(photographs, args.only_train)
     with output_folder(args.output, "rotate_images.py", {}, args.input) as output:
         targets = {

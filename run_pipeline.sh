@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # The main job in one command: makes the environment .venv, then runs every step and prints the results.
 set -euo pipefail
+unset CDPATH
 
 usage() {
     cat <<'EOF'
-usage: bash run_pipeline.sh [--sample [N] | --data DIR | --kaggle] [--work DIR] [--workers N] [-- CNN OPTIONS]
+usage: bash run_pipeline.sh [--sample [N] | --data DIR | --kaggle] [--work DIR] [--workers N]
+                            [--max-rejected F] [-- CNN OPTIONS]
 
 Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> copies by class -> array -> network.
 
@@ -14,6 +16,7 @@ Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> cop
   --work DIR     where data/, labels/, figures/, models/ and logs/ go; default: this folder for the sample,
                  work/kaggle for Kaggle, work/NAME for --data .../NAME
   --workers N    threads of the image steps; default: all cores
+  --max-rejected F  fraction of the photographs that may be unusable before a step stops; default 0.05
   -- ...         options of cnn.py, such as: -- --epochs 10 --precision bfloat16
 
 Stopped at any moment and started again with the same options, it goes on where it was.
@@ -27,7 +30,7 @@ fail() {
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source=sample photographs=400 data="" work="" workers=()
+source=sample photographs=400 data="" work="" common=()
 while [ $# -gt 0 ]; do
     case "$1" in
     --sample)
@@ -51,7 +54,12 @@ while [ $# -gt 0 ]; do
         ;;
     --workers)
         [ $# -ge 2 ] || fail "--workers needs a number" 2
-        workers=(--workers "$2")
+        common+=(--workers "$2")
+        shift
+        ;;
+    --max-rejected)
+        [ $# -ge 2 ] || fail "--max-rejected needs a number" 2
+        common+=(--max-rejected "$2")
         shift
         ;;
     --)
@@ -79,6 +87,11 @@ data) work=${work:-$here/work/$(basename "$data")} ;;
 esac
 mkdir -p "$work" 2>/dev/null || fail "cannot make the folder $work"
 work=$(cd "$work" && pwd)
+if [ "$source" = data ]; then # two folders of one name must not end up in one
+    [ "$(cat "$work/SOURCE" 2>/dev/null || echo "$data")" = "$data" ] ||
+        fail "$work holds the work on $(cat "$work/SOURCE"); give another --work"
+    printf '%s\n' "$data" >"$work/SOURCE"
+fi
 
 # shellcheck source=eyenet/environment.sh
 . "$here/eyenet/environment.sh"
@@ -105,13 +118,13 @@ if [ ${#download[@]} -gt 0 ]; then
         --labels-out "$labels"
 fi
 # ${a[@]+"${a[@]}"}: bash before 4.4 calls an empty array unset
-run resize_images.py --input "$train" --output "$work/data/resized" ${workers[@]+"${workers[@]}"}
+run resize_images.py --input "$train" --output "$work/data/resized" ${common[@]+"${common[@]}"}
 run preprocess_images.py --input "$work/data/resized" --output "$work/data/preprocessed" --labels "$labels" \
-    --labels-out "$work/labels/preprocessed.csv" --figures "$work/figures" ${workers[@]+"${workers[@]}"}
+    --labels-out "$work/labels/preprocessed.csv" --figures "$work/figures" ${common[@]+"${common[@]}"}
 run rotate_images.py --input "$work/data/preprocessed" --output "$work/data/rotated" \
-    --labels "$work/labels/preprocessed.csv" --labels-out "$work/labels/rotated.csv" ${workers[@]+"${workers[@]}"}
+    --labels "$work/labels/preprocessed.csv" --labels-out "$work/labels/rotated.csv" ${common[@]+"${common[@]}"}
 run image_to_array.py --input "$work/data/rotated" --labels "$work/labels/rotated.csv" --output "$work/data/array" \
-    ${workers[@]+"${workers[@]}"}
+    ${common[@]+"${common[@]}"}
 run cnn.py --input "$work/data/array" --models "$work/models" --logs "$work/logs" "$@"
 
 cat <<EOF

@@ -2,10 +2,12 @@
 # The tests in one command: makes the environment .venv, then ruff, shellcheck and pytest.
 # Arguments go to pytest, such as: bash run_tests.sh -k resize
 set -euo pipefail
+unset CDPATH
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=eyenet/environment.sh
 . "$here/eyenet/environment.sh"
+case ${EYENET_VENV:-/} in /*) ;; *) EYENET_VENV=$PWD/$EYENET_VENV ;; esac
 make_environment "$here" requirements.txt requirements-dev.txt
 cd "$here"
 "$python" -m ruff check .

@@ -5,6 +5,7 @@ import csv
 import datetime
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -42,7 +43,7 @@ def write(name, rows):
         "machine": f"{os.cpu_count()} cores, {cpu()}",
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
         "commit": commit.stdout.strip(),
-        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}"]),
+        "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])]),
     }
     RESULTS.mkdir(exist_ok=True)
     with open(RESULTS / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
@@ -51,6 +52,11 @@ def write(name, rows):
         for row in rows:
             writer.writerow([*row, *made.values()])
             print(f"{row[0]:<62} {row[1]:>10} {row[2]:<10} {row[3]}")
+
+
+def portable(word):
+    """Write a path of this machine relative to the repository."""
+    return os.path.relpath(word, REPO) if word.startswith("/") else word
 
 
 def watch(process):

@@ -20,6 +20,11 @@ def checksum(images):
     return f"{zlib.crc32(np.ascontiguousarray(images)):08x}"
 
 
+def content_hash(sidecar):
+    """Hash what an array holds, images and table: equal for equal arrays, wherever and whenever they were packed."""
+    return hashlib.sha256("".join([sidecar["labels"], *sidecar["checksums"]]).encode()).hexdigest()
+
+
 def file_hash(path):
     """Compute the SHA-256 of a small file."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
@@ -52,8 +57,8 @@ def open_array(folder):
     if not folder.is_dir():
         raise StageError(f"there is no folder {folder}; image_to_array.py makes it")
     sidecar = read_json(folder / "X.json")
-    if sidecar is None:
-        raise StageError(f"{folder} has no X.json, so its array is not finished; {again}")
+    if sidecar is None or not sidecar.keys() >= {"shape", "settings", "labels", "checksums"}:
+        raise StageError(f"{folder} has no whole X.json, so its array is not finished; {again}")
     try:
         images = np.load(folder / "X.npy", mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:

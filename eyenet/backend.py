@@ -40,7 +40,7 @@ def start(precision, seed):
         import keras
         import tensorflow as tf  # TensorBoard's files are written by it on every backend
 
-        gpu = has_gpu(keras)
+        gpu = has_gpu()
     keras.utils.set_random_seed(seed)
     if precision == "float16" and not gpu:
         raise StageError("float16 needs a GPU; on this machine use --precision bfloat16 or float32")
@@ -74,9 +74,21 @@ def hidden_stderr():
             os.close(real)
 
 
-def has_gpu(keras):
-    """Tell whether the backend sees a GPU."""
-    return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
+def has_gpu():
+    """Tell whether the backend sees a GPU (`keras.distribution.list_devices` does not know torch's)."""
+    match os.environ["KERAS_BACKEND"]:
+        case "tensorflow":
+            import tensorflow as tf
+
+            return bool(tf.config.list_physical_devices("GPU"))
+        case "jax":
+            import jax
+
+            return jax.default_backend() != "cpu"
+        case "torch":
+            import torch
+
+            return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def jit_compile(xla):
@@ -102,3 +114,15 @@ def image_writer(folder):
         writer.flush()
 
     return write
+
+
+def write_graph(network, folder):
+    """Write the network's operations for TensorBoard's graph page; Keras writes only its layers (TensorFlow only)."""
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        return
+    import tensorflow as tf
+
+    traced = tf.function(lambda photograph: network(photograph, training=False))
+    shape = tf.TensorSpec(network.input_shape, tf.uint8)
+    with tf.summary.create_file_writer(str(folder)).as_default():
+        tf.summary.graph(traced.get_concrete_function(shape).graph)

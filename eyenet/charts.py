@@ -12,14 +12,15 @@ from eyenet.tables import GRADES, count_by_grade
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa3ad"
 
 
-def new_figure(width, height, title):
-    """Make a figure (inches) with one pair of axes; needs no display and no global state."""
+def new_figure(width, height, *titles):
+    """Make a figure (inches) with axes side by side, one for each title; needs no display and no global state."""
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.set_title(title, loc="left", fontweight="bold")
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    all_axes = figure.subplots(1, len(titles), squeeze=False)[0]
+    for axes, title in zip(all_axes, titles):
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, *all_axes
 
 
 def to_pixels(figure):
@@ -110,24 +111,19 @@ def draw_training_curves(history, best_epoch, path):
     Parameters
     ----------
     history : list of dict
-        One an epoch: epoch, loss, auc, and val_auc where there was validation.
+        One an epoch: epoch, loss, auc, and val_loss and val_auc where there was validation.
     best_epoch : int
         Marked by a line.
     path : path-like
         PNG to write.
     """
     epochs = [row["epoch"] for row in history]
-    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, title, keys in zip(
-        figure.subplots(1, 2), ("Loss", "Area under the ROC curve"), (("loss",), ("auc", "val_auc"))
-    ):
-        axes.set_title(title, loc="left", fontweight="bold")
+    figure, *both = new_figure(9, 3.6, "Loss", "Area under the ROC curve")
+    for axes, keys in zip(both, (("loss", "val_loss"), ("auc", "val_auc"))):
         for key, color, label in zip(keys, (BLUE, ORANGE), ("training (augmented)", "validation")):
             axes.plot(epochs, [row.get(key, np.nan) for row in history], color=color, marker=".", label=label)
         axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":", label="kept")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
     save(figure, path)

@@ -8,6 +8,10 @@ make_environment() {
     shift
     local venv=${EYENET_VENV:-$here/.venv}
     python=$venv/bin/python
+    if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
+        echo "error: $venv holds something that is no Python environment; name another folder in EYENET_VENV" >&2
+        return 1
+    fi
     stamp=$venv/eyenet-requirements
 
     wanted=$(for file in "$@"; do cat "$here/$file"; done)
@@ -32,7 +36,7 @@ make_environment() {
         fi
         echo "making the environment $venv with $("$base" --version)" >&2
         if ! "$base" -m venv "$venv"; then
-            rm -rf "$venv"
+            rm -rf "$venv" # it was empty or an environment, see above
             echo "error: $base cannot make an environment; on Debian and Ubuntu: apt install python3-venv" >&2
             return 1
         fi

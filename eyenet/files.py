@@ -19,20 +19,26 @@ TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are remov
 
 
 @contextlib.contextmanager
-def whole_file(path):
-    """Give a temporary path beside `path`; on success rename it to `path`, on failure remove it."""
+def whole_file(path, source=None):
+    """Give a temporary path beside `path`; on success rename it to `path`, on failure remove it.
+
+    With a `source`, the file gets the time of the source: `is_current` will know it by that.
+    """
     path = Path(path)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}")
     try:
         yield temporary
+        if source is not None:
+            time = os.stat(source).st_mtime_ns
+            os.utime(temporary, ns=(time, time))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_whole(path, data):
+def write_whole(path, data, source=None):
     """Write `data` (bytes) so that `path` is either absent, as it was, or whole."""
-    with whole_file(path) as temporary:
+    with whole_file(path, source) as temporary:
         temporary.write_bytes(data)
 
 
@@ -42,11 +48,12 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """Read a JSON file; None where it is absent or damaged."""
+    """Read a JSON file that holds an object; None where it is absent or damaged."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return value if isinstance(value, dict) else None
 
 
 def write_rows(path, header, rows):
@@ -59,7 +66,7 @@ def write_rows(path, header, rows):
 
 def place(source, target):
     """Give `source` a second name, `target`, by hard link, or a copy where the file system has none."""
-    with whole_file(target) as temporary:
+    with whole_file(target, source) as temporary:
         try:
             os.link(source, temporary)
         except OSError:
@@ -67,11 +74,25 @@ def place(source, target):
 
 
 def is_current(target, source):
-    """Tell whether `target` exists and is no older than `source` (make's rule)."""
+    """Tell whether `target` was made from `source` as it is now: it has the time of its source, to a microsecond.
+
+    (Make's rule, newer than the source, would miss a photograph that is replaced by one with an older time.)
+    """
     try:
-        return os.stat(target).st_mtime_ns >= os.stat(source).st_mtime_ns
+        return os.stat(target).st_mtime_ns // 1000 == os.stat(source).st_mtime_ns // 1000
     except FileNotFoundError:
         return False
+
+
+def refuse_same_file(read, written, option):
+    """Refuse to write a table over the one that is read.
+
+    Raises
+    ------
+    StageError
+    """
+    if Path(read).resolve() == Path(written).resolve():
+        raise StageError(f"{option} would overwrite {read}, which is read; choose another name")
 
 
 def list_files(folder, endings, made_by):
@@ -92,7 +113,7 @@ def list_files(folder, endings, made_by):
 
 
 @contextlib.contextmanager
-def output_folder(folder, script, settings, source=None, record="stage.json", **notes):
+def output_folder(folder, script, settings, source=None, record="stage.json", keep_notes=False, **notes):
     """Own an output folder for the time of a run.
 
     Makes it, locks it against a second run, removes what an interrupted run left half-written, and writes
@@ -109,24 +130,31 @@ def output_folder(folder, script, settings, source=None, record="stage.json", **
     source : path-like, optional
         The folder that the stage reads; the settings that made it count as settings of this one too.
     record : str
-        Name of the JSON file that says what made the folder.
+        Name of the JSON file that says what made the folder; it says `finished` only after a whole run.
+    keep_notes : bool
+        Leave the notes of the first run as they are.
     **notes
         More to record, not compared.
 
     Raises
     ------
     StageError
-        If the folder holds something else, was made with other settings, or is in use.
+        If the folder holds something else, was made with other settings, or is in use, or if the source is not
+        finished.
     """
     folder = Path(folder)
     if source is not None:
-        made = read_json(Path(source) / "stage.json") or {}
+        made = read_json(Path(source) / "stage.json") or {"finished": True}  # a folder from elsewhere
+        if not made.get("finished"):
+            raise StageError(f"{source} is not finished; run {made.get('script')} again first")
         settings = {**settings, "input": made.get("settings")}
     if folder.exists() and not folder.is_dir():
         raise StageError(f"{folder} is a file, but {script} writes a folder; choose another --output")
     known = read_json(folder / record)
+    if known is None and (folder / record).exists():
+        raise StageError(f"{folder / record} is damaged; delete the folder {folder} to make it anew")
     if known is None and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
-        raise StageError(f"{folder} holds files that {script} did not make; choose another --output or empty it")
+        raise StageError(f"{folder} holds files that {script} did not make; write to another folder, or empty it")
     if known is not None and (known.get("script"), known.get("settings")) != (script, settings):
         raise StageError(
             f"{folder} was made with other settings or from other images ({_differences(known, script, settings)}); "
@@ -142,8 +170,11 @@ def output_folder(folder, script, settings, source=None, record="stage.json", **
             log(f"note: {folder} cannot be locked; do not run this stage twice at once")
         for left in folder.glob(TEMPORARY + "*"):
             left.unlink(missing_ok=True)
-        write_json(folder / record, {"script": script, "settings": settings, **notes})
+        before = {k: v for k, v in (known or {}).items() if k != "finished"}
+        made = {"script": script, "settings": settings, **(before if keep_notes and known else notes)}
+        write_json(folder / record, made)
         yield folder
+        write_json(folder / record, {**(read_json(folder / record) or made), "finished": True})
 
 
 def _differences(known, script, settings):
@@ -160,6 +191,14 @@ def _differences(known, script, settings):
     return ", ".join(f"{key}: {str(there.get(key))[:12]} -> {str(here.get(key))[:12]}" for key in differing)
 
 
+def report_unlisted(files, table, path):
+    """Say how many images are not in a table, and name the first."""
+    names = sorted({file.stem for file in files} - set(table["image"]))
+    if names:
+        more = " ..." if len(names) > 8 else ""
+        log(f"{len(names):,} images are not in {path} and are left out: {', '.join(names[:8])}{more}")
+
+
 def remove_stale(folder, expected):
     """Remove the folder's images whose source is gone, so that the folder equals one made from scratch."""
     stale = [p for p in Path(folder).glob("*.png") if p.name not in expected]
@@ -170,14 +209,14 @@ def remove_stale(folder, expected):
 
 
 def finish(rejected, total, max_rejected, folder):
-    """Write `rejected.csv` and turn the number of rejected photographs into an exit code.
+    """Write `rejected.csv` and turn the number of rejected images into an exit code.
 
     Parameters
     ----------
     rejected : list of (str, str)
         Name and reason.
     total : int
-        Photographs seen.
+        Images seen.
     max_rejected : float
         Fraction that may fail.
     folder : path-like
@@ -195,7 +234,7 @@ def finish(rejected, total, max_rejected, folder):
         log(f"... and {len(rejected) - 10} more, in {path}")
     if len(rejected) > max_rejected * total:
         log(
-            f"error: {len(rejected)} of {total} photographs were rejected, more than --max-rejected "
+            f"error: {len(rejected)} of {total} images were rejected, more than --max-rejected "
             f"{max_rejected:.0%}; the reasons are in {path}"
         )
         return EXIT_REJECTED

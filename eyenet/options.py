@@ -1,18 +1,43 @@
 """The command line that all stages share."""
 
 import argparse
+import re
 import shlex
 from pathlib import Path
 
 from eyenet.stage import cores
 
 
-def positive(text):
-    """Parse a positive whole number of the command line."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+def between(least, most):
+    """Make a parser of whole numbers from `least` to `most` for the command line."""
+
+    def whole_number(text):
+        number = int(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not from {least} to {most}")
+        return number
+
+    return whole_number
+
+
+positive = between(1, 10**9)
+seed = between(0, 2**32 - 1)
+side = between(32, 2048)
+
+
+def rate(text):
+    """Parse a learning rate of the command line: finite, not negative."""
+    number = float(text)
+    if not 0 <= number < 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a learning rate, 0 or more")
     return number
+
+
+def plain_name(text):
+    """Parse a name that can be a folder's: letters, digits, dot, dash, underscore."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text) or text == "latest":
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is taken")
+    return text
 
 
 def fraction(text):

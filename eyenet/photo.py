@@ -4,6 +4,7 @@ One way for training, prediction and retraining. `PREPROCESSING` is its version:
 refuses photographs prepared in another way.
 """
 
+import errno
 import functools
 import json
 import math
@@ -19,7 +20,7 @@ from eyenet.stage import PhotoError
 
 PREPROCESSING = 1
 PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
-MAX_PIXELS = 100_000_000  # about twice the largest fundus camera; a decoded photograph stays under 300 MB
+MAX_PIXELS = 100_000_000  # about twice the largest fundus camera; 400 MB while it is decoded
 MIN_DIAMETER = 128  # pixels of retina in the original; less than half the default output is not worth grading
 SAMPLES = 128  # the circle is sought on an image of so many pixels, short side; more find it no better
 # The decoded retina is at least so many times as wide as the result: 2 but for a margin, so that photographs of
@@ -94,7 +95,11 @@ def open_photograph(path, least=None):
         raise
     except IsADirectoryError:
         raise PhotoError("is a folder, not a photograph") from None
+    except MemoryError:
+        raise  # the photograph may be good
     except Exception as error:  # on garbage Pillow's decoders raise nearly anything: OSError, SyntaxError, struct.error
+        if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise  # so may it here
         raise PhotoError(_reason(path, error)) from None
 
 
@@ -113,13 +118,14 @@ def _reason(path, error):
 
 
 def _to_rgb(image):
-    """Convert any Pillow mode to 8-bit RGB: 16-bit by its high byte, transparency over black."""
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image).astype(np.float64)
-        top = 65535 if image.mode.startswith("I;16") or values.max() > 255 else 255
-        if image.mode == "F" and values.max() <= 1:
-            top = 1
-        image = Image.fromarray((values * (255 / top)).clip(0, 255).astype(np.uint8))
+    """Convert any Pillow mode to 8-bit RGB: 16-bit by its high byte, floats from 0-1, transparency over black."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        deep = image.mode.startswith("I;16") or values.max() > 255
+        image = Image.fromarray((values >> 8 if deep else values).clip(0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        values = np.asarray(image)
+        image = Image.fromarray((values * (255 if values.max() <= 1 else 1)).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
@@ -369,6 +375,9 @@ def read_crop(path):
 
 
 def read_geometry(path):
-    """Read the geometry that `encode_png` stored; an empty dict where there is none."""
-    with Image.open(path) as image:
-        return json.loads(image.info.get("eyenet", "{}"))
+    """Read the geometry that `encode_png` stored; an empty dict where there is none or the file is damaged."""
+    try:
+        with Image.open(path) as image:
+            return json.loads(image.info.get("eyenet", "{}"))
+    except (OSError, SyntaxError, ValueError):
+        return {}

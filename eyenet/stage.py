@@ -43,6 +43,9 @@ def run_main(main):
     except KeyboardInterrupt:
         log(f"{name}: stopped; run the same command again to go on from here")
         code = EXIT_STOPPED
+    except MemoryError:
+        log(f"{name}: error: not enough memory; run the same command with fewer --workers or a smaller --batch")
+        code = EXIT_FAILED
     except BrokenPipeError:  # the reader of stdout went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED

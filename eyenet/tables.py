@@ -1,6 +1,5 @@
 """Read the CSV tables that pass from script to script, and say in one sentence what is wrong with one."""
 
-import csv
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +17,7 @@ ALLOWED = {
 }
 
 
-def read_table(path, columns, made_by, allowed=ALLOWED):
+def read_table(path, columns, made_by):
     """Read a table whose named columns are present, filled and of allowed values.
 
     A byte order mark, CRLF and blanks round values are accepted.
@@ -29,8 +28,6 @@ def read_table(path, columns, made_by, allowed=ALLOWED):
     columns : sequence of str
     made_by : str
         What makes the table, for the message when it is missing.
-    allowed : dict of str to set, optional
-        Allowed values by column.
 
     Returns
     -------
@@ -42,7 +39,7 @@ def read_table(path, columns, made_by, allowed=ALLOWED):
     StageError
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", quoting=csv.QUOTE_MINIMAL)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
     except FileNotFoundError:
         raise StageError(f"there is no table {path}; {made_by} makes it") from None
     except IsADirectoryError:
@@ -52,24 +49,27 @@ def read_table(path, columns, made_by, allowed=ALLOWED):
     if not isinstance(table.index, pd.RangeIndex):
         raise StageError(f"{path}, line 2: the row has more fields than the header")
     table.columns = table.columns.str.strip()
+    if table.columns.duplicated().any():
+        raise StageError(f"{path} has the column {table.columns[table.columns.duplicated()][0]!r} twice")
+    table = table[(table != "").any(axis=1)]  # blank lines; the index still counts them
     missing = [c for c in columns if c not in table.columns]
     if missing:
         raise StageError(f"{path} has no column {' or '.join(missing)}; its columns are {', '.join(table.columns)}")
     if table.empty:
         raise StageError(f"{path} has a header and no rows")
     for column in table.columns:
-        table[column] = table[column].str.strip()
-        wrong = ~table[column].isin(allowed[column]) if column in allowed else table[column] == ""
+        table = table.assign(**{column: table[column].str.strip()})
+        wrong = ~table[column].isin(ALLOWED[column]) if column in ALLOWED else table[column] == ""
         if column in columns and wrong.any():
             row = wrong.idxmax()
-            wanted = f"one of {', '.join(sorted(allowed[column]))}" if column in allowed else "a value"
+            wanted = f"one of {', '.join(sorted(ALLOWED[column]))}" if column in ALLOWED else "a value"
             raise StageError(
                 f"{path}, line {row + 2}: {column} is {table.at[row, column]!r}, and must be {wanted}"
                 f" ({wrong.sum()} such row{'s' if wrong.sum() > 1 else ''})"
             )
     if "level" in columns:
-        table["level"] = table["level"].astype(int)
-    return table
+        table = table.astype({"level": int})
+    return table.reset_index(drop=True)
 
 
 def read_labels(path, made_by="download_images.sh"):
@@ -90,23 +90,25 @@ def read_labels(path, made_by="download_images.sh"):
     Raises
     ------
     StageError
-        If the table is damaged, grades one image twice and differently, or leaves a patient unknown.
+        If the table is damaged, has two different rows for one image, or leaves a patient unknown.
     """
     table = read_table(path, ["image", "level"], made_by)
+    own = [part for part in ("patient", "eye") if part in table.columns]
+    if own:
+        table = read_table(path, ["image", "level", *own], made_by)  # then they must be filled and valid
     # A name in the table may carry the file's ending, as some published tables do.
     table["image"] = table["image"].str.replace(r"\.(jpe?g|png|tiff?)$", "", regex=True, case=False)
-    levels = table.groupby("image")["level"].nunique()
-    if (levels > 1).any():
-        raise StageError(
-            f"{path} gives {levels.idxmax()!r} two different grades ({(levels > 1).sum()} such images); correct it"
-        )
+    if (table["image"] == "").any():
+        raise StageError(f"{path} has an image without a name")
+    for column in ("level", *own):
+        values = table.groupby("image")[column].nunique()
+        if (values > 1).any():
+            what = {"level": "grades"}.get(column, f"values of {column}")
+            count = (values > 1).sum()
+            raise StageError(f"{path} gives {values.idxmax()!r} two different {what} ({count} such images); correct it")
     table = table.drop_duplicates("image").reset_index(drop=True)
-    for part in ("patient", "eye"):
-        if part not in table.columns:
-            table[part] = [_from_name(path, image, part) for image in table["image"]]
-        elif (table[part] == "").any():
-            image = table.loc[table[part] == "", "image"].iloc[0]
-            raise StageError(f"{path} leaves the {part} of {image!r} empty")
+    for part in {"patient", "eye"} - set(own):
+        table[part] = [_from_name(path, image, part) for image in table["image"]]
     return table[["image", "patient", "eye", "level"]]
 
 

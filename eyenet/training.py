@@ -2,13 +2,15 @@
 
 import math
 import shutil
+import sys
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
-from eyenet.backend import image_writer
+from eyenet.backend import image_writer, write_graph
 from eyenet.charts import confusion_chart, to_pixels
 from eyenet.files import read_json, write_json, write_rows
 from eyenet.metrics import score
@@ -100,30 +102,45 @@ class Keeper(keras.callbacks.Callback):
         """Load the newest whole checkpoint into a compiled model; return the number of epochs done."""
         for folder in sorted(self.folder.glob("checkpoint-*"), reverse=True):
             state = read_json(folder / "state.json")  # written last: a checkpoint without it is not whole
-            if state is not None:
-                trainer.load_weights(folder / "trainer.weights.h5")  # the optimizer's variables too
+            if state is not None and state.keys() == self.state.keys():
+                load_whole(trainer.load_weights, folder / "trainer.weights.h5")  # the optimizer's variables too
                 self.state = state
                 return state["epoch"]
         return 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.begun = time.perf_counter()
+        self.begun = self.said = time.perf_counter()
+        bar = {"desc": f"epoch {epoch + 1}", "unit": "img", "leave": False, "disable": not sys.stderr.isatty()}
+        self.bar = tqdm(total=len(self.train.rows), **bar)
         self.train.set_epoch(epoch)
         # Dropout and augmentation draw by the epoch too: what a resumed training draws is what it would have.
         generators = [v for v in self.model.non_trainable_variables if "seed_generator_state" in v.path]
         for number, variable in enumerate(generators):
             variable.assign(np.array([self.seed * 1000 + number, epoch]).astype(variable.dtype))
 
+    def on_train_batch_end(self, batch, logs=None):
+        done = min((batch + 1) * self.train.batch, len(self.train.rows))
+        self.bar.update(done - self.bar.n)
+        now = time.perf_counter()
+        if self.bar.disable and now - self.said >= 30:
+            self.said, rate = now, done / (now - self.begun)
+            left = (len(self.train.rows) - done) / rate
+            log(f"epoch {self.state['epoch'] + 1}: {done:,} of {len(self.train.rows):,} images, {left:.0f} s left")
+
     def on_epoch_end(self, epoch, logs):
-        if not np.isfinite(logs["loss"]):
+        self.bar.close()
+        self.probability = predict_disease(self.network, self.val)
+        if not (np.isfinite(logs["loss"]) and np.isfinite(self.probability).all()):
             raise StageError(
-                f"the loss is no longer a number in epoch {epoch + 1}: lower --learning-rate, or use --precision "
-                f"float32; the best network so far is in {self.folder}"
+                f"the loss or the predictions are no numbers in epoch {epoch + 1}: train under another --run with a "
+                "lower --learning-rate, or with --precision float32"
             )
         logs["images_per_second"] = len(self.train.rows) / (time.perf_counter() - self.begun)
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        self.probability = predict_disease(self.network, self.val)
         self.score = score(self.truth, self.probability)
+        if len(self.truth):
+            right = np.where(self.truth, self.probability, 1 - self.probability)
+            logs["val_loss"] = -np.log(right.clip(1e-7)).mean()
         logs |= {
             f"val_{k}": self.score[k] for k in ("accuracy", "precision", "recall", "auc") if self.score[k] is not None
         }
@@ -134,7 +151,6 @@ class Keeper(keras.callbacks.Callback):
             log(ONE_CLASS.format(called="DR" if called[0] else "no DR"))
         self.keep_best(epoch + 1, self.score["auc"])
         log(self.epoch_line(logs))
-        self.save()
         if self.stopped:
             best = self.state["best_epoch"]
             log(f"stopped: no better validation AUC for {self.patience} epochs; the best is epoch {best}")
@@ -159,7 +175,10 @@ class Keeper(keras.callbacks.Callback):
         temporary.replace(self.folder / "model.keras")
 
     def save(self):
-        """Write history.csv and a checkpoint, then remove the checkpoint before it."""
+        """Write history.csv and a checkpoint, then remove the checkpoint before it.
+
+        To be called last in an epoch: what is done after it is not done again after a stop.
+        """
         history = self.state["history"]
         columns = list(dict.fromkeys(key for row in history for key in row))
         write_rows(self.folder / "history.csv", columns, [[row.get(c, "") for c in columns] for row in history])
@@ -173,20 +192,31 @@ class Keeper(keras.callbacks.Callback):
 
 
 class Sheets(keras.callbacks.Callback):
-    """Write to TensorBoard a sheet of a training batch once, and the validation confusion matrix each epoch."""
+    """Write to TensorBoard the graph and a sheet of a training batch once, and the confusion matrix each epoch."""
 
     def __init__(self, keeper, augment, folder):
         super().__init__()
-        self.keeper, self.augment, self.write = keeper, augment, image_writer(Path(folder) / "images")
+        self.keeper, self.augment, self.folder = keeper, augment, Path(folder)
+        self.write = image_writer(self.folder / "images")
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 0:
+            write_graph(self.keeper.network, self.folder / "train")
             images, labels = self.keeper.train[0]
             shown = np.asarray(keras.ops.convert_to_numpy(self.augment(images[:32], training=True)))
             self.write("training batch, as the network sees it", contact_sheet(shown, labels[:32] > 0), 0)
         if len(self.keeper.truth):
             chart = confusion_chart(self.keeper.score["confusion"], f"validation, epoch {epoch + 1}")
             self.write("confusion matrix, validation", to_pixels(chart), epoch)
+
+
+def load_whole(load, path):
+    """Call `load(path)`, and say in one sentence when the file is damaged or missing."""
+    try:
+        return load(path)
+    except (OSError, ValueError, KeyError) as error:
+        why = str(error).splitlines()[0]
+        raise StageError(f"{path} is damaged or missing ({why}); delete this run's folder to train anew") from None
 
 
 def contact_sheet(images, diseased, columns=8):

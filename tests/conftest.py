@@ -30,7 +30,7 @@ def run(script, *args, code=0, **options):
     command = [sys.executable, str(REPO / script)] if script.endswith(".py") else ["bash", str(REPO / script)]
     options = {"timeout": 600, **options}
     done = subprocess.run([*command, *map(str, args)], check=False, capture_output=True, text=True, **options)
-    assert done.returncode == code, f"exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
+    assert code is None or done.returncode == code, f"exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     return done
 
@@ -94,15 +94,15 @@ def make_dataset(folder, patients=12, **drawing):
 
 
 def bytes_of(folder):
-    """Map the files below a folder to their bytes, but for records of times."""
+    """Map the files below a folder to their bytes, but for the lock and the times of the inputs."""
     return {
         str(p.relative_to(folder)): p.read_bytes()
         for p in sorted(Path(folder).rglob("*"))
-        if p.is_file() and p.name != ".lock"
+        if p.is_file() and p.name not in (".lock", ".done")
     }
 
 
-def run_stages(source, work, *, size=64, upto=5, code=0):
+def run_stages(source, work, *, size=64, upto=5, workers=2):
     """Run steps 2 to `upto` on a dataset; give the work folder."""
     steps = [
         ("resize_images.py", "--input", source / "train", "--output", work / "resized", "--size", size),
@@ -115,7 +115,7 @@ def run_stages(source, work, *, size=64, upto=5, code=0):
         + ("--output", work / "array"),
     ]
     for step in steps[: upto - 1]:
-        run(*step, code=code)
+        run(*step, "--workers", workers)
     return work
 
 

@@ -10,11 +10,15 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
+from conftest import REPO, bytes_of, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 
+from cnn import rows_of
+from eyenet import backend
 from eyenet.metrics import choose_threshold, score
+from eyenet.names import split_of
 
 QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
 
@@ -125,9 +129,10 @@ def test_tensorboard_has_it_all(trained):
         found[part] = events
     for tag in ("loss", "accuracy", "auc", "precision", "recall", "learning_rate", "images_per_second"):
         assert len(found["train"].Tensors(f"epoch_{tag}")) == 6, tag
-    for tag in ("accuracy", "auc"):
+    for tag in ("loss", "accuracy", "auc"):
         assert len(found["validation"].Tensors(f"epoch_{tag}")) == 6, tag
     assert "keras" in found["train"].Tags()["tensors"]  # the graph of layers
+    assert "Conv2D" in {node.op for node in found["train"].Graph().node}  # and of operations
     assert len(found["images"].Tensors("confusion matrix, validation")) == 6
     assert len(found["images"].Tensors("training batch, as the network sees it")) == 1
 
@@ -176,6 +181,10 @@ def test_a_broken_array_is_refused(array, tmp_path, change, words):
     done = run("cnn.py", "--input", folder, code=1, cwd=tmp_path)
     one_sentence(done, *words, "image_to_array.py")
     assert not (tmp_path / "models").exists()
+    # The advice helps: packed again it is what it was.
+    rotated = array.parent / "rotated"
+    run("image_to_array.py", "--input", rotated, "--labels", array.parent / "rotated.csv", "--output", folder)
+    assert bytes_of(folder) == bytes_of(array)
 
 
 def test_one_class_only(tmp_path):
@@ -189,14 +198,13 @@ def test_one_class_only(tmp_path):
 def test_no_validation_patients(tmp_path):
     """Too few patients for a split: it trains all the same, keeps the last epoch, and says so."""
     source = make_dataset(tmp_path / "source", patients=24, width=200, height=160, radius=72)
-    table = [("image", "level")]
-    table += [
-        (r["image"], r["level"]) for r in read_csv(source / "trainLabels.csv") if r["image"][:3] in ("h0_", "h1_")
-    ]
+    training = [f"h{i}" for i in range(24) if split_of(f"h{i}") == "train"]
+    chosen = tuple(next(f"{p}_" for p in training if int(p[1:]) % 2 == diseased) for diseased in (0, 1))
+    rows = read_csv(source / "trainLabels.csv")
+    table = [("image", "level")] + [(r["image"], r["level"]) for r in rows if r["image"].startswith(chosen)]
     write_csv(source / "trainLabels.csv", table)
     work = run_stages(source, tmp_path / "work")
-    if {row["split"] for row in read_csv(work / "preprocessed.csv")} != {"train"}:
-        pytest.skip("these two patients are not both for training")
+    assert {row["split"] for row in read_csv(work / "preprocessed.csv")} == {"train"}
     done = run("cnn.py", "--input", work / "array", "--epochs", 2, cwd=tmp_path)
     assert "AUC is not defined" in done.stderr
     assert "kept epoch 2" in done.stdout
@@ -206,8 +214,9 @@ def test_backends_and_precision(array, tmp_path):
     args = ["cnn.py", "--input", array, "--epochs", 1, *QUICK]
     done = run(*args, code=1, cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": "theano"})
     one_sentence(done, "theano", "tensorflow, jax or torch")
-    one_sentence(run(*args, "--precision", "float16", code=1, cwd=tmp_path), "needs a GPU")
-    run(*args, "--precision", "bfloat16", cwd=tmp_path)
+    if not backend.has_gpu():
+        one_sentence(run(*args, "--precision", "float16", code=1, cwd=tmp_path), "needs a GPU")
+    run(*args, "--precision", "bfloat16", "--xla", cwd=tmp_path)
     for name in ("jax", "torch"):
         if importlib.util.find_spec(name) is None:
             done = run(*args, code=1, cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": name})
@@ -216,6 +225,45 @@ def test_backends_and_precision(array, tmp_path):
             env = {**os.environ, "KERAS_BACKEND": name}
             done = run(*args, "--run", name, cwd=tmp_path, env=env)
             assert len(history(tmp_path / "models" / name)) == 1
+
+
+def test_only_originals_are_validated_and_tested():
+    splits = np.repeat(["train", "val", "test"], 4)
+    transforms = ["original", "mirror", "rot90", "rot120"] * 3
+    rows = rows_of(pd.DataFrame({"split": splits, "transform": transforms}))
+    assert rows["train"].tolist() == [0, 1, 2, 3]
+    assert rows["val"].tolist() == [4] and rows["test"].tolist() == [8]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--seed", "-1"), ("--learning-rate", "nan"), ("--learning-rate", "-1"), ("--epochs", "0"), ("--batch", "0")]
+    + [("--run", "../elsewhere"), ("--run", "latest"), ("--run", "")],
+)
+def test_senseless_options(array, tmp_path, option):
+    one_sentence(run("cnn.py", "--input", array, *option, code=2, cwd=tmp_path), option[0])
+
+
+def test_a_learning_rate_that_explodes(array, tmp_path):
+    done = run("cnn.py", "--input", array, "--epochs", 2, "--learning-rate", 99, code=None, cwd=tmp_path)
+    assert done.returncode == 0 or "no numbers" in one_sentence(done)
+
+
+def test_damaged_models_and_folders_in_the_way(array, trained, tmp_path):
+    folder, _ = trained
+    shutil.copytree(folder / "models", tmp_path / "models", symlinks=True)
+    args = ["cnn.py", "--input", array, *QUICK, "--logs", tmp_path / "logs"]
+    (checkpoint,) = (tmp_path / "models" / "cnn").glob("checkpoint-*")
+    os.truncate(checkpoint / "trainer.weights.h5", 5000)
+    one_sentence(run(*args, "--epochs", 7, cwd=tmp_path, code=1), "trainer.weights.h5 is damaged", "train anew")
+    (tmp_path / "models" / "cnn" / "config.json").write_text("{")
+    one_sentence(run(*args, cwd=tmp_path, code=1), "config.json is damaged")
+    (tmp_path / "file").write_text("")
+    blocked = [*QUICK, "--models", tmp_path / "m2", "--epochs", 1]
+    one_sentence(run("cnn.py", "--input", array, *blocked, "--logs", tmp_path / "file", cwd=tmp_path, code=1), "file")
+    (tmp_path / "m2" / "latest").mkdir()
+    done = run(*args, *blocked, cwd=tmp_path)
+    assert "could not be made a link" in done.stderr and "unseen test patients" in done.stdout
 
 
 def test_help_is_quick_and_complete():

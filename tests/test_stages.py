@@ -1,7 +1,9 @@
 """Steps 2 to 5 as a user runs them: what they write, stopped and run again, on bad input."""
 
+import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -70,18 +72,8 @@ def test_figures_are_drawn(finished):
 
 @pytest.mark.parametrize("workers", [1, 5])
 def test_same_bytes_for_any_number_of_workers(dataset, finished, tmp_path, workers):
-    run("resize_images.py", "--input", dataset / "train", "--output", tmp_path / "resized", "--size", 64)
-    assert bytes_of(tmp_path / "resized") == bytes_of(finished / "resized")
-    for script, name, labels in (
-        ("rotate_images.py", "rotated", "preprocessed"),
-        ("image_to_array.py", "array", "rotated"),
-    ):
-        args = ["--input", finished / labels, "--output", tmp_path / name, "--labels", finished / f"{labels}.csv"]
-        args += ["--labels-out", tmp_path / "rotated.csv"] if name == "rotated" else []
-        run(script, *args, "--workers", workers)
-        first, second = bytes_of(tmp_path / name), bytes_of(finished / name)
-        first.pop("X.json", None), second.pop("X.json", None)  # knows the times of its input
-        assert first == second
+    run_stages(dataset, tmp_path, workers=workers)
+    assert bytes_of(tmp_path) == bytes_of(finished)
 
 
 def test_run_twice_writes_nothing(dataset, finished):
@@ -125,20 +117,26 @@ def test_killed_at_random_moments(dataset, finished, tmp_path, script):
         "image_to_array": ["--input", work / "rotated", "--labels", work / "rotated.csv"],
     }[script]
     command = [sys.executable, str(REPO / f"{script}.py"), *map(str, args), "--output", str(work / output)]
-    dice, killed = random.Random(script), 0
-    for _ in range(6):
+    (work / "preprocessed.csv" if output == "preprocessed" else work / f"{output}.csv").unlink(missing_ok=True)
+
+    def done():
+        """Count what is finished: images, or blocks of the array."""
+        journal = work / output / "X.npy.journal"
+        return len(list((work / output).glob("*.png"))) + (journal.stat().st_size if journal.exists() else 0)
+
+    dice, partial = random.Random(script), 0
+    for _ in range(5):
         process = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        begun = time.monotonic()
-        while not (work / output).exists() and process.poll() is None and time.monotonic() - begun < 60:
-            time.sleep(0.005)
-        time.sleep(dice.uniform(0, 0.08))
+        before, goal = done(), dice.randrange(1, 8)
+        while done() < before + goal and process.poll() is None:
+            time.sleep(0.0005)
         process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    assert killed >= 1
+        process.wait()
+        record = json.loads((work / output / "stage.json").read_text())
+        partial += done() > 0 and "finished" not in record
+    assert partial >= 1, "no kill came in the middle"
     run(f"{script}.py", *args, "--output", work / output)
-    mine, theirs = bytes_of(work / output), bytes_of(finished / output)
-    mine.pop("X.json", None), theirs.pop("X.json", None)
-    assert mine == theirs
+    assert bytes_of(work / output) == bytes_of(finished / output)
     table = work / f"{output}.csv"
     if table.exists():
         assert table.read_bytes() == (finished / table.name).read_bytes()
@@ -180,13 +178,15 @@ def test_a_replaced_or_removed_photograph(dataset, tmp_path):
     args = ["--input", source, "--output", tmp_path / "out", "--size", 64]
     run("resize_images.py", *args)
     before = bytes_of(tmp_path / "out")
-    shutil.copy(source / "h1_left.jpeg", source / "h0_left.jpeg")
-    os.utime(source / "h0_left.jpeg")
+    os.utime(source / "h1_left.jpeg", (1e9, 1e9))
+    shutil.copy2(source / "h1_left.jpeg", source / "h0_left.jpeg")  # an older time than that of the image made before
     (source / "h0_right.jpeg").unlink()
     done = run("resize_images.py", *args)
     after = bytes_of(tmp_path / "out")
     assert after["h0_left.png"] == before["h1_left.png"]
     assert "h0_right.png" not in after and "removed 1 images" in done.stderr
+    run("resize_images.py", "--input", source, "--output", tmp_path / "new", "--size", 64)
+    assert after == bytes_of(tmp_path / "new")
 
 
 def test_unmatched_labels_and_photographs_are_counted_and_listed(finished, tmp_path):
@@ -290,6 +290,61 @@ def test_disk_full_and_read_only(dataset, finished, tmp_path):
         one_sentence(run("resize_images.py", *args, code=1), "Read-only")
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_no_space_for_a_file(dataset, finished, tmp_path):
+    """The same by the limit on a file's size, which needs no privileges: nothing half-written stays."""
+    args = ["--input", dataset / "train", "--output", tmp_path / "out", "--size", 64]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # noqa: E731
+    one_sentence(run("resize_images.py", *args, code=1, preexec_fn=limit), "disk is full", "again")
+    assert not list((tmp_path / "out").glob("*.png")) and not list((tmp_path / "out").glob(".tmp-*"))
+    run("resize_images.py", *args)
+    assert bytes_of(tmp_path / "out") == bytes_of(finished / "resized")
+
+
+def test_unfinished_input_is_refused(dataset, finished, tmp_path):
+    work = copied(finished, tmp_path / "work")
+    record = json.loads((work / "rotated" / "stage.json").read_text())
+    del record["finished"]
+    (work / "rotated" / "stage.json").write_text(json.dumps(record))
+    args = ["--input", work / "rotated", "--labels", work / "rotated.csv", "--output", work / "array"]
+    one_sentence(run("image_to_array.py", *args, code=1), "not finished", "run rotate_images.py again")
+
+
+@pytest.mark.parametrize("content", ["[]", "{", ""])
+def test_a_damaged_record(dataset, tmp_path, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "stage.json").write_text(content)
+    args = ["--input", dataset / "train", "--output", tmp_path / "out"]
+    one_sentence(run("resize_images.py", *args, code=1), "stage.json is damaged", "delete the folder")
+
+
+def test_own_table_is_not_overwritten(finished, tmp_path):
+    table = shutil.copy(finished / "preprocessed.csv", tmp_path / "mine.csv")
+    before = table.read_bytes()
+    args = ["--labels", table, "--labels-out", tmp_path / "." / "mine.csv", "--output", tmp_path / "out"]
+    one_sentence(run("preprocess_images.py", "--input", finished / "resized", *args, code=1), "overwrite")
+    one_sentence(run("rotate_images.py", "--input", finished / "preprocessed", *args, code=1), "overwrite")
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [("--size", "0"), ("--size", "5000"), ("--workers", "0"), ("--max-rejected", "2")])
+def test_senseless_options(dataset, tmp_path, option):
+    args = ["--input", dataset / "train", "--output", tmp_path / "out"]
+    one_sentence(run("resize_images.py", *args, *option, code=2), option[0])
+
+
+def test_a_crop_that_another_program_saved_is_made_again(dataset, tmp_path):
+    args = ["--input", dataset / "train", "--output", tmp_path / "out", "--size", 64]
+    run("resize_images.py", *args)
+    before, crop = bytes_of(tmp_path / "out"), tmp_path / "out" / "h1_left.png"
+    times = crop.stat().st_mtime_ns
+    with Image.open(crop) as image:
+        image.load()
+    Image.fromarray(np.asarray(image)).save(crop)
+    os.utime(crop, ns=(times, times))
+    run("resize_images.py", *args)
+    assert bytes_of(tmp_path / "out") == before
 
 
 def test_two_runs_at_once(dataset, finished, tmp_path):

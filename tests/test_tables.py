@@ -22,6 +22,7 @@ def labels(tmp_path, text, encoding="utf-8"):
         ("level,comment,image\n0,x,1_left\n3,,1_right\n", "utf-8"),
         ("image,level\n1_left.jpeg,0\n1_right.jpeg,3\n", "utf-8"),
         ("image,level\n1_left,0\n1_left,0\n1_right,3\n", "utf-8"),  # the same row twice
+        ("image,level\n\n1_left,0\n1_right,3\n\n", "utf-8"),  # blank lines
     ],
 )
 def test_read(tmp_path, text, encoding):
@@ -50,8 +51,14 @@ def test_own_patient_and_eye_count(tmp_path):
         ("image,level\n1_left,moderate\n", ["'moderate'"]),
         ("image,level\n1_left,0\n1_left,2\n", ["'1_left'", "two different grades"]),
         ("image,level\nphoto17,0\n", ["'photo17'", "patient", "<patient>_<left|right>"]),
-        ("image,level,patient,eye\na,0,,left\n", ["patient", "'a'"]),
+        ("image,level,patient,eye\na,0,,left\n", ["line 2", "patient", "''"]),
         ("image,level\n1_left,0,7\n2_left,0\n", ["line"]),
+        ("image,level,eye,patient\na,0,L,7\n", ["line 2", "eye", "'L'", "left, right"]),
+        ("image,level,eye,patient\na,0,left,7\na,0,left,8\n", ["'a'", "different values of patient"]),
+        ("image,image,level\na,b,0\n", ["column"]),
+        (" image,image,level\na,b,0\n", ["'image' twice"]),
+        ("image,level\n\n\n1_left,9\n", ["line 4", "'9'"]),
+        ("image,level,eye,patient\n.jpeg,0,left,7\n", ["without a name"]),
     ],
 )
 def test_faults_have_their_sentence(tmp_path, text, words):

@@ -1,0 +1,82 @@
+"""The README's first command, on photographs that are there and on the sample, in the environment of the tests."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REAL, make_dataset, needs_real, one_sentence, read_csv, run
+
+ENVIRONMENT = {**os.environ, "EYENET_VENV": sys.prefix}
+needs_venv = pytest.mark.skipif(
+    not (Path(sys.prefix) / "pyvenv.cfg").exists(), reason="the tests do not run in a virtual environment"
+)
+
+
+@needs_venv
+def test_on_own_photographs_from_another_folder(tmp_path):
+    """A path with a space, an option for the training, run again, and another folder of the same name."""
+    source = make_dataset(tmp_path / "my data", patients=12, width=300, height=240, radius=105)
+    args = ["--data", "my data", "--work", tmp_path / "the work", "--workers", 1]
+    place = {"cwd": tmp_path, "env": ENVIRONMENT}
+    done = run("run_pipeline.sh", *args, "--", "--epochs", 1, "--batch", 64, **place)
+    assert "unseen test patients" in done.stdout and "model  " in done.stdout
+    assert (tmp_path / "the work" / "models" / "latest" / "model.keras").exists()
+    assert len(read_csv(tmp_path / "the work" / "data" / "array" / "labels.csv")) == 2 * 12 + 6 * 12
+    again = run("run_pipeline.sh", *args, "--", "--epochs", 1, "--batch", 64, **place)
+    assert again.stdout == done.stdout and "epoch 1" not in again.stderr
+    shutil.copytree(source, tmp_path / "other" / "my data")
+    args[1] = "other/my data"
+    one_sentence(run("run_pipeline.sh", *args, code=1, **place), "give another --work")
+
+
+@needs_venv
+def test_on_the_sample(tmp_path):
+    """Forty synthetic photographs with every fault of the sample, to the end."""
+    args = ["--sample", 40, "--work", tmp_path, "--", "--epochs", 1]
+    done = run("run_pipeline.sh", *args, env=ENVIRONMENT)
+    assert "say nothing about patients" in done.stdout
+    assert [row["image"] for row in read_csv(tmp_path / "data" / "resized" / "rejected.csv")] == ["s0005_left.jpeg"]
+    dropped = {row["image"]: row["reason"] for row in read_csv(tmp_path / "data" / "preprocessed" / "dropped.csv")}
+    assert dropped.keys() == {"s0003_right", "s0005_left"}
+    assert "all black" in dropped["s0003_right"]
+
+
+@needs_venv
+@needs_real("eyepacs-full")
+def test_on_real_photographs(tmp_path):
+    args = ["--data", REAL / "eyepacs-full", "--work", tmp_path, "--", "--epochs", 1]
+    done = run("run_pipeline.sh", *args, env=ENVIRONMENT)
+    assert "made 40 images" in done.stdout and "unseen test patients" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "args, code, words",
+    [
+        (["--frobnicate"], 2, ["unknown option --frobnicate"]),
+        (["--data"], 2, ["--data needs a folder"]),
+        (["--data", "/nowhere"], 1, ["no folder /nowhere/train"]),
+        (["--work", "/proc/x"], 1, ["cannot make the folder /proc/x"]),
+    ],
+)
+def test_wrong_usage(args, code, words):
+    one_sentence(run("run_pipeline.sh", *args, code=code, env=ENVIRONMENT), *words)
+
+
+def test_no_python_and_a_foreign_folder(tmp_path):
+    (tmp_path / "bin").mkdir()
+    for tool in ("bash", "cat", "dirname", "basename", "mkdir", "ls"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    place = {"PATH": str(tmp_path / "bin"), "EYENET_VENV": str(tmp_path / "venv"), "HOME": str(tmp_path)}
+    done = run("run_pipeline.sh", "--work", tmp_path / "work", code=1, env=place)
+    one_sentence(done, "Python 3.11, 3.12 or 3.13 is needed")
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "precious").write_text("mine")
+    done = run("run_pipeline.sh", "--work", tmp_path / "work", code=1, env=place)
+    one_sentence(done, "no Python environment")
+    assert (tmp_path / "venv" / "precious").read_text() == "mine"
+
+
+def test_help():
+    assert "--data DIR" in run("run_pipeline.sh", "--help").stdout
