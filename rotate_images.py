@@ -10,7 +10,7 @@ Writes  data/rotated/<name>.png           each photograph itself (a hard link wh
     python rotate_images.py
 
 No DR: the mirror image. Any DR: the mirror image and four turns. So `a` photographs without and `b` with DR
-become 2a + 6b images: Kaggle's 25,488 and 9,235 become 106,386, 8 GB, 5 minutes on two cores. A copy keeps the
+become 2a + 6b images: Kaggle's 25,488 and 9,235 become 106,386, 6 GB, 6 minutes on two cores. A copy keeps the
 split of its patient; validation and test use originals only. The mirror image and the quarter turns move pixels
 and change none; the turn by 120 degrees interpolates.
 """
