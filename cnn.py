@@ -159,8 +159,9 @@ def train(keras, args, images, labels, rows, folder):
         logs = args.logs / args.run
         if done:
             log(f"going on after epoch {done} of {args.epochs}")
-        elif logs.is_dir():
-            shutil.rmtree(logs)  # of a run of this name whose model was deleted
+        else:  # what a run of this name left whose model was deleted
+            for part in ("train", "validation", "images"):
+                shutil.rmtree(logs / part, ignore_errors=True)
         logs.mkdir(parents=True, exist_ok=True)
         last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
         trainer.fit(
