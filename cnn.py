@@ -268,7 +268,12 @@ def main():
         draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
     link_latest(folder)
     print(results_table(scores))
-    print(f"called DR from a probability of {threshold:.3f}, where validation had the best balance (Youden's index)")
+    why = (
+        "validation lacks a class"
+        if scores["val"]["auc"] is None
+        else "there validation has the best balance (Youden's index)"
+    )
+    print(f"called DR from a probability of {threshold:.3f}: {why}")
     print(f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']} in {folder / 'model.keras'}")
     print(f"next: python -m tensorboard.main --logdir {shlex.quote(str(args.logs))}")
 
