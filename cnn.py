@@ -164,15 +164,16 @@ def train(keras, args, images, labels, rows, folder):
                 shutil.rmtree(logs / part, ignore_errors=True)
         logs.mkdir(parents=True, exist_ok=True)
         last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
-        trainer.fit(
-            feed,
-            initial_epoch=done,
-            epochs=args.epochs,
-            shuffle=False,  # Batches shuffles
-            class_weight=class_weights(labels[rows["train"]]),
-            callbacks=[keeper, Sheets(keeper, augment, logs), keras.callbacks.TensorBoard(logs), last],
-            verbose=0,
-        )
+        with backend.one_sentence(logs):
+            trainer.fit(
+                feed,
+                initial_epoch=done,
+                epochs=args.epochs,
+                shuffle=False,  # Batches shuffles
+                class_weight=class_weights(labels[rows["train"]]),
+                callbacks=[keeper, Sheets(keeper, augment, logs), keras.callbacks.TensorBoard(logs), last],
+                verbose=0,
+            )
     network = load_whole(lambda path: keras.models.load_model(path, compile=False), folder / "model.keras")
     return network, keeper.state
 

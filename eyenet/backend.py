@@ -91,6 +91,21 @@ def has_gpu():
             return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
+@contextlib.contextmanager
+def one_sentence(logs):
+    """Turn TensorFlow's own errors, of a full disk under TensorBoard's files or of memory, into a StageError."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        why = str(error.message).splitlines()[0].split("}} ")[-1]  # what stands before names a node of the graph
+        raise StageError(
+            f"TensorFlow could not go on ({why}); look whether the disk of {logs} "
+            "is full, or use a smaller --batch if memory is short, then run the same command again"
+        ) from None
+
+
 def jit_compile(xla):
     """Translate --xla into Keras's `jit_compile`: JAX is always compiled by XLA, the others when asked."""
     return True if os.environ["KERAS_BACKEND"] == "jax" else xla

@@ -149,6 +149,7 @@ class Keeper(keras.callbacks.Callback):
         called = self.probability >= 0.5
         if len(called) and called.all() == called.any():
             log(ONE_CLASS.format(called="DR" if called[0] else "no DR"))
+        self.require_space()
         self.keep_best(epoch + 1, self.score["auc"])
         log(self.epoch_line(logs))
         if self.stopped:
@@ -163,6 +164,16 @@ class Keeper(keras.callbacks.Callback):
         if "val_auc" in logs:
             text += f", {logs['val_auc']:.3f} in validation (best {self.state['best']:.3f})"
         return f"{text}; {logs['images_per_second']:.0f} images/s"
+
+    def require_space(self):
+        """Raise before a full disk can: HDF5 ends the whole process when it cannot finish a file."""
+        need = 4 * 4 * self.network.count_params() + 2**20  # the network, and once more with Adam's two moments
+        free = shutil.disk_usage(self.folder).free
+        if free < need:
+            raise StageError(
+                f"a checkpoint needs {need / 1e6:.0f} MB of disk space, and {self.folder} has {free / 1e6:.0f} MB; "
+                "make room and run the same command again"
+            )
 
     def keep_best(self, epoch, auc):
         """Save the network if its validation AUC is the best so far, or if there is none to go by."""

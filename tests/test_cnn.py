@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from conftest import REPO, bytes_of, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
+from test_stages import mounted
 
 from cnn import rows_of
 from eyenet import backend
@@ -307,3 +308,20 @@ def test_undefined_scores_are_none():
     assert score([True, True], [0.2, 0.3])["auc"] is None
     assert score([True, False], [0.2, 0.3])["precision"] is None
     assert score([], [])["accuracy"] is None
+
+
+def test_disk_full(array, tmp_path):
+    """Under TensorBoard's files, and under the model: a sentence; and with room again it goes on."""
+    disk = mounted(tmp_path / "disk", "size=60k")
+    try:
+        args = ["cnn.py", "--input", array, "--epochs", 2, *QUICK]
+        done = run(*args, "--logs", disk / "logs", cwd=tmp_path, code=1)
+        one_sentence(done, "No space left", "full", "again")
+        subprocess.run(["mount", "-o", "remount,size=1m", disk], check=True)
+        shutil.rmtree(disk / "logs")
+        models = ["--models", disk / "models", "--logs", tmp_path / "logs"]
+        one_sentence(run(*args, *models, cwd=tmp_path, code=1), "disk space", "make room")
+        subprocess.run(["mount", "-o", "remount,size=30m", disk], check=True)
+        assert "trained 2 epochs" in run(*args, *models, cwd=tmp_path).stdout
+    finally:
+        subprocess.run(["umount", disk], check=True)
