@@ -31,7 +31,7 @@ class Batches(keras.utils.PyDataset):
         Usually a memory map: a batch is gathered row by row, in the order of the disk.
     labels : ndarray of int, shape (n,)
     rows : ndarray of int
-        Rows to use.
+        Rows to use, ascending: each batch is given in ascending order.
     batch : int
     seed : int, optional
         Of the order; None keeps the rows as given.
@@ -129,13 +129,14 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs):
         self.bar.close()
+        seconds = time.perf_counter() - self.begun  # of training alone, without the validation that follows
         self.probability = predict_disease(self.network, self.val)
         if not (np.isfinite(logs["loss"]) and np.isfinite(self.probability).all()):
             raise StageError(
                 f"the loss or the predictions are no numbers in epoch {epoch + 1}: train under another --run with a "
                 "lower --learning-rate, or with --precision float32"
             )
-        logs["images_per_second"] = len(self.train.rows) / (time.perf_counter() - self.begun)
+        logs["images_per_second"] = len(self.train.rows) / seconds
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         self.score = score(self.truth, self.probability)
         if len(self.truth):
