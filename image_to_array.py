@@ -22,9 +22,9 @@ import shutil
 import numpy as np
 
 from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash, open_array
+from eyenet.crops import read_crop
 from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json
 from eyenet.options import fitting_next, fraction, parser
-from eyenet.photo import read_crop
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import read_table, write_table
 

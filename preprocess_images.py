@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from eyenet.charts import draw_class_balance
+from eyenet.crops import read_crop
 from eyenet.files import (
     finish,
     is_current,
@@ -33,7 +34,7 @@ from eyenet.files import (
 )
 from eyenet.names import SPLITS, split_of
 from eyenet.options import fitting_next, fraction, parser, seed
-from eyenet.photo import BLACK, inside_circle, read_crop
+from eyenet.photo import BLACK, inside_circle
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import GRADES, count_by_grade, read_labels, write_table
 

@@ -15,9 +15,10 @@ follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 m
 2.6 GB. It can be stopped and run again; it does what is missing.
 """
 
+from eyenet.crops import encode_png, read_geometry
 from eyenet.files import finish, is_current, list_files, output_folder, remove_stale, write_rows, write_whole
 from eyenet.options import fitting_next, fraction, parser, side
-from eyenet.photo import PHOTOGRAPHS, PREPROCESSING, encode_png, photograph_to_input, read_geometry
+from eyenet.photo import PHOTOGRAPHS, PREPROCESSING, photograph_to_input
 from eyenet.stage import PhotoError, for_each, log, run_main
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")

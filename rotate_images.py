@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from eyenet.crops import encode_png, read_crop
 from eyenet.files import (
     finish,
     is_current,
@@ -32,7 +33,7 @@ from eyenet.files import (
 )
 from eyenet.names import copy_name
 from eyenet.options import fitting_next, fraction, parser
-from eyenet.photo import black_outside, encode_png, read_crop
+from eyenet.photo import black_outside
 from eyenet.stage import PhotoError, StageError, for_each, run_main
 from eyenet.tables import read_table, write_table
 

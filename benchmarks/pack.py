@@ -18,8 +18,8 @@ from statistics import median
 import numpy as np
 import record
 
+from eyenet.crops import encode_png
 from eyenet.files import write_rows
-from eyenet.photo import encode_png
 
 WAY_OF_2017 = """
 import sys, pandas as pd, numpy as np

@@ -22,7 +22,8 @@ from statistics import mean, median
 import numpy as np
 import record
 
-from eyenet.photo import inside_circle, open_photograph, photograph_to_input, read_geometry
+from eyenet.crops import read_geometry
+from eyenet.photo import inside_circle, open_photograph, photograph_to_input
 from resize_images import resize
 
 

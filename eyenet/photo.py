@@ -6,10 +6,7 @@ refuses photographs prepared in another way.
 
 import errno
 import functools
-import json
 import math
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -322,62 +319,3 @@ def _visible(circle, frame):
     columns, rows = x + r * grid, y + r * grid
     shown = ((rows >= 0) & (rows <= frame[1]))[:, None] & ((columns >= 0) & (columns <= frame[0]))
     return float((disc & shown).sum() / disc.sum())
-
-
-def encode_png(pixels, geometry=None):
-    """Compress an image without loss, as a PNG of one filter and run lengths.
-
-    Pillow tries every filter on every row, which takes 2.6 times as long for a file 5 % smaller, and a tenth of
-    the whole resize stage.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (h, w, 3)
-    geometry : dict, optional
-        Stored in the file's text chunk `eyenet`.
-
-    Returns
-    -------
-    bytes
-
-    References
-    ----------
-    .. [1] ISO/IEC 15948, Portable Network Graphics.
-    """
-    height, width, _ = pixels.shape
-    rows = pixels.reshape(height, 3 * width)
-    filtered = np.full((height, 3 * width + 1), 2, np.uint8)  # each row begins with its filter: 2, the row above
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))]  # 8 bits, RGB
-    if geometry is not None:
-        chunks.append((b"tEXt", b"eyenet\0" + json.dumps(geometry).encode("ascii")))
-    chunks += [(b"IDAT", packer.compress(filtered) + packer.flush()), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-
-
-def read_crop(path):
-    """Read an image that a stage wrote.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-
-    Raises
-    ------
-    PhotoError
-        If the file is damaged.
-    """
-    return np.asarray(open_photograph(path)[0])
-
-
-def read_geometry(path):
-    """Read the geometry that `encode_png` stored; an empty dict where there is none or the file is damaged."""
-    try:
-        with Image.open(path) as image:
-            return json.loads(image.info.get("eyenet", "{}"))
-    except (OSError, SyntaxError, ValueError):
-        return {}

@@ -12,16 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from eyenet.crops import encode_png, read_crop
 from eyenet.photo import (
     MAX_PIXELS,
     Circle,
     crop_retina,
-    encode_png,
     find_retina,
     inside_circle,
     open_photograph,
     photograph_to_input,
-    read_crop,
     read_geometry,
 )
 from eyenet.stage import PhotoError

@@ -29,7 +29,7 @@ from PIL import Image
 from test_photo import faults
 
 from eyenet.arrays import open_array
-from eyenet.photo import read_crop
+from eyenet.crops import read_crop
 from eyenet.stage import StageError
 from rotate_images import copies_table, transform
 
