@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from eyenet.crops import encode_png, read_crop
+from eyenet.crops import encode_png, read_crop, read_geometry
 from eyenet.photo import (
     MAX_PIXELS,
     Circle,
@@ -21,7 +21,6 @@ from eyenet.photo import (
     inside_circle,
     open_photograph,
     photograph_to_input,
-    read_geometry,
 )
 from eyenet.stage import PhotoError
 

@@ -1,0 +1,44 @@
+"""What a network is asked: which grades are a class of its own, and which count as disease."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from eyenet.tables import GRADES
+
+QUESTIONS = {"any": "any DR (grade 1 or more)", "referable": "referable DR (grade 2 or more)"}
+LEAST_GRADE = {"any": 1, "referable": 2}  # that counts as disease
+
+
+class Task(NamedTuple):
+    """A task of `cnn.py --task`.
+
+    `classes` are the network's outputs, in their order; `starts` is the least grade of each; `questions` can be
+    answered from them.
+    """
+
+    classes: tuple
+    starts: tuple
+    questions: tuple
+
+
+TASKS = {
+    "any": Task(("no DR", "DR"), (0, 1), ("any",)),
+    "referable": Task(("not referable", "referable DR"), (0, 2), ("referable",)),
+    "grade": Task(tuple(GRADES.values()), tuple(GRADES), ("any", "referable")),
+}
+
+
+def classes_of(levels, task):
+    """Turn grades 0-4 into the class indices of a task; int64, shape (n,)."""
+    return np.searchsorted(TASKS[task].starts, np.asarray(levels), side="right").astype(np.int64) - 1
+
+
+def first_disease(task, question):
+    """Find the first class of a task that counts as disease; so do all that follow."""
+    return TASKS[task].starts.index(LEAST_GRADE[question])
+
+
+def disease_probability(probabilities, first):
+    """Sum the probabilities (n, classes) of the classes from `first` on; float64, shape (n,)."""
+    return 1 - np.asarray(probabilities, np.float64)[:, :first].sum(axis=1)
