@@ -14,6 +14,7 @@ SUFFIX = {
 }
 TRANSFORM = {suffix: transform for transform, suffix in SUFFIX.items()}
 SPLITS = ("train", "val", "test")
+UNSEEN = "unseen"  # beside them in an array of the protocol of 2017: patients that are in none of its splits
 _PATTERN = re.compile(r"(?P<patient>.+)_(?P<eye>left|right)(?P<suffix>_mir|_90|_120|_180|_270)?", re.DOTALL)
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from eyenet.files import write_rows
-from eyenet.names import SPLITS, SUFFIX, parse_name
+from eyenet.names import SPLITS, SUFFIX, UNSEEN, parse_name
 from eyenet.stage import StageError
 
 GRADES = {0: "No DR", 1: "Mild", 2: "Moderate", 3: "Severe", 4: "Proliferative DR"}
 ALLOWED = {
     "level": {str(g) for g in GRADES},
-    "split": set(SPLITS),
+    "split": {*SPLITS, UNSEEN},
     "eye": {"left", "right"},
     "transform": set(SUFFIX),
 }

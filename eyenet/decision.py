@@ -1,0 +1,127 @@
+"""What turns probabilities into decisions: chosen on validation, stored with the model, used by all who grade.
+
+The choice, by question: a temperature, thresholds on the calibrated probability for single photographs and for
+patients, and the rule by which the photographs of a patient become one probability.
+"""
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from eyenet.metrics import calibrate, choose_threshold, fit_temperature, fuse
+from eyenet.tables import GRADES
+from eyenet.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
+
+RULES = ("mean", "max", "noisy_or")
+LEVELS = (0.85, 0.9, 0.95)
+BALANCED = "balanced"  # the operating point that is used unless another is asked for
+
+
+def threshold_for(truth, probability, sensitivity=None, specificity=None):
+    """Choose the threshold that reaches a sensitivity and loses the least specificity, or the other way round.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape (n,)
+        With both classes.
+    probability : ndarray of float, shape (n,)
+    sensitivity, specificity : float
+        The one that is to be reached.
+
+    Returns
+    -------
+    float
+        Midway between two probabilities that occur, so that rounding moves nobody.
+    """
+    every = np.concatenate([[0.0], np.unique(probability), [1.0]])
+    between = (every[1:] + every[:-1]) / 2
+    group = np.sort(probability[truth if sensitivity is not None else ~truth])
+    below = np.searchsorted(group, between) / len(group)  # of the group, the share that each threshold leaves out
+    if sensitivity is not None:
+        return float(between[1 - below >= sensitivity - 1e-12].max(initial=0.0))
+    return float(between[below >= specificity - 1e-12].min(initial=1.0))
+
+
+def operating_points(truth, probability):
+    """Choose the thresholds of all operating points; without both classes only `balanced`, at 0.5.
+
+    Returns
+    -------
+    dict of str to float
+        `balanced` (Youden's index), `sensitivity_0.85` ... `specificity_0.95`.
+    """
+    points = {BALANCED: choose_threshold(truth, probability)}
+    if truth.all() or not truth.any():
+        return points
+    for kind in ("sensitivity", "specificity"):
+        points |= {f"{kind}_{level:g}": threshold_for(truth, probability, **{kind: level}) for level in LEVELS}
+    return points
+
+
+def by_patient(patients, truth, probability, rule):
+    """Fuse the photographs of each patient; a patient is diseased if one of the eyes is."""
+    ids, fused = fuse(patients, probability, rule)
+    _, diseased = fuse(patients, np.asarray(truth, float), "max")
+    return ids, diseased > 0, fused
+
+
+def choose_decision(patients, levels, probabilities, task):
+    """Choose temperature, thresholds and fusion rule for every question of a task.
+
+    Parameters
+    ----------
+    patients : array of str, shape (n,)
+        Of validation photographs; nothing is chosen on the test.
+    levels : ndarray of int, shape (n,)
+    probabilities : ndarray of float, shape (n, classes)
+    task : str
+
+    Returns
+    -------
+    dict
+        By question `temperature`, `eye` and `patient`, as config.json stores it; for the task `grade` also
+        `grade`, the cuts of the expected grade.
+    """
+    chosen = {}
+    for question in TASKS[task].questions:
+        truth = np.asarray(levels) >= LEAST_GRADE[question]
+        raw = disease_probability(probabilities, first_disease(task, question))
+        both = truth.any() and not truth.all()
+        temperature = fit_temperature(truth, raw) if both else 1.0
+        probability = calibrate(raw, temperature)
+        fused = {rule: by_patient(patients, truth, probability, rule)[1:] for rule in RULES}
+        defined = both and not next(iter(fused.values()))[0].all()
+        rule = max(RULES, key=lambda r: roc_auc_score(*fused[r])) if defined else RULES[0]
+        chosen[question] = {
+            "temperature": temperature,
+            "eye": {"operating_points": operating_points(truth, probability)},
+            "patient": {"fusion": rule, "operating_points": operating_points(*fused[rule])},
+        }
+    if task == "grade":
+        chosen["grade"] = {"cuts": choose_cuts(np.asarray(levels), expected_grade(probabilities))}
+    return chosen
+
+
+def expected_grade(probabilities):
+    """Average the grades 0-4 by their probabilities (n, 5); float64, shape (n,)."""
+    return np.asarray(probabilities, np.float64) @ np.arange(len(GRADES))
+
+
+def choose_cuts(levels, expected):
+    """Cut the expected grade so that validation gets each grade as often as its graders gave it.
+
+    The most probable class would not do: training weighs the classes alike, so that rare grades are called too
+    often.
+
+    Returns
+    -------
+    list of four floats
+    """
+    if not len(levels):
+        return [grade - 0.5 for grade in list(GRADES)[1:]]
+    shares = [float((levels < grade).mean()) for grade in list(GRADES)[1:]]
+    return [float(np.quantile(expected, share)) if share < 1 else float(len(GRADES)) for share in shares]
+
+
+def predict_grade(probabilities, cuts):
+    """Turn probabilities (n, 5) into grades 0-4; int, shape (n,)."""
+    return np.searchsorted(cuts, expected_grade(probabilities), side="right")
