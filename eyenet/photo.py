@@ -100,6 +100,15 @@ def open_photograph(path, least=None):
         raise PhotoError(_reason(path, error)) from None
 
 
+def is_synthetic(path):
+    """Tell whether a photograph was made by make_sample.py, which says so in the file's comment."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get("comment", b"").startswith(b"EyeNet synthetic")
+    except Exception:  # as in `open_photograph`, which will say what is wrong
+        return False
+
+
 def _reason(path, error):
     """Say in plain words why Pillow could not read a file."""
     try:
@@ -164,9 +173,11 @@ def find_retina(image):
     cumulative = np.bincount(light.ravel(), minlength=256).cumsum()
     low, high, top = np.searchsorted(cumulative, np.array([0.01, 0.95, 0.99]) * light.size)  # percentiles
     # The first threshold withstands glow and noise, the second finds a retina that is half in shade, the third
-    # one that fills less than a twentieth of the frame.
-    for threshold in (max(6, 0.12 * (high - low)), max(4, 0.04 * (high - low)), max(6, 0.12 * (top - low))):
-        lit = light > low + threshold
+    # one that fills less than a twentieth of the frame, the last two one whose surround is speckled, as it is in
+    # photographs that somebody has histogram-equalised.
+    span = high - low
+    for threshold in (max(6, 0.12 * span), max(4, 0.04 * span), max(6, 0.12 * (top - low)), 0.3 * span, 0.45 * span):
+        lit = light > low + max(4, threshold)
         points = _rim_points(lit)
         circle = _fit_circle(points) if len(points) >= 20 else None
         if circle is not None and _plausible(circle, lit, points):

@@ -257,3 +257,16 @@ def test_real_photographs_all_show_a_retina():
     paths = sorted((REAL / "eyepacs-1024" / "train").glob("*.jpeg"))[::8]
     visible = [photograph_to_input(path)[1]["visible"] for path in paths]
     assert min(visible) > 0.7
+
+
+@pytest.mark.parametrize("speckle", [60, 100])
+def test_a_speckled_surround(speckle):
+    """Histogram equalisation, as some published sets had it, lifts the noise of the dark surround to a grey."""
+    picture = draw_photograph(900, 640, radius=290).astype(int) + 60
+    rng = np.random.default_rng(0)
+    outside = np.hypot(*(np.mgrid[:640, :900] - np.array([320, 450])[:, None, None])) > 290
+    picture[outside] = 0
+    noisy = outside & (rng.random(outside.shape) < 0.5)
+    picture[noisy] = rng.integers(0, speckle, (noisy.sum(), 3))
+    circle = find_retina(Image.fromarray(picture.clip(0, 255).astype(np.uint8)))
+    assert abs(circle.radius - 290) < 6 and np.hypot(circle.x - 450, circle.y - 320) < 6
