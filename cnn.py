@@ -3,48 +3,48 @@
 
 Reads   data/array/X.npy, labels.csv, X.json
 Writes  models/<run>/model.keras          the network at its best validation AUC
-        models/<run>/config.json          options, versions, commit, hash of the split, preprocessing
+        models/<run>/config.json          options, versions, commit, hash of the split, preprocessing, and the
+                                          decision: temperature, thresholds, how two eyes become one patient
+        models/<run>/patients.csv         which patients were for training, validation and test
         models/<run>/history.csv          one row an epoch
-        models/<run>/metrics.json         accuracy, precision, recall, AUC on train, val and test originals
         models/<run>/training_curves.png
         models/<run>/checkpoint-<epoch>/  what a stopped training goes on from
         models/latest                     link to the run that finished last
         logs/<run>/                       TensorBoard: tensorboard --logdir logs
 
     python cnn.py                              on the CPU about 70 images/s on two cores
+    python cnn.py --task referable             grade 2 or more; --task grade: grades 0-4
     KERAS_BACKEND=jax python cnn.py            or torch; TensorFlow is the default
 
 Three convolutions of 32 filters, each followed by 2 x 2 max pooling, then a dense layer of 128, dropout and a
-softmax over no DR / DR. Every training image, whatever its class, is flipped and turned at random. Validation and
-test photographs are used as originals only; the epoch is chosen on validation and the test is only scored. Run
-again after a stop, it goes on from the last whole epoch to the same end.
+softmax over no DR / DR. Every training image, whatever its class, is flipped and turned at random. Validation
+photographs are used as originals only; on them the epoch and the decision are chosen. Test photographs are not
+looked at: that is for evaluate.py. Run again after a stop, it goes on from the last whole epoch to the same end.
 """
 
-import hashlib
-import importlib
 import os
-import platform
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
 from eyenet import backend
-from eyenet.arrays import content_hash, open_array
+from eyenet.arrays import content_hash, open_array, rows_by_split
 from eyenet.charts import draw_training_curves
+from eyenet.decision import BALANCED, choose_decision
 from eyenet.files import output_folder, read_json, write_json
-from eyenet.metrics import choose_threshold, score
-from eyenet.options import parser, plain_name, positive, rate, seed
+from eyenet.models import FORMAT, load_network, provenance, split_hash
+from eyenet.options import fitting_next, parser, plain_name, positive, rate, seed
 from eyenet.stage import StageError, log, run_main
+from eyenet.tables import write_table
+from eyenet.tasks import QUESTIONS, TASKS, classes_of
 
-CLASSES = 2
 LEAST_SIZE = 22  # three convolutions and poolings leave one pixel of it
 
 
-def build_network(keras, size):
-    """Build the network: uint8 photograph (size, size, 3) in, probabilities of no DR and DR out."""
+def build_network(keras, size, classes):
+    """Build the network: uint8 photograph (size, size, 3) in, probabilities of the classes out."""
     layers = keras.layers
     blocks = []
     for _ in range(3):
@@ -57,7 +57,7 @@ def build_network(keras, size):
             layers.Flatten(),
             layers.Dense(128, activation="relu"),
             layers.Dropout(0.5),
-            layers.Dense(CLASSES, activation="softmax", dtype="float32", name="probability"),
+            layers.Dense(classes, activation="softmax", dtype="float32", name="probability"),
         ],
         name="three_layers",
     )
@@ -75,53 +75,20 @@ def build_augmentation(keras, size):
     )
 
 
-def rows_of(table):
-    """Choose the rows of each split: all images for training, originals only for validation and test."""
-    original = table["transform"] == "original"
-    rows = {
-        "train": np.flatnonzero(table["split"] == "train"),
-        "val": np.flatnonzero((table["split"] == "val") & original),
-        "test": np.flatnonzero((table["split"] == "test") & original),
-    }
-    if not len(rows["train"]):
-        raise StageError("the table has no training photograph; run preprocess_images.py with more patients")
-    return rows
-
-
 def class_weights(labels):
     """Weigh the classes so that each counts the same in the loss.
 
     Raises
     ------
     StageError
-        If the training photographs are all of one class.
+        If there is no training image, or if all are of one class.
     """
-    counts = np.bincount(labels, minlength=CLASSES)
-    if not counts.all():
+    if not len(labels):
+        raise StageError("the table has no training photograph; run preprocess_images.py with more patients")
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
         raise StageError(f"all {len(labels)} training images are of one class; nothing can be learned from them")
-    return {c: len(labels) / (CLASSES * n) for c, n in enumerate(counts)}
-
-
-def split_hash(table):
-    """Hash which patient is in which split: two models with the same hash were tested on the same patients."""
-    pairs = sorted(set(zip(table["patient"], table["split"])))
-    return hashlib.sha256(repr(pairs).encode()).hexdigest()
-
-
-def provenance():
-    """Record what made the model: versions, machine and commit."""
-    here = Path(__file__).parent
-    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        commit = subprocess.run(git, check=False, capture_output=True, text=True).stdout.strip()
-    except OSError:  # no git on this machine
-        commit = ""
-    packages = [importlib.import_module(name) for name in ("keras", "numpy", os.environ["KERAS_BACKEND"])]
-    return {
-        "commit": commit or None,
-        "versions": {"python": platform.python_version(), **{p.__name__: p.__version__ for p in packages}},
-        "machine": platform.platform(),
-    }
+    return {int(c): len(labels) / (len(classes) * int(n)) for c, n in zip(classes, counts)}
 
 
 def build_trainer(keras, network, augment, args):
@@ -130,7 +97,7 @@ def build_trainer(keras, network, augment, args):
 
     trainer = keras.Sequential([keras.Input(network.input_shape[1:], dtype="uint8"), augment, network])
     metrics = [
-        "accuracy",
+        of_disease(keras.metrics.BinaryAccuracy, name="accuracy"),
         of_disease(keras.metrics.AUC, name="auc"),
         of_disease(keras.metrics.Precision, name="precision"),
         of_disease(keras.metrics.Recall, name="recall"),
@@ -146,71 +113,80 @@ def build_trainer(keras, network, augment, args):
 
 
 def train(keras, args, images, labels, rows, folder):
-    """Train, or go on with a training that was stopped; return the best network and the training's state."""
-    from eyenet.training import Batches, Keeper, Sheets, load_whole
+    """Train, or go on with a training that was stopped; return the training's state."""
+    from eyenet.dashboard import Dashboard
+    from eyenet.training import Batches, Keeper
 
     size = images.shape[1]
-    network, augment = build_network(keras, size), build_augmentation(keras, size)
+    network = build_network(keras, size, len(TASKS[args.task].classes))
+    augment = build_augmentation(keras, size)
     trainer = build_trainer(keras, network, augment, args)
     feed = Batches(images, labels, rows["train"], args.batch, seed=args.seed)
-    keeper = Keeper(network, folder, feed, Batches(images, labels, rows["val"], args.batch), args.patience, args.seed)
+    val = Batches(images, labels, rows["val"], args.batch)
+    keeper = Keeper(network, args.task, folder, feed, val, args.patience, args.seed)
     done = keeper.restore(trainer)
-    if done < args.epochs and not keeper.stopped:
-        logs = args.logs / args.run
-        if done:
-            log(f"going on after epoch {done} of {args.epochs}")
-        else:  # what a run of this name left whose model was deleted
-            for part in ("train", "validation", "images"):
-                shutil.rmtree(logs / part, ignore_errors=True)
-        logs.mkdir(parents=True, exist_ok=True)
-        last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
-        with backend.one_sentence(logs):
-            trainer.fit(
-                feed,
-                initial_epoch=done,
-                epochs=args.epochs,
-                shuffle=False,  # Batches shuffles
-                class_weight=class_weights(labels[rows["train"]]),
-                callbacks=[keeper, Sheets(keeper, augment, logs), keras.callbacks.TensorBoard(logs), last],
-                verbose=0,
-            )
-    network = load_whole(lambda path: keras.models.load_model(path, compile=False), folder / "model.keras")
-    return network, keeper.state
+    if done >= args.epochs or keeper.stopped:
+        return keeper.state
+    logs = args.logs / args.run
+    if done:
+        log(f"going on after epoch {done} of {args.epochs}")
+    else:  # what a run of this name left whose model was deleted; Dashboard removes its own
+        for part in ("train", "validation"):
+            shutil.rmtree(logs / part, ignore_errors=True)
+    logs.mkdir(parents=True, exist_ok=True)
+    first = next(iter(keeper.first.values()))
+    dashboard = Dashboard(keeper, augment, logs, first, options_card(args, network), hparams(args))
+    last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
+    with backend.one_sentence(logs):
+        trainer.fit(
+            feed,
+            initial_epoch=done,
+            epochs=args.epochs,
+            shuffle=False,  # Batches shuffles
+            class_weight=class_weights(labels[rows["train"]]),
+            callbacks=[keeper, dashboard, keras.callbacks.TensorBoard(logs), last],
+            verbose=0,
+        )
+    return keeper.state
 
 
-def results_table(scores):
-    """Format accuracy, precision, recall and AUC of each split as text."""
-    lines = [f"{'':<22}{'photographs':>12}{'with DR':>9}{'accuracy':>10}{'precision':>11}{'recall':>8}{'AUC':>7}"]
-    names = {"train": "training patients", "val": "validation patients", "test": "unseen test patients"}
-    for split, name in names.items():
-        s = scores[split]
-        figures = ["-" if s[k] is None else f"{s[k]:.3f}" for k in ("accuracy", "precision", "recall", "auc")]
-        line = f"{name:<22}{s['photographs']:>12,}{s['diseased']:>9,}"
-        lines.append(line + "".join(f"{f:>{w}}" for f, w in zip(figures, (10, 11, 8, 7))))
-    return "\n".join(lines)
+def hparams(args):
+    """Choose the options by which TensorBoard compares runs."""
+    names = ("task", "batch", "learning_rate", "patience", "precision", "seed")
+    return {name: getattr(args, name) for name in names}
 
 
-def score_splits(network, images, labels, rows, table, batch):
-    """Score the network on the originals of each split, at a threshold chosen on validation.
+def options_card(args, network):
+    """Write the options, as TensorBoard shows them: a table in Markdown."""
+    rows = {key.replace("_", "-"): value for key, value in vars(args).items()}
+    rows |= {"parameters": f"{network.count_params():,}", "backend": os.environ["KERAS_BACKEND"]}
+    return "\n".join(["| option | value |", "|---|---|", *(f"| {key} | `{value}` |" for key, value in rows.items())])
+
+
+def choose_on_validation(network, args, images, labels, table, rows):
+    """Choose the decision on the validation photographs.
 
     Returns
     -------
-    scores : dict of str to dict
-        By split, as `eyenet.metrics.score` gives them.
-    threshold : float
+    decision : dict
+        As `eyenet.decision.choose_decision` gives it.
+    lines : list of str
+        What to tell the user.
     """
-    from eyenet.training import Batches, predict_disease
+    from eyenet.training import Batches, predict
 
-    original = (table["transform"] == "original").to_numpy()
-    truth, probability = {}, {}
-    for split, of_split in rows.items():
-        chosen = of_split[original[of_split]]
-        truth[split] = labels[chosen] > 0
-        probability[split] = predict_disease(network, Batches(images, labels, chosen, batch))
-        if np.isnan(probability[split]).any():
-            raise StageError(f"the network predicts values that are no numbers on {split}; train it again")
-    threshold = choose_threshold(truth["val"], probability["val"])
-    return {split: score(truth[split], probability[split], threshold) for split in rows}, threshold
+    probabilities = predict(network, Batches(images, labels, rows["val"], args.batch))
+    if not np.isfinite(probabilities).all():
+        raise StageError("the network predicts values that are no numbers on validation; train it again")
+    val = table.iloc[rows["val"]]
+    decision = choose_decision(val["patient"].to_numpy(), val["level"].to_numpy(), probabilities, args.task)
+    lines = []
+    for question in TASKS[args.task].questions:
+        threshold = decision[question]["eye"]["operating_points"][BALANCED]
+        both = len(decision[question]["eye"]["operating_points"]) > 1
+        why = "there validation has the best balance (Youden's index)" if both else "validation lacks a class"
+        lines.append(f"called {QUESTIONS[question]} from a calibrated probability of {threshold:.3f}: {why}")
+    return decision, lines
 
 
 def link_latest(folder):
@@ -230,6 +206,7 @@ def main():
     options.add_argument("--models", type=Path, default="models", help="folder of the trained models")
     options.add_argument("--logs", type=Path, default="logs", help="folder for TensorBoard")
     options.add_argument("--run", type=plain_name, default="cnn", help="name of this training")
+    options.add_argument("--task", choices=list(TASKS), default="any", help="any DR, referable DR, or the grade")
     options.add_argument("--epochs", type=positive, default=30, help="at most so many")
     options.add_argument("--patience", type=positive, default=8, help="epochs without a better validation AUC")
     options.add_argument("--batch", type=positive, default=32, help="images a step")
@@ -240,17 +217,17 @@ def main():
     args = options.parse_args()
 
     images, table, sidecar = open_array(args.input)
-    if images.shape[1] < LEAST_SIZE:
-        raise StageError(f"images of {images.shape[1]} px are too small for the network; use at least {LEAST_SIZE}")
-    rows = rows_of(table)
-    labels = (table["level"].to_numpy() > 0).astype(np.int64)
+    size = images.shape[1]
+    if size < LEAST_SIZE:
+        raise StageError(f"images of {size} px are too small for the network; use at least {LEAST_SIZE}")
+    rows = rows_by_split(table, sidecar["settings"])
+    labels = classes_of(table["level"], args.task)
     class_weights(labels[rows["train"]])  # raises before the slow import
-    for split in ("val", "test"):
-        if len(set(labels[rows[split]])) < CLASSES:
-            log(f"note: the {split} patients are too few to hold both classes; their AUC is not defined")
+    if len(set(labels[rows["val"]])) < 2:
+        log("note: the validation patients are too few to hold both classes; their AUC is not defined")
     keras = backend.start(args.precision, args.seed)
 
-    compared = ("batch", "learning_rate", "patience", "precision", "xla", "seed")
+    compared = ("task", "batch", "learning_rate", "patience", "precision", "xla", "seed")
     settings = {key: getattr(args, key) for key in compared} | {
         "network": "three_layers",
         "backend": os.environ["KERAS_BACKEND"],
@@ -258,25 +235,24 @@ def main():
         "split": split_hash(table),
         "images": sidecar["settings"],
     }
-    notes = provenance() | {"threshold": None, "classes": ["no DR", "DR"], "size": images.shape[1]}
+    notes = provenance() | {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes, "size": size}
     notes["options"] = {key: str(value) for key, value in vars(args).items()}
     model = output_folder(args.models / args.run, "cnn.py", settings, record="config.json", keep_notes=True, **notes)
     with model as folder:
-        network, state = train(keras, args, images, labels, rows, folder)
-        scores, threshold = score_splits(network, images, labels, rows, table, args.batch)
-        write_json(folder / "metrics.json", scores)
-        write_json(folder / "config.json", read_json(folder / "config.json") | {"threshold": threshold})
+        write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
+        state = train(keras, args, images, labels, rows, folder)
+        config = read_json(folder / "config.json")
+        network = load_network(folder, config)
+        decision, lines = choose_on_validation(network, args, images, labels, table, rows)
+        write_json(folder / "config.json", config | {"decision": decision})
         draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
     link_latest(folder)
-    print(results_table(scores))
-    why = (
-        "validation lacks a class"
-        if scores["val"]["auc"] is None
-        else "there validation has the best balance (Youden's index)"
-    )
-    print(f"called DR from a probability of {threshold:.3f}: {why}")
-    print(f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']} in {folder / 'model.keras'}")
-    print(f"next: python -m tensorboard.main --logdir {shlex.quote(str(args.logs))}")
+    best = f", validation AUC {state['best']:.3f}" if state["best"] is not None else ""
+    print(f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']}{best}, in {folder / 'model.keras'}")
+    print("\n".join(lines))
+    shown = f" --model {shlex.quote(str(folder))}" + fitting_next(options, args, input="input")
+    print(f"next: python evaluate.py{shown}")
+    print(f"watch: python -m tensorboard.main --logdir {shlex.quote(str(args.logs))}")
 
 
 if __name__ == "__main__":

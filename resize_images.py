@@ -18,7 +18,7 @@ follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 m
 from eyenet.crops import encode_png, read_geometry
 from eyenet.files import finish, is_current, list_files, output_folder, remove_stale, write_rows, write_whole
 from eyenet.options import fitting_next, fraction, parser, side
-from eyenet.photo import PHOTOGRAPHS, PREPROCESSING, photograph_to_input
+from eyenet.photo import PHOTOGRAPHS, PREPROCESSING, is_synthetic, photograph_to_input
 from eyenet.stage import PhotoError, for_each, log, run_main
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
@@ -57,6 +57,8 @@ def main():
     if others:
         log(f"{len(others):,} other files in {args.input} are left out: {', '.join(others[:8])}")
     settings = {"size": args.size, "preprocessing": PREPROCESSING}
+    if any(map(is_synthetic, sources[:10])):  # every report on them will say so
+        settings["synthetic"] = True
     with output_folder(args.output, "resize_images.py", settings) as output:
         kept, rejected = unique_names(sources)
 

@@ -8,7 +8,7 @@ usage() {
 usage: bash run_pipeline.sh [--sample [N] | --data DIR | --kaggle] [--work DIR] [--workers N]
                             [--max-rejected F] [-- CNN OPTIONS]
 
-Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> copies by class -> array -> network.
+Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> copies by class -> array -> network -> report.
 
   --sample [N]   N synthetic photographs made on the spot (the default, N = 400); 10 minutes on two cores
   --data DIR     photographs that are there: DIR/train/*.jpeg and DIR/trainLabels.csv (image,level)
@@ -126,11 +126,14 @@ run rotate_images.py --input "$work/data/preprocessed" --output "$work/data/rota
 run image_to_array.py --input "$work/data/rotated" --labels "$work/labels/rotated.csv" --output "$work/data/array" \
     ${common[@]+"${common[@]}"}
 run cnn.py --input "$work/data/array" --models "$work/models" --logs "$work/logs" "$@"
+run evaluate.py --input "$work/data/array" --model "$work/models/latest" \
+    --photographs "$work/data/resized/photographs.csv" ${common[@]+"${common[@]}"}
 
 cat <<EOF
 
 model        $work/models/latest/model.keras
+report       $work/models/latest/report.html
 TensorBoard  $python -m tensorboard.main --logdir $work/logs
-figures      $work/figures/ and $work/models/latest/training_curves.png
+figures      $work/figures/
 EOF
 [ "$source" != sample ] || echo "The photographs were synthetic: these figures say nothing about patients."

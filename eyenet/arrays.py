@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.files import read_json
+from eyenet.names import SPLITS, UNSEEN
 from eyenet.stage import StageError, cores
 from eyenet.tables import read_table
 
@@ -76,3 +77,25 @@ def open_array(folder):
     if sums != sidecar["checksums"]:
         raise StageError(f"{folder / 'X.npy'} is damaged: its checksum is not the one in X.json; {again}")
     return images, table, sidecar
+
+
+def rows_by_split(table, settings):
+    """Choose the rows of each split that are used: all images to train on, originals only to validate and test.
+
+    An array that was built by the protocol of 2017 is used as that protocol did: every row, whatever its copies.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `open_array` gives it.
+    settings : dict
+        Of the array's sidecar.
+
+    Returns
+    -------
+    dict of str to ndarray of int
+        Ascending rows of `train`, `val`, `test`, and `unseen` where the table has it.
+    """
+    used = (table["transform"] == "original") | (table["split"] == "train") | (settings.get("protocol") == "2017")
+    splits = [*SPLITS, *({UNSEEN} & set(table["split"]))]
+    return {split: np.flatnonzero((table["split"] == split) & used) for split in splits}

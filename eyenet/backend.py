@@ -109,35 +109,3 @@ def one_sentence(logs):
 def jit_compile(xla):
     """Translate --xla into Keras's `jit_compile`: JAX is always compiled by XLA, the others when asked."""
     return True if os.environ["KERAS_BACKEND"] == "jax" else xla
-
-
-def image_writer(folder):
-    """Open a TensorBoard file for images.
-
-    Returns
-    -------
-    callable
-        `write(tag, image, step)` with a uint8 array of shape (h, w, 3).
-    """
-    import tensorflow as tf
-
-    writer = tf.summary.create_file_writer(str(folder))
-
-    def write(tag, image, step):
-        with writer.as_default():
-            tf.summary.image(tag, image[None], step=step)
-        writer.flush()
-
-    return write
-
-
-def write_graph(network, folder):
-    """Write the network's operations for TensorBoard's graph page; Keras writes only its layers (TensorFlow only)."""
-    if os.environ["KERAS_BACKEND"] != "tensorflow":
-        return
-    import tensorflow as tf
-
-    traced = tf.function(lambda photograph: network(photograph, training=False))
-    shape = tf.TensorSpec(network.input_shape, tf.uint8)
-    with tf.summary.create_file_writer(str(folder)).as_default():
-        tf.summary.graph(traced.get_concrete_function(shape).graph)

@@ -148,18 +148,7 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         if not made.get("finished"):
             raise StageError(f"{source} is not finished; run {made.get('script')} again first")
         settings = {**settings, "input": made.get("settings")}
-    if folder.exists() and not folder.is_dir():
-        raise StageError(f"{folder} is a file, but {script} writes a folder; choose another --output")
-    known = read_json(folder / record)
-    if known is None and (folder / record).exists():
-        raise StageError(f"{folder / record} is damaged; delete the folder {folder} to make it anew")
-    if known is None and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
-        raise StageError(f"{folder} holds files that {script} did not make; write to another folder, or empty it")
-    if known is not None and (known.get("script"), known.get("settings")) != (script, settings):
-        raise StageError(
-            f"{folder} was made with other settings or from other images ({_differences(known, script, settings)}); "
-            "delete it to make it anew, or write to another folder"
-        )
+    known = _known(folder, script, settings, record)
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         try:
@@ -175,6 +164,23 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         write_json(folder / record, made)
         yield folder
         write_json(folder / record, {**(read_json(folder / record) or made), "finished": True})
+
+
+def _known(folder, script, settings, record):
+    """Read the record of an output folder; None for a new one. Refuse a folder that this run must not write to."""
+    if folder.exists() and not folder.is_dir():
+        raise StageError(f"{folder} is a file, but {script} writes a folder; choose another --output")
+    known = read_json(folder / record)
+    if known is None and (folder / record).exists():
+        raise StageError(f"{folder / record} is damaged; delete the folder {folder} to make it anew")
+    if known is None and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
+        raise StageError(f"{folder} holds files that {script} did not make; write to another folder, or empty it")
+    if known is not None and (known.get("script"), known.get("settings")) != (script, settings):
+        raise StageError(
+            f"{folder} was made with other settings or from other images ({_differences(known, script, settings)}); "
+            "delete it to make it anew, or write to another folder"
+        )
+    return known
 
 
 def _differences(known, script, settings):

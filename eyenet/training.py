@@ -1,4 +1,4 @@
-"""What happens round the epochs of a training: feeding, validation, checkpoints, TensorBoard."""
+"""What happens round the epochs of a training: feeding, validation, checkpoints."""
 
 import math
 import shutil
@@ -10,11 +10,11 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from eyenet.backend import image_writer, write_graph
-from eyenet.charts import confusion_chart, to_pixels
 from eyenet.files import read_json, write_json, write_rows
 from eyenet.metrics import score
+from eyenet.models import load_whole
 from eyenet.stage import StageError, log
+from eyenet.tasks import TASKS, disease_probability, first_disease
 
 ONE_CLASS = (
     "note: every validation photograph is called '{called}'. In the first epochs this is usual; if it stays so, the "
@@ -30,6 +30,7 @@ class Batches(keras.utils.PyDataset):
     images : array of uint8, shape (n, size, size, 3)
         Usually a memory map: a batch is gathered row by row, in the order of the disk.
     labels : ndarray of int, shape (n,)
+        Class of each image.
     rows : ndarray of int
         Rows to use, ascending: each batch is given in ascending order.
     batch : int
@@ -77,6 +78,8 @@ class Keeper(keras.callbacks.Callback):
     ----------
     network : keras.Model
         What is kept: the part of the trained model without augmentation.
+    task : str
+        The validation AUC that decides is that of its question, or the mean over its questions.
     folder : path-like
         Gets model.keras, history.csv and checkpoint-<epoch>/.
     train, val : Batches
@@ -86,11 +89,12 @@ class Keeper(keras.callbacks.Callback):
     seed : int
     """
 
-    def __init__(self, network, folder, train, val, patience, seed):
+    def __init__(self, network, task, folder, train, val, patience, seed):
         super().__init__()
         self.network, self.folder, self.patience, self.seed = network, Path(folder), patience, seed
         self.train, self.val = train, val
-        self.truth = val.labels[val.rows] > 0
+        self.first = {question: first_disease(task, question) for question in TASKS[task].questions}
+        self.truth, self.probability, self.score = val.labels[val.rows] > 0, np.zeros(0), None
         self.state = {"epoch": 0, "best": None, "best_epoch": None, "wait": 0, "history": []}
 
     @property
@@ -130,33 +134,47 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs):
         self.bar.close()
         seconds = time.perf_counter() - self.begun  # of training alone, without the validation that follows
-        self.probability = predict_disease(self.network, self.val)
-        if not (np.isfinite(logs["loss"]) and np.isfinite(self.probability).all()):
+        probabilities = predict(self.network, self.val)
+        if not (np.isfinite(logs["loss"]) and np.isfinite(probabilities).all()):
             raise StageError(
                 f"the loss or the predictions are no numbers in epoch {epoch + 1}: train under another --run with a "
                 "lower --learning-rate, or with --precision float32"
             )
         logs["images_per_second"] = len(self.train.rows) / seconds
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        self.score = score(self.truth, self.probability)
-        if len(self.truth):
-            right = np.where(self.truth, self.probability, 1 - self.probability)
-            logs["val_loss"] = -np.log(right.clip(1e-7)).mean()
-        logs |= {
-            f"val_{k}": self.score[k] for k in ("accuracy", "precision", "recall", "auc") if self.score[k] is not None
-        }
+        logs |= self.validate(probabilities)
         self.state["epoch"] = epoch + 1
         self.state["history"].append({"epoch": epoch + 1, **{k: float(v) for k, v in logs.items()}})
-        called = self.probability >= 0.5
-        if len(called) and called.all() == called.any():
-            log(ONE_CLASS.format(called="DR" if called[0] else "no DR"))
+        if len(self.truth) and (called := self.probability >= 0.5).all() == called.any():
+            log(ONE_CLASS.format(called="diseased" if called[0] else "healthy"))
         self.require_space()
-        self.keep_best(epoch + 1, self.score["auc"])
+        self.keep_best(epoch + 1, logs.get("val_auc"))
         log(self.epoch_line(logs))
         if self.stopped:
             best = self.state["best_epoch"]
             log(f"stopped: no better validation AUC for {self.patience} epochs; the best is epoch {best}")
             self.model.stop_training = True
+
+    def validate(self, probabilities):
+        """Score the validation photographs; return the figures that are defined, as Keras names them.
+
+        `val_auc`, by which the best epoch is known, is the mean over the questions of the task.
+        """
+        if not len(self.truth):
+            return {}
+        labels = self.val.labels[self.val.rows]
+        figures = {"val_loss": -np.log(probabilities[np.arange(len(labels)), labels].clip(1e-7)).mean()}
+        aucs = []
+        for question, first in reversed(self.first.items()):  # the first question last: its figures are shown
+            self.truth, self.probability = labels >= first, disease_probability(probabilities, first)
+            self.score = score(self.truth, self.probability)
+            aucs.append(self.score["auc"])
+            if len(self.first) > 1:
+                figures[f"val_auc_{question}"] = self.score["auc"]
+        figures |= {f"val_{k}": self.score[k] for k in ("accuracy", "precision", "recall")}
+        defined = [auc for auc in aucs if auc is not None]
+        figures["val_auc"] = float(np.mean(defined)) if defined else None
+        return {name: value for name, value in figures.items() if value is not None}
 
     def epoch_line(self, logs):
         """Say in one line how the epoch went."""
@@ -203,34 +221,6 @@ class Keeper(keras.callbacks.Callback):
                 shutil.rmtree(old)
 
 
-class Sheets(keras.callbacks.Callback):
-    """Write to TensorBoard the graph and a sheet of a training batch once, and the confusion matrix each epoch."""
-
-    def __init__(self, keeper, augment, folder):
-        super().__init__()
-        self.keeper, self.augment, self.folder = keeper, augment, Path(folder)
-        self.write = image_writer(self.folder / "images")
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == 0:
-            write_graph(self.keeper.network, self.folder / "train")
-            images, labels = self.keeper.train[0]
-            shown = np.asarray(keras.ops.convert_to_numpy(self.augment(images[:32], training=True)))
-            self.write("training batch, as the network sees it", contact_sheet(shown, labels[:32] > 0), 0)
-        if len(self.keeper.truth):
-            chart = confusion_chart(self.keeper.score["confusion"], f"validation, epoch {epoch + 1}")
-            self.write("confusion matrix, validation", to_pixels(chart), epoch)
-
-
-def load_whole(load, path):
-    """Call `load(path)`, and say in one sentence when the file is damaged or missing."""
-    try:
-        return load(path)
-    except (OSError, ValueError, KeyError) as error:
-        why = str(error).splitlines()[0]
-        raise StageError(f"{path} is damaged or missing ({why}); delete this run's folder to train anew") from None
-
-
 def contact_sheet(images, diseased, columns=8):
     """Lay images (n, size, size, 3) out in rows, each with a border: orange with DR, blue without."""
     size = images.shape[1] + 8
@@ -243,8 +233,8 @@ def contact_sheet(images, diseased, columns=8):
     return sheet
 
 
-def predict_disease(network, batches):
-    """Predict the probability of disease, the sum of all classes but the first; float64, shape (n,)."""
+def predict(network, batches):
+    """Predict the probability of each class; float64, shape (n, classes)."""
     if not len(batches.rows):
-        return np.zeros(0)
-    return 1 - network.predict(batches, verbose=0)[:, 0].astype(np.float64)
+        return np.zeros((0, network.output_shape[-1]))
+    return network.predict(batches, verbose=0).astype(np.float64)

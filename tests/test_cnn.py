@@ -13,12 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPO, bytes_of, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
-from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 from test_stages import mounted
 
-from cnn import rows_of
 from eyenet import backend
-from eyenet.metrics import choose_threshold, score
+from eyenet.arrays import rows_by_split
 from eyenet.names import split_of
 
 QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
@@ -48,37 +46,43 @@ def history(folder):
 def test_learns_and_tells(trained):
     folder, done = trained
     model = folder / "models" / "cnn"
-    metrics = json.loads((model / "metrics.json").read_text())
-    assert metrics["test"]["photographs"] >= 8 and metrics["test"]["auc"] > 0.8
-    assert f"{metrics['test']['auc']:.3f}" in done.stdout and "unseen test patients" in done.stdout
-    assert metrics["train"]["photographs"] < 48  # originals only
     rows = history(model)
     assert [row["epoch"] for row in rows] == list("123456")
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    best = max(float(row["val_auc"]) for row in rows)
+    assert best > 0.8 and f"validation AUC {best:.3f}" in done.stdout
+    assert "next: python evaluate.py --model models/cnn" in done.stdout
     assert (folder / "models" / "latest").resolve() == model
     config = json.loads((model / "config.json").read_text())
     assert config["settings"]["seed"] == 0 and config["settings"]["images"]["input"]["input"]["input"]["size"] == 64
-    assert 0 < config["threshold"] < 1
     assert config["versions"]["keras"] and len(config["settings"]["split"]) == 64
+    assert config["classes"] == ["no DR", "DR"]
 
 
-def test_the_saved_network_gives_the_reported_figures(array, trained):
-    """Load the model in a new process, as predict would, and score it by hand."""
+def test_the_decision_is_chosen_on_validation(array, trained):
+    """Load the model in a new process, as predict would, and find its thresholds again by hand."""
     folder, _ = trained
     code = f"""
 import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 import keras, numpy as np, pandas as pd, json
 network = keras.models.load_model({str(folder / "models" / "latest" / "model.keras")!r})
 images = np.load({str(array / "X.npy")!r}); table = pd.read_csv({str(array / "labels.csv")!r})
-rows = np.flatnonzero((table['split'] == 'test') & (table['transform'] == 'original'))
+rows = np.flatnonzero((table['split'] == 'val') & (table['transform'] == 'original'))
 print(json.dumps([network.predict(images[rows], verbose=0).tolist(), (table['level'][rows] > 0).tolist()]))
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    probability, truth = json.loads(done.stdout.splitlines()[-1])
-    probability = np.array(probability)
+    probability, truth = map(np.array, json.loads(done.stdout.splitlines()[-1]))
     assert np.allclose(probability.sum(axis=1), 1, atol=1e-5)
-    metrics = json.loads((folder / "models" / "cnn" / "metrics.json").read_text())["test"]
-    assert abs(roc_auc_score(truth, probability[:, 1]) - metrics["auc"]) < 1e-6
+    decision = json.loads((folder / "models" / "cnn" / "config.json").read_text())["decision"]["any"]
+    odds = np.log(probability[:, 1] / probability[:, 0]) / decision["temperature"]
+    calibrated = 1 / (1 + np.exp(-odds))
+    points = decision["eye"]["operating_points"]
+    for level in (0.85, 0.9, 0.95):
+        assert (calibrated[truth] >= points[f"sensitivity_{level}"]).mean() >= level
+        assert (calibrated[~truth] < points[f"specificity_{level}"]).mean() >= level
+    balance = [(calibrated[truth] >= t).mean() + (calibrated[~truth] < t).mean() for t in calibrated]
+    reached = (calibrated[truth] >= points["balanced"]).mean() + (calibrated[~truth] < points["balanced"]).mean()
+    assert abs(reached - max(balance)) < 1e-9
 
 
 def test_same_seed_same_metrics(array, trained, tmp_path):
@@ -88,7 +92,7 @@ def test_same_seed_same_metrics(array, trained, tmp_path):
 
 
 def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path):
-    """Same epochs, optimizer, best value and patience: the history and the figures of an undisturbed run."""
+    """Same epochs, optimizer, best value and patience: the history and the decision of an undisturbed run."""
     folder, _ = trained
     command = [sys.executable, str(REPO / "cnn.py"), "--input", str(array), "--epochs", "6", *QUICK]
     for after in ("checkpoint-00001", "checkpoint-00003"):
@@ -103,8 +107,8 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path
     done = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
     assert "going on after epoch" in done.stderr
     assert history(tmp_path / "models" / "cnn") == history(folder / "models" / "cnn")
-    mine, theirs = ((f / "models" / "cnn" / "metrics.json").read_text() for f in (tmp_path, folder))
-    assert mine == theirs
+    mine, theirs = ((f / "models" / "cnn" / "config.json").read_text() for f in (tmp_path, folder))
+    assert json.loads(mine)["decision"] == json.loads(theirs)["decision"]
     again = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
     assert again.stdout == done.stdout and "epoch" not in again.stderr
 
@@ -124,7 +128,7 @@ def test_tensorboard_has_it_all(trained):
 
     folder, _ = trained
     found = {}
-    for part in ("train", "validation", "images"):
+    for part in ("train", "validation", "summary"):
         events = EventAccumulator(str(folder / "logs" / "cnn" / part))
         events.Reload()
         found[part] = events
@@ -133,9 +137,11 @@ def test_tensorboard_has_it_all(trained):
     for tag in ("loss", "accuracy", "auc"):
         assert len(found["validation"].Tensors(f"epoch_{tag}")) == 6, tag
     assert "keras" in found["train"].Tags()["tensors"]  # the graph of layers
-    assert "Conv2D" in {node.op for node in found["train"].Graph().node}  # and of operations
-    assert len(found["images"].Tensors("confusion matrix, validation")) == 6
-    assert len(found["images"].Tensors("training batch, as the network sees it")) == 1
+    assert "Conv2D" in {node.op for node in found["summary"].Graph().node}  # and of operations
+    sheets = ["confusion matrix, validation", "ROC curve, validation", "heat maps, validation"]
+    for tag in (*sheets, "precision-recall, validation/pr_curves"):
+        assert len(found["summary"].Tensors(tag)) == 6, tag
+    assert len(found["summary"].Tensors("training batch, as the network sees it")) == 1
 
 
 def test_other_settings_are_refused(array, trained):
@@ -231,9 +237,11 @@ def test_backends_and_precision(array, tmp_path):
 def test_only_originals_are_validated_and_tested():
     splits = np.repeat(["train", "val", "test"], 4)
     transforms = ["original", "mirror", "rot90", "rot120"] * 3
-    rows = rows_of(pd.DataFrame({"split": splits, "transform": transforms}))
+    table = pd.DataFrame({"split": splits, "transform": transforms})
+    rows = rows_by_split(table, {"size": 64})
     assert rows["train"].tolist() == [0, 1, 2, 3]
     assert rows["val"].tolist() == [4] and rows["test"].tolist() == [8]
+    assert rows_by_split(table, {"protocol": "2017"})["test"].tolist() == [8, 9, 10, 11]
 
 
 @pytest.mark.parametrize(
@@ -264,50 +272,16 @@ def test_damaged_models_and_folders_in_the_way(array, trained, tmp_path):
     one_sentence(run("cnn.py", "--input", array, *blocked, "--logs", tmp_path / "file", cwd=tmp_path, code=1), "file")
     (tmp_path / "m2" / "latest").mkdir()
     done = run(*args, *blocked, cwd=tmp_path)
-    assert "could not be made a link" in done.stderr and "unseen test patients" in done.stdout
+    assert "could not be made a link" in done.stderr and "kept epoch 1" in done.stdout
 
 
 def test_help_is_quick_and_complete():
     begun = time.monotonic()
     text = run("cnn.py", "--help").stdout
     assert time.monotonic() - begun < 10
-    for option in ("--precision", "--xla", "--patience", "--learning-rate", "--seed", "--run"):
+    for option in ("--precision", "--xla", "--patience", "--learning-rate", "--seed", "--run", "--task"):
         assert option in text
     assert "(default: 30)" in text
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_scores_agree_with_scikit_learn(seed):
-    rng = np.random.default_rng(seed)
-    truth, probability = rng.random(200) < 0.3, rng.random(200).round(2)
-    mine, called = score(truth, probability), probability >= 0.5
-    assert abs(mine["accuracy"] - accuracy_score(truth, called)) < 1e-12
-    assert abs(mine["precision"] - precision_score(truth, called)) < 1e-12
-    assert abs(mine["recall"] - recall_score(truth, called)) < 1e-12
-    assert abs(mine["auc"] - roc_auc_score(truth, probability)) < 1e-12
-    assert sum(map(sum, mine["confusion"])) == 200
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_threshold_has_the_best_balance(seed):
-    """No other threshold has a larger sensitivity + specificity; both classes are needed to choose one."""
-    rng = np.random.default_rng(seed)
-    truth = rng.random(60) < 0.4
-    probability = (rng.random(60) + 0.4 * truth).round(2)
-
-    def balance(threshold):
-        called = probability >= threshold
-        return called[truth].mean() + (~called[~truth]).mean()
-
-    best = max(balance(t) for t in np.linspace(0, 1.5, 1501))
-    assert abs(balance(choose_threshold(truth, probability)) - best) < 1e-12
-    assert choose_threshold(np.ones(3, bool), np.ones(3)) == 0.5
-
-
-def test_undefined_scores_are_none():
-    assert score([True, True], [0.2, 0.3])["auc"] is None
-    assert score([True, False], [0.2, 0.3])["precision"] is None
-    assert score([], [])["accuracy"] is None
 
 
 def test_disk_full(array, tmp_path):

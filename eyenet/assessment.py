@@ -1,0 +1,151 @@
+"""All figures of a set of photographs: by question, by photograph and patient, beside trivial baselines."""
+
+import numpy as np
+from sklearn.metrics import confusion_matrix
+
+from eyenet.bootstrap import bootstrap
+from eyenet.decision import BALANCED, by_patient, predict_grade
+from eyenet.evaluation import evaluate_unit
+from eyenet.metrics import at_threshold, average_precision, calibrate, fuse, quadratic_kappa, roc_auc
+from eyenet.shortcuts import cross_validated, shortcut_probability
+from eyenet.tables import GRADES, count_by_grade
+from eyenet.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
+
+NOT_RETINA = "a random forest that sees the photograph's file size, its size, its circle and the rim, and no retina"
+
+
+def answer(scored, task, question, decision):
+    """Answer a question for each photograph: the truth (bool), the raw and the calibrated probability, all (n,)."""
+    truth = (scored.table["level"] >= LEAST_GRADE[question]).to_numpy()
+    raw = disease_probability(scored.probabilities, first_disease(task, question))
+    return truth, raw, calibrate(raw, decision[question]["temperature"])
+
+
+def assess(scored, train, task, decision, draws, seed):
+    """Assess a set of photographs in every question of the task.
+
+    Parameters
+    ----------
+    scored : eyenet.scored.Scored
+    train : eyenet.scored.Scored or None
+        What the baseline that sees no retina learns from; None: from `scored` itself, cross-validated by patient.
+    task : str
+    decision : dict
+        Temperature, thresholds and fusion rule of each question, as config.json stores them.
+    draws, seed : int
+        Of the bootstrap over patients.
+
+    Returns
+    -------
+    dict
+        `questions`, `grade`, `photographs`, `patients` and `by_grade` of metrics.json.
+    """
+    levels = scored.table["level"].to_numpy()
+    questions = {}
+    for question in TASKS[task].questions:
+        chosen = decision[question]
+        truth, raw, _ = answer(scored, task, question, decision)
+        questions[question] = {
+            "disease": QUESTIONS[question],
+            "temperature": chosen["temperature"],
+            "eye": _eyes(scored, truth, raw, chosen, draws, seed),
+            "patient": _patients(scored, truth, raw, chosen, draws, seed),
+            "baselines": _baselines(scored, train, question, truth, draws, seed),
+        }
+    return {
+        "photographs": len(levels),
+        "patients": int(scored.table["patient"].nunique()),
+        "by_grade": count_by_grade(scored.table["level"]),
+        "questions": questions,
+        "grade": _grade(scored, levels, decision["grade"]["cuts"], draws, seed) if task == "grade" else None,
+    }
+
+
+def _eyes(scored, truth, raw, chosen, draws, seed):
+    patients = scored.table["patient"].to_numpy()
+    probability = calibrate(raw, chosen["temperature"])
+    points = chosen["eye"]["operating_points"]
+    levels = scored.table["level"].to_numpy()
+    return evaluate_unit(truth, levels, raw, probability, patients, points, draws=draws, seed=seed)
+
+
+def _patients(scored, truth, raw, chosen, draws, seed):
+    """Evaluate patients: their photographs fused, diseased if one eye is, of the grade of the worse eye."""
+    patients, rule = scored.table["patient"].to_numpy(), chosen["patient"]["fusion"]
+    ids, diseased, probability = by_patient(patients, truth, calibrate(raw, chosen["temperature"]), rule)
+    uncalibrated = by_patient(patients, truth, raw, rule)[2]
+    levels = fuse(patients, scored.table["level"].to_numpy().astype(float), "max")[1].astype(int)
+    points = chosen["patient"]["operating_points"]
+    unit = evaluate_unit(diseased, levels, uncalibrated, probability, ids, points, draws=draws, seed=seed)
+    return {"fusion": rule, **unit}
+
+
+def _baselines(scored, train, question, truth, draws, seed):
+    """Score what anyone can do without looking at a retina: call the majority, or look at the file and the rim."""
+    patients = scored.table["patient"].to_numpy()
+    reference = scored if train is None else train
+    majority = bool((reference.table["level"] >= LEAST_GRADE[question]).mean() >= 0.5)
+
+    def of_majority(weights):
+        return {"accuracy": at_threshold(truth, np.full(len(truth), majority), weights)["accuracy"]}
+
+    always = "diseased" if majority else "healthy"
+    where = "these photographs" if train is None else "training"
+    baselines = {
+        "majority": {
+            "what": f"calls every photograph {always}, as most of {where} are",
+            **bootstrap(of_majority, patients, draws=draws, seed=seed),
+            "auc": {"value": 0.5, "low": 0.5, "high": 0.5},
+        },
+        "not_retina": None,
+    }
+    if train is None:
+        probability = cross_validated(scored.features, truth, patients)
+    else:
+        known = (train.table["level"] >= LEAST_GRADE[question]).to_numpy()
+        probability = shortcut_probability(train.features, known, scored.features)
+    if probability is not None:
+
+        def of_not_retina(weights):
+            return {
+                "accuracy": at_threshold(truth, probability >= 0.5, weights)["accuracy"],
+                "auc": roc_auc(truth, probability, weights),
+                "average_precision": average_precision(truth, probability, weights),
+            }
+
+        figures = bootstrap(of_not_retina, patients, draws=draws, seed=seed)
+        baselines["not_retina"] = {"what": NOT_RETINA, **figures}
+    return baselines
+
+
+def _grade(scored, levels, cuts, draws, seed):
+    """Score the predicted grade."""
+    predicted = predict_grade(scored.probabilities, cuts)
+
+    def statistics(weights):
+        return {
+            "kappa": quadratic_kappa(levels, predicted, weights),
+            "accuracy": weights @ (predicted == levels) / weights.sum(axis=1),
+        }
+
+    figures = bootstrap(statistics, scored.table["patient"].to_numpy(), draws=draws, seed=seed)
+    return figures | {"confusion": confusion_matrix(levels, predicted, labels=list(GRADES)).tolist()}
+
+
+def assess_split(scored, task, decision, draws, seed):
+    """Score a split as the story's table does: accuracy, precision, recall, AUC of the task's first question."""
+    question = TASKS[task].questions[0]
+    truth, _, probability = answer(scored, task, question, decision)
+    called = probability >= decision[question]["eye"]["operating_points"][BALANCED]
+
+    def statistics(weights):
+        figures = at_threshold(truth, called, weights)
+        return {
+            "accuracy": figures["accuracy"],
+            "precision": figures["precision"],
+            "recall": figures["sensitivity"],
+            "auc": roc_auc(truth, probability, weights),
+        }
+
+    figures = bootstrap(statistics, scored.table["patient"].to_numpy(), draws=draws, seed=seed)
+    return {"photographs": len(truth), "diseased": int(truth.sum()), **figures}

@@ -1,0 +1,126 @@
+"""The folder of a trained model: what made it, and whether all of it is there."""
+
+import hashlib
+import importlib
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from eyenet.files import read_json
+from eyenet.photo import PREPROCESSING
+from eyenet.stage import StageError
+from eyenet.tables import read_table
+from eyenet.tasks import TASKS
+
+FORMAT = 2  # of config.json: 2 since decisions are in it
+
+
+def split_hash(table):
+    """Hash which patient is in which split: two models with the same hash were tested on the same patients."""
+    pairs = sorted(set(zip(table["patient"], table["split"])))
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()
+
+
+def provenance():
+    """Record what made the model: versions, machine and commit."""
+    here = Path(__file__).parent
+    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        commit = subprocess.run(git, check=False, capture_output=True, text=True).stdout.strip()
+    except OSError:  # no git on this machine
+        commit = ""
+    packages = [importlib.import_module(name) for name in ("keras", "numpy", os.environ["KERAS_BACKEND"])]
+    return {
+        "commit": commit or None,
+        "versions": {"python": platform.python_version(), **{p.__name__: p.__version__ for p in packages}},
+        "machine": platform.platform(),
+    }
+
+
+def setting(settings, name):
+    """Find a setting of one of the stages that made the images; None where no stage has it."""
+    while isinstance(settings, dict):
+        if name in settings:
+            return settings[name]
+        settings = settings.get("input")
+    return None
+
+
+def open_model(folder):
+    """Read what a model folder says about its model, after checking that it is whole and of this version.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    dict
+        config.json; `task`, `classes`, `size` and `decision` are what a prediction needs.
+
+    Raises
+    ------
+    StageError
+        If the folder or a piece of it is missing or damaged, or if another version made it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise StageError(f"there is no model folder {folder}; cnn.py makes it")
+    config = read_json(folder / "config.json")
+    if config is None:
+        raise StageError(f"{folder} has no whole config.json, so it is no model of cnn.py; train again")
+    if config.get("format") != FORMAT:
+        raise StageError(
+            f"{folder} was made by another version of EyeNet (its format is {config.get('format', 1)}, this one reads "
+            f"{FORMAT}); train again with this version"
+        )
+    if not config.get("finished") or not config.get("decision"):
+        raise StageError(f"the training in {folder} is not finished; run cnn.py again to go on")
+    wrong = [key for key in ("task", "classes", "size", "settings") if key not in config]
+    if wrong or config["task"] not in TASKS or config["decision"].keys() < set(TASKS[config["task"]].questions):
+        raise StageError(f"{folder / 'config.json'} is damaged ({', '.join(wrong) or 'task or decision'}); train again")
+    made = setting(config["settings"]["images"], "preprocessing")
+    if made not in (None, PREPROCESSING):
+        raise StageError(
+            f"{folder} was trained on photographs prepared by version {made} of the preprocessing, and this is version "
+            f"{PREPROCESSING}; train again"
+        )
+    if not (folder / "model.keras").is_file():
+        raise StageError(f"{folder} has no model.keras; train again")
+    return config
+
+
+def load_network(folder, config):
+    """Load the network of a model folder; Keras must have been started.
+
+    Raises
+    ------
+    StageError
+        If the file is damaged, or is not the network that config.json speaks of.
+    """
+    import keras
+
+    path = Path(folder) / "model.keras"
+    network = load_whole(lambda p: keras.models.load_model(p, compile=False), path)
+    size, classes = config["size"], len(config["classes"])
+    if network.input_shape[1:] != (size, size, 3) or network.output_shape[1:] != (classes,):
+        raise StageError(
+            f"{path} takes {network.input_shape[1:]} and gives {network.output_shape[1:]}, not the {size} px and "
+            f"{classes} classes of config.json; the folder is a mixture, train again"
+        )
+    return network
+
+
+def load_whole(load, path):
+    """Call `load(path)`, and say in one sentence when the file is damaged or missing."""
+    try:
+        return load(path)
+    except (OSError, ValueError, KeyError) as error:
+        why = str(error).splitlines()[0]
+        raise StageError(f"{path} is damaged or missing ({why}); delete this run's folder to train anew") from None
+
+
+def read_patients(folder):
+    """Read which patients a model was trained, validated and tested on; DataFrame with patient, split."""
+    return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")

@@ -1,0 +1,284 @@
+"""The report's charts, as SVG that is part of the page: its text is text and its colours follow the page's scheme."""
+
+import io
+import re
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+
+from eyenet.charts import BLUE, GREY, ORANGE, new_figure
+from eyenet.report_words import DEFAULT, decimal, defined, percent
+
+INK, RULE = "#1d2430", "#d8d5ce"
+# The page's style sheet gives these variables a value for light, for dark and for print.
+THEME = {BLUE: "var(--blue)", ORANGE: "var(--orange)", GREY: "var(--grey)", INK: "var(--ink)", RULE: "var(--rule)"}
+STYLE = {
+    "svg.fonttype": "none",  # text stays text: as sharp as the page's, in its font, and found by a search
+    "font.size": 10.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+}
+UNIT_STYLES = {"eye": ("per eye", GREY, "--"), "patient": ("per patient", BLUE, "-")}
+
+
+def _draw(name, label, draw, height=3.6):
+    """Draw a chart as SVG.
+
+    Parameters
+    ----------
+    name : str
+        Of the chart, unlike any other of the page: its ids begin with it.
+    label : str
+        What a reader who does not see the chart should know.
+    draw : callable
+        Draws into the axes that it is given.
+    height : float
+        In inches; a phone shows the chart at about its own size.
+
+    Returns
+    -------
+    Markup
+    """
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure, axes = new_figure(4.7, height, "")
+        axes.tick_params(length=0)
+        draw(axes)
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside upper left", ncols=2, handlelength=1.6, columnspacing=1.2, borderpad=0)
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    return _embed(buffer.getvalue(), name, label)
+
+
+def _embed(svg, name, label):
+    """Make an SVG file part of an HTML page: no name spaces, size or style sheet of its own, ids that cannot clash."""
+    root = ElementTree.fromstring(svg)
+    used = set(re.findall(rb'(?:url\(|href=")#([^")]+)', svg))
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.endswith(("}metadata", "}style")):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.partition("}")[2]
+        kept = {}
+        for key, value in element.attrib.items():
+            key = key.partition("}")[2] or key
+            if key == "id":
+                if value.encode() not in used:
+                    continue
+                value = f"{name}-{value}"
+            elif key == "href":
+                value = f"#{name}-{value[1:]}"
+            value = value.replace("url(#", f"url(#{name}-")
+            for color, variable in THEME.items():
+                value = value.replace(color, variable)
+            kept[key] = value
+        element.attrib.clear()
+        element.attrib.update(kept)
+    root.attrib = {"viewBox": root.get("viewBox"), "role": "img", "aria-label": label}
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _shares(axes, x_label, y_label):
+    """Set up axes on which both ways are shares from 0 to 1."""
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x_label, ylabel=y_label)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.set_yticks(np.linspace(0, 1, 6))
+
+
+def _number(value):
+    return np.nan if value is None or value == "" else float(value)
+
+
+def _error_bars(axes, x, figures, **style):
+    """Draw figures with their intervals; what is not defined is left out."""
+    at = np.array([[_number(f and f[k]) for k in ("value", "low", "high")] for f in figures], float).reshape(-1, 3)
+    value, low, high = at.T
+    below, above = np.nan_to_num(np.maximum(value - low, 0)), np.nan_to_num(np.maximum(high - value, 0))
+    axes.errorbar(x, value, [below, above], fmt="o", markersize=5.5, elinewidth=1.4, **style)
+
+
+def roc_chart(name, asked):
+    """Draw the ROC curves and mark the operating points chosen on validation."""
+
+    def draw(axes):
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="guessing")
+        for unit, (words, color, line) in UNIT_STYLES.items():
+            curve = np.reshape(asked[unit]["curves"]["roc"], (-1, 2))
+            axes.plot(*curve.T, color=color, linestyle=line, label=words)
+        for point, of in asked["patient"]["operating_points"].items():
+            x, y = 1 - _number(of["specificity"]["value"]), _number(of["sensitivity"]["value"])
+            default = point == DEFAULT
+            style = {"facecolor": ORANGE if default else "none", "edgecolor": ORANGE, "zorder": 4}
+            label = "default operating point" if default else None
+            axes.scatter(x, y, 64 if default else 26, marker="D" if default else "o", label=label, **style)
+        _shares(axes, "1 − specificity", "sensitivity")
+
+    areas = _per_unit(asked, "auc")
+    return _draw(name, f"ROC curves. Area under the curve: {areas}. Operating points are marked on it.", draw)
+
+
+def _per_unit(asked, key):
+    """Say a figure of both units."""
+    said = []
+    for unit, (words, _, _) in reversed(UNIT_STYLES.items()):
+        value = asked[unit][key]["value"]
+        said.append(f"{words} {decimal(value) if defined(value) else 'not defined'}")
+    return ", ".join(said)
+
+
+def precision_recall_chart(name, asked):
+    """Draw precision against recall, with the prevalence that guessing would reach."""
+
+    def draw(axes):
+        for unit, (words, color, line) in UNIT_STYLES.items():
+            of = asked[unit]
+            curve = np.reshape(of["curves"]["precision_recall"], (-1, 2))
+            axes.plot(*curve.T, color=color, linestyle=line, label=words)
+            if of["count"]:
+                share = of["diseased"] / of["count"]
+                axes.axhline(share, color=color, linewidth=1, linestyle=":", label=f"guessing, {percent(share, 0)}")
+        _shares(axes, "recall (sensitivity)", "precision")
+
+    return _draw(name, f"Precision-recall curves. Average precision: {_per_unit(asked, 'average_precision')}.", draw)
+
+
+def reliability_chart(name, unit):
+    """Draw the observed share of disease against the predicted probability, with the count of each bin below."""
+    bins = unit["calibration"]["bins"]
+
+    def draw(axes):
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="perfect")
+        counts = np.array([b["count"] for b in bins], float)
+        predicted = np.array([b["predicted"] for b in bins], float)
+        left = np.minimum(np.floor(predicted * 10), 9) / 10
+        heights = 0.18 * counts / max(1, counts.max(initial=1))
+        axes.bar(left + 0.05, heights, 0.092, color=GREY, alpha=0.45, linewidth=0, label="count")
+        for x, y, number in zip(left + 0.05, heights, counts):
+            axes.text(x, y + 0.012, f"{number:,.0f}", ha="center", va="bottom", fontsize=8)
+        _error_bars(axes, predicted, [b["observed"] for b in bins], color=BLUE, label="observed")
+        _shares(axes, "predicted probability", "share with disease")
+
+    after = unit["calibration"]["after"]["ece"]["value"]
+    error = f" Expected calibration error {decimal(after)}." if defined(after) else ""
+    return _draw(name, f"Reliability: observed share of disease by predicted probability.{error}", draw)
+
+
+def by_grade_chart(name, asked, least):
+    """Draw the share of each grade that is called diseased.
+
+    Parameters
+    ----------
+    name : str
+    asked : dict
+        A question of metrics.json.
+    least : int
+        Grade from which on a call is right.
+    """
+
+    def draw(axes):
+        for unit, shift, face in (("patient", -0.12, None), ("eye", 0.12, "none")):
+            for diseased, color in ((False, BLUE), (True, ORANGE)):
+                rows = [r for r in asked[unit]["by_grade"] if (r["grade"] >= least) == diseased]
+                label = f"{UNIT_STYLES[unit][0]}, {'found' if diseased else 'false alarms'}"
+                x = [r["grade"] + shift for r in rows]
+                _error_bars(axes, x, [r["called"] for r in rows], color=color, markerfacecolor=face, label=label)
+        axes.set(xlim=(-0.5, 4.5), ylim=(-0.02, 1.04), xlabel="grade", ylabel="share called diseased")
+        axes.set_xticks(range(5))
+        axes.grid(axis="x", visible=False)
+
+    said = ", ".join(
+        f"grade {r['grade']} {percent(r['called']['value'], 0)}"
+        for r in asked["patient"]["by_grade"]
+        if r["called"] and defined(r["called"]["value"])
+    )
+    return _draw(name, f"Share of patients called diseased, by grade: {said or 'not defined'}.", draw)
+
+
+def referral_chart(name, unit):
+    """Draw the figures of the rest when the least certain share goes to a person."""
+    steps = unit["referral"]
+
+    def draw(axes):
+        x = [step["referred"] for step in steps]
+        for key, color in (("sensitivity", ORANGE), ("specificity", BLUE), ("accuracy", INK)):
+            value, low, high = ([_number(step[key][k]) for step in steps] for k in ("value", "low", "high"))
+            axes.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
+            axes.plot(x, value, color=color, marker=".", label=key)
+        axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+        axes.set(xlabel="sent to a person, least certain first", ylabel="figure of the rest")
+
+    first, last = (steps[i]["accuracy"]["value"] if steps else None for i in (0, -1))
+    said = f" Accuracy goes from {percent(first)} to {percent(last)}." if defined(first) and defined(last) else ""
+    return _draw(name, f"Referral: figures of the rest by the share that a person grades.{said}", draw)
+
+
+def balance_chart(name, balance):
+    """Draw the share of each grade in each split."""
+    names = {"train": "training", "val": "validation", "test": "test"}
+
+    def draw(axes):
+        for y, counts in enumerate(balance.values()):
+            shares = np.array(counts, float) / max(1, sum(counts))
+            left = np.concatenate([[0], np.cumsum(shares)[:-1]])
+            for grade, (x, share) in enumerate(zip(left, shares)):
+                color, alpha = (BLUE, 1) if grade == 0 else (ORANGE, 0.25 + 0.25 * (grade - 1))
+                label = f"grade {grade}" if y == 0 else None
+                axes.barh(y, share, 0.6, x, color=color, alpha=alpha, linewidth=0, label=label)
+        axes.set_yticks(range(len(balance)), [names.get(split, split) for split in balance])
+        axes.set(xlim=(0, 1), ylim=(len(balance) - 0.4, -0.6), xlabel="share of the photographs")
+        axes.grid(axis="y", visible=False)
+
+    said = "; ".join(f"{split} {', '.join(f'{n:,}' for n in counts)}" for split, counts in balance.items())
+    return _draw(name, f"Photographs by grade 0 to 4 in each split: {said}.", draw)
+
+
+def best_epoch(history):
+    """Find the epoch that was kept, the first of the largest validation AUC; None where no epoch has one."""
+    scored = [(_number(row.get("val_auc")), row["epoch"]) for row in history]
+    scored = [pair for pair in scored if np.isfinite(pair[0])]
+    return int(max(scored, key=lambda pair: pair[0])[1]) if scored else None
+
+
+def training_chart(name, history, key, y_label):
+    """Draw a figure of training and validation over the epochs.
+
+    Parameters
+    ----------
+    name : str
+    history : list of dict
+        Rows of history.csv.
+    key : str
+        ``loss`` or ``auc``.
+    y_label : str
+    """
+    best = best_epoch(history)
+
+    def draw(axes):
+        epochs = [row["epoch"] for row in history]
+        for column, color, label in ((key, BLUE, "training (augmented)"), (f"val_{key}", ORANGE, "validation")):
+            values = np.array([_number(row.get(column)) for row in history], float)
+            if np.isfinite(values).any():
+                axes.plot(epochs, values, color=color, marker=".", label=label)
+        if best is not None:
+            axes.axvline(best, color=GREY, linewidth=1, linestyle=":", label=f"kept: epoch {best}")
+        axes.set(xlabel="epoch", ylabel=y_label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+
+    kept = "" if best is None else f" Epoch {best} was kept."
+    return _draw(name, f"{y_label} over {len(history)} epochs of training.{kept}", draw, height=3.2)

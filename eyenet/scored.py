@@ -1,0 +1,239 @@
+"""Photographs with their grades and what a network says of them: from a packed array, or from a folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from eyenet.arrays import open_array, rows_by_split
+from eyenet.files import finish, list_files
+from eyenet.models import read_patients, setting, split_hash
+from eyenet.photo import PHOTOGRAPHS, is_synthetic, photograph_to_input
+from eyenet.shortcuts import border_features, geometry_features
+from eyenet.stage import PhotoError, StageError, for_each, log
+from eyenet.tables import read_labels, read_table
+from eyenet.training import Batches, predict
+
+CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
+
+
+@dataclass
+class Scored:
+    """Photographs with grades and predictions.
+
+    `table` has the columns image, patient, eye, level, split (and Usage); `probabilities` (n, classes) and
+    `features` (n, k) of what is not retina belong to its rows; `crops(rows)` reads photographs, uint8
+    (n, size, size, 3); `what` says in words which photographs they are.
+    """
+
+    table: pd.DataFrame
+    probabilities: np.ndarray
+    features: np.ndarray
+    crops: Callable
+    what: str
+    synthetic: bool
+
+    def take(self, rows, what):
+        """Give the photographs in some rows, an ndarray of int, as a set of its own."""
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return Scored(
+            table, self.probabilities[rows], self.features[rows], lambda i: self.crops(rows[i]), what, self.synthetic
+        )
+
+
+def require_numbers(probabilities, images):
+    """Raise a StageError that names the first photograph for which the network predicts no number."""
+    wrong = ~np.isfinite(probabilities).all(axis=1)
+    if wrong.any():
+        name = np.asarray(images)[wrong][0]
+        raise StageError(
+            f"the network predicts values that are no numbers for {wrong.sum():,} photographs, such as {name}; "
+            "its weights are damaged, train it again"
+        )
+
+
+def require_unseen(table, model, protocol):
+    """Refuse photographs of patients that the model was trained on; an array of 2017 is so by design.
+
+    Returns
+    -------
+    int
+        Patients of the table that the model was trained on.
+    """
+    known = read_patients(model)
+    trained = set(known.loc[known["split"] == "train", "patient"])
+    again = sorted(set(table["patient"]) & trained)
+    if again and protocol != "2017":
+        raise StageError(
+            f"{len(again):,} of the patients to be scored, such as {again[0]}, are patients that {model} was trained "
+            "on; use the array that it was trained on, or one of other patients"
+        )
+    return len(again)
+
+
+def from_array(folder, split, model, config, network, photographs, batch):
+    """Score the splits of a packed array.
+
+    Parameters
+    ----------
+    folder, model : path-like
+    split : {'val', 'test', 'unseen'}
+        The one that is evaluated; training and validation rows come along if the model was trained on this array.
+    config : dict
+        Of the model.
+    network : keras.Model
+    photographs : path-like
+        Table with the geometry of the photographs, from resize_images.py; may be absent.
+    batch : int
+
+    Returns
+    -------
+    scored : dict of str to Scored
+        By split.
+
+    Raises
+    ------
+    StageError
+        If the array has another size than the network, no row of the split, or patients it was trained on.
+    """
+    images, table, sidecar = open_array(folder)
+    size, protocol = images.shape[1], setting(sidecar["settings"], "protocol")
+    if size != config["size"]:
+        raise StageError(f"the images in {folder} have {size} px, and {model} takes {config['size']} px")
+    rows = rows_by_split(table, sidecar["settings"])
+    if not len(rows.get(split, ())):
+        raise StageError(f"{folder} has no photograph in the split '{split}'; preprocess_images.py makes the splits")
+    seen = require_unseen(table.iloc[rows[split]], model, protocol)
+    same = split_hash(table) == config["settings"]["split"]
+    if not same:
+        log(f"note: {model} was not trained on {folder}; only its split '{split}' is scored")
+    geometry = read_geometries(photographs, table)
+    what = {"val": "validation patients", "test": "unseen test patients", "unseen": "unseen patients"}[split]
+    if seen:
+        what = f"test rows drawn at random, the protocol of 2017: {seen:,} of their patients were trained on"
+
+    def score(name, chosen):
+        probabilities = predict(network, Batches(images, np.zeros(len(images)), chosen, batch))
+        require_numbers(probabilities, table["image"].iloc[chosen])
+        parts = [border_features(images[part]) for part in np.array_split(chosen, -(-len(chosen) // CHUNK))]
+        features = np.concatenate([np.concatenate(parts), geometry[chosen]], axis=1)
+        of_name = table.iloc[chosen].drop(columns="transform").reset_index(drop=True)
+        synthetic = bool(setting(sidecar["settings"], "synthetic"))
+        return Scored(of_name, probabilities, features, lambda i: images[chosen[i]], what, synthetic)
+
+    wanted = ("train", "val", split) if same else (split,)
+    original = (table["transform"] == "original").to_numpy()
+    if not seen:  # training is scored on originals, as validation and test are
+        rows["train"] = rows["train"][original[rows["train"]]]
+    return {name: score(name, rows[name]) for name in dict.fromkeys(wanted) if len(rows[name])}
+
+
+def read_geometries(path, table):
+    """Read size and circle of each photograph of a table; no columns where the file is absent or knows too few."""
+    if not Path(path).is_file():
+        log(f"note: there is no {path}; the classifier that sees no retina will do without file and photograph size")
+        return np.zeros((len(table), 0))
+    known = pd.read_csv(path, dtype={"image": str}).drop_duplicates("image").set_index("image")
+    source = table["image"].where(table["transform"] == "original")
+    source = source.fillna(table["image"].str.replace(r"_(mir|90|120|180|270)$", "", regex=True))
+    if not source.isin(known.index).all():
+        log(f"note: {path} does not know {(~source.isin(known.index)).sum():,} of the photographs, and is not used")
+        return np.zeros((len(table), 0))
+    return geometry_features(known.loc[source].reset_index())
+
+
+def read_photograph_labels(path, photographs):
+    """Read the label table of a folder of photographs and match the two.
+
+    Returns
+    -------
+    DataFrame
+        image, patient, eye, level, `path`, and `Usage` where the table has it (Kaggle's Public and Private).
+    """
+    files = list_files(photographs, PHOTOGRAPHS, "a camera, or Kaggle,")
+    labels = read_labels(path, "whoever graded the photographs")
+    raw = read_table(path, ["image"], "whoever graded the photographs")
+    if "Usage" in raw.columns:
+        stems = raw["image"].str.replace(r"\.(jpe?g|png|tiff?)$", "", regex=True, case=False)
+        labels["Usage"] = labels["image"].map(dict(zip(stems, raw["Usage"])))
+    by_name = {file.stem: file for file in files}
+    known = labels["image"].isin(by_name.keys())
+    if not known.any():
+        raise StageError(
+            f"no photograph in {photographs} has a label in {path}: photographs are named like {files[0].stem!r}, "
+            f"labels like {labels['image'].iloc[0]!r}"
+        )
+    unlabelled = len(by_name) - known.sum()
+    if unlabelled or not known.all():
+        log(
+            f"note: {unlabelled:,} photographs have no label in {path}, and {(~known).sum():,} labels no photograph; "
+            "they are left out"
+        )
+    labels = labels[known].reset_index(drop=True)
+    labels["path"] = labels["image"].map(by_name)
+    return labels
+
+
+def from_photographs(args, output, config, network):
+    """Score a folder of photographs that has a label table: another hospital's, or Kaggle's test.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        `photos`, `labels`, `model`, `workers`, `max_rejected` of evaluate.py.
+    output : path-like
+        Gets rejected.csv, the photographs that cannot be used and are left out.
+    config : dict
+        Of the model.
+    network : keras.Model
+
+    Returns
+    -------
+    scored : Scored
+    code : int
+        Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
+    """
+    table = read_photograph_labels(args.labels, args.photos)
+    known = read_patients(args.model)
+    trained = table["patient"].isin(known.loc[known["split"] == "train", "patient"])
+    if trained.any():
+        log(
+            f"WARNING: {trained.sum():,} of the photographs have a patient whose name a training patient has too, such "
+            f"as {table.loc[trained, 'patient'].iloc[0]}; if they are the same people, these figures flatter"
+        )
+    size, chunks, rejected, kept = config["size"], [], [], []
+
+    def results():
+        def work(row):
+            return photograph_to_input(table["path"][row], size)
+
+        for row, result in for_each(work, range(len(table)), args.workers, "score"):
+            if isinstance(result, PhotoError):
+                rejected.append((table["path"][row].name, str(result)))
+            else:
+                kept.append(row)
+                yield result
+
+    good = results()
+    while chunk := list(islice(good, CHUNK)):
+        crops = np.stack([crop for crop, _ in chunk])
+        geometry = pd.DataFrame([geometry for _, geometry in chunk])
+        probabilities = network.predict(crops, batch_size=64, verbose=0).astype(np.float64)
+        chunks.append((probabilities, np.concatenate([border_features(crops), geometry_features(geometry)], axis=1)))
+    code = finish(rejected, len(table), args.max_rejected, output)
+    if not kept:
+        raise StageError(f"none of the {len(table):,} photographs could be used; see {Path(output) / 'rejected.csv'}")
+    table = table.iloc[kept].reset_index(drop=True)
+    probabilities, features = (np.concatenate(parts) for parts in zip(*chunks))
+    require_numbers(probabilities, table["image"])
+
+    def crops(rows):
+        return np.stack([photograph_to_input(table["path"][row], size)[0] for row in rows])
+
+    synthetic = is_synthetic(table["path"][0])
+    what = f"photographs in {Path(args.photos).name}"
+    shown = table.drop(columns="path").assign(split="test")
+    return Scored(shown, probabilities, features, crops, what, synthetic), code

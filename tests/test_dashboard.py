@@ -1,0 +1,352 @@
+"""What TensorBoard shows: asked over HTTP of a running TensorBoard, as its pages do."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+from urllib.parse import parse_qsl, urlencode
+from urllib.request import Request, urlopen
+
+import keras
+import numpy as np
+import pytest
+from conftest import draw_photograph
+from PIL import Image
+from sklearn.metrics import confusion_matrix, precision_score, recall_score
+
+from eyenet.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
+from eyenet.training import Batches, Keeper, of_disease, predict
+
+SIZE = 32
+CARD = "| option | value |\n|---|---|\n| learning-rate | `0.001` |"
+FIGURES = ("auc", "loss", "accuracy", "precision", "recall")
+EPOCHS = {"first": 3, "second": 4}
+
+
+class StoppedError(Exception):
+    """What ends a training that is killed."""
+
+
+def build(classes):
+    """Build a network and, round it, a trainer with augmentation, as cnn.py does."""
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3), dtype="uint8"),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.MaxPooling2D(4),
+            layers.Flatten(),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
+    augment = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), layers.RandomFlip(dtype="float32")])
+    trainer = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), augment, network])
+    return network, augment, trainer
+
+
+def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=None):
+    """Train a tiny network as cnn.py does, or go on with it; raise `StoppedError` after an epoch if told to."""
+    levels = np.arange(60) % 2 if levels is None else levels
+    images = np.stack(
+        [draw_photograph(SIZE, SIZE, radius=SIZE / 2, seed=i, dots=5 * bool(n)) for i, n in enumerate(levels)]
+    )
+    network, augment, trainer = build(5 if task == "grade" else 2)
+    auc = of_disease(keras.metrics.AUC, name="auc")
+    trainer.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=[auc])
+    trainer.optimizer.build(trainer.trainable_variables)
+    feed = Batches(images, levels, np.arange(40), 8, seed=0)
+    folder = root / "models" / run
+    folder.mkdir(parents=True, exist_ok=True)
+    keeper = Keeper(network, task, folder, feed, Batches(images, levels, np.arange(40, len(images)), 8), 99, 0)
+    logs = root / "logs" / run
+    dashboard = Dashboard(keeper, augment, logs, 1, CARD, {"learning_rate": rate, "task": task, "xla": False})
+
+    def save(epoch, logs):
+        if epoch + 1 == fail_after:
+            raise StoppedError
+        keeper.save()
+
+    done = keeper.restore(trainer)
+    last = keras.callbacks.LambdaCallback(on_epoch_end=save)
+    callbacks = [keeper, dashboard, keras.callbacks.TensorBoard(logs), last]
+    trainer.fit(feed, initial_epoch=done, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
+    return keeper
+
+
+class Browser:
+    """What TensorBoard's pages ask of its server."""
+
+    def __init__(self, logs):
+        command = [
+            sys.executable,
+            "-m",
+            "tensorboard.main",
+            "--logdir",
+            str(logs),
+            "--port",
+            "0",
+            "--host",
+            "127.0.0.1",
+        ]
+        self.server = subprocess.Popen([*command, "--reload_interval", "1"], stderr=subprocess.PIPE, text=True)
+        for line in self.server.stderr:
+            if found := re.search(r"http://[\w.:]+/", line):
+                self.address = found[0]
+                break
+        else:
+            raise AssertionError("TensorBoard did not start")
+        threading.Thread(target=self.server.stderr.read, daemon=True).start()  # a full pipe would stop the server
+
+    def get(self, path, **query):
+        with urlopen(f"{self.address}data/{path}?{urlencode(query)}", timeout=20) as answer:
+            return answer.read()
+
+    def json(self, path, **query):
+        return json.loads(self.get(path, **query))
+
+    def image(self, tag, run, index=-1):
+        shown = self.json("plugin/images/images", run=run, tag=tag, sample=0)
+        data = self.get("plugin/images/individualImage", **dict(parse_qsl(shown[index]["query"])))
+        return [s["step"] for s in shown], np.asarray(Image.open(io.BytesIO(data)))
+
+    def rows(self):
+        """Give the rows of HParams by name, each (options, figures, statuses of its sessions)."""
+        statuses = [f"STATUS_{s}" for s in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
+        question = {"startIndex": 0, "sliceSize": 100, "allowedStatuses": statuses, "colParams": []}
+        request = Request(f"{self.address}data/plugin/hparams/session_groups", json.dumps(question).encode())
+        request.add_header("Content-Type", "application/json")
+        with urlopen(request, timeout=20) as answer:
+            groups = json.load(answer)["sessionGroups"]
+        return {
+            g["name"]: (
+                g["hparams"],
+                {m["name"]["tag"]: m["value"] for m in g.get("metricValues", [])},
+                [s["status"] for s in g["sessions"]],
+            )
+            for g in groups
+        }
+
+    def wait_for(self, question, condition):
+        for _ in range(100):
+            if condition(answer := question()):
+                return answer
+            time.sleep(0.1)
+        raise AssertionError(f"TensorBoard shows no more than {answer}")
+
+    def close(self):
+        self.server.terminate()
+        self.server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Train two runs: the first undisturbed, the second killed twice and gone on with, and one killed for good."""
+    root = tmp_path_factory.mktemp("trained")
+    keepers = {"first": train(root, "first", EPOCHS["first"])}
+    with pytest.raises(StoppedError):
+        train(root, "second", EPOCHS["second"], rate=0.03, fail_after=1)  # nothing was saved: begins anew
+    with pytest.raises(StoppedError):
+        train(root, "second", EPOCHS["second"], rate=0.03, fail_after=3)  # epoch 3 is done, but not saved: again
+    keepers["second"] = train(root, "second", EPOCHS["second"], rate=0.03)
+    with pytest.raises(StoppedError):
+        train(root, "killed", 3, fail_after=2)
+    return SimpleNamespace(root=root, keepers=keepers)
+
+
+@pytest.fixture(scope="module")
+def browser(trained):
+    browser = Browser(trained.root / "logs")
+    browser.wait_for(lambda: browser.json("runs"), lambda runs: len(runs) == 9)
+    browser.wait_for(browser.rows, lambda rows: sum("STATUS_SUCCESS" in row[2] for row in rows.values()) == 2)
+    yield browser
+    browser.close()
+
+
+def test_runs_are_what_they_should_be(browser):
+    parts = ("summary", "train", "validation")
+    assert sorted(browser.json("runs")) == [f"{run}/{part}" for run in ("first", "killed", "second") for part in parts]
+
+
+def test_hparams_has_a_row_for_each_run_with_the_figures_of_its_best_epoch(browser, trained):
+    rows = browser.rows()
+    assert sorted(rows) == ["first/summary", "killed/summary", "second/summary"]
+    for run, keeper in trained.keepers.items():
+        options, figures, statuses = rows[f"{run}/summary"]
+        assert options == {"learning_rate": {"first": 0.01, "second": 0.03}[run], "task": "any", "xla": False}
+        assert statuses == ["STATUS_SUCCESS"]
+        best = keeper.state["history"][keeper.state["best_epoch"] - 1]
+        assert figures.pop("best/epoch") == keeper.state["best_epoch"]
+        assert {"best/validation_auc", "best/validation_recall"} <= figures.keys()
+        for name, value in figures.items():
+            expected = best.get(name.replace("best/validation_", "val_"), "NaN")
+            assert value == (expected if expected == "NaN" else pytest.approx(expected, abs=1e-6))
+
+
+def test_hparams_knows_the_columns(browser):
+    request = Request(f"{browser.address}data/plugin/hparams/experiment", b'{"hparamsLimit": 100}')
+    request.add_header("Content-Type", "application/json")
+    with urlopen(request, timeout=20) as answer:
+        experiment = json.load(answer)
+    kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
+    assert kinds == {"learning_rate": "DATA_TYPE_FLOAT64", "task": "DATA_TYPE_STRING", "xla": "DATA_TYPE_BOOL"}
+    figures = {info["name"]["tag"] for info in experiment["metricInfos"]}
+    assert figures == {f"best/{k}" for k in ("epoch", *(f"validation_{k}" for k in FIGURES))}
+
+
+@pytest.mark.parametrize("run", EPOCHS)
+def test_scalars_have_each_epoch_once_also_after_a_stop(browser, run):
+    tags = browser.json("plugin/scalars/tags")
+    assert {"epoch_loss", "epoch_images_per_second"} <= tags[f"{run}/train"].keys()
+    assert {"epoch_loss", "epoch_auc"} <= tags[f"{run}/validation"].keys()
+    points = browser.json("plugin/scalars/scalars", run=f"{run}/summary", tag="best/validation_auc")
+    assert [step for _, step, _ in points] == list(range(EPOCHS[run]))
+    values = [value for _, _, value in points]
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("run", EPOCHS)
+def test_precision_recall_curves_are_right(browser, trained, run):
+    tag = "precision-recall, validation/pr_curves"
+    assert tag in browser.json("plugin/pr_curves/tags")[f"{run}/summary"]
+    curves = browser.json("plugin/pr_curves/pr_curves", run=f"{run}/summary", tag=tag)[f"{run}/summary"]
+    assert [curve["step"] for curve in curves] == list(range(EPOCHS[run]))
+    keeper, last = trained.keepers[run], curves[-1]
+    for i in (0, 60, 100, 101):
+        if i < len(last["thresholds"]):
+            called = keeper.probability >= last["thresholds"][i]
+            assert last["precision"][i] == pytest.approx(precision_score(keeper.truth, called), abs=1e-6)
+            assert last["recall"][i] == pytest.approx(recall_score(keeper.truth, called), abs=1e-6)
+            counts = [last[k][i] for k in ("true_negatives", "false_positives", "false_negatives", "true_positives")]
+            assert counts == confusion_matrix(keeper.truth, called).ravel().tolist()
+
+
+@pytest.mark.parametrize("run", EPOCHS)
+def test_images_of_each_epoch_are_there(browser, run):
+    tags = browser.json("plugin/images/tags")[f"{run}/summary"]
+    assert set(tags) == {
+        "training batch, as the network sees it",
+        "confusion matrix, validation",
+        "ROC curve, validation",
+        "heat maps, validation",
+    }
+    for tag in tags:
+        steps, image = browser.image(tag, f"{run}/summary")
+        assert steps == ([0] if "batch" in tag else list(range(EPOCHS[run])))
+        assert image.std() > 10
+    _, sheet = browser.image("heat maps, validation", f"{run}/summary")
+    assert sheet.shape == (4 * (SIZE + 8), 4 * (SIZE + 8), 3)
+
+
+def test_heat_maps_change_as_training_goes_on_and_photographs_do_not(browser):
+    _, before = browser.image("heat maps, validation", "first/summary", 0)
+    _, after = browser.image("heat maps, validation", "first/summary", -1)
+    cell = SIZE + 8
+    photograph, heat = (slice(20, cell - 4), slice(4, cell - 4)), (slice(20, cell - 4), slice(cell + 4, 2 * cell - 4))
+    assert np.array_equal(before[photograph], after[photograph])
+    assert any(
+        not np.array_equal(np.roll(before, -2 * y * cell, 0)[heat], np.roll(after, -2 * y * cell, 0)[heat])
+        for y in range(2)
+    )
+
+
+@pytest.mark.parametrize("run", EPOCHS)
+def test_text_card_is_a_table(browser, run):
+    assert "options" in browser.json("plugin/text/tags")[f"{run}/summary"]
+    shown = browser.json("plugin/text/text", run=f"{run}/summary", tag="options")
+    assert len(shown) == 1
+    assert "<table>" in shown[0]["text"] and "learning-rate" in shown[0]["text"]
+
+
+@pytest.mark.parametrize("run", EPOCHS)
+def test_graph_has_the_networks_operations(browser, run):
+    assert browser.json("plugin/graphs/info")[f"{run}/summary"]["run_graph"]
+    graph = browser.get("plugin/graphs/graph", run=f"{run}/summary", conceptual="false").decode()
+    assert "Conv2D" in graph and "Softmax" in graph
+
+
+def test_row_of_a_killed_training_is_shown_and_not_called_done(browser):
+    _, figures, statuses = browser.rows()["killed/summary"]
+    assert figures["best/epoch"] in (1, 2)
+    assert statuses == ["STATUS_UNKNOWN"]
+
+
+def events_of(folder):
+    """Read a folder's event files: (kind of plugin or graph, tag, step) of each record."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    records = []
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for event in EventFileLoader(str(path)).Load():
+            if event.HasField("graph_def"):
+                records.append(("graph", "", event.step))
+            records += [(v.metadata.plugin_data.plugin_name, v.tag, event.step) for v in event.summary.value]
+    return records
+
+
+def test_grades_of_one_class_in_validation(tmp_path):
+    """Neither curve is defined then; everything else is shown."""
+    levels = np.r_[np.arange(40) % 5, np.zeros(10, int)]
+    keeper = train(tmp_path, "grades", 1, task="grade", levels=levels)
+    tags = {tag for _, tag, _ in events_of(tmp_path / "logs" / "grades" / "summary")}
+    assert {"heat maps, validation", "confusion matrix, validation", "best/validation_loss"} <= tags
+    assert not any("ROC" in tag or "recall, validation" in tag or tag == "best/validation_auc" for tag in tags)
+    assert predict(keeper.network, keeper.val).shape == (10, 5)
+
+
+def test_without_validation_photographs(tmp_path):
+    train(tmp_path, "alone", 1, levels=np.arange(40) % 2)
+    records = events_of(tmp_path / "logs" / "alone" / "summary")
+    assert ("scalars", "best/epoch", 0) in records
+    assert not any("validation" in tag for _, tag, _ in records)
+    assert [tag for plugin, tag, _ in records if plugin == "hparams"][-1] == "_hparams_/session_end_info"
+
+
+def test_logs_that_were_deleted_are_begun_anew_when_training_goes_on(tmp_path):
+    train(tmp_path, "run", 1)
+    for path in (tmp_path / "logs" / "run" / "summary").iterdir():
+        path.unlink()
+    train(tmp_path, "run", 2)
+    kinds = [plugin for plugin, _, _ in events_of(tmp_path / "logs" / "run" / "summary")]
+    assert kinds.count("graph") == 1
+    assert kinds.count("text") == 1
+    assert kinds.count("hparams") == 2  # start and end
+
+
+def test_watched_photographs_are_of_both_classes_and_far_apart():
+    diseased = np.zeros(100, bool)
+    diseased[[10, 11, 12, 60, 61, 62]] = True
+    watched = choose_watched(diseased)
+    assert diseased[watched].tolist() == [False] * 4 + [True] * 4
+    assert len(set(watched)) == 8
+    assert {10, 62} <= set(watched)
+    assert np.array_equal(watched, choose_watched(diseased))
+    assert choose_watched(np.array([True])).tolist() == [0]
+    assert choose_watched(np.zeros(0, bool)).tolist() == []
+
+
+def test_sheet_tells_disease_and_probability():
+    images = np.zeros((3, 64, 64, 3), np.uint8)
+    sheet = heat_sheet(images, np.zeros((3, 64, 64)), np.array([False, True, True]), np.array([0.02, 0.5, 0.97]))
+    assert sheet.shape == (2 * 72, 4 * 72, 3)
+    blue, orange = (59, 110, 165), (217, 130, 43)
+    assert tuple(sheet[0, 0]) == tuple(sheet[0, 72]) == blue
+    assert tuple(sheet[0, 144]) == tuple(sheet[72, 0]) == orange
+    cells = [sheet[4:68, 4:68], sheet[4:68, 148:212], sheet[76:140, 4:68]]
+    assert all(cell.max() > 200 for cell in cells)
+    assert not np.array_equal(cells[0], cells[1]) and not np.array_equal(cells[1], cells[2])
+
+
+@pytest.mark.parametrize("value", [True, 3, 0.1, "any"])
+def test_options_that_hparams_can_hold_stay_as_they_are(value):
+    assert plain_value(value) is value
+
+
+def test_other_options_become_text(tmp_path):
+    assert plain_value(tmp_path) == str(tmp_path)
+    assert plain_value(None) == "None"

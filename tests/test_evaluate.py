@@ -1,0 +1,309 @@
+"""Evaluation as a user runs it: figures that can be found again by hand, other photographs, and bad input."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_dataset, one_sentence, read_csv, run, run_stages, write_csv
+from scipy.special import expit, logit
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    cohen_kappa_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+from eyenet.decision import BALANCED, choose_cuts, choose_decision, threshold_for
+from eyenet.tasks import TASKS, classes_of, disease_probability, first_disease
+
+TRAINING = ["--epochs", 5, "--batch", 16, "--learning-rate", "1e-3"]
+DRAWS = ["--draws", 200]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A trained model of 24 patients at 64 px, evaluated; half of the patients have dots, of grades 1 to 4."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
+    rows = read_csv(source / "trainLabels.csv")
+    graded = [(r["image"], 1 + i // 2 % 4 if r["level"] == "2" else 0) for i, r in enumerate(rows)]
+    write_csv(source / "trainLabels.csv", [("image", "level"), *graded])
+    run_stages(source, folder)
+    run("cnn.py", "--input", folder / "array", *TRAINING, cwd=folder)
+    folder.joinpath("stdout").write_text(evaluate(folder).stdout)
+    return folder
+
+
+def evaluate(folder, *args, **options):
+    """Run evaluate.py in a work folder."""
+    usual = ["--input", folder / "array", "--photographs", folder / "resized" / "photographs.csv"]
+    return run("evaluate.py", *usual, *DRAWS, *args, cwd=folder, **options)
+
+
+def by_hand(folder, split="test", model="models/cnn"):
+    """Read predictions and decision of a model; give truth, calibrated probability and the table."""
+    table = pd.read_csv(folder / model / "predictions.csv")
+    table = table[table["split"] == split]
+    decision = json.loads((folder / "models/cnn/config.json").read_text())["decision"]["any"]
+    return table["level"] > 0, expit(logit(table["p1"]) / decision["temperature"]), table, decision
+
+
+def test_figures_are_those_of_scikit_learn(work):
+    metrics = json.loads((work / "models/cnn/metrics.json").read_text())
+    truth, probability, table, decision = by_hand(work)
+    eye = metrics["questions"]["any"]["eye"]
+    called = probability >= decision["eye"]["operating_points"]["balanced"]
+    # The probabilities of predictions.csv are those of float32: p0 + p1 is 1 to seven digits.
+    expected = {
+        "auc": roc_auc_score(truth, probability),
+        "average_precision": average_precision_score(truth, probability),
+        "accuracy": accuracy_score(truth, called),
+        "precision": precision_score(truth, called),
+        "sensitivity": recall_score(truth, called),
+        "specificity": recall_score(~truth, ~called),
+    }
+    for name, value in expected.items():
+        assert abs(eye[name]["value"] - value) < 1e-6, name
+        assert eye[name]["low"] <= value <= eye[name]["high"]
+    assert metrics["photographs"] == len(table) == eye["count"]
+    assert metrics["by_grade"] == [int((table["level"] == g).sum()) for g in range(5)]
+    assert metrics["splits"]["test"]["recall"] == eye["sensitivity"]
+    assert metrics["splits"].keys() == {"train", "val", "test"}
+    assert metrics["synthetic"] is False and metrics["grade"] is None
+
+
+def test_patients_are_fused_by_the_rule_of_validation(work):
+    patient = json.loads((work / "models/cnn/metrics.json").read_text())["questions"]["any"]["patient"]
+    truth, probability, table, decision = by_hand(work)
+    frame = table.assign(truth=truth, p=probability).groupby("patient")
+    fused = {
+        "mean": frame["p"].mean(),
+        "max": frame["p"].max(),
+        "noisy_or": frame["p"].agg(lambda p: 1 - np.prod(1 - p)),
+    }[decision["patient"]["fusion"]]
+    assert patient["count"] == len(fused) == table["patient"].nunique()
+    assert abs(patient["auc"]["value"] - roc_auc_score(frame["truth"].max(), fused)) < 1e-6
+    called = fused >= decision["patient"]["operating_points"]["balanced"]
+    assert abs(patient["accuracy"]["value"] - (called == frame["truth"].max()).mean()) < 1e-9
+
+
+def test_it_tells_the_story_and_says_where_more_is(work):
+    printed = (work / "stdout").read_text()
+    metrics = json.loads((work / "models/cnn/metrics.json").read_text())
+    for words in ("unseen test patients", "training patients", "ROC AUC", "specificity at 90% sensitivity", "baseline"):
+        assert words in printed
+    auc = metrics["questions"]["any"]["eye"]["auc"]
+    assert f"{auc['value']:.3f} ({auc['low']:.3f}-{auc['high']:.3f})" in printed
+    assert "report: models/latest/report.html" in printed
+    assert f"{auc['value']:.3f}" in (work / "models/cnn/report.html").read_text()
+    assert (work / "models/cnn/MODEL_CARD.md").read_text().startswith("---\n")
+
+
+def test_again_gives_the_same_figures_and_leaves_the_decision(work):
+    config = (work / "models/cnn/config.json").read_bytes()
+    before = (work / "models/cnn/metrics.json").read_bytes()
+    evaluate(work)
+    assert (work / "models/cnn/metrics.json").read_bytes() == before
+    assert (work / "models/cnn/config.json").read_bytes() == config
+
+
+def test_validation_while_experimenting(work):
+    evaluate(work, "--split", "val")
+    truth, probability, _, _ = by_hand(work, "val", "models/cnn/val")
+    metrics = json.loads((work / "models/cnn/val/metrics.json").read_text())
+    assert metrics["set"] == "validation patients" and "test" not in metrics["splits"]
+    assert abs(metrics["questions"]["any"]["eye"]["auc"]["value"] - roc_auc_score(truth, probability)) < 1e-6
+
+
+def test_a_folder_of_photographs(work, tmp_path):
+    """The test patients' photographs, straight from the camera, give the array's predictions; Usage splits them."""
+    table = by_hand(work)[2]
+    (tmp_path / "clinic").mkdir()
+    for image in table["image"]:
+        shutil.copy(work / "source/train" / f"{image}.jpeg", tmp_path / "clinic")
+    (tmp_path / "clinic" / "broken.jpeg").write_bytes(b"no photograph")
+    rows = [(f"{r.image}.jpeg", r.level, "Public" if i < 6 else "Private") for i, r in enumerate(table.itertuples())]
+    rows += [("broken.jpeg", 0, "Public"), ("nowhere_left.jpeg", 0, "Public")]
+    rows = [(*row, row[0].split("_")[0], "left" if "left" in row[0] else "right") for row in rows]
+    labels = write_csv(tmp_path / "labels.csv", [("image", "level", "Usage", "patient", "eye"), *rows])
+    args = ["--photos", tmp_path / "clinic", "--labels", labels]
+    done = evaluate(work, *args, code=3)  # 1 of so few is more than 5 %
+    assert "rejected broken.jpeg" in done.stderr and "1 labels no photograph" in done.stderr
+    folder = work / "models/cnn/on-clinic"
+    other = pd.read_csv(folder / "predictions.csv").set_index("image").loc[table["image"]]
+    assert np.allclose(other["p1"], table["p1"], atol=1e-6)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["subsets"]["Public"]["photographs"] == 6
+    assert metrics["subsets"]["Private"]["photographs"] == len(table) - 6
+    whole = json.loads((work / "models/cnn/metrics.json").read_text())
+    assert metrics["questions"]["any"]["eye"]["auc"] == whole["questions"]["any"]["eye"]["auc"]
+    assert (folder / "report.html").exists() and "photographs in clinic, Private" in done.stdout
+    assert evaluate(work, *args, "--max-rejected", 0.2).returncode == 0
+    trained = ["--photos", work / "source/train", "--labels", work / "source/trainLabels.csv"]
+    assert "these figures flatter" in evaluate(work, *trained).stderr
+
+
+def test_the_grade(work):
+    run("cnn.py", "--input", work / "array", "--task", "grade", "--run", "grade", "--epochs", 3, cwd=work)
+    done = evaluate(work, "--model", "models/grade")
+    metrics = json.loads((work / "models/grade/metrics.json").read_text())
+    table = pd.read_csv(work / "models/grade/predictions.csv")
+    test = table[table["split"] == "test"]
+    p = test[[f"p{k}" for k in range(5)]].to_numpy()
+    cuts = json.loads((work / "models/grade/config.json").read_text())["decision"]["grade"]["cuts"]
+    predicted = (p @ np.arange(5))[:, None] >= np.array(cuts)
+    kappa = cohen_kappa_score(test["level"], predicted.sum(axis=1), weights="quadratic", labels=range(5))
+    assert abs(metrics["grade"]["kappa"]["value"] - kappa) < 1e-6
+    assert np.sum(metrics["grade"]["confusion"]) == len(test)
+    assert f"quadratic kappa of the grade  {kappa:.3f}" in done.stdout
+    for question, least in (("any", 1), ("referable", 2)):
+        auc = roc_auc_score(test["level"] >= least, p[:, least:].sum(axis=1))
+        assert abs(metrics["questions"][question]["eye"]["auc"]["value"] - auc) < 1e-6
+
+
+def changed(work, folder, change):
+    """Copy the model and change the copy."""
+    shutil.copytree(work / "models/cnn", folder)
+    change(folder)
+    return folder
+
+
+def set_in_config(**values):
+    def change(folder):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | values))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda f: (f / "model.keras").unlink(), ["no model.keras"]),
+        (lambda f: (f / "config.json").unlink(), ["no whole config.json"]),
+        (lambda f: (f / "patients.csv").unlink(), ["patients.csv", "cnn.py"]),
+        (lambda f: os.truncate(f / "model.keras", 3000), ["model.keras is damaged"]),
+        (set_in_config(format=1), ["another version of EyeNet"]),
+        (set_in_config(format=99), ["another version of EyeNet"]),
+        (set_in_config(finished=False), ["not finished"]),
+        (set_in_config(decision=None), ["not finished"]),
+        (set_in_config(decision={"any": {}}), ["config.json is damaged"]),
+        (set_in_config(task="grade"), ["config.json is damaged"]),
+        (set_in_config(size=128), ["64 px", "128 px"]),
+        (set_in_config(classes=["a", "b", "c"]), ["a mixture"]),
+        (set_in_config(settings={"images": {"preprocessing": 7}}), ["version 7 of the preprocessing"]),
+    ],
+)
+def test_a_model_with_something_wrong(work, tmp_path, change, words):
+    model = changed(work, tmp_path / "model", change)
+    one_sentence(evaluate(work, "--model", model, code=1), *words)
+
+
+def test_a_network_that_predicts_no_numbers(work, tmp_path):
+    code = f"""
+import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+import keras, numpy as np
+network = keras.models.load_model({str(tmp_path / "model" / "model.keras")!r})
+network.layers[-1].bias.assign(np.array([np.nan, 0])); network.save({str(tmp_path / "model" / "model.keras")!r})
+"""
+
+    def change(folder):
+        (tmp_path / "damage.py").write_text(code)
+        import subprocess
+        import sys
+
+        subprocess.run([sys.executable, str(tmp_path / "damage.py")], check=True, capture_output=True)
+
+    model = changed(work, tmp_path / "model", change)
+    one_sentence(evaluate(work, "--model", model, code=1), "no numbers", "_left")
+
+
+def test_bad_input(work, tmp_path):
+    one_sentence(evaluate(work, "--model", tmp_path / "none", code=1), "no model folder")
+    one_sentence(evaluate(work, "--photos", tmp_path, code=2), "--photos and --labels go together")
+    nothing = write_csv(tmp_path / "labels.csv", [("image", "level"), ("x1_left", 0)])
+    photos = ["--photos", work / "source/train", "--labels"]
+    one_sentence(evaluate(work, *photos, nothing, code=1), "no photograph", "has a label", "'x1_left'")
+    one_sentence(evaluate(work, *photos, tmp_path / "none.csv", code=1), "no table")
+    one_sentence(evaluate(work, "--split", "unseen", code=1), "no photograph in the split 'unseen'")
+    (tmp_path / "file").write_text("")
+    one_sentence(evaluate(work, "--output", tmp_path / "file", code=1), "is a file")
+    # An array whose test patients the model was trained on.
+    run("preprocess_images.py", "--input", work / "resized", "--output", tmp_path / "preprocessed", "--seed", 1)
+    other = run_stages(work / "source", tmp_path / "other", size=80)
+    one_sentence(evaluate(work, "--input", other / "array", code=1), "80 px", "64 px")
+
+
+def test_another_split_is_a_leak(work, tmp_path):
+    """The same photographs split with another seed: test patients that the model was trained on are refused."""
+    steps = [
+        ("preprocess_images.py", "--input", work / "resized", "--output", tmp_path / "preprocessed", "--seed", 1)
+        + ("--labels", work / "source/trainLabels.csv", "--labels-out", tmp_path / "p.csv")
+        + ("--figures", tmp_path / "figures"),
+        ("rotate_images.py", "--input", tmp_path / "preprocessed", "--output", tmp_path / "rotated")
+        + ("--labels", tmp_path / "p.csv", "--labels-out", tmp_path / "r.csv"),
+        ("image_to_array.py", "--input", tmp_path / "rotated", "--labels", tmp_path / "r.csv")
+        + ("--output", tmp_path / "array"),
+    ]
+    for step in steps:
+        run(*step)
+    one_sentence(evaluate(work, "--input", tmp_path / "array", code=1), "was trained on")
+
+
+def test_one_class_only(work, tmp_path):
+    """What compares classes is not defined; the rest is scored."""
+    rows = [("image", "level")] + [(r["image"], 0) for r in read_csv(work / "source/trainLabels.csv")]
+    healthy = write_csv(tmp_path / "labels.csv", rows)
+    out = tmp_path / "out"
+    done = evaluate(work, "--photos", work / "source/train", "--labels", healthy, "--output", out)
+    assert "of one grade" in done.stderr
+    eye = json.loads((out / "metrics.json").read_text())["questions"]["any"]["eye"]
+    assert eye["auc"]["value"] is None and eye["specificity"]["value"] is not None
+    assert "None" not in done.stdout and "nan" not in done.stdout
+
+
+def test_tasks():
+    levels = np.array([0, 1, 2, 3, 4])
+    assert classes_of(levels, "any").tolist() == [0, 1, 1, 1, 1]
+    assert classes_of(levels, "referable").tolist() == [0, 0, 1, 1, 1]
+    assert classes_of(levels, "grade").tolist() == [0, 1, 2, 3, 4]
+    for task, question, first in (("any", "any", 1), ("referable", "referable", 1), ("grade", "referable", 2)):
+        assert first_disease(task, question) == first
+        classes = len(TASKS[task].classes)
+        p = np.full((1, classes), 1 / classes)
+        assert abs(disease_probability(p, first)[0] - (classes - first) / classes) < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_thresholds_reach_their_level_and_lose_the_least(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.permutation(np.arange(50) < rng.integers(1, 49))
+    probability = rng.random(50).round(1 + seed % 3)
+    for level in (0.85, 0.95, 1.0):
+        t = threshold_for(truth, probability, sensitivity=level)
+        assert (probability[truth] >= t).mean() >= level
+        higher = probability[probability >= t].min() + 1e-9  # calls fewer
+        assert (probability[truth] >= higher).mean() < level or not (probability < higher).any()
+        t = threshold_for(truth, probability, specificity=level)
+        assert (probability[~truth] < t).mean() >= level
+        lower = probability[probability < t].max()  # calls more
+        assert (probability[~truth] < lower).mean() < level
+
+
+def test_a_decision_without_both_classes():
+    decision = choose_decision(np.array(["a", "b"]), np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]]), "any")
+    assert decision["any"]["temperature"] == 1 and decision["any"]["eye"]["operating_points"] == {BALANCED: 0.5}
+    empty = choose_decision(np.zeros(0, str), np.zeros(0, int), np.zeros((0, 5)), "grade")
+    assert len(empty["grade"]["cuts"]) == 4 and empty["referable"]["patient"]["operating_points"] == {BALANCED: 0.5}
+
+
+def test_cuts_give_each_grade_its_share():
+    rng = np.random.default_rng(0)
+    levels, expected = rng.choice(5, 1000, p=[0.73, 0.07, 0.15, 0.03, 0.02]), rng.random(1000) * 4
+    predicted = np.searchsorted(choose_cuts(levels, expected), expected, side="right")
+    assert np.allclose(np.bincount(predicted, minlength=5), np.bincount(levels, minlength=5), atol=2)

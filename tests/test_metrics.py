@@ -1,0 +1,444 @@
+"""The figures: scikit-learn's to the last digits, and intervals that hold the truth as often as they say."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+from scipy.stats import binomtest, norm
+from sklearn import metrics as sk
+
+from eyenet import bootstrap as module
+from eyenet.bootstrap import bootstrap, count_pairs, count_trials, draw_patients
+from eyenet.evaluation import SHARES, evaluate_unit, keep_certain, referral
+from eyenet.metrics import (
+    at_threshold,
+    average_precision,
+    brier,
+    calibrate,
+    choose_threshold,
+    expected_calibration_error,
+    fit_temperature,
+    fuse,
+    quadratic_kappa,
+    reliability_bins,
+    roc_auc,
+    sensitivity_at_specificity,
+    share_called_by_grade,
+    specificity_at_sensitivity,
+)
+from eyenet.stage import StageError
+
+POINTS = {"balanced": 0.4, "sensitivity_0.95": 0.2, "specificity_0.95": 0.7}
+NOTHING = {"value": None, "low": None, "high": None}
+
+
+@st.composite
+def tables(draw):
+    """Truth, grades, scores with many ties, and three draws of weights, the first of them ones."""
+    n = draw(st.integers(1, 40))
+    steps = draw(st.sampled_from([1, 3, 10, 1000]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    grade, predicted = random.integers(0, 5, (2, n))
+    truth = random.random(n) < draw(st.sampled_from([0.1, 0.5, 0.9]))
+    score = random.integers(0, steps + 1, n) / steps
+    weights = np.concatenate([np.ones((1, n)), random.integers(0, 4, (2, n))])
+    return truth, grade, predicted, score, weights
+
+
+def nan_where(defined, function, *args, **options):
+    return function(*args, **options) if defined else np.nan
+
+
+def agree(ours, theirs):
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
+
+
+@settings(max_examples=80, deadline=None)
+@given(tables())
+def test_metrics_are_those_of_scikit_learn(table):
+    truth, grade, predicted, score, weights = table
+    called = score >= 0.5
+    rates = at_threshold(truth, called, weights)
+    ours = {
+        "auc": roc_auc(truth, score, weights),
+        "average precision": average_precision(truth, score, weights),
+        "brier": brier(truth, score, weights),
+        "kappa": quadratic_kappa(grade, predicted, weights),
+    }
+    for i, w in enumerate(weights):
+        assume(w.any())
+        kept = w > 0  # scikit-learn warns of classes that only rows of weight 0 have
+        t, s, c, g, p, w = truth[kept], score[kept], called[kept], grade[kept], predicted[kept], w[kept]
+        both = t.any() and not t.all()
+        agree(ours["auc"][i], nan_where(both, sk.roc_auc_score, t, s, sample_weight=w))
+        theirs = nan_where(both, sk.average_precision_score, t, s, sample_weight=w)
+        agree(ours["average precision"][i], theirs)
+        agree(ours["brier"][i], sk.brier_score_loss(t, s, sample_weight=w, pos_label=True))
+        some = len(set(g) | set(p)) > 1
+        options = {"labels": range(5), "weights": "quadratic", "sample_weight": w}
+        agree(ours["kappa"][i], nan_where(some, sk.cohen_kappa_score, g, p, **options))
+        agree(rates["accuracy"][i], sk.accuracy_score(t, c, sample_weight=w))
+        agree(rates["precision"][i], nan_where(c.any(), sk.precision_score, t, c, sample_weight=w))
+        agree(rates["sensitivity"][i], nan_where(t.any(), sk.recall_score, t, c, sample_weight=w))
+        agree(rates["specificity"][i], nan_where(not t.all(), sk.recall_score, ~t, ~c, sample_weight=w))
+        agree(rates["npv"][i], nan_where(not c.all(), sk.precision_score, ~t, ~c, sample_weight=w))
+
+
+@settings(max_examples=100, deadline=None)
+@given(tables())
+def test_operating_points_are_read_off_the_roc_curve(table):
+    truth, _, _, score, weights = table
+    for level in (0.0, 0.5, 0.85, 0.9, 0.95, 1.0):
+        sensitivity = sensitivity_at_specificity(truth, score, weights, level)
+        specificity = specificity_at_sensitivity(truth, score, weights, level)
+        for i, w in enumerate(weights):
+            t, s = np.repeat(truth, w.astype(int)), np.repeat(score, w.astype(int))
+            if t.any() and not t.all():
+                false_alarm, found, _ = sk.roc_curve(t, s, drop_intermediate=False)
+                agree(sensitivity[i], found[1 - false_alarm >= level - 1e-12].max())
+                agree(specificity[i], (1 - false_alarm)[found >= level - 1e-12].max())
+            else:
+                assert np.isnan(sensitivity[i]) and np.isnan(specificity[i])
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables())
+def test_calibration_and_shares_by_grade_of_repeated_rows(table):
+    truth, grade, _, score, weights = table
+    ours = expected_calibration_error(truth, score, weights)
+    count, predicted, observed = reliability_bins(truth, score, weights)
+    share = share_called_by_grade(grade, score >= 0.5, weights)
+    for i, w in enumerate(weights.astype(int)):
+        assume(w.any())
+        t, s, g = np.repeat(truth, w), np.repeat(score, w), np.repeat(grade, w)
+        bins = np.minimum(np.floor(s * 10), 9)
+        error = 0
+        for b in range(10):
+            inside = bins == b
+            assert count[i, b] == inside.sum()
+            if inside.any():
+                agree([predicted[i, b], observed[i, b]], [s[inside].mean(), t[inside].mean()])
+                error += inside.mean() * abs(s[inside].mean() - t[inside].mean())
+        agree(ours[i], error)
+        agree(share[i], [nan_where((g == k).any(), np.mean, s[g == k] >= 0.5) for k in range(5)])
+
+
+def predictions(patients=60, seed=0, photographs=2, correlation=0.8):
+    """Grades, probabilities and patients of some synthetic eyes, all photographs of a patient alike."""
+    random = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(patients), photographs)
+    level = random.choice(5, patients, p=[0.5, 0.1, 0.2, 0.1, 0.1])[patient]
+    effect = np.sqrt(correlation) * random.normal(size=patients)[patient]
+    z = 0.8 * level - 1 + effect + np.sqrt(1 - correlation) * random.normal(size=len(patient))
+    return level, expit(z), np.array([f"p{i}" for i in patient])
+
+
+def test_referral_takes_the_least_certain_rows():
+    level, probability, patients = predictions()
+    weights = draw_patients(patients, range(20), 0)
+    truth = level > 0
+    rests = referral(truth, probability, 0.4, weights, SHARES)
+    certainty = abs(logit(probability) - logit(0.4))
+    for share, rest in zip(SHARES, rests):
+        for i, w in enumerate(weights.astype(int)):
+            rows = np.repeat(np.argsort(certainty), w[np.argsort(certainty)])
+            rows = rows[round(share * len(rows)) :]  # 120 rows: every share is a whole number of them
+            t, c = truth[rows], probability[rows] >= 0.4
+            agree(rest["accuracy"][i], (t == c).mean())
+            agree(rest["sensitivity"][i], c[t].mean())
+            agree(rest["specificity"][i], (~c[~t]).mean())
+            agree(rest["auc"][i], sk.roc_auc_score(t, probability[rows]))
+
+
+def test_referral_of_equally_certain_rows_does_not_depend_on_their_order():
+    truth = np.array([True, False] * 10)
+    probability = np.where(np.arange(20) < 10, 0.7, 0.95)
+    (kept,) = keep_certain(probability, 0.5, np.ones((1, 20)), [0.3])
+    agree(kept[0], np.where(np.arange(20) < 10, 0.4, 1))
+    order = np.random.default_rng(0).permutation(20)
+    one, other = (referral(truth[o], probability[o], 0.5, np.ones((1, 20)), SHARES) for o in (np.arange(20), order))
+    for a, b in zip(one, other):
+        agree([*a.values()], [*b.values()])
+
+
+def test_referral_keeps_a_perfect_order_perfect():
+    """Fractions of rows add up inexactly; an AUC of 1.0000000000000002 would be no share."""
+    random = np.random.default_rng(0)
+    probability = np.sort(random.random(333).round(2))
+    (rest,) = referral(probability > 0.6, probability, 0.41, random.integers(0, 4, (50, 333)) / 1.0, [0.37])
+    assert (rest["auc"] == 1).all()
+
+
+def test_temperature_is_found_and_undone():
+    random = np.random.default_rng(0)
+    honest = expit(random.normal(0, 2, 20_000))
+    truth = random.random(20_000) < honest
+    overconfident = calibrate(honest, 1 / 2.5)
+    temperature = fit_temperature(truth, overconfident)
+    assert temperature == pytest.approx(2.5, rel=0.05)
+    grid = np.arange(2.3, 2.7, 0.01)
+    best = grid[np.argmin([sk.log_loss(truth, calibrate(overconfident, t)) for t in grid])]
+    assert temperature == pytest.approx(best, abs=0.01)
+    ones = np.ones((1, len(truth)))
+    before, after = (
+        expected_calibration_error(truth, p, ones)[0] for p in (overconfident, calibrate(overconfident, temperature))
+    )
+    assert after < 0.02
+    assert before > 0.05
+    np.testing.assert_allclose(calibrate(overconfident, 2.5), honest, atol=1e-6)
+
+
+@pytest.mark.parametrize("truth", [[], [1, 1], [0, 0, 0], [0, 1, 0, 1]])
+def test_temperature_is_1_where_nothing_says_how_sure_to_be(truth):
+    truth = np.array(truth, bool)
+    assert fit_temperature(truth, np.where(truth, 0.8, 0.1)) == 1
+
+
+def test_certain_probabilities_stay_numbers():
+    truth, probability = np.array([1, 0, 1, 0], bool), np.array([0.0, 1.0, 1.0, 0.0])
+    assert 1 < fit_temperature(truth, probability) <= 10
+    assert np.isfinite(calibrate(probability, 0.5)).all()
+    assert (np.diff(calibrate(np.array([0.0, 0.3, 0.9, 1.0]), 2.0)) > 0).all()
+    for rest in referral(truth, probability, 1.0, np.ones((1, 4)), SHARES):
+        assert np.isfinite(rest["accuracy"]).all()
+
+
+def test_fusion_of_eyes():
+    patients, probability = ["b", "a", "b", "c"], [0.5, 0.1, 0.2, 0.9]
+    expected = {"mean": [0.1, 0.35, 0.9], "max": [0.1, 0.5, 0.9], "noisy_or": [0.1, 0.6, 0.9]}
+    for rule, fused in expected.items():
+        names, ours = fuse(patients, probability, rule)
+        assert list(names) == ["a", "b", "c"]
+        agree(ours, fused)
+    assert fuse(patients, [4, 0, 1, 2], "max")[1].tolist() == [0, 4, 2]
+    assert len(fuse([], [], "mean")[1]) == 0
+
+
+def test_a_draw_holds_whole_patients():
+    patients = np.array(["b", "a", "b", "c", "a", "b"])
+    weights = draw_patients(patients, range(500), 7)
+    assert (weights[:, patients == "b"] == weights[:, [0]]).all()
+    assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert (weights[:, 3] == 0).mean() == pytest.approx((2 / 3) ** 3, abs=0.06)
+    assert (draw_patients(patients, range(100, 103), 7) == weights[100:103]).all()
+    assert (draw_patients(patients, range(500), 8) != weights).any()
+
+
+@pytest.mark.parametrize("chunk, threads", [(1, 1), (10_000, 3), (10**8, 8)])
+def test_the_interval_depends_on_nothing_but_data_and_seed(monkeypatch, chunk, threads):
+    level, probability, patients = predictions()
+
+    def evaluate(seed):
+        return evaluate_unit(level > 0, level, probability, probability, patients, POINTS, draws=150, seed=seed)
+
+    usual = evaluate(0)
+    assert evaluate(1)["auc"] != usual["auc"]
+    monkeypatch.setattr(module, "cores", lambda: threads)
+    assert evaluate(0) == usual
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    for ours, theirs in zip(numbers(evaluate(0)), numbers(usual), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-12)
+
+
+def numbers(tree):
+    """List what a tree of dicts and lists holds."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    return [n for branch in tree for n in numbers(branch)] if isinstance(tree, list) else [tree]
+
+
+def test_a_figure_that_most_draws_define_has_an_interval_and_others_have_none():
+    """Of 60 patients, two are both missing in 13 % of draws, six in 0.2 %."""
+    patients = np.arange(60)
+    for diseased, interval in ((2, False), (6, True)):
+        truth, called = patients < diseased, patients % 2 == 0
+        figure = bootstrap(lambda w, t=truth, c=called: at_threshold(t, c, w), patients)["sensitivity"]
+        assert figure["value"] == 0.5
+        assert [figure["low"] is not None, figure["high"] is not None] == [interval, interval]
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("patients", [1, 6, 200])
+def test_a_share_of_all_or_none_has_the_exact_binomial_interval(patients, right):
+    truth = np.tile([False, True], 2 * patients)
+    owner = np.repeat(np.arange(patients), 4)
+    called = truth if right else ~truth
+    figures = bootstrap(
+        lambda w: at_threshold(truth, called, w), owner, draws=50, trials=count_trials(owner, truth, called)
+    )
+    exact = binomtest(patients if right else 0, patients).proportion_ci(0.95, "exact")
+    for name in ("accuracy", "precision", "sensitivity", "specificity", "npv"):
+        assert figures[name] == pytest.approx({"value": float(right), "low": exact.low, "high": exact.high})
+    plain = bootstrap(lambda w: at_threshold(truth, called, w), owner, draws=50)
+    assert plain["accuracy"] == {"value": float(right), "low": None, "high": None}
+
+
+def test_pairs_of_patients_are_disjoint():
+    patients = np.array([0, 0, 1, 1, 2, 2])
+    truth = np.array([1, 0, 1, 0, 1, 0], bool)  # three patients of two classes each: one pair, and one left over
+    assert count_pairs(patients, truth, ~truth) == 1
+    assert count_pairs(np.arange(6), truth, ~truth) == 3
+    assert count_pairs(np.arange(3), np.ones(3, bool), np.zeros(3, bool)) == 0
+
+
+def test_an_interval_never_leaves_out_its_value():
+    """The calibration error of few rows is smaller than in nearly all draws of them."""
+    probability = np.repeat(np.arange(1, 10) / 10, 10)
+    truth = np.tile(np.arange(10), 9) < np.repeat(np.arange(1, 10), 10)
+    figures = bootstrap(lambda w: {"ece": expected_calibration_error(truth, probability, w)}, np.arange(90), 200)
+    assert figures["ece"]["low"] == figures["ece"]["value"] == pytest.approx(0, abs=1e-12)
+    assert figures["ece"]["high"] > 0.05
+
+
+AUC, SENSITIVITY = 0.85, 0.7
+SHIFT = np.sqrt(2) * norm.ppf(AUC)
+
+
+def coverage(owner_of, sets, patients=100):
+    """Count how often the intervals hold the true AUC and sensitivity of binormal scores of correlated eyes."""
+    held = {"auc": 0, "sensitivity": 0}
+    eyes = np.repeat(np.arange(patients), 2)
+    threshold = SHIFT - norm.ppf(SENSITIVITY)
+    for number in range(sets):
+        random = np.random.default_rng([number, 1])
+        truth = (random.random(patients) < 0.5)[eyes]
+        common, own = random.normal(size=patients)[eyes], random.normal(size=2 * patients)
+        score = SHIFT * truth + np.sqrt(0.95) * common + np.sqrt(0.05) * own
+
+        def statistics(w, truth=truth, score=score):
+            sensitivity = at_threshold(truth, score >= threshold, w)["sensitivity"]
+            return {"auc": roc_auc(truth, score, w), "sensitivity": sensitivity}
+
+        figures = bootstrap(statistics, owner_of(eyes), draws=300, seed=number)
+        for name, true in (("auc", AUC), ("sensitivity", SENSITIVITY)):
+            held[name] += figures[name]["low"] <= true <= figures[name]["high"]
+    return {name: count / sets for name, count in held.items()}
+
+
+def test_95_percent_of_intervals_over_patients_hold_the_truth():
+    for share in coverage(lambda eyes: eyes, sets=300).values():
+        assert 0.91 <= share <= 0.98
+
+
+def test_intervals_over_photographs_hold_it_too_rarely():
+    """Were eyes taken for independent, intervals of AUC and sensitivity would be too narrow by a third."""
+    for share in coverage(lambda eyes: np.arange(len(eyes)), sets=200).values():
+        assert share < 0.89
+
+
+def evaluate(truth, level, probability, patients, draws=200, points=POINTS):
+    unit = evaluate_unit(truth, level, probability, calibrate(probability, 1.5), patients, points, draws=draws)
+    json.dumps(unit, allow_nan=False)  # raises on NaN and on numpy's numbers
+    return unit
+
+
+def test_a_unit_holds_the_figures_of_its_rows():
+    level, raw, patients = predictions()
+    truth, probability = level > 0, calibrate(raw, 1.5)
+    unit = evaluate(truth, level, raw, patients)
+    called = probability >= POINTS["balanced"]
+    assert (unit["count"], unit["diseased"]) == (120, truth.sum())
+    assert unit["confusion"] == sk.confusion_matrix(truth, called).tolist()
+    agree(unit["auc"]["value"], sk.roc_auc_score(truth, probability))
+    agree(unit["average_precision"]["value"], sk.average_precision_score(truth, probability))
+    agree(unit["sensitivity"]["value"], sk.recall_score(truth, called))
+    assert unit["npv"] == unit["operating_points"]["balanced"]["npv"]
+    for name, threshold in POINTS.items():
+        point = unit["operating_points"][name]
+        assert point["threshold"] == threshold
+        agree(point["precision"]["value"], sk.precision_score(truth, probability >= threshold))
+    for way in (unit["roc"]["sensitivity_at_specificity"], unit["roc"]["specificity_at_sensitivity"]):
+        assert list(way) == ["0.85", "0.9", "0.95"]
+        assert way["0.85"]["value"] >= way["0.95"]["value"]
+    for row in unit["by_grade"]:
+        assert row["count"] == (level == row["grade"]).sum()
+        agree(row["called"]["value"], called[level == row["grade"]].mean())
+    calibration = unit["calibration"]
+    agree(calibration["before"]["brier"]["value"], sk.brier_score_loss(truth, raw))
+    agree(calibration["after"]["brier"]["value"], sk.brier_score_loss(truth, probability))
+    assert sum(row["count"] for row in calibration["bins"]) == 120
+    observed = sum(row["count"] * row["observed"]["value"] for row in calibration["bins"])
+    assert observed == pytest.approx(truth.sum())
+    assert [row["referred"] for row in unit["referral"]] == list(SHARES)
+    assert unit["referral"][0]["accuracy"] == unit["accuracy"]
+    assert unit["referral"][5]["accuracy"]["value"] > unit["accuracy"]["value"]
+    for figure in (unit["auc"], unit["accuracy"], unit["calibration"]["after"]["brier"]):
+        assert figure["low"] < figure["value"] < figure["high"]
+
+
+def test_the_order_of_rows_does_not_count():
+    level, probability, patients = predictions()
+    order = np.random.default_rng(1).permutation(len(level))
+    one = evaluate(level > 0, level, probability, patients)
+    other = evaluate(level[order] > 0, level[order], probability[order], patients[order])
+    for a, b in zip(numbers(one), numbers(other), strict=True):
+        assert a == pytest.approx(b, abs=1e-12)
+
+
+def test_a_perfect_network_on_few_patients_is_not_taken_at_its_word():
+    level = np.array([0] * 20 + [2] * 6)
+    patients = np.repeat(np.arange(13), 2)  # ten healthy, three diseased
+    unit = evaluate(level > 0, level, np.where(level > 0, 0.9, 0.1), patients)
+    assert unit["sensitivity"] == pytest.approx({"value": 1, "low": 0.025 ** (1 / 3), "high": 1})
+    assert unit["specificity"]["low"] == pytest.approx(0.025 ** (1 / 10))
+    assert unit["auc"]["low"] == pytest.approx(0.025 ** (1 / 3))
+    assert unit["roc"]["specificity_at_sensitivity"]["0.9"]["low"] == pytest.approx(0.025 ** (1 / 3))
+    assert unit["average_precision"] == {"value": 1, "low": None, "high": None}
+    assert unit["by_grade"][2]["called"]["low"] == pytest.approx(0.025 ** (1 / 3))
+    assert unit["by_grade"][1] == {"grade": 1, "count": 0, "called": NOTHING}
+
+
+@pytest.mark.parametrize("diseased", [False, True])
+def test_one_class_only(diseased):
+    level, probability, patients = predictions()
+    level = np.full(len(level), 2 * diseased)
+    unit = evaluate(level > 0, level, probability, patients)
+    missing = "specificity" if diseased else "sensitivity"
+    for figure in (unit["auc"], unit["average_precision"], unit[missing], unit["referral"][2]["auc"]):
+        assert figure == NOTHING
+    assert unit["curves"] == {"roc": [], "precision_recall": []}
+    assert unit["accuracy"]["low"] < unit["accuracy"]["value"] < unit["accuracy"]["high"]
+
+
+def test_no_rows():
+    unit = evaluate(np.zeros(0, bool), np.zeros(0, int), np.zeros(0), np.zeros(0, str))
+    assert unit["count"] == 0 and unit["confusion"] == [[0, 0], [0, 0]]
+    assert unit["auc"] == unit["accuracy"] == unit["calibration"]["after"]["ece"] == NOTHING
+    assert unit["calibration"]["bins"] == []
+
+
+def test_a_single_patient():
+    unit = evaluate(np.array([False, True]), np.array([0, 3]), np.array([0.3, 0.35]), ["p", "p"])
+    assert unit["accuracy"] == {"value": 0.5, "low": None, "high": None}
+    assert unit["specificity"] == pytest.approx({"value": 1, "low": 0.025, "high": 1})
+    assert unit["auc"] == {"value": 1, "low": None, "high": None}  # there is no pair of patients
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1.5])
+def test_what_is_no_probability_is_refused_in_one_sentence(wrong):
+    level, probability, patients = predictions()
+    probability[3] = wrong
+    with pytest.raises(StageError, match="1 of 120 predicted probabilities .*train it again"):
+        evaluate_unit(level > 0, level, probability, probability, patients, POINTS)
+
+
+@pytest.mark.parametrize("patients", [3, 5000])
+def test_curves_are_short_and_keep_their_shape(patients):
+    level, probability, owner = predictions(patients, seed=3)
+    truth = level > 0
+    unit = evaluate(truth, level, probability, owner, draws=2)
+    roc, recall_precision = (np.array(unit["curves"][name]) for name in ("roc", "precision_recall"))
+    assert len(roc) <= 200 and len(recall_precision) <= 200
+    assert roc[0].tolist() == [0, 0] and roc[-1].tolist() == [1, 1]
+    assert recall_precision[0].tolist() == [0, 1]
+    assert recall_precision[-1] == pytest.approx([1, truth.mean()], abs=1e-6)
+    assert np.trapezoid(roc[:, 1], roc[:, 0]) == pytest.approx(sk.roc_auc_score(truth, probability), abs=2e-3)
+    area = np.trapezoid(recall_precision[:, 1], recall_precision[:, 0])
+    assert area == pytest.approx(sk.average_precision_score(truth, probability), abs=5e-3 if patients > 3 else 0.3)
+
+
+def test_the_threshold_chosen_balances():
+    assert choose_threshold([False, False, True, True], [0.1, 0.2, 0.6, 0.9]) == pytest.approx(0.4)
