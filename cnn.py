@@ -119,7 +119,7 @@ def train(keras, args, images, labels, rows, folder):
 
     size = images.shape[1]
     network = build_network(keras, size, len(TASKS[args.task].classes))
-    augment = build_augmentation(keras, size)
+    augment = build_augmentation(keras, size) if args.augmentation == "turn" else keras.layers.Identity()
     trainer = build_trainer(keras, network, augment, args)
     feed = Batches(images, labels, rows["train"], args.batch, seed=args.seed)
     val = Batches(images, labels, rows["val"], args.batch)
@@ -152,7 +152,7 @@ def train(keras, args, images, labels, rows, folder):
 
 def hparams(args):
     """Choose the options by which TensorBoard compares runs."""
-    names = ("task", "batch", "learning_rate", "patience", "precision", "seed")
+    names = ("task", "batch", "learning_rate", "patience", "augmentation", "precision", "seed")
     return {name: getattr(args, name) for name in names}
 
 
@@ -211,6 +211,7 @@ def main():
     options.add_argument("--patience", type=positive, default=8, help="epochs without a better validation AUC")
     options.add_argument("--batch", type=positive, default=32, help="images a step")
     options.add_argument("--learning-rate", type=rate, default=3e-4, help="of Adam")
+    options.add_argument("--augmentation", choices=("turn", "none"), default="turn", help="'none' as in 2017")
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the arithmetic")
     options.add_argument("--xla", action="store_true", help="compile with XLA: faster on GPUs, slower on CPUs")
     options.add_argument("--seed", type=seed, default=0, help="of weights, order, augmentation")
@@ -227,7 +228,7 @@ def main():
         log("note: the validation patients are too few to hold both classes; their AUC is not defined")
     keras = backend.start(args.precision, args.seed)
 
-    compared = ("task", "batch", "learning_rate", "patience", "precision", "xla", "seed")
+    compared = ("task", "batch", "learning_rate", "patience", "augmentation", "precision", "xla", "seed")
     settings = {key: getattr(args, key) for key in compared} | {
         "network": "three_layers",
         "backend": os.environ["KERAS_BACKEND"],

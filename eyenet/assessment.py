@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from eyenet.bootstrap import bootstrap
+from eyenet.bootstrap import bootstrap, count_pairs, count_trials
 from eyenet.decision import BALANCED, by_patient, predict_grade
 from eyenet.evaluation import evaluate_unit
 from eyenet.metrics import at_threshold, average_precision, calibrate, fuse, quadratic_kappa, roc_auc
@@ -86,15 +86,17 @@ def _baselines(scored, train, question, truth, draws, seed):
     reference = scored if train is None else train
     majority = bool((reference.table["level"] >= LEAST_GRADE[question]).mean() >= 0.5)
 
+    called = np.full(len(truth), majority)
+
     def of_majority(weights):
-        return {"accuracy": at_threshold(truth, np.full(len(truth), majority), weights)["accuracy"]}
+        return {"accuracy": at_threshold(truth, called, weights)["accuracy"]}
 
     always = "diseased" if majority else "healthy"
     where = "these photographs" if train is None else "training"
     baselines = {
         "majority": {
             "what": f"calls every photograph {always}, as most of {where} are",
-            **bootstrap(of_majority, patients, draws=draws, seed=seed),
+            **bootstrap(of_majority, patients, draws, seed, trials=count_trials(patients, truth, called)),
             "auc": {"value": 0.5, "low": 0.5, "high": 0.5},
         },
         "not_retina": None,
@@ -113,7 +115,8 @@ def _baselines(scored, train, question, truth, draws, seed):
                 "average_precision": average_precision(truth, probability, weights),
             }
 
-        figures = bootstrap(of_not_retina, patients, draws=draws, seed=seed)
+        trials = count_trials(patients, truth, probability >= 0.5) | {"auc": count_pairs(patients, truth, ~truth)}
+        figures = bootstrap(of_not_retina, patients, draws, seed, trials=trials)
         baselines["not_retina"] = {"what": NOT_RETINA, **figures}
     return baselines
 
@@ -128,7 +131,8 @@ def _grade(scored, levels, cuts, draws, seed):
             "accuracy": weights @ (predicted == levels) / weights.sum(axis=1),
         }
 
-    figures = bootstrap(statistics, scored.table["patient"].to_numpy(), draws=draws, seed=seed)
+    patients = scored.table["patient"].to_numpy()
+    figures = bootstrap(statistics, patients, draws, seed, trials={"accuracy": len(set(patients))})
     return figures | {"confusion": confusion_matrix(levels, predicted, labels=list(GRADES)).tolist()}
 
 
@@ -147,5 +151,8 @@ def assess_split(scored, task, decision, draws, seed):
             "auc": roc_auc(truth, probability, weights),
         }
 
-    figures = bootstrap(statistics, scored.table["patient"].to_numpy(), draws=draws, seed=seed)
+    patients = scored.table["patient"].to_numpy()
+    trials = count_trials(patients, truth, called)
+    trials |= {"recall": trials["sensitivity"], "auc": count_pairs(patients, truth, ~truth)}
+    figures = bootstrap(statistics, patients, draws, seed, trials=trials)
     return {"photographs": len(truth), "diseased": int(truth.sum()), **figures}

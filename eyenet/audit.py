@@ -1,6 +1,5 @@
 """The checks of the leak audit: each looks at a table of images and their splits, some also at the pixels."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +13,7 @@ from eyenet.shortcuts import border_features, compression_features, shortcut_pro
 from eyenet.stage import cores, for_each
 
 OK, LEAK, UNCHECKED = "ok", "LEAK", "not checked"
+NO_PIXELS = "no pixels"
 BLOCK = 64
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 
@@ -87,52 +87,48 @@ def _parse(image):
 def shared(evidence, column, ours, theirs):
     """Check that no photograph or patient of one split is in another."""
     what = f"{NAMES[ours]} rows whose {column} is in {NAMES[theirs]}"
+    if missing := _missing(evidence, ours, theirs):
+        return Finding(what, missing, UNCHECKED)
     if not evidence.knows(column):
         odd = next(image for image in evidence.table["image"] if _parse(image) is None)
         return Finding(what, f"names such as {odd!r} do not say the {column}", UNCHECKED)
-    return _share(what, evidence, ours, theirs, np.isin(evidence.of(column, ours), evidence.of(column, theirs)))
-
-
-def _share(what, evidence, ours, theirs, bad):
-    """Make the finding of a check that marks rows of a split as `bad`."""
-    for split in (ours, theirs):
-        if not len(evidence.rows[split]):
-            return Finding(what, f"no {NAMES[split]} rows", UNCHECKED)
+    bad = np.isin(evidence.of(column, ours), evidence.of(column, theirs))
     cases = list(evidence.of("image", ours)[bad])
-    text = f"{bad.sum():,} of {len(bad):,} ({bad.mean():.1%})" + (f", such as {cases[0]}" if cases else "")
-    figures = {"rows": int(bad.sum()), "of": len(bad)}
-    return Finding(what, text, LEAK if cases else OK, figures, cases)
+    text = _share(bad) + (f", such as {cases[0]}" if cases else "")
+    return Finding(what, text, LEAK if cases else OK, {"rows": len(cases), "of": len(bad)}, cases)
+
+
+def _missing(evidence, *splits):
+    """Say which of some splits has no rows, if one has none."""
+    return next((f"no {NAMES[split]} rows" for split in splits if not len(evidence.rows[split])), None)
+
+
+def _share(bad):
+    return f"{bad.sum():,} of {len(bad):,} ({bad.mean():.1%})"
 
 
 def same_pixels(evidence):
     """Check that no test image is the same photograph as a training image, whatever the two are called."""
     what = "test rows whose pixels are in training"
-    images, rows, table = evidence.images, evidence.rows, evidence.table
-    if images is None or not len(rows["test"]) or not len(rows["train"]):
-        return _no_pixels(what) if images is None else _share(what, evidence, "test", "train", np.zeros(0, bool))
+    images, rows = evidence.images, evidence.rows
+    missing = NO_PIXELS if images is None else _missing(evidence, "test", "train")
+    if missing:
+        return Finding(what, missing, UNCHECKED)
     ours, theirs = describe(images, rows["test"]), describe(images, rows["train"])
-    candidates = [(rows["test"][i], rows["train"][j]) for i, j in match(ours, theirs)]
-    pairs = verify(images, images, candidates)
-    names, photographs = table["image"].to_numpy(), table["photograph"].to_numpy()
-    cases = [(names[i], names[j], round(s, 3)) for i, j, s in pairs]
+    pairs = verify(images, images, [(rows["test"][i], rows["train"][j]) for i, j in match(ours, theirs)])
+    names, photographs = (evidence.table[column].to_numpy() for column in ("image", "photograph"))
+    cases = [(names[i], names[j], round(similarity, 3)) for i, j, similarity in pairs]
+    renamed = [(i, j) for i, j, _ in pairs if photographs[i] != photographs[j]]
     bad = np.isin(rows["test"], [i for i, _, _ in pairs])
-    finding = _share(what, evidence, "test", "train", bad)
-    finding.cases = cases
-    renamed = [(names[i], names[j]) for i, j, _ in pairs if photographs[i] != photographs[j]]
-    finding.figures |= {"pairs": len(pairs), "under_another_name": len({i for i, _ in renamed})}
-    if pairs:
-        shown = renamed[0] if renamed else cases[0][:2]
-        finding.found = finding.found.split(",  such")[0].split(", such")[0]
-        finding.found += f", {len({i for i, _ in renamed}):,} under another name, such as {shown[0]} = {shown[1]}"
     blank = int(is_blank(ours).sum() + is_blank(theirs).sum())
-    finding.figures["show_nothing"] = blank
+    figures = {"rows": int(bad.sum()), "of": len(bad), "pairs": len(pairs), "show_nothing": blank}
+    figures["under_another_name"] = len({i for i, _ in renamed})
+    text = f"{_share(bad)}, {figures['under_another_name']:,} under another name"
+    if renamed:
+        text += f", such as {names[renamed[0][0]]} = {names[renamed[0][1]]}"
     if blank:
-        finding.found += f"; {blank:,} images show nothing and are not compared"
-    return finding
-
-
-def _no_pixels(what):
-    return Finding(what, "no pixels", UNCHECKED)
+        text += f"; {blank:,} images show nothing and are not compared"
+    return Finding(what, text, LEAK if cases else OK, figures, cases)
 
 
 def copy_rule(evidence):
@@ -161,7 +157,7 @@ def not_retina(evidence, features, what, limit, seed):
     """Check that a small classifier that sees only what is not retina cannot tell the grade of test images."""
     what = f"AUC of a classifier that sees only {what}"
     if evidence.images is None:
-        return _no_pixels(what)
+        return Finding(what, NO_PIXELS, UNCHECKED)
     if not evidence.knows("level"):
         return Finding(what, "no grades", UNCHECKED)
     truth = {split: evidence.of("level", split).astype(int) > 0 for split in ("train", "test")}
@@ -187,10 +183,6 @@ def _features(evidence, split, features):
     blocks = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
     work = for_each(lambda block: features(evidence.images[block]), blocks, cores(), "measure", f"x{BLOCK} img")
     return np.concatenate([found for _, found in work]) if blocks else np.zeros((0, 1))
-
-
-BORDER: Callable = border_features
-COMPRESSION: Callable = compression_features
 
 
 def audit(evidence, limit, seed):

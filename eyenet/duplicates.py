@@ -34,7 +34,7 @@ ORDERS = 16  # of the Fourier transform that describe; higher ones do not surviv
 SCALES = (0.98, 1.0, 1.02)
 BLUR, NEIGHBOURHOOD = 1.0, 4.0  # pixels of the grid
 CONTRAST = 4.0  # grey levels; what differs less from its neighbourhood is noise
-BLANK = 0.05  # root mean square of the normalised image below which it shows nothing; most photographs have 0.23 and more
+BLANK = 0.05  # root mean square of the normalised image below which it shows nothing; photographs have 0.08 and more
 BLOCK = 64
 
 

@@ -88,7 +88,7 @@ def heat_maps(network, images, first, threshold=0.5):
     halves, size = _halves[network], images.shape[1]
     heat = np.zeros(images.shape[:3], np.float32)
     for i in range(0, len(images), BATCH):
-        cells = halves.front.predict_on_batch(np.asarray(images[i : i + BATCH]))
+        cells = run_front(halves.front, np.asarray(images[i : i + BATCH]))
         gradient, log_odds = differentiate(halves.back, cells, first)
         evidence = (np.float32(cells) * gradient).sum(axis=-1).clip(0)
         evidence = enlarge(evidence, size, halves) * inside_circle(size)
@@ -205,6 +205,13 @@ def look(layer, size, cells):
     step, width = layer.strides[0], (kernel[0] - 1) * getattr(layer, "dilation_rate", (1,))[0]
     padding = max(0, (cells - 1) * step + width + 1 - size) // 2 if layer.padding == "same" else 0
     return width / 2 - padding, step
+
+
+def run_front(front, images):
+    """Compute the feature maps of photographs, without keeping what a gradient by the photographs would need."""
+    if keras.backend.backend() == "tensorflow":
+        return keras.ops.convert_to_numpy(front(images, training=False))  # traces nothing: many traces make it warn
+    return front.predict_on_batch(images)
 
 
 def differentiate(back, cells, first):
