@@ -9,10 +9,10 @@ from eyenet.bootstrap import bootstrap, count_pairs
 from eyenet.duplicates import describe, is_blank, match, verify
 from eyenet.metrics import roc_auc
 from eyenet.names import SUFFIX, parse_name
-from eyenet.shortcuts import border_features, compression_features, shortcut_probability
+from eyenet.shortcuts import MOST, border_features, compression_features, shortcut_probability
 from eyenet.stage import cores, for_each
 
-OK, LEAK, UNCHECKED = "ok", "LEAK", "not checked"
+OK, LEAK, UNSURE, UNCHECKED = "ok", "LEAK", "unsure", "not checked"
 NO_PIXELS = "no pixels"
 BLOCK = 64
 NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -164,25 +164,29 @@ def not_retina(evidence, features, what, limit, seed):
     patients = evidence.of("patient" if evidence.knows("patient") else "photograph", "test")
     if not len(truth["test"]) or truth["test"].all() or not truth["test"].any():
         return Finding(what, "the test rows are not of both classes", UNCHECKED)
-    seen = {split: _features(evidence, split, features) for split in ("train", "test")}
-    probability = shortcut_probability(seen["train"], truth["train"], seen["test"], seed)
+    trained = np.arange(len(truth["train"]))
+    if len(trained) > MOST:
+        trained = np.sort(np.random.default_rng(seed).choice(trained, MOST, replace=False))
+    known, seen = _features(evidence, "train", features, trained), _features(evidence, "test", features)
+    probability = shortcut_probability(known, truth["train"][trained], seen, seed)
     if probability is None:
         return Finding(what, "training has too few rows of a class", UNCHECKED)
     sick = truth["test"]
     trials = {"auc": count_pairs(patients, sick, ~sick)}
     figure = bootstrap(lambda w: {"auc": roc_auc(sick, probability, w)}, patients, seed=seed, trials=trials)["auc"]
     if figure["low"] is None:
-        return Finding(what, f"{figure['value']:.3f}, of too few test patients for an interval", UNCHECKED, figure)
+        return Finding(what, f"{figure['value']:.3f}, of too few test patients for an interval", UNSURE, figure)
     text = f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}], a leak if surely above {limit:g}"
-    return Finding(what, text, LEAK if figure["low"] > limit else OK, figure)
+    verdict = LEAK if figure["low"] > limit else UNSURE if figure["value"] > limit else OK
+    return Finding(what, text + (", of too few test patients to tell" if verdict == UNSURE else ""), verdict, figure)
 
 
-def _features(evidence, split, features):
-    """Compute features of the images of a split, block by block."""
-    rows = evidence.rows[split]
+def _features(evidence, split, features, chosen=slice(None)):
+    """Compute features of the images of a split, or of some of them, block by block."""
+    rows = evidence.rows[split][chosen]
     blocks = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
     work = for_each(lambda block: features(evidence.images[block]), blocks, cores(), "measure", f"x{BLOCK} img")
-    return np.concatenate([found for _, found in work]) if blocks else np.zeros((0, 1))
+    return np.concatenate([found for _, found in work])
 
 
 def audit(evidence, limit, seed):

@@ -77,7 +77,7 @@ def draw_class_balance(table, all_levels, folder):
     save(figure, Path(folder) / "class_balance_copies.png")
 
 
-def confusion_chart(confusion, title):
+def confusion_chart(confusion, title, names):
     """Draw a 2 x 2 confusion matrix: truth downwards, prediction to the right; shade is the share of the row.
 
     Parameters
@@ -85,6 +85,8 @@ def confusion_chart(confusion, title):
     confusion : list of two lists of two ints
         As `eyenet.metrics.score` gives it.
     title : str
+    names : sequence of str
+        Of the class without and the class with disease.
 
     Returns
     -------
@@ -96,8 +98,8 @@ def confusion_chart(confusion, title):
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1.3)
     for (y, x), count in np.ndenumerate(counts):
         axes.text(x, y, f"{count:,}\n{share[y, x]:.0%}", ha="center", va="center", fontsize=13)
-    axes.set_xticks([0, 1], ["no DR", "DR"])
-    axes.set_yticks([0, 1], ["no DR", "DR"])
+    axes.set_xticks([0, 1], names)
+    axes.set_yticks([0, 1], names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("graded")
     axes.tick_params(length=0)

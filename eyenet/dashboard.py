@@ -18,7 +18,6 @@ from tensorboard.plugins.pr_curve import summary as pr_summary
 
 from eyenet.charts import BLUE, GREY, confusion_chart, new_figure, to_pixels
 from eyenet.heatmaps import heat_maps, overlay
-from eyenet.training import contact_sheet
 
 WATCHED = 4  # photographs of either class on the sheet of heat maps
 IN_BATCH = 32  # photographs on the sheet of a training batch
@@ -112,7 +111,8 @@ class Dashboard(keras.callbacks.Callback):
         """Write the curves, the confusion matrix and the heat maps of an epoch."""
         truth, probability = self.keeper.truth, self.keeper.probability.clip(0, 1)  # sums may be 1 + 1e-7
         title = f"validation, epoch {epoch + 1}"
-        write_image("confusion matrix, validation", to_pixels(confusion_chart(self.keeper.score["confusion"], title)))
+        chart = confusion_chart(self.keeper.score["confusion"], title, self.keeper.names)
+        write_image("confusion matrix, validation", to_pixels(chart))
         if truth.any() and not truth.all():  # else neither curve is defined
             curve = pr_summary.pb("precision-recall, validation", truth, probability)
             tf.summary.experimental.write_raw_pb(curve.SerializeToString())
@@ -152,6 +152,18 @@ def choose_watched(diseased, each=WATCHED):
 def write_image(tag, image):
     """Write a uint8 image (h, w, 3) to the writer in use."""
     tf.summary.image(tag, image[None])
+
+
+def contact_sheet(images, diseased, columns=8):
+    """Lay images (n, size, size, 3) out in rows, each with a border: orange with disease, blue without."""
+    size = images.shape[1] + 8
+    sheet = np.zeros((-(-len(images) // columns) * size, columns * size, 3), np.uint8)
+    for i, image in enumerate(images):
+        y, x = divmod(i, columns)
+        cell = sheet[y * size : (y + 1) * size, x * size : (x + 1) * size]
+        cell[:] = (217, 130, 43) if diseased[i] else (59, 110, 165)
+        cell[4:-4, 4:-4] = image.clip(0, 255)
+    return sheet
 
 
 def heat_sheet(photographs, heats, diseased, probability):

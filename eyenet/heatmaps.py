@@ -158,8 +158,8 @@ def _split(network, shape):
 
     def call(layer, *args, **options):
         nonlocal last
-        sources = [known[id(t)] for t in keras.tree.flatten(args) if id(t) in known]
-        source = max(sources, key=lambda cells: cells.tensor.shape[1], default=None)  # not what gates its channels
+        # What gates the channels of a feature map has one cell, so it is not among those that are known.
+        source = next((known[id(t)] for t in keras.tree.flatten(args) if id(t) in known), None)
         if source is None:
             return layer(*args, **options)
         if isinstance(layer, keras.Model):

@@ -78,7 +78,7 @@ def open_model(folder):
     if not config.get("finished") or not config.get("decision"):
         raise StageError(f"the training in {folder} is not finished; run cnn.py again to go on")
     wrong = [key for key in ("task", "classes", "size", "settings") if key not in config]
-    if wrong or config["task"] not in TASKS or config["decision"].keys() < set(TASKS[config["task"]].questions):
+    if wrong or not _decides(config["task"], config["decision"]):
         raise StageError(f"{folder / 'config.json'} is damaged ({', '.join(wrong) or 'task or decision'}); train again")
     made = setting(config["settings"]["images"], "preprocessing")
     if made not in (None, PREPROCESSING):
@@ -89,6 +89,14 @@ def open_model(folder):
     if not (folder / "model.keras").is_file():
         raise StageError(f"{folder} has no model.keras; train again")
     return config
+
+
+def _decides(task, decision):
+    """Tell whether a decision has all parts that the task needs."""
+    if task not in TASKS:
+        return False
+    whole = all({"temperature", "eye", "patient"} <= decision.get(q, {}).keys() for q in TASKS[task].questions)
+    return whole and (task != "grade" or "grade" in decision)
 
 
 def load_network(folder, config):

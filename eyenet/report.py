@@ -18,7 +18,6 @@ from eyenet.tables import GRADES
 from eyenet.tasks import LEAST_GRADE, TASKS
 
 TITLES = {"any": "Any retinopathy", "referable": "Referable retinopathy"}
-SPLITS = ("train", "val", "test")
 FOLDERS = ("input", "models", "logs")  # options that tell of a machine's folders, not of what made the model
 
 
@@ -56,18 +55,18 @@ def write_report(path, metrics, config, history, examples, balance):
         metrics=metrics,
         words=report_words,
         asked_for=" and ".join(question["disease"] for question in metrics["questions"].values()),
-        verdicts=[_verdict(metrics, question) for question in metrics["questions"]],
+        verdicts=[_verdict(metrics, question, config) for question in metrics["questions"]],
         splits=report_tables.splits_table(metrics),
         questions=[_question(metrics, question, examples.get(question, [])) for question in metrics["questions"]],
         grade=_grade(metrics["grade"]),
-        training=_training(history, {split: balance[split] for split in SPLITS if split in balance}),
+        training=_training(history, balance, metrics["set"]),
         made=made_by(metrics, config),
     )
     # A file name may hold bytes that are no text; they become question marks.
     write_whole(path, page.encode("utf-8", "replace"))
 
 
-def _verdict(metrics, question):
+def _verdict(metrics, question, config):
     """Put together the summary of one question."""
     asked = metrics["questions"][question]
     found, vain = report_words.found_and_vain(asked["patient"])
@@ -80,7 +79,7 @@ def _verdict(metrics, question):
         "title": TITLES[question],
         "headline": report_words.headline(asked),
         "sentences": report_words.sentences(metrics, question),
-        "cautions": report_words.cautions(metrics, question),
+        "cautions": report_words.cautions(metrics, question, config),
         "found": found,
         "vain": vain,
         "dials": dials,
@@ -99,9 +98,9 @@ def _question(metrics, question, examples):
             report_charts.precision_recall_chart(f"pr-{question}", asked),
         ),
         (
-            "Reliability, per eye",
-            "Of eyes given 30 %, do 30 % have it?",
-            report_charts.reliability_chart(f"reliability-{question}", eye),
+            "Reliability, per patient",
+            "Of those given 30 %, do 30 % have it?",
+            report_charts.reliability_chart(f"reliability-{question}", patient),
         ),
         (
             "Called diseased, by grade",
@@ -109,9 +108,14 @@ def _question(metrics, question, examples):
             report_charts.by_grade_chart(f"grades-{question}", asked, LEAST_GRADE[question]),
         ),
         (
-            "Sending doubtful patients to a person",
-            "What the network then gets right of the rest.",
+            "Doubtful patients go to a person",
+            "How the network does on the rest.",
             report_charts.referral_chart(f"referral-{question}", patient),
+        ),
+        (
+            "Reliability, per eye",
+            "How many each point stands for is below.",
+            report_charts.reliability_chart(f"reliability-eye-{question}", eye),
         ),
     ]
     classes = [HEALTHY[question], "disease"]
@@ -127,7 +131,8 @@ def _question(metrics, question, examples):
             report_tables.calibration_table(asked),
         ],
         "majority": asked["baselines"]["majority"],
-        "not_retina": asked["baselines"].get("not_retina"),
+        "not_retina": asked["baselines"]["not_retina"],
+        "subsets": report_tables.subsets_table(metrics, question) if metrics.get("subsets") else None,
         "points": [report_tables.points_table(asked[u], name) for u, name in report_tables.UNITS.items()],
         "confusions": [
             report_tables.confusion(asked[u]["confusion"], classes, f"Graded against called, {name}")
@@ -162,7 +167,7 @@ def _example(example, question):
 
 
 def data_uri(pixels):
-    """Turn an image, uint8 of shape (h, w, 3), into a data URI; JPEG, since lesions survive it and PNG is 5 x larger."""
+    """Turn an image, uint8 of shape (h, w, 3), into a data URI of a JPEG, which is a fifth of a PNG's size."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -180,7 +185,7 @@ def _grade(grade):
     }
 
 
-def _training(history, balance):
+def _training(history, balance, what):
     """Put together the charts of the photographs and of the training."""
     charts = []
     if balance:
@@ -194,7 +199,7 @@ def _training(history, balance):
                 report_charts.training_chart("auc", history, "auc", "Area under the ROC curve"),
             ),
         ]
-    return {"charts": charts, "tables": [report_tables.balance_table(balance)] if balance else []}
+    return {"charts": charts, "tables": [report_tables.balance_table(balance, what)] if balance else []}
 
 
 def made_by(metrics, config):
@@ -224,10 +229,13 @@ def made_by(metrics, config):
 
 
 def flat(value, prefix=""):
-    """List the leaves of nested dicts as (``outer inner``, value)."""
+    """List the leaves of nested dicts as (``outer inner``, value).
+
+    A stage records the settings of the one before it as its `input`; of that chain the names leave nothing.
+    """
     if not isinstance(value, dict):
         return [(prefix.strip(), value)]
-    return [leaf for key, part in value.items() for leaf in flat(part, f"{prefix} {key}")]
+    return [leaf for key, part in value.items() for leaf in flat(part, prefix if key == "input" else f"{prefix} {key}")]
 
 
 def plain(value):

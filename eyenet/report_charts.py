@@ -35,7 +35,7 @@ STYLE = {
 UNIT_STYLES = {"eye": ("per eye", GREY, "--"), "patient": ("per patient", BLUE, "-")}
 
 
-def _draw(name, label, draw, height=3.6):
+def _draw(name, label, draw, height=3.4):
     """Draw a chart as SVG.
 
     Parameters
@@ -55,7 +55,7 @@ def _draw(name, label, draw, height=3.6):
     """
     buffer = io.BytesIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure, axes = new_figure(4.7, height, "")
+        figure, axes = new_figure(4.3, height, "")
         axes.tick_params(length=0)
         draw(axes)
         if axes.get_legend_handles_labels()[0]:
@@ -121,11 +121,13 @@ def roc_chart(name, asked):
         for unit, (words, color, line) in UNIT_STYLES.items():
             curve = np.reshape(asked[unit]["curves"]["roc"], (-1, 2))
             axes.plot(*curve.T, color=color, linestyle=line, label=words)
-        for point, of in asked["patient"]["operating_points"].items():
+        points = asked["patient"]["operating_points"]
+        others = [point for point in points if point != DEFAULT]
+        for point, of in points.items():
             x, y = 1 - _number(of["specificity"]["value"]), _number(of["sensitivity"]["value"])
             default = point == DEFAULT
             style = {"facecolor": ORANGE if default else "none", "edgecolor": ORANGE, "zorder": 4}
-            label = "default operating point" if default else None
+            label = "default operating point" if default else "other operating points" if point == others[0] else None
             axes.scatter(x, y, 64 if default else 26, marker="D" if default else "o", label=label, **style)
         _shares(axes, "1 − specificity", "sensitivity")
 
@@ -166,13 +168,15 @@ def reliability_chart(name, unit):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="perfect")
         counts = np.array([b["count"] for b in bins], float)
         predicted = np.array([b["predicted"] for b in bins], float)
-        left = np.minimum(np.floor(predicted * 10), 9) / 10
-        heights = 0.18 * counts / max(1, counts.max(initial=1))
-        axes.bar(left + 0.05, heights, 0.092, color=GREY, alpha=0.45, linewidth=0, label="count")
-        for x, y, number in zip(left + 0.05, heights, counts):
+        middle = np.minimum(np.floor(predicted * 10), 9) / 10 + 0.05
+        heights = 0.15 * counts / max(1, counts.max(initial=1))
+        axes.bar(middle, heights, 0.092, -0.27, color=GREY, alpha=0.45, linewidth=0)
+        for x, y, number in zip(middle, heights - 0.27, counts):
             axes.text(x, y + 0.012, f"{number:,.0f}", ha="center", va="bottom", fontsize=8)
+        axes.axhline(0, color=GREY, linewidth=0.8)
         _error_bars(axes, predicted, [b["observed"] for b in bins], color=BLUE, label="observed")
-        _shares(axes, "predicted probability", "share with disease")
+        _shares(axes, "predicted probability, and how many have it", "share with disease")
+        axes.set_ylim(-0.27, 1.02)
 
     after = unit["calibration"]["after"]["ece"]["value"]
     error = f" Expected calibration error {decimal(after)}." if defined(after) else ""
@@ -216,9 +220,9 @@ def referral_chart(name, unit):
 
     def draw(axes):
         x = [step["referred"] for step in steps]
-        for key, color in (("sensitivity", ORANGE), ("specificity", BLUE), ("accuracy", INK)):
+        for key, color, shade in (("sensitivity", ORANGE, 0.16), ("specificity", BLUE, 0.16), ("accuracy", INK, 0.06)):
             value, low, high = ([_number(step[key][k]) for step in steps] for k in ("value", "low", "high"))
-            axes.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
+            axes.fill_between(x, low, high, color=color, alpha=shade, linewidth=0)
             axes.plot(x, value, color=color, marker=".", label=key)
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
         axes.set(xlabel="sent to a person, least certain first", ylabel="figure of the rest")
@@ -276,7 +280,7 @@ def training_chart(name, history, key, y_label):
             if np.isfinite(values).any():
                 axes.plot(epochs, values, color=color, marker=".", label=label)
         if best is not None:
-            axes.axvline(best, color=GREY, linewidth=1, linestyle=":", label=f"kept: epoch {best}")
+            axes.axvline(best, color=INK, linewidth=1.2, linestyle=":", label=f"kept: epoch {best}")
         axes.set(xlabel="epoch", ylabel=y_label)
         axes.xaxis.get_major_locator().set_params(integer=True)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from eyenet.report_words import DASH, Cell, cell, decimal, defined, percent, point_name, why_undefined
 from eyenet.tables import GRADES
 
-SPLIT_NAMES = {"train": "training patients", "val": "validation patients", "test": "unseen test patients"}
+SPLIT_NAMES = {"train": "training patients", "val": "validation patients"}  # others are named by metrics.json
 UNITS = {"patient": "per patient", "eye": "per eye"}
 SHOWN = {  # figures of metrics.json: name, how a number is shown
     "auc": ("area under the ROC curve", decimal),
@@ -39,10 +39,9 @@ def figure_cell(counted, key, show=None):
 def splits_table(metrics):
     """The story's own table: accuracy, precision and recall of each split."""
     disease = next(iter(metrics["questions"].values()))["disease"]
-    names = SPLIT_NAMES | {"test": metrics["set"]}
     rows = [
         (
-            names[split],
+            SPLIT_NAMES.get(split, metrics["set"]),
             [count(of["photographs"]), count(of["diseased"])]
             + [
                 cell(of[key], decimal if key == "auc" else percent, why_undefined(key, of))
@@ -71,7 +70,7 @@ def baselines_table(asked):
     rows = [("this network", [figure_cell(eye, key) for key in ("accuracy", "auc", "average_precision")])]
     for name, baseline in (
         ("always the commoner answer", baselines["majority"]),
-        ("only what is not retina", baselines.get("not_retina")),
+        ("only what is not retina", baselines["not_retina"]),
     ):
         if baseline:
             cells = [
@@ -165,10 +164,26 @@ def referral_table(unit, unit_name):
     )
 
 
-def balance_table(balance):
-    """Photographs of each grade in each split."""
+def subsets_table(metrics, question):
+    """The set and its parts, such as Kaggle's Public and Private."""
+    rows = []
+    for of in (metrics, *metrics["subsets"].values()):
+        asked = of["questions"][question]
+        cells = [count(of["photographs"]), count(of["patients"]), count(asked["patient"]["diseased"])]
+        cells += [figure_cell(asked["eye"], "auc")]
+        cells += [figure_cell(asked["patient"], key) for key in ("auc", "sensitivity", "specificity")]
+        if of["grade"]:
+            cells.append(cell(of["grade"]["kappa"], decimal, "one class only"))
+        rows.append((of["set"], cells))
+    columns = ["set", "photographs", "patients", "diseased", "AUC per eye", "AUC", "sensitivity", "specificity"]
+    columns += ["kappa"] if metrics["grade"] else []
+    return Table("The set and its parts, per patient where nothing else is said", columns, rows)
+
+
+def balance_table(balance, what):
+    """Photographs of each grade in each split; `what` names the one that was evaluated."""
     rows = [
-        (SPLIT_NAMES.get(split, split), [*map(count, counts), count(sum(counts))]) for split, counts in balance.items()
+        (SPLIT_NAMES.get(split, what), [*map(count, counts), count(sum(counts))]) for split, counts in balance.items()
     ]
     columns = ["patients", *(f"{grade} {name}" for grade, name in GRADES.items()), "all"]
     return Table("Photographs by grade and split", columns, rows)

@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+from eyenet.models import setting
+
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
 DEFAULT = "balanced"  # the operating point that figures are given at where none is named
@@ -10,18 +12,15 @@ FEW = 50  # patients of a class; of fewer, each one moves a figure by more than 
 WIDE = 0.2  # an interval of 20 points leaves open whether a network is good or poor
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
 FUSION = {
-    "mean": "the mean of both eyes' probabilities",
-    "max": "the higher of both eyes' probabilities",
-    "noisy_or": "the probability that at least one eye is diseased, as if the two were independent",
+    "mean": "the mean of the eyes' probabilities",
+    "max": "the higher of the eyes' probabilities",
+    "noisy_or": "the probability that at least one eye is diseased, as if the eyes were independent",
 }
 NO_DEVICE = (
-    "This is no medical device. It is software for learning and research: nobody may be diagnosed, treated or "
-    "reassured on the ground of its output."
+    "This is software for learning and research. Nobody may be diagnosed, treated or reassured on the ground of its "
+    "output."
 )
-SYNTHETIC = (
-    "These photographs are synthetic: drawings that let everything be tried without patients' data. "
-    "The figures say nothing about patients."
-)
+SYNTHETIC = "They are drawings, so that everything can be tried without any patient's data."
 
 
 class Cell(NamedTuple):
@@ -106,7 +105,7 @@ def point_name(name):
     if name == DEFAULT:
         return "balanced (default)"
     what, _, share = name.rpartition("_")
-    return f"{what} {percent(float(share), 0)}"
+    return f"{what} at least {percent(float(share), 0)}"
 
 
 class Hundred(NamedTuple):
@@ -140,9 +139,7 @@ def headline(asked):
         return "These figures cannot be judged: all patients are of one class."
     if _chance(patient["auc"]):
         return "These figures do not tell the network from guessing."
-    return (
-        f"Of 100 patients with disease it finds {found.called}; of 100 without, it sends {vain.called} on for nothing."
-    )
+    return f"Of 100 patients with disease it finds {found.called}; of 100 without, it sends {vain.called} on in vain."
 
 
 def _chance(auc):
@@ -157,12 +154,12 @@ def sentences(metrics, question):
     list of str
     """
     asked = metrics["questions"][question]
-    patient, eye = asked["patient"], asked["eye"]
-    said = [
+    patient = asked["patient"]
+    scored = (
         f"{plural(metrics['photographs'], 'photograph')} of {plural(metrics['patients'], 'patient')} "
         f"({metrics['set']}) were scored for {asked['disease']}; "
         f"{patient['diseased']:,} of the {plural(patient['count'], 'patient')} have it."
-    ]
+    )
     level = percent(metrics["bootstrap"]["level"], 0)
     parts = [
         f"{label} {shown.text} ({level} interval {shown.interval})"
@@ -173,31 +170,48 @@ def sentences(metrics, question):
         )
         if (shown := cell(patient[key], show)).text != DASH
     ]
+    said = [scored]
     if parts:
         said.append(f"Per patient, at the default operating point chosen on validation: {', '.join(parts)}.")
-    return said + _next_to_baselines(asked, eye, HEALTHY[question])
+    return said + _next_to_baselines(asked)
 
 
-def _next_to_baselines(asked, eye, healthy):
+def _next_to_baselines(asked):
     """Set the network's figures per eye next to those of the two trivial baselines."""
-    majority, other = asked["baselines"]["majority"], asked["baselines"].get("not_retina")
+    eye, majority, other = asked["eye"], asked["baselines"]["majority"], asked["baselines"]["not_retina"]
     said = []
     if defined(majority["accuracy"]["value"]) and defined(eye["accuracy"]["value"]):
-        answer = healthy if 2 * eye["diseased"] <= eye["count"] else "disease"
         said.append(
-            f"Per eye it is right in {percent(eye['accuracy']['value'])}; whoever always answers “{answer}” is right "
+            f"Per eye it is right in {percent(eye['accuracy']['value'])}; always giving the commoner answer is right "
             f"in {percent(majority['accuracy']['value'])}."
         )
     if other and defined(other["auc"]["value"]) and defined(eye["auc"]["value"]):
         said.append(
-            f"A classifier that sees only what is not retina ({other['what']}) reaches an AUC of "
-            f"{decimal(other['auc']['value'])}, the network {decimal(eye['auc']['value'])}."
+            f"Per eye its area under the curve is {_with_interval(eye['auc'])}; that of a classifier which sees only "
+            f"what is not retina is {_with_interval(other['auc'])}."
         )
     return said
 
 
-def cautions(metrics, question):
+def _with_interval(figure):
+    interval = interval_text(figure, decimal)
+    return decimal(figure["value"]) + (f" ({interval})" if interval else "")
+
+
+def of_2017(config):
+    """Tell whether a model was trained on an array that `audit_leakage.py --protocol 2017` made."""
+    return setting((config.get("settings") or {}).get("images"), "protocol") == "2017"
+
+
+def cautions(metrics, question, config):
     """List what a reader must know before trusting a question's figures.
+
+    Parameters
+    ----------
+    metrics : dict
+    question : str
+    config : dict
+        Of the model.
 
     Returns
     -------
@@ -205,24 +219,30 @@ def cautions(metrics, question):
         Empty where nothing speaks against them.
     """
     asked = metrics["questions"][question]
-    patient = asked["patient"]
-    healthy = patient["count"] - patient["diseased"]
+    patient, splits = asked["patient"], metrics["splits"].keys()
     found = []
-    if not patient["diseased"] or not healthy:
+    if of_2017(config):
         found.append(
-            f"All {plural(patient['count'], 'patient')} are of one class: what needs both (the area under the curve, "
-            "and sensitivity or specificity) is not defined."
+            "The network learned from rows split at random, the protocol of 2017: copies of one photograph and both "
+            "eyes of one patient are on both sides, which flatters."
         )
-    for count, what, figure in (
-        (patient["diseased"], "have the disease", "sensitivity"),
-        (healthy, "do not have the disease", "specificity"),
-    ):
-        if 0 < count < FEW:
-            found.append(
-                f"The set is small: only {plural(count, 'patient')} {what}, and each one moves the {figure} by "
-                f"{100 / count:.0f} points."
-            )
-    return found + _wide_intervals(patient) + _no_better(asked)
+    if splits <= {"train", "val"}:
+        found.append("These are validation patients: the epoch and the thresholds were chosen on them, which flatters.")
+    return found + _small_set(patient) + _wide_intervals(patient) + _no_better(asked)
+
+
+def _small_set(patient):
+    diseased, healthy = patient["diseased"], patient["count"] - patient["diseased"]
+    if not diseased or not healthy:
+        everyone = plural(patient["count"], "patient")
+        return [f"All {everyone} are of one class: what needs both, such as the area under the curve, is not defined."]
+    few = [
+        f"{count:,} {'has' if count == 1 else 'have'} {what} disease, and each one moves the {figure} by "
+        f"{100 / count:.0f} points"
+        for count, what, figure in ((diseased, "the", "sensitivity"), (healthy, "no", "specificity"))
+        if count < FEW
+    ]
+    return [f"The set is small: of {plural(patient['count'], 'patient')}, {'; '.join(few)}."] if few else []
 
 
 def _wide_intervals(patient):
@@ -243,7 +263,7 @@ def _wide_intervals(patient):
 def _no_better(asked):
     """Say where a trivial baseline is as good as the network; both are judged per eye."""
     eye, baselines = asked["eye"], asked["baselines"]
-    majority, other = baselines["majority"]["accuracy"]["value"], baselines.get("not_retina")
+    majority, other = baselines["majority"]["accuracy"]["value"], baselines["not_retina"]
     found = []
     if defined(eye["accuracy"]["value"]) and defined(majority) and eye["accuracy"]["value"] <= majority:
         found.append("Its accuracy is no better than that of always giving the commoner answer.")
@@ -252,7 +272,8 @@ def _no_better(asked):
     elif defined(other["auc"]["value"]) and defined(eye["auc"]["value"]):
         if other["auc"]["value"] >= eye["auc"]["value"]:
             found.append(
-                "A classifier that sees only what is not retina is as good: the figures may tell cameras apart, not eyes."
+                "A classifier that sees only what is not retina is as good: this network may tell cameras apart, not "
+                "eyes."
             )
         elif defined(eye["auc"]["low"]) and other["auc"]["value"] >= eye["auc"]["low"]:
             found.append(

@@ -94,6 +94,7 @@ class Keeper(keras.callbacks.Callback):
         self.network, self.folder, self.patience, self.seed = network, Path(folder), patience, seed
         self.train, self.val = train, val
         self.first = {question: first_disease(task, question) for question in TASKS[task].questions}
+        self.names = TASKS[task].classes if len(self.first) == 1 else TASKS["any"].classes  # of the first question
         self.truth, self.probability, self.score = val.labels[val.rows] > 0, np.zeros(0), None
         self.state = {"epoch": 0, "best": None, "best_epoch": None, "wait": 0, "history": []}
 
@@ -219,18 +220,6 @@ class Keeper(keras.callbacks.Callback):
         for old in self.folder.glob("checkpoint-*"):
             if old != folder:
                 shutil.rmtree(old)
-
-
-def contact_sheet(images, diseased, columns=8):
-    """Lay images (n, size, size, 3) out in rows, each with a border: orange with DR, blue without."""
-    size = images.shape[1] + 8
-    sheet = np.zeros((-(-len(images) // columns) * size, columns * size, 3), np.uint8)
-    for i, image in enumerate(images):
-        y, x = divmod(i, columns)
-        cell = sheet[y * size : (y + 1) * size, x * size : (x + 1) * size]
-        cell[:] = (217, 130, 43) if diseased[i] else (59, 110, 165)
-        cell[4:-4, 4:-4] = image.clip(0, 255)
-    return sheet
 
 
 def predict(network, batches):

@@ -1,0 +1,278 @@
+"""What report and model card are made of, of plausible values: metrics.json, config.json ...; and a reader of pages."""
+
+import copy
+import re
+from html.parser import HTMLParser
+from math import sqrt, tanh
+from pathlib import Path
+
+import numpy as np
+from conftest import draw_photograph
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from eyenet.tasks import LEAST_GRADE, QUESTIONS, TASKS
+
+EVIL = "<script>alert(1)</script> & \"co\" 'n' `x` | _y_ *z*"
+POINTS = ("balanced", *(f"{what}_{share}" for what in ("sensitivity", "specificity") for share in (0.85, 0.9, 0.95)))
+NULL = {"value": None, "low": None, "high": None}
+
+
+def figure(value, count):
+    """Make a figure with a plausible interval; of nothing, a null one."""
+    if not count:
+        return dict(NULL)
+    half = 1.96 * sqrt(max(value * (1 - value), 0.02) / count)
+    return {"value": float(value), "low": float(max(0, value - half)), "high": float(min(1, value + half))}
+
+
+def rate(hit, of):
+    return figure(hit[of].mean() if of.any() else 0, of.sum())
+
+
+def make_unit(rng, level, least, skill, fusion=None):
+    """Make a unit's figures of scores drawn for these grades."""
+    truth = level >= least
+    probability = 1 / (1 + np.exp(-(skill * (level - least + 0.5) + rng.normal(0, 1.3, len(level)))))
+    both = truth.any() and not truth.all()
+
+    def at(threshold):
+        called = probability >= threshold
+        return {
+            "sensitivity": rate(called, truth),
+            "specificity": rate(~called, ~truth),
+            "precision": rate(truth, called),
+            "npv": rate(~truth, ~called),
+            "accuracy": rate(called == truth, np.ones(len(truth), bool)),
+        }
+
+    bins = []
+    for lower in np.arange(10) / 10:
+        inside = (probability >= lower) & (probability < lower + 0.1)
+        if inside.any():
+            bins.append(
+                {
+                    "count": int(inside.sum()),
+                    "predicted": float(probability[inside].mean()),
+                    "observed": rate(truth, inside),
+                }
+            )
+    sure = np.argsort(-np.abs(probability - 0.5))
+    referral = []
+    for tenth in range(6):
+        rest = sure[: max(1, len(sure) * (10 - tenth) // 10)]
+        called = probability[rest] >= 0.5
+        referral.append(
+            {
+                "referred": tenth / 10,
+                "accuracy": rate(called == truth[rest], np.ones(len(rest), bool)),
+                "sensitivity": rate(called, truth[rest]),
+                "specificity": rate(~called, ~truth[rest]),
+                "auc": figure(0.9 + tenth / 100, len(rest)) if both else dict(NULL),
+            }
+        )
+    curves = {"roc": [], "precision_recall": []}
+    if both:
+        curves["roc"] = np.stack(roc_curve(truth, probability)[:2], 1).tolist()
+        curves["precision_recall"] = np.stack(precision_recall_curve(truth, probability)[1::-1], 1).tolist()
+    called = probability >= 0.5
+    count = len(truth) if both else 0
+    read_off = {share: figure(value, count) for share, value in (("0.85", 0.93), ("0.9", 0.88), ("0.95", 0.71))}
+    unit = {
+        "count": len(truth),
+        "diseased": int(truth.sum()),
+        "auc": figure(0.5 + 0.45 * tanh(skill), count),
+        "average_precision": figure(0.4 + 0.45 * tanh(skill), count),
+        **at(0.5),
+        "confusion": [[int((called[truth == t] == c).sum()) for c in (False, True)] for t in (False, True)],
+        "operating_points": {
+            name: {"threshold": 0.5 + 0.06 * i, **at(0.5 + 0.06 * i)} for i, name in enumerate(POINTS)
+        },
+        "roc": {"sensitivity_at_specificity": read_off, "specificity_at_sensitivity": copy.deepcopy(read_off)},
+        "by_grade": [
+            {"grade": g, "count": int((level == g).sum()), "called": rate(called, level == g)} for g in range(5)
+        ],
+        "calibration": {
+            "before": {"ece": figure(0.081, len(truth)), "brier": figure(0.142, len(truth))},
+            "after": {"ece": figure(0.043, len(truth)), "brier": figure(0.121, len(truth))},
+            "bins": bins,
+        },
+        "referral": referral,
+        "curves": curves,
+    }
+    return unit | ({"fusion": fusion} if fusion else {})
+
+
+def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07, 0.15, 0.03, 0.02), synthetic=True):
+    """Make metrics.json of so many patients of two eyes."""
+    rng = np.random.default_rng(seed)
+    eyes = rng.choice(5, 2 * patients, p=shares)
+    worse = eyes.reshape(-1, 2).max(axis=1)
+    questions, splits = {}, {}
+    for question in TASKS[task].questions:
+        least = LEAST_GRADE[question]
+        eye = make_unit(rng, eyes, least, skill)
+        healthy = 1 - eye["diseased"] / len(eyes)
+        both = len(eyes) if 0 < eye["diseased"] < len(eyes) else 0
+        questions[question] = {
+            "disease": QUESTIONS[question],
+            "temperature": 1.37,
+            "eye": eye,
+            "patient": make_unit(rng, worse, least, skill, "noisy_or"),
+            "baselines": {
+                "majority": {
+                    "what": "gives every photograph the answer that is commoner in training",
+                    "accuracy": figure(max(healthy, 1 - healthy), len(eyes)),
+                    "auc": figure(0.5, both),
+                },
+                "not_retina": {
+                    "what": "file size, photograph size, border ring",
+                    "accuracy": figure(0.71, len(eyes)),
+                    "auc": figure(0.61, both),
+                    "average_precision": figure(0.37, both),
+                },
+            },
+        }
+        if not splits:
+            for split, times in (("train", 5), ("val", 1), ("test", 1)):
+                counts = {"photographs": times * len(eyes), "diseased": times * eye["diseased"]}
+                splits[split] = counts | {k: eye[k] for k in ("accuracy", "precision", "auc")}
+                splits[split]["recall"] = eye["sensitivity"]
+    grade = None
+    if task == "grade":
+        predicted = np.clip(np.round(eyes + rng.normal(0, 0.7, len(eyes))), 0, 4).astype(int)
+        confusion = [[int(((eyes == g) & (predicted == p)).sum()) for p in range(5)] for g in range(5)]
+        grade = {
+            "kappa": figure(0.617, len(eyes)),
+            "accuracy": figure((eyes == predicted).mean(), len(eyes)),
+            "confusion": confusion,
+        }
+    return {
+        "format": 1,
+        "model": "cnn",
+        "task": task,
+        "set": "unseen test patients",
+        "synthetic": synthetic,
+        "source": "array",
+        "photographs": len(eyes),
+        "patients": patients,
+        "by_grade": np.bincount(eyes, minlength=5).tolist(),
+        "bootstrap": {"draws": 2000, "seed": 7, "level": 0.95},
+        "splits": splits,
+        "questions": questions,
+        "grade": grade,
+    }
+
+
+def make_config(task="any"):
+    """Make config.json as cnn.py writes it."""
+    thresholds = {name: 0.5 + 0.06 * i for i, name in enumerate(POINTS)}
+    decision = {
+        question: {
+            "temperature": 1.37,
+            "eye": {"operating_points": thresholds},
+            "patient": {"fusion": "noisy_or", "operating_points": thresholds},
+        }
+        for question in TASKS[task].questions
+    }
+    return {
+        "script": "cnn.py",
+        "settings": {
+            "batch": 32,
+            "learning_rate": 0.0003,
+            "patience": 8,
+            "precision": "float32",
+            "xla": False,
+            "seed": 0,
+            "network": "three_layers",
+            "backend": "tensorflow",
+            "array": "baa01dc8cd4dbea09ac44b8b798b66d4afa878d6a30c124ee34723ca15f19d75",
+            "split": "9738085d4727c201058b452b444a3ff0569bf306ee18d43c619286129b2d6a96",
+            "images": {"input": {"input": {"black": 24, "input": {"size": 256, "preprocessing": 1}}}},
+        },
+        "commit": "575f698c0ffee5e2b7f1f0b1f0d1c3a5b7e9f001",
+        "versions": {"python": "3.11.7", "keras": "3.15.1", "numpy": "2.4.6", "tensorflow": "2.21.0"},
+        "machine": "Linux-6.1-x86_64-with-glibc2.36",
+        "options": {"input": "data/array", "models": "models", "logs": "logs", "run": "cnn", "epochs": "30"},
+        "classes": list(TASKS[task].classes),
+        "size": 256,
+        "decision": decision,
+        "finished": True,
+    }
+
+
+def make_history(epochs=21):
+    epoch = np.arange(1, epochs + 1)
+    return [
+        {
+            "epoch": float(e),
+            "loss": 0.7 * 0.93**e,
+            "auc": 1 - 0.5 * 0.9**e,
+            "val_loss": 0.7 * 0.95**e + 0.004 * max(0, e - 12),
+            "val_auc": 0.93 - 0.4 * 0.85**e - 0.006 * max(0, e - 14),
+        }
+        for e in map(float, epoch)
+    ]
+
+
+def make_examples(task="any", size=64):
+    """Make four photographs a question: right and wrong, called disease and not."""
+    examples = {}
+    for question in TASKS[task].questions:
+        examples[question] = []
+        for i in range(8):
+            called = i % 2 == 0
+            photograph = draw_photograph(size, size, radius=0.47 * size, seed=i, dots=4 * called)
+            overlay = photograph.copy()
+            overlay[size // 4 : size // 2, size // 3 : size // 2, 0] = 255
+            examples[question].append(
+                {"image": f"{i}_left", "level": (0, 3)[called == (i < 4)], "probability": 0.97 if called else 0.02}
+                | {"called": called, "right": i < 4, "photograph": photograph, "overlay": overlay}
+            )
+    return examples
+
+
+BALANCE = {"train": [207, 9, 30, 8, 7], "val": [42, 4, 10, 3, 2], "test": [53, 3, 10, 2, 2]}
+
+
+def without_figures(value):
+    """Make every figure null."""
+    if isinstance(value, dict):
+        return dict(NULL) if value.keys() == NULL.keys() else {k: without_figures(v) for k, v in value.items()}
+    return [without_figures(part) for part in value] if isinstance(value, list) else value
+
+
+DECIMALS = {"auc", "average_precision", "ece", "brier", "kappa"}  # figures that are no shares
+VOID = {"meta", "img", "br", "circle", "path", "use", "rect", "line", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Read a page: its tags with their attributes, its text, and whether every tag is closed in order."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.open, self.pieces = [], [], []
+        self.source = Path(path).read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+        self.text = re.sub(r"\s+", " ", " ".join(self.pieces).replace("\xa0", " "))
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}, {self.getpos()}"
+            self.open.pop()
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.pieces.append(data)
+
+    def every(self, name):
+        """List the values of an attribute on the whole page."""
+        return [attributes[name] for _, attributes in self.tags if name in attributes]

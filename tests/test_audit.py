@@ -1,0 +1,288 @@
+"""The leak audit: planted leaks of every kind are found, a clean split is not accused, 2017 is; its parts."""
+
+import io
+import json
+import sys
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import read_csv, run, write_csv
+from PIL import Image
+from scipy import ndimage
+
+import audit_leakage
+from eyenet.audit import LEAK, Evidence, audit, complete
+from eyenet.photo import black_outside
+from eyenet.stage import run_main
+from rotate_images import transform
+
+SIZE = 128
+CHECKS = ["photograph", "test patient", "val patient", "test val", "pixels", "copy", "border", "compression"]
+
+
+def retina(seed):
+    """Draw a crop with a pattern of its own: blobs of several sizes in a disc."""
+    rng = np.random.default_rng(seed)
+    blobs = sum(s * ndimage.gaussian_filter(rng.normal(0, 1, (SIZE, SIZE)), s) for s in (1.5, 3, 8))
+    light = 110 + 60 * blobs / np.abs(blobs).max() + rng.normal(0, 3, (SIZE, SIZE))
+    color = light[..., None] * rng.uniform([1.2, 0.7, 0.3], [1.4, 0.9, 0.5])
+    return black_outside(color.clip(0, 255).astype(np.uint8))
+
+
+def jpeg(image, quality=75):
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def turned(image, degrees):
+    return black_outside(np.asarray(Image.fromarray(image).rotate(degrees, Image.Resampling.BICUBIC)))
+
+
+def scaled(image, factor):
+    size = round(SIZE * factor)
+    larger = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
+    edge = (size - SIZE) / 2
+    return np.asarray(larger.transform((SIZE, SIZE), Image.Transform.AFFINE, (1, 0, edge, 0, 1, edge)))
+
+
+def brightened(image, by=1.15):
+    return (image * by).clip(0, 255).astype(np.uint8)
+
+
+COPIES = {
+    "equal": lambda x: x,
+    "mirrored": lambda x: x[:, ::-1],
+    "turned by 90": lambda x: np.rot90(x),
+    "turned by 120": lambda x: transform(x, "rot120"),
+    "turned by 37, mirrored": lambda x: turned(x[:, ::-1], 37),
+    "compressed": lambda x: jpeg(x, 50),
+    "scaled": lambda x: scaled(x, 1.03),
+    "brightened": brightened,
+    "all of it": lambda x: jpeg(brightened(scaled(transform(x[::-1], "rot120"), 0.98)), 60),
+}
+
+
+@pytest.fixture
+def clean():
+    """60 patients, both eyes, every other one with DR: images, and a table in which nothing leaks."""
+    rows = [
+        {"image": f"p{p}_{eye}", "level": 2 * (p % 2), "split": ("train", "train", "val", "test", "test")[p // 2 % 5]}
+        for p in range(60)
+        for eye in ("left", "right")
+    ]
+    return RETINAS.copy(), pd.DataFrame(rows)
+
+
+RETINAS = np.stack([retina(i) for i in range(120)])
+
+
+def inside_of(radius):
+    """Mark the pixels inside a share of the retina's radius."""
+    offset = (np.arange(SIZE) + 0.5) / (SIZE / 2) - 1
+    return np.hypot(offset[:, None], offset) <= radius
+
+
+def rows_in(table, split):
+    return np.flatnonzero(table["split"] == split)
+
+
+def leaks(images, table):
+    """Audit; give the checks that found a leak, and all findings by check."""
+    known = complete(table)
+    findings = audit(Evidence(known, audit_leakage.used_rows(table), images), audit_leakage.LIMIT, seed=0)
+    found = dict(zip(CHECKS, findings))
+    return {check for check, finding in found.items() if finding.verdict == LEAK}, found
+
+
+def save(folder, images, table):
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "X.npy", images)
+    table.to_csv(folder / "labels.csv", index=False)
+    return folder
+
+
+def call(capsys, monkeypatch, *args):
+    """Run the audit in this process; give its exit code, stdout and last line of stderr."""
+    monkeypatch.setattr(sys, "argv", ["audit_leakage.py", *map(str, args)])
+    with pytest.raises(SystemExit) as left:
+        run_main(audit_leakage.main)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return left.value.code, out, (err.strip().splitlines() or [""])[-1]
+
+
+def test_clean_array_as_a_user_runs_it(clean, tmp_path):
+    done = run("audit_leakage.py", "--input", save(tmp_path / "array", *clean), "--json", tmp_path / "a.json")
+    assert done.stdout.splitlines()[0] == "rows used: train 48, val 24, test 48"
+    assert done.stdout.splitlines()[-1] == "verdict: no leak found"
+    assert done.stdout.count("\nok  ") == 8 and "LEAK" not in done.stdout
+    checks = json.loads((tmp_path / "a.json").read_text())["checks"]
+    assert len(checks) == 8 and all(check["verdict"] == "ok" for check in checks.values())
+
+
+def test_same_photograph_and_patient(clean):
+    images, table = clean
+    test = rows_in(table, "test")
+    renamed = table.copy()
+    renamed.loc[test[0], "image"] = "p0_left_90"  # a copy of a photograph that is in training
+    found, findings = leaks(images, renamed)
+    assert found == {"photograph", "test patient"}
+    assert findings["photograph"].cases == ["p0_left_90"] and findings["photograph"].figures == {"rows": 1, "of": 48}
+    renamed.loc[test[0], "image"] = "p0_up_left"  # patient p0_up is nobody else
+    assert leaks(images, renamed)[0] == set()
+    own = table.assign(patient=table["image"].str.split("_").str[0])
+    own.loc[test[:3], "patient"] = "p0"
+    own.loc[rows_in(table, "val")[0], "patient"] = "p1"
+    own.loc[test[3], "patient"] = own.loc[rows_in(table, "val")[5], "patient"]
+    found, findings = leaks(None, own)
+    assert found == {"test patient", "val patient", "test val"}
+    assert [findings[check].figures["rows"] for check in CHECKS[:4]] == [0, 3, 1, 1]
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_same_pixels_under_another_name(clean, how):
+    images, table = clean
+    test, train = rows_in(table, "test"), rows_in(table, "train")
+    images[test[4]] = COPIES[how](images[train[7]])
+    images[test[9]] = COPIES[how](images[train[20]])
+    images[test[1]] = images[train[3]] = 0  # two black images are not the same photograph
+    finding = leaks(images, table)[1]["pixels"]
+    names = table["image"].to_numpy()
+    assert finding.verdict == LEAK
+    assert {case[:2] for case in finding.cases} == {
+        (names[test[4]], names[train[7]]),
+        (names[test[9]], names[train[20]]),
+    }
+    assert finding.figures["under_another_name"] == 2 and finding.figures["show_nothing"] == 2
+
+
+def test_rule_that_a_copy_is_disease(clean):
+    table = clean[1]
+    test = rows_in(table, "test")
+    sick = test[table["level"][test] > 0]
+    foreign = table.copy()
+    foreign.loc[sick, "image"] += "_90"
+    found, findings = leaks(None, foreign)
+    assert found == {"copy"}
+    assert findings["copy"].figures["test"] == {"rule": 1.0, "majority": 0.5, "rotated": 24}
+    wrong = table.copy()  # copies of both classes alike say nothing
+    wrong.loc[test, "image"] += "_90"
+    assert leaks(None, wrong)[0] == set()
+    # A table with the column `transform` is this pipeline's, which tests on originals only.
+    ours = foreign.assign(transform="original")
+    ours.loc[sick, "transform"] = "rot90"
+    assert leaks(None, ours)[0] == set()
+
+
+def test_border_ring_gives_the_grade_away(clean):
+    images, table = clean
+    ring = inside_of(1) & ~inside_of(0.97)
+    for row in np.flatnonzero(table["level"] > 0):
+        images[row][ring] //= 2
+    found, findings = leaks(images, table)
+    assert found == {"border"} and findings["border"].figures["value"] > 0.95
+
+
+def test_compression_gives_the_grade_away(clean):
+    images, table = clean
+    inner = inside_of(0.9)
+    for row in np.flatnonzero(table["level"] > 0):
+        images[row][inner] = jpeg(images[row])[inner]
+    found, findings = leaks(images, table)
+    assert found == {"compression"} and findings["compression"].figures["low"] > 0.7
+
+
+def test_tables_alone(clean, tmp_path, capsys, monkeypatch):
+    table = clean[1]
+    table.loc[rows_in(table, "test")[:2], "image"] = ["p0_left_mir.jpeg", "p1_right.png"]
+    paths = [tmp_path / f"{split}.csv" for split in ("train", "val", "test")]
+    for path in paths:
+        table[table["split"] == path.stem].drop(columns="split").to_csv(path, index=False)
+    report = tmp_path / "cases.csv"
+    code, out, _ = call(capsys, monkeypatch, "--labels", *paths, "--report", report)
+    assert code == 1 and "2 of 48 (4.2%), such as p0_left_mir" in out
+    assert out.count("not checked") == 3 and out.count("no pixels") == 3
+    assert out.splitlines()[-1].startswith("verdict: LEAK: test rows whose photograph is in training; ")
+    cases = Counter(row["check"] for row in read_csv(report))
+    assert cases == {"test rows whose photograph is in training": 2, "test rows whose patient is in training": 2}
+    table[["image", "split"]].iloc[3:].to_csv(tmp_path / "one.csv", index=False)
+    code, out, _ = call(capsys, monkeypatch, "--labels", tmp_path / "one.csv")
+    assert code == 1 and out.count("no grades") == 1  # p0_left is gone, p1_right is not
+
+
+def test_names_that_say_no_patient(clean):
+    table = clean[1]
+    table["image"] = [f"IMG {i}" for i in range(len(table))]
+    found, findings = leaks(None, table)
+    assert found == set() and findings["test patient"].verdict == "not checked"
+    assert "'IMG 0' do not say the patient" in findings["test patient"].found
+
+
+def broken_array(folder, images, table, how):
+    save(folder, images, table)
+    if how == "no X.npy":
+        (folder / "X.npy").unlink()
+    elif how == "text":
+        (folder / "X.npy").write_text("hello")
+    elif how == "floats":
+        np.save(folder / "X.npy", images[:9].astype(np.float32))
+    elif how == "tiny":
+        np.save(folder / "X.npy", images[:, ::8, ::8])
+    elif how == "rows":
+        np.save(folder / "X.npy", images[:-1])
+    elif how == "no split":
+        table.drop(columns="split").to_csv(folder / "labels.csv", index=False)
+    elif how == "split":
+        table.assign(split="training").to_csv(folder / "labels.csv", index=False)
+    elif how == "no test":
+        table.assign(split="train").to_csv(folder / "labels.csv", index=False)
+    elif how == "json":
+        (folder / "X.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("no X.npy", "has no X.npy"),
+        ("text", "X.npy cannot be read as an array"),
+        ("floats", "is float32 of shape (9, 128, 128, 3); the audit needs uint8"),
+        ("tiny", "are 16 pixels wide; the audit needs 32"),
+        ("rows", "has 120 rows and X.npy 119 images"),
+        ("no split", "has no column split"),
+        ("split", "split is 'training', and must be one of"),
+        ("no test", "no row of the table is in the split 'test'"),
+        ("json", "has no whole X.json"),
+    ],
+)
+def test_bad_arrays(clean, tmp_path, capsys, monkeypatch, how, words):
+    folder = broken_array(tmp_path / "array", *clean, how)
+    code, out, error = call(capsys, monkeypatch, "--input", folder)
+    assert code == 1 and not out and words in error and "error: " in error
+
+
+@pytest.mark.parametrize(
+    "args, code, words",
+    [
+        (["--input", "gone"], 1, "there is no folder gone"),
+        (["--labels", "gone.csv"], 1, "there is no table gone.csv"),
+        (["--labels", "data.csv"], 1, "data.csv has no column split, and its name is not train.csv"),
+        (["--labels", "train.csv", "test.csv"], 1, "have not the same columns (level)"),
+        (["--labels", "test.csv", "--input", "x"], 2, "--input or --labels, not both"),
+        (["--output", "x"], 2, "--output belongs to --protocol"),
+        (["--protocol", "2018"], 2, "invalid choice"),
+        (["--protocol", "2017", "--json", "x"], 2, "belong to an audit"),
+        (["--protocol", "2017", "--input", "gone"], 1, "there is no folder gone; preprocess_images.py makes it"),
+        (["--limit", "2"], 2, "is not between 0 and 1"),
+    ],
+)
+def test_bad_arguments(tmp_path, capsys, monkeypatch, args, code, words):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "data.csv", [("image",), ("p1_left",)])
+    write_csv(tmp_path / "train.csv", [("image", "level"), ("p1_left", 0)])
+    write_csv(tmp_path / "test.csv", [("image",), ("p2_left",)])
+    left, out, error = call(capsys, monkeypatch, *args)
+    assert left == code and not out and words in error and "error: " in error
