@@ -35,7 +35,7 @@ from eyenet.tables import count_by_grade, write_table
 from eyenet.tasks import TASKS, first_disease
 
 EXAMPLES = 3  # photographs shown of each kind: right and wrong, with and without disease
-TITLES = {"train": "training patients", "val": "validation patients", "test": "unseen test patients"}
+TITLES = {"train": "training patients", "val": "validation patients"}
 FIGURES = {
     "auc": "ROC AUC",
     "average_precision": "average precision",
@@ -70,7 +70,7 @@ def story_table(splits, what):
     rows = [["", "photographs", "diseased", "accuracy", "precision", "recall", "AUC"]]
     for split, s in splits.items():
         figures = [show(s[name]) for name in ("accuracy", "precision", "recall", "auc")]
-        name = what if split not in ("train", "val") else TITLES[split]
+        name = TITLES.get(split) or what.split(":")[0]
         rows.append([name, f"{s['photographs']:,}", f"{s['diseased']:,}", *figures])
     return lines_of(rows)
 

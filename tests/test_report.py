@@ -26,7 +26,8 @@ from report_fixtures import (
 from eyenet.model_card import write_model_card
 from eyenet.report import write_report
 from eyenet.report_charts import best_epoch, roc_chart
-from eyenet.report_words import cautions, decimal, headline, percent, point_name
+from eyenet.report_tables import SHOWN
+from eyenet.report_words import cautions, decimal, headline, interval_text, percent, point_name
 from eyenet.tasks import TASKS
 
 
@@ -121,6 +122,10 @@ def test_every_figure_of_the_metrics_is_on_the_page(task, tmp_path):
             value = show(of["value"]).replace("\xa0", " ")
             assert f"{value} {low.removesuffix(' %')} to {high}" in page.text, (key, of)
     assert count > 150
+    asked = metrics["questions"]["any"]
+    for key, (name, show) in SHOWN.items():
+        row = [f"{show(of['value'])} {interval_text(of, show)}" for of in (asked["patient"][key], asked["eye"][key])]
+        assert f"{name} {' '.join(row)}".replace("\xa0", " ") in page.text
     for unit in ("eye", "patient"):
         for row in metrics["questions"]["any"][unit]["by_grade"]:
             assert f" {row['count']:,} " in page.text
