@@ -177,9 +177,8 @@ def score(args, config, network, output):
 
 def evaluate(args, config, output):
     """Score, assess and write everything; return metrics.json and an exit code."""
-    from eyenet.model_card import write_model_card
-
     from eyenet.assessment import assess, assess_split
+    from eyenet.model_card import write_model_card
     from eyenet.report import write_report
 
     network, task, decision = load_network(args.model, config), config["task"], config["decision"]

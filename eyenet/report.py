@@ -114,7 +114,7 @@ def _question(metrics, question, examples):
         ),
         (
             "Reliability, per eye",
-            "How many each point stands for is below.",
+            "The same for single photographs.",
             report_charts.reliability_chart(f"reliability-eye-{question}", eye),
         ),
     ]

@@ -175,7 +175,7 @@ def reliability_chart(name, unit):
             axes.text(x, y + 0.012, f"{number:,.0f}", ha="center", va="bottom", fontsize=8)
         axes.axhline(0, color=GREY, linewidth=0.8)
         _error_bars(axes, predicted, [b["observed"] for b in bins], color=BLUE, label="observed")
-        _shares(axes, "predicted probability, and how many have it", "share with disease")
+        _shares(axes, "predicted probability; grey: the count", "share with disease")
         axes.set_ylim(-0.27, 1.02)
 
     after = unit["calibration"]["after"]["ece"]["value"]
