@@ -35,14 +35,14 @@ from sklearn.model_selection import train_test_split
 
 from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash, open_array, rows_by_split
 from eyenet.audit import LEAK, OK, Evidence, audit, complete
+from eyenet.copies import copies_table, transform
 from eyenet.crops import read_crop
 from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
 from eyenet.names import SPLITS, UNSEEN
 from eyenet.options import fraction, parser, seed
+from eyenet.packing import first_shape, reserve, write_at
 from eyenet.stage import PhotoError, StageError, for_each, run_main
 from eyenet.tables import read_table, write_table
-from image_to_array import first_shape, reserve, write_at
-from rotate_images import copies_table, transform
 
 # On real photographs, split by patient, the rim tells the grade with an AUC of 0.58 [0.54, 0.63], compression with 0.52
 # [0.48, 0.57] (976 of EyePACS in the test); in arrays of the protocol of 2017 both reach 0.87 [0.82, 0.91] and more.
@@ -298,7 +298,7 @@ def build_2017(options, args):
         f"packed {len(table):,} images in {output / 'X.npy'}: "
         + ", ".join(f"{split} {counts.get(split, 0):,}" for split in (*SPLITS, UNSEEN))
     )
-    print(f"next: python cnn.py --input {shlex.quote(str(output))} --run 2017")
+    print(f"next: python cnn.py --input {shlex.quote(str(output))} --run protocol-2017 --augmentation none")
     return code
 
 

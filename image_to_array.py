@@ -17,7 +17,6 @@ disk and two minutes on two cores. Stopped and run again, it goes on with the ne
 
 import hashlib
 import os
-import shutil
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash, open_array
 from eyenet.crops import read_crop
 from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json
 from eyenet.options import fitting_next, fraction, parser
+from eyenet.packing import first_shape, reserve, write_at
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import read_table, write_table
 
@@ -51,48 +51,12 @@ def read_same_size(path, shape):
     return image
 
 
-def write_at(file, data, offset):
-    """Write all of `data` at `offset`; one call to pwrite may write less."""
-    data = memoryview(data).cast("B")
-    while data:
-        written = os.pwrite(file, data, offset)
-        data, offset = data[written:], offset + written
-
-
 def finished_blocks(journal, identity):
     """List the checksums of the blocks that an interrupted run of the same inputs has written."""
     if not journal.exists():
         return []
     lines = journal.read_text().split("\n")[:-1]  # what follows the last line end was cut off
     return lines[1:] if lines[:1] == [identity] else []
-
-
-def reserve(path, shape, keep):
-    """Make the file with its .npy header and all of its disk space; return its descriptor and where data begins.
-
-    Raises
-    ------
-    StageError
-        If the disk lacks the space.
-    """
-    if not keep:
-        path.unlink(missing_ok=True)
-    (path.parent / "X.npy").unlink(missing_ok=True)  # of other images; its space is needed
-    need = int(np.prod(shape))
-    have = shutil.disk_usage(path.parent).free + (path.stat().st_blocks * 512 if path.exists() else 0)
-    log(f"{shape[0]:,} images need {need / 1e9:.2f} GB; {have / 1e9:.2f} GB are free")
-    if need > have:
-        raise StageError(
-            f"the array needs {need / 1e9:.2f} GB and {path.parent} has {have / 1e9:.2f} GB free; make room, or "
-            "give an --output on another disk"
-        )
-    if not keep:
-        np.lib.format.open_memmap(path, "w+", np.uint8, shape).flush()
-    offset = np.load(path, mmap_mode="r").offset
-    file = os.open(path, os.O_RDWR)
-    if hasattr(os, "posix_fallocate"):  # a full disk shows now and not in the middle
-        os.posix_fallocate(file, 0, offset + need)
-    return file, offset
 
 
 def pack(paths, output, shape, identity, workers):
@@ -132,16 +96,6 @@ def pack(paths, output, shape, identity, workers):
     finally:
         os.close(file)
     return checksums, rejected
-
-
-def first_shape(paths):
-    """Take the shape of the first image that can be read."""
-    for path in paths:
-        try:
-            return read_crop(path).shape
-        except PhotoError:
-            continue
-    raise StageError("none of the images in the table can be read; run rotate_images.py again")
 
 
 def pack_readable(folder, table, output, settings, workers):

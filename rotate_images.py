@@ -16,9 +16,8 @@ and change none; the turn by 120 degrees interpolates.
 """
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
+from eyenet.copies import copies_table, transform
 from eyenet.crops import encode_png, read_crop
 from eyenet.files import (
     finish,
@@ -31,42 +30,9 @@ from eyenet.files import (
     report_unlisted,
     write_whole,
 )
-from eyenet.names import copy_name
 from eyenet.options import fitting_next, fraction, parser
-from eyenet.photo import black_outside
-from eyenet.stage import PhotoError, StageError, for_each, run_main
+from eyenet.stage import PhotoError, for_each, run_main
 from eyenet.tables import read_table, write_table
-
-NO_DR = ("original", "mirror")
-ANY_DR = ("original", "mirror", "rot90", "rot120", "rot180", "rot270")
-
-
-def transforms_of(level):
-    """List the transforms of a photograph of this grade."""
-    return NO_DR if level == 0 else ANY_DR
-
-
-def transform(pixels, name):
-    """Mirror or rotate an image, counter-clockwise about its centre.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (n, n, 3)
-    name : {'original', 'mirror', 'rot90', 'rot120', 'rot180', 'rot270'}
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, n, 3)
-    """
-    if name == "original":
-        return pixels
-    if name == "mirror":
-        return pixels[:, ::-1]
-    degrees = int(name.removeprefix("rot"))
-    if degrees % 90 == 0:
-        return np.rot90(pixels, degrees // 90)
-    # Bicubic keeps more of the detail than bilinear: a copy should not be recognisable by its blur.
-    return black_outside(np.asarray(Image.fromarray(pixels).rotate(degrees, Image.Resampling.BICUBIC)))
 
 
 def copy_photograph(source, targets):
@@ -80,28 +46,6 @@ def copy_photograph(source, targets):
             place(source, path)
         else:
             write_whole(path, encode_png(np.ascontiguousarray(transform(pixels, name))), source)
-
-
-def copies_table(photographs, only_train):
-    """Expand the table of photographs to one row an image, with its transform and its `source`.
-
-    Raises
-    ------
-    StageError
-        If a copy would have the name of another photograph.
-    """
-    rows = []
-    for row in photographs.to_dict("records"):
-        copied = row["split"] == "train" or not only_train
-        for name in transforms_of(row["level"]) if copied else ["original"]:
-            rows.append({**row, "image": copy_name(row["image"], name), "transform": name, "source": row["image"]})
-    table = pd.DataFrame(rows)
-    doubled = table.loc[table["image"].duplicated(), "image"]
-    if len(doubled):
-        raise StageError(
-            f"the name {doubled.iloc[0]!r} would be both a photograph and a copy of another; rename the photograph"
-        )
-    return table
 
 
 def main():

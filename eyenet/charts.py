@@ -122,7 +122,7 @@ def draw_training_curves(history, best_epoch, path):
     epochs = [row["epoch"] for row in history]
     figure, *both = new_figure(9, 3.6, "Loss", "Area under the ROC curve")
     for axes, keys in zip(both, (("loss", "val_loss"), ("auc", "val_auc"))):
-        for key, color, label in zip(keys, (BLUE, ORANGE), ("training (augmented)", "validation")):
+        for key, color, label in zip(keys, (BLUE, ORANGE), ("training", "validation")):
             axes.plot(epochs, [row.get(key, np.nan) for row in history], color=color, marker=".", label=label)
         axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":", label="kept")
         axes.set_xlabel("epoch")

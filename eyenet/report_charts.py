@@ -275,7 +275,7 @@ def training_chart(name, history, key, y_label):
 
     def draw(axes):
         epochs = [row["epoch"] for row in history]
-        for column, color, label in ((key, BLUE, "training (augmented)"), (f"val_{key}", ORANGE, "validation")):
+        for column, color, label in ((key, BLUE, "training"), (f"val_{key}", ORANGE, "validation")):
             values = np.array([_number(row.get(column)) for row in history], float)
             if np.isfinite(values).any():
                 axes.plot(epochs, values, color=color, marker=".", label=label)

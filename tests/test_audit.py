@@ -14,9 +14,9 @@ from scipy import ndimage
 
 import audit_leakage
 from eyenet.audit import LEAK, Evidence, audit, complete
+from eyenet.copies import transform
 from eyenet.photo import black_outside
 from eyenet.stage import run_main
-from rotate_images import transform
 
 SIZE = 128
 CHECKS = ["photograph", "test patient", "val patient", "test val", "pixels", "copy", "border", "compression"]

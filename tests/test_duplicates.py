@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 from test_audit import RETINAS, inside_of, jpeg
 
 from eyenet import duplicates, shortcuts
+from eyenet.copies import transform
 from eyenet.photo import photograph_to_input
-from rotate_images import transform
 
 
 def test_description_ignores_turns_and_blank_images_match_nothing():

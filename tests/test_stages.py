@@ -29,9 +29,9 @@ from PIL import Image
 from test_photo import faults
 
 from eyenet.arrays import open_array
+from eyenet.copies import copies_table, transform
 from eyenet.crops import read_crop
 from eyenet.stage import StageError
-from rotate_images import copies_table, transform
 
 
 @pytest.fixture(scope="module")
