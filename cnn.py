@@ -4,7 +4,7 @@
 Reads   data/array/X.npy, labels.csv, X.json
 Writes  models/<run>/model.keras          the network at its best validation AUC
         models/<run>/config.json          options, versions, commit, hash of the split, preprocessing, and the
-                                          decision: temperature, thresholds, how two eyes become one patient
+                                          decision: calibration, thresholds, how two eyes become one patient
         models/<run>/patients.csv         which patients were for training, validation and test
         models/<run>/history.csv          one row an epoch
         models/<run>/training_curves.png

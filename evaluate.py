@@ -14,7 +14,7 @@ Writes  models/<run>/report.html          all figures, charts, heat maps; one fi
     python evaluate.py --photos other/train --labels other/labels.csv      writes to models/<run>/on-other-train
 
 Every figure has a 95 % interval from a bootstrap over patients, and stands beside what a majority vote and a
-classifier without a retina reach. Nothing is chosen here: thresholds, temperature and the rule for two eyes come
+classifier without a retina reach. Nothing is chosen here: thresholds, calibration and the rule for two eyes come
 with the model. Use --split val while you experiment, and the test once. Kaggle's 35,126: 3 minutes on two cores.
 """
 
@@ -132,8 +132,9 @@ def examples_of(scored, network, task, decision):
         threshold = decision[question]["eye"]["operating_points"][BALANCED]
         rows = choose_examples(truth, probability, threshold)
         photographs = scored.crops(np.array(rows))
-        # The network's own probability, before the temperature, is what the heat is scaled by.
-        own = float(calibrate(np.array([threshold]), 1 / decision[question]["temperature"])[0])
+        # The network's own probability, before calibration, is what the heat is scaled by.
+        chosen = decision[question]
+        own = float(calibrate(calibrate(threshold, 1, -chosen["shift"]), 1 / chosen["temperature"]))
         heats = heat_maps(network, photographs, first_disease(task, question), threshold=own)
         examples[question] = [
             {

@@ -18,7 +18,12 @@ def answer(scored, task, question, decision):
     """Answer a question for each photograph: the truth (bool), the raw and the calibrated probability, all (n,)."""
     truth = (scored.table["level"] >= LEAST_GRADE[question]).to_numpy()
     raw = disease_probability(scored.probabilities, first_disease(task, question))
-    return truth, raw, calibrate(raw, decision[question]["temperature"])
+    return truth, raw, calibrated(raw, decision[question])
+
+
+def calibrated(raw, chosen):
+    """Calibrate probabilities as a question's decision says."""
+    return calibrate(raw, chosen["temperature"], chosen["shift"])
 
 
 def assess(scored, train, task, decision, draws, seed):
@@ -48,6 +53,7 @@ def assess(scored, train, task, decision, draws, seed):
         questions[question] = {
             "disease": QUESTIONS[question],
             "temperature": chosen["temperature"],
+            "shift": chosen["shift"],
             "eye": _eyes(scored, truth, raw, chosen, draws, seed),
             "patient": _patients(scored, truth, raw, chosen, draws, seed),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
@@ -63,7 +69,7 @@ def assess(scored, train, task, decision, draws, seed):
 
 def _eyes(scored, truth, raw, chosen, draws, seed):
     patients = scored.table["patient"].to_numpy()
-    probability = calibrate(raw, chosen["temperature"])
+    probability = calibrated(raw, chosen)
     points = chosen["eye"]["operating_points"]
     levels = scored.table["level"].to_numpy()
     return evaluate_unit(truth, levels, raw, probability, patients, points, draws=draws, seed=seed)
@@ -72,7 +78,7 @@ def _eyes(scored, truth, raw, chosen, draws, seed):
 def _patients(scored, truth, raw, chosen, draws, seed):
     """Evaluate patients: their photographs fused, diseased if one eye is, of the grade of the worse eye."""
     patients, rule = scored.table["patient"].to_numpy(), chosen["patient"]["fusion"]
-    ids, diseased, probability = by_patient(patients, truth, calibrate(raw, chosen["temperature"]), rule)
+    ids, diseased, probability = by_patient(patients, truth, calibrated(raw, chosen), rule)
     uncalibrated = by_patient(patients, truth, raw, rule)[2]
     levels = fuse(patients, scored.table["level"].to_numpy().astype(float), "max")[1].astype(int)
     points = chosen["patient"]["operating_points"]

@@ -80,9 +80,7 @@ def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None)
     if len(set(patients)) > 1:  # else every draw is the same
         # Threads work on chunks; were the matrix products to start more of their own, they would be in the way.
         with threadpool_limits(1, "blas") if len(chunks) > 1 else nullcontext():
-            work = for_each(
-                lambda c: statistics(draw_patients(patients, c, seed)), chunks, min(cores(), 8), "bootstrap"
-            )
+            work = for_each(lambda c: statistics(draw_patients(patients, c, seed)), chunks, min(cores(), 8), None)
             drawn = [figures for _, figures in work]
     return {
         name: _interval(value[0], [figures[name] for figures in drawn], 1 - level, (trials or {}).get(name))

@@ -1,13 +1,13 @@
 """What turns probabilities into decisions: chosen on validation, stored with the model, used by all who grade.
 
-The choice, by question: a temperature, thresholds on the calibrated probability for single photographs and for
-patients, and the rule by which the photographs of a patient become one probability.
+The choice, by question: a temperature and a shift that calibrate, thresholds on the calibrated probability for single
+photographs and for patients, and the rule by which the photographs of a patient become one probability.
 """
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from eyenet.metrics import calibrate, choose_threshold, fit_temperature, fuse
+from eyenet.metrics import calibrate, choose_threshold, fit_calibration, fuse
 from eyenet.tables import GRADES
 from eyenet.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
 
@@ -65,7 +65,7 @@ def by_patient(patients, truth, probability, rule):
 
 
 def choose_decision(patients, levels, probabilities, task):
-    """Choose temperature, thresholds and fusion rule for every question of a task.
+    """Choose calibration, thresholds and fusion rule for every question of a task.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def choose_decision(patients, levels, probabilities, task):
     Returns
     -------
     dict
-        By question `temperature`, `eye` and `patient`, as config.json stores it; for the task `grade` also
+        By question `temperature`, `shift`, `eye` and `patient`, as config.json stores it; for the task `grade` also
         `grade`, the cuts of the expected grade.
     """
     chosen = {}
@@ -86,13 +86,14 @@ def choose_decision(patients, levels, probabilities, task):
         truth = np.asarray(levels) >= LEAST_GRADE[question]
         raw = disease_probability(probabilities, first_disease(task, question))
         both = truth.any() and not truth.all()
-        temperature = fit_temperature(truth, raw) if both else 1.0
-        probability = calibrate(raw, temperature)
+        temperature, shift = fit_calibration(truth, raw)
+        probability = calibrate(raw, temperature, shift)
         fused = {rule: by_patient(patients, truth, probability, rule)[1:] for rule in RULES}
         defined = both and not next(iter(fused.values()))[0].all()
         rule = max(RULES, key=lambda r: roc_auc_score(*fused[r])) if defined else RULES[0]
         chosen[question] = {
             "temperature": temperature,
+            "shift": shift,
             "eye": {"operating_points": operating_points(truth, probability)},
             "patient": {"fusion": rule, "operating_points": operating_points(*fused[rule])},
         }

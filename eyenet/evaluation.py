@@ -50,7 +50,7 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
     levels : ndarray of int, shape (n,)
         Grades, of a patient the worse eye's.
     raw, calibrated : ndarray of float, shape (n,)
-        Probability of disease, as predicted and with the temperature; all but "before" is of the calibrated one.
+        Probability of disease, as predicted and calibrated; all but "before" is of the calibrated one.
     patients : sequence, shape (n,)
         Whose each row is: for the unit patient, each once.
     operating_points : dict of str to float

@@ -1,7 +1,7 @@
 """The figures by which a network is judged, each for many draws of a bootstrap at once."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -259,8 +259,12 @@ def share_called_by_grade(grade, called, weights, grades=5):
     return _divide(weights @ (of_grade * np.asarray(called, bool)[:, None]), weights @ of_grade)
 
 
-def fit_temperature(truth, probability):
-    """Fit the temperature that makes probabilities of validation rows the most likely [1]_.
+def fit_calibration(truth, probability):
+    """Fit the temperature [1]_ and the shift that make probabilities of validation rows the most likely.
+
+    The temperature corrects how sure a network is, the shift how much disease it has been shown: training weighs the
+    classes alike, so the network takes disease to be as common as health. Both together are Platt's scaling [2]_, and
+    the targets are his: short of 0 and 1 by what so few rows leave open, so that there is always one best fit.
 
     Parameters
     ----------
@@ -269,31 +273,35 @@ def fit_temperature(truth, probability):
 
     Returns
     -------
-    float
-        From 0.1 to 10, for `calibrate`; above 1 the network was too sure of itself. 1 where there is no least: where
-        rows lack a class or all lie on their side of 0.5, the sharper would always be the better.
+    temperature : float
+        From 0.1 to 10; above 1 the network was too sure of itself. 1 where the rows lack a class.
+    shift : float
+        Of the log-odds, from -10 to 10. 0 where the rows lack a class.
 
     References
     ----------
     .. [1] C. Guo et al., "On calibration of modern neural networks", ICML, 2017.
+    .. [2] J. Platt, "Probabilistic outputs for support vector machines and comparisons to regularized likelihood
+       methods", Advances in Large Margin Classifiers, 1999.
     """
     truth, odds = np.asarray(truth, bool), log_odds(probability)
-    if truth.all() or not truth.any() or ((odds > 0) == truth).all():
-        return 1.0
-    wrong_way = np.where(truth, -odds, odds)
-    # Convex in 1 / temperature, so that there is one least.
-    loss = minimize_scalar(
-        lambda log: np.logaddexp(0, wrong_way * np.exp(-log)).mean(),
-        bounds=(-np.log(10), np.log(10)),
-        method="bounded",
-        options={"xatol": 1e-8},
-    )
-    return float(np.exp(loss.x))
+    if truth.all() or not truth.any():
+        return 1.0, 0.0
+    target = np.where(truth, (truth.sum() + 1) / (truth.sum() + 2), 1 / ((~truth).sum() + 2))
+
+    def loss(parameters):  # convex in sharpness and shift
+        fitted = parameters[0] * odds + parameters[1]
+        error = expit(fitted) - target
+        return (np.logaddexp(0, fitted) - target * fitted).mean(), np.array([(error * odds).mean(), error.mean()])
+
+    found = minimize(loss, [1.0, 0.0], jac=True, bounds=[(0.1, 10), (-10, 10)], method="L-BFGS-B", tol=1e-12)
+    sharpness, shift = found.x
+    return float(1 / sharpness), float(shift)
 
 
-def calibrate(probability, temperature):
-    """Divide log-odds by a temperature; ndarray of float, shape (n,)."""
-    return expit(log_odds(probability) / temperature)
+def calibrate(probability, temperature, shift=0.0):
+    """Divide log-odds by a temperature and shift them; ndarray of float, shape (n,)."""
+    return expit(log_odds(probability) / temperature + shift)
 
 
 def fuse(patients, values, rule):

@@ -49,6 +49,7 @@ def write_model_card(path, metrics, config):
         question=first,
         first_disease=first_disease(task, first),
         temperature=metrics["questions"][first]["temperature"],
+        shift=metrics["questions"][first]["shift"],
         threshold=metrics["questions"][first]["eye"]["operating_points"][DEFAULT]["threshold"],
         size=config["size"],
         results=results(metrics),

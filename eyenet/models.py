@@ -95,7 +95,7 @@ def _decides(task, decision):
     """Tell whether a decision has all parts that the task needs."""
     if task not in TASKS:
         return False
-    whole = all({"temperature", "eye", "patient"} <= decision.get(q, {}).keys() for q in TASKS[task].questions)
+    whole = all({"temperature", "shift", "eye", "patient"} <= decision.get(q, {}).keys() for q in TASKS[task].questions)
     return whole and (task != "grade" or "grade" in decision)
 
 

@@ -113,13 +113,13 @@ def roc_table(asked):
 
 
 def calibration_table(asked):
-    """Errors of the probabilities before and after the temperature."""
+    """Errors of the probabilities before and after calibration."""
     rows = []
     for key, name in (("ece", "expected calibration error"), ("brier", "Brier score")):
         for when in ("before", "after"):
             cells = [cell(asked[u]["calibration"][when][key], decimal, why_undefined(key, asked[u])) for u in UNITS]
             rows.append((f"{name}, {when}", cells))
-    caption = f"Calibration, before and after the temperature of {asked['temperature']:.3g}"
+    caption = f"Calibration by a temperature of {asked['temperature']:.3g} and a shift of {asked['shift']:.3g}"
     return Table(caption, ["figure", *UNITS.values()], rows)
 
 

@@ -116,6 +116,7 @@ def from_array(folder, split, model, config, network, photographs, batch):
         what = f"test rows drawn at random, the protocol of 2017: {seen:,} of their patients were trained on"
 
     def score(name, chosen):
+        log(f"scoring {len(chosen):,} photographs of the split '{name}'")
         probabilities = predict(network, Batches(images, np.zeros(len(images)), chosen, batch))
         require_numbers(probabilities, table["image"].iloc[chosen])
         parts = [border_features(images[part]) for part in np.array_split(chosen, -(-len(chosen) // CHUNK))]

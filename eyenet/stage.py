@@ -88,8 +88,8 @@ def for_each(function, items, workers, what, unit="img"):
         Called with one item. A `PhotoError` is a result; any other exception ends the stage.
     items : sequence
     workers : int
-    what : str
-        Word for the progress line.
+    what : str or None
+        Word for the progress line; None: no progress is shown.
     unit : str
         What an item is, for the progress line.
 
@@ -120,4 +120,4 @@ def for_each(function, items, workers, what, unit="img"):
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    yield from progress(results(), len(items), what, unit)
+    yield from results() if what is None else progress(results(), len(items), what, unit)

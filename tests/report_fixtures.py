@@ -116,6 +116,7 @@ def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07,
         questions[question] = {
             "disease": QUESTIONS[question],
             "temperature": 1.37,
+            "shift": -0.52,
             "eye": eye,
             "patient": make_unit(rng, worse, least, skill, "noisy_or"),
             "baselines": {
@@ -169,6 +170,7 @@ def make_config(task="any"):
     decision = {
         question: {
             "temperature": 1.37,
+            "shift": -0.52,
             "eye": {"operating_points": thresholds},
             "patient": {"fusion": "noisy_or", "operating_points": thresholds},
         }

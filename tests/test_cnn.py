@@ -74,7 +74,7 @@ print(json.dumps([network.predict(images[rows], verbose=0).tolist(), (table['lev
     probability, truth = map(np.array, json.loads(done.stdout.splitlines()[-1]))
     assert np.allclose(probability.sum(axis=1), 1, atol=1e-5)
     decision = json.loads((folder / "models" / "cnn" / "config.json").read_text())["decision"]["any"]
-    odds = np.log(probability[:, 1] / probability[:, 0]) / decision["temperature"]
+    odds = np.log(probability[:, 1] / probability[:, 0]) / decision["temperature"] + decision["shift"]
     calibrated = 1 / (1 + np.exp(-odds))
     points = decision["eye"]["operating_points"]
     for level in (0.85, 0.9, 0.95):

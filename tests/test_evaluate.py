@@ -50,7 +50,7 @@ def by_hand(folder, split="test", model="models/cnn"):
     table = pd.read_csv(folder / model / "predictions.csv")
     table = table[table["split"] == split]
     decision = json.loads((folder / "models/cnn/config.json").read_text())["decision"]["any"]
-    return table["level"] > 0, expit(logit(table["p1"]) / decision["temperature"]), table, decision
+    return table["level"] > 0, expit(logit(table["p1"]) / decision["temperature"] + decision["shift"]), table, decision
 
 
 def test_figures_are_those_of_scikit_learn(work):
@@ -296,7 +296,8 @@ def test_thresholds_reach_their_level_and_lose_the_least(seed):
 
 def test_a_decision_without_both_classes():
     decision = choose_decision(np.array(["a", "b"]), np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]]), "any")
-    assert decision["any"]["temperature"] == 1 and decision["any"]["eye"]["operating_points"] == {BALANCED: 0.5}
+    any_dr = decision["any"]
+    assert (any_dr["temperature"], any_dr["shift"], any_dr["eye"]["operating_points"]) == (1, 0, {BALANCED: 0.5})
     empty = choose_decision(np.zeros(0, str), np.zeros(0, int), np.zeros((0, 5)), "grade")
     assert len(empty["grade"]["cuts"]) == 4 and empty["referable"]["patient"]["operating_points"] == {BALANCED: 0.5}
 

@@ -20,7 +20,7 @@ from eyenet.metrics import (
     calibrate,
     choose_threshold,
     expected_calibration_error,
-    fit_temperature,
+    fit_calibration,
     fuse,
     quadratic_kappa,
     reliability_bins,
@@ -181,34 +181,46 @@ def test_the_share_that_is_referred_is_exact():
         agree(kept.sum(axis=1), 7 * (1 - share))
 
 
-def test_temperature_is_found_and_undone():
+def test_calibration_is_found_and_undone():
+    """A network that is too sure and has been shown too much disease; the fit is the best of a grid."""
     random = np.random.default_rng(0)
-    honest = expit(random.normal(0, 2, 20_000))
+    honest = expit(random.normal(-1, 2, 20_000))
     truth = random.random(20_000) < honest
-    overconfident = calibrate(honest, 1 / 2.5)
-    temperature = fit_temperature(truth, overconfident)
+    distorted = calibrate(calibrate(honest, 1, 1.2), 1 / 2.5)
+    temperature, shift = fit_calibration(truth, distorted)
     assert temperature == pytest.approx(2.5, rel=0.05)
-    grid = np.arange(2.3, 2.7, 0.01)
-    best = grid[np.argmin([sk.log_loss(truth, calibrate(overconfident, t)) for t in grid])]
-    assert temperature == pytest.approx(best, abs=0.01)
+    assert shift == pytest.approx(-1.2, abs=0.05)
+    reached = sk.log_loss(truth, calibrate(distorted, temperature, shift))
+    for other in ((temperature + 0.05, shift), (temperature - 0.05, shift), (temperature, shift - 0.02)):
+        assert sk.log_loss(truth, calibrate(distorted, *other)) > reached
     ones = np.ones((1, len(truth)))
     before, after = (
-        expected_calibration_error(truth, p, ones)[0] for p in (overconfident, calibrate(overconfident, temperature))
+        expected_calibration_error(truth, p, ones)[0] for p in (distorted, calibrate(distorted, temperature, shift))
     )
     assert after < 0.02
-    assert before > 0.05
-    np.testing.assert_allclose(calibrate(overconfident, 2.5), honest, atol=1e-3)  # log-odds end at 17
+    assert before > 0.1
+    np.testing.assert_allclose(calibrate(distorted, 2.5, -1.2), honest, atol=5e-3)  # log-odds end at 17
 
 
-@pytest.mark.parametrize("truth", [[], [1, 1], [0, 0, 0], [0, 1, 0, 1]])
-def test_temperature_is_1_where_nothing_says_how_sure_to_be(truth):
+@pytest.mark.parametrize("truth", [[], [1, 1], [0, 0, 0]])
+def test_one_class_leaves_probabilities_as_they_are(truth):
     truth = np.array(truth, bool)
-    assert fit_temperature(truth, np.where(truth, 0.8, 0.1)) == 1
+    assert fit_calibration(truth, np.where(truth, 0.8, 0.1)) == (1, 0)
+
+
+def test_calibration_of_separate_and_of_useless_probabilities():
+    """Four rows prove no certainty, and rows in the wrong order are not turned round."""
+    truth = np.array([0, 1, 0, 1], bool)
+    temperature, shift = fit_calibration(truth, np.where(truth, 0.8, 0.1))
+    found = calibrate(np.array([0.1, 0.8]), temperature, shift)
+    assert found == pytest.approx([0.25, 0.75], abs=0.01)  # Platt's targets: (0 + 1) / (2 + 2) and (2 + 1) / (2 + 2)
+    temperature, shift = fit_calibration(truth, np.where(truth, 0.1, 0.8))
+    assert temperature == pytest.approx(10)
 
 
 def test_certain_probabilities_stay_numbers():
     truth, probability = np.array([1, 0, 1, 0], bool), np.array([0.0, 1.0, 1.0, 0.0])
-    assert 1 < fit_temperature(truth, probability) <= 10
+    assert 1 < fit_calibration(truth, probability)[0] <= 10.001
     assert np.isfinite(calibrate(probability, 0.5)).all()
     assert (np.diff(calibrate(np.array([0.0, 0.3, 0.9, 1.0]), 2.0)) > 0).all()
     for rest in referral(truth, probability, 1.0, np.ones((1, 4)), SHARES):
