@@ -40,6 +40,7 @@ from eyenet.stage import StageError, log, run_main
 from eyenet.tables import write_table
 from eyenet.tasks import QUESTIONS, TASKS, classes_of
 
+EVALUATED = ("report.html", "MODEL_CARD.md", "metrics.json", "predictions.csv")  # what evaluate.py says of a network
 LEAST_SIZE = 22  # three convolutions and poolings leave one pixel of it
 
 
@@ -127,6 +128,8 @@ def train(keras, args, images, labels, rows, folder):
     done = keeper.restore(trainer)
     if done >= args.epochs or keeper.stopped:
         return keeper.state
+    for made in EVALUATED:  # of the network as it was before
+        (folder / made).unlink(missing_ok=True)
     logs = args.logs / args.run
     if done:
         log(f"going on after epoch {done} of {args.epochs}")
@@ -245,7 +248,7 @@ def main():
         config = read_json(folder / "config.json")
         network = load_network(folder, config)
         decision, lines = choose_on_validation(network, args, images, labels, table, rows)
-        write_json(folder / "config.json", config | {"decision": decision})
+        write_json(folder / "config.json", config | {"decision": decision, "options": notes["options"]})
         draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
     link_latest(folder)
     best = f", validation AUC {state['best']:.3f}" if state["best"] is not None else ""

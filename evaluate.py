@@ -29,7 +29,7 @@ from eyenet.decision import BALANCED
 from eyenet.files import write_json
 from eyenet.metrics import calibrate
 from eyenet.models import load_network, open_model
-from eyenet.options import fraction, parser, positive, seed
+from eyenet.options import between, fraction, parser, positive, seed
 from eyenet.stage import StageError, log, run_main
 from eyenet.tables import count_by_grade, write_table
 from eyenet.tasks import TASKS, first_disease
@@ -77,33 +77,28 @@ def story_table(splits, what):
 
 def question_table(question):
     """Format the figures of one question, per photograph and per patient, and the baselines."""
-    eye, patient = question["eye"], question["patient"]
+    eye, patient = units = question["eye"], question["patient"]
     fused = {"mean": "mean", "max": "higher", "noisy_or": "noisy or"}[patient["fusion"]] + " of the eyes"
     rows = [
         [question["disease"], f"{eye['count']:,} photographs", f"{patient['count']:,} patients, {fused}"],
         *([title, show(eye[name]), show(patient[name])] for name, title in FIGURES.items()),
     ]
-    for kind, other in (("specificity", "sensitivity"), ("sensitivity", "specificity")):
+    kinds = ("specificity", "sensitivity")
+    for kind, other in (kinds, kinds[::-1]):
         for level in eye["roc"][f"{other}_at_{kind}"]:
-            cells = [show(unit["roc"][f"{other}_at_{kind}"][level]) for unit in (eye, patient)]
-            rows.append([f"{other} at {float(level):.0%} {kind}", *cells])
-    for name in ("ece", "brier"):
-        cells = [f"{show(u['calibration']['after'][name])}" for u in (eye, patient)]
-        rows.append([{"ece": "calibration error (ECE)", "brier": "Brier score"}[name], *cells])
-    for part in eye["by_grade"]:
-        of = next(p for p in patient["by_grade"] if p["grade"] == part["grade"])
-        rows.append(
-            [f"called diseased of grade {part['grade']} ({part['count']:,})", show(part["called"]), show(of["called"])]
-        )
-    for share, of in zip(eye["referral"], patient["referral"]):
-        if share["referred"] in (0.1, 0.3, 0.5):
-            rows.append(
-                [
-                    f"accuracy, least certain {share['referred']:.0%} to a person",
-                    show(share["accuracy"]),
-                    show(of["accuracy"]),
-                ]
-            )
+            of = [unit["roc"][f"{other}_at_{kind}"][level] for unit in units]
+            rows.append([f"{other} at {float(level):.0%} {kind}, read off the curve", *map(show, of)])
+            points = [unit["operating_points"].get(f"{kind}_{level}") for unit in units]
+            for name in kinds if None not in points else ():
+                rows.append([f"  {name} where validation had {float(level):.0%}", *(show(p[name]) for p in points)])
+    for name, title in (("ece", "calibration error (ECE)"), ("brier", "Brier score")):
+        rows.append([title, *(show(unit["calibration"]["after"][name]) for unit in units)])
+    for parts in zip(*(unit["by_grade"] for unit in units)):
+        rows.append([f"called diseased, of grade {parts[0]['grade']}", *(show(part["called"]) for part in parts)])
+    for parts in zip(*(unit["referral"] for unit in units)):
+        if parts[0]["referred"] in (0.1, 0.3, 0.5):
+            share = f"accuracy, least certain {parts[0]['referred']:.0%} to a person"
+            rows.append([share, *(show(part["accuracy"]) for part in parts)])
     majority, without = question["baselines"]["majority"], question["baselines"]["not_retina"]
     rows.append(["baseline, majority: accuracy", show(majority["accuracy"]), ""])
     rows.append(["baseline without a retina: AUC", show(without["auc"]) if without else "-", ""])
@@ -151,18 +146,16 @@ def examples_of(scored, network, task, decision):
     return examples
 
 
-def name_of(photographs):
-    """Name a folder of photographs; one called `train` or `test`, as Kaggle has them, by the folder it is in, too."""
-    folder = photographs.resolve()
-    return f"{folder.parent.name}-{folder.name}" if folder.name in ("train", "test") else folder.name
-
-
 def read_history(model):
-    """Read history.csv as a list of dicts; empty where there is none."""
+    """Read history.csv as a list of dicts; empty where there is none, or none that can be read."""
     try:
-        return pd.read_csv(model / "history.csv").to_dict("records")
-    except (OSError, pd.errors.EmptyDataError):
+        history = pd.read_csv(model / "history.csv").astype(float)
+    except (OSError, ValueError):  # pandas' own errors are ValueErrors
+        history = pd.DataFrame()
+    if "epoch" not in history:
+        log(f"note: {model / 'history.csv'} is missing or damaged; the report has no training curves")
         return []
+    return history.to_dict("records")
 
 
 def score(args, config, network, output):
@@ -193,6 +186,7 @@ def evaluate(args, config, output):
         "model": args.model.resolve().name,
         "task": task,
         "set": scored.what,
+        "known_patients": scored.known,
         "synthetic": scored.synthetic,
         "source": "array" if args.photos is None else "photographs",
         "bootstrap": {"draws": args.draws, "seed": args.seed, "level": 0.95},
@@ -228,7 +222,7 @@ def main():
     options.add_argument("--output", type=Path, help="folder to write; default: that of the model, or one in it")
     options.add_argument("--photographs", type=Path, default="data/resized/photographs.csv", help="of the array")
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction of --photos that may fail")
-    options.add_argument("--draws", type=positive, default=2000, help="of the bootstrap")
+    options.add_argument("--draws", type=between(100, 10**6), default=2000, help="of the bootstrap")
     options.add_argument("--batch", type=positive, default=64, help="photographs a step")
     options.add_argument("--seed", type=seed, default=0, help="of the bootstrap")
     args = options.parse_args()
@@ -237,7 +231,8 @@ def main():
 
     config = open_model(args.model)
     if args.photos is not None:
-        output = args.output or args.model / f"on-{name_of(args.photos)}"
+        args.photos = args.photos.resolve()
+        output = args.output or args.model / f"on-{args.photos.parent.name}-{args.photos.name}"
     else:
         output = args.output or (args.model if args.split == "test" else args.model / args.split)
     if output.exists() and not output.is_dir():
@@ -252,7 +247,8 @@ def main():
             print("\n".join(question_table(question)))
         if of["grade"] is not None:
             print(f"quadratic kappa of the grade  {show(of['grade']['kappa'])}")
-    print(f"\nin brackets: 95 % interval, {args.draws:,} draws of patients; thresholds were chosen on validation")
+    print(f"\nin brackets: 95 % interval, {args.draws:,} draws of patients")
+    print("chosen on validation: all thresholds but those of the figures that are read off this set's own curve")
     if metrics["synthetic"]:
         print("The photographs were synthetic: these figures say nothing about patients.")
     print(f"report: {shlex.quote(str(output / 'report.html'))}")

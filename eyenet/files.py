@@ -25,6 +25,8 @@ def whole_file(path, source=None):
     With a `source`, the file gets the time of the source: `is_current` will know it by that.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # renaming over a device would replace it
+        raise StageError(f"{path} is there and is no plain file; choose another name")
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}")
     try:
         yield temporary
@@ -108,7 +110,8 @@ def list_files(folder, endings, made_by):
         raise StageError(f"there is no folder {folder}; {made_by} makes it")
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
     if not files:
-        raise StageError(f"{folder} holds no {'/'.join(endings)} file; {made_by} fills it")
+        inside = " (folders in it are not looked into)" if any(p.is_dir() for p in folder.iterdir()) else ""
+        raise StageError(f"{folder} holds no {'/'.join(endings)} file{inside}; {made_by} fills it")
     return files
 
 

@@ -21,7 +21,8 @@ def choose_threshold(truth, probability):
     Returns
     -------
     float
-        Midway to the next lower probability, so that rounding moves nobody; 0.5 where `truth` lacks a class.
+        Midway to the next lower probability, so that rounding moves nobody; above all of them where calling nobody is
+        best; 0.5 where `truth` lacks a class.
 
     References
     ----------
@@ -32,6 +33,8 @@ def choose_threshold(truth, probability):
         return 0.5
     false_positive, true_positive, thresholds = roc_curve(truth, probability)
     best = thresholds[np.argmax(true_positive - false_positive)]
+    if np.isinf(best):  # to call nobody is best: the order is the wrong way round
+        return float((probability.max() + 1) / 2)
     lower = probability[probability < best]
     return float((best + lower.max()) / 2) if len(lower) else float(best)
 

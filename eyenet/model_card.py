@@ -12,9 +12,10 @@ import json
 import re
 
 from eyenet import report_tables, report_words
+from eyenet.decision import BALANCED
 from eyenet.files import write_whole
 from eyenet.report import environment, made_by
-from eyenet.report_words import DEFAULT, decimal, defined, interval_text, percent
+from eyenet.report_words import decimal, defined, interval_text, percent
 from eyenet.tasks import TASKS, first_disease
 
 # Figures of metrics.json as results: the metric's id at Hugging Face where it has one, its name, how it is shown.
@@ -50,11 +51,11 @@ def write_model_card(path, metrics, config):
         first_disease=first_disease(task, first),
         temperature=metrics["questions"][first]["temperature"],
         shift=metrics["questions"][first]["shift"],
-        threshold=metrics["questions"][first]["eye"]["operating_points"][DEFAULT]["threshold"],
+        threshold=metrics["questions"][first]["eye"]["operating_points"][BALANCED]["threshold"],
         size=config["size"],
         results=results(metrics),
         headlines=[report_words.headline(asked) for asked in metrics["questions"].values()],
-        cautions=[report_words.cautions(metrics, question, config) for question in metrics["questions"]],
+        cautions=[report_words.cautions(metrics, question) for question in metrics["questions"]],
         of_2017=report_words.of_2017(config),
         split="validation" if metrics["splits"].keys() <= {"train", "val"} else "test",
         splits=report_tables.splits_table(metrics),

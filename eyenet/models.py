@@ -2,11 +2,13 @@
 
 import hashlib
 import importlib
+import math
 import os
 import platform
 import subprocess
 from pathlib import Path
 
+from eyenet.decision import BALANCED, RULES
 from eyenet.files import read_json
 from eyenet.photo import PREPROCESSING
 from eyenet.stage import StageError
@@ -77,9 +79,10 @@ def open_model(folder):
         )
     if not config.get("finished") or not config.get("decision"):
         raise StageError(f"the training in {folder} is not finished; run cnn.py again to go on")
-    wrong = [key for key in ("task", "classes", "size", "settings") if key not in config]
-    if wrong or not _decides(config["task"], config["decision"]):
-        raise StageError(f"{folder / 'config.json'} is damaged ({', '.join(wrong) or 'task or decision'}); train again")
+    settings = config.get("settings")
+    described = isinstance(settings, dict) and {"images", "split"} <= settings.keys()
+    if not described or not {"task", "classes", "size"} <= config.keys() or not _decides(config):
+        raise StageError(f"{folder / 'config.json'} is damaged: its settings or its decision is not whole; train again")
     made = setting(config["settings"]["images"], "preprocessing")
     if made not in (None, PREPROCESSING):
         raise StageError(
@@ -91,12 +94,20 @@ def open_model(folder):
     return config
 
 
-def _decides(task, decision):
-    """Tell whether a decision has all parts that the task needs."""
-    if task not in TASKS:
+def _decides(config):
+    """Tell whether a model's decision has all that its task needs, and nothing but numbers and rules that are known."""
+    try:
+        task, decision = TASKS[config["task"]], config["decision"]
+        for question in task.questions:
+            chosen = decision[question]
+            points = [chosen[unit]["operating_points"] for unit in ("eye", "patient")]
+            numbers = [chosen["shift"], *(threshold for of in points for threshold in of.values())]
+            sound = all(map(math.isfinite, numbers)) and 0 < chosen["temperature"] < math.inf
+            if not sound or any(BALANCED not in of for of in points) or chosen["patient"]["fusion"] not in RULES:
+                return False
+        return config["task"] != "grade" or len(decision["grade"]["cuts"]) == len(task.classes) - 1
+    except (KeyError, TypeError, AttributeError):  # a piece is missing, or is no such piece
         return False
-    whole = all({"temperature", "shift", "eye", "patient"} <= decision.get(q, {}).keys() for q in TASKS[task].questions)
-    return whole and (task != "grade" or "grade" in decision)
 
 
 def load_network(folder, config):

@@ -79,7 +79,7 @@ def _verdict(metrics, question, config):
         "title": TITLES[question],
         "headline": report_words.headline(asked),
         "sentences": report_words.sentences(metrics, question),
-        "cautions": report_words.cautions(metrics, question, config),
+        "cautions": report_words.cautions(metrics, question),
         "found": found,
         "vain": vain,
         "dials": dials,

@@ -9,7 +9,8 @@ import numpy as np
 from markupsafe import Markup
 
 from eyenet.charts import BLUE, GREY, ORANGE, new_figure
-from eyenet.report_words import DEFAULT, decimal, defined, percent
+from eyenet.decision import BALANCED
+from eyenet.report_words import decimal, defined, percent
 
 INK, RULE = "#1d2430", "#d8d5ce"
 # The page's style sheet gives these variables a value for light, for dark and for print.
@@ -122,10 +123,10 @@ def roc_chart(name, asked):
             curve = np.reshape(asked[unit]["curves"]["roc"], (-1, 2))
             axes.plot(*curve.T, color=color, linestyle=line, label=words)
         points = asked["patient"]["operating_points"]
-        others = [point for point in points if point != DEFAULT]
+        others = [point for point in points if point != BALANCED]
         for point, of in points.items():
             x, y = 1 - _number(of["specificity"]["value"]), _number(of["sensitivity"]["value"])
-            default = point == DEFAULT
+            default = point == BALANCED
             style = {"facecolor": ORANGE if default else "none", "edgecolor": ORANGE, "zorder": 4}
             label = "default operating point" if default else "other operating points" if point == others[0] else None
             axes.scatter(x, y, 64 if default else 26, marker="D" if default else "o", label=label, **style)

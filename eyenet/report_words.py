@@ -3,11 +3,11 @@
 import math
 from typing import NamedTuple
 
+from eyenet.decision import BALANCED
 from eyenet.models import setting
 
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
-DEFAULT = "balanced"  # the operating point that figures are given at where none is named
 FEW = 50  # patients of a class; of fewer, each one moves a figure by more than 2 points
 WIDE = 0.2  # an interval of 20 points leaves open whether a network is good or poor
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
@@ -102,7 +102,7 @@ def plural(count, noun):
 
 def point_name(name):
     """Say what an operating point aims at: ``sensitivity_0.9`` is sensitivity 90 %."""
-    if name == DEFAULT:
+    if name == BALANCED:
         return "balanced (default)"
     what, _, share = name.rpartition("_")
     return f"{what} at least {percent(float(share), 0)}"
@@ -203,15 +203,13 @@ def of_2017(config):
     return setting((config.get("settings") or {}).get("images"), "protocol") == "2017"
 
 
-def cautions(metrics, question, config):
+def cautions(metrics, question):
     """List what a reader must know before trusting a question's figures.
 
     Parameters
     ----------
     metrics : dict
     question : str
-    config : dict
-        Of the model.
 
     Returns
     -------
@@ -221,10 +219,14 @@ def cautions(metrics, question, config):
     asked = metrics["questions"][question]
     patient, splits = asked["patient"], metrics["splits"].keys()
     found = []
-    if of_2017(config):
+    if metrics["known_patients"]:
+        known = f"{metrics['known_patients']:,} of the {plural(metrics['patients'], 'patient')}"
         found.append(
-            "The network learned from rows split at random, the protocol of 2017: copies of one photograph and both "
-            "eyes of one patient are on both sides, which flatters."
+            f"The network was trained or tuned on {known}, which flatters: these rows were drawn at random, the "
+            "protocol of 2017, and copies of one photograph and both eyes of one patient are on both sides."
+            if metrics["source"] == "array"
+            else f"{known} have the name of one that the network was trained or tuned on; if they are the same people, "
+            "these figures flatter."
         )
     if splits <= {"train", "val"}:
         found.append("These are validation patients: the epoch and the thresholds were chosen on them, which flatters.")

@@ -14,7 +14,7 @@ from eyenet.models import read_patients, setting, split_hash
 from eyenet.photo import PHOTOGRAPHS, is_synthetic, photograph_to_input
 from eyenet.shortcuts import border_features, geometry_features
 from eyenet.stage import PhotoError, StageError, for_each, log
-from eyenet.tables import read_labels, read_table
+from eyenet.tables import read_labels
 from eyenet.training import Batches, predict
 
 CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
@@ -26,7 +26,8 @@ class Scored:
 
     `table` has the columns image, patient, eye, level, split (and Usage); `probabilities` (n, classes) and
     `features` (n, k) of what is not retina belong to its rows; `crops(rows)` reads photographs, uint8
-    (n, size, size, 3); `what` says in words which photographs they are.
+    (n, size, size, 3); `what` says in words which photographs they are; `known` of their patients are also among those
+    that the network was trained or tuned on.
     """
 
     table: pd.DataFrame
@@ -35,12 +36,19 @@ class Scored:
     crops: Callable
     what: str
     synthetic: bool
+    known: int
 
     def take(self, rows, what):
         """Give the photographs in some rows, an ndarray of int, as a set of its own."""
         table = self.table.iloc[rows].reset_index(drop=True)
         return Scored(
-            table, self.probabilities[rows], self.features[rows], lambda i: self.crops(rows[i]), what, self.synthetic
+            table,
+            self.probabilities[rows],
+            self.features[rows],
+            lambda i: self.crops(rows[i]),
+            what,
+            self.synthetic,
+            self.known,
         )
 
 
@@ -55,21 +63,25 @@ def require_numbers(probabilities, images):
         )
 
 
-def require_unseen(table, model, protocol):
-    """Refuse photographs of patients that the model was trained on; an array of 2017 is so by design.
+def known_patients(table, model, splits=("train", "val")):
+    """List the patients of a table whom the model was trained on, or on whom its epoch and thresholds were chosen."""
+    of = read_patients(model)
+    return sorted(set(table["patient"]) & set(of.loc[of["split"].isin(splits), "patient"]))
+
+
+def require_unseen(table, model, split, protocol):
+    """Refuse photographs of patients that the model knows; an array of 2017 is so by design.
 
     Returns
     -------
     int
-        Patients of the table that the model was trained on.
+        Patients of the table that the model knows.
     """
-    known = read_patients(model)
-    trained = set(known.loc[known["split"] == "train", "patient"])
-    again = sorted(set(table["patient"]) & trained)
+    again = known_patients(table, model, ("train",) if split == "val" else ("train", "val"))
     if again and protocol != "2017":
         raise StageError(
             f"{len(again):,} of the patients to be scored, such as {again[0]}, are patients that {model} was trained "
-            "on; use the array that it was trained on, or one of other patients"
+            "or tuned on; use the array that it was trained on, or one of other patients"
         )
     return len(again)
 
@@ -106,14 +118,14 @@ def from_array(folder, split, model, config, network, photographs, batch):
     rows = rows_by_split(table, sidecar["settings"])
     if not len(rows.get(split, ())):
         raise StageError(f"{folder} has no photograph in the split '{split}'; preprocess_images.py makes the splits")
-    seen = require_unseen(table.iloc[rows[split]], model, protocol)
+    known = require_unseen(table.iloc[rows[split]], model, split, protocol)
     same = split_hash(table) == config["settings"]["split"]
     if not same:
         log(f"note: {model} was not trained on {folder}; only its split '{split}' is scored")
     geometry = read_geometries(photographs, table)
     what = {"val": "validation patients", "test": "unseen test patients", "unseen": "unseen patients"}[split]
-    if seen:
-        what = f"test rows drawn at random, the protocol of 2017: {seen:,} of their patients were trained on"
+    if known:
+        what = f"{split} rows drawn at random, the protocol of 2017: {known:,} of their patients were trained on"
 
     def score(name, chosen):
         log(f"scoring {len(chosen):,} photographs of the split '{name}'")
@@ -123,11 +135,11 @@ def from_array(folder, split, model, config, network, photographs, batch):
         features = np.concatenate([np.concatenate(parts), geometry[chosen]], axis=1)
         of_name = table.iloc[chosen].drop(columns="transform").reset_index(drop=True)
         synthetic = bool(setting(sidecar["settings"], "synthetic"))
-        return Scored(of_name, probabilities, features, lambda i: images[chosen[i]], what, synthetic)
+        return Scored(of_name, probabilities, features, lambda i: images[chosen[i]], what, synthetic, known)
 
     wanted = ("train", "val", split) if same else (split,)
     original = (table["transform"] == "original").to_numpy()
-    if not seen:  # training is scored on originals, as validation and test are
+    if not known:  # training is scored on originals, as validation and test are
         rows["train"] = rows["train"][original[rows["train"]]]
     return {name: score(name, rows[name]) for name in dict.fromkeys(wanted) if len(rows[name])}
 
@@ -137,13 +149,19 @@ def read_geometries(path, table):
     if not Path(path).is_file():
         log(f"note: there is no {path}; the classifier that sees no retina will do without file and photograph size")
         return np.zeros((len(table), 0))
-    known = pd.read_csv(path, dtype={"image": str}).drop_duplicates("image").set_index("image")
+    try:
+        known = pd.read_csv(path, dtype={"image": str}).drop_duplicates("image").set_index("image")
+        features = pd.DataFrame(geometry_features(known.reset_index()), index=known.index)
+    except (ValueError, KeyError, ZeroDivisionError):  # pandas' own errors are ValueErrors
+        features = pd.DataFrame([[np.nan]])
+    if not np.isfinite(features.to_numpy()).all():
+        raise StageError(f"{path} is damaged; run resize_images.py again")
     source = table["image"].where(table["transform"] == "original")
     source = source.fillna(table["image"].str.replace(r"_(mir|90|120|180|270)$", "", regex=True))
-    if not source.isin(known.index).all():
-        log(f"note: {path} does not know {(~source.isin(known.index)).sum():,} of the photographs, and is not used")
+    if not source.isin(features.index).all():
+        log(f"note: {path} does not know {(~source.isin(features.index)).sum():,} of the photographs, and is not used")
         return np.zeros((len(table), 0))
-    return geometry_features(known.loc[source].reset_index())
+    return features.loc[source].to_numpy()
 
 
 def read_photograph_labels(path, photographs):
@@ -155,12 +173,13 @@ def read_photograph_labels(path, photographs):
         image, patient, eye, level, `path`, and `Usage` where the table has it (Kaggle's Public and Private).
     """
     files = list_files(photographs, PHOTOGRAPHS, "a camera, or Kaggle,")
-    labels = read_labels(path, "whoever graded the photographs")
-    raw = read_table(path, ["image"], "whoever graded the photographs")
-    if "Usage" in raw.columns:
-        stems = raw["image"].str.replace(r"\.(jpe?g|png|tiff?)$", "", regex=True, case=False)
-        labels["Usage"] = labels["image"].map(dict(zip(stems, raw["Usage"])))
-    by_name = {file.stem: file for file in files}
+    labels = read_labels(path, "whoever graded the photographs", eyes=False, extra=["Usage"])
+    if "Usage" in labels:
+        labels["Usage"] = labels["Usage"].replace("", "no Usage")
+    by_name = {file.stem: file for file in reversed(files)}
+    if len(by_name) < len(files):
+        doubled = [file.name for file in files if by_name[file.stem] != file]
+        log(f"note: left out, since another photograph has the same name: {', '.join(doubled)}")
     known = labels["image"].isin(by_name.keys())
     if not known.any():
         raise StageError(
@@ -198,12 +217,11 @@ def from_photographs(args, output, config, network):
         Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
     """
     table = read_photograph_labels(args.labels, args.photos)
-    known = read_patients(args.model)
-    trained = table["patient"].isin(known.loc[known["split"] == "train", "patient"])
-    if trained.any():
+    known = known_patients(table, args.model)
+    if known:
         log(
-            f"WARNING: {trained.sum():,} of the photographs have a patient whose name a training patient has too, such "
-            f"as {table.loc[trained, 'patient'].iloc[0]}; if they are the same people, these figures flatter"
+            f"WARNING: {len(known):,} of the patients, such as {known[0]}, have the name of one that the network was "
+            "trained or tuned on; if they are the same people, these figures flatter"
         )
     size, chunks, rejected, kept = config["size"], [], [], []
 
@@ -235,6 +253,6 @@ def from_photographs(args, output, config, network):
         return np.stack([photograph_to_input(table["path"][row], size)[0] for row in rows])
 
     synthetic = is_synthetic(table["path"][0])
-    what = f"photographs in {Path(args.photos).name}"
+    what = f"photographs in {args.photos.parent.name}/{args.photos.name}"
     shown = table.drop(columns="path").assign(split="test")
-    return Scored(shown, probabilities, features, crops, what, synthetic), code
+    return Scored(shown, probabilities, features, crops, what, synthetic, len(known)), code

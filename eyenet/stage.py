@@ -36,7 +36,8 @@ def run_main(main):
     name = Path(sys.argv[0]).name
     try:
         code = main() or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is when the shell closed it
+            sys.stdout.flush()
     except StageError as error:
         log(f"{name}: error: {error}")
         code = EXIT_FAILED

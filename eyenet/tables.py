@@ -72,7 +72,7 @@ def read_table(path, columns, made_by):
     return table.reset_index(drop=True)
 
 
-def read_labels(path, made_by="download_images.sh"):
+def read_labels(path, made_by="download_images.sh", eyes=True, extra=()):
     """Read a label table: image, level, and the patient and eye of each photograph.
 
     The table's own columns `patient` and `eye` count where it has them; else both are parsed from the name.
@@ -81,11 +81,15 @@ def read_labels(path, made_by="download_images.sh"):
     ----------
     path : path-like
     made_by : str
+    eyes : bool
+        Whether each eye must be known; else it may be empty.
+    extra : sequence of str
+        More columns to keep where the table has them.
 
     Returns
     -------
     pandas.DataFrame
-        Columns image, patient, eye, level; one row an image, in the order of the file.
+        Columns image, patient, eye, level and those of `extra`; one row an image, in the order of the file.
 
     Raises
     ------
@@ -100,7 +104,8 @@ def read_labels(path, made_by="download_images.sh"):
     table["image"] = table["image"].str.replace(r"\.(jpe?g|png|tiff?)$", "", regex=True, case=False)
     if (table["image"] == "").any():
         raise StageError(f"{path} has an image without a name")
-    for column in ("level", *own):
+    more = [column for column in extra if column in table.columns]
+    for column in ("level", *own, *more):
         values = table.groupby("image")[column].nunique()
         if (values > 1).any():
             what = {"level": "grades"}.get(column, f"values of {column}")
@@ -108,14 +113,17 @@ def read_labels(path, made_by="download_images.sh"):
             raise StageError(f"{path} gives {values.idxmax()!r} two different {what} ({count} such images); correct it")
     table = table.drop_duplicates("image").reset_index(drop=True)
     for part in {"patient", "eye"} - set(own):
-        table[part] = [_from_name(path, image, part) for image in table["image"]]
-    return table[["image", "patient", "eye", "level"]]
+        needed = eyes or part == "patient"
+        table[part] = [_from_name(path, image, part, needed) for image in table["image"]]
+    return table[["image", "patient", "eye", "level", *more]]
 
 
-def _from_name(path, image, part):
+def _from_name(path, image, part, needed):
     try:
         return getattr(parse_name(image), part)
     except ValueError:
+        if not needed:
+            return ""
         raise StageError(
             f"{path}: the image {image!r} does not say its patient and eye; name it <patient>_<left|right>, or give "
             "the table the columns patient and eye"

@@ -109,8 +109,13 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path
     assert history(tmp_path / "models" / "cnn") == history(folder / "models" / "cnn")
     mine, theirs = ((f / "models" / "cnn" / "config.json").read_text() for f in (tmp_path, folder))
     assert json.loads(mine)["decision"] == json.loads(theirs)["decision"]
+    (tmp_path / "models" / "cnn" / "report.html").write_text("of the network as it is")
     again = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
     assert again.stdout == done.stdout and "epoch" not in again.stderr
+    assert (tmp_path / "models" / "cnn" / "report.html").exists()
+    run("cnn.py", "--input", array, "--epochs", 7, *QUICK, cwd=tmp_path)
+    assert not (tmp_path / "models" / "cnn" / "report.html").exists()  # it would speak of another network
+    assert json.loads((tmp_path / "models" / "cnn" / "config.json").read_text())["options"]["epochs"] == "7"
 
 
 def test_early_stopping_counts_over_a_stop(array, tmp_path):

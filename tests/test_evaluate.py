@@ -19,6 +19,7 @@ from sklearn.metrics import (
 )
 
 from eyenet.decision import BALANCED, choose_cuts, choose_decision, threshold_for
+from eyenet.metrics import calibrate
 from eyenet.tasks import TASKS, classes_of, disease_probability, first_disease
 
 TRAINING = ["--epochs", 5, "--batch", 16, "--learning-rate", "1e-3"]
@@ -129,13 +130,15 @@ def test_a_folder_of_photographs(work, tmp_path):
         shutil.copy(work / "source/train" / f"{image}.jpeg", tmp_path / "clinic")
     (tmp_path / "clinic" / "broken.jpeg").write_bytes(b"no photograph")
     rows = [(f"{r.image}.jpeg", r.level, "Public" if i < 6 else "Private") for i, r in enumerate(table.itertuples())]
-    rows += [("broken.jpeg", 0, "Public"), ("nowhere_left.jpeg", 0, "Public")]
+    rows += [("broken.jpeg", 0, ""), ("nowhere_left.jpeg", 0, "Public")]
+    shutil.copy(work / "source/train" / rows[0][0], tmp_path / "clinic" / rows[0][0].replace(".jpeg", ".png"))
     rows = [(*row, row[0].split("_")[0], "left" if "left" in row[0] else "right") for row in rows]
     labels = write_csv(tmp_path / "labels.csv", [("image", "level", "Usage", "patient", "eye"), *rows])
     args = ["--photos", tmp_path / "clinic", "--labels", labels]
     done = evaluate(work, *args, code=3)  # 1 of so few is more than 5 %
     assert "rejected broken.jpeg" in done.stderr and "1 labels no photograph" in done.stderr
-    folder = work / "models/cnn/on-clinic"
+    assert f"the same name: {rows[0][0].replace('.jpeg', '.png')}" in done.stderr
+    (folder,) = (work / "models/cnn").glob("on-*-clinic")
     other = pd.read_csv(folder / "predictions.csv").set_index("image").loc[table["image"]]
     assert np.allclose(other["p1"], table["p1"], atol=1e-6)
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -143,10 +146,14 @@ def test_a_folder_of_photographs(work, tmp_path):
     assert metrics["subsets"]["Private"]["photographs"] == len(table) - 6
     whole = json.loads((work / "models/cnn/metrics.json").read_text())
     assert metrics["questions"]["any"]["eye"]["auc"] == whole["questions"]["any"]["eye"]["auc"]
-    assert (folder / "report.html").exists() and "photographs in clinic, Private" in done.stdout
+    assert (folder / "report.html").exists() and "/clinic, Private" in done.stdout
     assert evaluate(work, *args, "--max-rejected", 0.2).returncode == 0
     trained = ["--photos", work / "source/train", "--labels", work / "source/trainLabels.csv"]
     assert "these figures flatter" in evaluate(work, *trained).stderr
+    (page,) = (work / "models/cnn").glob("on-source-train/report.html")
+    assert "if they are the same people, these figures flatter" in page.read_text()
+    same = write_csv(tmp_path / "two.csv", [("image", "level", "Usage"), (rows[0][0], 0, "a"), (rows[0][0], 0, "b")])
+    one_sentence(evaluate(work, *args[:3], same, code=1), "two different values of Usage")
 
 
 def test_the_grade(work):
@@ -182,6 +189,15 @@ def set_in_config(**values):
     return change
 
 
+def in_decision(**values):
+    def change(folder):
+        config = json.loads((folder / "config.json").read_text())
+        config["decision"]["any"] |= values
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return change
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
@@ -194,10 +210,17 @@ def set_in_config(**values):
         (set_in_config(finished=False), ["not finished"]),
         (set_in_config(decision=None), ["not finished"]),
         (set_in_config(decision={"any": {}}), ["config.json is damaged"]),
+        (set_in_config(decision="yes"), ["config.json is damaged"]),
+        (in_decision(temperature=0), ["config.json is damaged"]),
+        (in_decision(shift=float("nan")), ["config.json is damaged"]),
+        (in_decision(eye={}), ["config.json is damaged"]),
+        (in_decision(patient={"fusion": "guess", "operating_points": {BALANCED: 0.5}}), ["config.json is damaged"]),
+        (set_in_config(task=["any"]), ["config.json is damaged"]),
+        (set_in_config(settings="none"), ["config.json is damaged"]),
         (set_in_config(task="grade"), ["config.json is damaged"]),
         (set_in_config(size=128), ["a mixture"]),
         (set_in_config(classes=["a", "b", "c"]), ["a mixture"]),
-        (set_in_config(settings={"images": {"preprocessing": 7}}), ["version 7 of the preprocessing"]),
+        (set_in_config(settings={"split": "", "images": {"preprocessing": 7}}), ["version 7 of the preprocessing"]),
     ],
 )
 def test_a_model_with_something_wrong(work, tmp_path, change, words):
@@ -234,14 +257,19 @@ def test_bad_input(work, tmp_path):
     one_sentence(evaluate(work, "--split", "unseen", code=1), "no photograph in the split 'unseen'")
     (tmp_path / "file").write_text("")
     one_sentence(evaluate(work, "--output", tmp_path / "file", code=1), "is a file")
+    one_sentence(evaluate(work, "--photographs", tmp_path / "file", code=1), "file is damaged", "resize_images.py")
+    one_sentence(evaluate(work, "--draws", 1, code=2), "--draws")
+    (tmp_path / "nested" / "a").mkdir(parents=True)
+    one_sentence(evaluate(work, "--photos", tmp_path / "nested", "--labels", nothing, code=1), "not looked into")
     other = run_stages(work / "source", tmp_path / "other", size=80)
     one_sentence(evaluate(work, "--input", other / "array", code=1), "80 px", "64 px")
 
 
-def test_another_split_is_a_leak(work, tmp_path):
-    """The same photographs split with another seed: test patients that the model was trained on are refused."""
+@pytest.mark.parametrize("split", [("--seed", 1), ("--test", 0.29, "--val", 0.01)])
+def test_another_split_is_a_leak(work, tmp_path, split):
+    """Split anew, patients that the model was trained on, or only tuned on, become test patients: refused."""
     steps = [
-        ("preprocess_images.py", "--input", work / "resized", "--output", tmp_path / "preprocessed", "--seed", 1)
+        ("preprocess_images.py", "--input", work / "resized", "--output", tmp_path / "preprocessed", *split)
         + ("--labels", work / "source/trainLabels.csv", "--labels-out", tmp_path / "p.csv")
         + ("--figures", tmp_path / "figures"),
         ("rotate_images.py", "--input", tmp_path / "preprocessed", "--output", tmp_path / "rotated")
@@ -251,7 +279,21 @@ def test_another_split_is_a_leak(work, tmp_path):
     ]
     for step in steps:
         run(*step)
-    one_sentence(evaluate(work, "--input", tmp_path / "array", code=1), "was trained on")
+    one_sentence(evaluate(work, "--input", tmp_path / "array", code=1), "was trained or tuned on")
+
+
+def test_a_table_with_patients_and_without_eyes(work, tmp_path):
+    """Other hospitals' names, and a damaged history: only the training curves are missing."""
+    table = by_hand(work)[2]
+    (tmp_path / "site").mkdir()
+    rows = [("image", "level", "patient")]
+    for i, row in enumerate(table.itertuples()):
+        shutil.copy(work / "source/train" / f"{row.image}.jpeg", tmp_path / "site" / f"IMG{i}.jpeg")
+        rows.append((f"IMG{i}", row.level, f"p{row.patient}"))
+    model = changed(work, tmp_path / "model", lambda f: (f / "history.csv").write_bytes(b"epoch\n\xff\n"))
+    labels = write_csv(tmp_path / "labels.csv", rows)
+    done = evaluate(work, "--model", model, "--photos", tmp_path / "site", "--labels", labels)
+    assert "no training curves" in done.stderr and "flatter" not in done.stderr
 
 
 def test_one_class_only(work, tmp_path):
@@ -292,6 +334,16 @@ def test_thresholds_reach_their_level_and_lose_the_least(seed):
         assert (probability[~truth] < t).mean() >= level
         lower = probability[probability < t].max()  # calls more
         assert (probability[~truth] < lower).mean() < level
+
+
+def test_a_network_with_everything_the_wrong_way_round():
+    """Its thresholds are numbers all the same, and call nobody."""
+    healthy = np.array([[0.1, 0.9], [0.2, 0.8]])
+    decision = choose_decision(np.arange(4), np.array([0, 0, 1, 1]), np.concatenate([healthy, 1 - healthy]), "any")
+    assert all(0 < t < 1 for t in decision["any"]["eye"]["operating_points"].values())
+    raw = np.array([0.9, 0.8, 0.1, 0.2])
+    probability = calibrate(raw, decision["any"]["temperature"], decision["any"]["shift"])
+    assert (probability < decision["any"]["eye"]["operating_points"][BALANCED]).all()
 
 
 def test_a_decision_without_both_classes():

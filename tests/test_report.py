@@ -231,16 +231,26 @@ def test_the_verdict_is_in_words():
 )
 def test_what_speaks_against_the_figures_is_said(words, change):
     plain = make_metrics(patients=3000, skill=2.0)
-    assert not cautions(plain, "any", make_config())
-    said = cautions(change(copy.deepcopy(plain)), "any", make_config())
+    assert not cautions(plain, "any")
+    said = cautions(change(copy.deepcopy(plain)), "any")
     assert [c for c in said if words in c.replace("\xa0", " ")], said
 
 
-def test_a_model_of_the_protocol_of_2017_is_marked(tmp_path):
+def test_patients_that_the_network_knows_are_told_first(tmp_path):
+    """By the protocol of 2017 they are trained on; in a folder of photographs only their names may be the same."""
+    metrics = make_metrics(patients=3000)
+    assert not [c for c in cautions(metrics, "any") if "flatter" in c]
+    metrics["known_patients"] = 135
+    assert "trained or tuned on 135 of the 3,000" in cautions(metrics, "any")[0].replace("\xa0", " ")
+    assert "protocol of 2017" in cautions(metrics, "any")[0]
+    page = report(tmp_path / "report.html", metrics=metrics).text
+    assert "protocol of 2017" in page and "Originals only" not in page
+    assert "have the name of one" in cautions(metrics | {"source": "photographs"}, "any")[0]
+
+
+def test_the_card_of_a_model_of_2017_says_how_it_was_trained(tmp_path):
     config = make_config()
     config["settings"]["images"]["input"]["protocol"] = "2017"
-    assert "protocol of 2017" in cautions(make_metrics(patients=3000), "any", config)[0]
-    assert "protocol of 2017" in report(tmp_path / "report.html", config=config).text
     write_model_card(tmp_path / "MODEL_CARD.md", make_metrics(), config)
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert "as the EyeNet of 2017 did" in card and "before any copy was made" not in card

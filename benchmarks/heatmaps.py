@@ -1,0 +1,102 @@
+"""Heat maps on photographs whose lesions are known: does the hottest place lie on a lesion?
+
+    python benchmarks/heatmaps.py            (after bash run_pipeline.sh)
+
+Draws the sample's validation and test photographs with DR once more with and without their lesions; where the two
+differ is a lesion. Counted is in how many of them the hottest pixel lies within --reach pixels of one, and what share
+of all heat does, for the heat maps that EyeNet shows, and for Grad-CAM stretched to the photograph's size.
+"""
+
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import record
+from PIL import Image
+from scipy.ndimage import binary_dilation
+
+from eyenet import backend
+from eyenet.arrays import open_array, rows_by_split
+from eyenet.photo import DETAIL, crop_retina, find_retina, inside_circle, open_photograph
+from make_sample import take_photograph
+
+DIFFERS = 12  # of 255: what compression moves a pixel without a lesion stays below
+LEAST = 20  # pixels of lesion that a photograph must have to count
+
+
+def crop(data, size, circle=None):
+    """Crop a photograph as resize_images.py does, at a circle that is given or found."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photograph.jpeg"
+        path.write_bytes(data)
+        image, _, _ = open_photograph(path, int(DETAIL * size))
+    circle = circle or find_retina(image)
+    return crop_retina(image, circle, size).astype(int), circle
+
+
+def lesions_of(row, size):
+    """Mark the pixels of a photograph's crop that its lesions change; bool (size, size)."""
+    patient = int(row["patient"][1:])
+    taken = take_photograph(0, patient, row["eye"], row["level"])
+    with patch("eyenet.synthetic.draw_lesions", lambda *_: None):
+        healthy = take_photograph(0, patient, row["eye"], row["level"])
+    with_lesions, circle = crop(taken, size)
+    return np.abs(with_lesions - crop(healthy, size, circle)[0]).max(axis=2) > DIFFERS
+
+
+def grad_cam(network, images):
+    """Compute Grad-CAM of the last feature map, stretched to the photograph; float (n, size, size)."""
+    from eyenet.heatmaps import differentiate, split_network
+
+    halves = split_network(network)
+    cells = np.asarray(halves.front(images))
+    gradient, _ = differentiate(halves.back, cells, 1)
+    maps = (cells * gradient.mean(axis=(1, 2), keepdims=True)).sum(axis=-1).clip(0)
+    size = (images.shape[1],) * 2
+    return np.stack([np.asarray(Image.fromarray(m).resize(size, Image.Resampling.BILINEAR)) for m in maps])
+
+
+def hits(heats, lesions, reach):
+    """Count maps whose hottest pixel lies on a lesion, and average the share of heat there and of the retina."""
+    inside = inside_circle(heats.shape[1])
+    hottest, share, area = [], [], []
+    for heat, lesion in zip(heats * inside, lesions):
+        near = binary_dilation(lesion, iterations=reach) & inside
+        hottest.append(near.ravel()[heat.argmax()])
+        share.append(heat[near].sum() / max(heat.sum(), 1e-9))
+        area.append(near.sum() / inside.sum())
+    return np.mean(hottest), np.mean(share), np.mean(area)
+
+
+def main():
+    options = record.parse(__doc__)
+    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="of the sample")
+    options.add_argument("--model", type=Path, default=record.REPO / "models" / "latest", help="trained on it")
+    options.add_argument("--reach", type=int, default=3, help="pixels from a lesion that still count")
+    args = options.parse_args()
+    keras = backend.start("float32", 0)
+    from eyenet.heatmaps import heat_maps
+
+    network = keras.models.load_model(args.model / "model.keras", compile=False)
+    images, table, sidecar = open_array(args.array)
+    rows = rows_by_split(table, sidecar["settings"])
+    chosen = np.concatenate([rows["val"], rows["test"]])
+    chosen = chosen[table["level"].to_numpy()[chosen] > 0]
+    lesions = np.stack([lesions_of(table.iloc[row], images.shape[1]) for row in chosen])
+    seen = lesions.sum(axis=(1, 2)) >= LEAST
+    photographs, lesions = images[chosen[seen]], lesions[seen]
+    results = []
+    for name, heats in (
+        ("HiResCAM at the pixels looked at, as shown", heat_maps(network, photographs, 1)),
+        ("Grad-CAM, stretched", grad_cam(network, photographs)),
+    ):
+        hottest, share, area = hits(heats, lesions, args.reach)
+        results.append((f"hottest pixel on a lesion: {name}", round(float(hottest), 3), "", ""))
+        results.append((f"share of the heat on lesions: {name}", round(float(share), 3), "", ""))
+    results.append(("both by chance: share of the retina that is lesion", round(float(area), 3), "", ""))
+    record.write("heatmaps", [*results, ("photographs", len(photographs), "", "")])
+
+
+if __name__ == "__main__":
+    main()
