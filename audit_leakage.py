@@ -11,10 +11,13 @@ Writes  data/array-2017/X.npy, labels.csv, X.json, rejected.csv
     python audit_leakage.py --input data/array
     python audit_leakage.py --protocol 2017 && python audit_leakage.py --input data/array-2017
 
-Eight checks, one line each with its figure and verdict: photographs, patients and pixels of one split in another
+Eleven checks, one line each with its figure and verdict: photographs, patients and pixels of one split in another
 (over any turn and reflection, also compressed again), the rule "a rotated copy is DR", and two classifiers that see no
-retina. Exit code 0: no leak found; 1: a leak. Of an array or table of this pipeline (it has a column `transform`)
-only originals count in validation and test, as in cnn.py; of any other, every row. 16,000 images take two or three
+retina. Names are compared without folder and ending, numbers of patients as numbers (011 and 11.0 are 11).
+Exit code 0: no leak found, and photograph and patient of every row were compared; 1: a leak, or a row of unknown
+patient ("could not tell"). Checks that need pixels or grades may be missing. Of an array of this pipeline (X.json
+proves it) only originals count in validation and test, as in cnn.py. Tables alone cannot say which rows are used, and
+so every row counts: of labels/rotated.csv give --originals, or rather audit data/array. 16,000 images take some three
 minutes on two cores.
 
 The protocol of 2017: a square from the inside of each retina, compressed as JPEG of quality 75; then the copies, each
@@ -33,8 +36,8 @@ import pandas as pd
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash, open_array, rows_by_split
-from eyenet.audit import LEAK, OK, Evidence, audit, complete
+from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash, open_array
+from eyenet.audit import Evidence, audit, complete, conclude, results_table, used_rows
 from eyenet.copies import copies_table, transform
 from eyenet.crops import read_crop
 from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
@@ -49,6 +52,7 @@ from eyenet.tables import read_table, write_table
 LIMIT = 0.65
 QUALITY = 75  # of Pillow and of the skimage of 2017, unless told otherwise
 TEST, VALIDATION = 0.2, 0.2  # of all rows, and of the rest
+PACKERS = {"image_to_array.py", "audit_leakage.py"}  # scripts whose array is unfinished without an X.json
 
 
 def read_split_table(path, split=None):
@@ -68,7 +72,6 @@ def read_split_table(path, split=None):
     table = read_table(path, ["image"], "whoever split the photographs")
     columns = [c for c in ("patient", "level", "transform") if c in table.columns]
     table = read_table(path, ["image", *columns, *([] if split else ["split"])], "whoever split the photographs")
-    table["image"] = table["image"].str.replace(r"\.(jpe?g|png|tiff?)$", "", regex=True, case=False)
     if split:
         table["split"] = split
     return table[["image", "split", *columns]]
@@ -95,13 +98,6 @@ def read_tables(paths):
             odd = sorted(set(table.columns) ^ set(tables[0].columns))
             raise StageError(f"{paths[0]} and {path} have not the same columns ({', '.join(odd)}); make them alike")
     return pd.concat(tables, ignore_index=True)
-
-
-def used_rows(table, settings=None):
-    """Choose the rows of each split that are used: as cnn.py does for tables of this pipeline, all of others."""
-    if "transform" in table.columns:
-        return rows_by_split(table, settings or {})
-    return {split: np.flatnonzero(table["split"] == split) for split in SPLITS}
 
 
 def read_foreign_array(folder):
@@ -138,48 +134,56 @@ def read_foreign_array(folder):
 
 def read_evidence(args):
     """Read what is to be audited: tables, an array of this pipeline, or another."""
+    folder, settings = args.input or Path("data/array"), {} if args.originals else None
     if args.labels:
-        images, table, settings = None, read_tables(args.labels), None
+        images, table = None, read_tables(args.labels)
+    elif (folder / "X.json").exists() or (read_json(folder / "stage.json") or {}).get("script") in PACKERS:
+        if args.originals:
+            raise StageError(f"the X.json of {folder} says which rows are used; leave out --originals")
+        images, table, sidecar = open_array(folder)
+        settings = sidecar["settings"]
     else:
-        folder = args.input or Path("data/array")
-        if (folder / "X.json").exists():
-            images, table, sidecar = open_array(folder)
-            settings = sidecar["settings"]
-        else:
-            images, table = read_foreign_array(folder)
-            settings = None
-    evidence = Evidence(complete(table), used_rows(table, settings), images)
+        images, table = read_foreign_array(folder)
+    table = complete(table)
+    evidence = Evidence(table, used_rows(table, settings), images, assumed=settings is None)
     for split in ("train", "test"):
         if not len(evidence.rows[split]):
             raise StageError(f"no row of the table is in the split {split!r}, so there is nothing to compare")
     return evidence
 
 
-def results_table(findings):
-    """Format the findings as text, one line a check."""
-    width = max(len(finding.check) for finding in findings) + 2
-    return "\n".join(f"{f.verdict:<13}{f.check:<{width}}{f.found}" for f in findings)
+def check_targets(args):
+    """Refuse, before the audit, files that its figures and cases cannot or must not be written to."""
+    folder = args.input or Path("data/array")
+    taken = list(args.labels or [folder / name for name in ("X.npy", "labels.csv", "X.json", "stage.json")])
+    for option, path in (("--json", args.json), ("--report", args.report)):
+        if path is None:
+            continue
+        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            raise StageError(f"{option} {path}: there is no folder {path.parent} that can be written to; make it first")
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # renaming over a device would replace it
+            raise StageError(f"{option} {path} is there and is no plain file; choose another name")
+        if path.resolve() in [other.resolve() for other in taken]:
+            raise StageError(f"{option} {path} would overwrite a file of this audit; choose another name")
+        taken.append(path)
 
 
 def run_audit(args):
     """Audit, print and write the findings; return the exit code."""
+    check_targets(args)
     evidence = read_evidence(args)
     findings = audit(evidence, args.limit, args.seed)
     print("rows used: " + ", ".join(f"{split} {len(evidence.rows[split]):,}" for split in SPLITS))
     print(results_table(findings))
-    leaks = [finding.check for finding in findings if finding.verdict == LEAK]
-    verdict = f"LEAK: {'; '.join(leaks)}" if leaks else "no leak found"
-    unknown = sum(finding.verdict != OK for finding in findings)
-    if unknown and not leaks:
-        verdict += f"; {unknown} of {len(findings)} checks could not tell"
+    verdict, why, code = conclude(findings)
     if args.json:
         checks = {f.check: {"found": f.found, "verdict": f.verdict, "figures": f.figures} for f in findings}
-        write_json(args.json, {"verdict": "leak" if leaks else "no leak found", "checks": checks})
+        write_json(args.json, {"verdict": verdict, "checks": checks})
     if args.report:
         rows = [(f.check, *(case if isinstance(case, tuple) else (case, "", ""))) for f in findings for case in f.cases]
         write_rows(args.report, ["check", "image", "same_as", "similarity"], rows)
-    print(f"verdict: {verdict}")
-    return 1 if leaks else 0
+    print(f"verdict: {verdict}{why}")
+    return code
 
 
 def cut_square(crop):
@@ -306,6 +310,9 @@ def main():
     options = parser(__doc__, workers=None)
     options.add_argument("--input", type=Path, help="data/array; with --protocol data/preprocessed")
     options.add_argument("--labels", type=Path, nargs="+", help="tables to audit; with --protocol the one to read")
+    options.add_argument(
+        "--originals", action="store_true", help="of tables and foreign arrays: no copies are validated and tested on"
+    )
     options.add_argument("--limit", type=fraction, default=LIMIT, help="AUC that is no leak without a retina")
     options.add_argument("--json", type=Path, help="file for the figures")
     options.add_argument("--report", type=Path, help="CSV file for every case")
@@ -315,8 +322,8 @@ def main():
     options.add_argument("--seed", type=seed, default=0, help="of the random rows, and of the classifiers")
     args = options.parse_args()
     if args.protocol:
-        if args.json or args.report:
-            options.error("--json and --report belong to an audit; build first, then audit")
+        if args.json or args.report or args.originals:
+            options.error("--json, --report and --originals belong to an audit; build first, then audit")
         return build_2017(options, args)
     if args.output:
         options.error("--output belongs to --protocol; an audit writes --json and --report")

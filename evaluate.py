@@ -90,7 +90,7 @@ def question_table(question):
             rows.append([f"{other} at {float(level):.0%} {kind}, read off the curve", *map(show, of)])
             points = [unit["operating_points"].get(f"{kind}_{level}") for unit in units]
             for name in kinds if None not in points else ():
-                rows.append([f"  {name} where validation had {float(level):.0%}", *(show(p[name]) for p in points)])
+                rows.append([f"  {name} with validation's threshold for it", *(show(p[name]) for p in points)])
     for name, title in (("ece", "calibration error (ECE)"), ("brier", "Brier score")):
         rows.append([title, *(show(unit["calibration"]["after"][name]) for unit in units)])
     for parts in zip(*(unit["by_grade"] for unit in units)):

@@ -26,21 +26,23 @@ def run(script, *args):
 
 
 def rows_of(metrics, who):
-    """Give the figures of a metrics.json as rows of the result table."""
-    eye = metrics["questions"]["any"]["eye"]
-    rows = []
-    for name, title in (
-        ("auc", "AUC"),
-        ("accuracy", "accuracy"),
-        ("precision", "precision"),
-        ("sensitivity", "recall"),
-    ):
-        figure = eye[name]
-        if figure["value"] is None:
-            continue
-        for end, value in zip(("", ", lower end of 95 %", ", upper end of 95 %"), figure.values()):
-            rows.append((f"{title}, {who} ({eye['count']} photographs){end}", round(value, 3), "", ""))
-    return rows
+    """Give the figures of a metrics.json as rows of the result table, each with the ends of its interval."""
+    asked = metrics["questions"]["any"]
+    eye, baselines = asked["eye"], asked["baselines"]
+    figures = {
+        "AUC": eye["auc"],
+        "accuracy": eye["accuracy"],
+        "precision": eye["precision"],
+        "recall": eye["sensitivity"],
+        "accuracy of the majority": baselines["majority"]["accuracy"],
+        "AUC without a retina": (baselines["not_retina"] or {"auc": {"value": None}})["auc"],
+    }
+    return [
+        (f"{title}, {who} ({eye['count']} photographs){end}", round(value, 3), "", "")
+        for title, figure in figures.items()
+        for end, value in zip(("", ", lower end of 95 %", ", upper end of 95 %"), figure.values())
+        if value is not None
+    ]
 
 
 def main():

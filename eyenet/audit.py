@@ -1,20 +1,24 @@
 """The checks of the leak audit: each looks at a table of images and their splits, some also at the pixels."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from eyenet.arrays import rows_by_split
 from eyenet.bootstrap import bootstrap, count_pairs
 from eyenet.duplicates import describe, is_blank, match, verify
 from eyenet.metrics import roc_auc
-from eyenet.names import SUFFIX, parse_name
+from eyenet.names import SPLITS, SUFFIX, parse_name
 from eyenet.shortcuts import MOST, border_features, compression_features, shortcut_probability
 from eyenet.stage import cores, for_each
 
 OK, LEAK, UNSURE, UNCHECKED = "ok", "LEAK", "unsure", "not checked"
 NO_PIXELS = "no pixels"
 BLOCK = 64
+ENDING = re.compile(r"(\.(jpe?g|png|tiff?|bmp|gif|ppm|webp|dcm|npy))+$", re.IGNORECASE)
+NUMBER = re.compile(r"0*([0-9]+)(\.0*)?")
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -22,32 +26,37 @@ NAMES = {"train": "training", "val": "validation", "test": "test"}
 class Evidence:
     """What is audited.
 
-    `table` has the columns image, split, transform, photograph, and patient and level where they are known (else all
-    None); `rows` are the rows of each split that are used; `images` is the array, or None.
+    `table` is from `complete`; `rows` are the rows of each split that are used; `images` is the array, or None;
+    `assumed` tells that all rows are taken to be used, since nothing says which are.
     """
 
     table: pd.DataFrame
     rows: dict
     images: np.ndarray | None = None
+    assumed: bool = False
 
     def of(self, column, split):
         """Give the values of a column in the rows of a split that are used."""
         return self.table[column].to_numpy()[self.rows[split]]
 
     def knows(self, column):
-        """Tell whether a column is known."""
+        """Tell whether a column is known of all rows."""
         return self.table[column].notna().all()
 
 
 @dataclass
 class Finding:
-    """The outcome of a check: its name, what was found in words, a verdict, and the figures and cases behind it."""
+    """The outcome of a check: its name, what was found in words, a verdict, and the figures and cases behind it.
+
+    Without a `required` one nothing can be said to be free of leaks.
+    """
 
     check: str
     found: str
     verdict: str
     figures: dict = field(default_factory=dict)
     cases: list = field(default_factory=list)
+    required: bool = False
 
 
 def complete(table):
@@ -61,41 +70,76 @@ def complete(table):
     Returns
     -------
     DataFrame
-        See `Evidence`. `photograph` is the image's name without the suffix of a copy.
+        With transform; level, all None if unknown; `photograph`, the image's name without folder, ending and suffix
+        of a copy; `patient`, None where unknown, with a number in its shortest form (11 for 011 and 11.0), and
+        `written`, the patient as the table has it.
     """
-    parsed = [_parse(image) for image in table["image"]]
+    names = [ENDING.sub("", re.split(r"[/\\]", image)[-1]) for image in table["image"]]
+    parsed = [_parse(name) for name in names]
     table = table.copy()
-    if "patient" not in table.columns:
-        known = all(name is not None for name in parsed)
-        table["patient"] = [name.patient for name in parsed] if known else None
+    own = table["patient"].astype(str) if "patient" in table.columns else [p and p.patient for p in parsed]
+    table["written"] = pd.Series(list(own), table.index, dtype=object)
+    table["patient"] = table["written"].map(_shortest, na_action="ignore")
     if "level" not in table.columns:
         table["level"] = None
     if "transform" not in table.columns:
-        table["transform"] = ["original" if name is None else name.transform for name in parsed]
+        table["transform"] = [p.transform if p else "original" for p in parsed]
     suffixes = table["transform"].map(SUFFIX)
-    table["photograph"] = [image.removesuffix(suffix) for image, suffix in zip(table["image"], suffixes)]
+    table["photograph"] = [
+        f"{p.patient}_{p.eye}" if p else name.removesuffix(suffix) for p, name, suffix in zip(parsed, names, suffixes)
+    ]
     return table
 
 
-def _parse(image):
+def used_rows(table, settings=None):
+    """Choose the rows of each split that are used: as cnn.py does for arrays of these settings; None: all rows."""
+    if settings is not None:
+        return rows_by_split(table, settings)
+    return {split: np.flatnonzero(table["split"] == split) for split in SPLITS}
+
+
+def _parse(name):
     try:
-        return parse_name(image)
+        return parse_name(name)
     except ValueError:
         return None
 
 
+def _shortest(patient):
+    """Write a number without leading zeros and without the .0 of a table that was kept as floats."""
+    number = NUMBER.fullmatch(patient)
+    return number[1] if number else patient
+
+
 def shared(evidence, column, ours, theirs):
-    """Check that no photograph or patient of one split is in another."""
+    """Check that no photograph or patient of one split is in another; rows of which it is unknown are counted."""
     what = f"{NAMES[ours]} rows whose {column} is in {NAMES[theirs]}"
     if missing := _missing(evidence, ours, theirs):
         return Finding(what, missing, UNCHECKED)
-    if not evidence.knows(column):
-        odd = next(image for image in evidence.table["image"] if _parse(image) is None)
-        return Finding(what, f"names such as {odd!r} do not say the {column}", UNCHECKED)
-    bad = np.isin(evidence.of(column, ours), evidence.of(column, theirs))
+    values, others = (evidence.of(column, split) for split in (ours, theirs))
+    known, others_known = pd.notna(values), pd.notna(others)
+    odd = [*evidence.of("image", ours)[~known], *evidence.of("image", theirs)[~others_known]]
+    if not known.any() or not others_known.any():
+        return Finding(what, f"names such as {odd[0]!r} do not say the {column}", UNCHECKED, required=True)
+    bad = known & np.isin(values.astype(str), others[others_known].astype(str))
     cases = list(evidence.of("image", ours)[bad])
-    text = _share(bad) + (f", such as {cases[0]}" if cases else "")
-    return Finding(what, text, LEAK if cases else OK, {"rows": len(cases), "of": len(bad)}, cases)
+    text = _share(bad[known]) + (f", such as {cases[0]}" if cases else "")
+    if column == "patient":
+        text += _by_number(evidence, bad, ours, theirs)
+    if odd:
+        text += f"; {len(odd):,} rows are not compared, their names do not say the {column}, such as {odd[0]!r}"
+    figures = {"rows": len(cases), "of": int(known.sum()), "not_compared": len(odd)}
+    return Finding(what, text, LEAK if cases else UNSURE if odd else OK, figures, cases, required=True)
+
+
+def _by_number(evidence, bad, ours, theirs):
+    """Say how many rows are in both splits only since numbers that are written differently are one patient."""
+    written = evidence.of("written", ours)
+    only = np.flatnonzero(bad & ~np.isin(written.astype(str), evidence.of("written", theirs).astype(str)))
+    if not len(only):
+        return ""
+    first = only[0]
+    return f"; {len(only):,} by number, such as {written[first]!r} taken for {evidence.of('patient', ours)[first]}"
 
 
 def _missing(evidence, *splits):
@@ -107,20 +151,23 @@ def _share(bad):
     return f"{bad.sum():,} of {len(bad):,} ({bad.mean():.1%})"
 
 
-def same_pixels(evidence):
-    """Check that no test image is the same photograph as a training image, whatever the two are called."""
-    what = "test rows whose pixels are in training"
+def same_pixels(evidence, split, trained):
+    """Check that no image of a split is the same photograph as a training image, whatever the two are called.
+
+    `trained` are the descriptions of the training images, None without pixels.
+    """
+    what = f"{NAMES[split]} rows whose pixels are in training"
     images, rows = evidence.images, evidence.rows
-    missing = NO_PIXELS if images is None else _missing(evidence, "test", "train")
+    missing = NO_PIXELS if images is None else _missing(evidence, split)
     if missing:
         return Finding(what, missing, UNCHECKED)
-    ours, theirs = describe(images, rows["test"]), describe(images, rows["train"])
-    pairs = verify(images, images, [(rows["test"][i], rows["train"][j]) for i, j in match(ours, theirs)])
+    ours = describe(images, rows[split])
+    pairs = verify(images, images, [(rows[split][i], rows["train"][j]) for i, j in match(ours, trained)])
     names, photographs = (evidence.table[column].to_numpy() for column in ("image", "photograph"))
     cases = [(names[i], names[j], round(similarity, 3)) for i, j, similarity in pairs]
     renamed = [(i, j) for i, j, _ in pairs if photographs[i] != photographs[j]]
-    bad = np.isin(rows["test"], [i for i, _, _ in pairs])
-    blank = int(is_blank(ours).sum() + is_blank(theirs).sum())
+    bad = np.isin(rows[split], [i for i, _, _ in pairs])
+    blank = int(is_blank(ours).sum() + is_blank(trained).sum())
     figures = {"rows": int(bad.sum()), "of": len(bad), "pairs": len(pairs), "show_nothing": blank}
     figures["under_another_name"] = len({i for i, _ in renamed})
     text = f"{_share(bad)}, {figures['under_another_name']:,} under another name"
@@ -150,7 +197,10 @@ def copy_rule(evidence):
     if not figures:
         return Finding(what, "no test rows", UNCHECKED)
     rotated = sum(of_split["rotated"] for of_split in figures.values())
-    return Finding(what, "; ".join(texts) + f" ({rotated:,} rotated copies)", verdict, figures)
+    text = "; ".join(texts) + f" ({rotated:,} rotated copies)"
+    if rotated and evidence.assumed:
+        text += "; all rows count, give --originals if no copies are validated and tested on"
+    return Finding(what, text, verdict, figures)
 
 
 def not_retina(evidence, features, what, limit, seed):
@@ -161,7 +211,8 @@ def not_retina(evidence, features, what, limit, seed):
     if not evidence.knows("level"):
         return Finding(what, "no grades", UNCHECKED)
     truth = {split: evidence.of("level", split).astype(int) > 0 for split in ("train", "test")}
-    patients = evidence.of("patient" if evidence.knows("patient") else "photograph", "test")
+    patients, photographs = (evidence.of(column, "test") for column in ("patient", "photograph"))
+    patients = np.where(pd.isna(patients), photographs, patients)
     if not len(truth["test"]) or truth["test"].all() or not truth["test"].any():
         return Finding(what, "the test rows are not of both classes", UNCHECKED)
     trained = np.arange(len(truth["train"]))
@@ -203,13 +254,45 @@ def audit(evidence, limit, seed):
     -------
     list of Finding
     """
+    splits = (("test", "train"), ("val", "train"), ("test", "val"))
+    trained = None if evidence.images is None else describe(evidence.images, evidence.rows["train"])
     return [
-        shared(evidence, "photograph", "test", "train"),
-        shared(evidence, "patient", "test", "train"),
-        shared(evidence, "patient", "val", "train"),
-        shared(evidence, "patient", "test", "val"),
-        same_pixels(evidence),
+        *(shared(evidence, "photograph", *two) for two in splits),
+        *(shared(evidence, "patient", *two) for two in splits),
+        same_pixels(evidence, "test", trained),
+        same_pixels(evidence, "val", trained),
         copy_rule(evidence),
         not_retina(evidence, border_features, "the border ring and the corners", limit, seed),
         not_retina(evidence, compression_features, "traces of compression", limit, seed),
     ]
+
+
+def results_table(findings):
+    """Format the findings as text, one line a check."""
+    width = max(len(finding.check) for finding in findings) + 2
+    return "\n".join(f"{f.verdict:<13}{f.check:<{width}}{f.found}" for f in findings)
+
+
+def conclude(findings):
+    """Draw the conclusion from all findings.
+
+    Returns
+    -------
+    verdict : str
+        LEAK, could not tell, no leak found in what could be checked, or no leak found.
+    why : str
+        How many checks, or what is missing; may be empty.
+    code : int
+        0 only if there is no leak, and every used row's photograph and patient were compared.
+    """
+    leaks = sum(finding.verdict == LEAK for finding in findings)
+    unknown = [finding for finding in findings if finding.verdict != OK]
+    if leaks:
+        return LEAK, f" in {leaks} of {len(findings)} checks", 1
+    if any(finding.required for finding in unknown):
+        why = "rows of unknown patients; name the images <patient>_<left|right>, or give the table a column patient"
+        return "could not tell", f": {why}", 1
+    if unknown:
+        why = f": {len(unknown)} of {len(findings)} checks could not tell"
+        return "no leak found in what could be checked", why, 0
+    return "no leak found", "", 0

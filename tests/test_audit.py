@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections import Counter
 
@@ -13,13 +14,14 @@ from PIL import Image
 from scipy import ndimage
 
 import audit_leakage
-from eyenet.audit import LEAK, Evidence, audit, complete
+from eyenet.audit import LEAK, Evidence, audit, complete, used_rows
 from eyenet.copies import transform
 from eyenet.photo import black_outside
 from eyenet.stage import run_main
 
 SIZE = 128
-CHECKS = ["photograph", "test patient", "val patient", "test val", "pixels", "copy", "border", "compression"]
+CHECKS = ["photograph", "val photograph", "test val photograph", "test patient", "val patient", "test val"]
+CHECKS += ["pixels", "val pixels", "copy", "border", "compression"]
 
 
 def retina(seed):
@@ -89,10 +91,11 @@ def rows_in(table, split):
     return np.flatnonzero(table["split"] == split)
 
 
-def leaks(images, table):
+def leaks(images, table, settings=None):
     """Audit; give the checks that found a leak, and all findings by check."""
     known = complete(table)
-    findings = audit(Evidence(known, audit_leakage.used_rows(table), images), audit_leakage.LIMIT, seed=0)
+    evidence = Evidence(known, used_rows(known, settings), images, assumed=settings is None)
+    findings = audit(evidence, audit_leakage.LIMIT, seed=0)
     found = dict(zip(CHECKS, findings))
     return {check for check, finding in found.items() if finding.verdict == LEAK}, found
 
@@ -118,9 +121,10 @@ def test_clean_array_as_a_user_runs_it(clean, tmp_path):
     done = run("audit_leakage.py", "--input", save(tmp_path / "array", *clean), "--json", tmp_path / "a.json")
     assert done.stdout.splitlines()[0] == "rows used: train 48, val 24, test 48"
     assert done.stdout.splitlines()[-1] == "verdict: no leak found"
-    assert done.stdout.count("\nok  ") == 8 and "LEAK" not in done.stdout
-    checks = json.loads((tmp_path / "a.json").read_text())["checks"]
-    assert len(checks) == 8 and all(check["verdict"] == "ok" for check in checks.values())
+    assert done.stdout.count("\nok  ") == 11 and "LEAK" not in done.stdout
+    figures = json.loads((tmp_path / "a.json").read_text())
+    assert figures["verdict"] == "no leak found" and len(figures["checks"]) == 11
+    assert all(check["verdict"] == "ok" for check in figures["checks"].values())
 
 
 def test_same_photograph_and_patient(clean):
@@ -130,7 +134,8 @@ def test_same_photograph_and_patient(clean):
     renamed.loc[test[0], "image"] = "p0_left_90"  # a copy of a photograph that is in training
     found, findings = leaks(images, renamed)
     assert found == {"photograph", "test patient"}
-    assert findings["photograph"].cases == ["p0_left_90"] and findings["photograph"].figures == {"rows": 1, "of": 48}
+    assert findings["photograph"].cases == ["p0_left_90"]
+    assert findings["photograph"].figures == {"rows": 1, "of": 48, "not_compared": 0}
     renamed.loc[test[0], "image"] = "p0_up_left"  # patient p0_up is nobody else
     assert leaks(images, renamed)[0] == set()
     own = table.assign(patient=table["image"].str.split("_").str[0])
@@ -139,7 +144,48 @@ def test_same_photograph_and_patient(clean):
     own.loc[test[3], "patient"] = own.loc[rows_in(table, "val")[5], "patient"]
     found, findings = leaks(None, own)
     assert found == {"test patient", "val patient", "test val"}
-    assert [findings[check].figures["rows"] for check in CHECKS[:4]] == [0, 3, 1, 1]
+    assert [findings[check].figures["rows"] for check in CHECKS[:6]] == [0, 0, 0, 3, 1, 1]
+
+
+def test_photographs_and_pixels_of_validation(clean):
+    images, table = clean
+    train, val, test = (rows_in(table, split) for split in ("train", "val", "test"))
+    names = table["image"].to_numpy()
+    assert leaks(None, table.replace({names[val[2]]: names[train[5]]}))[0] == {"val photograph", "val patient"}
+    assert leaks(None, table.replace({names[test[2]]: names[val[5]] + "_mir"}))[0] == {
+        "test val photograph",
+        "test val",
+    }
+    images[val[3]] = images[train[8]][::-1]
+    found, findings = leaks(images, table)
+    assert found == {"val pixels"} and findings["val pixels"].cases[0][:2] == (names[val[3]], names[train[8]])
+
+
+@pytest.mark.parametrize("form", ["train/{}.jpeg", "a/b/{}.PNG", "..\\train\\{}", "{}.jpeg.tif", "/{}_mir.bmp"])
+def test_names_with_folder_and_ending(clean, form):
+    table = clean[1]
+    test, train = rows_in(table, "test"), rows_in(table, "train")
+    table["image"] = [f"{split}/{image}.jpeg" for split, image in zip(table["split"], table["image"])]
+    assert leaks(None, table)[0] == set()
+    table.loc[test[0], "image"] = form.format("p0_left")
+    assert leaks(None, table)[0] == {"photograph", "test patient"}
+    table["image"] = [f"{split}/IMG {row}.jpeg" for row, split in enumerate(table["split"])]
+    table.loc[test[0], "image"] = form.format(f"IMG {train[0]}").replace("_mir", "")
+    assert leaks(None, table)[0] == {"photograph"}
+
+
+@pytest.mark.parametrize("trained, tested", [("10", "10.0"), ("011", "11"), ("7.0", "007"), ("0", "00.0")])
+def test_patients_that_are_numbers(clean, trained, tested):
+    table = clean[1].assign(patient=clean[1]["image"].str.extract(r"(\d+)")[0].astype(int).add(100).astype(str))
+    assert leaks(None, table)[0] == set()
+    test = rows_in(table, "test")
+    table.loc[rows_in(table, "train")[0], "patient"] = trained
+    table.loc[test[0], "patient"] = tested
+    found, findings = leaks(None, table)
+    assert found == {"test patient"} and f"1 by number, such as {tested!r} taken for" in findings["test patient"].found
+    table.loc[test[0], "patient"] = "1" + tested  # 110.0, say, which is somebody else
+    table = table.drop(rows_in(table, "train")[1:])
+    assert leaks(None, table)[0] == set()
 
 
 @pytest.mark.parametrize("how", COPIES)
@@ -171,10 +217,33 @@ def test_rule_that_a_copy_is_disease(clean):
     wrong = table.copy()  # copies of both classes alike say nothing
     wrong.loc[test, "image"] += "_90"
     assert leaks(None, wrong)[0] == set()
-    # A table with the column `transform` is this pipeline's, which tests on originals only.
-    ours = foreign.assign(transform="original")
-    ours.loc[sick, "transform"] = "rot90"
-    assert leaks(None, ours)[0] == set()
+    # A column `transform` does not say that copies are left out; an array of this pipeline does.
+    column = foreign.assign(transform="original")
+    column.loc[sick, "transform"] = "rot90"
+    found, findings = leaks(None, column)
+    assert found == {"copy"} and "give --originals" in findings["copy"].found
+    for table in (column, foreign):
+        assert leaks(None, table, {"input": None})[0] == set()
+        assert leaks(None, table, {"protocol": "2017"})[0] == {"copy"}
+
+
+def test_which_copies_of_a_table_are_used(clean, tmp_path, capsys, monkeypatch):
+    images, table = clean
+    table["transform"] = "original"
+    copies = table[(table["split"] == "test") & (table["level"] > 0)].assign(transform="rot90")
+    copies["image"] += "_90"
+    table, images = pd.concat([table, copies]), np.concatenate([images, images[copies.index]])
+    folder = save(tmp_path / "array", images, table)
+    for source in ("--labels", folder / "labels.csv"), ("--input", folder):
+        code, out, _ = call(capsys, monkeypatch, *source)
+        assert code == 1 and out.startswith("rows used: train 48, val 24, test 72\n") and "give --originals" in out
+        code, out, _ = call(capsys, monkeypatch, *source, "--originals")
+        assert code == 0 and out.startswith("rows used: train 48, val 24, test 48\n") and "--originals" not in out
+    (folder / "stage.json").write_text('{"script": "image_to_array.py"}')  # which was killed before X.json
+    code, out, error = call(capsys, monkeypatch, "--input", folder)
+    assert code == 1 and not out and "has no whole X.json, so its array is not finished; run image_to_array" in error
+    code, out, error = call(capsys, monkeypatch, "--input", folder, "--originals")
+    assert code == 1 and not out and "leave out --originals" in error
 
 
 def test_border_ring_gives_the_grade_away(clean):
@@ -204,21 +273,36 @@ def test_tables_alone(clean, tmp_path, capsys, monkeypatch):
     report = tmp_path / "cases.csv"
     code, out, _ = call(capsys, monkeypatch, "--labels", *paths, "--report", report)
     assert code == 1 and "2 of 48 (4.2%), such as p0_left_mir" in out
-    assert out.count("not checked") == 3 and out.count("no pixels") == 3
-    assert out.splitlines()[-1].startswith("verdict: LEAK: test rows whose photograph is in training; ")
+    assert out.count("not checked") == 4 and out.count("no pixels") == 4
+    assert out.splitlines()[-1] == "verdict: LEAK in 2 of 11 checks"
     cases = Counter(row["check"] for row in read_csv(report))
     assert cases == {"test rows whose photograph is in training": 2, "test rows whose patient is in training": 2}
+    assert {row["image"] for row in read_csv(report)} == {"p0_left_mir.jpeg", "p1_right.png"}
     table[["image", "split"]].iloc[3:].to_csv(tmp_path / "one.csv", index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", tmp_path / "one.csv")
     assert code == 1 and out.count("no grades") == 1  # p0_left is gone, p1_right is not
+    table[["image", "split"]].iloc[4:].to_csv(tmp_path / "one.csv", index=False)
+    code, out, _ = call(capsys, monkeypatch, "--labels", tmp_path / "one.csv")
+    assert code == 0 and out.splitlines()[-1].startswith("verdict: no leak found in what could be checked: 5 of 11 ")
 
 
-def test_names_that_say_no_patient(clean):
+def test_names_that_say_no_patient(clean, tmp_path, capsys, monkeypatch):
     table = clean[1]
+    path = tmp_path / "table.csv"
+    odd = table.replace({"p0_left": "IMG 0"})  # of training
+    odd.to_csv(path, index=False)
+    code, out, _ = call(capsys, monkeypatch, "--labels", path)
+    assert code == 1 and out.splitlines()[-1].startswith("verdict: could not tell: rows of unknown patients")
+    assert out.count("1 rows are not compared, their names do not say the patient, such as 'IMG 0'") == 2
+    odd.loc[rows_in(odd, "test")[0], "image"] = "p1_left_mir"  # the others are compared nevertheless
+    found, findings = leaks(None, odd)
+    assert found == {"photograph", "test patient"} and findings["test patient"].figures["rows"] == 1
     table["image"] = [f"IMG {i}" for i in range(len(table))]
-    found, findings = leaks(None, table)
-    assert found == set() and findings["test patient"].verdict == "not checked"
-    assert "'IMG 0' do not say the patient" in findings["test patient"].found
+    table.to_csv(path, index=False)
+    code, out, _ = call(capsys, monkeypatch, "--labels", path)
+    assert code == 1 and out.count("'IMG 6' do not say the patient") == 2 and "verdict: could not tell" in out
+    table.assign(patient=table.index // 2).to_csv(path, index=False)
+    assert call(capsys, monkeypatch, "--labels", path)[0] == 0
 
 
 def broken_array(folder, images, table, how):
@@ -275,6 +359,14 @@ def test_bad_arrays(clean, tmp_path, capsys, monkeypatch, how, words):
         (["--output", "x"], 2, "--output belongs to --protocol"),
         (["--protocol", "2018"], 2, "invalid choice"),
         (["--protocol", "2017", "--json", "x"], 2, "belong to an audit"),
+        (["--protocol", "2017", "--originals"], 2, "belong to an audit"),
+        (["--labels", "both.csv", "--json", "none/a.json"], 1, "there is no folder none that can be written to"),
+        (["--labels", "both.csv", "--report", "none/a.csv"], 1, "there is no folder none that can be written to"),
+        (["--labels", "both.csv", "--json", "pipe"], 1, "pipe is there and is no plain file"),
+        (["--labels", "both.csv", "--report", "link"], 1, "link is there and is no plain file"),
+        (["--labels", "both.csv", "--report", "."], 1, "--report . is there and is no plain file"),
+        (["--labels", "both.csv", "--report", "both.csv"], 1, "both.csv would overwrite a file of this audit"),
+        (["--labels", "both.csv", "--report", "x", "--json", "./x"], 1, "would overwrite a file of this audit"),
         (["--protocol", "2017", "--input", "gone"], 1, "there is no folder gone; preprocess_images.py makes it"),
         (["--limit", "2"], 2, "is not between 0 and 1"),
     ],
@@ -284,5 +376,8 @@ def test_bad_arguments(tmp_path, capsys, monkeypatch, args, code, words):
     write_csv(tmp_path / "data.csv", [("image",), ("p1_left",)])
     write_csv(tmp_path / "train.csv", [("image", "level"), ("p1_left", 0)])
     write_csv(tmp_path / "test.csv", [("image",), ("p2_left",)])
+    write_csv(tmp_path / "both.csv", [("image", "split"), ("p1_left", "train"), ("p2_left", "test")])
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(os.devnull)
     left, out, error = call(capsys, monkeypatch, *args)
     assert left == code and not out and words in error and "error: " in error

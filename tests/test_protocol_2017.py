@@ -71,12 +71,14 @@ def test_protocol_of_2017_leaks(of_2017, capsys, monkeypatch):
     assert checks["photograph"]["figures"] == {
         "rows": sum((r["patient"], r["eye"]) in trained for r in of["test"]),
         "of": len(of["test"]),
+        "not_compared": 0,
     }
     patients = {r["patient"] for r in of["train"]}
     assert checks["val patient"]["figures"]["rows"] == sum(r["patient"] in patients for r in of["val"])
     right = [r["transform"].startswith("rot") == (r["level"] != "0") for r in of["test"]]
     assert checks["copy"]["figures"]["test"]["rule"] == pytest.approx(np.mean(right))
     assert [check for check in CHECKS if checks[check]["verdict"] == "LEAK"] == CHECKS
+    assert out.splitlines()[-1] == "verdict: LEAK in 11 of 11 checks"
     assert f"rows used: train {len(of['train'])}, val {len(of['val'])}, test {len(of['test'])}" in out
 
 
