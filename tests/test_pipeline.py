@@ -37,6 +37,7 @@ def test_on_the_sample(tmp_path):
     args = ["--sample", 40, "--work", tmp_path, "--", "--epochs", 1]
     done = run("run_pipeline.sh", *args, env=ENVIRONMENT)
     assert "say nothing about patients" in done.stdout
+    assert "Synthetic photographs" in (tmp_path / "models" / "latest" / "report.html").read_text()
     assert [row["image"] for row in read_csv(tmp_path / "data" / "resized" / "rejected.csv")] == ["s0005_left.jpeg"]
     dropped = {row["image"]: row["reason"] for row in read_csv(tmp_path / "data" / "preprocessed" / "dropped.csv")}
     assert dropped.keys() == {"s0003_right", "s0005_left"}
