@@ -17,8 +17,8 @@ retina. Names are compared without folder and ending, numbers of patients as num
 Exit code 0: no leak found, and photograph and patient of every row were compared; 1: a leak, or a row of unknown
 patient ("could not tell"). Checks that need pixels or grades may be missing. Of an array of this pipeline (X.json
 proves it) only originals count in validation and test, as in cnn.py. Tables alone cannot say which rows are used, and
-so every row counts: of labels/rotated.csv give --originals, or rather audit data/array. 16,000 images take some three
-minutes on two cores.
+so every row counts: of labels/rotated.csv give --originals, or rather audit data/array. 16,000 images take two or
+three minutes on two cores.
 
 The protocol of 2017: a square from the inside of each retina, compressed as JPEG of quality 75; then the copies, each
 compressed again, the one of 120 degrees with black corners; only then rows are drawn at random into train, val and

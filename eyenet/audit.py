@@ -70,11 +70,14 @@ def complete(table):
     Returns
     -------
     DataFrame
-        With transform; level, all None if unknown; `photograph`, the image's name without folder, ending and suffix
-        of a copy; `patient`, None where unknown, with a number in its shortest form (11 for 011 and 11.0), and
-        `written`, the patient as the table has it.
+        With transform; level, all None if unknown; `photograph`, the image's name without folder (unless only folders
+        tell images apart), ending and suffix of a copy; `patient`, None where unknown, with a number in its shortest
+        form (11 for 011 and 11.0), and `written`, the patient as the table has it.
     """
     names = [ENDING.sub("", re.split(r"[/\\]", image)[-1]) for image in table["image"]]
+    shown = table[["split", "image"]].assign(name=names).drop_duplicates()
+    if shown.duplicated(["split", "name"]).any():  # such as p1/left.png and p2/left.png: the folder tells them apart
+        names = [ENDING.sub("", image) for image in table["image"]]
     parsed = [_parse(name) for name in names]
     table = table.copy()
     own = table["patient"].astype(str) if "patient" in table.columns else [p and p.patient for p in parsed]
@@ -127,7 +130,7 @@ def shared(evidence, column, ours, theirs):
     if column == "patient":
         text += _by_number(evidence, bad, ours, theirs)
     if odd:
-        text += f"; {len(odd):,} rows are not compared, their names do not say the {column}, such as {odd[0]!r}"
+        text += f"; rows not compared: {len(odd):,}, whose names do not say the {column}, such as {odd[0]!r}"
     figures = {"rows": len(cases), "of": int(known.sum()), "not_compared": len(odd)}
     return Finding(what, text, LEAK if cases else UNSURE if odd else OK, figures, cases, required=True)
 

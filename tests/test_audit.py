@@ -291,7 +291,7 @@ def test_names_that_say_no_patient(clean, tmp_path, capsys, monkeypatch):
     odd.to_csv(path, index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", path)
     assert code == 1 and out.splitlines()[-1].startswith("verdict: could not tell: rows of unknown patients")
-    assert out.count("1 rows are not compared, their names do not say the patient, such as 'IMG 0'") == 2
+    assert out.count("rows not compared: 1, whose names do not say the patient, such as 'IMG 0'") == 2
     odd.loc[rows_in(odd, "test")[0], "image"] = "p1_left_mir"  # the others are compared nevertheless
     found, findings = leaks(None, odd)
     assert found == {"photograph", "test patient"} and findings["test patient"].figures["rows"] == 1

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import write_csv
+from conftest import run, write_csv
 from test_audit import call, clean, save
 
 __all__ = ["clean"]  # the fixture, which pytest finds by its name
@@ -86,3 +86,12 @@ def test_bad_arguments(tmp_path, capsys, monkeypatch, args, code, words):
     (tmp_path / "link").symlink_to(os.devnull)
     left, out, error = call(capsys, monkeypatch, *args)
     assert left == code and not out and words in error and "error: " in error
+
+
+def test_folders_that_tell_photographs_apart(tmp_path):
+    """One folder a patient, the same names in each: that the names are equal is no leak."""
+    rows = [(f"p{i}/{eye}.png", f"p{i}", "train" if i < 4 else "test") for i in range(8) for eye in ("left", "right")]
+    table = write_csv(tmp_path / "t.csv", [("image", "patient", "split"), *rows])
+    assert "no leak found" in run("audit_leakage.py", "--labels", table).stdout
+    leak = write_csv(tmp_path / "l.csv", [("image", "patient", "split"), *rows, ("p1/left.png", "q1", "test")])
+    assert "1 of 9" in run("audit_leakage.py", "--labels", leak, code=1).stdout
