@@ -15,7 +15,7 @@ Writes  models/<run>/report.html          all figures, charts, heat maps; one fi
 
 Every figure has a 95 % interval from a bootstrap over patients, and stands beside what a majority vote and a
 classifier without a retina reach. Nothing is chosen here: thresholds, calibration and the rule for two eyes come
-with the model. Use --split val while you experiment, and the test once. Kaggle's 35,126: 3 minutes on two cores.
+with the model. Use --split val while you experiment, and the test once. Kaggle's 35,126: 6 minutes on two cores.
 """
 
 import shlex
