@@ -55,7 +55,7 @@ def write_report(path, metrics, config, history, examples, balance):
         metrics=metrics,
         words=report_words,
         asked_for=" and ".join(question["disease"] for question in metrics["questions"].values()),
-        verdicts=[_verdict(metrics, question, config) for question in metrics["questions"]],
+        verdicts=[_verdict(metrics, question) for question in metrics["questions"]],
         splits=report_tables.splits_table(metrics),
         questions=[_question(metrics, question, examples.get(question, [])) for question in metrics["questions"]],
         grade=_grade(metrics["grade"]),
@@ -66,7 +66,7 @@ def write_report(path, metrics, config, history, examples, balance):
     write_whole(path, page.encode("utf-8", "replace"))
 
 
-def _verdict(metrics, question, config):
+def _verdict(metrics, question):
     """Put together the summary of one question."""
     asked = metrics["questions"][question]
     found, vain = report_words.found_and_vain(asked["patient"])
@@ -86,11 +86,10 @@ def _verdict(metrics, question, config):
     }
 
 
-def _question(metrics, question, examples):
-    """Put together the tables and charts of one question."""
-    asked = metrics["questions"][question]
+def _charts(question, asked):
+    """Draw the charts of one question; a list of title, subtitle and SVG."""
     patient, eye = asked["patient"], asked["eye"]
-    charts = [
+    return [
         ("ROC", "Found against sent in vain.", report_charts.roc_chart(f"roc-{question}", asked)),
         (
             "Precision and recall",
@@ -118,6 +117,12 @@ def _question(metrics, question, examples):
             report_charts.reliability_chart(f"reliability-eye-{question}", eye),
         ),
     ]
+
+
+def _question(metrics, question, examples):
+    """Put together the tables and charts of one question."""
+    asked = metrics["questions"][question]
+    patient = asked["patient"]
     classes = [HEALTHY[question], "disease"]
     return {
         "id": question,
@@ -138,7 +143,7 @@ def _question(metrics, question, examples):
             report_tables.confusion(asked[u]["confusion"], classes, f"Graded against called, {name}")
             for u, name in report_tables.UNITS.items()
         ],
-        "charts": charts,
+        "charts": _charts(question, asked),
         "behind": [
             report_tables.by_grade_table(asked),
             *(report_tables.referral_table(asked[u], name) for u, name in report_tables.UNITS.items()),

@@ -86,6 +86,13 @@ def require_unseen(table, model, split, protocol):
     return len(again)
 
 
+def name_set(split, known):
+    """Say in words whose photographs a split holds; `known` of the patients are also in training."""
+    if known:
+        return f"{split} rows drawn at random, the protocol of 2017: {known:,} of their patients were trained on"
+    return {"val": "validation patients", "test": "unseen test patients", "unseen": "unseen patients"}[split]
+
+
 def from_array(folder, split, model, config, network, photographs, batch):
     """Score the splits of a packed array.
 
@@ -123,9 +130,7 @@ def from_array(folder, split, model, config, network, photographs, batch):
     if not same:
         log(f"note: {model} was not trained on {folder}; only its split '{split}' is scored")
     geometry = read_geometries(photographs, table)
-    what = {"val": "validation patients", "test": "unseen test patients", "unseen": "unseen patients"}[split]
-    if known:
-        what = f"{split} rows drawn at random, the protocol of 2017: {known:,} of their patients were trained on"
+    what = name_set(split, known)
 
     def score(name, chosen):
         log(f"scoring {len(chosen):,} photographs of the split '{name}'")
@@ -197,6 +202,17 @@ def read_photograph_labels(path, photographs):
     return labels
 
 
+def warn_of_known(table, model):
+    """Count the patients whose name the model knows, and say what that may mean; they may be other people."""
+    known = known_patients(table, model)
+    if known:
+        log(
+            f"WARNING: {len(known):,} of the patients, such as {known[0]}, have the name of one that the network was "
+            "trained or tuned on; if they are the same people, these figures flatter"
+        )
+    return len(known)
+
+
 def from_photographs(args, output, config, network):
     """Score a folder of photographs that has a label table: another hospital's, or Kaggle's test.
 
@@ -217,12 +233,7 @@ def from_photographs(args, output, config, network):
         Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
     """
     table = read_photograph_labels(args.labels, args.photos)
-    known = known_patients(table, args.model)
-    if known:
-        log(
-            f"WARNING: {len(known):,} of the patients, such as {known[0]}, have the name of one that the network was "
-            "trained or tuned on; if they are the same people, these figures flatter"
-        )
+    known = warn_of_known(table, args.model)
     size, chunks, rejected, kept = config["size"], [], [], []
 
     def results():
@@ -255,4 +266,4 @@ def from_photographs(args, output, config, network):
     synthetic = is_synthetic(table["path"][0])
     what = f"photographs in {args.photos.parent.name}/{args.photos.name}"
     shown = table.drop(columns="path").assign(split="test")
-    return Scored(shown, probabilities, features, crops, what, synthetic, len(known)), code
+    return Scored(shown, probabilities, features, crops, what, synthetic, known), code
