@@ -135,9 +135,9 @@ def load_whole(load, path):
     """Call `load(path)`, and say in one sentence when the file is damaged or missing."""
     try:
         return load(path)
-    except (OSError, ValueError, KeyError) as error:
-        why = str(error).splitlines()[0]
-        raise StageError(f"{path} is damaged or missing ({why}); delete this run's folder to train anew") from None
+    except (OSError, ValueError, KeyError):  # whose words may be "file not found" of one that is there and cut off
+        state = "damaged" if Path(path).is_file() else "missing"
+        raise StageError(f"{path} is {state}; delete this run's folder to train anew") from None
 
 
 def read_patients(folder):
