@@ -197,7 +197,7 @@ def evaluate(args, config, output):
         groups = scored.table.groupby("Usage").indices
         metrics["subsets"] = {
             usage: {"set": f"{scored.what}, {usage}"}
-            | assess(scored.take(rows, usage), None, task, decision, args.draws, args.seed)
+            | assess(scored.take(rows), None, task, decision, args.draws, args.seed)
             for usage, rows in groups.items()
         }
     predictions = [

@@ -36,7 +36,7 @@ from eyenet.names import SPLITS, split_of
 from eyenet.options import fitting_next, fraction, parser, seed
 from eyenet.photo import BLACK, inside_circle
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
-from eyenet.tables import GRADES, count_by_grade, read_labels, write_table
+from eyenet.tables import GRADES, count_by_grade, read_labels, require_match, write_table
 
 
 def brightness(crop):
@@ -67,11 +67,7 @@ def join(sources, labels, photographs, table):
         Name and reason of each photograph without a label and label without a photograph.
     """
     there, known = {p.stem for p in sources}, set(labels["image"])
-    if not there & known:
-        raise StageError(
-            f"no photograph in {photographs} has a label in {table}: photographs are named like "
-            f"{min(there)!r}, labels like {labels['image'].iloc[0]!r}"
-        )
+    require_match(there, labels, photographs, table)
     dropped = [(name, "photograph without a label") for name in sorted(there - known)]
     dropped += [(name, "label without a photograph") for name in sorted(known - there)]
     return labels[labels["image"].isin(there)], dropped

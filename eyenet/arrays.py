@@ -9,7 +9,7 @@ import numpy as np
 
 from eyenet.files import read_json
 from eyenet.names import SPLITS, UNSEEN
-from eyenet.stage import StageError, cores
+from eyenet.stage import StageError, cores, for_each
 from eyenet.tables import read_table
 
 BLOCK = 64  # images that are read, checksummed and written at a time: 12.6 MB at 256 px
@@ -77,6 +77,30 @@ def open_array(folder):
     if sums != sidecar["checksums"]:
         raise StageError(f"{folder / 'X.npy'} is damaged: its checksum is not the one in X.json; {again}")
     return images, table, sidecar
+
+
+def map_blocks(function, images, rows, what):
+    """Apply a function to the images of some rows, 64 at a time on all cores.
+
+    Parameters
+    ----------
+    function : callable
+        Takes images (m, size, size, 3) and gives an array of m rows.
+    images : array of uint8, shape (n, size, size, 3)
+        May be a memory map.
+    rows : ndarray of int
+        At least one.
+    what : str or None
+        Word for the progress line, as in `eyenet.stage.for_each`.
+
+    Returns
+    -------
+    ndarray
+        The function's rows, one for each of `rows`.
+    """
+    blocks = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
+    work = for_each(lambda block: function(images[block]), blocks, cores(), what, f"x{BLOCK} img")
+    return np.concatenate([found for _, found in work])
 
 
 def rows_by_split(table, settings):

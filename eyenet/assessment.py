@@ -18,12 +18,7 @@ def answer(scored, task, question, decision):
     """Answer a question for each photograph: the truth (bool), the raw and the calibrated probability, all (n,)."""
     truth = (scored.table["level"] >= LEAST_GRADE[question]).to_numpy()
     raw = disease_probability(scored.probabilities, first_disease(task, question))
-    return truth, raw, calibrated(raw, decision[question])
-
-
-def calibrated(raw, chosen):
-    """Calibrate probabilities as a question's decision says."""
-    return calibrate(raw, chosen["temperature"], chosen["shift"])
+    return truth, raw, calibrate(raw, decision[question]["temperature"], decision[question]["shift"])
 
 
 def assess(scored, train, task, decision, draws, seed):
@@ -49,13 +44,13 @@ def assess(scored, train, task, decision, draws, seed):
     questions = {}
     for question in TASKS[task].questions:
         chosen = decision[question]
-        truth, raw, _ = answer(scored, task, question, decision)
+        truth, raw, probability = answer(scored, task, question, decision)
         questions[question] = {
             "disease": QUESTIONS[question],
             "temperature": chosen["temperature"],
             "shift": chosen["shift"],
-            "eye": _eyes(scored, truth, raw, chosen, draws, seed),
-            "patient": _patients(scored, truth, raw, chosen, draws, seed),
+            "eye": _eyes(scored, truth, raw, probability, chosen, draws, seed),
+            "patient": _patients(scored, truth, raw, probability, chosen, draws, seed),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {
@@ -67,18 +62,17 @@ def assess(scored, train, task, decision, draws, seed):
     }
 
 
-def _eyes(scored, truth, raw, chosen, draws, seed):
+def _eyes(scored, truth, raw, probability, chosen, draws, seed):
     patients = scored.table["patient"].to_numpy()
-    probability = calibrated(raw, chosen)
     points = chosen["eye"]["operating_points"]
     levels = scored.table["level"].to_numpy()
     return evaluate_unit(truth, levels, raw, probability, patients, points, draws=draws, seed=seed)
 
 
-def _patients(scored, truth, raw, chosen, draws, seed):
+def _patients(scored, truth, raw, probability, chosen, draws, seed):
     """Evaluate patients: their photographs fused, diseased if one eye is, of the grade of the worse eye."""
     patients, rule = scored.table["patient"].to_numpy(), chosen["patient"]["fusion"]
-    ids, diseased, probability = by_patient(patients, truth, calibrated(raw, chosen), rule)
+    ids, diseased, probability = by_patient(patients, truth, probability, rule)
     uncalibrated = by_patient(patients, truth, raw, rule)[2]
     levels = fuse(patients, scored.table["level"].to_numpy().astype(float), "max")[1].astype(int)
     points = chosen["patient"]["operating_points"]

@@ -6,17 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from eyenet.arrays import rows_by_split
+from eyenet.arrays import map_blocks, rows_by_split
 from eyenet.bootstrap import bootstrap, count_pairs
 from eyenet.duplicates import describe, is_blank, match, verify
 from eyenet.metrics import roc_auc
-from eyenet.names import SPLITS, SUFFIX, parse_name
+from eyenet.names import SPLITS, original_name, parse_name
 from eyenet.shortcuts import MOST, border_features, compression_features, shortcut_probability
-from eyenet.stage import cores, for_each
 
 OK, LEAK, UNSURE, UNCHECKED = "ok", "LEAK", "unsure", "not checked"
 NO_PIXELS = "no pixels"
-BLOCK = 64
 ENDING = re.compile(r"(\.(jpe?g|png|tiff?|bmp|gif|ppm|webp|dcm|npy))+$", re.IGNORECASE)
 NUMBER = re.compile(r"0*([0-9]+)(\.0*)?")
 NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -87,9 +85,9 @@ def complete(table):
         table["level"] = None
     if "transform" not in table.columns:
         table["transform"] = [p.transform if p else "original" for p in parsed]
-    suffixes = table["transform"].map(SUFFIX)
     table["photograph"] = [
-        f"{p.patient}_{p.eye}" if p else name.removesuffix(suffix) for p, name, suffix in zip(parsed, names, suffixes)
+        f"{p.patient}_{p.eye}" if p else original_name(name, transform)
+        for p, name, transform in zip(parsed, names, table["transform"])
     ]
     return table
 
@@ -237,10 +235,7 @@ def not_retina(evidence, features, what, limit, seed):
 
 def _features(evidence, split, features, chosen=slice(None)):
     """Compute features of the images of a split, or of some of them, block by block."""
-    rows = evidence.rows[split][chosen]
-    blocks = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
-    work = for_each(lambda block: features(evidence.images[block]), blocks, cores(), "measure", f"x{BLOCK} img")
-    return np.concatenate([found for _, found in work])
+    return map_blocks(features, evidence.images, evidence.rows[split][chosen], "measure")
 
 
 def audit(evidence, limit, seed):

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 from scipy import fft, ndimage, sparse
 
+from eyenet.arrays import BLOCK, map_blocks
 from eyenet.stage import cores, for_each
 
 # Largest similarity of two different photographs among 18.9 million pairs of real ones: 0.82 (the same retina
@@ -36,7 +37,6 @@ SCALES = (0.98, 1.0, 1.02)
 BLUR, NEIGHBOURHOOD = 1.0, 4.0  # pixels of the grid
 CONTRAST = 4.0  # grey levels; what differs less from its neighbourhood is noise
 BLANK = 0.05  # root mean square of the normalised image below which it shows nothing; photographs have 0.08 and more
-BLOCK = 64
 
 
 def describe(images, rows=None):
@@ -55,9 +55,9 @@ def describe(images, rows=None):
         Of length one each, or zero where an image shows nothing (black, blank): that is like nothing else.
     """
     rows = np.arange(len(images)) if rows is None else np.asarray(rows)
-    blocks = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
-    work = for_each(lambda block: _describe(images[block]), blocks, cores(), "describe", f"x{BLOCK} img")
-    return np.concatenate([found for _, found in work]) if blocks else np.zeros((0, RADII // 2 * ORDERS), np.float32)
+    if not len(rows):
+        return np.zeros((0, RADII // 2 * ORDERS), np.float32)
+    return map_blocks(_describe, images, rows, "describe")
 
 
 def find_duplicates(a_images, b_images, a_rows=None, b_rows=None, threshold=SAME_PHOTOGRAPH):

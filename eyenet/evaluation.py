@@ -11,7 +11,8 @@ from eyenet.metrics import (
     at_threshold,
     bin_of,
     brier,
-    expected_calibration_error,
+    calibration_error,
+    confusion,
     log_odds,
     precision_of,
     reached,
@@ -75,14 +76,17 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
     trials = trials_of(rows, operating_points)
     figures = bootstrap(lambda w: figures_of(rows, operating_points, w), rows.patients, draws, seed, trials=trials)
 
-    default = {name: figures["operating_points", BALANCED, name] for name in RATES}
-    called = rows.calibrated >= operating_points[BALANCED]
+    return lay_out(rows, operating_points, figures)
+
+
+def lay_out(rows, operating_points, figures):
+    """Lay the figures of `figures_of`, with their intervals, out as metrics.json has them."""
     return {
-        "count": len(order),
+        "count": len(rows.truth),
         "diseased": int(rows.truth.sum()),
         **{name: figures[name] for name in ("auc", "average_precision")},
-        **default,
-        "confusion": [[int((called[rows.truth == t] == c).sum()) for c in (False, True)] for t in (False, True)],
+        **{rate: figures["operating_points", BALANCED, rate] for rate in RATES},
+        "confusion": confusion(rows.truth, rows.calibrated >= operating_points[BALANCED]),
         "operating_points": {
             name: {"threshold": float(threshold)} | {rate: figures["operating_points", name, rate] for rate in RATES}
             for name, threshold in operating_points.items()
@@ -126,10 +130,10 @@ def figures_of(rows, operating_points, weights):
     called = share_called_by_grade(rows.levels, calibrated >= operating_points[BALANCED], weights, len(GRADES))
     figures |= {("by_grade", grade): called[:, grade] for grade in GRADES}
     for when, probability in (("before", rows.raw), ("after", calibrated)):
-        figures[when, "ece"] = expected_calibration_error(truth, probability, weights, BINS)
+        bins = reliability_bins(truth, probability, weights, BINS)
+        figures[when, "ece"] = calibration_error(*bins)
         figures[when, "brier"] = brier(truth, probability, weights)
-    observed = reliability_bins(truth, calibrated, weights, BINS)[2]
-    figures |= {("observed", i): observed[:, i] for i in range(BINS)}
+    figures |= {("observed", i): bins[2][:, i] for i in range(BINS)}  # of the calibrated ones, which came last
     rests = referral(truth, calibrated, operating_points[BALANCED], weights, SHARES)
     return figures | {("referral", share, name): rest[name] for share, rest in zip(SHARES, rests) for name in REST}
 

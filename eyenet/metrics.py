@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
 ROUNDING = 1e-9  # of shares: 1 - 0.9 is a little less than 0.1, and 9 of 10 still reach 0.9
 LEAST_PROBABILITY = 2.0**-25  # half of what float32 can tell from 1: log-odds of 17 instead of infinity
@@ -57,22 +57,21 @@ def score(truth, probability, threshold=0.5):
         define (precision without a positive prediction, AUC of one class) is None.
     """
     truth, called = np.asarray(truth, bool), np.asarray(probability) >= threshold
-    confusion = [[int((called[truth == t] == c).sum()) for c in (False, True)] for t in (False, True)]
-    (_, false_positive), (false_negative, true_positive) = confusion
-    both = truth.any() and not truth.all()
+    plain = np.ones((1, len(truth)))
+    rates = at_threshold(truth, called, plain)
+    figures = {"accuracy": rates["accuracy"], "precision": rates["precision"], "recall": rates["sensitivity"]}
+    figures["auc"] = roc_auc(truth, probability, plain)
     return {
         "photographs": len(truth),
         "diseased": int(truth.sum()),
-        "accuracy": _ratio((called == truth).sum(), len(truth)),
-        "precision": _ratio(true_positive, true_positive + false_positive),
-        "recall": _ratio(true_positive, true_positive + false_negative),
-        "auc": float(roc_auc_score(truth, probability)) if both else None,
-        "confusion": confusion,
+        **{name: None if np.isnan(value[0]) else float(value[0]) for name, value in figures.items()},
+        "confusion": confusion(truth, called),
     }
 
 
-def _ratio(part, whole):
-    return float(part / whole) if whole else None
+def confusion(truth, called):
+    """Count [[true negative, false positive], [false negative, true positive]] of two bool arrays, shape (n,)."""
+    return [[int((called[truth == t] == c).sum()) for c in (False, True)] for t in (False, True)]
 
 
 def roc_corners(truth, score, weights):
@@ -226,7 +225,11 @@ def expected_calibration_error(truth, probability, weights, bins=10):
     .. [1] M. P. Naeini, G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
        binning", AAAI, 2015.
     """
-    count, predicted, observed = reliability_bins(truth, probability, weights, bins)
+    return calibration_error(*reliability_bins(truth, probability, weights, bins))
+
+
+def calibration_error(count, predicted, observed):
+    """Compute the expected calibration error from the bins."""
     return _divide(np.nansum(count * abs(observed - predicted), axis=1), count.sum(axis=1))
 
 

@@ -52,6 +52,11 @@ def copy_name(image, transform):
     return image + SUFFIX[transform]
 
 
+def original_name(image, transform):
+    """Name the photograph that an image is a copy of: what `copy_name` was given."""
+    return image.removesuffix(SUFFIX[transform])
+
+
 def split_of(patient, seed=0, val=0.15, test=0.15):
     """Assign a patient to train, val or test by a hash of the patient and the seed alone.
 

@@ -1,20 +1,21 @@
 """Photographs with their grades and what a network says of them: from a packed array, or from a folder."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from eyenet.arrays import open_array, rows_by_split
+from eyenet.arrays import map_blocks, open_array, rows_by_split
 from eyenet.files import finish, list_files
 from eyenet.models import read_patients, setting, split_hash
+from eyenet.names import original_name
 from eyenet.photo import PHOTOGRAPHS, is_synthetic, photograph_to_input
 from eyenet.shortcuts import border_features, geometry_features
 from eyenet.stage import PhotoError, StageError, for_each, log
-from eyenet.tables import read_labels
+from eyenet.tables import read_labels, require_match
 from eyenet.training import Batches, predict
 
 CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
@@ -38,17 +39,14 @@ class Scored:
     synthetic: bool
     known: int
 
-    def take(self, rows, what):
+    def take(self, rows):
         """Give the photographs in some rows, an ndarray of int, as a set of its own."""
-        table = self.table.iloc[rows].reset_index(drop=True)
-        return Scored(
-            table,
-            self.probabilities[rows],
-            self.features[rows],
-            lambda i: self.crops(rows[i]),
-            what,
-            self.synthetic,
-            self.known,
+        return replace(
+            self,
+            table=self.table.iloc[rows].reset_index(drop=True),
+            probabilities=self.probabilities[rows],
+            features=self.features[rows],
+            crops=lambda i: self.crops(rows[i]),
         )
 
 
@@ -136,8 +134,7 @@ def from_array(folder, split, model, config, network, photographs, batch):
         log(f"scoring {len(chosen):,} photographs of the split '{name}'")
         probabilities = predict(network, Batches(images, np.zeros(len(images)), chosen, batch))
         require_numbers(probabilities, table["image"].iloc[chosen])
-        parts = [border_features(images[part]) for part in np.array_split(chosen, -(-len(chosen) // CHUNK))]
-        features = np.concatenate([np.concatenate(parts), geometry[chosen]], axis=1)
+        features = np.concatenate([map_blocks(border_features, images, chosen, None), geometry[chosen]], axis=1)
         of_name = table.iloc[chosen].drop(columns="transform").reset_index(drop=True)
         synthetic = bool(setting(sidecar["settings"], "synthetic"))
         return Scored(of_name, probabilities, features, lambda i: images[chosen[i]], what, synthetic, known)
@@ -161,8 +158,7 @@ def read_geometries(path, table):
         features = pd.DataFrame([[np.nan]])
     if not np.isfinite(features.to_numpy()).all():
         raise StageError(f"{path} is damaged; run resize_images.py again")
-    source = table["image"].where(table["transform"] == "original")
-    source = source.fillna(table["image"].str.replace(r"_(mir|90|120|180|270)$", "", regex=True))
+    source = pd.Index([original_name(*of) for of in zip(table["image"], table["transform"])])
     if not source.isin(features.index).all():
         log(f"note: {path} does not know {(~source.isin(features.index)).sum():,} of the photographs, and is not used")
         return np.zeros((len(table), 0))
@@ -186,11 +182,7 @@ def read_photograph_labels(path, photographs):
         doubled = [file.name for file in files if by_name[file.stem] != file]
         log(f"note: left out, since another photograph has the same name: {', '.join(doubled)}")
     known = labels["image"].isin(by_name.keys())
-    if not known.any():
-        raise StageError(
-            f"no photograph in {photographs} has a label in {path}: photographs are named like {files[0].stem!r}, "
-            f"labels like {labels['image'].iloc[0]!r}"
-        )
+    require_match(by_name, labels, photographs, path)
     unlabelled = len(by_name) - known.sum()
     if unlabelled or not known.all():
         log(

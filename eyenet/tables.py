@@ -130,6 +130,25 @@ def _from_name(path, image, part, needed):
         ) from None
 
 
+def require_match(names, labels, photographs, path):
+    """Raise a StageError unless at least one photograph has a label.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of the photographs, without ending.
+    labels : DataFrame
+        As `read_labels` gives it.
+    photographs, path : path-like
+        The folder and the table, for the message.
+    """
+    if not labels["image"].isin(list(names)).any():
+        raise StageError(
+            f"no photograph in {photographs} has a label in {path}: photographs are named like {min(names)!r}, "
+            f"labels like {labels['image'].iloc[0]!r}"
+        )
+
+
 def count_by_grade(levels):
     """Count the photographs of each grade 0-4; a list of five ints."""
     return [int((levels == grade).sum()) for grade in GRADES]

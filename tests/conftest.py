@@ -107,13 +107,13 @@ def bytes_of(folder):
     }
 
 
-def run_stages(source, work, *, size=64, upto=5, workers=2):
-    """Run steps 2 to `upto` on a dataset; give the work folder."""
+def run_stages(source, work, *, size=64, upto=5, workers=2, split=()):
+    """Run steps 2 to `upto` on a dataset, with options of the split; give the work folder."""
     steps = [
         ("resize_images.py", "--input", source / "train", "--output", work / "resized", "--size", size),
         ("preprocess_images.py", "--input", work / "resized", "--output", work / "preprocessed")
         + ("--labels", source / "trainLabels.csv", "--labels-out", work / "preprocessed.csv")
-        + ("--figures", work / "figures"),
+        + ("--figures", work / "figures", *split),
         ("rotate_images.py", "--input", work / "preprocessed", "--output", work / "rotated")
         + ("--labels", work / "preprocessed.csv", "--labels-out", work / "rotated.csv"),
         ("image_to_array.py", "--input", work / "rotated", "--labels", work / "rotated.csv")

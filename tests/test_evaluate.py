@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -238,9 +240,6 @@ network.layers[-1].bias.assign(np.array([np.nan, 0])); network.save({str(tmp_pat
 
     def change(folder):
         (tmp_path / "damage.py").write_text(code)
-        import subprocess
-        import sys
-
         subprocess.run([sys.executable, str(tmp_path / "damage.py")], check=True, capture_output=True)
 
     model = changed(work, tmp_path / "model", change)
@@ -268,17 +267,7 @@ def test_bad_input(work, tmp_path):
 @pytest.mark.parametrize("split", [("--seed", 1), ("--test", 0.29, "--val", 0.01)])
 def test_another_split_is_a_leak(work, tmp_path, split):
     """Split anew, patients that the model was trained on, or only tuned on, become test patients: refused."""
-    steps = [
-        ("preprocess_images.py", "--input", work / "resized", "--output", tmp_path / "preprocessed", *split)
-        + ("--labels", work / "source/trainLabels.csv", "--labels-out", tmp_path / "p.csv")
-        + ("--figures", tmp_path / "figures"),
-        ("rotate_images.py", "--input", tmp_path / "preprocessed", "--output", tmp_path / "rotated")
-        + ("--labels", tmp_path / "p.csv", "--labels-out", tmp_path / "r.csv"),
-        ("image_to_array.py", "--input", tmp_path / "rotated", "--labels", tmp_path / "r.csv")
-        + ("--output", tmp_path / "array"),
-    ]
-    for step in steps:
-        run(*step)
+    run_stages(work / "source", tmp_path, split=split)
     one_sentence(evaluate(work, "--input", tmp_path / "array", code=1), "was trained or tuned on")
 
 
