@@ -17,10 +17,10 @@ nobody. Kaggle's 35,126 photographs take two minutes.
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from eyenet.charts import draw_class_balance
+from eyenet.colours import BLACK, brightness
 from eyenet.crops import read_crop
 from eyenet.files import (
     finish,
@@ -34,22 +34,17 @@ from eyenet.files import (
 )
 from eyenet.names import SPLITS, split_of
 from eyenet.options import fitting_next, fraction, parser, seed
-from eyenet.photo import BLACK, inside_circle
+from eyenet.photo import inside_circle
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import GRADES, count_by_grade, read_labels, require_match, write_table
-
-
-def brightness(crop):
-    """Measure the light in a crop: the 99th percentile of max(R, G, B) inside the circle, 0-255."""
-    inside = inside_circle(len(crop))
-    return float(np.percentile(crop.max(axis=2)[inside], 99))
 
 
 def keep(source, target):
     """Place a photograph in the output unless it is black; return the reason it is left out, or None."""
     if is_current(target, source):
         return None
-    light = brightness(read_crop(source))
+    crop = read_crop(source)
+    light = brightness(crop, inside_circle(len(crop)))
     if light <= BLACK:
         return f"all black: 99 % of its pixels are at or below {light:.0f} of 255"
     place(source, target)

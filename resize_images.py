@@ -8,6 +8,7 @@ Writes  data/resized/<name>.png           the retina fills the square; black out
         data/resized/stage.json           what made the folder
 
     python resize_images.py
+    python resize_images.py --colours equalized      each channel's histogram equalised: alike from every camera
 
 A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 at which the retina is still about twice as wide as the
 result, the circle of the retina is fitted on that, and the square around it is averaged down. PNG keeps what
@@ -15,6 +16,7 @@ follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 m
 2.6 GB. It can be stopped and run again; it does what is missing.
 """
 
+from eyenet.colours import COLOURS
 from eyenet.crops import encode_png, read_geometry
 from eyenet.files import finish, is_current, list_files, output_folder, remove_stale, write_rows, write_whole
 from eyenet.options import fitting_next, fraction, parser, side
@@ -24,13 +26,13 @@ from eyenet.stage import PhotoError, for_each, log, run_main
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
 
 
-def resize(source, target, size):
+def resize(source, target, size, colours="natural"):
     """Write the crop of one photograph, unless it is there and current; return its geometry."""
     if is_current(target, source):
         geometry = read_geometry(target)
         if geometry.keys() >= set(GEOMETRY):
             return geometry
-    crop, geometry = photograph_to_input(source, size)
+    crop, geometry = photograph_to_input(source, size, colours)
     write_whole(target, encode_png(crop, geometry), source)
     return geometry
 
@@ -49,6 +51,7 @@ def unique_names(sources):
 def main():
     options = parser(__doc__, input="data/download/train", output="data/resized", workers=None)
     options.add_argument("--size", type=side, default=256, help="side of the result in pixels")
+    options.add_argument("--colours", choices=COLOURS, default="natural", help="equalized: alike from every camera")
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
     args = options.parse_args()
 
@@ -57,13 +60,15 @@ def main():
     if others:
         log(f"{len(others):,} other files in {args.input} are left out: {', '.join(others[:8])}")
     settings = {"size": args.size, "preprocessing": PREPROCESSING}
+    if args.colours != "natural":  # folders that were made before there was a choice do not say so
+        settings["colours"] = args.colours
     if any(map(is_synthetic, sources[:10])):  # every report on them will say so
         settings["synthetic"] = True
     with output_folder(args.output, "resize_images.py", settings) as output:
         kept, rejected = unique_names(sources)
 
         def work(source):
-            return resize(source, output / f"{source.stem}.png", args.size)
+            return resize(source, output / f"{source.stem}.png", args.size, args.colours)
 
         rows = []
         for source, result in for_each(work, kept, args.workers, "resize"):

@@ -6,7 +6,7 @@ unset CDPATH
 usage() {
     cat <<'EOF'
 usage: bash run_pipeline.sh [--sample [N] | --data DIR | --kaggle] [--work DIR] [--workers N]
-                            [--max-rejected F] [-- CNN OPTIONS]
+                            [--colours C] [--max-rejected F] [-- CNN OPTIONS]
 
 Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> copies by class -> array -> network -> report.
 
@@ -16,6 +16,7 @@ Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> cop
   --work DIR     where data/, labels/, figures/, models/ and logs/ go; default: this folder for the sample,
                  work/kaggle for Kaggle, work/NAME for --data .../NAME
   --workers N    threads of the image steps; default: all cores
+  --colours C    natural (the default), or equalized, which are alike from every camera
   --max-rejected F  fraction of the photographs that may be unusable before a step stops; default 0.05
   -- ...         options of cnn.py, such as: -- --epochs 10 --precision bfloat16
 
@@ -30,7 +31,7 @@ fail() {
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source=sample photographs=400 data="" work="" common=()
+source=sample photographs=400 data="" work="" common=() resize=()
 while [ $# -gt 0 ]; do
     case "$1" in
     --sample)
@@ -55,6 +56,11 @@ while [ $# -gt 0 ]; do
     --workers)
         [ $# -ge 2 ] || fail "--workers needs a number" 2
         common+=(--workers "$2")
+        shift
+        ;;
+    --colours)
+        [ $# -ge 2 ] || fail "--colours needs natural or equalized" 2
+        resize+=(--colours "$2")
         shift
         ;;
     --max-rejected)
@@ -118,7 +124,8 @@ if [ ${#download[@]} -gt 0 ]; then
         --labels-out "$labels"
 fi
 # ${a[@]+"${a[@]}"}: bash before 4.4 calls an empty array unset
-run resize_images.py --input "$train" --output "$work/data/resized" ${common[@]+"${common[@]}"}
+run resize_images.py --input "$train" --output "$work/data/resized" ${resize[@]+"${resize[@]}"} \
+    ${common[@]+"${common[@]}"}
 run preprocess_images.py --input "$work/data/resized" --output "$work/data/preprocessed" --labels "$labels" \
     --labels-out "$work/labels/preprocessed.csv" --figures "$work/figures" ${common[@]+"${common[@]}"}
 run rotate_images.py --input "$work/data/preprocessed" --output "$work/data/rotated" \

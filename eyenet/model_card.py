@@ -14,6 +14,7 @@ import re
 from eyenet import report_tables, report_words
 from eyenet.decision import BALANCED
 from eyenet.files import write_whole
+from eyenet.models import colours_of
 from eyenet.report import environment, made_by
 from eyenet.report_words import decimal, defined, interval_text, percent
 from eyenet.tasks import TASKS, first_disease
@@ -53,6 +54,7 @@ def write_model_card(path, metrics, config):
         shift=metrics["questions"][first]["shift"],
         threshold=metrics["questions"][first]["eye"]["operating_points"][BALANCED]["threshold"],
         size=config["size"],
+        equalized=colours_of((config.get("settings") or {}).get("images")) == "equalized",
         results=results(metrics),
         headlines=[report_words.headline(asked) for asked in metrics["questions"].values()],
         cautions=[report_words.cautions(metrics, question) for question in metrics["questions"]],

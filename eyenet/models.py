@@ -8,6 +8,7 @@ import platform
 import subprocess
 from pathlib import Path
 
+from eyenet.colours import COLOURS
 from eyenet.decision import BALANCED, RULES
 from eyenet.files import read_json
 from eyenet.photo import PREPROCESSING
@@ -49,6 +50,11 @@ def setting(settings, name):
     return None
 
 
+def colours_of(settings):
+    """Find the colours of images, from the settings of the stages that made them; natural where no stage says so."""
+    return setting(settings, "colours") or "natural"
+
+
 def open_model(folder):
     """Read what a model folder says about its model, after checking that it is whole and of this version.
 
@@ -88,6 +94,12 @@ def open_model(folder):
         raise StageError(
             f"{folder} was trained on photographs prepared by version {made} of the preprocessing, and this is version "
             f"{PREPROCESSING}; train again"
+        )
+    colours = colours_of(config["settings"]["images"])
+    if colours not in COLOURS:
+        raise StageError(
+            f"{folder} was trained on photographs with {colours} colours, and this version knows only "
+            f"{' and '.join(COLOURS)} ones; train again"
         )
     if not (folder / "model.keras").is_file():
         raise StageError(f"{folder} has no model.keras; train again")

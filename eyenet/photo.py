@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from eyenet.colours import BLACK, COLOURS, equalize
 from eyenet.stage import PhotoError
 
 PREPROCESSING = 1
@@ -24,7 +25,6 @@ SAMPLES = 128  # the circle is sought on an image of so many pixels, short side;
 # 2592 x 1944, common in EyePACS, are decoded at 1/4 and not at 1/2 (51.8 dB for 54.9, in two thirds of the time).
 DETAIL = 1.9
 ORIENTATION = 0x0112  # EXIF tag
-BLACK = 24  # a frame whose brightest hundredth is darker than this shows nothing
 Image.MAX_IMAGE_PIXELS = None  # `open_photograph` has its own limit and its own sentence
 
 
@@ -277,7 +277,7 @@ def black_outside(crop):
     return crop * inside_circle(len(crop))[..., None].view(np.uint8)
 
 
-def photograph_to_input(path, size=256):
+def photograph_to_input(path, size=256, colours="natural"):
     """Turn a photograph into the network's input.
 
     Parameters
@@ -285,6 +285,8 @@ def photograph_to_input(path, size=256):
     path : path-like
     size : int
         Side of the result in pixels, which is the retina's diameter.
+    colours : {'natural', 'equalized'}
+        What a network was trained on, it must be shown.
 
     Returns
     -------
@@ -298,6 +300,8 @@ def photograph_to_input(path, size=256):
     PhotoError
         If the photograph cannot be read, shows no retina, or shows it too small.
     """
+    if colours not in COLOURS:
+        raise ValueError(f"colours are {' or '.join(COLOURS)}, not {colours!r}")
     least = int(DETAIL * size)
     image, factor, frame = open_photograph(path, least)
     circle = find_retina(image)
@@ -317,7 +321,8 @@ def photograph_to_input(path, size=256):
         "visible": round(_visible(circle, image.size), 3),
         "found": circle.found,
     }
-    return crop_retina(image, circle, size), geometry
+    crop = crop_retina(image, circle, size)
+    return (equalize(crop, inside_circle(size)) if colours == "equalized" else crop), geometry
 
 
 def _visible(circle, frame):

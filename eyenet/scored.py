@@ -10,7 +10,7 @@ import pandas as pd
 
 from eyenet.arrays import map_blocks, open_array, rows_by_split
 from eyenet.files import finish, list_files
-from eyenet.models import read_patients, setting, split_hash
+from eyenet.models import colours_of, read_patients, setting, split_hash
 from eyenet.names import original_name
 from eyenet.photo import PHOTOGRAPHS, is_synthetic, photograph_to_input
 from eyenet.shortcuts import border_features, geometry_features
@@ -84,6 +84,16 @@ def require_unseen(table, model, split, protocol):
     return len(again)
 
 
+def require_colours(settings, trained, folder, model):
+    """Refuse an array in other colours than those of the array that the model was trained on."""
+    colours, known = colours_of(settings), colours_of(trained)
+    if colours != known:
+        raise StageError(
+            f"the images in {folder} have {colours} colours, and {model} was trained on {known} ones; make them again "
+            f"with resize_images.py --colours {known}, or give the photographs themselves with --photos"
+        )
+
+
 def name_set(split, known):
     """Say in words whose photographs a split holds; `known` of the patients are also in training."""
     if known:
@@ -114,12 +124,13 @@ def from_array(folder, split, model, config, network, photographs, batch):
     Raises
     ------
     StageError
-        If the array has another size than the network, no row of the split, or patients it was trained on.
+        If the array has another size or other colours than the model's, no row of the split, or patients it knows.
     """
     images, table, sidecar = open_array(folder)
     size, protocol = images.shape[1], setting(sidecar["settings"], "protocol")
     if size != config["size"]:
         raise StageError(f"the images in {folder} have {size} px, and {model} takes {config['size']} px")
+    require_colours(sidecar["settings"], config["settings"]["images"], folder, model)
     rows = rows_by_split(table, sidecar["settings"])
     if not len(rows.get(split, ())):
         raise StageError(f"{folder} has no photograph in the split '{split}'; preprocess_images.py makes the splits")
@@ -226,11 +237,12 @@ def from_photographs(args, output, config, network):
     """
     table = read_photograph_labels(args.labels, args.photos)
     known = warn_of_known(table, args.model)
-    size, chunks, rejected, kept = config["size"], [], [], []
+    size, colours = config["size"], colours_of(config["settings"]["images"])
+    chunks, rejected, kept = [], [], []
 
     def results():
         def work(row):
-            return photograph_to_input(table["path"][row], size)
+            return photograph_to_input(table["path"][row], size, colours)
 
         for row, result in for_each(work, range(len(table)), args.workers, "score"):
             if isinstance(result, PhotoError):
@@ -253,7 +265,7 @@ def from_photographs(args, output, config, network):
     require_numbers(probabilities, table["image"])
 
     def crops(rows):
-        return np.stack([photograph_to_input(table["path"][row], size)[0] for row in rows])
+        return np.stack([photograph_to_input(table["path"][row], size, colours)[0] for row in rows])
 
     synthetic = is_synthetic(table["path"][0])
     what = f"photographs in {args.photos.parent.name}/{args.photos.name}"

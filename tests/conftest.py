@@ -107,10 +107,11 @@ def bytes_of(folder):
     }
 
 
-def run_stages(source, work, *, size=64, upto=5, workers=2, split=()):
+def run_stages(source, work, *, size=64, upto=5, workers=2, split=(), colours="natural"):
     """Run steps 2 to `upto` on a dataset, with options of the split; give the work folder."""
     steps = [
-        ("resize_images.py", "--input", source / "train", "--output", work / "resized", "--size", size),
+        ("resize_images.py", "--input", source / "train", "--output", work / "resized", "--size", size)
+        + ("--colours", colours),
         ("preprocess_images.py", "--input", work / "resized", "--output", work / "preprocessed")
         + ("--labels", source / "trainLabels.csv", "--labels-out", work / "preprocessed.csv")
         + ("--figures", work / "figures", *split),

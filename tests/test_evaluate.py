@@ -30,13 +30,13 @@ DRAWS = ["--draws", 200]
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A trained model of 24 patients at 64 px, evaluated; half of the patients have dots, of grades 1 to 4."""
+    """A model of 24 patients at 64 px in equalised colours, evaluated; half of them have dots, of grades 1 to 4."""
     folder = tmp_path_factory.mktemp("evaluate")
     source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
     rows = read_csv(source / "trainLabels.csv")
     graded = [(r["image"], 1 + i // 2 % 4 if r["level"] == "2" else 0) for i, r in enumerate(rows)]
     write_csv(source / "trainLabels.csv", [("image", "level"), *graded])
-    run_stages(source, folder)
+    run_stages(source, folder, colours="equalized")
     run("cnn.py", "--input", folder / "array", *TRAINING, cwd=folder)
     folder.joinpath("stdout").write_text(evaluate(folder).stdout)
     return folder
@@ -125,7 +125,10 @@ def test_validation_while_experimenting(work):
 
 
 def test_a_folder_of_photographs(work, tmp_path):
-    """The test patients' photographs, straight from the camera, give the array's predictions; Usage splits them."""
+    """The test patients' photographs, straight from the camera, give the array's predictions; Usage splits them.
+
+    The array is equalised, so they do only if they are equalised too.
+    """
     table = by_hand(work)[2]
     (tmp_path / "clinic").mkdir()
     for image in table["image"]:
@@ -223,6 +226,8 @@ def in_decision(**values):
         (set_in_config(size=128), ["a mixture"]),
         (set_in_config(classes=["a", "b", "c"]), ["a mixture"]),
         (set_in_config(settings={"split": "", "images": {"preprocessing": 7}}), ["version 7 of the preprocessing"]),
+        (set_in_config(settings={"split": "", "images": {"colours": "sepia"}}), ["sepia", "natural and equalized"]),
+        (set_in_config(settings={"split": "", "images": {}}), ["equalized colours", "--colours natural"]),
     ],
 )
 def test_a_model_with_something_wrong(work, tmp_path, change, words):
@@ -267,12 +272,15 @@ def test_bad_input(work, tmp_path):
 @pytest.mark.parametrize("split", [("--seed", 1), ("--test", 0.29, "--val", 0.01)])
 def test_another_split_is_a_leak(work, tmp_path, split):
     """Split anew, patients that the model was trained on, or only tuned on, become test patients: refused."""
-    run_stages(work / "source", tmp_path, split=split)
+    run_stages(work / "source", tmp_path, split=split, colours="equalized")
     one_sentence(evaluate(work, "--input", tmp_path / "array", code=1), "was trained or tuned on")
 
 
 def test_a_table_with_patients_and_without_eyes(work, tmp_path):
-    """Other hospitals' names, and a damaged history: only the training curves are missing."""
+    """Other hospitals' names, a damaged history, of which the training curves are missing, and natural colours.
+
+    The network says something else of photographs that are not equalised; a model without a word of colours has these.
+    """
     table = by_hand(work)[2]
     (tmp_path / "site").mkdir()
     rows = [("image", "level", "patient")]
@@ -280,9 +288,12 @@ def test_a_table_with_patients_and_without_eyes(work, tmp_path):
         shutil.copy(work / "source/train" / f"{row.image}.jpeg", tmp_path / "site" / f"IMG{i}.jpeg")
         rows.append((f"IMG{i}", row.level, f"p{row.patient}"))
     model = changed(work, tmp_path / "model", lambda f: (f / "history.csv").write_bytes(b"epoch\n\xff\n"))
+    set_in_config(settings={"split": "", "images": {}})(model)
     labels = write_csv(tmp_path / "labels.csv", rows)
     done = evaluate(work, "--model", model, "--photos", tmp_path / "site", "--labels", labels)
     assert "no training curves" in done.stderr and "flatter" not in done.stderr
+    natural = pd.read_csv(model / "on-{0.parent.name}-{0.name}/predictions.csv".format(tmp_path / "site"))
+    assert (np.abs(natural["p1"] - table["p1"].to_numpy()) > 1e-3).all()
 
 
 def test_one_class_only(work, tmp_path):

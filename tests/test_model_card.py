@@ -76,6 +76,21 @@ def test_the_model_card_says_what_it_must(tmp_path):
     assert len(lines) > 40 and all(line.endswith("|") for line in lines)
 
 
+def test_the_model_card_names_colours_that_are_not_natural(tmp_path):
+    config = make_config()
+    write_model_card(tmp_path / "natural.md", make_metrics(), config)
+    assert "equali" not in (tmp_path / "natural.md").read_text()
+    config["settings"]["images"]["input"]["input"]["input"]["colours"] = "equalized"
+    write_model_card(tmp_path / "equalized.md", make_metrics(), config)
+    text = (tmp_path / "equalized.md").read_text()
+    for words in (
+        "histogram equalised",
+        'photograph_to_input("photograph.jpeg", 256, "equalized")',
+        "| images colours |",
+    ):
+        assert words in text
+
+
 def test_names_cannot_break_the_model_card(tmp_path):
     evil = EVIL + "\n---\n# x\x07\u2028\U0001f600"
     metrics, config = make_metrics() | {"set": evil, "model": evil}, make_config()

@@ -16,14 +16,15 @@ needs_venv = pytest.mark.skipif(
 
 @needs_venv
 def test_on_own_photographs_from_another_folder(tmp_path):
-    """A path with a space, an option for the training, run again, and another folder of the same name."""
+    """A path with a space, other colours, an option for the training, run again, another folder of the same name."""
     source = make_dataset(tmp_path / "my data", patients=12, width=300, height=240, radius=105)
-    args = ["--data", "my data", "--work", tmp_path / "the work", "--workers", 1]
+    args = ["--data", "my data", "--work", tmp_path / "the work", "--workers", 1, "--colours", "equalized"]
     place = {"cwd": tmp_path, "env": ENVIRONMENT}
     done = run("run_pipeline.sh", *args, "--", "--epochs", 1, "--batch", 64, **place)
     assert "unseen test patients" in done.stdout and "model  " in done.stdout
     assert (tmp_path / "the work" / "models" / "latest" / "model.keras").exists()
     assert len(read_csv(tmp_path / "the work" / "data" / "array" / "labels.csv")) == 2 * 12 + 6 * 12
+    assert "resize_images.py --colours equalized" in (tmp_path / "the work/models/latest/MODEL_CARD.md").read_text()
     again = run("run_pipeline.sh", *args, "--", "--epochs", 1, "--batch", 64, **place)
     assert again.stdout == done.stdout and "epoch 1" not in again.stderr
     shutil.copytree(source, tmp_path / "other" / "my data")
@@ -57,6 +58,7 @@ def test_on_real_photographs(tmp_path):
     [
         (["--frobnicate"], 2, ["unknown option --frobnicate"]),
         (["--data"], 2, ["--data needs a folder"]),
+        (["--colours"], 2, ["--colours needs natural or equalized"]),
         (["--data", "/nowhere"], 1, ["no folder /nowhere/train"]),
         (["--work", "/proc/x"], 1, ["cannot make the folder /proc/x"]),
     ],

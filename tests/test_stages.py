@@ -202,12 +202,13 @@ def test_unmatched_labels_and_photographs_are_counted_and_listed(finished, tmp_p
     one_sentence(run("preprocess_images.py", *args, "--labels", labels, code=1), "no photograph", "'99_left'")
 
 
-def test_black_photographs_are_dropped(dataset, tmp_path):
+@pytest.mark.parametrize("colours", ["natural", "equalized"])
+def test_black_photographs_are_dropped(dataset, tmp_path, colours):
     source = tmp_path / "source"
     shutil.copytree(dataset, source)
     black = np.random.default_rng(0).integers(0, 5, (360, 480, 3)).astype(np.uint8)
     Image.fromarray(black).save(source / "train" / "h3_left.jpeg", quality=95)
-    work = run_stages(source, tmp_path / "work", upto=3)
+    work = run_stages(source, tmp_path / "work", upto=3, colours=colours)
     (row,) = read_csv(work / "preprocessed" / "dropped.csv")
     assert row["image"] == "h3_left" and "all black" in row["reason"]
     assert "h3_left" not in {r["image"] for r in read_csv(work / "preprocessed.csv")}
@@ -263,6 +264,8 @@ def test_output_that_is_not_ours(dataset, finished, tmp_path):
     one_sentence(run(*args, tmp_path / "full", code=1), "did not make")
     assert (tmp_path / "full" / "holiday.png").read_text() == "mine"
     one_sentence(run(*args, finished / "resized", "--size", 32, code=1), "size: 64 -> 32")
+    equalized = ["--size", 64, "--colours", "equalized"]
+    one_sentence(run(*args, finished / "resized", *equalized, code=1), "(colours: None -> equalized)", "delete it")
     one_sentence(run(*args, "/proc/eyenet", code=1), "/proc/eyenet")
 
 
@@ -328,7 +331,9 @@ def test_own_table_is_not_overwritten(finished, tmp_path):
     assert table.read_bytes() == before
 
 
-@pytest.mark.parametrize("option", [("--size", "0"), ("--size", "5000"), ("--workers", "0"), ("--max-rejected", "2")])
+@pytest.mark.parametrize(
+    "option", [("--size", "0"), ("--size", "5000"), ("--workers", "0"), ("--max-rejected", "2"), ("--colours", "sepia")]
+)
 def test_senseless_options(dataset, tmp_path, option):
     args = ["--input", dataset / "train", "--output", tmp_path / "out"]
     one_sentence(run("resize_images.py", *args, *option, code=2), option[0])
