@@ -16,12 +16,13 @@ Writes  models/<run>/model.keras          the network at its best validation AUC
     python cnn.py --task referable             grade 2 or more; --task grade: grades 0-4
     KERAS_BACKEND=jax python cnn.py            or torch; TensorFlow is the default
 
-Three convolutions of 32 filters, each followed by 2 x 2 max pooling, then a dense layer of 128, dropout and a
-softmax over no DR / DR. Every training image, whatever its class, is flipped and turned at random. Validation
-photographs are used as originals only; on them the epoch and the decision are chosen. Test photographs are not
-looked at: that is for evaluate.py. Run again after a stop, it goes on from the last whole epoch to the same end.
+By default three convolutions of 32 filters, each followed by 2 x 2 max pooling, then a dense layer of 128, dropout
+and a softmax over no DR / DR. Every training image, whatever its class, is turned, mirrored, zoomed and lit at random.
+Validation photographs are used as originals only; on them the epoch and the decision are chosen. Test photographs are
+not looked at: that is for evaluate.py. Run again after a stop, it goes on from the last whole epoch to the same end.
 """
 
+import argparse
 import os
 import shlex
 import shutil
@@ -35,45 +36,15 @@ from eyenet.charts import draw_training_curves
 from eyenet.decision import BALANCED, choose_decision
 from eyenet.files import output_folder, read_json, write_json
 from eyenet.models import FORMAT, load_network, provenance, split_hash
+from eyenet.networks import NETWORKS, RECIPE, build_network, describe_networks, require_memory, with_hash
 from eyenet.options import fitting_next, parser, plain_name, positive, rate, seed
 from eyenet.stage import StageError, log, run_main
 from eyenet.tables import write_table
 from eyenet.tasks import QUESTIONS, TASKS, classes_of
 
 EVALUATED = ("report.html", "MODEL_CARD.md", "metrics.json", "predictions.csv")  # what evaluate.py says of a network
-LEAST_SIZE = 22  # three convolutions and poolings leave one pixel of it
-
-
-def build_network(keras, size, classes):
-    """Build the network: uint8 photograph (size, size, 3) in, probabilities of the classes out."""
-    layers = keras.layers
-    blocks = []
-    for _ in range(3):
-        blocks += [layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D(2)]
-    return keras.Sequential(
-        [
-            keras.Input((size, size, 3), dtype="uint8", name="photograph"),
-            layers.Rescaling(1 / 255),
-            *blocks,
-            layers.Flatten(),
-            layers.Dense(128, activation="relu"),
-            layers.Dropout(0.5),
-            layers.Dense(classes, activation="softmax", dtype="float32", name="probability"),
-        ],
-        name="three_layers",
-    )
-
-
-def build_augmentation(keras, size):
-    """Flip and turn at random by any angle, for every class alike, so that orientation says nothing of the label."""
-    return keras.Sequential(
-        [
-            keras.Input((size, size, 3), dtype="uint8"),
-            keras.layers.RandomFlip(dtype="float32"),
-            keras.layers.RandomRotation(0.5, fill_mode="constant", dtype="float32"),
-        ],
-        name="augmentation",
-    )
+WEIGHT_DECAY = 0.02
+WARMUP = 0.05  # of the training, in which the learning rate rises; then it falls along a cosine
 
 
 def class_weights(labels):
@@ -92,9 +63,9 @@ def class_weights(labels):
     return {int(c): len(labels) / (len(classes) * int(n)) for c, n in zip(classes, counts)}
 
 
-def build_trainer(keras, network, augment, args):
-    """Put the augmentation before the network and compile the two."""
-    from eyenet.training import of_disease
+def build_trainer(keras, network, augment, args, steps):
+    """Put the augmentation before the network and compile the two; `steps` are those of the whole training."""
+    from eyenet.training import of_disease, ordinal_crossentropy
 
     trainer = keras.Sequential([keras.Input(network.input_shape[1:], dtype="uint8"), augment, network])
     metrics = [
@@ -103,11 +74,13 @@ def build_trainer(keras, network, augment, args):
         of_disease(keras.metrics.Precision, name="precision"),
         of_disease(keras.metrics.Recall, name="recall"),
     ]
+    rise = max(1, int(WARMUP * steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        args.learning_rate / 20, max(1, steps - rise), 0.01, warmup_target=args.learning_rate, warmup_steps=rise
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0)
     trainer.compile(
-        optimizer=keras.optimizers.Adam(args.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=metrics,
-        jit_compile=backend.jit_compile(args.xla),
+        optimizer=optimizer, loss=ordinal_crossentropy, metrics=metrics, jit_compile=backend.jit_compile(args.xla)
     )
     trainer.optimizer.build(trainer.trainable_variables)  # so that a checkpoint finds its variables
     return trainer
@@ -115,14 +88,16 @@ def build_trainer(keras, network, augment, args):
 
 def train(keras, args, images, labels, rows, folder):
     """Train, or go on with a training that was stopped; return the training's state."""
+    from eyenet.augmentation import build_augmentation
     from eyenet.dashboard import Dashboard
     from eyenet.training import Batches, Keeper
 
     size = images.shape[1]
-    network = build_network(keras, size, len(TASKS[args.task].classes))
-    augment = build_augmentation(keras, size) if args.augmentation == "turn" else keras.layers.Identity()
-    trainer = build_trainer(keras, network, augment, args)
+    network = build_network(keras, args.network, size, len(TASKS[args.task].classes), args.weights)
+    require_memory(network, args.batch)
+    augment = build_augmentation(size) if args.augmentation == "turn" else keras.layers.Identity()
     feed = Batches(images, labels, rows["train"], args.batch, seed=args.seed)
+    trainer = build_trainer(keras, network, augment, args, steps=args.epochs * len(feed))
     val = Batches(images, labels, rows["val"], args.batch)
     keeper = Keeper(network, args.task, folder, feed, val, args.patience, args.seed)
     done = keeper.restore(trainer)
@@ -146,7 +121,7 @@ def train(keras, args, images, labels, rows, folder):
             initial_epoch=done,
             epochs=args.epochs,
             shuffle=False,  # Batches shuffles
-            class_weight=class_weights(labels[rows["train"]]),
+            class_weight=class_weights(labels[rows["train"]]) if len(TASKS[args.task].classes) == 2 else None,
             callbacks=[keeper, dashboard, keras.callbacks.TensorBoard(logs), last],
             verbose=0,
         )
@@ -155,7 +130,7 @@ def train(keras, args, images, labels, rows, folder):
 
 def hparams(args):
     """Choose the options by which TensorBoard compares runs."""
-    names = ("task", "augmentation", "batch", "learning_rate", "seed")  # it shows five at first
+    names = ("network", "task", "batch", "learning_rate", "seed")  # it shows five at first
     return {name: getattr(args, name) for name in names}
 
 
@@ -205,25 +180,33 @@ def link_latest(folder):
 
 
 def main():
-    options = parser(__doc__, input="data/array")
+    own = "default: the network's own, see above"
+    options = parser(f"{__doc__}\n{describe_networks()}", input="data/array")
     options.add_argument("--models", type=Path, default="models", help="folder of the trained models")
     options.add_argument("--logs", type=Path, default="logs", help="folder for TensorBoard")
     options.add_argument("--run", type=plain_name, default="cnn", help="name of this training")
     options.add_argument("--task", choices=list(TASKS), default="any", help="any DR, referable DR, or the grade")
-    options.add_argument("--epochs", type=positive, default=30, help="at most so many")
+    options.add_argument("--network", choices=list(NETWORKS), default="three_layers", help="see above", metavar="NAME")
+    options.add_argument(
+        "--weights",
+        default=argparse.SUPPRESS,
+        help=f"to begin with: none, imagenet or a FILE of the convolutions; {own}",
+    )
+    options.add_argument("--epochs", type=positive, default=argparse.SUPPRESS, help=f"of the whole training; {own}")
     options.add_argument("--patience", type=positive, default=8, help="epochs without a better validation AUC")
     options.add_argument("--batch", type=positive, default=32, help="images a step")
-    options.add_argument("--learning-rate", type=rate, default=3e-4, help="of Adam")
+    options.add_argument("--learning-rate", type=rate, default=argparse.SUPPRESS, help=f"of Adam at its highest; {own}")
     options.add_argument("--augmentation", choices=("turn", "none"), default="turn", help="'none' as in 2017")
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the arithmetic")
     options.add_argument("--xla", action="store_true", help="compile with XLA: faster on GPUs, slower on CPUs")
     options.add_argument("--seed", type=seed, default=0, help="of weights, order, augmentation")
     args = options.parse_args()
+    for name in RECIPE:
+        if not hasattr(args, name):
+            setattr(args, name, getattr(NETWORKS[args.network].recipe, name))
 
     images, table, sidecar = open_array(args.input)
     size = images.shape[1]
-    if size < LEAST_SIZE:
-        raise StageError(f"images of {size} px are too small for the network; use at least {LEAST_SIZE}")
     rows = rows_by_split(table, sidecar["settings"])
     labels = classes_of(table["level"], args.task)
     class_weights(labels[rows["train"]])  # raises before the slow import
@@ -231,9 +214,10 @@ def main():
         log("note: the validation patients are too few to hold both classes; their AUC is not defined")
     keras = backend.start(args.precision, args.seed)
 
-    compared = ("task", "batch", "learning_rate", "patience", "augmentation", "precision", "xla", "seed")
+    compared = ("network", "task", "epochs", "batch", "learning_rate", "patience", "augmentation", "precision", "xla")
     settings = {key: getattr(args, key) for key in compared} | {
-        "network": "three_layers",
+        "seed": args.seed,
+        "weights": with_hash(args.weights, args.network),
         "backend": os.environ["KERAS_BACKEND"],
         "array": content_hash(sidecar),
         "split": split_hash(table),

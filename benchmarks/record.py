@@ -40,7 +40,7 @@ def write(name, rows):
     commit = subprocess.run(git, check=False, capture_output=True, text=True)
     made = {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {cpu()}",
+        "machine": machine(),
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
         "commit": commit.stdout.strip(),
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])]),
@@ -52,6 +52,11 @@ def write(name, rows):
         for row in rows:
             writer.writerow([*row, *made.values()])
             print(f"{row[0]:<62} {row[1]:>10} {row[2]:<10} {row[3]}")
+
+
+def machine():
+    """Name this machine's cores and processor."""
+    return f"{os.cpu_count()} cores, {cpu()}"
 
 
 def portable(word):

@@ -68,6 +68,35 @@ def of_disease(metric, **options):
     return OfDisease(**options)
 
 
+def ordinal_crossentropy(y_true, y_pred):
+    """Measure the cross-entropy of "this class or a later one", averaged over the classes but the first.
+
+    The classes are ordered: grade 0 for a grade 4 must cost more than grade 3. Each class is asked for as in the method
+    of Frank and Hall [1]_, but the answers are sums of one softmax, so that they cannot contradict each other. With two
+    classes it is the ordinary cross-entropy.
+
+    Parameters
+    ----------
+    y_true : tensor of int, shape (n,) or (n, 1)
+        Class indices.
+    y_pred : tensor of float, shape (n, classes)
+        Probabilities.
+
+    Returns
+    -------
+    tensor of float32, shape (n,)
+
+    References
+    ----------
+    .. [1] E. Frank and M. Hall, "A simple approach to ordinal classification", ECML, 2001.
+    """
+    ops = keras.ops
+    later = ops.flip(ops.cumsum(ops.flip(ops.cast(y_pred, "float32")[:, 1:], axis=1), axis=1), axis=1)
+    later = ops.clip(later, 1e-6, 1 - 1e-6)
+    true = ops.cast(ops.reshape(y_true, (-1, 1)), "int32") > ops.arange(later.shape[1], dtype="int32")
+    return -ops.mean(ops.log(ops.where(true, later, 1 - later)), axis=1)
+
+
 class Keeper(keras.callbacks.Callback):
     """Validate after each epoch, keep the best network, stop when it gets no better, remember all of it.
 
@@ -164,7 +193,7 @@ class Keeper(keras.callbacks.Callback):
         if not len(self.truth):
             return {}
         labels = self.val.labels[self.val.rows]
-        figures = {"val_loss": -np.log(probabilities[np.arange(len(labels)), labels].clip(1e-7)).mean()}
+        figures = {"val_loss": float(keras.ops.mean(ordinal_crossentropy(labels, probabilities)))}
         aucs = []
         for question, first in reversed(self.first.items()):  # the first question last: its figures are shown
             self.truth, self.probability = labels >= first, disease_probability(probabilities, first)

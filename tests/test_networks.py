@@ -1,0 +1,109 @@
+"""The networks of cnn.py: what they take and give, what they cost, the weights they begin with."""
+
+import os
+
+import numpy as np
+import pytest
+from conftest import make_dataset, one_sentence, run, run_stages
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import keras
+
+from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds, require_memory
+from eyenet.stage import StageError
+
+
+@pytest.fixture(scope="module")
+def array(tmp_path_factory):
+    """24 patients at 64 px: 48 photographs, of which half have dots."""
+    folder = tmp_path_factory.mktemp("array")
+    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
+    return run_stages(source, folder / "work") / "array"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_network(name):
+    """What --help says of it is so, and it grades a photograph of bytes."""
+    network, cost = build_network(keras, name, 256, 2, "none"), NETWORKS[name].cost
+    assert network.count_params() / 1e6 == pytest.approx(cost.parameters, abs=0.006)
+    assert count_multiply_adds(network) / 1e6 == pytest.approx(cost.multiply_adds, abs=0.6)
+    keras.backend.clear_session()
+    small = build_network(keras, name, NETWORKS[name].least + 5, 5, "none")
+    photographs = np.random.default_rng(0).integers(0, 256, (2, *small.input_shape[1:]), dtype=np.uint8)
+    probabilities = small.predict_on_batch(photographs)
+    assert probabilities.shape == (2, 5) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    with pytest.raises(StageError, match=f"too small for {name}"):
+        build_network(keras, name, NETWORKS[name].least - 1, 2, "none")
+
+
+def test_multiply_adds_are_those_that_were_published():
+    """MobileNetV2 (Sandler et al., 2018) and EfficientNet-Lite0, at 224 px, with the classifier."""
+    for name, published in (("mobilenet_v2", 300), ("efficientnet_lite0", 407)):
+        counted = count_multiply_adds(build_features(keras, name, 224)) / 1e6 + 1280 * 1000 / 1e6
+        assert counted == pytest.approx(published, rel=0.06)
+
+
+def test_the_weights_begin_where_the_file_ends(tmp_path):
+    """Saved features load into a network of another size, exactly, and their statistics stay frozen."""
+    saved = build_features(keras, "efficientnet_lite0", 96)
+    rng = np.random.default_rng(0)
+    saved.set_weights([w + rng.normal(0, 0.01, w.shape).astype("float32") ** 2 for w in saved.get_weights()])
+    saved.save_weights(tmp_path / "f.weights.h5")
+    network = build_network(keras, "efficientnet_lite0", 64, 2, str(tmp_path / "f.weights.h5"))
+    features = network.get_layer("efficientnet_lite0")
+    for mine, theirs in zip(features.get_weights(), saved.get_weights(), strict=True):
+        assert np.array_equal(mine, theirs)
+    frozen = {v.path for v in features.variables} - {v.path for v in features.trainable_variables}
+    assert sum("norm" in path for path in frozen) == 4 * 49  # all the normalisations; else only seeds
+    assert all("norm" in path or "seed" in path for path in frozen)
+
+    def refused(name, weights):
+        with pytest.raises(StageError) as error:
+            build_network(keras, name, 64, 2, str(weights))
+        return str(error.value)
+
+    assert "does not hold the weights of efficientnet_lite2" in refused("efficientnet_lite2", tmp_path / "f.weights.h5")
+    assert "does not hold the weights of three_layers" in refused("three_layers", tmp_path / "f.weights.h5")
+    os.truncate(tmp_path / "f.weights.h5", 5000)
+    assert "damaged" in refused("efficientnet_lite0", tmp_path / "f.weights.h5")
+    assert "there is no file of weights" in refused("efficientnet_lite0", tmp_path / "gone.weights.h5")
+
+
+def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StageError, match="port_weights.py efficientnet_lite1 makes it"):
+        build_network(keras, "efficientnet_lite1", 64, 2, "imagenet")
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: (_ for _ in ()).throw(Exception("no route")))
+    with pytest.raises(StageError, match=r"could not get the ImageNet weights of mobilenet_v2 \(no route\)"):
+        from eyenet.networks import download_features
+
+        download_features(keras, "mobilenet_v2", 64)
+
+
+def test_a_batch_that_memory_cannot_hold():
+    network = build_network(keras, "three_layers", 256, 2, "none")
+    require_memory(network, 1)
+    with pytest.raises(StageError, match="three_layers with --batch 100000 needs about .* GB"):
+        require_memory(network, 100_000)
+
+
+def test_another_network_is_trained_and_evaluated(array, tmp_path):
+    """With weights of a file, all grades: the run resumes, its settings name the weights, the report is made."""
+    build_features(keras, "mobilenet_v2", 64).save_weights(tmp_path / "m.weights.h5")
+    args = ["cnn.py", "--input", array, "--network", "mobilenet_v2", "--task", "grade", "--batch", 16]
+    weights = ["--weights", tmp_path / "m.weights.h5"]
+    done = run(*args, *weights, "--epochs", 1, cwd=tmp_path)
+    assert "trained 1 epochs" in done.stdout
+    run("evaluate.py", "--input", array, "--draws", 100, "--photographs", "none.csv", cwd=tmp_path)
+    assert (tmp_path / "models" / "cnn" / "report.html").exists()
+    (tmp_path / "m.weights.h5").write_bytes((tmp_path / "m.weights.h5").read_bytes() + b"0")
+    one_sentence(run(*args, *weights, "--epochs", 1, cwd=tmp_path, code=1), "weights:", "another folder")
+    one_sentence(run(*args, "--weights", "gone.h5", "--run", "b", cwd=tmp_path, code=1), "no file of weights gone.h5")
+    one_sentence(run("cnn.py", "--input", array, "--network", "vgg", cwd=tmp_path, code=2), "--network", "vgg")
+
+
+def test_help_lists_what_networks_cost():
+    text = run("cnn.py", "--help").stdout
+    for name in NETWORKS:
+        assert any(line.split()[0] == name and len(line.split()) == 7 for line in text.splitlines() if line.strip())
