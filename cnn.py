@@ -12,14 +12,16 @@ Writes  models/<run>/model.keras          the network at its best validation AUC
         models/latest                     link to the run that finished last
         logs/<run>/                       TensorBoard: tensorboard --logdir logs
 
-    python cnn.py                              on the CPU about 70 images/s on two cores
-    python cnn.py --task referable             grade 2 or more; --task grade: grades 0-4
-    KERAS_BACKEND=jax python cnn.py            or torch; TensorFlow is the default
+    python cnn.py                                 three layers; --precision bfloat16 is faster
+    python cnn.py --task referable                grade 2 or more; --task grade: grades 0-4
+    python cnn.py --network efficientnet_lite0    after port_weights.py; below is what networks cost and reach
+    KERAS_BACKEND=jax python cnn.py               or torch; TensorFlow is the default
 
-By default three convolutions of 32 filters, each followed by 2 x 2 max pooling, then a dense layer of 128, dropout
-and a softmax over no DR / DR. Every training image, whatever its class, is turned, mirrored, zoomed and lit at random.
-Validation photographs are used as originals only; on them the epoch and the decision are chosen. Test photographs are
-not looked at: that is for evaluate.py. Run again after a stop, it goes on from the last whole epoch to the same end.
+By default three convolutions of 32 filters on the local contrast, each followed by 2 x 2 max pooling, then a dense
+layer of 128 at each place, pooling over the retina, dropout and a softmax over no DR / DR. Every training image,
+whatever its class, is turned, mirrored, zoomed and lit at random. Validation photographs are used as originals only;
+on them the epoch and the decision are chosen. Test photographs are not looked at: that is for evaluate.py. Run again
+after a stop, it goes on from the last whole epoch to the same end.
 """
 
 import argparse
@@ -36,13 +38,12 @@ from eyenet.charts import draw_training_curves
 from eyenet.decision import BALANCED, choose_decision
 from eyenet.files import output_folder, read_json, write_json
 from eyenet.models import FORMAT, load_network, provenance, split_hash
-from eyenet.networks import NETWORKS, RECIPE, build_network, describe_networks, require_memory, with_hash
+from eyenet.networks import NETWORKS, RECIPE, SCRATCH, build_network, describe_networks, hash_weights, require_memory
 from eyenet.options import fitting_next, parser, plain_name, positive, rate, seed
 from eyenet.stage import StageError, log, run_main
 from eyenet.tables import write_table
 from eyenet.tasks import QUESTIONS, TASKS, classes_of
 
-EVALUATED = ("report.html", "MODEL_CARD.md", "metrics.json", "predictions.csv")  # what evaluate.py says of a network
 WEIGHT_DECAY = 0.02
 WARMUP = 0.05  # of the training, in which the learning rate rises; then it falls along a cosine
 
@@ -86,16 +87,13 @@ def build_trainer(keras, network, augment, args, steps):
     return trainer
 
 
-def train(keras, args, images, labels, rows, folder):
-    """Train, or go on with a training that was stopped; return the training's state."""
+def train(keras, network, args, images, labels, rows, folder):
+    """Train a network, or go on with a training that was stopped; return the training's state."""
     from eyenet.augmentation import build_augmentation
     from eyenet.dashboard import Dashboard
     from eyenet.training import Batches, Keeper
 
-    size = images.shape[1]
-    network = build_network(keras, args.network, size, len(TASKS[args.task].classes), args.weights)
-    require_memory(network, args.batch)
-    augment = build_augmentation(size) if args.augmentation == "turn" else keras.layers.Identity()
+    augment = build_augmentation(images.shape[1]) if args.augmentation == "turn" else keras.layers.Identity()
     feed = Batches(images, labels, rows["train"], args.batch, seed=args.seed)
     trainer = build_trainer(keras, network, augment, args, steps=args.epochs * len(feed))
     val = Batches(images, labels, rows["val"], args.batch)
@@ -103,8 +101,6 @@ def train(keras, args, images, labels, rows, folder):
     done = keeper.restore(trainer)
     if done >= args.epochs or keeper.stopped:
         return keeper.state
-    for made in EVALUATED:  # of the network as it was before
-        (folder / made).unlink(missing_ok=True)
     logs = args.logs / args.run
     if done:
         log(f"going on after epoch {done} of {args.epochs}")
@@ -121,6 +117,7 @@ def train(keras, args, images, labels, rows, folder):
             initial_epoch=done,
             epochs=args.epochs,
             shuffle=False,  # Batches shuffles
+            # Grades are weighed by nothing but their copies: a grade 4 would count as thirty of grade 0.
             class_weight=class_weights(labels[rows["train"]]) if len(TASKS[args.task].classes) == 2 else None,
             callbacks=[keeper, dashboard, keras.callbacks.TensorBoard(logs), last],
             verbose=0,
@@ -167,6 +164,19 @@ def choose_on_validation(network, args, images, labels, table, rows):
     return decision, lines
 
 
+def settings_of(args, table, sidecar):
+    """Name what a run's folder may not mix: options, array, split, and the weights by their content."""
+    compared = ("network", "task", "epochs", "batch", "learning_rate", "patience", "augmentation", "precision", "xla")
+    return {key: getattr(args, key) for key in compared} | {
+        "seed": args.seed,
+        "weights": hash_weights(args.network, args.weights),
+        "backend": os.environ["KERAS_BACKEND"],
+        "array": content_hash(sidecar),
+        "split": split_hash(table),
+        "images": sidecar["settings"],
+    }
+
+
 def link_latest(folder):
     """Point models/latest to this run, in one step."""
     temporary = folder.parent / ".tmp-latest"
@@ -179,7 +189,8 @@ def link_latest(folder):
         log(f"note: {folder.parent / 'latest'} could not be made a link to {folder.name} ({error.strerror})")
 
 
-def main():
+def parse():
+    """Parse the options; give the parser too. What a network does in its own way is taken from its recipe."""
     own = "default: the network's own, see above"
     options = parser(f"{__doc__}\n{describe_networks()}", input="data/array")
     options.add_argument("--models", type=Path, default="models", help="folder of the trained models")
@@ -201,34 +212,33 @@ def main():
     options.add_argument("--xla", action="store_true", help="compile with XLA: faster on GPUs, slower on CPUs")
     options.add_argument("--seed", type=seed, default=0, help="of weights, order, augmentation")
     args = options.parse_args()
+    recipe = NETWORKS[args.network].recipe
+    if getattr(args, "weights", recipe.weights) == "none" != recipe.weights:
+        recipe = SCRATCH
     for name in RECIPE:
-        if not hasattr(args, name):
-            setattr(args, name, getattr(NETWORKS[args.network].recipe, name))
+        setattr(args, name, getattr(args, name, getattr(recipe, name)))
+    return options, args
 
+
+def main():
+    options, args = parse()
     images, table, sidecar = open_array(args.input)
-    size = images.shape[1]
     rows = rows_by_split(table, sidecar["settings"])
     labels = classes_of(table["level"], args.task)
     class_weights(labels[rows["train"]])  # raises before the slow import
     if len(set(labels[rows["val"]])) < 2:
         log("note: the validation patients are too few to hold both classes; their AUC is not defined")
     keras = backend.start(args.precision, args.seed)
-
-    compared = ("network", "task", "epochs", "batch", "learning_rate", "patience", "augmentation", "precision", "xla")
-    settings = {key: getattr(args, key) for key in compared} | {
-        "seed": args.seed,
-        "weights": with_hash(args.weights, args.network),
-        "backend": os.environ["KERAS_BACKEND"],
-        "array": content_hash(sidecar),
-        "split": split_hash(table),
-        "images": sidecar["settings"],
-    }
-    notes = provenance() | {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes, "size": size}
+    network = build_network(keras, args.network, images.shape[1], len(TASKS[args.task].classes), args.weights)
+    require_memory(network, args.batch, args.precision)
+    settings = settings_of(args, table, sidecar)
+    notes = provenance() | {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes}
+    notes["size"] = images.shape[1]
     notes["options"] = {key: str(value) for key, value in vars(args).items()}
     model = output_folder(args.models / args.run, "cnn.py", settings, record="config.json", keep_notes=True, **notes)
     with model as folder:
         write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
-        state = train(keras, args, images, labels, rows, folder)
+        state = train(keras, network, args, images, labels, rows, folder)
         config = read_json(folder / "config.json")
         network = load_network(folder, config)
         decision, lines = choose_on_validation(network, args, images, labels, table, rows)

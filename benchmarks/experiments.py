@@ -5,16 +5,14 @@
 
 NAME is that of the idea; what follows -- goes to cnn.py. --work is the work folder of a finished pipeline
 (run_pipeline.sh --data DIR), and DIR has train/ and trainLabels.csv. Rows are added to
-benchmarks/results/experiments.csv: each question of each seed, with its interval over patients. A model that is there
-already is not trained again.
+benchmarks/results/experiments.csv: each question of each seed, with its interval over patients. A seed that is in the
+table already is left out; a training that was stopped goes on.
 """
 
 import argparse
 import csv
 import datetime
 import json
-import shlex
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,30 +22,11 @@ import record
 TABLE = record.RESULTS / "experiments.csv"
 
 
-def run(script, *args):
-    """Run a script of the repository."""
-    subprocess.run([sys.executable, str(record.REPO / script), *map(str, args)], check=True, stdout=sys.stderr)
-
-
-def rows_of(metrics):
-    """Give question, unit, count, and AUC with its interval, of a metrics.json."""
-    for question, asked in metrics["questions"].items():
-        for unit in ("eye", "patient"):
-            figures = asked[unit]
-            auc = [round(value, 4) for value in figures["auc"].values()]
-            yield [question, "photograph" if unit == "eye" else unit, figures["count"], *auc]
-
-
-def add(rows):
-    """Add rows (dicts) to the table."""
-    new = not TABLE.exists()
-    with open(TABLE, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-    for row in rows:
-        print(", ".join(f"{key} {row[key]}" for key in ("experiment", "seed", "scored_on", "question", "unit", "auc")))
+COLUMNS = (
+    *("experiment", "seed", "array", "split", "scored_on", "question", "unit", "count", "auc", "low", "high"),
+    *("validation_auc", "epochs", "best_epoch", "minutes", "options", "commit", "date", "machine"),
+)
+OPTIONS = ("network", "weights", "task", "batch", "learning_rate", "augmentation", "precision")
 
 
 def main():
@@ -58,49 +37,78 @@ def main():
     options.add_argument("--split", default="test", choices=("test", "unseen"), help="which rows are scored")
     options.add_argument("--seeds", type=int, nargs="+", default=[0])
     options.add_argument("--other", type=Path, help="folder with train/ and trainLabels.csv to score on as well")
-    options.add_argument("options", nargs="*", help="of cnn.py")
-    args = options.parse_args()
-    data, models = args.work / "data", args.work / "models"
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    args = options.parse_args(words[:end])
+    if record.commit().endswith("-dirty"):
+        options.error("the working tree has changes; commit them first, so that the rows can be traced")
     for seed in args.seeds:
-        model, begun = models / f"{args.name}-{seed}", time.perf_counter()
-        places = ["--input", data / args.array, "--models", models, "--logs", args.work / "logs", "--run", model.name]
-        run("cnn.py", *places, "--seed", seed, *args.options)
-        seconds = time.perf_counter() - begun
-        geometry = ["--photographs", data / "resized" / "photographs.csv"]
-        run("evaluate.py", "--model", model, "--input", data / args.array, "--split", args.split, *geometry)
-        scored = {args.work.name: model / ("unseen" if args.split == "unseen" else "") / "metrics.json"}
-        if args.other:
-            labels = args.other / "trainLabels.csv"
-            run("evaluate.py", "--model", model, "--photos", args.other / "train", "--labels", labels)
-            scored[args.other.name] = model / f"on-{args.other.name}-train" / "metrics.json"
-        add([row for where, path in scored.items() for row in described(args, seed, where, path, model, seconds)])
+        if (args.name, str(seed)) not in {(row["experiment"], row["seed"]) for row in read()}:
+            add(experiment(args, seed, words[end + 1 :]))
 
 
-def described(args, seed, where, path, model, seconds):
-    """Describe what was scored of one model in rows of the table."""
+def experiment(args, seed, options):
+    """Train and score once; give the rows of the table."""
+    data, models, begun = args.work / "data", args.work / "models", time.perf_counter()
+    array, model = data / args.array, models / f"{args.name}-{seed}"
+    places = ["--input", array, "--models", models, "--logs", args.work / "logs", "--run", model.name]
+    record.run("cnn.py", *places, "--seed", seed, *options)
+    minutes = (time.perf_counter() - begun) / 60
+    geometry = ["--photographs", data / "resized" / "photographs.csv"]
+    record.run("evaluate.py", "--model", model, "--input", array, "--split", args.split, *geometry)
+    scored = {args.work.name: model / ("unseen" if args.split == "unseen" else "") / "metrics.json"}
+    if args.other:
+        labels = args.other / "trainLabels.csv"
+        record.run("evaluate.py", "--model", model, "--photos", args.other / "train", "--labels", labels)
+        scored[args.other.name] = model / f"on-{args.other.name}-train" / "metrics.json"
     config = json.loads((model / "config.json").read_text())
     with open(model / "history.csv", encoding="utf-8") as file:
         history = list(csv.DictReader(file))
     best = max(history, key=lambda row: float(row["val_auc"]))
-    for question, unit, count, auc, low, high in rows_of(json.loads(path.read_text())):
-        yield {
-            "experiment": args.name,
-            "seed": seed,
-            "scored_on": where,
-            "question": question,
-            "unit": unit,
-            "count": count,
-            "auc": auc,
-            "low": low,
-            "high": high,
-            "validation_auc": round(float(best["val_auc"]), 4),
-            "epochs": len(history),
-            "minutes": round(seconds / 60, 1),
-            "options": shlex.join(args.options),
-            "commit": config["commit"],
-            "date": datetime.date.today().isoformat(),
-            "machine": record.machine(),
-        }
+    known = {
+        "experiment": args.name,
+        "seed": seed,
+        "array": args.array,
+        "split": args.split,
+        "validation_auc": round(float(best["val_auc"]), 4),
+        "epochs": len(history),
+        "best_epoch": best["epoch"],
+        "minutes": round(minutes, 1),
+        "options": ", ".join(f"{name} {config['settings'][name]}" for name in OPTIONS),
+        "commit": config["commit"],
+        "date": datetime.date.today().isoformat(),
+        "machine": record.machine(),
+    }
+    return [known | {"scored_on": where} | row for where, path in scored.items() for row in figures_of(path)]
+
+
+def figures_of(path):
+    """Give the AUC of each question and unit of a metrics.json, with the ends of its interval."""
+    for question, asked in json.loads(path.read_text())["questions"].items():
+        for unit in ("eye", "patient"):
+            auc = {key: asked[unit]["auc"][end] for key, end in (("auc", "value"), ("low", "low"), ("high", "high"))}
+            auc = {key: None if value is None else round(value, 4) for key, value in auc.items()}
+            yield {"question": question, "unit": unit, "count": asked[unit]["count"], **auc}
+
+
+def read():
+    """Read the table's rows; none where there is no table yet."""
+    if not TABLE.exists():
+        return []
+    with open(TABLE, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def add(rows):
+    """Add rows to the table, and print them."""
+    new = not TABLE.exists()
+    with open(TABLE, "a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print(", ".join(str(row[key]) for key in ("experiment", "seed", "scored_on", "question", "unit", "auc")))
 
 
 if __name__ == "__main__":

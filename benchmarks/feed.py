@@ -14,8 +14,9 @@ from types import SimpleNamespace
 import numpy as np
 import record
 
-from cnn import build_augmentation, build_network, build_trainer
+from cnn import build_trainer
 from eyenet import backend
+from eyenet.networks import build_network
 
 
 def main():
@@ -26,6 +27,7 @@ def main():
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32")
     args = options.parse_args()
     keras = backend.start(args.precision, seed=0)
+    from eyenet.augmentation import build_augmentation
     from eyenet.training import Batches
 
     class Resident(keras.utils.PyDataset):
@@ -45,10 +47,9 @@ def main():
     rows = np.random.default_rng(0).permutation(len(images))[: args.images // args.batch * args.batch]
     labels = np.arange(len(images)) % 2
     size = images.shape[1]
-    network = build_network(keras, size)
-    trainer = build_trainer(
-        keras, network, build_augmentation(keras, size), SimpleNamespace(learning_rate=1e-4, xla=False)
-    )
+    network = build_network(keras, "three_layers", size, 2, "none")
+    options = SimpleNamespace(learning_rate=1e-4, xla=False)
+    trainer = build_trainer(keras, network, build_augmentation(size), options, steps=len(rows) // args.batch)
     disk = Batches(images, labels, rows, args.batch, seed=0)
     resident = Resident(disk[0], len(disk))
     rates = {"disk": [], "resident": []}
@@ -58,11 +59,16 @@ def main():
             begun = time.perf_counter()
             trainer.fit(feed, verbose=0, shuffle=False)
             rates[name].append(len(rows) / (time.perf_counter() - begun))
+    report(args, disk, rates)
+
+
+def report(args, disk, rates):
+    """Write the rates, their ratio, and how fast batches are gathered when nothing is trained."""
     ratio = median(a / b for a, b in zip(rates["disk"][1:], rates["resident"][1:]))
     begun = time.perf_counter()
     for index in range(len(disk)):
         disk[index]
-    alone = len(rows) / (time.perf_counter() - begun)
+    alone = len(disk.rows) / (time.perf_counter() - begun)
     record.write(
         f"feed-{args.precision}",
         [

@@ -36,13 +36,11 @@ def write(name, rows):
     rows : list of (str, float, str, str)
         What was measured, value, unit, and what was asked for (may be empty).
     """
-    git = ["git", "-C", REPO, "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, check=False, capture_output=True, text=True)
     made = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])]),
     }
     RESULTS.mkdir(exist_ok=True)
@@ -52,6 +50,17 @@ def write(name, rows):
         for row in rows:
             writer.writerow([*row, *made.values()])
             print(f"{row[0]:<62} {row[1]:>10} {row[2]:<10} {row[3]}")
+
+
+def commit():
+    """Name the commit of this working tree; -dirty where there are changes."""
+    git = ["git", "-C", REPO, "describe", "--always", "--dirty"]
+    return subprocess.run(git, check=False, capture_output=True, text=True).stdout.strip()
+
+
+def run(script, *args):
+    """Run a script of the repository, its results to stderr."""
+    subprocess.run([sys.executable, str(REPO / script), *map(str, args)], check=True, stdout=sys.stderr)
 
 
 def machine():

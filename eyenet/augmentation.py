@@ -71,7 +71,8 @@ class Light(keras.layers.Layer):
         square, linear = -contrast * curve / 255, contrast * (1 + curve)
         constant = 255 * (0.5 - 0.5 * contrast + BRIGHTNESS * brightness)
         shown = ops.cast(ops.max(images, axis=-1, keepdims=True) > 0, "float32")
-        return ops.clip((square * images + linear) * images + constant, 0, 255) * shown
+        lit = ops.clip((square * images + linear) * images + constant, 0, 255)
+        return ops.round(lit) * shown  # the network takes bytes, and would cut off what follows the point
 
 
 def build_augmentation(size):

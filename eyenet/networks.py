@@ -3,17 +3,21 @@
 Each takes uint8 photographs and has its scaling inside, so that no exported model can forget it.
 """
 
+import contextlib
 import hashlib
 import math
 import re
+import sys
 import warnings
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
+from eyenet import backend
 from eyenet.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.stage import StageError
 
-IMAGENET = Path("weights")  # where port_weights.py puts its files, and cnn.py looks for them
+IMAGENET = Path("weights")  # where port_weights.py puts its files
 
 
 class Recipe(NamedTuple):
@@ -25,6 +29,7 @@ class Recipe(NamedTuple):
 
 
 RECIPE = Recipe._fields
+SCRATCH, TUNED = Recipe("none", 30, 1e-3), Recipe("imagenet", 5, 3e-4)
 
 
 class Cost(NamedTuple):
@@ -56,7 +61,6 @@ class Network(NamedTuple):
     cost: Cost
 
 
-TUNED = Recipe("imagenet", 5, 3e-4)
 LITE, KERAS = (1 / 128, -127 / 128), (1 / 127.5, -1)  # scale and offset
 NETWORKS = {
     "three_layers": Network(None, 1 / 32, 0, 32, 0.2, Recipe("none", 30, 3e-3), Cost(0.02, 250, 0)),
@@ -65,14 +69,12 @@ NETWORKS = {
     "efficientnet_lite1": Network(None, *LITE, 32, 0.3, TUNED, Cost(4.19, 655, 0)),
     "efficientnet_lite2": Network(None, *LITE, 32, 0.3, TUNED, Cost(4.87, 751, 0)),
     "mobilenet_v2": Network("MobileNetV2", *KERAS, 32, 0.3, TUNED, Cost(2.26, 391, 0)),
-    "efficientnet_v2b0": Network("EfficientNetV2B0", *KERAS, 32, 0.3, TUNED, Cost(5.92, 936, 0)),
     "resnet50_v2": Network("ResNet50V2", *KERAS, 32, 0.3, TUNED, Cost(23.57, 4546, 0)),
     "inception_v3": Network("InceptionV3", *KERAS, 75, 0.3, TUNED, Cost(21.81, 3848, 0)),
 }
 
 
 SURROUNDINGS = 16  # pixels of the square whose average is the ground that a place is seen against
-COPIES = 3  # of each feature map that a step holds at once: itself, its gradient and what an operation works in
 
 
 def build_network(keras, name, size, classes, weights):
@@ -113,7 +115,9 @@ def build_network(keras, name, size, classes, weights):
             x = layers.Dense(128, activation="relu", kernel_initializer="he_normal")(x)
         x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
     x = layers.Dropout(network.dropout)(x)
-    x = layers.Dense(classes, activation="softmax", dtype="float32", name="probability")(x)
+    # It begins undecided: the loss of what is wrong and certain to seven digits has no gradient.
+    last = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probability"}
+    x = layers.Dense(classes, activation="softmax", **last)(x)
     return keras.Model(photograph, x, name=name)
 
 
@@ -125,9 +129,8 @@ def build_features(keras, name, size, weights=None):
         return three_layers_2017(keras, size)
     if name in SCALES:
         return build_efficientnet_lite(keras, name, size)
-    options = {"include_preprocessing": False} if name.startswith("efficientnet_v2") else {}
     application = getattr(keras.applications, NETWORKS[name].application)
-    return application(include_top=False, weights=weights, input_shape=(size, size, 3), **options)
+    return application(include_top=False, weights=weights, input_shape=(size, size, 3))
 
 
 def three_layers(keras, size):
@@ -138,12 +141,14 @@ def three_layers(keras, size):
     of 2015 did, and hardly before. Pooling comes before normalisation and ReLU, which then see a quarter of the pixels.
     """
     layers = keras.layers
+    exact = {"dtype": "float32"}  # bfloat16 would round a photograph to a grey level before it is subtracted
     photograph = keras.Input((size, size, 3))
-    average = layers.AveragePooling2D(SURROUNDINGS, padding="same")(photograph)
-    average = layers.UpSampling2D(SURROUNDINGS, interpolation="bilinear")(average)
-    more = average.shape[1] - size
-    average = layers.Cropping2D(((more // 2, more - more // 2),) * 2)(average)
-    x = layers.Subtract(name="local_contrast")([photograph, average])
+    more = -size % SURROUNDINGS  # to whole squares: backends differ in how they would pad
+    border = ((more // 2, more - more // 2),) * 2
+    average = layers.AveragePooling2D(SURROUNDINGS, **exact)(layers.ZeroPadding2D(border, **exact)(photograph))
+    average = layers.UpSampling2D(SURROUNDINGS, interpolation="bilinear", **exact)(average)
+    average = layers.Cropping2D(border, **exact)(average)
+    x = layers.Subtract(name="local_contrast", **exact)([photograph, average])
     for _ in range(3):
         x = layers.Conv2D(32, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
         x = layers.MaxPooling2D(2)(x)
@@ -159,41 +164,68 @@ def three_layers_2017(keras, size):
 
 
 def load_features(keras, features, name, weights):
-    """Load weights into the convolutions, and freeze the statistics of their normalisation.
+    """Load weights into the convolutions, and freeze their normalisation, but for the three layers.
 
-    The statistics are of a million pictures; a few thousand photographs in small batches would not better them, and
-    training without updating them takes half the time.
+    Its statistics, scales and shifts are of a million pictures; a few thousand photographs in small batches would not
+    better them, and training without them takes half the time.
 
     Raises
     ------
     StageError
         If the weights are not there or do not fit.
     """
-    path = IMAGENET / f"{name}.weights.h5" if weights == "imagenet" else Path(weights)
-    if weights == "imagenet" and NETWORKS[name].application:
+    path = weights_file(name, weights)
+    if path is None:
         features.set_weights(download_features(keras, name, features.input_shape[1]).get_weights())
-    elif not path.is_file():
-        makes = f"; python port_weights.py {name} makes it" if weights == "imagenet" and name in SCALES else ""
-        raise StageError(f"there is no file of weights {path}{makes}")
     else:
         try:
             with warnings.catch_warnings(action="ignore"):  # Keras lists every layer that does not fit
                 features.load_weights(path)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             raise StageError(f"{path} does not hold the weights of {name}'s convolutions, or is damaged") from None
     for layer in features.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, keras.layers.BatchNormalization) and name != "three_layers":
             layer.trainable = False
+
+
+def weights_file(name, weights):
+    """Find the file of weights, here or beside the scripts; None if Keras is to get it.
+
+    Raises
+    ------
+    StageError
+        If there is none.
+    """
+    if weights != "imagenet":
+        if not Path(weights).is_file():
+            raise StageError(f"there is no file of weights {weights}")
+        return Path(weights)
+    if NETWORKS[name].application:
+        return None
+    if name not in SCALES:
+        raise StageError(f"{name} has no ImageNet weights; use --weights none, or a FILE")
+    for folder in (IMAGENET, Path(__file__).resolve().parent.parent / IMAGENET):
+        if (folder / f"{name}.weights.h5").is_file():
+            return folder / f"{name}.weights.h5"
+    raise StageError(f"there is no file {IMAGENET / name}.weights.h5; python port_weights.py {name} makes it")
+
+
+def hash_weights(name, weights):
+    """Name the weights that a training begins with: none, imagenet for Keras's own, or the hash of the file; str."""
+    path = None if weights == "none" else weights_file(name, weights)
+    return weights if path is None else f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def download_features(keras, name, size):
     """Build the convolutions with the ImageNet weights that Keras downloads, or has downloaded before."""
     try:
-        return build_features(keras, name, size, "imagenet")
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"):
+            return build_features(keras, name, size, "imagenet")
     except Exception as error:  # Keras raises nothing narrower when it cannot reach its server
+        why = " ".join(str(error).split()) or type(error).__name__
         raise StageError(
-            f"Keras could not get the ImageNet weights of {name} ({str(error).splitlines()[0][:120]}); download them "
-            "on another machine and give --weights FILE"
+            f"Keras could not get the ImageNet weights of {name} ({why}); download the file on another machine and "
+            "give it with --weights FILE"
         ) from None
 
 
@@ -210,31 +242,24 @@ def count_multiply_adds(network):
     return total
 
 
-def with_hash(weights, name):
-    """Name the weights that a training begins with, and their content where they are a file's; str."""
-    path = IMAGENET / f"{name}.weights.h5" if weights == "imagenet" else Path(weights)
-    if weights == "none" or not path.is_file():
-        return weights
-    return f"{weights} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]})"
-
-
-def require_memory(network, batch):
-    """Raise before the memory of this machine can run out, which would end the process without a word.
+def require_memory(network, batch, precision):
+    """Raise before the memory of a machine without a GPU runs out, which would end the process without a word.
 
     Raises
     ------
     StageError
-        If the feature maps of a batch, and their gradients, need more than there is.
+        If the feature maps of a batch, which are kept for the gradient, need more than there is.
     """
-    try:
-        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
-    except OSError:  # no Linux: then it is not known
+    memory = Path("/proc/meminfo")
+    free = re.search(r"MemAvailable:\s+(\d+) kB", memory.read_text()) if memory.is_file() else None
+    if free is None or backend.has_gpu():  # a GPU's own memory ends with a sentence in `backend.one_sentence`
         return
-    need, free = 4 * (COPIES * batch * count_values(network) + 4 * network.count_params()), int(found[1]) * 1024
+    free = int(free[1]) * 1024
+    need = (4 if precision == "float32" else 2) * batch * count_values(network) + 16 * network.count_params()
     if need > free:
         raise StageError(
-            f"{network.name} with --batch {batch} needs about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
-            "are free; use a smaller --batch or another --network"
+            f"{network.name} with --batch {batch} needs at least {need / 1e9:.1f} GB of memory, and "
+            f"{free / 1e9:.1f} GB are free; use a smaller --batch or another --network"
         )
 
 
@@ -247,19 +272,16 @@ def count_values(network):
 
 
 def describe_networks():
-    """Tell what each network costs and has reached, for the help of cnn.py; str."""
-    head = (
-        f"  {'--network':<20}{'million':>11}{'million':>15}{'images/s':>10}{'MB on a':>9}{'AUC on unseen patients':>25}"
-    )
-    head += (
-        f"\n  {'':<20}{'parameters':>11}{'multiply-adds':>15}{'trained':>10}{'phone':>9}{'any DR':>15}{'referable':>10}"
-    )
-    lines = []
+    """Tell what each network costs, what it has reached and how it is trained, for the help of cnn.py; str."""
+    columns = "{:<19}{:>11}{:>9}{:>10}{:>8}{:>8}{:>11}{:>10}{:>7}{:>9}".format
+    rows = [
+        ("", "million", "million", "images/s", "MB on", "AUC of", "AUC of", "", "", "learning"),
+        ("--network", "parameters", "x and +", "trained", "phone", "any DR", "referable", "weights", "epochs", "rate"),
+    ]
     for name, network in NETWORKS.items():
-        cost = network.cost
-        reached = [f"{auc:.2f}" if auc else "-" for auc in cost.reached]
-        lines.append(
-            f"  {name:<20}{cost.parameters:>11.2f}{cost.multiply_adds:>15,.0f}{cost.rate:>10.0f}"
-            f"{2 * cost.parameters:>9.1f}{reached[0]:>15}{reached[1]:>10}"
-        )
-    return "\n".join([head, *lines])
+        cost, recipe = network.cost, network.recipe
+        figures = [f"{cost.parameters:.2f}", f"{cost.multiply_adds:,.0f}"]
+        figures += [f"{cost.rate:.0f}" if cost.rate else "-", f"{2 * cost.parameters:.2f}"]
+        figures += [f"{auc:.2f}" if auc else "-" for auc in cost.reached]
+        rows.append((name, *figures, *recipe))
+    return "\n".join(f"  {columns(*row)}".rstrip() for row in rows)

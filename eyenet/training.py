@@ -92,7 +92,7 @@ def ordinal_crossentropy(y_true, y_pred):
     """
     ops = keras.ops
     later = ops.flip(ops.cumsum(ops.flip(ops.cast(y_pred, "float32")[:, 1:], axis=1), axis=1), axis=1)
-    later = ops.clip(later, 1e-6, 1 - 1e-6)
+    later = ops.clip(later, 1e-7, 1 - 1e-7)
     true = ops.cast(ops.reshape(y_true, (-1, 1)), "int32") > ops.arange(later.shape[1], dtype="int32")
     return -ops.mean(ops.log(ops.where(true, later, 1 - later)), axis=1)
 

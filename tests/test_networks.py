@@ -10,6 +10,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
+from eyenet.heatmaps import heat_maps, split_network
 from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds, require_memory
 from eyenet.stage import StageError
 
@@ -64,6 +65,9 @@ def test_the_weights_begin_where_the_file_ends(tmp_path):
         return str(error.value)
 
     assert "does not hold the weights of efficientnet_lite2" in refused("efficientnet_lite2", tmp_path / "f.weights.h5")
+    (tmp_path / "f.keras").write_bytes(b"PK no zip")
+    assert "does not hold the weights" in refused("efficientnet_lite0", tmp_path / "f.keras")
+    assert "has no ImageNet weights" in refused("three_layers", "imagenet")
     assert "does not hold the weights of three_layers" in refused("three_layers", tmp_path / "f.weights.h5")
     os.truncate(tmp_path / "f.weights.h5", 5000)
     assert "damaged" in refused("efficientnet_lite0", tmp_path / "f.weights.h5")
@@ -71,7 +75,7 @@ def test_the_weights_begin_where_the_file_ends(tmp_path):
 
 
 def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("eyenet.networks.IMAGENET", tmp_path)
     with pytest.raises(StageError, match="port_weights.py efficientnet_lite1 makes it"):
         build_network(keras, "efficientnet_lite1", 64, 2, "imagenet")
     monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: (_ for _ in ()).throw(Exception("no route")))
@@ -83,9 +87,51 @@ def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
 
 def test_a_batch_that_memory_cannot_hold():
     network = build_network(keras, "three_layers", 256, 2, "none")
-    require_memory(network, 1)
-    with pytest.raises(StageError, match="three_layers with --batch 100000 needs about .* GB"):
-        require_memory(network, 100_000)
+    require_memory(network, 1, "float32")
+    with pytest.raises(StageError, match="three_layers with --batch 100000 needs at least .* GB"):
+        require_memory(network, 100_000, "float32")
+
+
+@pytest.mark.parametrize("name", [name for name, network in NETWORKS.items() if network.application])
+def test_scaling_is_what_the_weights_were_trained_on(name):
+    """Against the preprocessing of Keras's own module."""
+    network = NETWORKS[name]
+    modules = {"mobilenet_v2": "mobilenet_v2", "resnet50_v2": "resnet_v2", "inception_v3": "inception_v3"}
+    levels = np.arange(256, dtype="float32")
+    own = getattr(keras.applications, modules[name]).preprocess_input(
+        levels.reshape(1, 16, 16, 1).copy()
+    )  # it works in place
+    assert np.allclose(own.ravel(), levels * network.scale + network.offset, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["three_layers", "efficientnet_lite0"])
+@pytest.mark.parametrize("size", [33, 64])
+def test_a_heat_map_of_each_kind(name, size):
+    network = build_network(keras, name, size, 5, "none")
+    last = network.get_layer("probability")
+    last.set_weights([np.random.default_rng(0).normal(0, 0.02, w.shape) for w in last.get_weights()])
+    photographs = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    heat = heat_maps(network, photographs, 2)
+    assert heat.shape == (2, size, size) and np.isfinite(heat).all() and heat.max() > 0
+    halves = split_network(network)
+    assert 1 < halves.front.output.shape[1] < size
+    both = halves.back(halves.front(photographs, training=False), training=False)
+    assert np.allclose(keras.ops.convert_to_numpy(both), network.predict_on_batch(photographs), atol=1e-5)
+
+
+def test_a_network_begins_undecided():
+    """Else the loss of what is surely wrong would have no gradient."""
+    network = build_network(keras, "three_layers", 64, 5, "none")
+    assert np.allclose(network.predict_on_batch(np.full((1, 64, 64, 3), 200, np.uint8)), 0.2)
+
+
+def test_colours_and_exposure_are_subtracted():
+    """A ground that is brighter or of another colour gives the same features, away from the rim of the picture."""
+    features = build_features(keras, "three_layers", 96)
+    spots = np.random.default_rng(0).normal(0, 0.3, (1, 96, 96, 3)).astype("float32")
+    seen = features.predict_on_batch(spots + 1)
+    other = features.predict_on_batch(spots + np.array([3, 2, 1], "float32"))
+    assert np.abs(seen).max() > 0.1 and np.allclose(seen, other, atol=1e-3)
 
 
 def test_another_network_is_trained_and_evaluated(array, tmp_path):
@@ -97,13 +143,15 @@ def test_another_network_is_trained_and_evaluated(array, tmp_path):
     assert "trained 1 epochs" in done.stdout
     run("evaluate.py", "--input", array, "--draws", 100, "--photographs", "none.csv", cwd=tmp_path)
     assert (tmp_path / "models" / "cnn" / "report.html").exists()
-    (tmp_path / "m.weights.h5").write_bytes((tmp_path / "m.weights.h5").read_bytes() + b"0")
-    one_sentence(run(*args, *weights, "--epochs", 1, cwd=tmp_path, code=1), "weights:", "another folder")
+    (tmp_path / "n.weights.h5").write_bytes((tmp_path / "m.weights.h5").read_bytes())
+    again = run(*args, "--weights", "n.weights.h5", "--epochs", 1, cwd=tmp_path)  # the content counts
+    assert again.stdout == done.stdout
     one_sentence(run(*args, "--weights", "gone.h5", "--run", "b", cwd=tmp_path, code=1), "no file of weights gone.h5")
+    run(*args, *weights, "--epochs", 1, "--run", "b", cwd=tmp_path)  # a start that was refused leaves nothing behind
     one_sentence(run("cnn.py", "--input", array, "--network", "vgg", cwd=tmp_path, code=2), "--network", "vgg")
 
 
 def test_help_lists_what_networks_cost():
     text = run("cnn.py", "--help").stdout
     for name in NETWORKS:
-        assert any(line.split()[0] == name and len(line.split()) == 7 for line in text.splitlines() if line.strip())
+        assert any(line.split()[0] == name and len(line.split()) == 10 for line in text.splitlines() if line.strip())

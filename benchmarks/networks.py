@@ -1,0 +1,65 @@
+"""What each network costs: parameters, multiply-adds, and the rates of training and predicting here.
+
+    python benchmarks/networks.py            3 minutes on two cores
+
+Trains and predicts a batch of random photographs of 256 px again and again, as cnn.py does with augmentation; medians.
+Networks that begin with ImageNet's weights keep the statistics of their normalisation, as they do in cnn.py. The
+figures of `cnn.py --help` are from here.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+
+import numpy as np
+import record
+
+from cnn import build_trainer
+from eyenet import backend
+from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds
+
+SIZE, BATCH = 256, 32
+
+
+def rate(repeat, work, *batch):
+    """Measure how many photographs a second `work` takes of a batch; the first time does not count."""
+    seconds = []
+    for _ in range(repeat + 1):
+        begun = time.perf_counter()
+        work(*batch)
+        seconds.append(time.perf_counter() - begun)
+    return BATCH / median(seconds[1:])
+
+
+def main():
+    args = record.parse(__doc__).parse_args()
+    keras = backend.start("float32", seed=0)
+    from eyenet.augmentation import build_augmentation
+
+    photographs = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
+    labels, rows = np.arange(BATCH) % 2, []
+    for name, network in NETWORKS.items():
+        weights = network.recipe.weights
+        with tempfile.TemporaryDirectory() as folder:
+            if weights != "none":  # the rates do not ask what the weights are
+                weights = str(Path(folder) / "random.weights.h5")
+                build_features(keras, name, SIZE).save_weights(weights)
+            model = build_network(keras, name, SIZE, 2, weights)
+        options = SimpleNamespace(learning_rate=1e-5, xla=False)
+        trainer = build_trainer(keras, model, build_augmentation(SIZE), options, steps=100)
+        training = rate(args.repeat, trainer.train_on_batch, photographs, labels)
+        predicting = rate(args.repeat, model.predict_on_batch, photographs)
+        rows += [
+            (f"{name}, parameters", f"{model.count_params() / 1e6:.2f}", "million", ""),
+            (f"{name}, multiply-adds", f"{count_multiply_adds(model) / 1e6:.0f}", "million", ""),
+            (f"{name}, training", f"{training:.1f}", "images/s", ""),
+            (f"{name}, predicting", f"{predicting:.1f}", "images/s", ""),
+        ]
+        keras.backend.clear_session()
+    record.write("networks", rows)
+
+
+if __name__ == "__main__":
+    main()
