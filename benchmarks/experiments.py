@@ -85,10 +85,10 @@ def experiment(args, seed, options):
 def figures_of(path):
     """Give the AUC of each question and unit of a metrics.json, with the ends of its interval."""
     for question, asked in json.loads(path.read_text())["questions"].items():
-        for unit in ("eye", "patient"):
+        for unit, name in (("eye", "photograph"), ("patient", "patient")):
             auc = {key: asked[unit]["auc"][end] for key, end in (("auc", "value"), ("low", "low"), ("high", "high"))}
             auc = {key: None if value is None else round(value, 4) for key, value in auc.items()}
-            yield {"question": question, "unit": unit, "count": asked[unit]["count"], **auc}
+            yield {"question": question, "unit": name, "count": asked[unit]["count"], **auc}
 
 
 def read():
