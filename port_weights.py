@@ -24,7 +24,7 @@ import numpy as np
 
 from eyenet import backend
 from eyenet.efficientnet_lite import SCALES, build_efficientnet_lite
-from eyenet.networks import IMAGENET
+from eyenet.networks import IMAGENET, LITE
 from eyenet.options import parser
 from eyenet.stage import StageError, run_main
 
@@ -183,7 +183,8 @@ def random_pictures(seed=0):
     for cell in (1, 4, 16, 64):  # pixels of one colour
         drawn = rng.integers(0, 256, (SIZE // cell, SIZE // cell, 3))
         pictures.append(drawn.repeat(cell, axis=0).repeat(cell, axis=1))
-    return (np.array(pictures, np.float32) - 127) / 128
+    scale, offset = LITE
+    return np.array(pictures, np.float32) * scale + offset
 
 
 def original_features(torch, efficient_net, network, state, pictures):

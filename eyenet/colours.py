@@ -19,7 +19,12 @@ def light_of(crop):
 
 def brightness(crop, inside):
     """Measure the light in a crop: the 99th percentile of max(R, G, B) inside the circle, 0-255."""
-    return float(np.percentile(light_of(crop)[inside], 99))
+    return brightest(light_of(crop), inside)
+
+
+def brightest(light, inside):
+    """Give the 99th percentile of the light inside the circle, 0-255."""
+    return float(np.percentile(light[inside], 99))
 
 
 def find_visible(crop, inside):
@@ -39,10 +44,11 @@ def find_visible(crop, inside):
     ndarray of bool, shape (size, size)
         Empty where nothing is to be seen: a black frame, with or without a reflex in it.
     """
-    light = brightness(crop, inside)
-    if light <= BLACK:
+    light = light_of(crop)
+    most = brightest(light, inside)
+    if most <= BLACK:
         return np.zeros_like(inside)
-    lit, visible = inside & (light_of(crop) > max(NOISE, SHADE * light)), inside.copy()
+    lit, visible = inside & (light > max(NOISE, SHADE * most)), inside.copy()
     for axis in (0, 1):
         shown = np.flatnonzero(lit.sum(axis=axis) > LIT * inside.sum(axis=axis))
         if not len(shown):

@@ -72,8 +72,6 @@ NETWORKS = {
     "resnet50_v2": Network("ResNet50V2", *KERAS, 32, 0.3, TUNED, Cost(23.57, 4546, 11)),
     "inception_v3": Network("InceptionV3", *KERAS, 75, 0.3, TUNED, Cost(21.81, 3848, 15)),
 }
-
-
 SURROUNDINGS = 16  # pixels of the square whose average is the ground that a place is seen against
 
 
@@ -229,17 +227,20 @@ def download_features(keras, name, size):
         ) from None
 
 
+def leaves(network):
+    """Give the layers of a network, for a nested model its own."""
+    for layer in network.layers:
+        if hasattr(layer, "layers"):
+            yield from leaves(layer)
+        else:
+            yield layer
+
+
 def count_multiply_adds(network):
     """Count the multiplications of one photograph's convolutions and dense layers, nested models included; int."""
-    total = 0
-    for layer in network.layers:
-        kind = type(layer).__name__
-        if hasattr(layer, "layers"):
-            total += count_multiply_adds(layer)
-        elif kind in ("Conv2D", "DepthwiseConv2D", "Dense"):
-            places = math.prod(layer.output.shape[1:-1])
-            total += places * math.prod(layer.kernel.shape)
-    return total
+    kinds = ("Conv2D", "DepthwiseConv2D", "Dense")
+    counted = (layer for layer in leaves(network) if type(layer).__name__ in kinds)
+    return sum(math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape) for layer in counted)
 
 
 def require_memory(network, batch, precision):
@@ -265,10 +266,7 @@ def require_memory(network, batch, precision):
 
 def count_values(network):
     """Count the values of one photograph's feature maps, nested models included; int."""
-    return sum(
-        count_values(layer) if hasattr(layer, "layers") else math.prod(layer.output.shape[1:])
-        for layer in network.layers
-    )
+    return sum(math.prod(layer.output.shape[1:]) for layer in leaves(network))
 
 
 def describe_networks():
@@ -281,7 +279,7 @@ def describe_networks():
     for name, network in NETWORKS.items():
         cost, recipe = network.cost, network.recipe
         figures = [f"{cost.parameters:.2f}", f"{cost.multiply_adds:,.0f}"]
-        figures += [f"{cost.rate:.0f}" if cost.rate else "-", f"{2 * cost.parameters:.2f}"]
+        figures += [f"{cost.rate:.0f}", f"{2 * cost.parameters:.2f}"]
         figures += [f"{auc:.2f}" if auc else "-" for auc in cost.reached]
         rows.append((name, *figures, *recipe))
     return "\n".join(f"  {columns(*row)}".rstrip() for row in rows)

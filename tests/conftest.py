@@ -129,3 +129,11 @@ def run_stages(source, work, *, size=64, upto=5, workers=2, split=(), colours="n
 def dataset(tmp_path_factory):
     """24 photographs of 12 patients."""
     return make_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture(scope="module")
+def array(tmp_path_factory):
+    """24 patients at 64 px: 48 photographs, of which half have dots."""
+    folder = tmp_path_factory.mktemp("array")
+    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
+    return run_stages(source, folder / "work") / "array"

@@ -23,14 +23,6 @@ QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
 
 
 @pytest.fixture(scope="module")
-def array(tmp_path_factory):
-    """24 patients at 64 px: 48 photographs, of which half have dots."""
-    folder = tmp_path_factory.mktemp("array")
-    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
-    return run_stages(source, folder / "work") / "array"
-
-
-@pytest.fixture(scope="module")
 def trained(array, tmp_path_factory):
     """Six epochs, undisturbed."""
     folder = tmp_path_factory.mktemp("trained")

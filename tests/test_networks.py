@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import make_dataset, one_sentence, run, run_stages
+from conftest import one_sentence, run
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,14 +13,6 @@ import keras
 from eyenet.heatmaps import heat_maps, split_network
 from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds, require_memory
 from eyenet.stage import StageError
-
-
-@pytest.fixture(scope="module")
-def array(tmp_path_factory):
-    """24 patients at 64 px: 48 photographs, of which half have dots."""
-    folder = tmp_path_factory.mktemp("array")
-    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
-    return run_stages(source, folder / "work") / "array"
 
 
 @pytest.mark.parametrize("name", NETWORKS)
