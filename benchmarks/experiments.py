@@ -34,7 +34,7 @@ def main():
     options.add_argument("name", help="of the experiment")
     options.add_argument("--work", type=Path, required=True, help="work folder of a finished pipeline")
     options.add_argument("--array", default="array", help="folder in its data/")
-    options.add_argument("--split", default="test", choices=("test", "unseen"), help="which rows are scored")
+    options.add_argument("--split", nargs="+", default=["test"], choices=("test", "unseen"), help="rows to score")
     options.add_argument("--seeds", type=int, nargs="+", default=[0])
     options.add_argument("--other", type=Path, help="folder with train/ and trainLabels.csv to score on as well")
     words = sys.argv[1:]
@@ -55,12 +55,14 @@ def experiment(args, seed, options):
     record.run("cnn.py", *places, "--seed", seed, *options)
     minutes = (time.perf_counter() - begun) / 60
     geometry = ["--photographs", data / "resized" / "photographs.csv"]
-    record.run("evaluate.py", "--model", model, "--input", array, "--split", args.split, *geometry)
-    scored = {args.work.name: model / ("unseen" if args.split == "unseen" else "") / "metrics.json"}
+    scored = {}
+    for split in args.split:
+        record.run("evaluate.py", "--model", model, "--input", array, "--split", split, *geometry)
+        scored[args.work.name, split] = model / ("unseen" if split == "unseen" else "") / "metrics.json"
     if args.other:
         labels = args.other / "trainLabels.csv"
         record.run("evaluate.py", "--model", model, "--photos", args.other / "train", "--labels", labels)
-        scored[args.other.name] = model / f"on-{args.other.name}-train" / "metrics.json"
+        scored[args.other.name, "all"] = model / f"on-{args.other.name}-train" / "metrics.json"
     config = json.loads((model / "config.json").read_text())
     with open(model / "history.csv", encoding="utf-8") as file:
         history = list(csv.DictReader(file))
@@ -69,17 +71,17 @@ def experiment(args, seed, options):
         "experiment": args.name,
         "seed": seed,
         "array": args.array,
-        "split": args.split,
         "validation_auc": round(float(best["val_auc"]), 4),
         "epochs": len(history),
         "best_epoch": best["epoch"],
         "minutes": round(minutes, 1),
         "options": ", ".join(f"{name} {config['settings'][name]}" for name in OPTIONS),
-        "commit": config["commit"],
+        "commit": record.commit(),
         "date": datetime.date.today().isoformat(),
         "machine": record.machine(),
     }
-    return [known | {"scored_on": where} | row for where, path in scored.items() for row in figures_of(path)]
+    scored = [(dict(zip(("scored_on", "split"), place)), path) for place, path in scored.items()]
+    return [known | place | row for place, path in scored for row in figures_of(path)]
 
 
 def figures_of(path):

@@ -53,9 +53,15 @@ def write(name, rows):
 
 
 def commit():
-    """Name the commit of this working tree; -dirty where there are changes."""
-    git = ["git", "-C", REPO, "describe", "--always", "--dirty"]
-    return subprocess.run(git, check=False, capture_output=True, text=True).stdout.strip()
+    """Name the commit of this working tree; -dirty where anything but a result has changed."""
+    head = git("describe", "--always", "--abbrev=40")
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
+    return f"{head}-dirty" if changes else head
+
+
+def git(*args):
+    """Give what git says of this repository; nothing where it is none."""
+    return subprocess.run(["git", "-C", REPO, *args], check=False, capture_output=True, text=True).stdout.strip()
 
 
 def run(script, *args):
@@ -64,8 +70,9 @@ def run(script, *args):
 
 
 def machine():
-    """Name this machine's cores and processor."""
-    return f"{os.cpu_count()} cores, {cpu()}"
+    """Name this machine's processor, and how many cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} core{'' if cores == 1 else 's'}, {cpu()}"
 
 
 def portable(word):
