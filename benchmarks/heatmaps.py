@@ -4,7 +4,7 @@
 
 Draws the sample's validation and test photographs with DR once more with and without their lesions; where the two
 differ is a lesion. Counted is in how many of them the hottest pixel lies within --reach pixels of one, and what share
-of all heat does, for the heat maps that EyeNet shows, and for Grad-CAM stretched to the photograph's size.
+of all heat does, for the heat maps that EyeNet shows, and for Grad-CAM and HiResCAM stretched to the photograph's size.
 """
 
 import tempfile
@@ -45,14 +45,16 @@ def lesions_of(row, size):
     return np.abs(with_lesions - crop(healthy, size, circle)[0]).max(axis=2) > DIFFERS
 
 
-def grad_cam(network, images):
-    """Compute Grad-CAM of the last feature map, stretched to the photograph; float (n, size, size)."""
+def stretched(network, images, averaged):
+    """Compute Grad-CAM, whose gradient is averaged over the cells, or HiResCAM, stretched; float (n, size, size)."""
     from eyenet.heatmaps import differentiate, split_network
 
     halves = split_network(network)
     cells = np.asarray(halves.front(images))
     gradient, _ = differentiate(halves.back, cells, 1)
-    maps = (cells * gradient.mean(axis=(1, 2), keepdims=True)).sum(axis=-1).clip(0)
+    if averaged:
+        gradient = gradient.mean(axis=(1, 2), keepdims=True)
+    maps = (cells * gradient).sum(axis=-1).clip(0)
     size = (images.shape[1],) * 2
     return np.stack([np.asarray(Image.fromarray(m).resize(size, Image.Resampling.BILINEAR)) for m in maps])
 
@@ -88,14 +90,15 @@ def main():
     photographs, lesions = images[chosen[seen]], lesions[seen]
     results = []
     for name, heats in (
-        ("HiResCAM at the pixels looked at, as shown", heat_maps(network, photographs, 1)),
-        ("Grad-CAM, stretched", grad_cam(network, photographs)),
+        ("as shown", heat_maps(network, photographs, 1)),
+        ("Grad-CAM, stretched", stretched(network, photographs, averaged=True)),
+        ("HiResCAM, stretched", stretched(network, photographs, averaged=False)),
     ):
         hottest, share, area = hits(heats, lesions, args.reach)
         results.append((f"hottest pixel on a lesion: {name}", round(float(hottest), 3), "", ""))
         results.append((f"share of the heat on lesions: {name}", round(float(share), 3), "", ""))
     results.append(("both by chance: share of the retina that is lesion", round(float(area), 3), "", ""))
-    record.write("heatmaps", [*results, ("photographs", len(photographs), "", "")])
+    record.write(f"heatmaps-{network.name}", [*results, ("photographs", len(photographs), "", "")])
 
 
 if __name__ == "__main__":

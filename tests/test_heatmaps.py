@@ -223,6 +223,25 @@ def test_heat_lies_where_the_evidence_is_and_not_where_it_speaks_against():
     assert not heat[3].any()
 
 
+def test_lesions_that_are_alike_are_all_shown_where_a_maximum_is_taken():
+    """Only one cell has a maximum's gradient; and the letter-box has no heat, whatever the network finds there."""
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    conv = layers.Conv2D(1, 1)
+    cells = layers.ReLU()(conv(layers.Rescaling(1 / 255)(image)))
+    pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(cells), layers.GlobalMaxPooling2D()(cells)])
+    dense = layers.Dense(2, activation="softmax")
+    network = keras.Model(image, dense(pooled))
+    conv.set_weights([np.array([-1.0, -1, 1]).reshape(1, 1, 3, 1), np.full(1, 0.4)])
+    dense.set_weights([np.array([[0.0, 50], [0, 2]]), np.zeros(2)])
+    photograph = np.where(np.arange(32)[:, None, None] < 24, [255, 128, 0], [0, 0, 0])[None].repeat(32, 2)
+    photograph = np.broadcast_to(photograph, (1, 32, 32, 3)).astype(np.uint8) * inside_circle(32)[..., None]
+    photograph[0, [8, 14], [10, 20]] = [[0, 0, 255], [0, 0, 245]]
+    heat = heat_maps(network, photograph, 1)[0]
+    assert np.argwhere(heat).tolist() == [[8, 10], [14, 20]]
+    assert heat[8, 10] > heat[14, 20] > 0.9 * heat[8, 10]
+    assert network.predict_on_batch(photograph)[0, 1] > 0.9  # the dark below, of 0.4 each, counts for the network
+
+
 def test_greatest_heat_is_the_probability_and_the_threshold_moves_it():
     network = blue_dots_on_the_left()
     images = np.stack([dotted((10, 8)), dotted((10, 8), (12, 9)), dotted((10, 8), (12, 24), (14, 24))])
