@@ -1,20 +1,20 @@
 """Heat maps from the network itself: where in a photograph the evidence for disease lies.
 
-Each cell of the last feature map has its activations times the gradient of the log-odds of disease, summed over the
-channels. Where pooling over the retina follows, the gradient is averaged over the cells first (Grad-CAM [1]_): a
-maximum has a gradient at one cell only, and of many lesions alike one would be shown. Where a dense layer follows that
-knows each place, the average would throw away where the network looks, and each cell keeps its own (HiResCAM [2]_).
-Each cell is drawn at the pixel that it looks at, which without padding is up to nine pixels from where stretching the
-map would put it, and nothing outside the retina.
+Each cell of a feature map has its activations times the gradient of the log-odds of disease, summed over the channels
+(HiResCAM [1]_). The map is the last whose cells are no larger than a lesion: the last of all has cells of 32 pixels in
+EfficientNet and its like, and finds lesions hardly better than chance. Where nothing but pooling over the retina
+follows, as in our three layers, the gradient is averaged over the cells (Grad-CAM [2]_): a maximum has a gradient at
+one cell only, and of many lesions alike one would be shown. Each cell is drawn at the pixel that it looks at, which
+without padding is up to nine pixels from where stretching the map would put it, and nothing outside the retina.
 
-Measured on the synthetic sample, whose lesions are known to the pixel (benchmarks/heatmaps.py).
+Measured on the synthetic sample, whose lesions are known to the pixel, by benchmarks/heatmaps.py; the README has it.
 
 References
 ----------
-.. [1] R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization",
-   ICCV, 2017.
-.. [2] R. L. Draelos and L. Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
+.. [1] R. L. Draelos and L. Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
    networks", arXiv:2011.08891, 2020.
+.. [2] R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization",
+   ICCV, 2017.
 """
 
 import weakref
@@ -29,6 +29,7 @@ from eyenet.networks import leaves
 from eyenet.photo import inside_circle
 
 BATCH = 32
+COARSEST = 10  # pixels between cells: about a lesion, at 256 px
 LEAST_PROBABILITY = 1e-30  # the logarithm of a float32 that has run to 0 has no gradient
 OPACITY = 0.75  # of the heat where it is greatest, so that the photograph shows through
 # Blue-green to yellow-green: unlike anything in an orange retina, where red would pass for blood; in this order also
@@ -38,24 +39,22 @@ _halves = weakref.WeakKeyDictionary()  # by network: splitting one takes a secon
 
 
 class Cells(NamedTuple):
-    """A feature map whose cell i looks at pixels around `start` + `step` * i of the photograph."""
+    """A feature map whose cell i looks at pixels around `start` + `step` * i; not yet one before a convolution."""
 
     tensor: keras.KerasTensor
     start: float
     step: float
+    convolved: bool
 
 
 class Halves(NamedTuple):
-    """A network cut at its last feature map; `start` and `step` are those of `Cells`.
-
-    `placed` tells whether what follows knows the cells by their place.
-    """
+    """A network cut at a feature map; `start` and `step` are those of `Cells`, `pooled` if only pooling follows."""
 
     front: keras.Model
     back: keras.Model
     start: float
     step: float
-    placed: bool
+    pooled: bool
 
 
 def heat_maps(network, images, first, threshold=0.5):
@@ -95,7 +94,7 @@ def heat_maps(network, images, first, threshold=0.5):
     for i in range(0, len(images), BATCH):
         cells = run_front(halves.front, np.asarray(images[i : i + BATCH]))
         gradient, log_odds = differentiate(halves.back, cells, first)
-        if not halves.placed:
+        if halves.pooled:
             gradient = gradient.mean(axis=(1, 2), keepdims=True)
         evidence = (np.float32(cells) * gradient).sum(axis=-1).clip(0)
         evidence = enlarge(evidence, size, halves) * [retina_of(crop) for crop in np.asarray(images[i : i + BATCH])]
@@ -140,7 +139,9 @@ def enlarge(cells, size, halves):
 
 
 def split_network(network):
-    """Cut a network at its last feature map of more than one cell, also when that is inside a nested model.
+    """Cut a network at its last feature map of fine cells, also when that is inside a nested model.
+
+    Where no feature map is so fine that cells are at most `COARSEST` pixels apart, it is the last of all.
 
     Parameters
     ----------
@@ -157,49 +158,60 @@ def split_network(network):
     ValueError
         If there is no feature map.
     """
-    halves = _split(network, network.inputs[0].shape)
+    halves = _split(network, network.inputs[0].shape, COARSEST)
     has_map = isinstance(halves.front, keras.Model)
     if not has_map:
         raise ValueError(f"{network.name} has no feature map, so it has no heat map")
     return halves
 
 
-def _split(network, shape):
+def _split(network, shape, coarsest):
     """Cut a network whose input has this shape, (None, size, size, channels); nested ones may leave it open."""
     image = keras.Input(batch_shape=shape, dtype=network.inputs[0].dtype)
-    known = {id(image): Cells(image, 0.0, 1.0)}  # by tensor; it holds the tensor, so that its id stays its own
-    last = known[id(image)]
+    whole = Cells(image, 0.0, 1.0, False)
+    known, maps = {id(image): whole}, []  # by tensor; it holds the tensor, so that its id stays its own
 
     def call(layer, *args, **options):
-        nonlocal last
         # What gates the channels of a feature map has one cell, so it is not among those that are known.
         source = next((known[id(t)] for t in keras.tree.flatten(args) if id(t) in known), None)
         if source is None:
             return layer(*args, **options)
         if isinstance(layer, keras.Model):
-            inner = _split(layer, source.tensor.shape)
+            inner = _split(layer, source.tensor.shape, coarsest / source.step)
             feature_map = inner.front(source.tensor)
             output = inner.back(feature_map)
-            last = Cells(feature_map, source.start + source.step * inner.start, source.step * inner.step)
-            known[id(output)] = last._replace(tensor=output)
+            start, step, convolved = inner.start, inner.step, isinstance(inner.front, keras.Model)
         else:
-            output = layer(*args, **options)
-            if len(output.shape) == 4 and output.shape[1] > 1:
-                start, step = look(layer, source.tensor.shape[1], output.shape[1])
-                last = Cells(output, source.start + source.step * start, source.step * step)
-                known[id(output)] = last
+            output = feature_map = layer(*args, **options)
+            if len(output.shape) != 4 or output.shape[1] == 1:
+                return output
+            start, step = look(layer, source.tensor.shape[1], output.shape[1])
+            convolved = hasattr(layer, "kernel_size")
+        place = (source.start + source.step * start, source.step * step)
+        cells = Cells(feature_map, *place, source.convolved or convolved)
+        maps.append(cells)
+        known[id(output)] = cells._replace(tensor=output)
         return output
 
     output = rebuild(network, image, call)
-    front, back = _between(image, last.tensor), _between(last.tensor, output)
+    fine = [cells for cells in maps if cells.convolved and cells.step <= coarsest]
+    for cells in [*fine[::-1], *maps[::-1], whole]:
+        back = _between(cells.tensor, output)
+        if back is not None:
+            break
     following = leaves(back) if isinstance(back, keras.Model) else ()
-    placed = any(isinstance(layer, keras.layers.Flatten) for layer in following)
-    return Halves(front, back, last.start, last.step, placed)
+    pooled = not any(isinstance(layer, keras.layers.Flatten) or hasattr(layer, "kernel_size") for layer in following)
+    return Halves(_between(image, cells.tensor), back, cells.start, cells.step, pooled)
 
 
 def _between(inputs, outputs):
-    """Make a model of what lies between two tensors, which may be the same."""
-    return keras.layers.Identity() if inputs is outputs else keras.Model(inputs, outputs)
+    """Make a model of what lies between two tensors, which may be the same; None if a way leads round the first."""
+    if inputs is outputs:
+        return keras.layers.Identity()
+    try:
+        return keras.Model(inputs, outputs)
+    except ValueError:  # a branch or a shortcut
+        return None
 
 
 def rebuild(network, image, call):
@@ -213,14 +225,19 @@ def rebuild(network, image, call):
 
 
 def look(layer, size, cells):
-    """Find where a layer's cells look on its input of `size` cells: the place of the first, and the step."""
+    """Find where a layer's cells look on its input of `size` cells: the place of the first, and the step.
+
+    Padding counts as if it lay evenly on both sides. An even size with a step of two has it on one, but what a trained
+    network has learned makes up for that: EfficientNet-Lite0's cells of 8 pixels look 3 pixels from their corner (the
+    centre of their gradient), as evenly laid ones do, and those of a random network 7.
+    """
     kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if isinstance(layer, keras.layers.ZeroPadding2D):
-        return -layer.padding[0][0], 1
+        return -sum(layer.padding[0]) / 2, 1
     if kernel is None:  # the same cells, or those of an image that is resized
         return (size / cells - 1) / 2, size / cells
     step, width = layer.strides[0], (kernel[0] - 1) * getattr(layer, "dilation_rate", (1,))[0]
-    padding = max(0, (cells - 1) * step + width + 1 - size) // 2 if layer.padding == "same" else 0
+    padding = max(0, (cells - 1) * step + width + 1 - size) / 2 if layer.padding == "same" else 0
     return width / 2 - padding, step
 
 

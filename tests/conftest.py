@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,20 @@ def array(tmp_path_factory):
     folder = tmp_path_factory.mktemp("array")
     source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
     return run_stages(source, folder / "work") / "array"
+
+
+def history(folder):
+    """Read history.csv without the rate, which is a matter of the machine."""
+    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read_csv(folder / "history.csv")]
+
+
+def kill_after(checkpoint, args, folder):
+    """Run a script of the repository and kill it somewhere in the epoch after a checkpoint."""
+    command = [sys.executable, str(REPO / args[0]), *map(str, args[1:])]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (folder / "models" / "cnn" / checkpoint / "state.json").exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    time.sleep(0.15)
+    process.send_signal(signal.SIGKILL)
+    process.wait()

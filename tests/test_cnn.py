@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPO, bytes_of, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
+from conftest import bytes_of, history, kill_after, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
 from test_stages import mounted
 
 from eyenet import backend
@@ -28,11 +27,6 @@ def trained(array, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     done = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=folder)
     return folder, done
-
-
-def history(folder):
-    """Read history.csv without the rate, which is a matter of the machine."""
-    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read_csv(folder / "history.csv")]
 
 
 def test_learns_and_tells(trained):
@@ -81,18 +75,6 @@ def test_same_seed_same_metrics(array, trained, tmp_path):
     folder, _ = trained
     run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
     assert history(tmp_path / "models" / "cnn") == history(folder / "models" / "cnn")
-
-
-def kill_after(checkpoint, args, folder):
-    """Run a script of the repository and kill it somewhere in the epoch after a checkpoint."""
-    command = [sys.executable, str(REPO / args[0]), *map(str, args[1:])]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (folder / "models" / "cnn" / checkpoint / "state.json").exists():
-        assert process.poll() is None
-        time.sleep(0.005)
-    time.sleep(0.15)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path):

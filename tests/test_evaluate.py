@@ -20,9 +20,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from eyenet.decision import BALANCED, choose_cuts, choose_decision, threshold_for
-from eyenet.metrics import calibrate
-from eyenet.tasks import TASKS, classes_of, disease_probability, first_disease
+from eyenet.decision import BALANCED
 
 TRAINING = ["--epochs", 5, "--batch", 16, "--learning-rate", "1e-3"]
 DRAWS = ["--draws", 200]
@@ -306,56 +304,3 @@ def test_one_class_only(work, tmp_path):
     eye = json.loads((out / "metrics.json").read_text())["questions"]["any"]["eye"]
     assert eye["auc"]["value"] is None and eye["specificity"]["value"] is not None
     assert "None" not in done.stdout and "nan" not in done.stdout
-
-
-def test_tasks():
-    levels = np.array([0, 1, 2, 3, 4])
-    assert classes_of(levels, "any").tolist() == [0, 1, 1, 1, 1]
-    assert classes_of(levels, "referable").tolist() == [0, 0, 1, 1, 1]
-    assert classes_of(levels, "grade").tolist() == [0, 1, 2, 3, 4]
-    for task, question, first in (("any", "any", 1), ("referable", "referable", 1), ("grade", "referable", 2)):
-        assert first_disease(task, question) == first
-        classes = len(TASKS[task].classes)
-        p = np.full((1, classes), 1 / classes)
-        assert abs(disease_probability(p, first)[0] - (classes - first) / classes) < 1e-12
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_thresholds_reach_their_level_and_lose_the_least(seed):
-    rng = np.random.default_rng(seed)
-    truth = rng.permutation(np.arange(50) < rng.integers(1, 49))
-    probability = rng.random(50).clip(0.06, 0.94).round(1 + seed % 3)
-    for level in (0.85, 0.95, 1.0):
-        t = threshold_for(truth, probability, sensitivity=level)
-        assert (probability[truth] >= t).mean() >= level
-        higher = probability[probability >= t].min() + 1e-9  # calls fewer
-        assert (probability[truth] >= higher).mean() < level or not (probability < higher).any()
-        t = threshold_for(truth, probability, specificity=level)
-        assert (probability[~truth] < t).mean() >= level
-        lower = probability[probability < t].max()  # calls more
-        assert (probability[~truth] < lower).mean() < level
-
-
-def test_a_network_with_everything_the_wrong_way_round():
-    """Its thresholds are numbers all the same, and call nobody."""
-    healthy = np.array([[0.1, 0.9], [0.2, 0.8]])
-    decision = choose_decision(np.arange(4), np.array([0, 0, 1, 1]), np.concatenate([healthy, 1 - healthy]), "any")
-    assert all(0 < t < 1 for t in decision["any"]["eye"]["operating_points"].values())
-    raw = np.array([0.9, 0.8, 0.1, 0.2])
-    probability = calibrate(raw, decision["any"]["temperature"], decision["any"]["shift"])
-    assert (probability < decision["any"]["eye"]["operating_points"][BALANCED]).all()
-
-
-def test_a_decision_without_both_classes():
-    decision = choose_decision(np.array(["a", "b"]), np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]]), "any")
-    any_dr = decision["any"]
-    assert (any_dr["temperature"], any_dr["shift"], any_dr["eye"]["operating_points"]) == (1, 0, {BALANCED: 0.5})
-    empty = choose_decision(np.zeros(0, str), np.zeros(0, int), np.zeros((0, 5)), "grade")
-    assert len(empty["grade"]["cuts"]) == 4 and empty["referable"]["patient"]["operating_points"] == {BALANCED: 0.5}
-
-
-def test_cuts_give_each_grade_its_share():
-    rng = np.random.default_rng(0)
-    levels, expected = rng.choice(5, 1000, p=[0.73, 0.07, 0.15, 0.03, 0.02]), rng.random(1000) * 4
-    predicted = np.searchsorted(choose_cuts(levels, expected), expected, side="right")
-    assert np.allclose(np.bincount(predicted, minlength=5), np.bincount(levels, minlength=5), atol=2)

@@ -4,14 +4,14 @@ import os
 
 import numpy as np
 import pytest
-from conftest import one_sentence, run
+from conftest import history, kill_after, one_sentence, run
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from eyenet.heatmaps import heat_maps, split_network
-from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds, require_memory
+from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds, leaves, require_memory
 from eyenet.stage import StageError
 
 
@@ -24,8 +24,19 @@ def test_each_network(name):
     keras.backend.clear_session()
     small = build_network(keras, name, NETWORKS[name].least + 5, 5, "none")
     photographs = np.random.default_rng(0).integers(0, 256, (2, *small.input_shape[1:]), dtype=np.uint8)
+    small.get_layer("probability").kernel.assign(
+        np.random.default_rng(1).normal(0, 0.05, small.layers[-1].kernel.shape)
+    )
     probabilities = small.predict_on_batch(photographs)
     assert probabilities.shape == (2, 5) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        fast = build_network(keras, name, NETWORKS[name].least + 5, 5, "none")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    fast.set_weights(small.get_weights())
+    assert fast.output.dtype == "float32" and {"bfloat16"} & {layer.compute_dtype for layer in leaves(fast)}
+    assert np.allclose(fast.predict_on_batch(photographs), probabilities, atol=0.05)
     with pytest.raises(StageError, match=f"too small for {name}"):
         build_network(keras, name, NETWORKS[name].least - 1, 2, "none")
 
@@ -127,19 +138,23 @@ def test_colours_and_exposure_are_subtracted():
 
 
 def test_another_network_is_trained_and_evaluated(array, tmp_path):
-    """With weights of a file, all grades: the run resumes, its settings name the weights, the report is made."""
+    """With a file of weights, all grades and bfloat16: killed, it ends the same; the settings name the weights."""
     build_features(keras, "mobilenet_v2", 64).save_weights(tmp_path / "m.weights.h5")
-    args = ["cnn.py", "--input", array, "--network", "mobilenet_v2", "--task", "grade", "--batch", 16]
-    weights = ["--weights", tmp_path / "m.weights.h5"]
-    done = run(*args, *weights, "--epochs", 1, cwd=tmp_path)
-    assert "trained 1 epochs" in done.stdout
+    args = ["cnn.py", "--input", array, "--network", "mobilenet_v2", "--task", "grade", "--batch", 16, "--epochs", 2]
+    args, weights = [*args, "--precision", "bfloat16"], ["--weights", tmp_path / "m.weights.h5"]
+    kill_after("checkpoint-00001", [*args, *weights], tmp_path)
+    assert len(history(tmp_path / "models" / "cnn")) == 1
+    done = run(*args, *weights, cwd=tmp_path)
+    assert "going on after epoch 1" in done.stderr and "trained 2 epochs" in done.stdout
     run("evaluate.py", "--input", array, "--draws", 100, "--photographs", "none.csv", cwd=tmp_path)
     assert (tmp_path / "models" / "cnn" / "report.html").exists()
     (tmp_path / "n.weights.h5").write_bytes((tmp_path / "m.weights.h5").read_bytes())
-    again = run(*args, "--weights", "n.weights.h5", "--epochs", 1, cwd=tmp_path)  # the content counts
+    again = run(*args, "--weights", "n.weights.h5", cwd=tmp_path)  # the content counts
     assert again.stdout == done.stdout
-    one_sentence(run(*args, "--weights", "gone.h5", "--run", "b", cwd=tmp_path, code=1), "no file of weights gone.h5")
-    run(*args, *weights, "--epochs", 1, "--run", "b", cwd=tmp_path)  # a start that was refused leaves nothing behind
+    gone = run(*args, "--weights", "gone.h5", "--run", "b", cwd=tmp_path, code=1)
+    one_sentence(gone, "no file of weights gone.h5")
+    run(*args, *weights, "--run", "b", cwd=tmp_path)  # the refused start left nothing behind
+    assert history(tmp_path / "models" / "b") == history(tmp_path / "models" / "cnn")
     one_sentence(run("cnn.py", "--input", array, "--network", "vgg", cwd=tmp_path, code=2), "--network", "vgg")
 
 
