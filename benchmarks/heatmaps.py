@@ -4,7 +4,8 @@
 
 Draws the sample's validation and test photographs with DR once more with and without their lesions; where the two
 differ is a lesion. Counted is in how many of them the hottest pixel lies within --reach pixels of one, and what share
-of all heat does, for the heat maps that EyeNet shows, and for Grad-CAM and HiResCAM stretched to the photograph's size.
+of all heat does, for the heat maps that EyeNet shows, for the same at the last feature map of all, and for Grad-CAM and
+HiResCAM stretched to the photograph's size.
 """
 
 import tempfile
@@ -89,8 +90,11 @@ def main():
     seen = lesions.sum(axis=(1, 2)) >= LEAST
     photographs, lesions = images[chosen[seen]], lesions[seen]
     results = []
+    with patch("eyenet.heatmaps.COARSEST", 0), patch("eyenet.heatmaps._halves", {}):
+        coarse = heat_maps(network, photographs, 1)
     for name, heats in (
         ("as shown", heat_maps(network, photographs, 1)),
+        ("the same at the last feature map of all", coarse),
         ("Grad-CAM, stretched", stretched(network, photographs, averaged=True)),
         ("HiResCAM, stretched", stretched(network, photographs, averaged=False)),
     ):
