@@ -10,6 +10,7 @@ from conftest import REPO
 
 sys.path.insert(0, str(REPO / "benchmarks"))
 import experiments
+import summary
 
 
 @pytest.fixture
@@ -69,3 +70,15 @@ def test_changes_that_are_not_committed_are_refused(trained, monkeypatch, tmp_pa
     with pytest.raises(SystemExit):
         experiments.main()
     assert "commit them first" in capsys.readouterr().err and not trained
+
+
+def test_seeds_are_summed_up():
+    def row(seed, auc, unit="photograph", question="any"):
+        place = {"experiment": "e", "scored_on": "w", "split": "test", "question": question, "unit": unit}
+        ends = {"auc": auc, "low": float(auc) - 0.2 if auc else "", "high": float(auc) + 0.1 if auc else ""}
+        return place | {"seed": seed, "minutes": "10"} | {key: str(value) for key, value in ends.items()}
+
+    rows = [row("0", "0.7"), row("1", "0.8"), row("1", "0.1", unit="patient"), row("0", "", question="referable")]
+    summed = summary.summarize(rows)
+    assert summed.index.tolist() == [("e", "w", "test", "any")]
+    assert summed.iloc[0].round(6).tolist() == [2, 0.75, 0.7, 0.8, 0.55, 0.85, 10]
