@@ -6,10 +6,8 @@ A row for each experiment and set of photographs: the mean of the seeds' ROC AUC
 greatest, and the mean of the ends of their 95 % intervals over patients, which is the interval of one training.
 """
 
-import csv
-
+import experiments
 import pandas as pd
-import record
 
 KEYS = ["experiment", "scored_on", "split", "question"]
 
@@ -42,8 +40,7 @@ def summarize(rows):
 
 
 def main():
-    with open(record.RESULTS / "experiments.csv", newline="", encoding="utf-8") as file:
-        print(summarize(list(csv.DictReader(file))).round(3).to_string())
+    print(summarize(experiments.read()).round(3).to_string())
 
 
 if __name__ == "__main__":

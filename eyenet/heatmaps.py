@@ -39,7 +39,7 @@ _halves = weakref.WeakKeyDictionary()  # by network: splitting one takes a secon
 
 
 class Cells(NamedTuple):
-    """A feature map whose cell i looks at pixels around `start` + `step` * i; not yet one before a convolution."""
+    """A tensor whose cell i looks at pixels around `start` + `step` * i; a feature map once it is `convolved`."""
 
     tensor: keras.KerasTensor
     start: float
@@ -92,12 +92,13 @@ def heat_maps(network, images, first, threshold=0.5):
     halves, size = _halves[network], images.shape[1]
     heat = np.zeros(images.shape[:3], np.float32)
     for i in range(0, len(images), BATCH):
-        cells = run_front(halves.front, np.asarray(images[i : i + BATCH]))
+        batch = np.asarray(images[i : i + BATCH])
+        cells = run_front(halves.front, batch)
         gradient, log_odds = differentiate(halves.back, cells, first)
         if halves.pooled:
             gradient = gradient.mean(axis=(1, 2), keepdims=True)
         evidence = (np.float32(cells) * gradient).sum(axis=-1).clip(0)
-        evidence = enlarge(evidence, size, halves) * [retina_of(crop) for crop in np.asarray(images[i : i + BATCH])]
+        evidence = enlarge(evidence, size, halves) * [retina_of(crop) for crop in batch]
         greatest = evidence.max(axis=(1, 2))
         strength = 1 / (1 + np.exp(np.log(threshold / (1 - threshold)) - log_odds))
         heat[i : i + BATCH] = evidence * (strength / np.maximum(greatest, 1e-12))[:, None, None]
@@ -187,10 +188,9 @@ def _split(network, shape, coarsest):
                 return output
             start, step = look(layer, source.tensor.shape[1], output.shape[1])
             convolved = hasattr(layer, "kernel_size")
-        place = (source.start + source.step * start, source.step * step)
-        cells = Cells(feature_map, *place, source.convolved or convolved)
-        maps.append(cells)
-        known[id(output)] = cells._replace(tensor=output)
+        start, step = source.start + source.step * start, source.step * step
+        maps.append(Cells(feature_map, start, step, source.convolved or convolved))
+        known[id(output)] = maps[-1]._replace(tensor=output)
         return output
 
     output = rebuild(network, image, call)
