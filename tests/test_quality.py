@@ -1,0 +1,242 @@
+"""The quality gate: what it says of good, worsened and foreign pictures, and what preprocess_images.py does with it."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import REAL, REPO, bytes_of, draw_photograph, needs_real, one_sentence, read_csv, run, run_stages
+from PIL import Image
+
+from benchmarks import degraded
+from eyenet import quality
+from eyenet.arrays import open_array
+from eyenet.colours import equalize
+from eyenet.crops import encode_png
+from eyenet.photo import inside_circle, photograph_to_input
+from eyenet.stage import PhotoError
+
+GOOD = ("1034_left", "13_right", "260_left", "17_right", "240_right", "288_left")  # good to EyeQ and to jama16
+REJECTED = ("1119_left", "679_left", "1092_left", "721_right", "404_right", "99_left", "75_right", "793_right")
+
+
+def judge(image, folder, size=256, equalized=False):
+    """Judge a picture as predict.py would, from a file."""
+    image.save(folder / "photograph.png", compress_level=1)
+    crop, geometry = photograph_to_input(folder / "photograph.png", size)
+    return quality.judge(equalize(crop, inside_circle(size)) if equalized else crop, geometry)
+
+
+def real(name, folder="eyepacs-1024"):
+    return Image.open(REAL / folder / "train" / f"{name}.jpeg").convert("RGB")
+
+
+@needs_real("eyepacs-1024")
+@pytest.mark.parametrize("equalized", [False, True])
+def test_good_photographs_pass_and_rejected_ones_do_not(tmp_path, equalized):
+    for name in GOOD:
+        found = judge(real(name), tmp_path, equalized=equalized)
+        assert found.gradable and found.reasons == () and found.score < 0.2, (name, found)
+        assert found.measures["equalized"] == equalized
+    caught = [judge(real(name), tmp_path, equalized=equalized) for name in REJECTED]
+    assert sum(not found.gradable for found in caught) >= len(REJECTED) - 2 * equalized
+    assert all(bool(found.reasons) != found.gradable for found in caught)
+
+
+@needs_real("eyepacs-1024")
+@pytest.mark.parametrize("kind", [*degraded.FITTED, *degraded.OTHERS])
+def test_worsened_copies_are_stopped_with_the_reason(tmp_path, kind):
+    make, words = {**degraded.FITTED, **degraded.OTHERS}[kind]
+    named = 0
+    for name in GOOD:
+        try:
+            found = judge(make(real(name)), tmp_path)
+        except PhotoError as error:
+            assert "no retina found" in str(error) and ("inside" in kind or "cut off" in kind)
+            named += 1
+            continue
+        named += words in found.reasons if words else found.gradable
+    assert named >= (5 if kind in degraded.FITTED else 4), f"{named} of {len(GOOD)}"
+
+
+@pytest.mark.parametrize("name", list(degraded.pictures()))
+def test_other_pictures_are_no_retina(tmp_path, name):
+    try:
+        found = judge(degraded.pictures()[name], tmp_path)
+    except PhotoError as error:
+        assert "no retina found" in str(error)
+        return
+    assert not found.gradable
+    if name != "orange":  # smooth, round and orange: a retina out of focus, for all that can be measured
+        assert found.reasons == ("not a fundus photograph",)
+
+
+def test_a_black_frame_is_too_dark():
+    black = np.random.default_rng(0).integers(0, 5, (256, 256, 3)).astype(np.uint8)
+    found = quality.judge(black, {})
+    assert (found.gradable, found.score, found.reasons) == (False, 1.0, ("too dark",))
+
+
+@needs_real("eyepacs-full")
+def test_the_pixels_of_the_camera_do_not_count(tmp_path):
+    for path in sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg")):
+        original = Image.open(path).convert("RGB")
+        whole = quality.judge(*photograph_to_input(path))
+        for width in (2000, 800):
+            size = (width, round(width * original.height / original.width))
+            found = judge(original.resize(size, Image.Resampling.LANCZOS), tmp_path)
+            assert found.gradable == whole.gradable and abs(found.score - whole.score) < 0.1, (path.name, width)
+
+
+@needs_real("eyepacs-1024")
+def test_the_size_of_the_crop_hardly_counts(tmp_path):
+    for name in GOOD:
+        found = [judge(real(name), tmp_path, size) for size in (256, 320, 512)]
+        assert all(f.gradable for f in found)
+        assert max(f.score for f in found) - min(f.score for f in found) < 0.1
+    for name in ("1119_left", "679_left"):
+        assert not judge(real(name), tmp_path, 64).gradable
+
+
+@needs_real("eyepacs-1024")
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.FLIP_LEFT_RIGHT])
+def test_turned_photographs_score_alike(tmp_path, turn):
+    for name in GOOD + REJECTED:
+        found = judge(real(name), tmp_path), judge(real(name).transpose(turn), tmp_path)
+        assert abs(found[0].score - found[1].score) < 0.15, name
+
+
+@needs_real("eyepacs-1024")
+def test_it_is_quick():
+    crop, geometry = photograph_to_input(REAL / "eyepacs-1024" / "train" / f"{GOOD[0]}.jpeg")
+    spent = []
+    for _ in range(20):
+        start = time.process_time()
+        quality.judge(crop, geometry)
+        spent.append(time.process_time() - start)
+    assert min(spent) < 0.008
+
+
+def test_it_imports_nothing_heavy():
+    code = "import sys, eyenet.quality; print(*{m.split('.')[0] for m in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPO)
+    assert not {"scipy", "pandas", "sklearn", "keras", "tensorflow", "matplotlib", "skimage"} & set(done.stdout.split())
+
+
+def test_the_weights_say_what_made_them():
+    made = json.loads(quality.WEIGHTS.read_text())
+    assert made["made"].keys() >= {"data", "photographs", "rejected", "patients", "date", "commit", "by"}
+    for kind in ("natural", "equalized"):
+        assert made[kind]["auc"] >= 0.9 and 0 < made[kind]["threshold"] < 1
+        assert set(made[kind]["measures"]) <= set(quality.REASONS)
+
+
+@pytest.fixture
+def crops(tmp_path):
+    """Crops as resize_images.py leaves them: every second one blurred until nothing is left; one is black."""
+    folder = tmp_path / "resized"
+    folder.mkdir()
+    rows = [("image", "level")]
+    for patient in range(12):
+        for eye in ("left", "right"):
+            picture = draw_photograph(256, 256, radius=128, seed=patient, dots=6)
+            if eye == "right":
+                picture = np.asarray(degraded.blur(Image.fromarray(picture), 0.04))
+            if (patient, eye) == (3, "left"):
+                picture = picture // 60
+            picture = picture * inside_circle(256)[..., None].view(np.uint8)
+            (folder / f"h{patient}_{eye}.png").write_bytes(encode_png(picture, {"visible": 1.0}))
+            rows.append((f"h{patient}_{eye}", 2 * (patient % 2)))
+    (tmp_path / "trainLabels.csv").write_text("".join(f"{a},{b}\n" for a, b in rows))
+    return tmp_path
+
+
+def preprocess(folder, output="out", *args, **options):
+    return run(
+        *("preprocess_images.py", "--input", folder / "resized", "--output", folder / output),
+        *("--labels", folder / "trainLabels.csv", "--labels-out", folder / f"{output}.csv"),
+        *("--figures", folder / "figures", *args),
+        **options,
+    )
+
+
+def test_mark_is_the_default_and_tells_in_two_columns(crops):
+    done = preprocess(crops)
+    rows = read_csv(crops / "out.csv")
+    assert list(rows[0]) == ["image", "patient", "eye", "level", "split", "quality", "gradable"]
+    assert len(rows) == 23 and "h3_left" not in {row["image"] for row in rows}
+    for row in rows:
+        assert row["gradable"] in "01" and 0 <= float(row["quality"]) <= 1
+    blurred = [row for row in rows if row["eye"] == "right"]
+    assert all(row["gradable"] == "0" for row in blurred)
+    listed = {row["image"]: row for row in read_csv(crops / "out" / "quality.csv")}
+    assert listed.keys() == {row["image"] for row in rows}
+    assert all("out of focus" in listed[row["image"]]["reasons"] for row in blurred)
+    assert "of 23 photographs cannot be graded" in done.stderr and "out of focus" in done.stderr
+
+
+def test_keep_judges_nothing(crops):
+    done = preprocess(crops, "out", "--quality", "keep")
+    assert list(read_csv(crops / "out.csv")[0]) == ["image", "patient", "eye", "level", "split"]
+    assert "graded" not in done.stderr and not (crops / "out" / "quality.csv").exists()
+    preprocess(crops)  # changing one's mind to mark, and back, leaves what a first run would
+    preprocess(crops, "mark")
+    assert bytes_of(crops / "out") == bytes_of(crops / "mark")
+    preprocess(crops, "out", "--quality", "keep")
+    assert list(read_csv(crops / "out.csv")[0]) == ["image", "patient", "eye", "level", "split"]
+    assert not (crops / "out" / "quality.csv").exists()
+
+
+def test_drop_leaves_the_ungradable_out(crops):
+    preprocess(crops)
+    poor = {row["image"] for row in read_csv(crops / "out.csv") if row["gradable"] == "0"}
+    sharp = {row["image"] for row in read_csv(crops / "out.csv")} - poor
+    args = ("drop", "--quality", "drop")
+    if sharp:
+        done = preprocess(crops, *args)
+        rows = read_csv(crops / "drop.csv")
+        assert {row["image"] for row in rows} == sharp == {p.stem for p in (crops / "drop").glob("*.png")}
+        assert f"dropped {len(poor)}, cannot be graded" in done.stderr
+    else:
+        one_sentence(preprocess(crops, *args, code=1), "no photograph is left")
+    dropped = {row["image"]: row["reason"] for row in read_csv(crops / "drop" / "dropped.csv")}
+    assert dropped.keys() == poor | {"h3_left"}
+    assert all("cannot be graded: " in dropped[image] for image in poor)
+    assert {row["image"] for row in read_csv(crops / "drop" / "quality.csv")} == poor | sharp
+    one_sentence(preprocess(crops, "out", "--quality", "drop", code=1), "other settings", "quality")
+
+
+def test_a_second_run_judges_nothing_again_and_has_the_whole_column(crops):
+    preprocess(crops)
+    before, table = bytes_of(crops / "out"), (crops / "out.csv").read_bytes()
+    notes = crops / "out" / ".quality"
+    notes.write_text(notes.read_text().replace('"quality": ', '"quality": 0.5, "was": '))  # a mark of the first run
+    preprocess(crops)
+    assert {row["quality"] for row in read_csv(crops / "out.csv")} == {"0.5"}
+    lines = notes.read_text().splitlines()
+    notes.write_text("\n".join(["other weights", *lines[1:]]) + "\n")
+    preprocess(crops)
+    assert (bytes_of(crops / "out"), (crops / "out.csv").read_bytes()) == (before, table)
+    notes.write_bytes(notes.read_bytes()[: len(notes.read_bytes()) // 2])  # killed in the middle of a line
+    preprocess(crops)
+    assert (bytes_of(crops / "out"), (crops / "out.csv").read_bytes()) == (before, table)
+
+
+def test_a_replaced_photograph_is_judged_again(crops):
+    preprocess(crops)
+    sharp, blurred = (crops / "resized" / f"h5_{eye}.png" for eye in ("left", "right"))
+    blurred.write_bytes(sharp.read_bytes())
+    preprocess(crops)
+    score = {row["image"]: row["quality"] for row in read_csv(crops / "out.csv")}
+    assert score["h5_right"] == score["h5_left"]
+
+
+def test_later_steps_carry_the_columns(dataset, tmp_path):
+    work = run_stages(dataset, tmp_path)
+    marked = {row["image"]: row["gradable"] for row in read_csv(work / "preprocessed.csv")}
+    _, table, _ = open_array(work / "array")
+    for row in table.to_dict("records"):
+        name = f"{row['patient']}_{row['eye']}"
+        assert row["gradable"] == marked[name if name in marked else f"h{name}"]
