@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from eyenet.colours import BLACK, COLOURS, equalize
-from eyenet.stage import PhotoError
+from eyenet.dicom import is_dicom, open_dicom
+from eyenet.stage import NoRetina, PhotoError
 
 PREPROCESSING = 1
 PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -71,8 +72,9 @@ def open_photograph(path, least=None):
     PhotoError
         If the file cannot be read, is not an image, is damaged or is larger than `MAX_PIXELS`.
     """
+    source = open_dicom(path, MAX_PIXELS) if is_dicom(path) else path
     try:
-        with Image.open(path) as image:
+        with source if isinstance(source, Image.Image) else Image.open(source) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise PhotoError(
@@ -117,7 +119,7 @@ def _reason(path, error):
     except OSError as gone:
         return f"cannot be read: {gone.strerror}"
     if isinstance(error, Image.UnidentifiedImageError):
-        return "is not an image in a format that can be read (JPEG, PNG, TIFF)"
+        return "is not an image in a format that can be read (JPEG, PNG, TIFF, DICOM)"
     if "truncated" in str(error) or "Truncated" in str(error):
         return "the file is truncated: its end is missing"
     return f"the image data is damaged ({type(error).__name__}: {error})"
@@ -157,7 +159,7 @@ def find_retina(image):
 
     Raises
     ------
-    PhotoError
+    NoRetina
         If there is no round, lit field against a dark surround.
 
     References
@@ -185,7 +187,7 @@ def find_retina(image):
             return Circle((x + 0.5) * step, (y + 0.5) * step, radius * step)
     if top <= BLACK:
         return Circle(image.width / 2, image.height / 2, min(image.size) / 2, found=False)
-    raise PhotoError("no retina found: there is no round, lit field against a dark surround")
+    raise NoRetina("no retina found: there is no round, lit field against a dark surround")
 
 
 def _rim_points(lit):
@@ -300,8 +302,19 @@ def photograph_to_input(path, size=256, colours="natural"):
     PhotoError
         If the photograph cannot be read, shows no retina, or shows it too small.
     """
+    crop, geometry = crop_photograph(path, size)
+    return in_colours(crop, colours), geometry
+
+
+def in_colours(crop, colours):
+    """Give a crop of `crop_photograph` the colours that a network was trained on."""
     if colours not in COLOURS:
         raise ValueError(f"colours are {' or '.join(COLOURS)}, not {colours!r}")
+    return equalize(crop, inside_circle(len(crop))) if colours == "equalized" else crop
+
+
+def crop_photograph(path, size):
+    """Crop as `photograph_to_input`, in the photograph's own colours, by which its quality is judged."""
     least = int(DETAIL * size)
     image, factor, frame = open_photograph(path, least)
     circle = find_retina(image)
@@ -310,7 +323,7 @@ def photograph_to_input(path, size=256, colours="natural"):
         circle, factor = circle.scaled(factor / smaller), smaller
     whole = circle.scaled(factor)
     if 2 * whole.radius < MIN_DIAMETER:
-        raise PhotoError(f"the retina is {2 * whole.radius:.0f} pixels across; at least {MIN_DIAMETER} are needed")
+        raise NoRetina(f"the retina is {2 * whole.radius:.0f} pixels across; at least {MIN_DIAMETER} are needed")
     geometry = {
         "bytes": Path(path).stat().st_size,
         "width": frame[0],
@@ -321,8 +334,7 @@ def photograph_to_input(path, size=256, colours="natural"):
         "visible": round(_visible(circle, image.size), 3),
         "found": circle.found,
     }
-    crop = crop_retina(image, circle, size)
-    return (equalize(crop, inside_circle(size)) if colours == "equalized" else crop), geometry
+    return crop_retina(image, circle, size), geometry
 
 
 def _visible(circle, frame):

@@ -22,6 +22,10 @@ class PhotoError(ValueError):
     """One photograph cannot be used; the message is the reason that goes into rejected.csv."""
 
 
+class NoRetina(PhotoError):
+    """The file is a picture and can be read, but shows no retina, or too small a one."""
+
+
 def log(message):
     """Write a line to stderr without tearing a progress bar."""
     tqdm.write(str(message), file=sys.stderr)
