@@ -27,9 +27,9 @@ import pandas as pd
 from eyenet import backend
 from eyenet.decision import BALANCED
 from eyenet.files import write_json
-from eyenet.metrics import calibrate
 from eyenet.models import load_network, open_model
 from eyenet.options import between, fraction, parser, positive, seed
+from eyenet.probabilities import uncalibrate
 from eyenet.stage import StageError, log, run_main
 from eyenet.tables import count_by_grade, write_table
 from eyenet.tasks import TASKS, first_disease
@@ -119,7 +119,8 @@ def choose_examples(truth, probability, threshold):
 def examples_of(scored, network, task, decision):
     """Give the report its photographs, with heat maps, by question."""
     from eyenet.assessment import answer
-    from eyenet.heatmaps import heat_maps, overlay
+    from eyenet.heatmaps import heat_maps
+    from eyenet.overlay import overlay
 
     examples = {}
     for question in TASKS[task].questions:
@@ -129,7 +130,7 @@ def examples_of(scored, network, task, decision):
         photographs = scored.crops(np.array(rows))
         # The network's own probability, before calibration, is what the heat is scaled by.
         chosen = decision[question]
-        own = float(calibrate(calibrate(threshold, 1, -chosen["shift"]), 1 / chosen["temperature"]))
+        own = float(uncalibrate(threshold, chosen["temperature"], chosen["shift"]))
         heats = heat_maps(network, photographs, first_disease(task, question), threshold=own)
         examples[question] = [
             {

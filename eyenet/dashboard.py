@@ -17,7 +17,8 @@ from tensorboard.plugins.hparams import summary as hparams_summary
 from tensorboard.plugins.pr_curve import summary as pr_summary
 
 from eyenet.charts import BLUE, GREY, confusion_chart, new_figure, to_pixels
-from eyenet.heatmaps import heat_maps, overlay
+from eyenet.heatmaps import heat_maps
+from eyenet.overlay import overlay
 
 WATCHED = 4  # photographs of either class on the sheet of heat maps
 IN_BATCH = 32  # photographs on the sheet of a training batch

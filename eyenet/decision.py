@@ -5,11 +5,10 @@ photographs and for patients, and the rule by which the photographs of a patient
 """
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
-from eyenet.metrics import calibrate, choose_threshold, fit_calibration, fuse
-from eyenet.tables import GRADES
-from eyenet.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
+from eyenet.metrics import choose_threshold
+from eyenet.probabilities import calibrate, fit_calibration, fuse
+from eyenet.tasks import GRADES, LEAST_GRADE, TASKS, disease_probability, first_disease
 
 RULES = ("mean", "max", "noisy_or")
 LEVELS = (0.85, 0.9, 0.95)
@@ -81,6 +80,8 @@ def choose_decision(patients, levels, probabilities, task):
         By question `temperature`, `shift`, `eye` and `patient`, as config.json stores it; for the task `grade` also
         `grade`, the cuts of the expected grade.
     """
+    from sklearn.metrics import roc_auc_score  # here, since predict.py would wait for it
+
     chosen = {}
     for question in TASKS[task].questions:
         truth = np.asarray(levels) >= LEAST_GRADE[question]

@@ -13,7 +13,6 @@ from eyenet.metrics import (
     brier,
     calibration_error,
     confusion,
-    log_odds,
     precision_of,
     reached,
     reliability_bins,
@@ -21,6 +20,7 @@ from eyenet.metrics import (
     roc_corners,
     share_called_by_grade,
 )
+from eyenet.probabilities import log_odds
 from eyenet.stage import StageError
 from eyenet.tables import GRADES
 

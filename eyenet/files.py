@@ -7,7 +7,6 @@ missing and ends with the same bytes.
 
 import contextlib
 import csv
-import fcntl
 import json
 import os
 import threading
@@ -145,6 +144,8 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         If the folder holds something else, was made with other settings, or is in use, or if the source is not
         finished.
     """
+    import fcntl  # here, since Windows has none and predict.py runs there too
+
     folder = Path(folder)
     if source is not None:
         made = read_json(Path(source) / "stage.json") or {"finished": True}  # a folder from elsewhere

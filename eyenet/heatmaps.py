@@ -22,19 +22,13 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from matplotlib import colormaps
 
-from eyenet.colours import find_visible
 from eyenet.networks import leaves
-from eyenet.photo import inside_circle
+from eyenet.overlay import draw_heat
 
 BATCH = 32
 COARSEST = 10  # pixels between cells: about a lesion, at 256 px
 LEAST_PROBABILITY = 1e-30  # the logarithm of a float32 that has run to 0 has no gradient
-OPACITY = 0.75  # of the heat where it is greatest, so that the photograph shows through
-# Blue-green to yellow-green: unlike anything in an orange retina, where red would pass for blood; in this order also
-# to the colour-blind.
-COLOURS = colormaps["viridis"](np.linspace(0.35, 0.95, 256))[:, :3].astype(np.float32) * 255
 _halves = weakref.WeakKeyDictionary()  # by network: splitting one takes a second, and TensorBoard asks each epoch
 
 
@@ -89,7 +83,7 @@ def heat_maps(network, images, first, threshold=0.5):
     """
     if network not in _halves:
         _halves[network] = split_network(network)
-    halves, size = _halves[network], images.shape[1]
+    halves = _halves[network]
     heat = np.zeros(images.shape[:3], np.float32)
     for i in range(0, len(images), BATCH):
         batch = np.asarray(images[i : i + BATCH])
@@ -98,45 +92,8 @@ def heat_maps(network, images, first, threshold=0.5):
         if halves.pooled:
             gradient = gradient.mean(axis=(1, 2), keepdims=True)
         evidence = (np.float32(cells) * gradient).sum(axis=-1).clip(0)
-        evidence = enlarge(evidence, size, halves) * [retina_of(crop) for crop in batch]
-        greatest = evidence.max(axis=(1, 2))
-        strength = 1 / (1 + np.exp(np.log(threshold / (1 - threshold)) - log_odds))
-        heat[i : i + BATCH] = evidence * (strength / np.maximum(greatest, 1e-12))[:, None, None]
+        heat[i : i + BATCH] = draw_heat(evidence, log_odds, threshold, batch, halves)
     return heat
-
-
-def retina_of(crop):
-    """Mark the pixels of a crop that show the retina; the whole circle where all is dark."""
-    circle = inside_circle(len(crop))
-    visible = find_visible(crop, circle)
-    return visible if visible.any() else circle
-
-
-def overlay(image, heat):
-    """Lay a heat map over its photograph, which stays as it is where there is no heat and outside the retina.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (size, size, 3)
-    heat : ndarray of float, shape (size, size)
-        0 to 1.
-
-    Returns
-    -------
-    ndarray of uint8, shape (size, size, 3)
-    """
-    heat = np.where(inside_circle(len(image)), heat, 0).clip(0, 1)
-    opacity = (OPACITY * heat**0.6)[..., None]  # the root makes half the heat visible too
-    colour = COLOURS[np.rint(255 * heat).astype(int)]
-    return np.rint(image * (1 - opacity) + colour * opacity).astype(np.uint8)
-
-
-def enlarge(cells, size, halves):
-    """Interpolate maps (n, cells, cells) linearly to (n, size, size), each cell at the pixel that it looks at."""
-    last = cells.shape[1] - 1
-    place = ((np.arange(size) - halves.start) / halves.step).clip(0, last)
-    weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(last + 1))).astype(np.float32)
-    return weights @ cells @ weights.T
 
 
 def split_network(network):

@@ -1,12 +1,11 @@
-"""The figures by which a network is judged, each for many draws of a bootstrap at once."""
+"""The figures by which a network is judged, each for many draws of a bootstrap at once.
+
+scikit-learn is imported where it is used: predict.py does not need it, and would wait for it.
+"""
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, logit
-from sklearn.metrics import roc_curve
 
 ROUNDING = 1e-9  # of shares: 1 - 0.9 is a little less than 0.1, and 9 of 10 still reach 0.9
-LEAST_PROBABILITY = 2.0**-25  # half of what float32 can tell from 1: log-odds of 17 instead of infinity
 
 
 def choose_threshold(truth, probability):
@@ -28,6 +27,8 @@ def choose_threshold(truth, probability):
     ----------
     .. [1] W. J. Youden, "Index for rating diagnostic tests", Cancer, 1950.
     """
+    from sklearn.metrics import roc_curve
+
     truth, probability = np.asarray(truth, bool), np.asarray(probability, float)
     if truth.all() or not truth.any():
         return 0.5
@@ -263,85 +264,6 @@ def share_called_by_grade(grade, called, weights, grades=5):
     """Compute the share of each grade that is called diseased; ndarray of float, shape (draws, grades)."""
     of_grade = (np.asarray(grade, int)[:, None] == np.arange(grades)).astype(float)
     return _divide(weights @ (of_grade * np.asarray(called, bool)[:, None]), weights @ of_grade)
-
-
-def fit_calibration(truth, probability):
-    """Fit the temperature [1]_ and the shift that make probabilities of validation rows the most likely.
-
-    The temperature corrects how sure a network is, the shift how much disease it has been shown: training weighs the
-    classes alike, so the network takes disease to be as common as health. Both together are Platt's scaling [2]_, and
-    the targets are his: short of 0 and 1 by what so few rows leave open, so that there is always one best fit.
-
-    Parameters
-    ----------
-    truth : ndarray of bool, shape (n,)
-    probability : ndarray of float, shape (n,)
-
-    Returns
-    -------
-    temperature : float
-        From 0.1 to 10; above 1 the network was too sure of itself. 1 where the rows lack a class.
-    shift : float
-        Of the log-odds, from -10 to 10. 0 where the rows lack a class.
-
-    References
-    ----------
-    .. [1] C. Guo et al., "On calibration of modern neural networks", ICML, 2017.
-    .. [2] J. Platt, "Probabilistic outputs for support vector machines and comparisons to regularized likelihood
-       methods", Advances in Large Margin Classifiers, 1999.
-    """
-    truth, odds = np.asarray(truth, bool), log_odds(probability)
-    if truth.all() or not truth.any():
-        return 1.0, 0.0
-    target = np.where(truth, (truth.sum() + 1) / (truth.sum() + 2), 1 / ((~truth).sum() + 2))
-
-    def loss(parameters):  # convex in sharpness and shift
-        fitted = parameters[0] * odds + parameters[1]
-        error = expit(fitted) - target
-        return (np.logaddexp(0, fitted) - target * fitted).mean(), np.array([(error * odds).mean(), error.mean()])
-
-    found = minimize(loss, [1.0, 0.0], jac=True, bounds=[(0.1, 10), (-10, 10)], method="L-BFGS-B", tol=1e-12)
-    sharpness, shift = found.x
-    return float(1 / sharpness), float(shift)
-
-
-def calibrate(probability, temperature, shift=0.0):
-    """Divide log-odds by a temperature and shift them; ndarray of float, shape (n,)."""
-    return expit(log_odds(probability) / temperature + shift)
-
-
-def fuse(patients, values, rule):
-    """Fuse what the photographs of each patient say into one value.
-
-    Parameters
-    ----------
-    patients : sequence, shape (n,)
-    values : ndarray of float, shape (n,)
-        Probabilities; with "max" also grades, of which the worse eye's is the patient's.
-    rule : {"mean", "max", "noisy_or"}
-        "noisy_or" is the probability that at least one is diseased, were they independent.
-
-    Returns
-    -------
-    patients : ndarray, shape (p,)
-        Each once, sorted.
-    fused : ndarray, shape (p,)
-    """
-    values = np.asarray(values)
-    unique, index, count = np.unique(np.asarray(patients), return_inverse=True, return_counts=True)
-    values, starts = values[np.argsort(index, kind="stable")], np.cumsum(count) - count
-    if not len(values):
-        return unique, values
-    if rule == "max":
-        return unique, np.maximum.reduceat(values, starts)
-    if rule == "mean":
-        return unique, np.add.reduceat(values, starts) / count
-    return unique, 1 - np.multiply.reduceat(1 - values, starts)
-
-
-def log_odds(probability):
-    """Compute log(p / (1 - p)), kept finite: certain probabilities are taken as not quite certain."""
-    return logit(np.clip(np.asarray(probability, float), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
 
 
 def _divide(part, whole):

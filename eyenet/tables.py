@@ -7,8 +7,8 @@ import pandas as pd
 from eyenet.files import write_rows
 from eyenet.names import SPLITS, SUFFIX, UNSEEN, parse_name
 from eyenet.stage import StageError
+from eyenet.tasks import GRADES
 
-GRADES = {0: "No DR", 1: "Mild", 2: "Moderate", 3: "Severe", 4: "Proliferative DR"}
 ALLOWED = {
     "level": {str(g) for g in GRADES},
     "split": {*SPLITS, UNSEEN},

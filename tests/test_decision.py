@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eyenet.decision import BALANCED, choose_cuts, choose_decision, threshold_for
-from eyenet.metrics import calibrate
+from eyenet.probabilities import calibrate
 from eyenet.tasks import TASKS, classes_of, disease_probability, first_disease
 
 

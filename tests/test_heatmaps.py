@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from conftest import REPO, draw_photograph
 
-from eyenet.heatmaps import differentiate, enlarge, heat_maps, overlay, split_network
+from eyenet.heatmaps import differentiate, heat_maps, split_network
+from eyenet.overlay import COLOURS, enlarge, overlay
 from eyenet.photo import inside_circle
 
 layers = keras.layers
@@ -323,3 +324,10 @@ def test_other_backends_agree(backend, tmp_path):
     code = OTHER_BACKEND.format(tests=str(REPO / "tests"), repo=str(REPO), **names)
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"KERAS_BACKEND": backend}, timeout=300)
     np.testing.assert_allclose(np.load(tmp_path / "heat.npy"), heat_maps(network, photographs(3), 1), atol=1e-4)
+
+
+def test_the_colours_are_those_of_matplotlib():
+    """They are written down, since predict.py would wait for matplotlib."""
+    from matplotlib import colormaps
+
+    assert np.abs(COLOURS - 255 * colormaps["viridis"](np.linspace(0.35, 0.95, 256))[:, :3]).max() < 5

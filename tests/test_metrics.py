@@ -17,11 +17,8 @@ from eyenet.metrics import (
     at_threshold,
     average_precision,
     brier,
-    calibrate,
     choose_threshold,
     expected_calibration_error,
-    fit_calibration,
-    fuse,
     quadratic_kappa,
     reliability_bins,
     roc_auc,
@@ -29,6 +26,7 @@ from eyenet.metrics import (
     share_called_by_grade,
     specificity_at_sensitivity,
 )
+from eyenet.probabilities import calibrate, fit_calibration, fuse
 from eyenet.stage import StageError
 
 POINTS = {"balanced": 0.4, "sensitivity_0.95": 0.2, "specificity_0.95": 0.7}
