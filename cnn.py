@@ -3,8 +3,10 @@
 
 Reads   data/array/X.npy, labels.csv, X.json
 Writes  models/<run>/model.keras          the network at its best validation AUC
+        models/<run>/model.tflite         the same for predict.py and phones, with heat maps: needs no Keras
         models/<run>/config.json          options, versions, commit, hash of the split, preprocessing, and the
-                                          decision: calibration, thresholds, how two eyes become one patient
+                                          decision: calibration, thresholds, how two eyes become one patient;
+                                          checksums of both networks
         models/<run>/patients.csv         which patients were for training, validation and test
         models/<run>/history.csv          one row an epoch
         models/<run>/training_curves.png
@@ -37,6 +39,7 @@ from eyenet.arrays import content_hash, open_array, rows_by_split
 from eyenet.charts import draw_training_curves
 from eyenet.decision import BALANCED, choose_decision
 from eyenet.files import output_folder, read_json, write_json
+from eyenet.lite import add_lite
 from eyenet.models import FORMAT, load_network, provenance, split_hash
 from eyenet.networks import NETWORKS, RECIPE, SCRATCH, build_network, describe_networks, hash_weights, require_memory
 from eyenet.options import fitting_next, parser, plain_name, positive, rate, seed
@@ -242,7 +245,8 @@ def main():
         config = read_json(folder / "config.json")
         network = load_network(folder, config)
         decision, lines = choose_on_validation(network, args, images, labels, table, rows)
-        write_json(folder / "config.json", config | {"decision": decision, "options": notes["options"]})
+        config = add_lite(folder, config, network) | {"decision": decision, "options": notes["options"]}
+        write_json(folder / "config.json", config)
         draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
     link_latest(folder)
     best = f", validation AUC {state['best']:.3f}" if state["best"] is not None else ""
@@ -250,6 +254,7 @@ def main():
     print("\n".join(lines))
     shown = f" --model {shlex.quote(str(folder))}" + fitting_next(options, args, input="input")
     print(f"next: python evaluate.py{shown}")
+    print(f"or, on new photographs: python predict.py PHOTO --model {shlex.quote(str(folder))}")
     print(f"watch: python -m tensorboard.main --logdir {shlex.quote(str(args.logs))}")
 
 

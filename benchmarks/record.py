@@ -14,7 +14,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
-PACKAGES = ("numpy", "pillow", "scikit-image", "scikit-learn", "keras", "tensorflow")
+PACKAGES = ("numpy", "pillow", "scikit-image", "scikit-learn", "keras", "tensorflow", "ai-edge-litert")
 RESULTS = REPO / "benchmarks" / "results"
 
 

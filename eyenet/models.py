@@ -5,6 +5,7 @@ import importlib
 import math
 import os
 import platform
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from eyenet.decision import BALANCED, RULES
 from eyenet.files import read_json
 from eyenet.photo import PREPROCESSING
 from eyenet.stage import StageError
-from eyenet.tables import read_table
 from eyenet.tasks import TASKS
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
+NETWORK, LITE = "model.keras", "model.tflite"  # of a model folder: for all who have Keras, and for those who do not
 
 
 def split_hash(table):
@@ -55,12 +56,14 @@ def colours_of(settings):
     return setting(settings, "colours") or "natural"
 
 
-def open_model(folder):
+def open_model(folder, file=NETWORK):
     """Read what a model folder says about its model, after checking that it is whole and of this version.
 
     Parameters
     ----------
     folder : path-like
+    file : str
+        The network that will be read: `NETWORK` or `LITE`.
 
     Returns
     -------
@@ -70,7 +73,8 @@ def open_model(folder):
     Raises
     ------
     StageError
-        If the folder or a piece of it is missing or damaged, or if another version made it.
+        If the folder or a piece of it is missing or damaged, if the file of the network is not the one that training
+        wrote, or if another version made it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -87,6 +91,7 @@ def open_model(folder):
         raise StageError(f"the training in {folder} is not finished; run cnn.py again to go on")
     settings = config.get("settings")
     described = isinstance(settings, dict) and {"images", "split"} <= settings.keys()
+    described = described and isinstance(config.get("files", {}), dict)
     if not described or not {"task", "classes", "size"} <= config.keys() or not _decides(config):
         raise StageError(f"{folder / 'config.json'} is damaged: its settings or its decision is not whole; train again")
     made = setting(config["settings"]["images"], "preprocessing")
@@ -101,9 +106,36 @@ def open_model(folder):
             f"{folder} was trained on photographs with {colours} colours, and this version knows only "
             f"{' and '.join(COLOURS)} ones; train again"
         )
-    if not (folder / "model.keras").is_file():
-        raise StageError(f"{folder} has no model.keras; train again")
+    if not (folder / NETWORK).is_file() and file == NETWORK:
+        raise StageError(f"{folder} has no {NETWORK}; train again")
+    require_unchanged(folder, config, file)
     return config
+
+
+def hash_file(path):
+    """Hash a file of a model folder, as config.json stores it; str."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_unchanged(folder, config, name):
+    """Refuse a network's file that is not the one that training wrote.
+
+    A folder from before checksums has none for its `NETWORK`, which is then read as it is, and no `LITE`.
+
+    Raises
+    ------
+    StageError
+    """
+    path, files = Path(folder) / name, config.get("files", {})
+    if name == LITE and (not path.is_file() or name not in files or "evidence" not in config):
+        lacks = "is missing" if name in files else "was not yet written by the version of EyeNet that trained it"
+        raise StageError(f"{path} {lacks}; python -m eyenet.lite {shlex.quote(str(folder))} makes it")
+    if name in files and hash_file(path) != files[name]:
+        raise StageError(
+            f"{path} is not the file that training wrote: its checksum differs from that in config.json; copy the "
+            "whole folder again, or train again"
+        )
 
 
 def _decides(config):
@@ -123,7 +155,7 @@ def _decides(config):
 
 
 def load_network(folder, config):
-    """Load the network of a model folder; Keras must have been started.
+    """Load the network of a model folder, to compute in float32; Keras must have been started.
 
     Raises
     ------
@@ -132,7 +164,7 @@ def load_network(folder, config):
     """
     import keras
 
-    path = Path(folder) / "model.keras"
+    path = Path(folder) / NETWORK
     network = load_whole(lambda p: keras.models.load_model(p, compile=False), path)
     size, classes = config["size"], len(config["classes"])
     if network.input_shape[1:] != (size, size, 3) or network.output_shape[1:] != (classes,):
@@ -140,18 +172,34 @@ def load_network(folder, config):
             f"{path} takes {network.input_shape[1:]} and gives {network.output_shape[1:]}, not the {size} px and "
             f"{classes} classes of config.json; the folder is a mixture, train again"
         )
+    compute_exactly(network)
     return network
+
+
+def compute_exactly(network):
+    """Make a network compute in float32 whatever it was trained in, nested models included: so all copies agree."""
+    network.dtype_policy = "float32"
+    for layer in network.layers:
+        layer.dtype_policy = "float32"
+        if hasattr(layer, "layers"):
+            compute_exactly(layer)
 
 
 def load_whole(load, path):
     """Call `load(path)`, and say in one sentence when the file is damaged or missing."""
     try:
         return load(path)
-    except (OSError, ValueError, KeyError):  # whose words may be "file not found" of one that is there and cut off
+    except (OSError, ValueError, KeyError, TypeError) as error:  # may say "not found" of a file that is cut off
+        if "safe_mode" in str(error):
+            raise StageError(
+                f"{path} holds program code (a Lambda layer), which EyeNet never runs; train again"
+            ) from None
         state = "damaged" if Path(path).is_file() else "missing"
         raise StageError(f"{path} is {state}; delete this run's folder to train anew") from None
 
 
 def read_patients(folder):
     """Read which patients a model was trained, validated and tested on; DataFrame with patient, split."""
+    from eyenet.tables import read_table  # here, since predict.py would wait for pandas
+
     return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")

@@ -207,7 +207,7 @@ def in_decision(**values):
         (lambda f: (f / "model.keras").unlink(), ["no model.keras"]),
         (lambda f: (f / "config.json").unlink(), ["no whole config.json"]),
         (lambda f: (f / "patients.csv").unlink(), ["patients.csv", "cnn.py"]),
-        (lambda f: os.truncate(f / "model.keras", 3000), ["model.keras is damaged"]),
+        (lambda f: os.truncate(f / "model.keras", 3000), ["model.keras is not the file that training wrote"]),
         (set_in_config(format=1), ["another version of EyeNet"]),
         (set_in_config(format=99), ["another version of EyeNet"]),
         (set_in_config(finished=False), ["not finished"]),
@@ -242,6 +242,7 @@ network.layers[-1].bias.assign(np.array([np.nan, 0])); network.save({str(tmp_pat
 """
 
     def change(folder):
+        set_in_config(files={})(folder)  # as before there were checksums
         (tmp_path / "damage.py").write_text(code)
         subprocess.run([sys.executable, str(tmp_path / "damage.py")], check=True, capture_output=True)
 

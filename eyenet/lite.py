@@ -1,0 +1,211 @@
+"""The network without Keras: `model.tflite`, which LiteRT runs on a laptop or a phone, with the evidence in its graph.
+
+    python -m eyenet.lite models/latest       writes it for a model that an older version trained
+
+LiteRT starts in a tenth of a second where TensorFlow takes three, and agrees with Keras to 1e-6 (tests/test_lite.py).
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from eyenet.backend import hidden_stderr
+from eyenet.files import write_json, write_whole
+from eyenet.models import LITE, NETWORK, hash_file, load_network, open_model
+from eyenet.overlay import Grid
+from eyenet.stage import StageError, log, run_main
+from eyenet.tasks import TASKS, first_disease
+
+ANSWER, EXPLAIN = "answer", "explain"  # what model.tflite can be asked for: the probability, or the evidence too
+
+
+def write_lite(network, task, folder):
+    """Write a network as `model.tflite`: one uint8 photograph in, `probability` and `evidence` out.
+
+    Parameters
+    ----------
+    network : keras.Model
+        As `eyenet.models.load_network` gives it, on any backend.
+    task : str
+    folder : path-like
+
+    Returns
+    -------
+    dict
+        What config.json must say for `LiteNetwork`: `questions`, whose evidence is given in this order, and the `start`
+        and `step` of the cells of it, in pixels.
+
+    Raises
+    ------
+    StageError
+        If TensorFlow, which converts, is not there.
+    """
+    from eyenet.heatmaps import split_network
+
+    halves = split_network(network)
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        write_whole(Path(folder) / LITE, _convert(network, halves, task))
+    else:
+        _convert_elsewhere(network, task, folder)
+    return {"questions": list(TASKS[task].questions), "start": halves.start, "step": halves.step}
+
+
+def _convert_elsewhere(network, task, folder):
+    """Convert in a process of its own, where Keras runs on TensorFlow."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as work:
+        network.save(Path(work) / NETWORK)
+        command = [sys.executable, "-m", "eyenet.lite", work, "--task", task]
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+        here = Path(__file__).resolve().parent.parent
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=here, env=environment)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise StageError(f"{LITE} could not be made with TensorFlow: {last}")
+        write_whole(Path(folder) / LITE, (Path(work) / LITE).read_bytes())
+
+
+def _convert(network, halves, task):
+    """Convert a network, cut at a feature map, to LiteRT's format; bytes.
+
+    There are two ways to ask it: for the probability alone, and for the evidence too, which takes twice as long. The
+    gradient is part of the graph. Disease is summed by a product, since the gradient of a slice is not LiteRT's.
+    """
+    import tensorflow as tf
+
+    from eyenet.heatmaps import LEAST_PROBABILITY
+    from eyenet.lite_gradients import replaced
+
+    size, classes = network.input_shape[1], network.output_shape[-1]
+    starts = [first_disease(task, question) for question in TASKS[task].questions]
+    disease = (np.arange(classes)[:, None] >= starts).astype(np.float32)
+
+    def log_odds_of(probability):
+        sums = [tf.maximum(probability @ of, LEAST_PROBABILITY) for of in (disease, 1 - disease)]
+        return tf.unstack(tf.math.log(sums[0]) - tf.math.log(sums[1]), axis=1)
+
+    def evidence_of(log_odds, cells):
+        (gradient,) = tf.gradients(log_odds, cells)
+        if halves.pooled:
+            gradient = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+        return tf.reduce_sum(cells * gradient, axis=-1)
+
+    def answer(photograph):
+        return {"probability": halves.back(halves.front(photograph, training=False), training=False)}
+
+    def explain(photograph):
+        cells = halves.front(photograph, training=False)
+        with replaced():
+            probability = halves.back(cells, training=False)
+        evidence = tf.stack([evidence_of(odds, cells) for odds in log_odds_of(probability)], axis=1)
+        return {"probability": probability, "evidence": tf.nn.relu(evidence)}
+
+    photograph = [tf.TensorSpec((1, size, size, 3), tf.uint8, "photograph")]
+    module = tf.Module()
+    module.kept = [variable.value for variable in network.variables]
+    signatures = {ANSWER: tf.function(answer, photograph, False), EXPLAIN: tf.function(explain, photograph, False)}
+    module.signatures_kept = list(signatures.values())
+    with tempfile.TemporaryDirectory() as work, hidden_stderr():
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, work, signatures, options)
+        converter = tf.lite.TFLiteConverter.from_saved_model(work, [*signatures])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        return converter.convert()
+
+
+class LiteNetwork:
+    """A network of `write_lite`, run by LiteRT; several threads may ask it at once.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the model; `eyenet.models.open_model(folder, LITE)` must have checked it.
+    config : dict
+        Its config.json.
+
+    Raises
+    ------
+    StageError
+        If ai-edge-litert is not installed, or the file does not fit to config.json.
+    """
+
+    def __init__(self, folder, config):
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise StageError(
+                f"LiteRT, which runs the network, is not there ({error}): pip install -r requirements-predict.txt"
+            ) from None
+        self.path, self.make, self.local = Path(folder) / LITE, Interpreter, threading.local()
+        size, classes = config["size"], len(config["classes"])
+        try:
+            self.questions = config["evidence"]["questions"]
+            self.grid = Grid(float(config["evidence"]["start"]), float(config["evidence"]["step"]))
+            with hidden_stderr():  # LiteRT says once that it was made for this processor
+                probability, _ = self(np.zeros((size, size, 3), np.uint8))
+        except (ValueError, RuntimeError, KeyError, TypeError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise StageError(
+                f"{self.path} is damaged, or not of this folder ({why}); copy the whole folder again"
+            ) from None
+        if len(probability) != classes or self.questions != list(TASKS[config["task"]].questions):
+            raise StageError(f"{self.path} answers other questions than config.json; the folder is a mixture")
+
+    def __call__(self, photograph, explain=False):
+        """Look at a photograph.
+
+        Parameters
+        ----------
+        photograph : ndarray of uint8, shape (size, size, 3)
+            In the colours that the network was trained on.
+        explain : bool
+            Find the evidence too, which takes about as long again.
+
+        Returns
+        -------
+        probability : ndarray of float32, shape (classes,)
+        evidence : ndarray of float32, shape (questions, cells, cells), or None
+            For disease, by question of the task; not below 0.
+        """
+        runners = vars(self.local)  # an interpreter is of one thread; the file's pages are shared
+        way = EXPLAIN if explain else ANSWER
+        if way not in runners:
+            interpreter = self.make(model_path=str(self.path), num_threads=1)
+            runners[way] = interpreter, interpreter.get_signature_runner(way)
+        answers = runners[way][1](photograph=photograph[None])
+        return answers["probability"][0].copy(), answers["evidence"][0].copy() if explain else None
+
+
+def add_lite(folder, config, network):
+    """Write `model.tflite` into a model folder; return config.json with it, and with the checksums of both files."""
+    config = config | {"evidence": write_lite(network, config["task"], folder)}
+    return config | {"files": {name: hash_file(Path(folder) / name) for name in (NETWORK, LITE)}}
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("folder", type=Path, help="folder of a model")
+    # For `_convert_elsewhere`: the folder holds nothing but a network.
+    options.add_argument("--task", choices=list(TASKS), help=argparse.SUPPRESS)
+    args = options.parse_args()
+    from eyenet import backend
+
+    if args.task is None:
+        config = open_model(args.folder)
+    backend.start("float32", 0)
+    if args.task is not None:
+        import keras
+
+        write_lite(keras.models.load_model(args.folder / NETWORK, compile=False), args.task, args.folder)
+        return
+    write_json(args.folder / "config.json", add_lite(args.folder, config, load_network(args.folder, config)))
+    log(f"wrote {args.folder / LITE}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,252 @@
+"""The network without Keras: it says and explains what Keras does, from many threads, or says what is missing."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import REPO, draw_photograph
+
+from eyenet.heatmaps import differentiate, run_front, split_network
+from eyenet.lite import LiteNetwork, add_lite, write_lite
+from eyenet.models import LITE, NETWORK, load_network, open_model
+from eyenet.networks import build_network, leaves
+from eyenet.stage import StageError
+from eyenet.tasks import TASKS, first_disease
+
+layers = keras.layers
+
+
+def photographs(size, count=3):
+    return np.stack([draw_photograph(size, size, radius=size / 2, seed=i, dots=6) for i in range(count)])
+
+
+def undecided_no_more(network, scale=0.3):
+    """Give the last layer of a new network, which is all zeros, something to say."""
+    kernel = network.layers[-1].kernel
+    kernel.assign(np.random.default_rng(1).normal(0, scale, kernel.shape))
+    return network
+
+
+def config_of(network, task, evidence):
+    return {"size": network.input_shape[1], "classes": TASKS[task].classes, "task": task, "evidence": evidence}
+
+
+def evidence_of(network, images, task):
+    """Compute what `heat_maps` draws, by question: (n, questions, cells, cells)."""
+    halves, maps = split_network(network), []
+    cells = run_front(halves.front, images)
+    for question in TASKS[task].questions:
+        gradient, _ = differentiate(halves.back, cells, first_disease(task, question))
+        if halves.pooled:
+            gradient = gradient.mean(axis=(1, 2), keepdims=True)
+        maps.append((cells * gradient).sum(axis=-1).clip(0))
+    return np.stack(maps, axis=1)
+
+
+def check(network, task, folder):
+    """Write a network and compare what LiteRT says of photographs with what Keras says."""
+    evidence = write_lite(network, task, folder)
+    lite, images = LiteNetwork(folder, config_of(network, task, evidence)), photographs(network.input_shape[1])
+    answers = [lite(image, explain=True) for image in images]
+    expected, maps = network.predict(images, verbose=0), evidence_of(network, images, task)
+    assert np.abs(np.stack([p for p, _ in answers]) - expected).max() < 1e-5
+    assert np.array_equal(np.stack([lite(image)[0] for image in images]), np.stack([p for p, _ in answers]))
+    ours = np.stack([of for _, of in answers])
+    assert ours.shape == maps.shape and maps.max() > 0
+    assert np.abs(ours - maps).max() < 1e-3 * maps.max()
+    halves = split_network(network)
+    assert lite.grid == (halves.start, halves.step)
+
+
+@pytest.mark.parametrize(
+    "name, task",
+    [
+        ("three_layers", "any"),
+        ("three_layers_2017", "grade"),
+        ("efficientnet_lite0", "grade"),
+        ("mobilenet_v2", "referable"),
+    ],
+)
+def test_it_says_what_keras_says(name, task, tmp_path):
+    keras.utils.set_random_seed(0)
+    check(undecided_no_more(build_network(keras, name, 64, len(TASKS[task].classes), "none")), task, tmp_path)
+
+
+BLOCKS = {
+    "stride 2, same, odd": lambda: [layers.Conv2D(8, 3, 2, padding="same", activation="relu")],
+    "stride 3, valid, even": lambda: [layers.Conv2D(8, 4, 3, activation="relu6")],
+    "depthwise, stride 2": lambda: [layers.DepthwiseConv2D(5, 2, padding="same"), layers.ReLU(6.0)],
+    "pool 3 by 2, same": lambda: [layers.MaxPooling2D(3, 2, padding="same"), layers.Conv2D(8, 1)],
+    "pool 3 by 2, valid": lambda: [layers.MaxPooling2D(3, 2), layers.Conv2D(8, 1)],
+    "pool 1 by 2": lambda: [layers.MaxPooling2D(1, 2), layers.Conv2D(8, 1)],
+    "average 3 by 1, same": lambda: [layers.AveragePooling2D(3, 1, padding="same"), layers.Conv2D(8, 1)],
+    "average 2 by 2": lambda: [layers.AveragePooling2D(2), layers.Conv2D(8, (1, 3))],
+    "normalised, padded": lambda: [layers.ZeroPadding2D(1), layers.BatchNormalization(), layers.Conv2D(8, 3)],
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_each_gradient(kind, tmp_path):
+    """After the cut comes one kind of layer of the larger networks, with two ways past it."""
+    keras.utils.set_random_seed(2)
+    image = keras.Input((46, 46, 3), dtype="uint8")
+    cut = layers.Conv2D(6, 7, 7, activation="relu")(layers.Rescaling(1 / 255)(image))
+    x = layers.Concatenate()([cut, layers.ReLU()(layers.Conv2D(4, 1)(cut))])
+    x = keras.Sequential(BLOCKS[kind]())(x)
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    network = keras.Model(image, layers.Dense(2, activation="softmax")(x))
+    for layer in leaves(network):  # most that is seen speaks for disease, so that there is evidence
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(np.abs(layer.kernel) - 0.05)
+    network.layers[-1].kernel.assign(0.1 * np.abs(network.layers[-1].kernel) * [-1, 1])
+    check(network, "any", tmp_path)
+
+
+def small_network(task="any"):
+    keras.utils.set_random_seed(3)
+    return undecided_no_more(build_network(keras, "three_layers", 32, len(TASKS[task].classes), "none"))
+
+
+def test_many_threads_ask_at_once(tmp_path):
+    network = small_network()
+    lite = LiteNetwork(tmp_path, config_of(network, "any", write_lite(network, "any", tmp_path)))
+    images = photographs(32, 40)
+    with ThreadPoolExecutor(8) as pool:
+        together = np.stack([p for p, _ in pool.map(lite, images)])
+    assert np.array_equal(together, np.stack([lite(image)[0] for image in images]))
+    assert len(np.unique(together[:, 0])) > 30
+
+
+def test_a_network_of_lower_precision_answers_in_float32_everywhere(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = small_network("grade")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = photographs(32)
+    rounded = network.predict(images, verbose=0)
+    network.save(tmp_path / NETWORK)
+    loaded = load_network(tmp_path, config_of(network, "grade", None))
+    exact = loaded.predict(images, verbose=0)
+    assert 0 < np.abs(exact - rounded).max() < 0.1
+    check(loaded, "grade", tmp_path)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_convert_by_tensorflow(backend, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    code = f"""
+import numpy as np
+from eyenet import backend
+keras = backend.start("float32", 0)
+from eyenet.lite import LiteNetwork, write_lite
+from test_lite import config_of, photographs, small_network
+network = small_network()
+lite = LiteNetwork({str(tmp_path)!r}, config_of(network, "any", write_lite(network, "any", {str(tmp_path)!r})))
+images = photographs(32)
+assert np.abs(np.stack([lite(x)[0] for x in images]) - network.predict(images, verbose=0)).max() < 1e-5
+"""
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": f"{REPO}:{REPO / 'tests'}"}
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [LITE]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A whole model folder without a training."""
+    folder, network = tmp_path_factory.mktemp("whole"), small_network()
+    network.save(folder / NETWORK)
+    points = {"operating_points": {"balanced": 0.5}}
+    decision = {"any": {"temperature": 1, "shift": 0, "eye": points, "patient": points | {"fusion": "mean"}}}
+    config = config_of(network, "any", None) | {"format": 2, "finished": True, "decision": decision}
+    config = add_lite(folder, config | {"settings": {"images": {}, "split": ""}}, network)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture
+def model(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "model")
+
+
+def change_config(folder, **values):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({k: v for k, v in (config | values).items() if v is not None}))
+
+
+@pytest.mark.parametrize("name", [NETWORK, LITE])
+def test_a_file_that_was_tampered_with(model, name):
+    assert open_model(model, name)["task"] == "any"
+    data = bytearray((model / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (model / name).write_bytes(data)
+    with pytest.raises(StageError, match=f"{name} is not the file that training wrote.*checksum"):
+        open_model(model, name)
+    (model / name).write_bytes(data[:1000])  # half copied
+    with pytest.raises(StageError, match="checksum"):
+        open_model(model, name)
+    other = LITE if name == NETWORK else NETWORK
+    assert open_model(model, other)["task"] == "any"  # whose file is whole
+
+
+def test_a_folder_from_before_there_was_lite(model):
+    change_config(model, files=None, evidence=None)
+    (model / LITE).unlink()
+    load_network(model, open_model(model))
+    with pytest.raises(StageError, match=f"{LITE} was not yet written.*python -m eyenet.lite {model}"):
+        open_model(model, LITE)
+    command = [sys.executable, "-m", "eyenet.lite", str(model)]
+    subprocess.run(command, check=True, capture_output=True, cwd=REPO)
+    lite = LiteNetwork(model, open_model(model, LITE))
+    images = photographs(32)
+    expected = load_network(model, open_model(model)).predict(images, verbose=0)
+    assert np.abs(np.stack([lite(x)[0] for x in images]) - expected).max() < 1e-5
+
+
+def test_code_in_a_network_is_never_run(model, tmp_path):
+    trace = str(tmp_path / "run")
+    image = keras.Input((32, 32, 3))
+    evil = keras.Model(
+        image, layers.Lambda(lambda x, path=trace: __import__("os").mkdir(path) or x[:, 0, 0, :2])(image)
+    )
+    evil.save(model / NETWORK)
+    Path(trace).rmdir()  # made when the layer was called here
+    change_config(model, files={})
+    with pytest.raises(StageError, match="program code.*Lambda.*never runs"):
+        load_network(model, open_model(model))
+    assert not Path(trace).exists()
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"evidence": {"questions": ["any"], "start": "x", "step": 8}}, "damaged, or not of this folder"),
+        ({"evidence": {"questions": ["referable"], "start": 3, "step": 8}}, "other questions"),
+        ({"evidence": {}}, "damaged, or not of this folder"),
+        ({"size": 64}, "damaged, or not of this folder"),
+        ({"classes": ["a", "b", "c"]}, "other questions"),
+        ({"files": ["model.tflite"]}, "config.json is damaged"),
+    ],
+)
+def test_a_config_that_does_not_fit(model, change, words):
+    change_config(model, **change)
+    with pytest.raises(StageError, match=words):
+        LiteNetwork(model, open_model(model, LITE))
+
+
+def test_garbage_with_the_right_checksum(model):
+    (model / LITE).write_bytes(b"no network")
+    change_config(model, files={LITE: hashlib.sha256(b"no network").hexdigest()})
+    with pytest.raises(StageError, match="model.tflite is damaged"):
+        LiteNetwork(model, open_model(model, LITE))
