@@ -1,0 +1,165 @@
+"""What a screening service is told of a photograph and of a patient: quality first, then probability and decision.
+
+Starts in a quarter of a second: no Keras, pandas, SciPy or matplotlib may be imported on this path.
+"""
+
+import numpy as np
+
+from eyenet.decision import BALANCED, expected_grade, predict_grade
+from eyenet.lite import LiteNetwork
+from eyenet.models import LITE, colours_of, open_model, setting
+from eyenet.overlay import draw_heat, draw_page
+from eyenet.photo import crop_photograph, in_colours
+from eyenet.probabilities import calibrate, fuse, log_odds, uncalibrate
+from eyenet.quality import judge
+from eyenet.stage import NoRetina, StageError, log
+from eyenet.tasks import QUESTIONS, TASKS, disease_probability, first_disease
+
+AGAIN = "photograph again"
+CALLED = {"any": "DR", "referable": "referable DR"}
+
+
+def choose_point(decision, questions, sensitivity, specificity):
+    """Choose the operating point: the model's own unless another is asked for.
+
+    Raises
+    ------
+    StageError
+        If the model has no such point.
+    """
+    kind, level = ("sensitivity", sensitivity) if sensitivity is not None else ("specificity", specificity)
+    if level is None:
+        return BALANCED
+    units = [decision[question][unit]["operating_points"] for question in questions for unit in ("eye", "patient")]
+    stored = [point for point in units[0] if all(point in of for of in units)]
+    if (point := f"{kind}_{level:g}") in stored:
+        return point
+    known = ", ".join(name.replace("_", " ") for name in stored if name != BALANCED)
+    raise StageError(
+        f"the model has no operating point of {kind} {level:g}; "
+        + (f"it has {known}" if known else "it has only its own")
+    )
+
+
+class Screener:
+    """A model at an operating point, and what it makes of photographs and patients.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+    sensitivity, specificity : float or None
+        Reached on validation; None for both: the model's own threshold.
+
+    Raises
+    ------
+    StageError
+        If the model is not whole, or has no such operating point.
+    """
+
+    def __init__(self, folder, sensitivity, specificity):
+        self.config = open_model(folder, LITE)
+        self.network = LiteNetwork(folder, self.config)
+        self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
+        self.point = choose_point(self.decision, self.task.questions, sensitivity, specificity)
+        images = self.config["settings"]["images"]
+        self.size, self.colours = self.config["size"], colours_of(images)
+        self.name = f"{folder.resolve().name} {self.config['files'][LITE][:12]}"
+        if setting(images, "synthetic"):
+            log("WARNING: this model was trained on synthetic photographs; it says nothing about patients")
+
+    def look(self, path, target=None):
+        """Look at a photograph.
+
+        Parameters
+        ----------
+        path : path-like
+        target : path-like, optional
+            Heat map to write, if the photograph can be graded.
+
+        Returns
+        -------
+        dict
+            `result` in words, `reasons` why there is none, `quality` (the probability that it would be rejected),
+            `questions`: by question `probability`, `threshold` and `disease`; `expected_grade`, `grade`, `heatmap`.
+
+        Raises
+        ------
+        PhotoError
+            If it cannot be read.
+        """
+        try:
+            crop, geometry = crop_photograph(path, self.size)
+        except NoRetina as error:
+            return {"result": AGAIN, "reasons": ["not a fundus photograph", str(error)]}
+        quality = judge(crop, geometry)
+        row = {"result": AGAIN, "reasons": list(quality.reasons), "quality": round(float(quality.score), 4)}
+        if not quality.gradable:
+            return row
+        probabilities, evidence = self.network(seen := in_colours(crop, self.colours), explain=target is not None)
+        if not np.isfinite(probabilities).all():
+            raise StageError(f"the network predicts values that are no numbers for {path}; train it again")
+        answers, own = {}, {}
+        for question in self.task.questions:
+            chosen = self.decision[question]
+            own[question] = disease_probability(probabilities[None], first_disease(self.config["task"], question))[0]
+            probability = float(calibrate(own[question], chosen["temperature"], chosen["shift"]))
+            answers[question] = self.call(question, "eye", probability)
+        row |= {"result": self.words(answers), "reasons": [], "questions": answers}
+        if "grade" in self.decision:
+            row["expected_grade"] = round(float(expected_grade(probabilities)), 2)
+            row["grade"] = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
+        if target is not None:
+            draw_page(path, target, self.panels(answers, own, evidence, seen))
+            row["heatmap"] = str(target)
+        return row
+
+    def panels(self, answers, own, evidence, seen):
+        """Draw the heat map of each question, with a line of what it shows; `own` is what the network itself says."""
+        chosen = [(self.decision[question], answers[question]["threshold"]) for question in answers]
+        thresholds = np.array([uncalibrate(least, of["temperature"], of["shift"]) for of, least in chosen])
+        odds = log_odds(list(own.values()))
+        heats = draw_heat(evidence, odds, thresholds, np.stack([seen] * len(odds)), self.network.grid)
+        said = [
+            f"{QUESTIONS[question].split(' (')[0]} {answer['probability']:.2f}, called from {answer['threshold']:.2f}"
+            for question, answer in answers.items()
+        ]
+        return list(zip(said, heats))
+
+    def call(self, question, unit, probability):
+        """Answer a question of an eye or a patient."""
+        threshold = self.decision[question][unit]["operating_points"][self.point]
+        disease = probability >= threshold
+        return {"probability": round(probability, 6), "threshold": round(threshold, 6), "disease": disease}
+
+    def words(self, answers):
+        """Say the answers to all questions in one word or two; None is an answer that is left open."""
+        called = {question: answer["disease"] for question, answer in answers.items()}
+        worst = next((CALLED[question] for question in reversed(called) if called[question]), None)
+        if worst == "DR" and called.get("referable") is False:
+            return "DR, not referable"
+        if worst is None and None in called.values():
+            return AGAIN
+        return worst or ("not referable" if self.config["task"] == "referable" else "no DR")
+
+    def join(self, eyes):
+        """Join the eyes of a patient, {'left': rows, 'right': rows} as `look` gives them, to such a row.
+
+        With one eye gradable the patient is called by it, or to be photographed again: one eye clears nobody.
+        """
+        graded = {eye: [row for row in rows if "questions" in row] for eye, rows in eyes.items()}
+        poor = [f"{eye} eye: {AGAIN}" for eye in sorted(eyes) if not graded[eye]]
+        seen = [rows for rows in graded.values() if rows]
+        answers = {}
+        for question in self.task.questions:
+            # A second photograph of an eye counts no more than one: the rule was chosen for two eyes.
+            each = [float(np.mean([row["questions"][question]["probability"] for row in rows])) for rows in seen]
+            if poor:
+                disease = True if any(self.call(question, "eye", p)["disease"] for p in each) else None
+                answers[question] = {"probability": None, "threshold": None, "disease": disease}
+            else:
+                fused = fuse(["both"] * len(each), np.array(each), self.decision[question]["patient"]["fusion"])[1]
+                answers[question] = self.call(question, "patient", float(fused[0]))
+        joined = {"result": self.words(answers), "reasons": poor, "questions": answers}
+        grades = [row["grade"] for rows in seen for row in rows if "grade" in row]
+        return joined | ({"grade": max(grades)} if grades and not poor else {})

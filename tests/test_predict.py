@@ -1,0 +1,447 @@
+"""Prediction as a screening service runs it: whole folders, single eyes, poor and broken files, DICOM, bad models."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from conftest import REAL, draw_photograph, make_dataset, needs_real, one_sentence, read_csv, run, run_stages, write_csv
+from PIL import Image
+from scipy.special import expit, logit
+
+from eyenet.models import LITE, load_network, open_model
+from eyenet.overlay import LINE, SHOWN
+from eyenet.photo import photograph_to_input
+from eyenet.tasks import disease_probability, first_disease
+
+# The drawings are no retinas, which the gate would say. Here it looks at the light alone.
+GATE = """
+import sys, types
+def judge(crop, geometry):
+    poor = bool(crop.max(axis=2).mean() < 40)
+    return types.SimpleNamespace(gradable=not poor, score=float(poor), reasons=("too dark",) * poor, measures={})
+sys.modules["eyenet.quality"] = types.ModuleType("eyenet.quality")
+sys.modules["eyenet.quality"].judge = judge
+"""
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A model of grades of 24 patients at 64 px in equalised colours; half of them have dots, of grades 1 to 4."""
+    folder = tmp_path_factory.mktemp("predict")
+    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
+    rows = read_csv(source / "trainLabels.csv")
+    graded = [(r["image"], 1 + i // 2 % 4 if r["level"] == "2" else 0) for i, r in enumerate(rows)]
+    write_csv(source / "trainLabels.csv", [("image", "level"), *graded])
+    run_stages(source, folder, colours="equalized")
+    (folder / "gate").mkdir()
+    (folder / "gate" / "sitecustomize.py").write_text(GATE)
+    run(
+        "cnn.py",
+        "--input",
+        folder / "array",
+        "--task",
+        "grade",
+        "--epochs",
+        5,
+        "--batch",
+        16,
+        "--learning-rate",
+        "1e-3",
+        cwd=folder,
+    )
+    return folder
+
+
+def predict(work, *args, gate=True, **options):
+    """Run predict.py with the model of the work folder."""
+    path = [str(work / "gate")] * gate + [os.environ.get("PYTHONPATH", "")]
+    return run("predict.py", *args, cwd=work, env=os.environ | {"PYTHONPATH": os.pathsep.join(path)}, **options)
+
+
+def rows_of(done):
+    """Parse --json: photographs, and patients by name."""
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    photographs = [row for row in rows if row["unit"] == "photograph"]
+    assert rows[: len(photographs)] == photographs
+    return photographs, {row["patient"]: row for row in rows[len(photographs) :]}
+
+
+@pytest.fixture(scope="module")
+def answers(work):
+    """What is said of all photographs."""
+    done = predict(work, "source/train", "--json")
+    assert done.stderr.count("not a medical device") == 1 and "48 photographs and 24 patients" in done.stderr
+    return rows_of(done)
+
+
+@pytest.fixture(scope="module")
+def model(work):
+    """The model's config.json, and the probabilities that Keras gives to all photographs in order."""
+    config = open_model(work / "models/cnn")
+    paths = sorted((work / "source/train").glob("*.jpeg"))
+    crops = np.stack([photograph_to_input(path, 64, "equalized")[0] for path in paths])
+    return config, load_network(work / "models/cnn", config).predict(crops, verbose=0), crops
+
+
+def test_probabilities_are_those_of_keras_and_decisions_those_of_the_model(work, answers, model):
+    photographs, _ = answers
+    config, probabilities, _ = model
+    assert [row["photograph"] for row in photographs] == sorted(row["photograph"] for row in photographs)
+    assert len(photographs) == len(probabilities) == 48
+    for question in ("any", "referable"):
+        chosen = config["decision"][question]
+        raw = disease_probability(probabilities, first_disease("grade", question))
+        expected = expit(logit(raw) / chosen["temperature"] + chosen["shift"])
+        given = [row["questions"][question] for row in photographs]
+        assert np.abs([answer["probability"] for answer in given] - expected).max() < 1e-4
+        assert [a["disease"] for a in given] == (expected >= chosen["eye"]["operating_points"]["balanced"]).tolist()
+    expected = probabilities @ np.arange(5)
+    assert np.abs([row["expected_grade"] for row in photographs] - expected).max() < 0.0051
+    cuts = config["decision"]["grade"]["cuts"]
+    assert [row["grade"] for row in photographs] == [sum(e >= cut for cut in cuts) for e in expected]
+    results = {row["result"] for row in photographs}
+    assert "no DR" in results and "referable DR" in results
+
+
+def test_patients_are_fused_by_the_rule_of_the_model(answers, model):
+    photographs, patients = answers
+    decision = model[0]["decision"]
+    assert len(patients) == 24
+    for name, patient in patients.items():
+        eyes = [row for row in photographs if row["patient"] == name]
+        assert {row["eye"] for row in eyes} == {"left", "right"}
+        for question, answer in patient["questions"].items():
+            p = np.array([row["questions"][question]["probability"] for row in eyes])
+            chosen = decision[question]["patient"]
+            fused = {"mean": p.mean(), "max": p.max(), "noisy_or": 1 - np.prod(1 - p)}[chosen["fusion"]]
+            assert abs(answer["probability"] - fused) < 2e-6
+            assert answer["disease"] == (fused >= chosen["operating_points"]["balanced"])
+        assert patient["grade"] == max(row["grade"] for row in eyes)
+
+
+def test_table_and_csv_say_the_same(work, answers, model):
+    done = predict(work, "source/train", "--csv", "o.csv", "--sensitivity", 0.9, "--workers", 1)
+    photographs, patients = answers
+    rows = read_csv(work / "o.csv")
+    assert [row["unit"] for row in rows] == ["photograph"] * 48 + ["patient"] * 24
+    for row, known in zip(rows, [*photographs, *patients.values()]):
+        assert row["photograph"] == (known["photograph"] or "") and row["patient"] == known["patient"]
+        assert row["any_probability"] == str(known["questions"]["any"]["probability"])
+        assert row["operating_point"] == "sensitivity_0.9"
+        unit = "patient" if row["unit"] == "patient" else "eye"
+        threshold = model[0]["decision"]["referable"][unit]["operating_points"]["sensitivity_0.9"]
+        assert abs(float(row["referable_threshold"]) - threshold) < 1e-6
+        assert int(row["referable_disease"]) == (float(row["referable_probability"]) >= threshold)
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["photograph", "any", "DR", "referable", "DR", "grade", "result"]
+    assert len(lines) == 1 + 48 + 2 + 24 + 1
+    for line, row in zip(lines[1:49], rows):
+        assert line.split()[:3] == [
+            row["photograph"],
+            *(f"{float(row[f'{q}_probability']):.3f}" for q in ("any", "referable")),
+        ]
+        assert line.endswith(row["result"])
+    assert predict(work, "source/train", "--sensitivity", 0.9, "--workers", 5).stdout == done.stdout
+
+
+def test_heat_maps_are_those_of_evaluate(work, answers, model):
+    from eyenet.heatmaps import heat_maps
+    from eyenet.overlay import overlay
+    from eyenet.probabilities import calibrate
+
+    photographs, (config, probabilities, crops) = answers[0], model
+    number = int(np.argmax(probabilities[:, 2:].sum(axis=1)))
+    path = work / photographs[number]["photograph"]
+    done = predict(work, path, path.parent / "h0_left.jpeg", "--heatmap", "maps", "--json")
+    assert [row["heatmap"] for row in rows_of(done)[0]] == [f"maps/{path.stem}.png", "maps/h0_left.png"]
+    page = np.asarray(Image.open(work / "maps" / f"{path.stem}.png")).astype(int)
+    assert page.shape == (SHOWN + LINE, 3 * SHOWN, 3)
+    photograph, *maps = np.split(page[LINE:], 3, axis=1)
+    natural = photograph_to_input(path, SHOWN)[0]
+    assert np.array_equal(photograph, natural)
+    network = load_network(work / "models/cnn", config)
+    for question, shown in zip(("any", "referable"), maps):
+        chosen = config["decision"][question]
+        threshold = chosen["eye"]["operating_points"]["balanced"]
+        own = calibrate(calibrate(threshold, 1, -chosen["shift"]), 1 / chosen["temperature"])
+        heat = heat_maps(network, crops[number][None], first_disease("grade", question), float(own))[0]
+        heat = np.asarray(Image.fromarray(heat).resize((SHOWN, SHOWN), Image.Resampling.BILINEAR))
+        assert np.abs(overlay(natural, heat) - shown).max() <= 3
+        assert np.abs(shown - natural).max() > 40
+    assert (
+        predict(work, "maps", "source/train/h0_left.jpeg", "--heatmap", "maps").stdout.count(".jpeg") == 1
+    )  # not read again
+
+
+def broken_files(folder, source):
+    """Put ten broken files into a folder; name the words that each is answered with."""
+    data = source.read_bytes()
+    files = {
+        "a_truncated.jpeg": (data[: len(data) // 2], "truncated"),
+        "b_text.jpeg": (b"a letter to the patient", "is not an image"),
+        "c_empty.png": (b"", "empty"),
+        "d_header.tif": (b"II*\0", ""),
+        "e_half.png": (b"\x89PNG\r\n\x1a\n" + bytes(50), ""),
+        **{f"f{i}_zeros.jpg": (bytes(100 * i), "") for i in range(1, 6)},
+    }
+    for name, (content, _) in files.items():
+        (folder / name).write_bytes(content)
+    return {name: words for name, (_, words) in files.items()}
+
+
+def test_broken_files_among_others(work, tmp_path, answers):
+    """The others are answered as alone, all in order; what cannot be read has a row with its reason; exit code 3."""
+    clinic = tmp_path / "clinic"
+    shutil.copytree(work / "source/train", clinic / "inner")
+    broken = broken_files(clinic, work / "source/train/h0_left.jpeg")
+    (clinic / ".hidden.jpeg").write_bytes(b"")
+    (clinic / ".trash").mkdir()
+    (clinic / ".trash" / "x.jpeg").write_bytes(b"")
+    (clinic / "letter.docx").write_bytes(b"")
+    (clinic / "empty").mkdir()
+    missing = tmp_path / "nowhere_left.jpeg"
+    done = predict(work, clinic, missing, clinic, "--csv", tmp_path / "o.csv", "--json", code=3)
+    photographs, patients = rows_of(done)
+    names = [row["photograph"].rsplit("/", 1)[1] for row in photographs]
+    assert names == [*broken, *(row["photograph"].rsplit("/", 1)[1] for row in answers[0]), "nowhere_left.jpeg"]
+    for row, words in zip(photographs, broken.values()):
+        assert row["result"] == "not read" and words in row["reasons"][0] and "questions" not in row
+    assert photographs[-1]["reasons"] == ["cannot be read: No such file or directory"]
+    for row, alone in zip(photographs[10:], answers[0]):
+        assert row | {"photograph": ""} == alone | {"photograph": ""}
+    assert [p["questions"] for p in patients.values()] == [p["questions"] for p in answers[1].values()]
+    assert "11 of 59 files could not be read" in done.stderr and "1 other files" in done.stderr
+    assert "59 photographs" in done.stderr and len(read_csv(tmp_path / "o.csv")) == 59 + 24
+
+
+def save(picture, path):
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def test_what_cannot_be_graded_is_not_guessed(work, tmp_path, answers):
+    """Dark, no retina, or one eye only: photograph again. One eye may call a patient, and clears none."""
+    ill, healthy = (
+        next(row for row in answers[0] if row["result"] == result and row["eye"] == "left")["photograph"]
+        for result in ("referable DR", "no DR")
+    )
+    shutil.copy(work / ill, tmp_path / "ill_left.jpeg")
+    shutil.copy(work / healthy, tmp_path / "well_left.jpeg")
+    shutil.copy(work / healthy, tmp_path / "alone_left.jpeg")
+    shutil.copy(work / healthy, tmp_path / "well_left_mir.jpeg")  # a copy, so nobody's eye
+    dark = (draw_photograph(200, 160, radius=72) * 0.2).astype(np.uint8)
+    for name in ("ill_right", "well_right", "both_left", "both_right"):
+        save(dark, tmp_path / f"{name}.png")
+    save(np.full((200, 200, 3), 250, np.uint8), tmp_path / "wall.png")
+    save(draw_photograph(60, 60, radius=28), tmp_path / "small.png")
+    done = predict(work, tmp_path, "--json", "--heatmap", tmp_path / "maps")
+    photographs, patients = rows_of(done)
+    by_name = {row["photograph"].rsplit("/", 1)[1]: row for row in photographs}
+    assert by_name["ill_right.png"]["result"] == "photograph again"
+    assert by_name["ill_right.png"]["reasons"] == ["too dark"] and by_name["ill_right.png"]["quality"] == 1
+    assert by_name["wall.png"]["reasons"][0] == "not a fundus photograph"
+    assert "pixels across" in by_name["small.png"]["reasons"][1]
+    assert by_name["well_left_mir.jpeg"]["patient"] is None
+    assert not any("questions" in row or "heatmap" in row for row in photographs if row["result"] == "photograph again")
+    assert {path.name for path in (tmp_path / "maps").iterdir()} == {
+        f"{name}.png" for name in ("alone_left", "ill_left", "well_left", "well_left_mir")
+    }
+    assert patients.keys() == {"ill", "well", "both"}
+    assert patients["ill"]["result"] == "referable DR" and patients["ill"]["reasons"] == ["right eye: photograph again"]
+    assert patients["well"]["result"] == patients["both"]["result"] == "photograph again"
+    assert patients["ill"]["questions"]["any"] == {"probability": None, "threshold": None, "disease": True}
+    assert patients["well"]["questions"]["any"]["disease"] is None
+    assert "photograph again: too dark" in predict(work, tmp_path / "ill_right.png").stdout
+
+
+def test_a_second_photograph_of_an_eye_counts_no_more_than_one(work, tmp_path, answers):
+    """And a patient of the same name in another folder is another patient."""
+    eyes = [row["photograph"] for row in answers[0] if row["patient"] == "h1"]
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for path in eyes:
+            shutil.copy(work / path, tmp_path / folder)
+    shutil.copy(work / eyes[0], tmp_path / "a" / "h1_left.png")
+    (tmp_path / "b" / "h1_right.jpeg").unlink()
+    done = predict(work, tmp_path, "--json", "--heatmap", tmp_path / "maps")
+    photographs, patients = rows_of(done)
+    assert len(photographs) == 4 and patients["h1"]["questions"] == answers[1]["h1"]["questions"]
+    assert len({row["heatmap"] for row in photographs}) == 4  # no two alike
+
+
+@pytest.mark.parametrize(
+    "args, code, words",
+    [
+        (["empty"], 1, ["no photograph", "empty"]),
+        (["others"], 1, ["no photograph", "but 2 other files"]),
+        (["x.jpeg", "--model", "nothing"], 1, ["no model folder nothing"]),
+        (
+            ["x.jpeg", "--sensitivity", "0.8"],
+            1,
+            ["no operating point of sensitivity 0.8", "sensitivity 0.85, sensitivity 0.9"],
+        ),
+        (["x.jpeg", "--specificity", "0.9", "--sensitivity", "0.9"], 2, ["not allowed with"]),
+        (["x.jpeg", "--sensitivity", "2"], 2, ["--sensitivity", "not between 0 and 1"]),
+        (["x.jpeg", "--csv", "nowhere/o.csv"], 1, ["nowhere", "No such file"]),
+        (["x.jpeg", "--csv", "empty"], 1, ["empty", "no plain file"]),
+        (["x.jpeg", "--heatmap", "others/a.txt"], 1, ["others/a.txt"]),
+        ([], 2, ["PHOTO"]),
+    ],
+)
+def test_bad_input(work, args, code, words):
+    (work / "empty").mkdir(exist_ok=True)
+    (work / "others").mkdir(exist_ok=True)
+    (work / "others" / "a.txt").write_text("")
+    (work / "others" / "b").write_text("")
+    done = predict(work, *args, code=code)
+    one_sentence(done, *words)
+    assert done.stdout == ""
+
+
+def test_a_model_folder_that_was_tampered_with(work, tmp_path):
+    """Only model.tflite and config.json are needed; one changed byte is noticed."""
+    for name in (LITE, "config.json"):
+        shutil.copy(work / "models/cnn" / name, tmp_path)
+    photograph = work / "source/train/h0_left.jpeg"
+    assert "no DR" in predict(work, photograph, "--model", tmp_path).stdout
+    data = bytearray((tmp_path / LITE).read_bytes())
+    data[-100] ^= 1
+    (tmp_path / LITE).write_bytes(data)
+    one_sentence(
+        predict(work, photograph, "--model", tmp_path, code=1), "model.tflite is not the file that training wrote"
+    )
+    (tmp_path / LITE).unlink()
+    one_sentence(
+        predict(work, photograph, "--model", tmp_path, code=1), "model.tflite is missing", "python -m eyenet.lite"
+    )
+
+
+def test_without_litert(work, tmp_path):
+    (tmp_path / "ai_edge_litert").mkdir()
+    (tmp_path / "ai_edge_litert" / "__init__.py").write_text("raise ImportError('no such wheel')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = run("predict.py", "source/train/h0_left.jpeg", cwd=work, env=environment, code=1)
+    one_sentence(done, "LiteRT", "no such wheel", "pip install -r requirements-predict.txt")
+
+
+def test_it_starts_without_what_is_slow(work, tmp_path):
+    """What takes seconds to import must not come along: nobody would notice until a nurse waits."""
+    code = """
+import runpy, sys
+def say():
+    slow = {"keras", "tensorflow", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib", "skimage", "pydicom"}
+    print("imported", sorted(slow & sys.modules.keys()))
+import atexit; atexit.register(say)
+"""
+    gate = tmp_path / "sitecustomize.py"
+    gate.write_text(GATE + code)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    args = ["source/train/h0_left.jpeg", "--csv", tmp_path / "o.csv", "--heatmap", tmp_path / "maps"]
+    assert "imported []" in run("predict.py", *args, cwd=work, env=environment).stdout
+
+
+def as_dicom(path, pixels, colours, eye="R", jpeg=None, **values):
+    """Write a DICOM ophthalmic photograph of (rows, columns[, 3]) pixels, or of a JPEG of them."""
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
+
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1"
+    dataset.SOPInstanceUID = pydicom.uid.generate_uid()
+    dataset.PatientID, dataset.PatientName, dataset.PatientBirthDate = "MRN 77", "Doe^Jane", "19560401"
+    dataset.ImageLaterality = eye
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
+    dataset.PhotometricInterpretation, dataset.PlanarConfiguration = colours, 0
+    dataset.BitsAllocated = dataset.BitsStored = 8 * pixels.itemsize
+    dataset.HighBit, dataset.PixelRepresentation = dataset.BitsStored - 1, 0
+    for name, value in values.items():
+        setattr(dataset, name, value)
+    dataset.PixelData = encapsulate([jpeg]) if jpeg else pixels.tobytes()
+    dataset["PixelData"].VR = "OB" if pixels.itemsize == 1 else "OW"
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_dicom_says_what_the_same_picture_says(work, tmp_path):
+    """In all colour spaces, with eye and patient of the header, and without anything else of it."""
+    source = work / "source/train/h1_left.jpeg"
+    image = Image.open(source)
+    rgb, ycc = np.asarray(image), np.asarray(image.convert("YCbCr"))
+    grey, few = np.asarray(image.convert("L")), image.quantize(200)
+    palette = np.array(few.getpalette()).reshape(-1, 3).astype(np.uint16) * 257
+    tables = {
+        "RedPaletteColorLookupTableData": 0,
+        "GreenPaletteColorLookupTableData": 1,
+        "BluePaletteColorLookupTableData": 2,
+    }
+    palettes = {name: palette[:, i].tobytes() for name, i in tables.items()}
+    palettes |= {name.replace("Data", "Descriptor"): [len(palette), 0, 16] for name in tables}
+    folder, pictures = tmp_path / "dicom", tmp_path / "pictures"
+    folder.mkdir()
+    pictures.mkdir()
+    as_dicom(folder / "a.dcm", rgb, "RGB", eye="L")
+    as_dicom(folder / "b.DCM", rgb, "YBR_FULL_422", jpeg=source.read_bytes())
+    as_dicom(folder / "c", ycc, "YBR_FULL")
+    as_dicom(folder / "d.dicom", grey, "MONOCHROME2")
+    as_dicom(folder / "e.dcm", 65535 - grey.astype(np.uint16) * 257, "MONOCHROME1")
+    as_dicom(folder / "f.dcm", np.asarray(few), "PALETTE COLOR", **palettes)
+    done = predict(work, folder, "--json", "--csv", tmp_path / "o.csv", "--heatmap", tmp_path / "maps")
+    photographs, patients = rows_of(done)
+    for i, picture in enumerate([image, image, image, image.convert("L"), image.convert("L"), few.convert("RGB")]):
+        if i == 1:
+            shutil.copy(source, pictures / "1.jpeg")
+        else:
+            picture.save(pictures / f"{i}.png")
+    plain, _ = rows_of(predict(work, pictures, "--json"))
+    for row, same in zip(photographs, plain):
+        ours, theirs = (of["questions"]["any"]["probability"] for of in (row, same))
+        assert abs(ours - theirs) < (0.01 if row["photograph"].endswith("c") else 1e-6), row["photograph"]
+    assert [row["eye"] for row in photographs] == ["left"] + 5 * ["right"]
+    assert {row["patient"] for row in photographs} == {"MRN 77"} == patients.keys()
+    written = done.stdout + done.stderr + (tmp_path / "o.csv").read_text()
+    assert "Doe" not in written and "1956" not in written
+
+
+def test_dicom_that_cannot_be_used(work, tmp_path):
+    rgb = np.asarray(Image.open(work / "source/train/h1_left.jpeg"))
+    whole = as_dicom(tmp_path / "b_left.dcm", rgb, "RGB")
+    pydicom = pytest.importorskip("pydicom")
+    dataset = pydicom.dcmread(whole)
+    del dataset.PixelData
+    dataset.save_as(tmp_path / "a.dcm")
+    whole.write_bytes(whole.read_bytes()[:4000])
+    as_dicom(tmp_path / "c.dcm", np.concatenate([rgb, rgb]), "RGB", NumberOfFrames=2, Rows=len(rgb))
+    as_dicom(tmp_path / "d.dcm", rgb, "RGB", Rows=40000, Columns=40000)
+    (tmp_path / "e.dcm").write_bytes(bytes(128) + b"DICM" + bytes(300))
+    done = predict(work, tmp_path, "--json", code=3)
+    reasons = [row["reasons"][0] for row in rows_of(done)[0]]
+    for reason, words in zip(
+        reasons, ("holds no picture", "damaged", "holds 2 pictures", "40000 x 40000 pixels", "DICOM file")
+    ):
+        assert words in reason
+    assert len(reasons) == 5 and rows_of(done)[0][1]["patient"] in ("MRN 77", "b")
+    (tmp_path / "no" / "pydicom").mkdir(parents=True)
+    (tmp_path / "no" / "pydicom" / "__init__.py").write_text("raise ImportError")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "no")}
+    done = run("predict.py", tmp_path / "c.dcm", cwd=work, env=environment, code=3)
+    assert "pip install -r requirements-dicom.txt" in done.stdout
+
+
+@needs_real("eyepacs-full")
+def test_real_photographs_through_the_real_gate(work):
+    """The gate decides on the natural crop, before the colours that the network wants."""
+    from eyenet.photo import crop_photograph
+    from eyenet.quality import judge
+
+    paths = sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg"))
+    photographs, _ = rows_of(predict(work, *paths, "--json", gate=False))
+    for path, row in zip(paths, photographs):
+        verdict = judge(*crop_photograph(path, 64))
+        assert (row["result"] == "photograph again") == (not verdict.gradable)
+        assert abs(row["quality"] - verdict.score) < 1e-3
