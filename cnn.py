@@ -17,6 +17,7 @@ Writes  models/<run>/model.keras          the network at its best validation AUC
     python cnn.py                                 three layers; --precision bfloat16 is faster
     python cnn.py --task referable                grade 2 or more; --task grade: grades 0-4
     python cnn.py --network efficientnet_lite0    after port_weights.py; below is what networks cost and reach
+    python cnn.py --start models/cnn --run more   from a trained model; retrain.py does so, and compares
     KERAS_BACKEND=jax python cnn.py               or torch; TensorFlow is the default
 
 By default three convolutions of 32 filters on the local contrast, each followed by 2 x 2 max pooling, then a dense
@@ -40,7 +41,19 @@ from eyenet.charts import draw_training_curves
 from eyenet.decision import BALANCED, choose_decision
 from eyenet.files import output_folder, read_json, write_json
 from eyenet.lite import add_lite
-from eyenet.models import FORMAT, load_network, provenance, split_hash
+from eyenet.models import (
+    FORMAT,
+    NETWORK,
+    colours_of,
+    copy_weights,
+    hash_file,
+    link_latest,
+    load_network,
+    open_model,
+    provenance,
+    read_patients,
+    split_hash,
+)
 from eyenet.networks import NETWORKS, RECIPE, SCRATCH, build_network, describe_networks, hash_weights, require_memory
 from eyenet.options import fitting_next, parser, plain_name, positive, rate, seed
 from eyenet.stage import StageError, log, run_main
@@ -170,26 +183,43 @@ def choose_on_validation(network, args, images, labels, table, rows):
 def settings_of(args, table, sidecar):
     """Name what a run's folder may not mix: options, array, split, and the weights by their content."""
     compared = ("network", "task", "epochs", "batch", "learning_rate", "patience", "augmentation", "precision", "xla")
-    return {key: getattr(args, key) for key in compared} | {
-        "seed": args.seed,
-        "weights": hash_weights(args.network, args.weights),
-        "backend": os.environ["KERAS_BACKEND"],
-        "array": content_hash(sidecar),
-        "split": split_hash(table),
-        "images": sidecar["settings"],
-    }
+    start = {"start": hash_file(args.start / NETWORK)} if args.start else {}
+    return (
+        {key: getattr(args, key) for key in compared}
+        | start
+        | {
+            "seed": args.seed,
+            "weights": hash_weights(args.network, args.weights),
+            "backend": os.environ["KERAS_BACKEND"],
+            "array": content_hash(sidecar),
+            "split": split_hash(table),
+            "images": sidecar["settings"],
+        }
+    )
 
 
-def link_latest(folder):
-    """Point models/latest to this run, in one step."""
-    temporary = folder.parent / ".tmp-latest"
-    try:
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(folder.name)
-        temporary.replace(folder.parent / "latest")
-    except OSError as error:  # a folder of that name, or a file system without links
-        temporary.unlink(missing_ok=True)
-        log(f"note: {folder.parent / 'latest'} could not be made a link to {folder.name} ({error.strerror})")
+def start_network(network, args, table, sidecar):
+    """Give a network the weights of the model --start, and freeze what is frozen there.
+
+    Raises
+    ------
+    StageError
+        If that model is of another kind, or has been trained on patients who are not for training here.
+    """
+    config = open_model(args.start)
+    there = {"network": config["settings"]["network"], "task": config["task"], "size": config["size"]}
+    here = {"network": args.network, "task": args.task, "size": network.input_shape[1]}
+    there["colours"], here["colours"] = colours_of(config["settings"]["images"]), colours_of(sidecar["settings"])
+    if differing := [f"{key} {there[key]}, not {here[key]}" for key in there if there[key] != here[key]]:
+        raise StageError(f"{args.start} cannot be gone on from: it has {', '.join(differing)}")
+    known = read_patients(args.start)
+    held_out = set(table.loc[table["split"] != "train", "patient"])
+    if again := sorted(held_out & set(known.loc[known["split"] == "train", "patient"])):
+        raise StageError(
+            f"{args.start} was trained on {len(again):,} patients, such as {again[0]}, who are for validation or test "
+            f"in {args.input}; go on from a model of the same split"
+        )
+    copy_weights(network, load_network(args.start, config))
 
 
 def parse():
@@ -206,6 +236,7 @@ def parse():
         default=argparse.SUPPRESS,
         help=f"to begin with: none, imagenet or a FILE of the convolutions; {own}",
     )
+    options.add_argument("--start", type=Path, metavar="FOLDER", help="model to go on from, instead of --weights")
     options.add_argument("--epochs", type=positive, default=argparse.SUPPRESS, help=f"of the whole training; {own}")
     options.add_argument("--patience", type=positive, default=8, help="epochs without a better validation AUC")
     options.add_argument("--batch", type=positive, default=32, help="images a step")
@@ -216,7 +247,9 @@ def parse():
     options.add_argument("--seed", type=seed, default=0, help="of weights, order, augmentation")
     args = options.parse_args()
     recipe = NETWORKS[args.network].recipe
-    if getattr(args, "weights", recipe.weights) == "none" != recipe.weights:
+    if args.start:
+        args.weights = "none"
+    elif getattr(args, "weights", recipe.weights) == "none" != recipe.weights:
         recipe = SCRATCH
     for name in RECIPE:
         setattr(args, name, getattr(args, name, getattr(recipe, name)))
@@ -233,6 +266,8 @@ def main():
         log("note: the validation patients are too few to hold both classes; their AUC is not defined")
     keras = backend.start(args.precision, args.seed)
     network = build_network(keras, args.network, images.shape[1], len(TASKS[args.task].classes), args.weights)
+    if args.start:
+        start_network(network, args, table, sidecar)
     require_memory(network, args.batch, args.precision)
     settings = settings_of(args, table, sidecar)
     notes = provenance() | {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes}
@@ -248,7 +283,10 @@ def main():
         config = add_lite(folder, config, network) | {"decision": decision, "options": notes["options"]}
         write_json(folder / "config.json", config)
         draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
-    link_latest(folder)
+    try:
+        link_latest(folder)
+    except OSError as error:  # a folder of that name, or a file system without links
+        log(f"note: {folder.parent / 'latest'} could not be made a link to {folder.name} ({error.strerror})")
     best = f", validation AUC {state['best']:.3f}" if state["best"] is not None else ""
     print(f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']}{best}, in {folder / 'model.keras'}")
     print("\n".join(lines))

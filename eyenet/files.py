@@ -144,8 +144,6 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         If the folder holds something else, was made with other settings, or is in use, or if the source is not
         finished.
     """
-    import fcntl  # here, since Windows has none and predict.py runs there too
-
     folder = Path(folder)
     if source is not None:
         made = read_json(Path(source) / "stage.json") or {"finished": True}  # a folder from elsewhere
@@ -153,6 +151,27 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
             raise StageError(f"{source} is not finished; run {made.get('script')} again first")
         settings = {**settings, "input": made.get("settings")}
     known = _known(folder, script, settings, record)
+    with locked(folder):
+        for left in folder.glob(TEMPORARY + "*"):
+            left.unlink(missing_ok=True)
+        before = {k: v for k, v in (known or {}).items() if k != "finished"}
+        made = {"script": script, "settings": settings, **(before if keep_notes and known else notes)}
+        write_json(folder / record, made)
+        yield folder
+        write_json(folder / record, {**(read_json(folder / record) or made), "finished": True})
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Make a folder, and keep a second run out of it.
+
+    Raises
+    ------
+    StageError
+        If another run is there.
+    """
+    import fcntl  # here, since Windows has none and predict.py runs there too
+
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         try:
@@ -161,13 +180,7 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
             raise StageError(f"another run is writing to {folder}; wait for it, or stop it") from None
         except OSError:  # some network file systems have no locks
             log(f"note: {folder} cannot be locked; do not run this stage twice at once")
-        for left in folder.glob(TEMPORARY + "*"):
-            left.unlink(missing_ok=True)
-        before = {k: v for k, v in (known or {}).items() if k != "finished"}
-        made = {"script": script, "settings": settings, **(before if keep_notes and known else notes)}
-        write_json(folder / record, made)
-        yield folder
-        write_json(folder / record, {**(read_json(folder / record) or made), "finished": True})
+        yield
 
 
 def _known(folder, script, settings, record):

@@ -203,3 +203,29 @@ def read_patients(folder):
     from eyenet.tables import read_table  # here, since predict.py would wait for pandas
 
     return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")
+
+
+def copy_weights(network, trained):
+    """Copy the weights of a trained network into one of the same kind, and which layers do not learn."""
+    from eyenet.networks import leaves
+
+    for layer, known in zip(leaves(network), leaves(trained), strict=True):
+        layer.set_weights(known.get_weights())
+        layer.trainable = known.trainable
+
+
+def link_latest(folder):
+    """Point `latest`, beside a model's folder, to it, in one step.
+
+    Raises
+    ------
+    OSError
+        If something else has that name, or the file system has no links.
+    """
+    temporary = folder.parent / ".tmp-latest"
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(folder.name)
+        temporary.replace(folder.parent / "latest")
+    finally:
+        temporary.unlink(missing_ok=True)

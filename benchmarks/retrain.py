@@ -1,0 +1,113 @@
+"""Retraining on real photographs: which batches are promoted, which are refused, and where.
+
+    python benchmarks/retrain.py --data ../shared/data/eyepacs-256eq --work work/retrain -- --task grade --epochs 6
+
+FOLDER has train/*.jpeg and trainLabels.csv; what follows -- goes to cnn.py. A model is trained on half of the patients.
+Then arrive, one after the other: half of the others with shuffled grades, blurred copies of 400 photographs of the
+others, copies of 100 photographs that are known (turned, mirrored and compressed again), and all of the others. Rows
+go to benchmarks/results/retrain.csv.
+"""
+
+import argparse
+import csv
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import degraded
+import numpy as np
+import record
+from PIL import Image, ImageOps
+
+from eyenet.files import place, write_rows
+from eyenet.promotion import read_history
+from eyenet.tasks import QUESTIONS
+
+
+def half_of(patient):
+    """Deal a patient into the first half or the second: 0 or 1, and 2 or 3 within it."""
+    digest = hashlib.sha256(f"half {patient}".encode()).digest()
+    return digest[0] % 2, digest[1] % 2
+
+
+def make_batch(folder, rows, source, change=None):
+    """Make a folder of photographs with their table; `change` makes another picture of each."""
+    (folder / "train").mkdir(parents=True, exist_ok=True)
+    for name, _, of in rows:
+        photograph, target = source / "train" / f"{of}.jpeg", folder / "train" / f"{name}.jpeg"
+        if change is None:
+            place(photograph, target)
+        else:
+            change(Image.open(photograph).convert("RGB")).save(target, quality=85)
+    write_rows(folder / "trainLabels.csv", ["image", "level"], [row[:2] for row in rows])
+    return folder
+
+
+def retrain(work, batch):
+    """Run retrain.py on a batch; the row of the history."""
+    options = ["--photos", batch / "train", "--labels", batch / "trainLabels.csv", "--work", work, "--run", batch.name]
+    done = subprocess.run([sys.executable, record.REPO / "retrain.py", *options], check=False)
+    assert done.returncode in (0, 3), done.returncode
+    return next(row for row in reversed(read_history(work / "models")) if row["new"] == batch.name)
+
+
+def rows_of(what, row):
+    """Make the rows of the results from a row of the history."""
+    expected = {"all of the others": "promoted"}.get(what, "refused")
+    words = f"{row['accepted']} accepted, {row['rejected']} rejected"
+    yield f"{what}: {row['action']}", "", words if row["patients"] else f"{words}; {row['why']}", expected
+    for question in QUESTIONS:
+        if row[f"{question}_difference"]:
+            interval = f"95 %: {row[f'{question}_low']} to {row[f'{question}_high']}, {row['patients']} patients"
+            yield f"{what}, {question} DR: AUC of the model in use", row[f"{question}_old"], "", ""
+            yield f"{what}, {question} DR: AUC of the new model", row[f"{question}_new"], "", ""
+            yield f"{what}, {question} DR: difference", row[f"{question}_difference"], interval, ""
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=Path, required=True, help="folder with train/ and trainLabels.csv")
+    options.add_argument("--work", type=Path, required=True, help="folder to work in")
+    options.add_argument("--colours", default="equalized", help="of resize_images.py")
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    args = options.parse_args(words[:end])
+    with open(args.data / "trainLabels.csv", newline="", encoding="utf-8") as file:
+        table = [(row["image"], row["level"], row["image"]) for row in csv.DictReader(file)]
+    halves = [[row for row in table if half_of(row[0].split("_")[0])[0] == half] for half in (0, 1)]
+    args.work.mkdir(parents=True, exist_ok=True)
+    first = make_batch(args.work / "photographs" / "first-half", halves[0], args.data)
+    pipeline = [
+        "run_pipeline.sh",
+        "--data",
+        first,
+        "--work",
+        args.work,
+        "--colours",
+        args.colours,
+        "--",
+        *words[end + 1 :],
+    ]
+    subprocess.run(["bash", *map(str, [record.REPO / pipeline[0], *pipeline[1:]])], check=True)
+
+    quarter = [row for row in halves[1] if half_of(row[0].split("_")[0])[1]]
+    levels = np.random.default_rng(0).permutation([level for _, level, _ in quarter])
+    shuffled = [(name, level, of) for (name, _, of), level in zip(quarter, levels)]
+    blurred = [(f"b{name}", level, of) for name, level, of in halves[1][:400]]
+    copied = [(f"c{name}", level, of) for name, level, of in halves[0][:100]]
+    batches = {
+        "a quarter with shuffled grades": ("shuffled", shuffled, None),
+        "blurred copies": ("blurred", blurred, lambda image: degraded.blur(image, 0.02)),
+        "copies of known photographs": ("copies", copied, lambda image: ImageOps.mirror(image.rotate(90))),
+        "all of the others": ("second-half", halves[1], None),
+    }
+    results = []
+    for what, (name, rows, change) in batches.items():
+        batch = make_batch(args.work / "photographs" / name, rows, args.data, change)
+        results += rows_of(what, retrain(args.work, batch))
+    record.write("retrain", results)
+
+
+if __name__ == "__main__":
+    main()

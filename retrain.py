@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Retrain with new photographs, if they make the network no worse: gate, duplicates, fine-tuning, comparison.
+
+Reads   a folder of new photographs, a table of their grades (image,level; optionally patient,eye)
+        WORK/models/latest                the model in use, and the array that it was trained on, in WORK/data
+Writes  WORK/data/retrain/<run>/photographs.csv   of each new photograph: accepted, or why not
+        WORK/data/retrain/<run>/array/    old and new photographs, for training
+        WORK/models/candidates/<run>/     the new model; promoted, it moves to WORK/models/<run>
+        WORK/models/latest                points to the new model if it is promoted
+        WORK/models/history.csv           what was compared with what, on whom, and what was decided
+
+    python retrain.py --photos new/ --labels new.csv
+    python retrain.py --rollback              back to the model before
+
+Left out, each with its reason: what cannot be read or graded (eyenet/quality.py), what is known already, be it turned,
+mirrored, scaled or compressed again, and a name that another photograph has. A patient keeps the split, old or new.
+The network is trained further, on old and new training patients together. Both models are then asked about the test
+patients of the old array alone, so that no one brings his own exam: new photographs of test patients count from the
+next time on. The new model is promoted if it is no worse: the 95 % interval of the difference between the AUCs, by a
+paired bootstrap over patients, must lie above -MARGIN for each question of the task.
+Exit code 0: promoted; 3: not promoted. Stopped and run again, it goes on; what was decided once stays so.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from eyenet.arrays import COLUMNS, content_hash, file_hash, open_array, rows_by_split
+from eyenet.files import locked, output_folder, read_json
+from eyenet.intake import Base, accept, merge, step
+from eyenet.models import NETWORK, hash_file, load_network, open_model
+from eyenet.options import fraction, parser, plain_name, positive, rate, seed
+from eyenet.promotion import (
+    CANDIDATES,
+    PROMOTED,
+    REFUSED,
+    ROLLED_BACK,
+    add_history,
+    compare,
+    current_model,
+    decide,
+    flat,
+    read_history,
+    roll_back,
+    settle,
+)
+from eyenet.stage import EXIT_REJECTED, StageError, log, run_main
+from eyenet.tables import read_table
+
+EPOCHS = 3
+SLOWER = 3  # times slower than the model learned at first: it is near its end already
+
+
+def open_base(work, models):
+    """Find the model in use and its array: that of the pipeline, or of an earlier retraining.
+
+    Raises
+    ------
+    StageError
+        If there is no model, or none of the arrays is its own.
+    """
+    folder = current_model(models)
+    config = open_model(folder)
+    made = read_json(work / "data" / "preprocessed" / "stage.json") or {}
+    if "split" not in made:
+        raise StageError(
+            f"{work} is not the work folder of a finished pipeline: it has no data/preprocessed/stage.json"
+        )
+    places = [work / "data" / "array", *sorted((work / "data" / "retrain").glob("*/array"))]
+    for array in places:
+        sidecar = read_json(array / "X.json")
+        if sidecar is not None and content_hash(sidecar) == config["settings"]["array"]:
+            return Base(folder, config, array, *open_array(array), made["split"])
+    raise StageError(f"the array that {folder} was trained on is not in {work / 'data'}; image_to_array.py makes it")
+
+
+def hash_batch(photos, labels):
+    """Hash a batch of photographs: their names and sizes, and the table of grades."""
+    if not photos.is_dir():
+        raise StageError(f"there is no folder {photos}")
+    if not labels.is_file():
+        raise StageError(f"there is no table {labels}")
+    listing = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(photos) if entry.is_file())
+    return hashlib.sha256((repr(listing) + file_hash(labels)).encode()).hexdigest()
+
+
+def name_of(photos, batch):
+    """Name a new model after the folder of its photographs and their hash."""
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', photos.resolve().name).strip('-') or 'photographs'}-{batch[:8]}"
+
+
+def train_further(args, base, run, array):
+    """Train the network of the model in use on the old and the new photographs; return the new model's folder."""
+    known = base.config["settings"]
+    same = {name: known[name] for name in ("network", "task", "batch", "augmentation", "precision")}
+    slower = known["learning_rate"] / SLOWER if args.learning_rate is None else args.learning_rate
+    places = {"input": array, "models": args.models / CANDIDATES, "logs": args.work / "logs", "run": run}
+    step("cnn.py", start=base.folder, epochs=args.epochs, learning_rate=slower, seed=args.seed, **same, **places)
+    return args.models / CANDIDATES / run
+
+
+def ask_both(base, candidate):
+    """Ask both models about the test patients of the base's array.
+
+    Returns
+    -------
+    old, new : ndarray of float, shape (n, classes)
+    table : DataFrame
+        Of the photographs.
+
+    Raises
+    ------
+    StageError
+        If there are none.
+    """
+    from eyenet import backend
+    from eyenet.training import Batches, predict
+
+    rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
+    if not len(rows):
+        raise StageError(f"{base.array} has no test patients to compare the models on")
+    backend.start("float32", 0)
+    feed = Batches(base.images, base.table["level"].to_numpy(), rows, 64)
+    models = ((base.folder, base.config), (candidate, open_model(candidate)))
+    old, new = (predict(load_network(folder, config), feed) for folder, config in models)
+    if not np.isfinite([old, new]).all():
+        raise StageError("a network predicts values that are no numbers")
+    return old, new, base.table.iloc[rows]
+
+
+def retrain(args, run, batch):
+    """Do all that is not done yet for a batch of photographs; return the row of the history that decides on it."""
+    base, folder = open_base(args.work, args.models), args.work / "data" / "retrain" / run
+    settings = {name: getattr(args, name) for name in ("epochs", "learning_rate", "seed")}
+    settings |= {"photographs": batch, "model": hash_file(base.folder / NETWORK)}
+    with output_folder(folder, "retrain.py", settings):
+        merged = folder / "array"
+        if not (read_json(merged / "stage.json") or {}).get("finished"):
+            accept(args.photos, args.labels, base, folder, args.workers)
+            if (folder / "packed").exists():
+                merge(base, folder / "packed", merged)
+        for done in ("rotated", "packed"):  # they are in the array
+            shutil.rmtree(folder / done, ignore_errors=True)
+        photographs = pd.read_csv(folder / "photographs.csv", keep_default_na=False)
+        report(photographs, folder)
+        counts = Counter(photographs["result"])
+        row = {"old": base.folder.name, "new": run, "margin": args.margin}
+        row |= {what: counts[what] for what in ("accepted", "rejected")}
+        if not merged.exists():
+            return row | {"action": REFUSED, "why": "no photograph is new and can be graded"}
+        table = read_table(merged / "labels.csv", COLUMNS, "retrain.py")
+        if not (table["split"][len(base.table) :] == "train").any():
+            return row | {"action": REFUSED, "why": "no new photograph is of a patient for training"}
+        candidate = train_further(args, base, run, merged)
+        old, new, tested = ask_both(base, candidate)
+        compared = compare(old, new, tested, base.config["task"])
+        action, why = decide(compared, args.margin)
+        row |= {"patients": tested["patient"].nunique(), "photographs": len(tested)}
+        return row | {"action": action, "why": why} | flat(compared)
+
+
+def report(photographs, folder):
+    """Say how many photographs are accepted, and why the others are not."""
+    rejected = photographs[photographs["result"] == "rejected"]
+    kinds = Counter(re.split(r"[:(]| as ", reason)[0].strip() for reason in rejected["reason"])
+    log(f"{len(photographs) - len(rejected):,} of {len(photographs):,} photographs are accepted")
+    for kind, count in kinds.most_common():
+        log(f"  {count:,} are not: {kind}")
+    if len(rejected):
+        log(f"  each with its reason in {folder / 'photographs.csv'}")
+
+
+def conclude(args, row):
+    """Put the decision into effect, and tell it; return the exit code."""
+    run, promoted = row["new"], row["action"] == PROMOTED
+    array = args.work / "data" / "retrain" / run / "array"
+    if promoted:
+        settle(args.models, run)
+    else:
+        shutil.rmtree(array, ignore_errors=True)  # it is large, and of no model in use
+    print(f"{row['action']}: {run} over {row['old']}: {row['why']}")
+    print(f"in use: {args.models / 'latest'} -> {current_model(args.models).name}; see {args.models / 'history.csv'}")
+    if promoted:
+        print(f"next: python evaluate.py --model {args.models / run} --input {array}")
+    return 0 if promoted else EXIT_REJECTED
+
+
+def main():
+    options = parser(__doc__, workers=None)
+    options.add_argument("--photos", type=Path, help="folder of new photographs")
+    options.add_argument("--labels", type=Path, help="table of their grades")
+    options.add_argument("--work", type=Path, default=".", help="work folder of the pipeline, with data/")
+    options.add_argument("--models", type=Path, help="folder of the models; default: WORK/models")
+    options.add_argument("--run", type=plain_name, help="name of the new model; default: from the photographs")
+    options.add_argument("--margin", type=fraction, default=0.01, help="AUC by which the new model may be worse")
+    options.add_argument("--epochs", type=positive, default=EPOCHS, help="of training further")
+    options.add_argument("--learning-rate", type=rate, help="default: a third of what the model learned with")
+    options.add_argument("--seed", type=seed, default=0, help="of order and augmentation")
+    options.add_argument("--rollback", action="store_true", help="go back to the model before the one in use")
+    args = options.parse_args()
+    args.models = args.models or args.work / "models"
+    if args.rollback == (args.photos is not None) or (args.photos is None) != (args.labels is None):
+        options.error("give --photos and --labels, or --rollback alone")
+    current_model(args.models)
+    with locked(args.models):
+        if args.rollback:
+            now, before = roll_back(args.models)
+            print(f"rolled back: {args.models / 'latest'} -> {now}, which {before} had been promoted over")
+            return 0
+        batch = hash_batch(args.photos, args.labels)
+        run = args.run or name_of(args.photos, batch)
+        history = read_history(args.models)
+        row = next((row for row in reversed(history) if row["new"] == run and row["action"] != ROLLED_BACK), None)
+        if row is not None and row is not history[-1]:
+            raise StageError(
+                f"{run} was {row['action']} on {row['date']}, and more has happened since; give another --run"
+            )
+        if row is None and (args.models / run).exists():
+            raise StageError(f"there is a model {args.models / run} already; give another --run")
+        if row is None:
+            row = retrain(args, run, batch)
+            add_history(args.models, **row)
+        return conclude(args, row)
+
+
+if __name__ == "__main__":
+    run_main(main)
