@@ -120,12 +120,13 @@ def ask_both(base, candidate):
         If there are none.
     """
     from eyenet import backend
-    from eyenet.training import Batches, predict
 
     rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
     if not len(rows):
         raise StageError(f"{base.array} has no test patients to compare the models on")
     backend.start("float32", 0)
+    from eyenet.training import Batches, predict  # imports Keras, which must have been started
+
     feed = Batches(base.images, base.table["level"].to_numpy(), rows, 64)
     models = ((base.folder, base.config), (candidate, open_model(candidate)))
     old, new = (predict(load_network(folder, config), feed) for folder, config in models)
