@@ -34,6 +34,7 @@ from eyenet.files import (
     list_files,
     output_folder,
     place,
+    read_json,
     refuse_same_file,
     remove_stale,
     write_rows,
@@ -42,7 +43,7 @@ from eyenet.files import (
 from eyenet.names import SPLITS, split_of
 from eyenet.options import fitting_next, fraction, parser, seed
 from eyenet.photo import inside_circle
-from eyenet.quality import WEIGHTS, judge
+from eyenet.quality import SMALLEST, WEIGHTS, judge
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import GRADES, count_by_grade, read_labels, require_match, write_table
 
@@ -214,6 +215,12 @@ def main():
     sources = list_files(args.input, [".png"], "resize_images.py")
     labels, dropped = join(sources, read_labels(args.labels), args.input, args.labels)
     labelled = set(labels["image"])
+    size = ((read_json(args.input / "stage.json") or {}).get("settings") or {}).get("size", SMALLEST)
+    if size < SMALLEST and args.quality != "keep":
+        if args.quality == "drop":
+            raise StageError(f"the quality of crops of {size} px cannot be judged; it takes {SMALLEST} px")
+        log(f"note: crops of {size} px are too small to judge their quality, which takes {SMALLEST} px")
+        args.quality = "keep"
     split = {"seed": args.seed, "val": args.val, "test": args.test}
     settings = {"black": BLACK}
     if args.quality == "drop":  # else the images do not depend on it

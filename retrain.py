@@ -50,6 +50,7 @@ from eyenet.promotion import (
     roll_back,
     settle,
 )
+from eyenet.quality import SMALLEST
 from eyenet.stage import EXIT_REJECTED, StageError, log, run_main
 from eyenet.tables import read_table
 
@@ -67,6 +68,11 @@ def open_base(work, models):
     """
     folder = current_model(models)
     config = open_model(folder)
+    if config["size"] < SMALLEST:
+        raise StageError(
+            f"{folder} takes photographs of {config['size']} px, whose quality cannot be judged; train one of "
+            f"{SMALLEST} px or more"
+        )
     made = read_json(work / "data" / "preprocessed" / "stage.json") or {}
     if "split" not in made:
         raise StageError(

@@ -138,7 +138,7 @@ def accept(photos, labels, base, folder, workers):
     if not len(accepted):
         return
     tables = {name: folder / "labels" / f"{name}.csv" for name in ("accepted", "rotated")}
-    write_table(tables["accepted"], accepted[COLUMNS[:-1]])
+    write_table(tables["accepted"], accepted)
     rotated, common = folder / "rotated", {"workers": workers}
     places = {"input": folder / "preprocessed", "labels": tables["accepted"]}
     step("rotate_images.py", **places, output=rotated, labels_out=tables["rotated"], only_train=True, **common)
@@ -148,7 +148,8 @@ def accept(photos, labels, base, folder, workers):
 def merge(base, new, output):
     """Write an array of the base's images and the new ones behind them, as image_to_array.py would."""
     images, table, _ = open_array(new)
-    both, first_new = pd.concat([base.table[COLUMNS], table[COLUMNS]], ignore_index=True), len(base.images)
+    columns = [column for column in base.table if column in table]
+    both, first_new = pd.concat([base.table[columns], table[columns]], ignore_index=True), len(base.images)
     shape, size = (len(both), *images.shape[1:]), int(np.prod(images.shape[1:]))
     with output_folder(output, "retrain.py", {"base": content_hash(base.sidecar), "new": file_hash(new / "X.json")}):
         partial, sums = output / "X.npy.partial", []

@@ -51,6 +51,8 @@ def compare(old, new, table, task, draws=2000):
 
         found = bootstrap(statistics, table["patient"].to_numpy(), draws)
         ends = {end: found["difference"][end] for end in ("low", "high")}
+        if found["difference"]["value"] == 0 and found["old"]["low"] is not None:  # then no draw may differ
+            ends = {end: ends[end] or 0.0 for end in ends}
         compared[question] = {name: found[name]["value"] for name in found} | ends
     return compared
 

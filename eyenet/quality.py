@@ -11,9 +11,9 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from eyenet.quality_measures import measure
+from eyenet.quality_measures import SIDE, measure
 
-__all__ = ["REASONS", "Quality", "judge", "measure"]
+__all__ = ["REASONS", "SIDE", "SMALLEST", "Quality", "judge", "measure"]
 
 WEIGHTS = Path(__file__).with_name("quality.json")
 # What a nurse is told. Measures with the same words are added up.
@@ -27,6 +27,7 @@ REASONS = {
     "vessels": "out of focus",
     "dark_lines": "out of focus",
 }
+SMALLEST = 160  # pixels of a crop that can be judged: 112 of 120 verdicts are those at 256 px; at 128 px 107
 OTHER = "not a fundus photograph"
 BLACK = "too dark"
 CUT_OFF = 0.8  # share of the circle below which it is more than the camera's format: of EyePACS's 6,980, 3 show less
@@ -58,8 +59,8 @@ def judge(crop, geometry):
     Parameters
     ----------
     crop : ndarray of uint8, shape (size, size, 3)
-        In the photograph's own colours, as `eyenet.photo.crop_retina` gives it; size at least 64. A photograph that
-        somebody has equalised is known by its flat histograms, and judged by weights of its own.
+        In the photograph's own colours, as `eyenet.photo.crop_retina` gives it; size at least `SMALLEST`. A photograph
+        that somebody has equalised is known by its flat histograms, and judged by weights of its own.
     geometry : dict
         As `eyenet.photo.photograph_to_input` gives it; of it `visible` counts, and may be missing.
 

@@ -27,7 +27,7 @@ def measure(crop, geometry):
     Parameters
     ----------
     crop : ndarray of uint8, shape (size, size, 3)
-        In the photograph's own colours, as `eyenet.photo.crop_retina` gives it; size at least 64.
+        In the photograph's own colours, as `eyenet.photo.crop_retina` gives it.
     geometry : dict
         As `eyenet.photo.photograph_to_input` gives it; of it `visible` counts, and may be missing.
 

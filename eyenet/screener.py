@@ -11,7 +11,7 @@ from eyenet.models import LITE, colours_of, open_model, setting
 from eyenet.overlay import draw_heat, draw_page
 from eyenet.photo import crop_photograph, in_colours
 from eyenet.probabilities import calibrate, fuse, log_odds, uncalibrate
-from eyenet.quality import judge
+from eyenet.quality import SIDE, SMALLEST, judge
 from eyenet.stage import NoRetina, StageError, log
 from eyenet.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 
@@ -92,7 +92,8 @@ class Screener:
             crop, geometry = crop_photograph(path, self.size)
         except NoRetina as error:
             return {"result": AGAIN, "reasons": ["not a fundus photograph", str(error)]}
-        quality = judge(crop, geometry)
+        judged = crop if self.size >= SMALLEST else crop_photograph(path, SIDE)[0]
+        quality = judge(judged, geometry)
         row = {"result": AGAIN, "reasons": list(quality.reasons), "quality": round(float(quality.score), 4)}
         if not quality.gradable:
             return row

@@ -97,7 +97,7 @@ def test_the_size_of_the_crop_hardly_counts(tmp_path):
         assert all(f.gradable for f in found)
         assert max(f.score for f in found) - min(f.score for f in found) < 0.1
     for name in ("1119_left", "679_left"):
-        assert not judge(real(name), tmp_path, 64).gradable
+        assert not judge(real(name), tmp_path, quality.SMALLEST).gradable
 
 
 @needs_real("eyepacs-1024")
@@ -234,9 +234,18 @@ def test_a_replaced_photograph_is_judged_again(crops):
 
 
 def test_later_steps_carry_the_columns(dataset, tmp_path):
-    work = run_stages(dataset, tmp_path)
+    work = run_stages(dataset, tmp_path, size=256)
     marked = {row["image"]: row["gradable"] for row in read_csv(work / "preprocessed.csv")}
     _, table, _ = open_array(work / "array")
     for row in table.to_dict("records"):
         name = f"{row['patient']}_{row['eye']}"
         assert row["gradable"] == marked[name if name in marked else f"h{name}"]
+
+
+def test_small_crops_are_not_judged(dataset, tmp_path):
+    work = run_stages(dataset, tmp_path, upto=3)
+    assert "gradable" not in read_csv(work / "preprocessed.csv")[0]
+    drop = ("--input", work / "resized", "--output", work / "out", "--labels", dataset / "trainLabels.csv")
+    one_sentence(
+        run("preprocess_images.py", *drop, "--labels-out", work / "out.csv", "--quality", "drop", code=1), "64 px"
+    )

@@ -1,0 +1,254 @@
+"""Retraining: what of new photographs is accepted, who is compared on whom, and which model is in use at any moment."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPO, bytes_of, one_sentence, read_csv, run, run_stages, write_csv
+from PIL import Image, ImageOps
+
+from benchmarks import degraded
+from eyenet.arrays import open_array
+from eyenet.metrics import roc_auc
+from eyenet.models import open_model
+from eyenet.promotion import add_history, compare, decide, read_history
+
+RUN = "autumn"
+
+
+def copy_photographs(source, folder, names, change=None, prefix=""):
+    """Copy photographs, each changed; give their rows of the table."""
+    (folder / "train").mkdir(parents=True, exist_ok=True)
+    levels = {row["image"]: row["level"] for row in read_csv(source / "trainLabels.csv")}
+    for name in names:
+        path = source / "train" / f"{name}.jpeg"
+        target = folder / "train" / f"{prefix}{name}.jpeg"
+        shutil.copy(path, target) if change is None else change(Image.open(path)).save(target, quality=80)
+    return [(prefix + name, levels[name]) for name in names]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """A model of 80 synthetic photographs, and 30 more."""
+    folder = tmp_path_factory.mktemp("retrain")
+    drawn = folder / "drawn"
+    run("make_sample.py", "--photographs", 110, "--output", drawn, "--labels-out", drawn / "trainLabels.csv")
+    there = [row["image"] for row in read_csv(drawn / "trainLabels.csv")]
+    there = [name for name in there if can_be_opened(drawn / "train" / f"{name}.jpeg")]
+    first, others = there[:78], there[78:]
+    rows = copy_photographs(drawn, folder / "first", first)
+    write_csv(folder / "first" / "trainLabels.csv", [("image", "level"), *rows])
+    run_stages(folder / "first", folder / "data", size=256, split=("--val", "0.2", "--test", "0.4"))
+    options = ("--epochs", 1, "--precision", "bfloat16", "--input", folder / "data" / "array")
+    run("cnn.py", *options, "--models", folder / "models", "--logs", folder / "logs")
+    return folder, drawn, first, others
+
+
+def can_be_opened(path):
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image).max() > 40  # not the one with the lens cap on
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def work(pipeline, tmp_path):
+    """A copy of the pipeline's work folder, and a batch of new photographs with all kinds of trouble."""
+    folder, drawn, first, others = pipeline
+    for part in ("data", "models"):
+        shutil.copytree(folder / part, tmp_path / part, symlinks=True)
+    batch = tmp_path / "new"
+    rows = copy_photographs(drawn, batch, others[:24])
+    rows += copy_photographs(drawn, batch, first[:2], lambda image: ImageOps.mirror(image.rotate(120)), "turned")
+    rows += copy_photographs(drawn, batch, others[:1], lambda image: image.resize((600, 450)), "again")
+    rows += copy_photographs(drawn, batch, others[24:27], lambda image: degraded.blur(image, 0.03))
+    rows += copy_photographs(drawn, batch, others[27:28])
+    (batch / "train" / f"{rows[-1][0]}.jpeg").rename(batch / "train" / "nobody_left.jpeg")
+    (batch / "train" / f"{first[4]}.jpeg").write_bytes((batch / "train" / f"{others[1]}.jpeg").read_bytes()[:2000])
+    rows.append((first[4], 0))
+    write_csv(batch / "trainLabels.csv", [("image", "level"), *rows])
+    return tmp_path
+
+
+def arguments(work, *more):
+    batch = ("--photos", work / "new" / "train", "--labels", work / "new" / "trainLabels.csv")
+    return (*batch, "--work", work, "--run", RUN, "--epochs", 1, *more)
+
+
+def retrain(work, *more, **options):
+    return run("retrain.py", *arguments(work, *more), **options)
+
+
+def latest(work):
+    """Name the model in use, after checking that it is whole."""
+    open_model(work / "models" / "latest")
+    return (work / "models" / "latest").resolve().name
+
+
+def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
+    _, _, first, others = pipeline
+    done = retrain(work, "--margin", 1)
+    assert done.stdout.startswith(f"promoted: {RUN} over cnn: any DR: AUC ")
+    listed = {row["image"]: row for row in read_csv(work / "data" / "retrain" / RUN / "photographs.csv")}
+    accepted = {name for name, row in listed.items() if row["result"] == "accepted"}
+    assert len(accepted) >= 20 and accepted <= set(others[:24]) | {f"again{others[0]}"}
+    reason = {name: row["reason"] for name, row in listed.items() if row["result"] == "rejected"}
+    for name in first[:2]:
+        assert f"the same photograph as {name} (similarity 0." in reason[f"turned{name}"]
+    assert f"the same photograph as {others[0]}" in reason.get(f"again{others[0]}", "") or (
+        f"the same photograph as again{others[0]}" in reason[others[0]]
+    )
+    for name in others[24:27]:
+        assert "cannot be graded: " in reason[name] and "out of focus" in reason[name]
+    assert reason[others[27]] == "label without a photograph"
+    assert reason["nobody_left"] == "photograph without a label"
+    assert "truncated" in reason[first[4]] or "damaged" in reason[first[4]]
+
+    old, before, _ = open_array(work / "data" / "array")
+    images, table, _ = open_array(work / "data" / "retrain" / RUN / "array")
+    assert (images[: len(old)] == old).all() and table.head(len(old)).equals(before)
+    more = table.iloc[len(old) :]
+    assert set(more.loc[more["transform"] == "original", "image"]) == accepted
+    assert (table.groupby("patient")["split"].nunique() == 1).all()
+
+    (row,) = read_history(work / "models")
+    assert (row["action"], row["old"], row["new"], row["accepted"]) == ("promoted", "cnn", RUN, str(len(accepted)))
+    tested = before[(before["split"] == "test") & (before["transform"] == "original")]
+    assert (int(row["photographs"]), int(row["patients"])) == (len(tested), tested["patient"].nunique())
+    assert float(row["any_low"]) <= float(row["any_difference"]) <= float(row["any_high"])
+    assert latest(work) == RUN and not (work / "models" / "candidates" / RUN).exists()
+
+    start = time.monotonic()
+    assert retrain(work, "--margin", 1).stdout.startswith(f"promoted: {RUN} over cnn: ")
+    assert time.monotonic() - start < 30 and len(read_history(work / "models")) == 1
+
+    kept = bytes_of(work / "models" / RUN)
+    assert run("retrain.py", "--rollback", "--work", work).stdout.startswith("rolled back: ")
+    assert latest(work) == "cnn" and bytes_of(work / "models" / RUN) == kept
+    assert [row["action"] for row in read_history(work / "models")] == ["promoted", "rolled back"]
+    one_sentence(run("retrain.py", "--rollback", "--work", work, code=1), "nothing to go back to")
+    one_sentence(retrain(work, code=1), "was promoted on", "--run")
+
+
+def test_a_model_that_is_no_better_is_refused_at_margin_0(work):
+    done = retrain(work, "--margin", 0, "--learning-rate", 0, code=3)
+    assert done.stdout.startswith(f"refused: {RUN} over cnn: any DR: AUC ") and "not above -0" in done.stdout
+    assert latest(work) == "cnn" and (work / "models" / "candidates" / RUN / "model.keras").exists()
+    assert not (work / "data" / "retrain" / RUN / "array").exists()
+    assert [row["action"] for row in read_history(work / "models")] == ["refused"]
+    assert retrain(work, code=3).stdout == done.stdout
+
+
+def test_poor_photographs_stop_at_the_gate(work):
+    for path in (work / "new" / "train").glob("*.jpeg"):
+        if can_be_opened(path):
+            degraded.blur(Image.open(path), 0.03).save(path)
+    done = retrain(work, code=3)
+    assert "no photograph is new and can be graded" in done.stdout and "epoch" not in done.stderr
+    assert latest(work) == "cnn" and not (work / "models" / "candidates").exists()
+
+
+@pytest.mark.parametrize("moment", ["photographs.csv", "array/labels.csv", "checkpoint-00001/state.json"])
+def test_killed_and_run_again_it_ends_as_undisturbed(work, moment):
+    folder = work / "models" / "candidates" / RUN if "checkpoint" in moment else work / "data" / "retrain" / RUN
+    command = [sys.executable, str(REPO / "retrain.py"), *map(str, arguments(work, "--margin", "1"))]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (folder / moment).exists():
+        assert process.poll() is None
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL and latest(work) == "cnn"
+    assert retrain(work, "--margin", 1).stdout.startswith("promoted: ")
+    assert latest(work) == RUN and len(read_history(work / "models")) == 1
+    open_array(work / "data" / "retrain" / RUN / "array")
+
+
+def test_a_promotion_that_was_stopped_half_way_is_finished(work):
+    models = work / "models"
+    (models / "candidates").mkdir()
+    shutil.copytree(models / "cnn", models / "candidates" / RUN)
+    add_history(models, action="promoted", old="cnn", new=RUN, why="for the test")
+    assert latest(work) == "cnn"
+    retrain(work)
+    assert latest(work) == RUN
+    add_history(models, action="rolled back", old=RUN, new="cnn", why="--rollback")  # and then it was stopped
+    run("retrain.py", "--rollback", "--work", work)
+    assert latest(work) == "cnn" and len(read_history(models)) == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda w: (w / "models" / "latest").unlink(), ["latest", "cnn.py"]),
+        (lambda w: shutil.rmtree(w / "data" / "array"), ["the array that", "is not in"]),
+        (lambda w: (w / "data" / "preprocessed" / "stage.json").unlink(), ["not the work folder"]),
+        (lambda w: (w / "new" / "trainLabels.csv").unlink(), ["there is no table"]),
+        (lambda w: shutil.rmtree(w / "new" / "train"), ["there is no folder"]),
+        (lambda w: (w / "new" / "trainLabels.csv").write_text("image,level\n1_left,7\n"), ["preprocess_images.py"]),
+        (lambda w: shutil.copytree(w / "models" / "cnn", w / "models" / RUN), ["there is a model"]),
+        (lambda w: (w / "models" / "history.csv").write_text("date,who\n1,2\n"), ["history.csv is damaged"]),
+        (lambda w: (w / "models" / "cnn" / "model.keras").write_bytes(b"x"), ["checksum"]),
+    ],
+)
+def test_bad_input_gets_a_sentence(work, spoil, words):
+    spoil(work)
+    one_sentence(retrain(work, code=1), *words)
+
+
+def test_options_that_contradict_each_other(work):
+    for given in ((), ("--photos", "x"), ("--rollback", "--photos", "x", "--labels", "y")):
+        assert "--rollback alone" in run("retrain.py", *given, "--work", work, code=2).stderr
+
+
+def test_a_model_of_another_split_is_not_gone_on_from(work):
+    table = pd.read_csv(work / "models" / "cnn" / "patients.csv")
+    table["split"] = table["split"].map({"train": "test", "test": "train", "val": "val"})
+    table.to_csv(work / "models" / "cnn" / "patients.csv", index=False)
+    options = ("--input", work / "data" / "array", "--models", work / "models", "--logs", work / "logs", "--run", "on")
+    one_sentence(run("cnn.py", *options, "--start", work / "models" / "cnn", code=1), "was trained on", "split")
+    one_sentence(
+        run("cnn.py", *options, "--start", work / "models" / "cnn", "--task", "grade", code=1), "task any, not grade"
+    )
+
+
+def draw_compared(rng, gain, patients=150):
+    """Draw what two networks say of two eyes each, the second better by `gain` standard deviations."""
+    patient = np.repeat(np.arange(patients), 2)
+    level = np.repeat(rng.integers(0, 2, patients) * 2, 2)
+    noise = rng.normal(size=2 * patients)
+    answers = []
+    for shift in (1.0, 1.0 + gain):
+        disease = 1 / (1 + np.exp(-(level / 2 * shift + noise)))
+        answers.append(np.stack([1 - disease, disease], axis=1))
+    return *answers, pd.DataFrame({"patient": patient, "level": level})
+
+
+@pytest.mark.parametrize(("gain", "action"), [(0.5, "promoted"), (0.0, "promoted"), (-0.5, "refused")])
+def test_the_comparison_is_paired_over_patients(gain, action):
+    old, new, table = draw_compared(np.random.default_rng(1), gain)
+    found = compare(old, new, table, "any")["any"]
+    for answers, which in ((old, "old"), (new, "new")):
+        auc = roc_auc(table["level"].to_numpy() > 0, answers[:, 1], np.ones((1, len(table))))[0]
+        assert found[which] == pytest.approx(auc)
+    assert found["difference"] == pytest.approx(found["new"] - found["old"])
+    assert found["low"] <= found["difference"] <= found["high"]
+    assert found["high"] - found["low"] < 0.06  # unpaired it would be about 0.13
+    assert decide({"any": found}, 0.01)[0] == action
+
+
+def test_each_question_must_be_no_worse():
+    fine, worse = (
+        {"old": 0.8, "new": 0.8, "difference": 0.0, "low": low, "high": 0.02, "margin": 0} for low in (-0.009, -0.011)
+    )
+    assert decide({"any": fine, "referable": fine}, 0.01)[0] == "promoted"
+    assert decide({"any": fine, "referable": worse}, 0.01)[0] == "refused"
+    action, why = decide({"any": fine | {"low": None}}, 1)
+    assert action == "refused" and "too few to tell" in why
