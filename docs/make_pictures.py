@@ -3,11 +3,13 @@
     python docs/make_pictures.py
 
 Writes docs/pictures/*.jpeg and *.png: a sheet of photographs, the circle and the crop, one photograph's copies,
-and copies of the charts that the pipeline drew.
+predict.py's heat map, and copies of the charts that the pipeline drew.
 """
 
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -90,6 +92,11 @@ def main():
     latest = REPO / "models" / "latest"
     assert read_json(latest / "metrics.json"), "train first: bash run_pipeline.sh"
     shutil.copy(latest / "training_curves.png", PICTURES / "training_curves.png")
+    with tempfile.TemporaryDirectory() as folder:
+        photograph = DATA / "download" / "train" / f"{name}.jpeg"
+        command = [sys.executable, REPO / "predict.py", photograph, "--model", latest, "--heatmap", folder]
+        subprocess.run(command, check=True)
+        Image.open(Path(folder) / f"{name}.png").save(PICTURES / "heatmap.jpeg", quality=90)
 
 
 if __name__ == "__main__":
