@@ -219,7 +219,10 @@ def start_network(network, args, table, sidecar):
             f"{args.start} was trained on {len(again):,} patients, such as {again[0]}, who are for validation or test "
             f"in {args.input}; go on from a model of the same split"
         )
-    copy_weights(network, load_network(args.start, config))
+    try:
+        copy_weights(network, load_network(args.start, config))
+    except ValueError:
+        raise StageError(f"{args.start} holds another network of the name {args.network}; train it anew") from None
 
 
 def parse():

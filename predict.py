@@ -61,7 +61,7 @@ def find_photographs(places, left_out):
         if not place.is_dir():
             found.append(place)
             continue
-        for folder, inner, names in os.walk(place):
+        for folder, inner, names in os.walk(place, onerror=stop):
             here = Path(folder)
             inner[:] = sorted(d for d in inner if not d.startswith(".") and (here / d).resolve() != left_out)
             files = [here / name for name in sorted(names) if not name.startswith(".")]
@@ -78,9 +78,14 @@ def find_photographs(places, left_out):
     return list(dict.fromkeys(found))
 
 
+def stop(error):
+    """Raise the error of a folder that cannot be read: its patients would be missing without a word."""
+    raise error
+
+
 def is_photograph(path):
-    """Tell by its ending whether a file in a folder is to be read; one without an ending may be DICOM."""
-    return path.suffix.lower() in PHOTOGRAPHS + ENDINGS or (not path.suffix and is_dicom(path))
+    """Tell by its ending whether a file in a folder is to be read; one with another ending may be DICOM."""
+    return path.suffix.lower() in PHOTOGRAPHS + ENDINGS or is_dicom(path)
 
 
 def names_of(path):
@@ -111,9 +116,17 @@ def plain(text):
 
 
 def name_targets(paths, folder):
-    """Name the heat map of each photograph, no two alike; None for all without a folder."""
+    """Name the heat map of each photograph, no two alike; None for all without a folder.
+
+    Raises
+    ------
+    StageError
+        If the folder holds one of the photographs: they would be overwritten, or the maps read as photographs.
+    """
     if folder is None:
         return dict.fromkeys(paths)
+    if folder.resolve() in {path.resolve().parent for path in paths}:
+        raise StageError(f"--heatmap {folder} holds the photographs; give a folder of its own")
     targets, taken = {}, set()
     for path in paths:
         names = [path.stem, path.name, *(f"{path.stem}-{number}" for number in range(2, len(paths) + 2))]
@@ -140,7 +153,7 @@ def results(screener, paths, targets, workers):
     # On a terminal the rows themselves show how far it is.
     for _, (where, row) in for_each(work, paths, workers, None if sys.stdout.isatty() else "predict"):
         if row["patient"] and row["eye"]:
-            kept = {key: row[key] for key in ("questions", "grade") if key in row}
+            kept = {key: row[key] for key in ("result", "questions", "grade") if key in row}
             patients.setdefault((where, row["patient"]), {}).setdefault(row["eye"], []).append(kept)
         yield row | shared
     for (_, patient), eyes in patients.items():
@@ -208,6 +221,7 @@ def main():
     options.add_argument("--heatmap", type=Path, metavar="DIR", help="folder for the heat maps")
     args = options.parse_args()
 
+    sys.stdout.reconfigure(errors="replace")  # a terminal or a file may not hold every name
     screener = Screener(args.model, args.sensitivity, args.specificity)
     paths = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
     log(NOT_A_DEVICE)

@@ -52,7 +52,7 @@ from eyenet.promotion import (
 )
 from eyenet.quality import SMALLEST
 from eyenet.stage import EXIT_REJECTED, StageError, log, run_main
-from eyenet.tables import read_table
+from eyenet.tables import read_labels, read_table
 
 EPOCHS = 3
 SLOWER = 3  # times slower than the model learned at first: it is near its end already
@@ -73,6 +73,8 @@ def open_base(work, models):
             f"{folder} takes photographs of {config['size']} px, whose quality cannot be judged; train one of "
             f"{SMALLEST} px or more"
         )
+    if old := {"network", "task", "batch", "augmentation", "precision", "learning_rate"} - config["settings"].keys():
+        raise StageError(f"{folder} was trained by an older version, which kept no {min(old)}; train a new one first")
     made = read_json(work / "data" / "preprocessed" / "stage.json") or {}
     if "split" not in made:
         raise StageError(
@@ -92,6 +94,7 @@ def hash_batch(photos, labels):
         raise StageError(f"there is no folder {photos}")
     if not labels.is_file():
         raise StageError(f"there is no table {labels}")
+    read_labels(labels, "whoever graded the photographs")  # what is wrong there is said before anything is begun
     listing = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(photos) if entry.is_file())
     return hashlib.sha256((repr(listing) + file_hash(labels)).encode()).hexdigest()
 
@@ -101,11 +104,18 @@ def name_of(photos, batch):
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', photos.resolve().name).strip('-') or 'photographs'}-{batch[:8]}"
 
 
+def test_hash(base):
+    """Hash which photographs of which patients the models are compared on."""
+    rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
+    return hashlib.sha256(base.table.iloc[rows][["image", "patient", "level"]].to_csv().encode()).hexdigest()[:16]
+
+
 def train_further(args, base, run, array):
     """Train the network of the model in use on the old and the new photographs; return the new model's folder."""
     known = base.config["settings"]
     same = {name: known[name] for name in ("network", "task", "batch", "augmentation", "precision")}
-    slower = known["learning_rate"] / SLOWER if args.learning_rate is None else args.learning_rate
+    slower = known["learning_rate"] / (1 if "start" in known else SLOWER)  # it was slowed when first retrained
+    slower = slower if args.learning_rate is None else args.learning_rate
     places = {"input": array, "models": args.models / CANDIDATES, "logs": args.work / "logs", "run": run}
     step("cnn.py", start=base.folder, epochs=args.epochs, learning_rate=slower, seed=args.seed, **same, **places)
     return args.models / CANDIDATES / run
@@ -157,7 +167,7 @@ def retrain(args, run, batch):
         photographs = pd.read_csv(folder / "photographs.csv", keep_default_na=False)
         report(photographs, folder)
         counts = Counter(photographs["result"])
-        row = {"old": base.folder.name, "new": run, "margin": args.margin}
+        row = {"old": base.folder.name, "new": run, "batch": batch, "test": test_hash(base), "margin": args.margin}
         row |= {what: counts[what] for what in ("accepted", "rejected")}
         if not merged.exists():
             return row | {"action": REFUSED, "why": "no photograph is new and can be graded"}
@@ -183,13 +193,30 @@ def report(photographs, folder):
         log(f"  each with its reason in {folder / 'photographs.csv'}")
 
 
+def decided(models, run, batch):
+    """Find what was decided on a batch of photographs; None if nothing was yet.
+
+    Raises
+    ------
+    StageError
+        If the name of the run is another's, or if the decision has been overtaken.
+    """
+    history = read_history(models)
+    row = next((row for row in reversed(history) if row["new"] == run and row["action"] != ROLLED_BACK), None)
+    if row is None and (models / run).exists():
+        raise StageError(f"there is a model {models / run} already; give another --run")
+    if row is not None and row["batch"] != batch:
+        raise StageError(f"{run} was of other photographs or grades; give another --run")
+    if row is not None and row is not history[-1]:
+        raise StageError(f"{run} was {row['action']} on {row['date']}, and more has happened since; give another --run")
+    return row
+
+
 def conclude(args, row):
-    """Put the decision into effect, and tell it; return the exit code."""
+    """Tell the decision; return the exit code."""
     run, promoted = row["new"], row["action"] == PROMOTED
     array = args.work / "data" / "retrain" / run / "array"
-    if promoted:
-        settle(args.models, run)
-    else:
+    if not promoted:
         shutil.rmtree(array, ignore_errors=True)  # it is large, and of no model in use
     print(f"{row['action']}: {run} over {row['old']}: {row['why']}")
     print(f"in use: {args.models / 'latest'} -> {current_model(args.models).name}; see {args.models / 'history.csv'}")
@@ -216,23 +243,18 @@ def main():
         options.error("give --photos and --labels, or --rollback alone")
     current_model(args.models)
     with locked(args.models):
+        settle(args.models)  # an earlier run may have been stopped before it
         if args.rollback:
             now, before = roll_back(args.models)
             print(f"rolled back: {args.models / 'latest'} -> {now}, which {before} had been promoted over")
             return 0
         batch = hash_batch(args.photos, args.labels)
         run = args.run or name_of(args.photos, batch)
-        history = read_history(args.models)
-        row = next((row for row in reversed(history) if row["new"] == run and row["action"] != ROLLED_BACK), None)
-        if row is not None and row is not history[-1]:
-            raise StageError(
-                f"{run} was {row['action']} on {row['date']}, and more has happened since; give another --run"
-            )
-        if row is None and (args.models / run).exists():
-            raise StageError(f"there is a model {args.models / run} already; give another --run")
+        row = decided(args.models, run, batch)
         if row is None:
             row = retrain(args, run, batch)
             add_history(args.models, **row)
+            settle(args.models)
         return conclude(args, row)
 
 

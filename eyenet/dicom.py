@@ -68,10 +68,14 @@ def read_names(path):
         As `read_header`.
     """
     header = read_header(path, stop_before_pixels=True, specific_tags=WANTED)
-    laterality = header.get("ImageLaterality") or header.get("Laterality")
-    for shared in header.get("SharedFunctionalGroupsSequence") or ():
-        laterality = laterality or next((f.get("FrameLaterality") for f in shared.get(FRAME) or ()), None)
-    return str(header.get("PatientID") or "").strip() or None, EYES.get(str(laterality))
+    try:  # pydicom converts a value only when it is asked for
+        laterality = header.get("ImageLaterality") or header.get("Laterality")
+        for shared in header.get("SharedFunctionalGroupsSequence") or ():
+            laterality = laterality or next((f.get("FrameLaterality") for f in shared.get(FRAME) or ()), None)
+        patient = header.get("PatientID")
+    except Exception as error:
+        raise _damaged(error) from None
+    return (patient.strip() or None if isinstance(patient, str) else None), EYES.get(str(laterality))
 
 
 def open_dicom(path, most):
@@ -119,6 +123,8 @@ def _jpeg(header, colours):
     from pydicom.encaps import get_frame
 
     data = io.BytesIO(get_frame(header.PixelData, 0, number_of_frames=1))
+    if colours == "MONOCHROME1":  # white and black change places
+        return None
     with Image.open(data) as image:
         told = {"jfif", "adobe"} & image.info.keys()
     data.seek(0)

@@ -1,6 +1,8 @@
 """New photographs on their way into the array: cropped, judged, compared with what is known, packed behind it."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from eyenet.arrays import BLOCK, COLUMNS, checksum, content_hash, file_hash, open_array
 from eyenet.crops import read_crop
@@ -46,6 +49,12 @@ class Crops:
         return np.stack([read_crop(path) for path in self.paths[rows]])
 
 
+def die_with_parent():
+    """Ask Linux to end this process when its parent is killed: nobody else may go on writing then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def step(script, **options):
     """Run a script of the pipeline; what it logs is shown, what it prints is not.
 
@@ -57,7 +66,8 @@ def step(script, **options):
     words = []
     for name, value in options.items():
         words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-    done = subprocess.run([sys.executable, str(SCRIPTS / script), *words], check=False, stdout=subprocess.DEVNULL)
+    command = [sys.executable, str(SCRIPTS / script), *words]
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     if done.returncode:
         raise StageError(f"{script} could not do its part, see above; run the same command again when that is mended")
 
@@ -100,14 +110,18 @@ def find_known(table, crops, base):
         graded = "" if level == table["level"][i] else f", which is graded {level}, and here {table['level'][i]}"
         return f"the same photograph as {other} (similarity {similarity:.2f}){graded}"
 
-    for row, i, similarity in find_duplicates(base.images, images, known.index.to_numpy()):
+    for i, row, similarity in find_duplicates(images, base.images, None, known.index.to_numpy()):
         reasons.setdefault(table["image"][i], same(base.table["image"][row], base.table["level"][row], similarity, i))
     for name in table["image"]:
         if name in known_names:
             reasons.setdefault(name, "another photograph of this name is known; give it a name of its own")
-    for i, j, similarity in find_duplicates(images, images):
-        if i < j and table["image"][i] not in reasons:
-            reasons.setdefault(table["image"][j], same(table["image"][i], table["level"][i], similarity, j))
+    # Among themselves: of those that are joined by pairs the first is kept, if none of them is known.
+    pairs = np.array([(i, j) for i, j, _ in find_duplicates(images, images)], int).reshape(-1, 2)
+    joined = sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(table),) * 2)
+    first = {}
+    for name, group in zip(table["image"], sparse.csgraph.connected_components(joined, directed=False)[1]):
+        if first.setdefault(group, name) != name:
+            reasons.setdefault(name, f"the same photograph as {first[group]}, which is new too")
     return reasons
 
 

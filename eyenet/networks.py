@@ -64,7 +64,9 @@ class Network(NamedTuple):
 LITE, KERAS = (1 / 128, -127 / 128), (1 / 127.5, -1)  # scale and offset
 NETWORKS = {
     "three_layers": Network(None, 1 / 32, 0, 32, 0.2, Recipe("none", 30, 3e-3), Cost(0.02, 250, 102, (0.72, 0.77))),
-    "three_layers_2017": Network(None, 1 / 255, 0, 22, 0.5, Recipe("none", 30, 3e-4), Cost(3.71, 237, 94, (0.48, None))),
+    "three_layers_2017": Network(
+        None, 1 / 255, 0, 22, 0.5, Recipe("none", 30, 3e-4), Cost(3.71, 237, 94, (0.48, None))
+    ),
     "efficientnet_lite0": Network(None, *LITE, 32, 0.3, TUNED, Cost(3.42, 501, 42, (0.78, 0.84))),
     "efficientnet_lite1": Network(None, *LITE, 32, 0.3, TUNED, Cost(4.19, 655, 32)),
     "efficientnet_lite2": Network(None, *LITE, 32, 0.3, TUNED, Cost(4.87, 751, 29)),

@@ -35,7 +35,7 @@ def rate(text):
 
 def plain_name(text):
     """Parse a name that can be a folder's: letters, digits, dot, dash, underscore."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text) or text == "latest":
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text) or text in ("latest", "candidates"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is taken")
     return text
 

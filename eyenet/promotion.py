@@ -19,7 +19,8 @@ from eyenet.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, fir
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"
 CANDIDATES = "candidates"  # in the folder of the models: those that are not in use, or not yet
 FIGURES = [f"{question}_{part}" for question in QUESTIONS for part in ("old", "new", "difference", "low", "high")]
-COLUMNS = ["date", "action", "old", "new", "accepted", "rejected", "patients", "photographs", "margin", *FIGURES, "why"]
+COLUMNS = ["date", "action", "old", "new", "batch", "accepted", "rejected", "test", "patients", "photographs", "margin"]
+COLUMNS += [*FIGURES, "why"]
 
 
 def compare(old, new, table, task, draws=2000):
@@ -133,12 +134,20 @@ def current_model(models):
     return folder
 
 
-def settle(models, run):
-    """Put a promoted model into use, or finish doing so."""
-    candidate = Path(models) / CANDIDATES / run
-    if candidate.exists():
-        os.replace(candidate, Path(models) / run)
-    use(Path(models) / run)
+def settle(models):
+    """Put into effect what the last row of the history decided, if that is not done yet.
+
+    `latest` is left alone if it names neither of the two models: somebody has trained another since.
+    """
+    models, history = Path(models), read_history(models)
+    if not history or history[-1]["action"] == REFUSED:
+        return
+    old, new = history[-1]["old"], history[-1]["new"]
+    candidate = models / CANDIDATES / new
+    if candidate.exists() and not (models / new).exists():
+        os.replace(candidate, models / new)
+    if current_model(models).name == old:
+        use(models / new)
 
 
 def use(folder):
@@ -171,7 +180,6 @@ def roll_back(models):
     if not over:
         raise StageError(f"{now}, the model in use, was not promoted over another; there is nothing to go back to")
     open_model(Path(models) / over[-1])
-    if (history[-1]["action"], history[-1]["old"]) != (ROLLED_BACK, now):  # else it was stopped after this line
-        add_history(models, action=ROLLED_BACK, old=now, new=over[-1], why="--rollback")
-    use(Path(models) / over[-1])
+    add_history(models, action=ROLLED_BACK, old=now, new=over[-1], why="--rollback")
+    settle(models)
     return over[-1], now

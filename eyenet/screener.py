@@ -58,13 +58,14 @@ class Screener:
     """
 
     def __init__(self, folder, sensitivity, specificity):
+        folder = folder.resolve() if folder.is_dir() else folder  # `latest` may move meanwhile
         self.config = open_model(folder, LITE)
         self.network = LiteNetwork(folder, self.config)
         self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
         self.point = choose_point(self.decision, self.task.questions, sensitivity, specificity)
         images = self.config["settings"]["images"]
         self.size, self.colours = self.config["size"], colours_of(images)
-        self.name = f"{folder.resolve().name} {self.config['files'][LITE][:12]}"
+        self.name = f"{folder.name} {self.config['files'][LITE][:12]}"
         if setting(images, "synthetic"):
             log("WARNING: this model was trained on synthetic photographs; it says nothing about patients")
 
@@ -92,8 +93,7 @@ class Screener:
             crop, geometry = crop_photograph(path, self.size)
         except NoRetina as error:
             return {"result": AGAIN, "reasons": ["not a fundus photograph", str(error)]}
-        judged = crop if self.size >= SMALLEST else crop_photograph(path, SIDE)[0]
-        quality = judge(judged, geometry)
+        quality = judge(crop, geometry) if self.size >= SMALLEST else judge(*crop_photograph(path, SIDE))
         row = {"result": AGAIN, "reasons": list(quality.reasons), "quality": round(float(quality.score), 4)}
         if not quality.gradable:
             return row
@@ -149,7 +149,7 @@ class Screener:
         With one eye gradable the patient is called by it, or to be photographed again: one eye clears nobody.
         """
         graded = {eye: [row for row in rows if "questions" in row] for eye, rows in eyes.items()}
-        poor = [f"{eye} eye: {AGAIN}" for eye in sorted(eyes) if not graded[eye]]
+        poor = [f"{eye} eye: {eyes[eye][-1].get('result', AGAIN)}" for eye in sorted(eyes) if not graded[eye]]
         seen = [rows for rows in graded.values() if rows]
         answers = {}
         for question in self.task.questions:

@@ -170,9 +170,10 @@ def test_heat_maps_are_those_of_evaluate(work, answers, model):
         heat = np.asarray(Image.fromarray(heat).resize((SHOWN, SHOWN), Image.Resampling.BILINEAR))
         assert np.abs(overlay(natural, heat) - shown).max() <= 3
         assert np.abs(shown - natural).max() > 40
-    assert (
-        predict(work, "maps", "source/train/h0_left.jpeg", "--heatmap", "maps").stdout.count(".jpeg") == 1
-    )  # not read again
+    (work / "few").mkdir()
+    shutil.copy(path, work / "few")
+    for _ in range(2):  # the maps of the first time are no photographs of the second
+        assert predict(work, "few", "--heatmap", "few/maps").stdout.count(path.stem) == 1
 
 
 def broken_files(folder, source):
@@ -437,11 +438,25 @@ def test_dicom_that_cannot_be_used(work, tmp_path):
 def test_real_photographs_through_the_real_gate(work):
     """The gate decides on the natural crop, before the colours that the network wants."""
     from eyenet.photo import crop_photograph
-    from eyenet.quality import judge
+    from eyenet.quality import SIDE, judge
 
     paths = sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg"))
     photographs, _ = rows_of(predict(work, *paths, "--json", gate=False))
     for path, row in zip(paths, photographs):
-        verdict = judge(*crop_photograph(path, 64))
+        verdict = judge(*crop_photograph(path, SIDE))
         assert (row["result"] == "photograph again") == (not verdict.gradable)
         assert abs(row["quality"] - verdict.score) < 1e-3
+
+
+def test_heat_maps_never_overwrite_photographs(work, tmp_path):
+    Image.fromarray(draw_photograph(dots=12)).save(tmp_path / "x_left.png")
+    before = (tmp_path / "x_left.png").read_bytes()
+    one_sentence(predict(work, tmp_path, "--heatmap", tmp_path, code=1), "holds the photographs")
+    assert (tmp_path / "x_left.png").read_bytes() == before
+
+
+def test_names_that_the_terminal_does_not_hold(work, tmp_path):
+    Image.fromarray(draw_photograph()).save(tmp_path / "zdj\u0119cie_left.png")
+    path = os.pathsep.join([str(work / "gate"), os.environ.get("PYTHONPATH", "")])
+    done = run("predict.py", tmp_path, cwd=work, env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "cp1252"})
+    assert "zdj?cie_left.png" in done.stdout

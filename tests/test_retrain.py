@@ -1,6 +1,5 @@
 """Retraining: what of new photographs is accepted, who is compared on whom, and which model is in use at any moment."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -15,8 +14,12 @@ from PIL import Image, ImageOps
 
 from benchmarks import degraded
 from eyenet.arrays import open_array
+from eyenet.crops import encode_png
+from eyenet.intake import Base, crop_and_judge, find_known
 from eyenet.metrics import roc_auc
 from eyenet.models import open_model
+from eyenet.names import split_of
+from eyenet.photo import photograph_to_input
 from eyenet.promotion import add_history, compare, decide, read_history
 
 RUN = "autumn"
@@ -159,11 +162,11 @@ def test_poor_photographs_stop_at_the_gate(work):
 def test_killed_and_run_again_it_ends_as_undisturbed(work, moment):
     folder = work / "models" / "candidates" / RUN if "checkpoint" in moment else work / "data" / "retrain" / RUN
     command = [sys.executable, str(REPO / "retrain.py"), *map(str, arguments(work, "--margin", "1"))]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (folder / moment).exists():
         assert process.poll() is None
         time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # its children go with it
     process.wait()
     assert process.returncode == -signal.SIGKILL and latest(work) == "cnn"
     assert retrain(work, "--margin", 1).stdout.startswith("promoted: ")
@@ -177,11 +180,57 @@ def test_a_promotion_that_was_stopped_half_way_is_finished(work):
     shutil.copytree(models / "cnn", models / "candidates" / RUN)
     add_history(models, action="promoted", old="cnn", new=RUN, why="for the test")
     assert latest(work) == "cnn"
-    retrain(work)
-    assert latest(work) == RUN
+    one_sentence(retrain(work, code=1), f"{RUN} was of other photographs")  # the row has no batch; it is settled first
+    assert latest(work) == RUN and not (models / "candidates" / RUN).exists()
     add_history(models, action="rolled back", old=RUN, new="cnn", why="--rollback")  # and then it was stopped
-    run("retrain.py", "--rollback", "--work", work)
+    one_sentence(run("retrain.py", "--rollback", "--work", work, code=1), "nothing to go back to")
     assert latest(work) == "cnn" and len(read_history(models)) == 2
+    shutil.copytree(models / "cnn", models / "other")
+    (models / "latest").unlink()
+    (models / "latest").symlink_to("other")
+    run("retrain.py", "--rollback", "--work", work, code=1)
+    assert latest(work) == "other"  # that somebody chose since
+
+
+def test_another_batch_under_the_same_name_is_refused(work):
+    add_history(work / "models", action="refused", old="cnn", new=RUN, batch="of others", why="for the test")
+    one_sentence(retrain(work, code=1), f"{RUN} was of other photographs or grades")
+
+
+def test_many_copies_of_one_photograph_are_all_found(pipeline, tmp_path):
+    """More than the eight neighbours that a photograph may have: twelve copies of a new one, twelve of a known one."""
+    folder, drawn, first, others = pipeline
+    images, table, sidecar = open_array(folder / "data" / "array")
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    rng, rows = np.random.default_rng(0), []
+    geometry = {"visible": 1.0}
+    new = photograph_to_input(drawn / "train" / f"{others[2]}.jpeg")[0]
+    old = images[table.index[(table["image"] == first[6])][0]]
+    for i in range(12):
+        for name, crop in (("new", new), ("old", old)):
+            noisy = np.where(crop > 0, (crop + rng.integers(-3, 4, crop.shape)).clip(1, 255), 0).astype(np.uint8)
+            (crops / f"{name}{i}_left.png").write_bytes(encode_png(noisy, geometry))
+            rows.append({"image": f"{name}{i}_left", "level": 0})
+    base = Base(None, None, None, images, table, sidecar, None)
+    known = find_known(pd.DataFrame(rows), crops, base)
+    assert all(f"the same photograph as {first[6]}" in known[f"old{i}_left"] for i in range(12))
+    assert [row["image"] for row in rows if row["image"] not in known] == ["new0_left"]
+
+
+def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
+    _, _, _, others = pipeline
+    table = pd.read_csv(work / "data" / "array" / "labels.csv", dtype=str)
+    patient = next(n.split("_")[0] for n in others[:24] if n.split("_")[0] not in set(table["patient"]))
+    base, split = open_array(work / "data" / "array"), {"seed": 0, "val": 0.2, "test": 0.4}
+    there = base[1].copy()
+    wrong = "test" if split_of(patient, **split) != "test" else "train"
+    there.loc[0, ["patient", "split"]] = patient, wrong
+    config = {"size": 256, "settings": {"images": {}}}
+    known = Base(None, config, None, base[0], there, base[2], split)
+    new = work / "new"
+    accepted, _ = crop_and_judge(new / "train", new / "trainLabels.csv", known, work / "out", 2)
+    assert set(accepted.loc[accepted["patient"] == patient, "split"]) == {wrong}
 
 
 @pytest.mark.parametrize(
@@ -192,7 +241,7 @@ def test_a_promotion_that_was_stopped_half_way_is_finished(work):
         (lambda w: (w / "data" / "preprocessed" / "stage.json").unlink(), ["not the work folder"]),
         (lambda w: (w / "new" / "trainLabels.csv").unlink(), ["there is no table"]),
         (lambda w: shutil.rmtree(w / "new" / "train"), ["there is no folder"]),
-        (lambda w: (w / "new" / "trainLabels.csv").write_text("image,level\n1_left,7\n"), ["preprocess_images.py"]),
+        (lambda w: (w / "new" / "trainLabels.csv").write_text("image,level\n1_left,7\n"), ["line 2", "level is '7'"]),
         (lambda w: shutil.copytree(w / "models" / "cnn", w / "models" / RUN), ["there is a model"]),
         (lambda w: (w / "models" / "history.csv").write_text("date,who\n1,2\n"), ["history.csv is damaged"]),
         (lambda w: (w / "models" / "cnn" / "model.keras").write_bytes(b"x"), ["checksum"]),
