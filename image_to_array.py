@@ -20,13 +20,13 @@ import os
 
 import numpy as np
 
-from eyenet.arrays import BLOCK, COLUMNS, checksum, file_hash, open_array
+from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
 from eyenet.crops import read_crop
 from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json
 from eyenet.options import fitting_next, fraction, parser
-from eyenet.packing import first_shape, reserve, write_at
+from eyenet.packing import first_shape, reserve, write_at, write_sidecar
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
-from eyenet.tables import read_table, write_table
+from eyenet.tables import read_table
 
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
 
@@ -116,9 +116,7 @@ def pack_readable(folder, table, output, settings, workers):
         rejected += [(path.name, str(error)) for path, error in bad]
         table = table[~table["image"].isin([path.stem for path, _ in bad])].reset_index(drop=True)
     os.replace(output / "X.npy.partial", output / "X.npy")
-    write_table(output / "labels.csv", table)
-    sidecar = {"shape": [len(table), *shape], "settings": settings}
-    write_json(output / "X.json", sidecar | {"labels": file_hash(output / "labels.csv"), "checksums": checksums})
+    write_sidecar(output, table, (len(table), *shape), settings, checksums)
     (output / "X.npy.journal").unlink()
     return rejected
 

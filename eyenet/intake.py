@@ -15,9 +15,9 @@ from scipy import sparse
 from eyenet.arrays import BLOCK, COLUMNS, checksum, content_hash, file_hash, open_array
 from eyenet.crops import read_crop
 from eyenet.duplicates import find_duplicates
-from eyenet.files import output_folder, write_json, write_rows
+from eyenet.files import output_folder, write_rows
 from eyenet.models import colours_of
-from eyenet.packing import reserve, write_at
+from eyenet.packing import reserve, write_at, write_sidecar
 from eyenet.stage import StageError
 from eyenet.tables import read_table, write_table
 
@@ -178,6 +178,4 @@ def merge(base, new, output):
         finally:
             os.close(file)
         os.replace(partial, output / "X.npy")
-        write_table(output / "labels.csv", both)
-        sidecar = {"shape": list(shape), "settings": base.sidecar["settings"]}
-        write_json(output / "X.json", sidecar | {"labels": file_hash(output / "labels.csv"), "checksums": sums})
+        write_sidecar(output, both, shape, base.sidecar["settings"], sums)

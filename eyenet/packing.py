@@ -5,8 +5,11 @@ import shutil
 
 import numpy as np
 
+from eyenet.arrays import file_hash
 from eyenet.crops import read_crop
+from eyenet.files import write_json
 from eyenet.stage import PhotoError, StageError, log
+from eyenet.tables import write_table
 
 
 def write_at(file, data, offset):
@@ -53,3 +56,25 @@ def first_shape(paths):
         except PhotoError:
             continue
     raise StageError("none of the images in the table can be read; run rotate_images.py again")
+
+
+def write_sidecar(folder, table, shape, settings, checksums):
+    """Write what proves an array whole: labels.csv, and X.json last, without which `open_array` refuses it.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the finished X.npy.
+    table : DataFrame
+        Row i describes image i.
+    shape : sequence of int
+        Of X.npy.
+    settings : dict
+        Of the stages that made the images.
+    checksums : list of str
+        Of each block of images.
+    """
+    write_table(folder / "labels.csv", table)
+    labels = file_hash(folder / "labels.csv")
+    sidecar = {"shape": list(shape), "settings": settings, "labels": labels, "checksums": checksums}
+    write_json(folder / "X.json", sidecar)
