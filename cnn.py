@@ -183,19 +183,15 @@ def choose_on_validation(network, args, images, labels, table, rows):
 def settings_of(args, table, sidecar):
     """Name what a run's folder may not mix: options, array, split, and the weights by their content."""
     compared = ("network", "task", "epochs", "batch", "learning_rate", "patience", "augmentation", "precision", "xla")
-    start = {"start": hash_file(args.start / NETWORK)} if args.start else {}
-    return (
-        {key: getattr(args, key) for key in compared}
-        | start
-        | {
-            "seed": args.seed,
-            "weights": hash_weights(args.network, args.weights),
-            "backend": os.environ["KERAS_BACKEND"],
-            "array": content_hash(sidecar),
-            "split": split_hash(table),
-            "images": sidecar["settings"],
-        }
-    )
+    settings = {key: getattr(args, key) for key in compared} | {
+        "seed": args.seed,
+        "weights": hash_weights(args.network, args.weights),
+        "backend": os.environ["KERAS_BACKEND"],
+        "array": content_hash(sidecar),
+        "split": split_hash(table),
+        "images": sidecar["settings"],
+    }
+    return settings | ({"start": hash_file(args.start / NETWORK)} if args.start else {})
 
 
 def start_network(network, args, table, sidecar):

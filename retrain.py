@@ -104,10 +104,9 @@ def name_of(photos, batch):
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', photos.resolve().name).strip('-') or 'photographs'}-{batch[:8]}"
 
 
-def test_hash(base):
-    """Hash which photographs of which patients the models are compared on."""
-    rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
-    return hashlib.sha256(base.table.iloc[rows][["image", "patient", "level"]].to_csv().encode()).hexdigest()[:16]
+def hash_tested(tested):
+    """Hash which photographs of which patients, by their table, the models are compared on."""
+    return hashlib.sha256(tested[["image", "patient", "level"]].to_csv().encode()).hexdigest()[:16]
 
 
 def train_further(args, base, run, array):
@@ -121,14 +120,12 @@ def train_further(args, base, run, array):
     return args.models / CANDIDATES / run
 
 
-def ask_both(base, candidate):
-    """Ask both models about the test patients of the base's array.
+def ask_both(base, candidate, rows):
+    """Ask both models about the photographs in some rows of the base's array.
 
     Returns
     -------
     old, new : ndarray of float, shape (n, classes)
-    table : DataFrame
-        Of the photographs.
 
     Raises
     ------
@@ -137,7 +134,6 @@ def ask_both(base, candidate):
     """
     from eyenet import backend
 
-    rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
     if not len(rows):
         raise StageError(f"{base.array} has no test patients to compare the models on")
     backend.start("float32", 0)
@@ -148,12 +144,14 @@ def ask_both(base, candidate):
     old, new = (predict(load_network(folder, config), feed) for folder, config in models)
     if not np.isfinite([old, new]).all():
         raise StageError("a network predicts values that are no numbers")
-    return old, new, base.table.iloc[rows]
+    return old, new
 
 
 def retrain(args, run, batch):
     """Do all that is not done yet for a batch of photographs; return the row of the history that decides on it."""
     base, folder = open_base(args.work, args.models), args.work / "data" / "retrain" / run
+    rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
+    tested = base.table.iloc[rows]
     settings = {name: getattr(args, name) for name in ("epochs", "learning_rate", "seed")}
     settings |= {"photographs": batch, "model": hash_file(base.folder / NETWORK)}
     with output_folder(folder, "retrain.py", settings):
@@ -167,16 +165,15 @@ def retrain(args, run, batch):
         photographs = pd.read_csv(folder / "photographs.csv", keep_default_na=False)
         report(photographs, folder)
         counts = Counter(photographs["result"])
-        row = {"old": base.folder.name, "new": run, "batch": batch, "test": test_hash(base), "margin": args.margin}
-        row |= {what: counts[what] for what in ("accepted", "rejected")}
+        row = {"old": base.folder.name, "new": run, "batch": batch, "margin": args.margin}
+        row |= {"test": hash_tested(tested)} | {what: counts[what] for what in ("accepted", "rejected")}
         if not merged.exists():
             return row | {"action": REFUSED, "why": "no photograph is new and can be graded"}
         table = read_table(merged / "labels.csv", COLUMNS, "retrain.py")
         if not (table["split"][len(base.table) :] == "train").any():
             return row | {"action": REFUSED, "why": "no new photograph is of a patient for training"}
         candidate = train_further(args, base, run, merged)
-        old, new, tested = ask_both(base, candidate)
-        compared = compare(old, new, tested, base.config["task"])
+        compared = compare(*ask_both(base, candidate, rows), tested, base.config["task"])
         action, why = decide(compared, args.margin)
         row |= {"patients": tested["patient"].nunique(), "photographs": len(tested)}
         return row | {"action": action, "why": why} | flat(compared)

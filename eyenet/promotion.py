@@ -19,8 +19,10 @@ from eyenet.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, fir
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"
 CANDIDATES = "candidates"  # in the folder of the models: those that are not in use, or not yet
 FIGURES = [f"{question}_{part}" for question in QUESTIONS for part in ("old", "new", "difference", "low", "high")]
-COLUMNS = ["date", "action", "old", "new", "batch", "accepted", "rejected", "test", "patients", "photographs", "margin"]
-COLUMNS += [*FIGURES, "why"]
+COLUMNS = (
+    *("date", "action", "old", "new", "batch", "accepted", "rejected", "test", "patients", "photographs", "margin"),
+    *(*FIGURES, "why"),
+)
 
 
 def compare(old, new, table, task, draws=2000):
@@ -114,8 +116,8 @@ def add_history(models, **row):
 
 def flat(compared):
     """Flatten what `compare` gives to columns of the history."""
-    rounded = {f"{q}_{part}": value for q, found in compared.items() for part, value in found.items()}
-    return {name: "" if value is None else f"{value:.4f}" for name, value in rounded.items()}
+    figures = {f"{q}_{part}": value for q, found in compared.items() for part, value in found.items()}
+    return {name: "" if value is None else f"{value:.4f}" for name, value in figures.items()}
 
 
 def current_model(models):
