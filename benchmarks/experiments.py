@@ -13,7 +13,6 @@ import argparse
 import csv
 import datetime
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -37,14 +36,12 @@ def main():
     options.add_argument("--split", nargs="+", default=["test"], choices=("test", "unseen"), help="rows to score")
     options.add_argument("--seeds", type=int, nargs="+", default=[0])
     options.add_argument("--other", type=Path, help="folder with train/ and trainLabels.csv to score on as well")
-    words = sys.argv[1:]
-    end = words.index("--") if "--" in words else len(words)
-    args = options.parse_args(words[:end])
+    args, further = record.split_words(options)
     if record.commit().endswith("-dirty"):
         options.error("the working tree has changes; commit them first, so that the rows can be traced")
     for seed in args.seeds:
         if (args.name, str(seed)) not in {(row["experiment"], row["seed"]) for row in read()}:
-            add(experiment(args, seed, words[end + 1 :]))
+            add(experiment(args, seed, further))
 
 
 def experiment(args, seed, options):

@@ -49,8 +49,8 @@ def per_photograph(repeat, few, many, script, options):
     return [(long - short) / count for short, long in taken]
 
 
-def peak_memory(folder, model):
-    """Run predict.py on a folder.
+def watch_folder(folder, model):
+    """Run predict.py on a folder, and watch it.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def main():
         heat = per_photograph(1, few, many, "predict.py", lambda f: predict(f, "--heatmap", work / "maps"))
         theirs = per_photograph(args.repeat, few, many, "resize_images.py", resize)
         ratio = median(b / a for a, b in zip(ours, theirs))
-        memory, (most_memory, answered, unread) = peak_memory(many, args.model)[0], peak_memory(most, args.model)
+        memory, (most_memory, answered, unread) = watch_folder(many, args.model)[0], watch_folder(most, args.model)
     apart = disagreement(args.model, paths)
     rows = [
         (f"cold start, one photograph, {model['options']['network']}: CPU", f"{start:.2f}", "s", "<= 1.5"),

@@ -26,6 +26,13 @@ def parse(description):
     return options
 
 
+def split_words(options):
+    """Parse the words of the command line before --; give them, and those after it, which go to cnn.py."""
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    return options.parse_args(words[:end]), words[end + 1 :]
+
+
 def write(name, rows):
     """Write and print a result table.
 
@@ -40,7 +47,7 @@ def write(name, rows):
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
-        "commit": commit(),
+        "commit": STARTED,
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])]),
     }
     RESULTS.mkdir(exist_ok=True)
@@ -64,6 +71,9 @@ def git(*args):
     return subprocess.run(["git", "-C", REPO, *args], check=False, capture_output=True, text=True).stdout.strip()
 
 
+STARTED = commit()  # what ran: a benchmark may write what it fitted into the tree
+
+
 def run(script, *args):
     """Run a script of the repository, its results to stderr."""
     subprocess.run([sys.executable, str(REPO / script), *map(str, args)], check=True, stdout=sys.stderr)
@@ -76,8 +86,11 @@ def machine():
 
 
 def portable(word):
-    """Write a path of this machine relative to the repository."""
-    return os.path.relpath(word, REPO) if word.startswith("/") else word
+    """Write a path of this machine relative to the repository; of what is not beside it, the name alone."""
+    if not word.startswith("/"):
+        return word
+    path = os.path.relpath(word, REPO)
+    return Path(word).name if path.startswith("../../") else path
 
 
 def watch(process):

@@ -21,13 +21,14 @@ import record
 from PIL import Image, ImageOps
 
 from eyenet.files import place, write_rows
+from eyenet.names import parse_name
 from eyenet.promotion import read_history
 from eyenet.tasks import QUESTIONS
 
 
-def half_of(patient):
-    """Deal a patient into the first half or the second: 0 or 1, and 2 or 3 within it."""
-    digest = hashlib.sha256(f"half {patient}".encode()).digest()
+def part_of(image):
+    """Deal a photograph's patient into a half, and into a half of that: two numbers, 0 or 1."""
+    digest = hashlib.sha256(f"half {parse_name(image).patient}".encode()).digest()
     return digest[0] % 2, digest[1] % 2
 
 
@@ -70,28 +71,16 @@ def main():
     options.add_argument("--data", type=Path, required=True, help="folder with train/ and trainLabels.csv")
     options.add_argument("--work", type=Path, required=True, help="folder to work in")
     options.add_argument("--colours", default="equalized", help="of resize_images.py")
-    words = sys.argv[1:]
-    end = words.index("--") if "--" in words else len(words)
-    args = options.parse_args(words[:end])
+    args, further = record.split_words(options)
     with open(args.data / "trainLabels.csv", newline="", encoding="utf-8") as file:
         table = [(row["image"], row["level"], row["image"]) for row in csv.DictReader(file)]
-    halves = [[row for row in table if half_of(row[0].split("_")[0])[0] == half] for half in (0, 1)]
+    halves = [[row for row in table if part_of(row[0])[0] == half] for half in (0, 1)]
     args.work.mkdir(parents=True, exist_ok=True)
     first = make_batch(args.work / "photographs" / "first-half", halves[0], args.data)
-    pipeline = [
-        "run_pipeline.sh",
-        "--data",
-        first,
-        "--work",
-        args.work,
-        "--colours",
-        args.colours,
-        "--",
-        *words[end + 1 :],
-    ]
-    subprocess.run(["bash", *map(str, [record.REPO / pipeline[0], *pipeline[1:]])], check=True)
+    pipeline = ["bash", record.REPO / "run_pipeline.sh", "--data", first, "--work", args.work]
+    subprocess.run([*pipeline, "--colours", args.colours, "--", *further], check=True)
 
-    quarter = [row for row in halves[1] if half_of(row[0].split("_")[0])[1]]
+    quarter = [row for row in halves[1] if part_of(row[0])[1]]
     levels = np.random.default_rng(0).permutation([level for _, level, _ in quarter])
     shuffled = [(name, level, of) for (name, _, of), level in zip(quarter, levels)]
     blurred = [(f"b{name}", level, of) for name, level, of in halves[1][:400]]
