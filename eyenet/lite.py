@@ -70,8 +70,8 @@ def _convert_elsewhere(network, task, folder):
         write_whole(Path(folder) / LITE, (Path(work) / LITE).read_bytes())
 
 
-def _convert(network, halves, task):
-    """Convert a network, cut at a feature map, to LiteRT's format; bytes.
+def ways_to_ask(network, halves, task):
+    """Trace a network, cut at a feature map, for one photograph; tf.functions by name.
 
     There are two ways to ask it: for the probability alone, and for the evidence too, which takes twice as long. The
     gradient is part of the graph. Disease is summed by a product, since the gradient of a slice is not LiteRT's.
@@ -106,9 +106,16 @@ def _convert(network, halves, task):
         return {"probability": probability, "evidence": tf.nn.relu(evidence)}
 
     photograph = [tf.TensorSpec((1, size, size, 3), tf.uint8, "photograph")]
+    return {ANSWER: tf.function(answer, photograph, False), EXPLAIN: tf.function(explain, photograph, False)}
+
+
+def _convert(network, halves, task):
+    """Convert a network, cut at a feature map, to LiteRT's format; bytes."""
+    import tensorflow as tf
+
     module = tf.Module()
     module.kept = [variable.value for variable in network.variables]
-    signatures = {ANSWER: tf.function(answer, photograph, False), EXPLAIN: tf.function(explain, photograph, False)}
+    signatures = ways_to_ask(network, halves, task)
     module.signatures_kept = list(signatures.values())
     with tempfile.TemporaryDirectory() as work, hidden_stderr():
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)

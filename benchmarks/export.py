@@ -1,0 +1,71 @@
+"""What exporting costs: size, agreement with Keras and time, by format and precision, on the unseen test patients.
+
+    python benchmarks/export.py --input data/array --model models/latest
+
+Core ML is computed in NumPy on Linux, on 100 photographs, so its time says nothing of a phone's. The others run on one
+thread of this machine; the times are means over all photographs.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import record
+
+from eyenet import backend, export_coreml, export_lite, export_onnx
+from eyenet.export_description import describe
+from eyenet.export_exam import exam_from_array
+from eyenet.export_folder import size_of
+from eyenet.export_parity import LIMITS, compare
+from eyenet.models import load_network, open_model
+
+FORMATS = {
+    "Core ML": ("EyeNet.mlpackage", export_coreml, 100),
+    "LiteRT": ("EyeNet.tflite", export_lite, None),
+    "ONNX": ("EyeNet.onnx", export_onnx, None),
+}
+
+
+def measure(name, precision, exam, config, network, description):
+    """Convert a network and ask it; rows of the table."""
+    file, how, most = FORMATS[name]
+    exam = exam.take(most) if most else exam
+    with tempfile.TemporaryDirectory() as work:
+        path = Path(work) / file
+        how.convert(network, path, precision, description, exam.calibration)
+        size = size_of(path)
+        start = time.perf_counter()
+        found = how.run(path, exam.photographs)
+        each = (time.perf_counter() - start) / len(found)
+    figures, limit = compare(exam, found, config), LIMITS[precision]
+    what = f"{name} {precision}"
+    yield f"{what}: size", f"{size / 1e6:.2f}", "MB", ""
+    yield f"{what}: largest difference of a probability", f"{figures['largest']:.1e}", "", f"<= {limit.probability:g}"
+    for question, of in figures["questions"].items():
+        allowed = int(limit.decisions * len(found))
+        before, after = of["auc"]
+        yield f"{what}: decisions changed, {question} DR", of["decisions"], f"of {len(found)}", f"<= {allowed}"
+        yield f"{what}: AUC lost, {question} DR, of {before:.4f}", f"{before - after:.4f}", "", f"<= {limit.auc:g}"
+    if name != "Core ML":
+        yield f"{what}: time per photograph", f"{each * 1e3:.1f}", "ms", ""
+
+
+def main():
+    options = record.parse(__doc__)
+    options.add_argument("--input", type=Path, default=record.REPO / "data" / "array", help="array of the model")
+    options.add_argument("--model", type=Path, default=record.REPO / "models" / "latest", help="folder of the model")
+    args = options.parse_args()
+    config = open_model(args.model)
+    for _, how, _ in FORMATS.values():
+        how.require_packages()
+    backend.start("float32", 0)
+    network = load_network(args.model, config)
+    exam = exam_from_array(args.input, args.model, config, network, 1000)
+    description = describe(args.model, config)
+    ways = [(name, precision) for name in FORMATS for precision in LIMITS]
+    rows = [row for way in ways for row in measure(*way, exam, config, network, description)]
+    record.write(f"export-{config['options']['network']}", rows)
+
+
+if __name__ == "__main__":
+    main()

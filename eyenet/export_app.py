@@ -1,0 +1,119 @@
+"""The offline page with a model in it: the built page, the network with the evidence in its graph, and model.json."""
+
+import gzip
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from eyenet.export_description import describe
+from eyenet.export_onnx import LARGE, halve_weights, put_first, quarter_weights, require_packages, to_onnx
+from eyenet.files import write_json, write_whole
+from eyenet.heatmaps import split_network
+from eyenet.lite import EXPLAIN, ways_to_ask
+from eyenet.stage import StageError
+
+APP = Path(__file__).resolve().parent.parent / "app"
+TEMPLATE, NETWORK = "dist-template", "model.onnx.gz"  # what npm run build makes, and what the page loads
+
+
+def require_template(output):
+    """Refuse before the work if the page is not built, or its place holds something else.
+
+    Raises
+    ------
+    StageError
+    """
+    if not (APP / TEMPLATE / "index.html").is_file():
+        raise StageError(f"there is no {APP / TEMPLATE}; make it: cd {APP} && npm ci && npm run build")
+    if output.exists() and any(output.iterdir()) and not (output / "model.json").is_file():
+        raise StageError(f"{output} holds something else than the page; choose another --output, or empty it")
+
+
+def convert(network, task, precision):
+    """Convert a network, with the evidence in its graph, to ONNX; bytes.
+
+    Parameters
+    ----------
+    network : keras.Model
+        On TensorFlow.
+    task : str
+    precision : {'float32', 'float16', 'dynamic'}
+        Of the weights; the page computes in float32.
+    """
+    require_packages()
+    model = to_onnx(ways_to_ask(network, split_network(network), task)[EXPLAIN], network.input_shape[1])
+    share_weights(model)
+    if precision == "float16":
+        halve_weights(model)
+    if precision == "dynamic":
+        quarter_weights(model)
+    return model.SerializeToString()
+
+
+def share_weights(model):
+    """Make each 1 x 1 kernel of the gradient out of the network's own, turned and scaled: EfficientNet halves."""
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    stored, kernels = {tensor.name: tensor for tensor in graph.initializer}, {}
+    for node in graph.node:
+        if node.op_type == "Conv" and node.input[1] in stored:
+            kernel = numpy_helper.to_array(stored[node.input[1]])
+            if kernel.shape[2:] == (1, 1) and kernel.size > LARGE:
+                kernels[node.input[1]] = kernel[:, :, 0, 0]
+    made, kept = [], {}
+    for name, kernel in kernels.items():  # in the order of the graph: the network comes before its gradient
+        source, scale = _source(kernel, kept)
+        if source is None:
+            kept[name] = kernel
+            continue
+        graph.initializer.remove(stored[name])
+        graph.initializer.append(numpy_helper.from_array(scale.reshape(1, -1, 1, 1), f"{name}/scale"))
+        made.append(helper.make_node("Transpose", [source], [f"{name}/turned"], perm=[1, 0, 2, 3]))
+        made.append(helper.make_node("Mul", [f"{name}/turned", f"{name}/scale"], [name]))
+    put_first(graph, made)
+
+
+def _source(kernel, kept):
+    """Find a kernel that, turned and with its columns scaled, is this one; its name and the scales, or None twice."""
+    for name, own in kept.items():
+        if own.shape != kernel.shape[::-1]:
+            continue
+        largest = np.abs(own.T).argmax(axis=0), np.arange(own.shape[0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = kernel[largest] / own.T[largest]
+        close = {"rtol": 1e-4, "atol": 1e-6 * np.abs(kernel).max()}
+        if np.isfinite(scale).all() and np.allclose(own.T * scale, kernel, **close):
+            return name, scale.astype(np.float32)
+    return None, None
+
+
+def write_page(data, folder, config, output):
+    """Put the page, the network and model.json into a folder.
+
+    Parameters
+    ----------
+    data : bytes
+        Of `convert`.
+    folder : Path
+        Of the model.
+    config : dict
+        Its config.json.
+    output : Path
+        Made anew.
+
+    Returns
+    -------
+    int
+        Bytes of all files.
+    """
+    packed = gzip.compress(data, 9, mtime=0)
+    shutil.rmtree(output, ignore_errors=True)
+    shutil.copytree(APP / TEMPLATE, output)
+    write_whole(output / NETWORK, packed)
+    # The page checks what it has unpacked, and shows how far it is by the packed bytes.
+    model = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(packed)}
+    write_json(output / "model.json", describe(folder, config) | {"model": model})
+    return sum(path.stat().st_size for path in output.rglob("*") if path.is_file())

@@ -1,0 +1,150 @@
+"""The network as a Core ML package: an ML program with an image in and a class out, which Xcode previews.
+
+coremltools says that it was tested with TensorFlow up to 2.12; so every package is proved after it was written.
+"""
+
+import contextlib
+import io
+import json
+import sys
+import warnings
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from eyenet.backend import hidden_stderr
+from eyenet.coreml_program import Program
+from eyenet.decision import BALANCED
+from eyenet.export_description import operating_points
+from eyenet.stage import StageError, cores, for_each
+from eyenet.tasks import QUESTIONS
+
+IN_NUMPY, ON_MAC = "Core ML in NumPy", "Core ML"  # who computes a package
+PROBABILITY, LABEL = "classLabel_probs", "classLabel"  # coremltools's names, which Vision reads too
+NOT_A_DEVICE = "Not a medical device: research software; a person who is trained for it decides about patients."
+
+
+def convert(network, path, precision, description, calibration):
+    """Convert a network to an .mlpackage.
+
+    Parameters
+    ----------
+    network : keras.Model
+        On TensorFlow.
+    path : path-like
+    precision : {'float32', 'float16', 'dynamic', 'int8'}
+        Of weights and arithmetic. The last two are the same here: weights in eight bits, arithmetic in float16;
+        coremltools measures the range of activations on a Mac only.
+    description : dict
+        As `eyenet.export_description.describe` gives it.
+    calibration : ndarray
+        Not used.
+
+    Raises
+    ------
+    StageError
+        If coremltools is not there.
+    """
+    ct = require_packages()
+    size = network.input_shape[1]
+    half = precision != "float32"
+    with hidden_stderr(), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
+        model = ct.convert(
+            [_floating(network)],
+            source="tensorflow",
+            convert_to="mlprogram",
+            inputs=[ct.ImageType("photograph", shape=(1, size, size, 3), color_layout=ct.colorlayout.RGB)],
+            classifier_config=ct.ClassifierConfig(list(description["classes"]), predicted_feature_name=LABEL),
+            compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+            minimum_deployment_target=ct.target.iOS16,
+            skip_model_load=True,
+        )
+        if precision in ("dynamic", "int8"):
+            how = ct.optimize.coreml.OpLinearQuantizerConfig(mode="linear_symmetric")
+            model = ct.optimize.coreml.linear_quantize_weights(
+                model, ct.optimize.coreml.OptimizationConfig(global_config=how)
+            )
+    _describe(model, description)
+    model.save(str(path))
+
+
+def require_packages():
+    """Import coremltools without what it says of versions; StageError if it is not there."""
+    try:
+        with hidden_stderr(), warnings.catch_warnings(action="ignore"):
+            import coremltools
+            import coremltools.optimize.coreml
+    except ImportError as error:
+        raise StageError(
+            f"coremltools, which writes Core ML packages, is not there ({error}): pip install -r "
+            "requirements-export.txt"
+        ) from None
+    return coremltools
+
+
+def _floating(network):
+    """Trace a network from float32 photographs, of 0-255: coremltools takes no uint8; a concrete function."""
+    import keras
+    import tensorflow as tf
+
+    from eyenet.heatmaps import rebuild
+
+    photograph = keras.Input(batch_shape=(1, *network.input_shape[1:]), dtype="float32", name="photograph")
+    twin = keras.Model(photograph, rebuild(network, photograph, lambda layer, *args, **more: layer(*args, **more)))
+    spec = [tf.TensorSpec(photograph.shape, tf.float32, "photograph")]
+    return tf.function(
+        lambda photograph: twin(photograph, training=False), spec, autograph=False
+    ).get_concrete_function()
+
+
+def _describe(model, description):
+    """Write what Xcode shows, and what an app reads as `userDefined` metadata; values are text, JSON where nested."""
+    size, decision = description["size"], description["decision"]
+    model.author = "EyeNet"
+    model.license = "The repository states no licence."
+    model.version = description["name"]
+    asked = " and ".join(QUESTIONS[question] for question in decision if question in QUESTIONS)
+    model.short_description = f"Grades a fundus photograph: {asked}. {NOT_A_DEVICE}"
+    colours = "its colours equalised over the retina" if description["colours"] == "equalized" else "in natural colours"
+    model.input_description["photograph"] = (
+        f"The retina cropped to the square around its circle, {size} x {size} pixels RGB, black outside the circle, "
+        f"{colours}; see README.md"
+    )
+    model.output_description[LABEL] = "The most probable class; the decision is made by the threshold, see README.md"
+    model.output_description[PROBABILITY] = (
+        "Probability of each class, 0 to 1, not calibrated; the temperature and the shift are in the metadata"
+    )
+    points = {unit: operating_points(description, unit) for unit in ("eye", "patient")}
+    first = next(iter(points["eye"]))
+    flat = {"threshold": points["eye"][first][BALANCED], "operating_points": points}
+    for key, value in (description | flat).items():
+        model.user_defined_metadata[f"eyenet.{key}"] = value if isinstance(value, str) else json.dumps(value)
+
+
+def runner():
+    """Tell who computes a package on this machine: Core ML, or NumPy."""
+    return ON_MAC if sys.platform == "darwin" else IN_NUMPY
+
+
+def run(path, photographs):
+    """Compute the probabilities of photographs with a package; float32, shape (n, classes).
+
+    With Core ML on a Mac, elsewhere in NumPy.
+    """
+    require_packages()
+    if runner() == ON_MAC:
+        return _run_on_mac(path, photographs)
+    with threadpool_limits(1):  # a product a thread: photographs are computed side by side
+        done = for_each(Program(path), list(photographs), cores(), IN_NUMPY)
+        return np.stack([probability for _, probability in done])
+
+
+def _run_on_mac(path, photographs):
+    """Run a package with Apple's runtime; not tried yet, since this was written on Linux."""
+    import coremltools
+    from PIL import Image
+
+    model = coremltools.models.MLModel(str(path))
+    classes = json.loads(model.user_defined_metadata["eyenet.classes"])
+    answers = [model.predict({"photograph": Image.fromarray(photograph)}) for photograph in photographs]
+    return np.array([[answer[PROBABILITY][name] for name in classes] for answer in answers], np.float32)

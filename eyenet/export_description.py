@@ -1,0 +1,49 @@
+"""What travels with an exported network: of config.json what an app needs to prepare photographs and to decide."""
+
+from eyenet.models import NETWORK, colours_of, setting
+from eyenet.photo import PREPROCESSING
+from eyenet.quality import weights
+
+FORMAT = 1  # of model.json
+
+
+def describe(folder, config):
+    """Describe a model for an app.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+    config : dict
+        Its config.json.
+
+    Returns
+    -------
+    dict
+        For JSON: `name`, `task`, `classes`, `size`, `colours` and `preprocessing` version of the photographs, whether
+        it was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating points of eye and
+        patient, rule of fusion), the `evidence` of the heat map, the weights of the `quality` gate, the hash of the
+        `split`, and the `commit` that trained it.
+    """
+    images = config["settings"]["images"]
+    return {
+        "format": FORMAT,
+        "name": f"{folder.resolve().name} {config.get('files', {}).get(NETWORK, 'unknown')[:12]}",
+        "task": config["task"],
+        "classes": list(config["classes"]),
+        "size": config["size"],
+        "preprocessing": PREPROCESSING,
+        "colours": colours_of(images),
+        "synthetic": bool(setting(images, "synthetic")),
+        "decision": config["decision"],
+        "evidence": config.get("evidence"),
+        "quality": {name: fit for name, fit in weights().items() if name in ("natural", "equalized")},
+        "split": config["settings"]["split"],
+        "commit": config.get("commit"),
+    }
+
+
+def operating_points(description, unit):
+    """Give the thresholds of `unit`, eye or patient, by question and operating point."""
+    decision = description["decision"]
+    return {question: of[unit]["operating_points"] for question, of in decision.items() if unit in of}

@@ -1,0 +1,120 @@
+"""The folder of exported networks: files that were proved, export.json that says how, and README.md for app makers."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+
+import jinja2
+
+from eyenet.export_coreml import IN_NUMPY
+from eyenet.files import TEMPORARY, read_json, write_json, write_whole
+from eyenet.report import environment
+from eyenet.stage import StageError, log
+from eyenet.tasks import QUESTIONS, TASKS, first_disease
+
+RECORD = "export.json"
+FORMAT = 1  # of export.json
+
+
+def files_of(path):
+    """List the files of an export, which is a file or a folder of files, in the order of their names."""
+    return [path] if path.is_file() else sorted(of for of in path.rglob("*") if of.is_file())
+
+
+def hash_export(path):
+    """Hash an export: the names in it and the bytes; str."""
+    total = hashlib.sha256()
+    for file in files_of(path):
+        total.update(f"{file.relative_to(path)} {file.stat().st_size}\n".encode() + file.read_bytes())
+    return total.hexdigest()
+
+
+def size_of(path):
+    """Count the bytes of an export."""
+    return sum(file.stat().st_size for file in files_of(path))
+
+
+@contextlib.contextmanager
+def proved_export(target):
+    """Give a temporary path for an export, with the ending of `target`; rename it if what follows does not fail."""
+    work = target.parent / f"{TEMPORARY}{os.getpid()}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        yield work / target.name
+        if target.is_dir():  # a folder cannot be renamed over another
+            target.rename(work / "before")
+        (work / target.name).replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def read_record(folder, model):
+    """Read which exports a folder holds, by name; none of another model or version, or without a whole record."""
+    record = read_json(folder / RECORD) or {}
+    return record.get("files", {}) if (record.get("format"), record.get("model")) == (FORMAT, model) else {}
+
+
+def remove_others(folder, names, files):
+    """Remove exports of these names that are not among `files`: another model's, of which README.md would not tell."""
+    for path in (folder / name for name in names if name not in files and (folder / name).exists()):
+        log(f"removing {path}, which is of another model")
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def require_export(folder, name, model):
+    """Find what is known of an export, after checking that it is whole.
+
+    Returns
+    -------
+    dict
+        `format`, `precision`, `bytes`, `sha256`, `parity`.
+
+    Raises
+    ------
+    StageError
+        If it is missing, of another model, or not the one that was written.
+    """
+    known, path = read_record(folder, model).get(name), folder / name
+    if known is None or not path.exists():
+        raise StageError(f"{path} is not there, or not of this model; export it without --check")
+    if hash_export(path) != known["sha256"]:
+        raise StageError(f"{path} is not what was exported: its checksum differs; copy it again, or export again")
+    return known
+
+
+def write_record(folder, model, files, description):
+    """Write export.json, model.json and README.md.
+
+    Parameters
+    ----------
+    folder : Path
+    model : str
+        Hash of the Keras network.
+    files : dict
+        By name, as `require_export` gives them.
+    description : dict
+        As `eyenet.export_description.describe` gives it.
+    """
+    write_json(folder / RECORD, {"script": "export_model.py", "format": FORMAT, "model": model, "files": files})
+    write_json(folder / "model.json", description)
+    env = environment(autoescape=False)
+    env.undefined = jinja2.StrictUndefined
+    task = TASKS[description["task"]]
+    page = env.get_template("export_readme.md.jinja").render(
+        d=description,
+        files=files,
+        questions=task.questions,
+        words=QUESTIONS,
+        first={question: first_disease(description["task"], question) for question in task.questions},
+        in_numpy=any(of["by"] == IN_NUMPY for of in files.values()),
+        cell=_cell,
+    )
+    write_whole(folder / "README.md", page.encode())
+
+
+def _cell(asked):
+    """Write what became of a question, for the table."""
+    before, after = asked["auc"]
+    return f"{asked['decisions']}, " + ("not graded" if before is None else f"{before:.4f} -> {after:.4f}")

@@ -1,0 +1,339 @@
+"""Exports say what Keras says, of every network and in every precision; what does not is not written."""
+
+import itertools
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import REAL, draw_photograph, make_dataset, needs_real, one_sentence, run, run_stages
+
+ct = pytest.importorskip("coremltools", reason="pip install -r requirements-export.txt")
+pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
+
+# ruff: noqa: E402
+from eyenet import export_app, export_coreml, export_folder, export_lite, export_onnx
+from eyenet.coreml_program import Program
+from eyenet.export_exam import Exam
+from eyenet.export_parity import compare, require_parity
+from eyenet.lite import LiteNetwork, write_lite
+from eyenet.models import NETWORK, hash_file
+from eyenet.networks import NETWORKS, build_network, leaves
+from eyenet.stage import StageError
+from eyenet.tasks import TASKS
+
+layers = keras.layers
+POINTS = {"operating_points": {"balanced": 0.5}}
+ASKED = {"temperature": 1, "shift": 0, "eye": POINTS, "patient": POINTS | {"fusion": "mean"}}
+CONFIG = {"task": "any", "classes": TASKS["any"].classes, "decision": {"any": ASKED}}
+SAID = CONFIG | {"name": "n", "colours": "natural", "size": 96, "classes": list(CONFIG["classes"])}
+FORMATS = {"mlpackage": export_coreml, "tflite": export_lite, "onnx": export_onnx}
+
+
+def photographs(size, count=8):
+    """Draw photographs that differ in colour, so that even random networks tell them apart."""
+    tints = np.random.default_rng(0).uniform(0.1, 1.3, (count, 1, 1, 3))
+    drawn = np.stack([draw_photograph(size, size, radius=size / 2, seed=i, dots=2 * i) for i in range(count)])
+    return (drawn * tints).clip(0, 255).astype(np.uint8)
+
+
+def awake(network, images):
+    """Let a network of random weights tell photographs apart: normalised by these, its log-odds span 3."""
+    for layer in leaves(network):
+        if hasattr(layer, "moving_mean"):
+            layer.momentum = 0.0
+    network.trainable = True
+    for _ in range(2):
+        network(images, training=True)
+    seen = keras.Model(network.input, network.layers[-2].output).predict(images, verbose=0)
+    kernel = np.random.default_rng(1).normal(size=(seen.shape[1], network.output_shape[-1]))
+    kernel /= np.ptp(seen @ kernel, axis=0).max() / 3
+    network.layers[-1].set_weights([kernel, -(seen @ kernel).mean(axis=0)])
+    return network
+
+
+def difference(network, module, path, precision, images):
+    """Convert a network and ask it; the largest difference of a probability."""
+    expected = network.predict(images, verbose=0)
+    assert np.ptp(expected[:, 1]) > 0.2
+    module.convert(network, path, precision, SAID, images)
+    return np.abs(module.run(path, images) - expected).max()
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network(name, ending, tmp_path):
+    keras.utils.set_random_seed(0)
+    images = photographs(96)
+    network = awake(build_network(keras, name, 96, 2, "none"), images)
+    # Fifty layers of random weights amplify rounding: all three formats then differ by up to 3e-4, one wrong by 0.1.
+    close = 1e-3 if name in ("resnet50_v2", "inception_v3") else 1e-4
+    assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", images) < close
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_precisions(ending, tmp_path):
+    """Fewer bits are smaller files and larger differences; none is lost."""
+    keras.utils.set_random_seed(0)
+    images, sizes, apart = photographs(96), [], []
+    network = awake(build_network(keras, "three_layers_2017", 96, 2, "none"), images)
+    for precision in ("float32", "float16", "dynamic", "int8"):
+        path = tmp_path / f"{precision}.{ending}"
+        apart.append(difference(network, FORMATS[ending], path, precision, images))
+        sizes.append(export_folder.size_of(path) / 4 / network.count_params())
+    assert sizes == pytest.approx([1, 0.5, 0.25, 0.25], abs=0.07)
+    assert apart[0] < 1e-5 < apart[1] < 5e-3 < apart[3] < 0.2 and apart[2] < 0.1
+
+
+BLOCKS = {
+    "stride 2, same, odd": lambda: [layers.Conv2D(8, 3, 2, padding="same", activation="relu")],
+    "stride 3, valid, even": lambda: [layers.Conv2D(8, 4, 3, dilation_rate=1, activation="relu6")],
+    "dilated": lambda: [layers.Conv2D(8, 3, dilation_rate=2, padding="same")],
+    "depthwise, stride 2": lambda: [layers.DepthwiseConv2D(5, 2, padding="same"), layers.ReLU(6.0)],
+    "depthwise, two of each": lambda: [layers.DepthwiseConv2D(3, depth_multiplier=2)],
+    "pool 3 by 2, same": lambda: [layers.MaxPooling2D(3, 2, padding="same"), layers.Conv2D(8, 1)],
+    "average 3 by 1, same": lambda: [layers.AveragePooling2D(3, 1, padding="same"), layers.Conv2D(8, 1)],
+    "larger": lambda: [layers.UpSampling2D(2, interpolation="bilinear"), layers.Conv2D(8, 3)],
+    "normalised, padded": lambda: [layers.ZeroPadding2D(1), layers.BatchNormalization(), layers.Conv2D(8, 3)],
+    "cropped": lambda: [layers.Cropping2D(((1, 2), (3, 0))), layers.Conv2D(8, 3)],
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_each_operation_in_numpy(kind, tmp_path):
+    keras.utils.set_random_seed(2)
+    image = keras.Input((46, 46, 3), dtype="uint8")
+    x = layers.Conv2D(6, 3, 2)(layers.Rescaling(1 / 255)(image))
+    x = layers.GlobalAveragePooling2D()(keras.Sequential(BLOCKS[kind]())(x))
+    images = photographs(46)
+    network = awake(keras.Model(image, layers.Dense(2, activation="softmax")(x)), images)
+    assert difference(network, export_coreml, tmp_path / "EyeNet.mlpackage", "float32", images) < 1e-5
+
+
+def test_an_operation_that_is_unknown_here(tmp_path):
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="silu")(layers.Rescaling(1 / 255)(image)))
+    network = keras.Model(image, layers.Dense(2, activation="softmax")(x))
+    export_coreml.convert(network, tmp_path / "EyeNet.mlpackage", "float32", SAID, None)
+    with pytest.raises(StageError, match=r"cannot be computed without Core ML \(silu\); prove it on a Mac"):
+        Program(tmp_path / "EyeNet.mlpackage")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A model of 24 patients at 64 px, with the array that it was trained on, and its export in float32."""
+    folder = tmp_path_factory.mktemp("export")
+    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
+    run_stages(source, folder)
+    options = ("--epochs", 4, "--batch", 16, "--learning-rate", "1e-3")
+    run("cnn.py", "--input", folder / "array", *options, cwd=folder)
+    done = export(folder, "--precision", "float32")
+    (folder / "said").write_text(done.stdout)
+    return folder
+
+
+def export(work, *args, **options):
+    return run("export_model.py", "--input", work / "array", *args, cwd=work, **options)
+
+
+@pytest.fixture
+def copied(work, tmp_path):
+    """A copy of the model with its export, for tests that change it."""
+    return Path(shutil.copytree(work / "models" / "cnn", tmp_path / "model"))
+
+
+def test_what_is_written(work):
+    folder = work / "models" / "cnn" / "export"
+    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
+        *("EyeNet.mlpackage", "EyeNet.tflite", "EyeNet.onnx", "export.json", "model.json", "README.md")
+    }
+    assert not list(folder.glob(".tmp-*"))
+    record, page = json.loads((folder / "export.json").read_text()), (folder / "README.md").read_text()
+    assert set(record["files"]) == {"EyeNet.mlpackage", "EyeNet.tflite", "EyeNet.onnx"}
+    for name, of in record["files"].items():
+        assert of["parity"]["largest"] < 1e-4 and of["parity"]["questions"]["any"]["decisions"] == 0
+        assert of["parity"]["photographs"] > 5 and of["sha256"] == export_folder.hash_export(folder / name)
+        assert f"`{name}` | float32" in page and name in (work / "said").read_text()
+    for words in ("VNCoreMLRequest", "Interpreter", "onnxruntime", "Not a medical device", "EXIF", "64 x 64"):
+        assert words in page
+    model = json.loads((folder / "model.json").read_text())
+    config = json.loads((folder.parent / "config.json").read_text())
+    assert model["decision"] == config["decision"] and model["split"] == config["settings"]["split"]
+    assert model["classes"] == ["no DR", "DR"] and "natural" in model["quality"] and model["preprocessing"] == 1
+
+
+def test_what_xcode_shows(work):
+    package = work / "models" / "cnn" / "export" / "EyeNet.mlpackage"
+    spec = ct.models.MLModel(str(package), skip_model_load=True).get_spec()
+    (image,) = spec.description.input
+    assert (image.type.imageType.width, image.type.imageType.height) == (64, 64)
+    assert spec.WhichOneof("Type") == "mlProgram" and spec.description.predictedFeatureName == "classLabel"
+    assert all(of.shortDescription for of in [*spec.description.input, *spec.description.output])
+    said = spec.description.metadata
+    assert said.author and said.license and "Not a medical device" in said.shortDescription
+    config = json.loads((work / "models" / "cnn" / "config.json").read_text())
+    points = config["decision"]["any"]["eye"]["operating_points"]
+    assert json.loads(said.userDefined["eyenet.threshold"]) == points["balanced"]
+    assert json.loads(said.userDefined["eyenet.operating_points"])["eye"] == {"any": points}
+    assert said.userDefined["eyenet.split"] == config["settings"]["split"]
+    assert json.loads(said.userDefined["eyenet.preprocessing"]) == 1
+    assert "measures" in json.loads(said.userDefined["eyenet.quality"])["natural"]
+
+
+def test_check_proves_again_and_finds_damage(copied, work):
+    done = export(work, "--model", copied, "--check")
+    assert done.stdout.count("decisions changed 0") == 3
+    weights = copied / "export/EyeNet.mlpackage/Data/com.apple.CoreML/weights/weight.bin"
+    data = bytearray(weights.read_bytes())
+    heads = [at.start() for at in re.finditer(b"\xef\xbe\xad\xde", data)] + [len(data)]
+    first, last = max(itertools.pairwise(heads), key=lambda pair: pair[1] - pair[0])
+    data[first + 64 : last - 64] = bytes(last - first - 128)  # the largest weight, without its head
+    weights.write_bytes(data)
+    only = ("--model", copied, "--check", "--format", "coreml")
+    one_sentence(export(work, *only, code=1), "EyeNet.mlpackage", "its checksum differs", "export again")
+    record = json.loads((copied / "export" / "export.json").read_text())  # even if the checksum were right
+    record["files"]["EyeNet.mlpackage"]["sha256"] = export_folder.hash_export(copied / "export" / "EyeNet.mlpackage")
+    (copied / "export" / "export.json").write_text(json.dumps(record))
+    one_sentence(export(work, *only, code=1), "is not the network that was trained", "a probability by", "is allowed")
+    weights.write_bytes(data[:100])
+    with pytest.raises(StageError, match="EyeNet.mlpackage"):
+        export_coreml.run(copied / "export" / "EyeNet.mlpackage", photographs(64, 1))
+
+
+@pytest.mark.parametrize("ending", ["tflite", "onnx"])
+def test_a_damaged_file(ending, copied):
+    path = copied / "export" / f"EyeNet.{ending}"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(StageError, match=f"EyeNet.{ending} is damaged.*export the model again"):
+        FORMATS[ending].run(path, photographs(64, 1))
+
+
+def test_a_retrained_model_leaves_nothing_of_the_old(copied, work):
+    other = keras.models.load_model(copied / NETWORK, compile=False)
+    other.layers[-1].set_weights([0.9 * of for of in other.layers[-1].get_weights()])
+    other.save(copied / NETWORK)
+    config = json.loads((copied / "config.json").read_text())
+    config["files"][NETWORK] = hash_file(copied / NETWORK)
+    (copied / "config.json").write_text(json.dumps(config))
+    one_sentence(export(work, "--model", copied, "--check", "--format", "onnx", code=1), "not of this model")
+    done = export(work, "--model", copied, "--format", "onnx", "--precision", "int8")
+    assert "removing" in done.stderr
+    left = {path.name for path in (copied / "export").iterdir() if not path.name.startswith(".")}
+    assert left == {"EyeNet.onnx", "export.json", "model.json", "README.md"}
+
+
+def test_what_fails_the_proof_is_not_written(tmp_path):
+    target = tmp_path / "EyeNet.mlpackage"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with pytest.raises(StageError, match="a"), export_folder.proved_export(target) as path:
+        path.mkdir()
+        raise StageError("a")
+    assert [p.name for p in tmp_path.rglob("*")] == ["EyeNet.mlpackage", "old"]
+    with export_folder.proved_export(target) as path:
+        path.mkdir()
+        (path / "new").write_text("new")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["EyeNet.mlpackage", "new"]
+
+
+@pytest.mark.parametrize(
+    "found, words",
+    [
+        ([0.2, 0.4, 0.6, 0.8], None),
+        ([0.2, 0.4, 0.6, 0.8003], "a probability by 0.0003"),
+        ([0.2, 0.4, 0.6, np.nan], "a probability by nan.*it has none"),
+        ([0.2, 0.5001, 0.6, 0.8], "1 decisions on any DR, where 0 are allowed"),
+        ([0.7, 0.4, 0.6, 0.8], "the AUC of any DR: 1.000 became 0.750"),
+    ],
+)
+def test_what_counts_as_parity(found, words):
+    both = [np.stack([1 - np.array(of), of], axis=1) for of in ([0.2, 0.4, 0.6, 0.8], found)]
+    figures = compare(
+        Exam("drawings", None, np.array([0, 0, 1, 2]), both[0], None)._replace(photographs=both[0]), both[1], CONFIG
+    )
+    if words is None:
+        require_parity(figures, "float32", "EyeNet.onnx")
+        return
+    with pytest.raises(StageError, match=words):
+        require_parity(figures, "float32", "EyeNet.onnx")
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (("--input", "nowhere"), ("no folder nowhere",)),
+        (("--model", "nowhere"), ("no model folder nowhere",)),
+        (("--photos", "source"), ("source", "holds no")),
+    ],
+)
+def test_bad_input(args, words, work):
+    one_sentence(export(work, "--format", "litert", *args, code=1), *words)
+
+
+def test_an_array_with_another_split(work, tmp_path):
+    run_stages(work / "source", tmp_path, split=("--seed", 7))
+    last = one_sentence(export(work, "--input", tmp_path / "array", code=1), "was not trained on", "--input")
+    assert str(tmp_path / "array") in last
+
+
+@pytest.mark.parametrize("package, kind", [("coremltools", "coreml"), ("onnxruntime", "onnx"), ("tf2onnx", "app")])
+def test_a_package_that_is_missing(package, kind, work, tmp_path):
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(f"raise ImportError('No module named {package}')")
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    one_sentence(export(work, "--format", kind, env=env, code=1), package, "pip install -r requirements-export.txt")
+
+
+def test_without_the_array(work):
+    args = ("--photos", work / "source" / "train", "--most", 5, "--output", work / "elsewhere", "--format", "litert")
+    done = export(work, *args)
+    assert "5 photographs without grades" in done.stdout and "AUC" not in done.stdout
+    done = export(work, *args, "--precision", "int8", code=2)
+    assert "give the array" in done.stderr
+
+
+@needs_real("eyepacs-1024")
+def test_real_photographs(work):
+    args = ("--photos", REAL / "eyepacs-1024" / "train", "--most", 12, "--output", work / "real")
+    done = export(work, *args, "--precision", "float16")
+    assert done.stdout.count("12 photographs without grades") == 3
+
+
+def test_the_page(tmp_path, monkeypatch):
+    """Its network says what LiteRT says, evidence too; in float16 it is less than half, since kernels are shared."""
+    import gzip
+
+    monkeypatch.setattr(export_app, "APP", tmp_path)
+    with pytest.raises(StageError, match="npm ci && npm run build"):
+        export_app.require_template(tmp_path / "dist")
+    (tmp_path / "dist-template").mkdir()
+    (tmp_path / "dist-template" / "index.html").write_text("page")
+    images = photographs(64, 3)
+    network = awake(build_network(keras, "efficientnet_lite0", 64, 2, "none"), photographs(64, 8))
+    evidence = write_lite(network, "any", tmp_path)
+    lite = LiteNetwork(tmp_path, CONFIG | {"size": 64, "evidence": evidence})
+    expected = [lite(image, explain=True) for image in images]
+    sizes = {}
+    for precision, close in (("float32", 1e-4), ("float16", 2e-2), ("dynamic", 0.3)):
+        data = export_app.convert(network, "any", precision)
+        sizes[precision], session = len(data), export_onnx.open_session(data)
+        for image, (probability, cells) in zip(images, expected):
+            ours = session.run(["probability", "evidence"], {"photograph": image[None]})
+            assert np.abs(ours[0][0] - probability).max() < close
+            assert np.corrcoef(ours[1][0].ravel(), cells.ravel())[0, 1] > 1 - 10 * close
+    assert sizes["float32"] < 6 * network.count_params() and sizes["float16"] < 3 * network.count_params()
+    config = CONFIG | {"size": 64, "evidence": evidence, "settings": {"images": {}, "split": "s"}}
+    total = export_app.write_page(data, tmp_path, config, tmp_path / "dist")
+    said = json.loads((tmp_path / "dist" / "model.json").read_text())
+    packed = (tmp_path / "dist" / said["model"]["file"]).read_bytes()
+    assert gzip.decompress(packed) == data and said["model"]["bytes"] == len(packed) < total
+    assert (tmp_path / "dist" / "index.html").read_text() == "page" and said["evidence"] == evidence
+    export_app.require_template(tmp_path / "dist")  # may be made anew
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter").write_text("dear")
+    with pytest.raises(StageError, match="holds something else than the page"):
+        export_app.require_template(tmp_path / "mine")
