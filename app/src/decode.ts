@@ -1,0 +1,188 @@
+/** From a file to pixels, upright and in the photograph's own numbers, at 1/1, 1/2, 1/4 or 1/8 of its size. */
+
+import { checkFile, whyUnreadable } from "./files";
+import { type Circle, DETAIL, MIN_DIAMETER, NoRetina, PhotoError, findRetina, scaled, visibleShare } from "./photo";
+import type { Picture } from "./resample";
+import { round } from "./stats";
+
+const TILE = 1024; // pixels of a canvas' side: no browser refuses it, and it is 4 MB
+
+/** A photograph that the browser has decoded; `close` gives its memory back. */
+export interface Photograph {
+  width: number;
+  height: number;
+  bytes: number;
+  /** Scale it to 1/factor: 1, 2, 4 or 8. */
+  read(factor: number): Picture;
+  /** Make a small JPEG of all of it. */
+  thumbnail(side: number): Promise<Blob>;
+  close(): void;
+}
+
+/** A photograph at some scale, and the circle of the retina in its pixels. */
+export interface Located {
+  picture: Picture;
+  circle: Circle;
+  factor: number;
+}
+
+export interface Geometry {
+  bytes: number;
+  width: number;
+  height: number;
+  center_x: number;
+  center_y: number;
+  radius: number;
+  visible: number;
+  found: boolean;
+}
+
+/** Decode a file. Throws PhotoError, with a sentence for the user, if it is no photograph. */
+export async function openPhotograph(file: Blob): Promise<Photograph> {
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(await file.arrayBuffer());
+  } catch {
+    throw new PhotoError("The file cannot be read. Choose it again.");
+  }
+  checkFile(bytes);
+  const bitmap = await decode(file, bytes);
+  let last: Picture | null = null; // reading one takes longest of all, and each is a quarter of the one before
+  let lastFactor = Infinity;
+  return {
+    width: bitmap.width,
+    height: bitmap.height,
+    bytes: bytes.length,
+    read(factor) {
+      const again = last && factor % lastFactor === 0;
+      const picture = again ? scalePicture(last as Picture, factor / lastFactor) : scaleBitmap(bitmap, factor);
+      if (!again) [last, lastFactor] = [picture, factor];
+      return picture;
+    },
+    thumbnail(side) {
+      const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
+      const canvas = new OffscreenCanvas(Math.ceil(bitmap.width * scale), Math.ceil(bitmap.height * scale));
+      canvas.getContext("2d")?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+      return canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+    },
+    close: () => bitmap.close(),
+  };
+}
+
+async function decode(file: Blob, bytes: Uint8Array): Promise<ImageBitmap> {
+  try {
+    return await createImageBitmap(file, {
+      imageOrientation: "from-image",
+      colorSpaceConversion: "none", // the numbers of the file: the network was trained on them
+      premultiplyAlpha: "none",
+    });
+  } catch {
+    throw new PhotoError(whyUnreadable(bytes));
+  }
+}
+
+/** Scale to 1/factor, reading in tiles: a phone refuses a canvas of 16 megapixels. */
+function scaleBitmap(bitmap: ImageBitmap, factor: number): Picture {
+  const picture = blank(bitmap, factor);
+  const canvas = new OffscreenCanvas(Math.min(TILE, bitmap.width), Math.min(TILE, bitmap.height));
+  const context = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
+  if (!context) throw new PhotoError("This device has not enough memory for the photograph. Close other pages.");
+  context.imageSmoothingEnabled = false;
+  for (let top = 0; top < bitmap.height; top += TILE) {
+    for (let left = 0; left < bitmap.width; left += TILE) {
+      const [wide, high] = [Math.min(TILE, bitmap.width - left), Math.min(TILE, bitmap.height - top)];
+      context.fillRect(0, 0, wide, high); // black shows through where a photograph is transparent
+      context.drawImage(bitmap, left, top, wide, high, 0, 0, wide, high);
+      const tile = context.getImageData(0, 0, wide, high);
+      averageBlocks(tile, 4, factor, picture, left / factor, top / factor);
+    }
+  }
+  return picture;
+}
+
+/** Scale what was read before. */
+function scalePicture(picture: Picture, factor: number): Picture {
+  if (factor === 1) return picture;
+  const small = blank(picture, factor);
+  averageBlocks(picture, 3, factor, small, 0, 0);
+  return small;
+}
+
+function blank({ width, height }: { width: number; height: number }, factor: number): Picture {
+  const [wide, high] = [Math.ceil(width / factor), Math.ceil(height / factor)];
+  return { width: wide, height: high, data: new Uint8ClampedArray(wide * high * 3) };
+}
+
+interface Source {
+  width: number;
+  height: number;
+  data: Uint8Array | Uint8ClampedArray;
+}
+
+/**
+ * Average blocks of a part of a photograph into a picture, from (left, top) on.
+ *
+ * So does libjpeg for Pillow where it decodes at a fraction of the size, but for the colours of 4:2:0.
+ */
+function averageBlocks(source: Source, channels: number, factor: number, picture: Picture, left: number, top: number): void {
+  const wide = Math.ceil(source.width / factor);
+  const sums = new Uint16Array(wide * 3); // 64 pixels of 255 at most
+  for (let y = 0; y * factor < source.height; y++) {
+    sums.fill(0);
+    const rows = Math.min(factor, source.height - y * factor);
+    for (let row = y * factor; row < y * factor + rows; row++) {
+      let at = channels * row * source.width;
+      for (let x = 0, column = 0; x < 3 * wide; x += 3) {
+        for (const end = Math.min(source.width, column + factor); column < end; column++, at += channels) {
+          sums[x] += source.data[at];
+          sums[x + 1] += source.data[at + 1];
+          sums[x + 2] += source.data[at + 2];
+        }
+      }
+    }
+    const to = 3 * ((top + y) * picture.width + left);
+    for (let x = 0; x < wide; x++) {
+      const pixels = rows * Math.min(factor, source.width - x * factor);
+      for (let k = 3 * x; k < 3 * x + 3; k++) picture.data[to + k] = sums[k] / pixels; // rounded to the nearest
+    }
+  }
+}
+
+/** Choose the scale at which the short side keeps at least so many pixels. */
+function factorFor(photograph: Photograph, least: number): number {
+  const side = Math.min(photograph.width, photograph.height);
+  return [8, 4, 2].find((factor) => Math.floor(side / factor) >= least) ?? 1;
+}
+
+/** Find the retina of a photograph, at a scale that is enough for a crop of so many pixels. */
+export function locate(photograph: Photograph, size: number): Located {
+  const least = Math.floor(DETAIL * size);
+  let factor = factorFor(photograph, least);
+  let picture = photograph.read(factor);
+  let circle = findRetina(picture);
+  while (factor > 1 && 2 * circle.radius < least) {
+    const smaller = factorFor(photograph, Math.min(picture.width, picture.height) + 1); // a small disc: read it larger
+    picture = photograph.read(smaller);
+    circle = scaled(circle, factor / smaller);
+    factor = smaller;
+  }
+  const across = 2 * circle.radius * factor;
+  if (across < MIN_DIAMETER) {
+    throw new NoRetina(`the retina is ${across.toFixed(0)} pixels across; at least ${MIN_DIAMETER} are needed`);
+  }
+  return { picture, circle, factor };
+}
+
+/** Give what is known of a photograph's circle, in the photograph's pixels. */
+export function geometryOf(photograph: Photograph, { picture, circle, factor }: Located): Geometry {
+  return {
+    bytes: photograph.bytes,
+    width: photograph.width,
+    height: photograph.height,
+    center_x: round(circle.x * factor, 1),
+    center_y: round(circle.y * factor, 1),
+    radius: round(circle.radius * factor, 1),
+    visible: round(visibleShare(circle, picture.width, picture.height), 3),
+    found: circle.found,
+  };
+}

@@ -1,0 +1,145 @@
+/** What can be measured of a photograph's quality: a port of eyenet/quality_measures.py, where the reasons stand. */
+
+import { equalize, findVisible, histograms } from "./colours";
+import { blackOutside, insideCircle } from "./photo";
+import { type Picture, BICUBIC, HAMMING, resize } from "./resample";
+import { clip, median, quantile, round, sum } from "./stats";
+
+export const SIDE = 256;
+const CELL = 16;
+const CELLS = SIDE / CELL;
+const RIM = 8;
+const NONE = Math.log(1e-3);
+const FLAT = 0.12;
+const GLARE = 250;
+const LAG = 2; // pixels between those that are compared
+
+export type Measures = Record<string, number>;
+
+/** Measure the quality of a crop in the photograph's own colours; of a black frame three measures only. */
+export function measure(crop: Picture, visible: number): Measures {
+  crop = atSide(crop);
+  const inside = insideCircle(SIDE);
+  const seen = findVisible(crop, inside);
+  const pixels = sum(seen);
+  const found: Measures = { equalized: 0, visible: Math.min(visible, pixels / sum(inside)), light: 0 };
+  if (pixels) {
+    const even = equalize(crop, inside);
+    found.equalized = Number(flatness(crop, seen, pixels) <= FLAT);
+    Object.assign(found, lightOf(crop, seen, pixels), structureOf(crop, even, seen, pixels));
+  }
+  return Object.fromEntries(Object.entries(found).map(([name, value]) => [name, round(value, 4)]));
+}
+
+function atSide(crop: Picture): Picture {
+  const size = crop.width;
+  if (size === SIDE) return crop;
+  const box = { left: 0, upper: 0, right: size, lower: size };
+  return blackOutside(resize(crop, SIDE, size > SIDE ? HAMMING : BICUBIC, box));
+}
+
+/** Give the largest distance of the levels' distribution from an even one, the median of three channels. */
+function flatness(crop: Picture, seen: Uint8Array, pixels: number): number {
+  const distances = histograms(crop, seen).map((counts) => {
+    let below = 0;
+    const share = counts.map((count) => (below += count) / pixels);
+    const lowest = share.filter((value) => value < 0.02).length;
+    const far = share.map((value, level) =>
+      Math.abs(value - clip((level - lowest) / Math.max(256 - lowest, 1), 0, 1)),
+    );
+    return Math.max(...far);
+  });
+  return median(distances);
+}
+
+/** Average a square of values to 16 x 16 cells. */
+function averages(value: (i: number) => number): Float64Array {
+  const cells = new Float64Array(CELLS * CELLS);
+  for (let i = 0; i < SIDE * SIDE; i++) {
+    const row = Math.floor(i / SIDE / CELL);
+    cells[row * CELLS + Math.floor((i % SIDE) / CELL)] += value(i) / (CELL * CELL);
+  }
+  return cells;
+}
+
+/** Measure light, evenness, glare and colour from the means of the cells. */
+function lightOf(crop: Picture, seen: Uint8Array, pixels: number): Measures {
+  const share = averages((i) => seen[i]);
+  const least = 0.5 * Math.min(1, Math.max(...share));
+  const [red, green, blue] = [0, 1, 2].map((channel) => {
+    const means = averages((i) => crop.data[3 * i + channel] * seen[i]);
+    return means.map((mean, i) => Math.log(mean / share[i] + 4)).filter((_, i) => share[i] > least);
+  });
+  const [dark, middle] = [quantile(red, 0.1), quantile(red, 0.5)];
+  let glare = 0;
+  seen.forEach((shown, i) => (glare += Number(shown && crop.data[3 * i + 1] >= GLARE)));
+  return {
+    light: middle,
+    shade: dark - middle,
+    glare: glare / pixels,
+    red_green: median(red.map((value, i) => value - green[i])),
+    green_blue: median(green.map((value, i) => value - blue[i])),
+  };
+}
+
+/** Measure structure of a hundredth of the diameter in the green channel, natural and equalised. */
+function structureOf(crop: Picture, even: Picture, seen: Uint8Array, pixels: number): Measures {
+  const clipped = mostAtSixLevels(even, seen, pixels);
+  const inner = innerPart(seen);
+  const share = averages((i) => inner[i]);
+  if (!share.some((value) => value > 0.5)) return { clipped, contrast: NONE, vessels: NONE, dark_lines: 0 };
+  const natural = bend(inner, (i) => Math.log(crop.data[3 * i + 1] + 16));
+  const bent = bend(inner, (i) => even.data[3 * i + 1] / 255);
+  const every = bent.filter((_, i) => inner[i] && i % 2 === 0 && Math.floor(i / SIDE) % 2 === 0);
+  const [light, middle, dark] = [0.05, 0.5, 0.95].map((q) => quantile(every, q));
+  return {
+    clipped,
+    contrast: clearest(natural, share),
+    vessels: clearest(bent, share),
+    dark_lines: (light + dark - 2 * middle) / (dark - light + 1e-4),
+  };
+}
+
+/** Give the largest share of pixels that six neighbouring levels of the equalised green channel hold. */
+function mostAtSixLevels(even: Picture, seen: Uint8Array, pixels: number): number {
+  const levels = histograms(even, seen)[1];
+  let most = 0;
+  for (let i = 0; i + 6 <= levels.length; i++) most = Math.max(most, sum(levels.subarray(i, i + 6)) / pixels);
+  return most;
+}
+
+/** Leave out the pixels within the rim: a box blur of the mask, rounded as Pillow's, of which the whole remains. */
+function innerPart(seen: Uint8Array): Uint8Array {
+  const width = 2 * RIM + 1;
+  const blur = (values: Uint8Array, step: number) =>
+    values.map((_, i) => {
+      const place = Math.floor(i / step) % SIDE;
+      let total = 0;
+      for (let k = -RIM; k <= RIM; k++) total += values[i + (clip(place + k, 0, SIDE - 1) - place) * step];
+      return Math.floor(total / width + 0.5);
+    });
+  const blurred = blur(blur(seen.map((value) => 255 * value), 1), SIDE);
+  return blurred.map((value) => Number(value >= 254));
+}
+
+/** Take the Laplacian at a distance of `LAG` pixels: positive where it is darker than round about; 0 where not inner. */
+function bend(inner: Uint8Array, level: (i: number) => number): Float64Array {
+  const levels = Float64Array.from({ length: SIDE * SIDE }, (_, i) => level(i));
+  const bent = new Float64Array(SIDE * SIDE);
+  for (let row = LAG; row < SIDE - LAG; row++) {
+    for (let column = LAG; column < SIDE - LAG; column++) {
+      const i = row * SIDE + column;
+      if (!inner[i]) continue;
+      const around = levels[i + LAG * SIDE] + levels[i - LAG * SIDE] + levels[i + LAG] + levels[i - LAG];
+      bent[i] = around - 4 * levels[i];
+    }
+  }
+  return bent;
+}
+
+/** Give the log of the structure's root mean square that a tenth of the cells exceed. */
+function clearest(bent: Float64Array, share: Float64Array): number {
+  const power = averages((i) => bent[i] * bent[i]);
+  const cells = power.map((value, i) => Math.sqrt(value / share[i])).filter((_, i) => share[i] > 0.5);
+  return Math.log(quantile(cells, 0.9) + 1e-3);
+}

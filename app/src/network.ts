@@ -1,0 +1,109 @@
+/** The network and what belongs to it, read from beside the page and run by onnxruntime-web. */
+
+import * as ort from "onnxruntime-web/wasm";
+
+import type { Colours } from "./colours";
+import type { Grid } from "./overlay";
+import { PREPROCESSING } from "./photo";
+import type { Fusion, Question, Task } from "./probabilities";
+import type { Weights } from "./quality";
+import type { Picture } from "./resample";
+
+type Points = Record<string, number>;
+
+export interface Decision {
+  temperature: number;
+  shift: number;
+  eye: { operating_points: Points };
+  patient: { operating_points: Points; fusion: Fusion };
+}
+
+/** model.json: config.json's part that the page needs. */
+export interface Model {
+  format: number;
+  name: string;
+  task: Task;
+  classes: string[];
+  size: number;
+  preprocessing: number;
+  colours: Colours;
+  synthetic: boolean;
+  decision: Record<Question, Decision> & { grade?: { cuts: number[] } };
+  evidence: (Grid & { questions: Question[] }) | null;
+  quality: Weights;
+  model: { file: string; sha256: string; bytes: number };
+}
+
+export interface Answer {
+  probabilities: Float32Array;
+  evidence: Float32Array[] | null; // by question
+}
+
+const page = new URL("../", self.location.href); // the worker's own file is one folder below it
+const INCOMPLETE = "The program is not complete. Open this page again while there is internet.";
+
+/** Load a file of the page, unpacked if it is a gzip that the server did not unpack. */
+async function load(name: string): Promise<ArrayBuffer> {
+  const response = await fetch(new URL(name, page));
+  if (!response.ok || !response.body) throw new Error(INCOMPLETE);
+  const bytes = await response.arrayBuffer();
+  const start = new Uint8Array(bytes, 0, 2);
+  if (start[0] !== 0x1f || start[1] !== 0x8b) return bytes;
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
+export async function loadModel(): Promise<Model> {
+  const response = await fetch(new URL("model.json", page));
+  if (!response.ok) throw new Error(INCOMPLETE);
+  const model = (await response.json()) as Model;
+  if (model.format !== 1 || model.preprocessing !== PREPROCESSING) {
+    throw new Error("The network is not of this version of the program. Export it again with export_model.py.");
+  }
+  return model;
+}
+
+export class Network {
+  private constructor(
+    private readonly session: ort.InferenceSession,
+    private readonly model: Model,
+  ) {}
+
+  /** Load the network, and let it look at nothing once: the first time takes longest. */
+  static async load(model: Model): Promise<Network> {
+    const [runtime, weights] = await Promise.all([
+      load("runtime.wasm.gz"),
+      load(`${model.model.file}?${model.model.sha256.slice(0, 12)}`),
+    ]);
+    if (crypto.subtle && (await sha256(weights)) !== model.model.sha256) {
+      throw new Error("The network is damaged or not of this program. Export it again with export_model.py.");
+    }
+    ort.env.wasm.wasmBinary = runtime;
+    ort.env.wasm.numThreads = 1; // more need headers that a plain server does not send
+    ort.env.logLevel = "error";
+    const session = await ort.InferenceSession.create(new Uint8Array(weights), { executionProviders: ["wasm"] });
+    const network = new Network(session, model);
+    const side = model.size;
+    await network.look({ width: side, height: side, data: new Uint8Array(side * side * 3) });
+    return network;
+  }
+
+  /** Look at a crop in the colours that the network was trained on. */
+  async look(crop: Picture): Promise<Answer> {
+    const { size, classes, evidence } = this.model;
+    const photograph = new ort.Tensor("uint8", new Uint8Array(crop.data), [1, size, size, 3]);
+    const found = await this.session.run({ photograph });
+    const probabilities = found.probability.data as Float32Array;
+    if (probabilities.length !== classes.length || !probabilities.every(Number.isFinite)) {
+      throw new Error("The network gives values that are no probabilities. Export it again with export_model.py.");
+    }
+    if (!evidence || !found.evidence) return { probabilities, evidence: null };
+    const all = found.evidence.data as Float32Array;
+    const cells = all.length / evidence.questions.length;
+    return { probabilities, evidence: evidence.questions.map((_, i) => all.slice(i * cells, (i + 1) * cells)) };
+  }
+}
+
+async function sha256(bytes: ArrayBuffer): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,253 @@
+/** From pixels to the crop of the retina: a port of eyenet/photo.py. */
+
+import { BLACK } from "./colours";
+import { type Picture, HAMMING, resize } from "./resample";
+import { clip, median, sum } from "./stats";
+
+export const PREPROCESSING = 1;
+export const MIN_DIAMETER = 128; // pixels of retina in the photograph
+export const DETAIL = 1.9; // the retina is read at least so many times as wide as the crop
+const SAMPLES = 128; // pixels, short side, of the image on which the circle is sought
+
+/** The file cannot be used; the message is for the user. */
+export class PhotoError extends Error {}
+
+/** The file is a picture, but shows no retina, or too small a one. */
+export class NoRetina extends PhotoError {}
+
+/** Circle of the retina; pixel centres are at half-integers. `found` is false for a black frame. */
+export interface Circle {
+  x: number;
+  y: number;
+  radius: number;
+  found: boolean;
+}
+
+interface Points {
+  x: Float64Array;
+  y: Float64Array;
+}
+
+interface Lit {
+  width: number;
+  height: number;
+  pixels: Uint8Array; // 1 where lit
+  count: number;
+}
+
+export function scaled(circle: Circle, factor: number): Circle {
+  return { x: circle.x * factor, y: circle.y * factor, radius: circle.radius * factor, found: circle.found };
+}
+
+/**
+ * Find the circle of the retina, also when it is cut off, off-centre, small or dark.
+ *
+ * Throws NoRetina if there is no round, lit field against a dark surround.
+ */
+export function findRetina(picture: Picture): Circle {
+  const step = Math.max(1, Math.floor(Math.min(picture.width, picture.height) / SAMPLES));
+  const [width, height] = [Math.floor(picture.width / step), Math.floor(picture.height / step)];
+  const light = new Uint8Array(width * height);
+  const counts = new Float64Array(256);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = 3 * (Math.floor((y + 0.5) * step) * picture.width + Math.floor((x + 0.5) * step));
+      const most = Math.max(picture.data[at], picture.data[at + 1], picture.data[at + 2]);
+      light[y * width + x] = most;
+      counts[most]++;
+    }
+  }
+  const [low, high, top] = [0.01, 0.95, 0.99].map((share) => percentile(counts, share * light.length));
+  const span = high - low;
+  const thresholds = [
+    Math.max(6, 0.12 * span), // withstands glow and noise
+    Math.max(4, 0.04 * span), // half in shade
+    Math.max(6, 0.12 * (top - low)), // small in the frame
+    0.3 * span, // a speckled surround
+    0.45 * span,
+  ];
+  for (const threshold of thresholds) {
+    const lit = markLit(light, width, height, low + Math.max(4, threshold));
+    const points = rimPoints(lit);
+    const circle = points.x.length >= 20 ? fitCircle(points) : null;
+    if (circle && plausible(circle, lit, points)) {
+      return { x: (circle.x + 0.5) * step, y: (circle.y + 0.5) * step, radius: circle.radius * step, found: true };
+    }
+  }
+  if (top <= BLACK) {
+    const [x, y] = [picture.width / 2, picture.height / 2];
+    return { x, y, radius: Math.min(x, y), found: false };
+  }
+  throw new NoRetina("no retina found: there is no round, lit field against a dark surround");
+}
+
+/** Find the first level up to which there are at least so many pixels. */
+function percentile(counts: Float64Array, pixels: number): number {
+  let total = 0;
+  const level = counts.findIndex((count) => (total += count) >= pixels);
+  return level < 0 ? counts.length : level;
+}
+
+function markLit(light: Uint8Array, width: number, height: number, above: number): Lit {
+  const pixels = light.map((level) => Number(level > above));
+  return { width, height, pixels, count: sum(pixels) };
+}
+
+/** List the first and last lit pixel of each row and column, without those on the border. */
+function rimPoints({ width, height, pixels }: Lit): Points {
+  const x: number[] = [];
+  const y: number[] = [];
+  const add = (px: number, py: number) => {
+    if (px > 1 && px < width - 2 && py > 1 && py < height - 2) {
+      x.push(px);
+      y.push(py);
+    }
+  };
+  for (let row = 0; row < height; row++) {
+    const line = pixels.subarray(row * width, (row + 1) * width);
+    const first = line.indexOf(1);
+    if (first < 0) continue;
+    add(first - 0.5, row); // the rim runs between the last dark and the first lit pixel
+    add(line.lastIndexOf(1) + 0.5, row);
+  }
+  for (let column = 0; column < width; column++) {
+    let [first, last] = [-1, -1];
+    for (let row = 0; row < height; row++) {
+      if (pixels[row * width + column]) {
+        if (first < 0) first = row;
+        last = row;
+      }
+    }
+    if (first < 0) continue;
+    add(column, first - 0.5);
+    add(column, last + 0.5);
+  }
+  return { x: Float64Array.from(x), y: Float64Array.from(y) };
+}
+
+/** Fit a circle by linear least squares, up to six times, each time to the points nearest the last one. */
+function fitCircle(points: Points): Circle | null {
+  const n = points.x.length;
+  let near = new Uint8Array(n).fill(1);
+  let circle: Circle | null = null;
+  for (let round = 0; round < 6; round++) {
+    circle = fitOnce(points, near);
+    if (!circle) return null;
+    const { x, y, radius } = circle;
+    const distance = points.x.map((px, i) => Math.abs(Math.hypot(px - x, points.y[i] - y) - radius));
+    const most = Math.max(median(distance), 0.015 * radius); // the better half stays
+    const nearer = Uint8Array.from(distance, (d) => Number(d <= most));
+    if (nearer.every((value, i) => value === near[i])) break;
+    near = nearer;
+  }
+  return circle;
+}
+
+function fitOnce(points: Points, near: Uint8Array): Circle | null {
+  const n = sum(near);
+  const mean = (values: Float64Array) => values.reduce((total, value, i) => total + value * near[i], 0) / n;
+  const [middleX, middleY] = [mean(points.x), mean(points.y)];
+  let [uu, uv, vv, us, vs, squares] = [0, 0, 0, 0, 0, 0];
+  for (let i = 0; i < near.length; i++) {
+    if (!near[i]) continue;
+    const [u, v] = [points.x[i] - middleX, points.y[i] - middleY];
+    const s = u * u + v * v;
+    uu += u * u;
+    uv += u * v;
+    vv += v * v;
+    us += u * s;
+    vs += v * s;
+    squares += s;
+  }
+  const spread = uu * vv - uv * uv;
+  if (spread < 1) return null; // the points lie on a line
+  const shiftX = (vv * us - uv * vs) / (2 * spread);
+  const shiftY = (uu * vs - uv * us) / (2 * spread);
+  const radius = Math.sqrt(squares / n + shiftX ** 2 + shiftY ** 2);
+  return { x: middleX + shiftX, y: middleY + shiftY, radius, found: true };
+}
+
+/** Tell whether most rim points are on the circle, most of it is lit, and little is lit outside. */
+function plausible({ x, y, radius }: Circle, lit: Lit, points: Points): boolean {
+  const { width, height, pixels } = lit;
+  if (!(radius > 0.15 * Math.min(width, height) && radius < Math.max(width, height))) return false;
+  if (!(x > 0 && x < width && y > 0 && y < height)) return false;
+  let onRim = 0;
+  points.x.forEach((px, i) => {
+    onRim += Number(Math.abs(Math.hypot(px - x, points.y[i] - y) - radius) < 0.03 * radius);
+  });
+  let [inside, litInside] = [0, 0];
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      if ((column - x) ** 2 + (row - y) ** 2 < radius ** 2) {
+        inside++;
+        litInside += pixels[row * width + column];
+      }
+    }
+  }
+  const outside = (lit.count - litInside) / Math.max(1, lit.count);
+  return onRim / points.x.length >= 0.5 && outside < 0.05 && litInside / inside > 0.5;
+}
+
+const masks = new Map<number, Uint8Array>();
+
+/** Mark the pixels of a crop whose centres lie in the retina's circle: 1 inside, 0 outside. */
+export function insideCircle(size: number): Uint8Array {
+  let mask = masks.get(size);
+  if (!mask) {
+    const offset = (i: number) => i + 0.5 - size / 2;
+    mask = Uint8Array.from({ length: size * size }, (_, i) =>
+      Number(offset(Math.floor(i / size)) ** 2 + offset(i % size) ** 2 <= (size / 2) ** 2),
+    );
+    masks.set(size, mask);
+  }
+  return mask;
+}
+
+/** Crop the square around the circle, average it to `size` x `size`, black outside the circle. */
+export function cropRetina(picture: Picture, circle: Circle, size: number): Picture {
+  let [left, upper] = [circle.x - circle.radius, circle.y - circle.radius];
+  let [right, lower] = [left + 2 * circle.radius, upper + 2 * circle.radius];
+  if (left < 0 || upper < 0 || right > picture.width || lower > picture.height) {
+    const [x, y] = [Math.floor(left), Math.floor(upper)];
+    picture = cut(picture, x, y, Math.ceil(right), Math.ceil(lower));
+    [left, upper, right, lower] = [left - x, upper - y, right - x, lower - y];
+  }
+  return blackOutside(resize(picture, size, HAMMING, { left, upper, right, lower }));
+}
+
+/** Cut a rectangle out of a picture; beyond the frame it is black. */
+function cut(picture: Picture, left: number, upper: number, right: number, lower: number): Picture {
+  const [width, height] = [right - left, lower - upper];
+  const data = new Uint8Array(width * height * 3);
+  const [first, last] = [Math.max(0, left), Math.min(picture.width, right)];
+  for (let y = Math.max(0, upper); y < Math.min(picture.height, lower) && last > first; y++) {
+    const row = picture.data.subarray(3 * (y * picture.width + first), 3 * (y * picture.width + last));
+    data.set(row, 3 * ((y - upper) * width + first - left));
+  }
+  return { width, height, data };
+}
+
+/** Blacken what is outside the circle of a crop, in place. */
+export function blackOutside(crop: Picture): Picture {
+  insideCircle(crop.width).forEach((inside, i) => {
+    if (!inside) crop.data.fill(0, 3 * i, 3 * i + 3);
+  });
+  return crop;
+}
+
+/** Estimate the share of the circle's area that is inside the frame, on a grid of 200 x 200. */
+export function visibleShare({ x, y, radius }: Circle, width: number, height: number): number {
+  if (radius <= x && x <= width - radius && radius <= y && y <= height - radius) return 1;
+  const grid = Float64Array.from({ length: 200 }, (_, i) => (i + 0.5) / 100 - 1);
+  let [disc, shown] = [0, 0];
+  for (const v of grid) {
+    for (const u of grid) {
+      if (v * v + u * u > 1) continue;
+      disc++;
+      const [column, row] = [x + radius * u, y + radius * v];
+      shown += Number(row === clip(row, 0, height) && column === clip(column, 0, width));
+    }
+  }
+  return shown / disc;
+}

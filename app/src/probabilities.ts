@@ -1,0 +1,59 @@
+/** Probabilities: calibrated, decided upon and fused; a port of eyenet/probabilities.py, tasks.py and decision.py. */
+
+import { clip } from "./stats";
+
+const LEAST = 2 ** -25;
+
+export type Question = "any" | "referable";
+export type Task = "any" | "referable" | "grade";
+export type Fusion = "mean" | "max" | "noisy_or";
+
+/** By task: the least grade of each class that the network tells apart, and the questions that they answer. */
+export const TASKS: Record<Task, { starts: number[]; questions: Question[] }> = {
+  any: { starts: [0, 1], questions: ["any"] },
+  referable: { starts: [0, 2], questions: ["referable"] },
+  grade: { starts: [0, 1, 2, 3, 4], questions: ["any", "referable"] },
+};
+export const LEAST_GRADE: Record<Question, number> = { any: 1, referable: 2 };
+
+export function logOdds(probability: number): number {
+  const certain = clip(probability, LEAST, 1 - LEAST);
+  return Math.log(certain) - Math.log1p(-certain);
+}
+
+export function expit(odds: number): number {
+  return 1 / (1 + Math.exp(-odds));
+}
+
+export function calibrate(probability: number, temperature: number, shift: number): number {
+  return expit(logOdds(probability) / temperature + shift);
+}
+
+export function uncalibrate(probability: number, temperature: number, shift: number): number {
+  return expit((logOdds(probability) - shift) * temperature);
+}
+
+/** Sum the probabilities of the classes that count as disease. */
+export function diseaseProbability(probabilities: ArrayLike<number>, task: Task, question: Question): number {
+  const first = TASKS[task].starts.indexOf(LEAST_GRADE[question]);
+  let healthy = 0;
+  for (let i = 0; i < first; i++) healthy += probabilities[i];
+  return 1 - healthy;
+}
+
+/** Fuse the probabilities of a patient's eyes into one. */
+export function fuse(values: number[], rule: Fusion): number {
+  if (rule === "max") return Math.max(...values);
+  if (rule === "mean") return values.reduce((a, b) => a + b, 0) / values.length;
+  return 1 - values.reduce((healthy, value) => healthy * (1 - value), 1);
+}
+
+/** Average the grades 0-4 by their probabilities. */
+export function expectedGrade(probabilities: ArrayLike<number>): number {
+  return Array.from(probabilities).reduce((total, value, grade) => total + value * grade, 0);
+}
+
+export function predictGrade(probabilities: ArrayLike<number>, cuts: number[]): number {
+  const expected = expectedGrade(probabilities);
+  return cuts.filter((cut) => cut <= expected).length;
+}

@@ -1,0 +1,75 @@
+/** The quality gate: can this photograph be graded, and if not, why not? A port of eyenet/quality.py. */
+
+import type { Measures } from "./measures";
+import { clip, round } from "./stats";
+
+/** What eyenet/quality.json holds of each of its two fits. */
+interface Fit {
+  intercept: number;
+  threshold: number;
+  measures: Record<string, { weight: number; typical: number }>;
+}
+
+export type Weights = Record<"natural" | "equalized", Fit>;
+
+export interface Quality {
+  gradable: boolean;
+  score: number; // probability that a grader rejects it
+  reasons: string[];
+  measures: Measures;
+}
+
+export const SMALLEST = 160; // pixels of a crop that can be judged
+export const OTHER = "not a fundus photograph";
+const REASONS: Record<string, string> = {
+  light: "too dark",
+  glare: "overexposed",
+  clipped: "under- or overexposed",
+  shade: "uneven light",
+  visible: "retina cut off",
+  contrast: "low contrast",
+  vessels: "out of focus",
+  dark_lines: "out of focus",
+};
+const BLACK = "too dark";
+const CUT_OFF = 0.8;
+const TO_BLAME = 0.2;
+
+/** Judge what `measure` found. */
+export function judge(measures: Measures, weights: Weights): Quality {
+  const poor = (reason: string) => ({ gradable: false, score: 1, reasons: [reason], measures });
+  if (!("contrast" in measures)) return poor(BLACK);
+  if (isOther(measures)) return poor(OTHER);
+  const fit = weights[measures.equalized ? "equalized" : "natural"];
+  const against = Object.entries(fit.measures).map(
+    ([name, { weight, typical }]) => [name, weight * (measures[name] - typical)] as const,
+  );
+  const odds = against.reduce((total, [, value]) => total + value, fit.intercept);
+  const score = 1 / (1 + Math.exp(-clip(odds, -30, 30)));
+  const gradable = score < fit.threshold;
+  return { gradable, score: round(score, 4), reasons: gradable ? [] : blame(against, measures.visible), measures };
+}
+
+/** Tell whether the picture is no colour photograph of a retina, by limits that no retina of EyePACS reaches. */
+function isOther(found: Measures): boolean {
+  if (found.vessels > -0.1) return true;
+  if (found.equalized) return false;
+  const { contrast, dark_lines: lines, red_green: redGreen, green_blue: greenBlue, glare } = found;
+  const rough = contrast > (lines < 0 ? -0.75 : -0.3);
+  const grey = Math.max(Math.abs(redGreen), Math.abs(greenBlue)) < 0.003 && lines < 0.03;
+  const foreign = redGreen < -0.1 || greenBlue < -0.35;
+  return rough || foreign || (grey && glare < 0.5);
+}
+
+/** Name what speaks against a photograph, the weightiest first. */
+function blame(against: (readonly [string, number])[], visible: number): string[] {
+  const total = new Map<string, number>();
+  for (const [name, odds] of against) {
+    total.set(REASONS[name], (total.get(REASONS[name]) ?? 0) + Math.max(0, odds));
+  }
+  const all = () => [...total.values()].reduce((a, b) => a + b, 0);
+  if (visible > CUT_OFF && all() > (total.get(REASONS.visible) ?? 0)) total.delete(REASONS.visible);
+  const named = [...total.keys()].sort((a, b) => (total.get(b) ?? 0) - (total.get(a) ?? 0));
+  const most = named.filter((reason) => (total.get(reason) ?? 0) >= Math.max(1e-9, TO_BLAME * all()));
+  return most.length ? most : named.slice(0, 1);
+}

@@ -1,0 +1,191 @@
+/** What is told of a photograph and of a patient: quality first, then probability and decision. eyenet/screener.py. */
+
+import { equalize } from "./colours";
+import { type Geometry, type Located, type Photograph, geometryOf, locate, openPhotograph } from "./decode";
+import { SIDE, measure } from "./measures";
+import type { Answer as Looked, Model, Network } from "./network";
+import { drawHeat, overlay } from "./overlay";
+import { NoRetina, cropRetina, insideCircle } from "./photo";
+import {
+  type Question,
+  TASKS,
+  calibrate,
+  diseaseProbability,
+  expectedGrade,
+  fuse,
+  logOdds,
+  predictGrade,
+  uncalibrate,
+} from "./probabilities";
+import { type Quality, OTHER, SMALLEST, judge } from "./quality";
+import { type Picture, enlargeLinear } from "./resample";
+import { round } from "./stats";
+
+export const AGAIN = "photograph again";
+export const UNREAD = "not read";
+export const BALANCED = "balanced";
+export const SHOWN = 512; // pixels of a crop on the page
+const CALLED: Record<Question, string> = { any: "DR", referable: "referable DR" };
+
+export type Eye = "right" | "left";
+
+export interface Answer {
+  probability: number | null;
+  threshold: number | null;
+  disease: boolean | null; // null: left open
+}
+
+export interface Row {
+  result: string;
+  reasons: string[];
+  quality?: number;
+  questions?: Partial<Record<Question, Answer>>;
+  expected_grade?: number;
+  grade?: number;
+}
+
+/** A photograph's row, and what is shown of it. */
+export interface Seen {
+  row: Row;
+  picture: Blob | null; // the crop, or the whole photograph where no retina was found
+  heat: Blob | null; // the crop with the evidence over it
+  heatOf: Question | null;
+  geometry: Geometry | null;
+  crop: Picture | null; // what was judged
+  input: Picture | null; // what the network was shown
+}
+
+/** List the operating points that all of a model's questions have, for eyes and patients. */
+export function pointsOf(model: Model): string[] {
+  const units = TASKS[model.task].questions.flatMap((question) => {
+    const { eye, patient } = model.decision[question];
+    return [eye.operating_points, patient.operating_points];
+  });
+  return Object.keys(units[0]).filter((point) => units.every((unit) => point in unit));
+}
+
+/** Answer a question of an eye or a patient. */
+function call(model: Model, point: string, question: Question, unit: "eye" | "patient", probability: number): Answer {
+  const threshold = model.decision[question][unit].operating_points[point];
+  return { probability: round(probability, 6), threshold: round(threshold, 6), disease: probability >= threshold };
+}
+
+/** Find the worst question that is answered with disease. */
+function worstCalled(model: Model, answers: Row["questions"] = {}): Question | null {
+  return [...TASKS[model.task].questions].reverse().find((question) => answers[question]?.disease) ?? null;
+}
+
+/** Say the answers to all questions in one word or two. */
+function words(model: Model, answers: NonNullable<Row["questions"]>): string {
+  const worst = worstCalled(model, answers);
+  if (worst === "any" && answers.referable?.disease === false) return "DR, not referable";
+  if (worst) return CALLED[worst];
+  if (Object.values(answers).some((answer) => answer.disease === null)) return AGAIN;
+  return model.task === "referable" ? "not referable" : "no DR";
+}
+
+/** Join the eyes of a patient. With one eye gradable the patient is called by it, or to be photographed again. */
+export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
+  const sides: Eye[] = ["left", "right"];
+  const seen = sides.filter((eye) => eyes[eye].questions).map((eye) => eyes[eye]);
+  const poor = sides.filter((eye) => !eyes[eye].questions).map((eye) => `${eye} eye: ${AGAIN}`);
+  const answers: NonNullable<Row["questions"]> = {};
+  for (const question of TASKS[model.task].questions) {
+    const each = seen.map((row) => row.questions?.[question]?.probability ?? 0);
+    if (poor.length) {
+      const diseased = each.some((probability) => call(model, point, question, "eye", probability).disease);
+      answers[question] = { probability: null, threshold: null, disease: diseased ? true : null };
+    } else {
+      const fused = fuse(each, model.decision[question].patient.fusion);
+      answers[question] = call(model, point, question, "patient", fused);
+    }
+  }
+  const grades = seen.flatMap((row) => (row.grade === undefined ? [] : [row.grade]));
+  const grade = grades.length && !poor.length ? { grade: Math.max(...grades) } : {};
+  return { result: words(model, answers), reasons: poor, questions: answers, ...grade };
+}
+
+/** Look at a photograph. Throws PhotoError if it cannot be read. */
+export async function look(network: Network, model: Model, point: string, file: Blob): Promise<Seen> {
+  const photograph = await openPhotograph(file);
+  try {
+    return await lookAt(network, model, point, photograph);
+  } catch (error) {
+    if (!(error instanceof NoRetina)) throw error;
+    const row = { result: AGAIN, reasons: [OTHER, error.message] };
+    return { row, picture: await photograph.thumbnail(SHOWN), heat: null, heatOf: null, geometry: null, crop: null, input: null };
+  } finally {
+    photograph.close();
+  }
+}
+
+async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Seen> {
+  const large = locate(photograph, Math.max(SIDE, model.size));
+  const found = model.size < SIDE ? locate(photograph, model.size) : large;
+  const geometry = geometryOf(photograph, found);
+  const crop = cropped(found, model.size);
+  const judged = model.size >= SMALLEST ? crop : cropped(large, SIDE);
+  const quality = judge(measure(judged, geometry.visible), model.quality);
+  const shown = cropped(large, SHOWN);
+  const picture = await encode(shown);
+  if (!quality.gradable) {
+    return { row: graded(quality), picture, heat: null, heatOf: null, geometry, crop: judged, input: null };
+  }
+  const inColours = model.colours === "equalized" ? equalize(crop, insideCircle(model.size)) : crop;
+  const looked = await network.look(inColours);
+  const row = { ...graded(quality), ...answer(model, point, looked) };
+  const heatOf = worstCalled(model, row.questions) ?? TASKS[model.task].questions.at(-1) ?? null;
+  const heat = heatOf && looked.evidence && (await encode(heated(model, point, looked, heatOf, inColours, shown)));
+  return { row, picture, heat, heatOf, geometry, crop, input: inColours };
+}
+
+function cropped({ picture, circle }: Located, size: number): Picture {
+  return cropRetina(picture, circle, size);
+}
+
+function graded(quality: Quality): Row {
+  return { result: AGAIN, reasons: quality.reasons, quality: quality.score };
+}
+
+/** Turn what the network says into a row's answers. */
+function answer(model: Model, point: string, { probabilities }: Looked): Row {
+  const answers: NonNullable<Row["questions"]> = {};
+  for (const question of TASKS[model.task].questions) {
+    const { temperature, shift } = model.decision[question];
+    const own = diseaseProbability(probabilities, model.task, question);
+    answers[question] = call(model, point, question, "eye", calibrate(own, temperature, shift));
+  }
+  const row: Row = { result: words(model, answers), reasons: [], questions: answers };
+  if (model.decision.grade) {
+    row.expected_grade = round(expectedGrade(probabilities), 2);
+    row.grade = predictGrade(probabilities, model.decision.grade.cuts);
+  }
+  return row;
+}
+
+/** Lay the evidence for a question over the crop that is shown. */
+function heated(
+  model: Model,
+  point: string,
+  { probabilities, evidence }: Looked,
+  question: Question,
+  seen: Picture,
+  shown: Picture,
+): Picture {
+  if (!model.evidence || !evidence) return shown;
+  const { temperature, shift, eye } = model.decision[question];
+  const threshold = uncalibrate(eye.operating_points[point], temperature, shift);
+  const odds = logOdds(diseaseProbability(probabilities, model.task, question));
+  const cells = evidence[model.evidence.questions.indexOf(question)];
+  const heat = drawHeat(cells, odds, threshold, seen, model.evidence);
+  return overlay(shown, enlargeLinear(heat, model.size, SHOWN));
+}
+
+/** Compress a crop for the page and the history. */
+async function encode({ width, height, data }: Picture): Promise<Blob> {
+  const pixels = new Uint8ClampedArray(4 * width * height).fill(255);
+  for (let i = 0; i < width * height; i++) pixels.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d")?.putImageData(new ImageData(pixels, width, height), 0, 0);
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+}

@@ -1,0 +1,238 @@
+/** Drawing a visit: the patient's result, and each eye with its photograph, quality, answers and evidence. */
+
+import { byId, el } from "./dom";
+import type { Question } from "./probabilities";
+import { AGAIN, type Eye, type Row, UNREAD } from "./screener";
+import type { Shot, Visit } from "./store";
+import { EYES, NOT_A_DEVICE, QUESTIONS, type Tone, percent, sayPoint, sayReasons, sayResult, sayWhen } from "./words";
+
+const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻" };
+const SIDES: Eye[] = ["right", "left"]; // as one sees the patient
+
+/** What can be done with an eye's photograph; nothing with one of the history. */
+export interface Handlers {
+  choose(eye: Eye, files: File[]): void;
+  clear(eye: Eye): void;
+}
+
+const urls = new WeakMap<Blob, string>();
+
+function urlOf(blob: Blob): string {
+  const known = urls.get(blob);
+  if (known) return known;
+  const url = URL.createObjectURL(blob);
+  urls.set(blob, url);
+  return url;
+}
+
+/** Give the memory of a visit's pictures back. */
+export function forget(visit: Visit): void {
+  for (const shot of Object.values(visit.eyes)) {
+    for (const blob of [shot.picture, shot.heat]) {
+      const url = blob && urls.get(blob);
+      if (blob && url) {
+        URL.revokeObjectURL(url);
+        urls.delete(blob);
+      }
+    }
+  }
+}
+
+/** Draw the result of a patient, or of the one eye that there is; null before there is any. */
+export function drawResult(visit: Visit): HTMLElement | null {
+  const shots = SIDES.flatMap((eye) => (visit.eyes[eye] ? [[eye, visit.eyes[eye]] as const] : []));
+  if (!shots.length) return null;
+  const [eye, shot] = shots[0];
+  const row = visit.joined ?? shot.row;
+  const said = sayResult(row.result);
+  const head = visit.joined ? "Both eyes" : `${EYES[eye]} only`;
+  const lines = visit.joined ? sayMissing(row.reasons) : [];
+  if (!visit.joined) lines.push(`Add the ${eye === "right" ? "left" : "right"} eye for the patient's result.`);
+  return el(
+    "section",
+    { class: `card result ${said.tone}`, "aria-labelledby": `result-${visit.id}`, "data-result": row.result },
+    el("p", { class: "over" }, head),
+    drawTitle("h2", said.tone, said.title, `result-${visit.id}`),
+    said.text && el("p", {}, said.text),
+    ...lines.map((line) => el("p", {}, line)),
+    visit.joined && drawAnswers(row, visit.classes),
+    el("p", { class: "print-only small" }, `${NOT_A_DEVICE} Network ${visit.model}. ${sayPoint(visit.point)}.`),
+  );
+}
+
+/** Say "left eye: photograph again" as a sentence. */
+function sayMissing(reasons: string[]): string[] {
+  if (reasons.length > 1) return ["Both eyes need another photograph."];
+  return reasons.map((reason) => `The ${reason.split(" ")[0]} eye needs another photograph: one eye clears nobody.`);
+}
+
+function drawTitle(tag: "h2" | "h3", tone: Tone, title: string, id?: string): HTMLElement {
+  return el(tag, { class: `title ${tone}`, id }, el("span", { class: "symbol", "aria-hidden": "true" }, SYMBOLS[tone]), title);
+}
+
+/** Draw what a row answers: by question the probability, as a number and a bar, and from where it is called. */
+function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
+  const answers = Object.entries(row.questions ?? {}).filter(([, answer]) => answer.probability !== null);
+  if (!answers.length) return null;
+  const lines = answers.map(([question, { probability, threshold, disease }]) => {
+    const [value, least] = [probability ?? 0, threshold ?? 0];
+    const bar = el("span", { class: `meter ${disease ? "called" : ""}`, "aria-hidden": "true" }, el("i"), el("b"));
+    bar.style.setProperty("--value", String(value));
+    bar.style.setProperty("--least", String(least));
+    const name = QUESTIONS[question as Question];
+    return el(
+      "div",
+      { class: "answer", "data-question": question, "data-probability": value, "data-disease": Number(disease) },
+      el("dt", {}, name),
+      el("dd", {}, el("strong", {}, percent(value)), ` ${disease ? "reaches" : "is below"} the limit, ${percent(least)}`, bar),
+    );
+  });
+  const grade = row.grade !== undefined && classes[row.grade];
+  return el(
+    "dl",
+    { class: "answers" },
+    ...lines,
+    grade && el("div", { class: "answer" }, el("dt", {}, "Estimated grade"), el("dd", {}, `${row.grade} of 4, ${grade}`)),
+  );
+}
+
+/** Draw an eye: what was found, or the buttons that begin. `busy` while its photograph is being looked at. */
+export function drawEye(eye: Eye, visit: Visit, busy: boolean, handlers: Handlers | null): HTMLElement {
+  const shot = visit.eyes[eye];
+  const id = `${eye}-${visit.id}`;
+  const body = busy ? [drawBusy()] : shot ? drawShot(shot, visit, eye) : [drawEmpty(handlers)];
+  return el(
+    "section",
+    {
+      class: "card eye",
+      tabindex: -1,
+      "aria-labelledby": id,
+      "aria-busy": busy ? "true" : "false",
+      "data-eye": eye,
+      "data-result": busy ? null : shot?.row.result,
+    },
+    el("h2", { class: "side", id }, EYES[eye]),
+    ...body,
+    !busy && handlers && drawButtons(eye, Boolean(shot), handlers),
+  );
+}
+
+function drawBusy(): HTMLElement {
+  return el("div", { class: "blank" }, el("span", { class: "spinner", "aria-hidden": "true" }), "Looking at the photograph…");
+}
+
+function drawEmpty(handlers: Handlers | null): HTMLElement {
+  return el("div", { class: "blank" }, handlers ? "No photograph yet" : "No photograph was taken");
+}
+
+function drawShot(shot: Shot, visit: Visit, eye: Eye): (HTMLElement | null)[] {
+  const { row } = shot;
+  const said = sayResult(row.result);
+  const poor = row.result === UNREAD || !row.questions;
+  const quality = poor ? "Not good enough to grade" : "Good enough to grade";
+  return [
+    shot.picture && drawPictures(shot, eye),
+    row.result !== UNREAD
+      ? el("p", { class: `quality ${poor ? "poor" : "good"}` }, el("span", { "aria-hidden": "true" }, poor ? "✕" : "✓"), quality)
+      : null,
+    drawTitle("h3", said.tone, row.result === AGAIN && poor ? "Photograph this eye again" : said.title),
+    poor ? el("ul", { class: "reasons" }, ...sayReasons(row.reasons).map((reason) => el("li", {}, reason))) : null,
+    drawAnswers(row, visit.classes),
+    el("p", { class: "small name" }, shot.name),
+  ];
+}
+
+/** Draw the photograph and, behind a switch, the same with the evidence over it. On paper both are shown. */
+function drawPictures(shot: Shot, eye: Eye): HTMLElement {
+  const figure = (blob: Blob, kind: string, words: string, caption: string) =>
+    el(
+      "figure",
+      { class: kind },
+      el("img", { src: urlOf(blob), alt: words, width: 512, height: 512 }),
+      el("figcaption", {}, caption),
+    );
+  const side = EYES[eye].toLowerCase();
+  const pictures = el("div", { class: "pictures", "data-shown": "photo" });
+  if (shot.picture) pictures.append(figure(shot.picture, "photo", `Photograph of the ${side}`, "Photograph"));
+  if (!shot.heat || !shot.heatOf) return pictures;
+  const what = QUESTIONS[shot.heatOf].toLowerCase();
+  pictures.append(figure(shot.heat, "heat", `${EYES[eye]} with the evidence for ${what}`, `Green to yellow: what speaks for ${what}.`));
+  const choices = [
+    ["photo", "Photograph"],
+    ["heat", "Evidence"],
+  ].map(([kind, words]) =>
+    el(
+      "button",
+      {
+        type: "button",
+        class: "choice",
+        "aria-pressed": kind === "photo" ? "true" : "false",
+        onclick: (event: Event) => {
+          pictures.dataset.shown = kind;
+          for (const each of choices) each.setAttribute("aria-pressed", String(each === event.currentTarget));
+        },
+      },
+      words,
+    ),
+  );
+  return el("div", {}, pictures, el("div", { class: "choices", role: "group", "aria-label": `Picture of the ${side}` }, ...choices));
+}
+
+function drawButtons(eye: Eye, again: boolean, handlers: Handlers): HTMLElement {
+  const side = EYES[eye].toLowerCase();
+  return el(
+    "div",
+    { class: "actions" },
+    drawChooser(again ? "Choose another" : "Choose photograph", ` ${side}`, again ? "button" : "button primary", {}, (files) =>
+      handlers.choose(eye, files),
+    ),
+    drawChooser("Take photograph", ` ${side}`, "button camera", { capture: "environment" }, (files) => handlers.choose(eye, files)),
+    again &&
+      el("button", { type: "button", class: "button quiet", onclick: () => handlers.clear(eye) }, "Remove", el("span", { class: "hidden" }, ` ${side}`)),
+  );
+}
+
+/** Draw a button that chooses files. `aside` is said by a screen reader only. */
+export function drawChooser(
+  words: string,
+  aside: string,
+  style: string,
+  attributes: Record<string, unknown>,
+  chosen: (files: File[]) => void,
+): HTMLElement {
+  const input = el("input", {
+    type: "file",
+    accept: "image/*",
+    class: "file",
+    ...attributes,
+    onchange: () => {
+      const files = [...(input.files ?? [])];
+      input.value = ""; // the same file again is a choice too
+      if (files.length) chosen(files);
+    },
+  });
+  return el("label", { class: style }, input, words, el("span", { class: "hidden" }, aside));
+}
+
+/** Draw the head of a printed page. */
+export function drawPrintHead(visit: Visit): HTMLElement {
+  return el(
+    "div",
+    { class: "print-only head" },
+    el("strong", {}, `EyeNet: ${visit.label || "patient without a name"}`),
+    el("span", {}, sayWhen(visit.when)),
+    el("span", { class: "sign" }, "Checked by:"),
+  );
+}
+
+/** Ask before something is deleted. */
+export async function confirmDelete(question: string): Promise<boolean> {
+  const dialog = byId<HTMLDialogElement>("confirm");
+  byId("confirm-text").textContent = question;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  return dialog.returnValue === "yes";
+}
+
+export { SIDES };

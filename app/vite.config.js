@@ -1,0 +1,55 @@
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { defineConfig } from "vite";
+
+const target = "dist-template"; // the page without a network; export_model.py --format app makes dist/ of it
+const runtime = fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm"));
+
+/** Keep the 14 MB of the runtime out of the bundle: the page unpacks them itself, since a plain server packs nothing. */
+const withoutRuntime = {
+  name: "without-runtime",
+  generateBundle(_, bundle) {
+    for (const name of Object.keys(bundle)) if (name.endsWith(".wasm")) delete bundle[name];
+  },
+};
+
+/** Write the runtime, packed, and tell the service worker which files there are. */
+const finish = {
+  name: "finish",
+  closeBundle() {
+    writeFileSync(join(target, "runtime.wasm.gz"), gzipSync(readFileSync(runtime), { level: 9 }));
+    const files = readdirSync(target, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name !== "sw.js")
+      .map((entry) => relative(target, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+      .sort();
+    const hash = createHash("sha256");
+    for (const file of files) hash.update(file).update(readFileSync(join(target, file)));
+    const worker = join(target, "sw.js");
+    const text = readFileSync(worker, "utf8");
+    hash.update(text);
+    const filled = text
+      .replace(/["'`]__FILES__["'`]/, JSON.stringify(files))
+      .replace("__VERSION__", hash.digest("hex").slice(0, 12));
+    if (filled.includes("__FILES__") || filled.includes("__VERSION__")) throw new Error("sw.js lacks its list of files");
+    writeFileSync(worker, filled);
+  },
+};
+
+export default defineConfig({
+  base: "./",
+  plugins: [withoutRuntime, finish],
+  worker: { format: "es", plugins: () => [withoutRuntime] },
+  build: {
+    outDir: target,
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { index: "index.html", sw: "src/sw.ts" },
+      output: { entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+    },
+  },
+});
