@@ -64,7 +64,7 @@ def main():
     description = describe(args.model, config)
     ways = [(name, precision) for name in FORMATS for precision in LIMITS]
     rows = [row for way in ways for row in measure(*way, exam, config, network, description)]
-    record.write(f"export-{config['options']['network']}", rows)
+    record.write(f"export-{config['options']['network']}", rows, ("coremltools", "onnx", "tf2onnx", "onnxruntime"))
 
 
 if __name__ == "__main__":

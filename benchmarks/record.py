@@ -33,7 +33,7 @@ def split_words(options):
     return options.parse_args(words[:end]), words[end + 1 :]
 
 
-def write(name, rows):
+def write(name, rows, packages=()):
     """Write and print a result table.
 
     Parameters
@@ -42,11 +42,14 @@ def write(name, rows):
         File in benchmarks/results, without its ending.
     rows : list of (str, float, str, str)
         What was measured, value, unit, and what was asked for (may be empty).
+    packages : sequence of str
+        Those beyond requirements.txt whose versions matter.
     """
+    versions = [f"{package} {version(package)}" for package in (*PACKAGES, *packages)]
     made = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
-        "versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
+        "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
         "commit": STARTED,
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])]),
     }
