@@ -25,7 +25,7 @@ from eyenet.crops import read_crop
 from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json
 from eyenet.options import fitting_next, fraction, parser
 from eyenet.packing import first_shape, reserve, write_at, write_sidecar
-from eyenet.stage import PhotoError, StageError, for_each, log, run_main
+from eyenet.stage import PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tables import read_table
 
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
@@ -71,30 +71,33 @@ def pack(paths, output, shape, identity, workers):
     partial, journal = output / "X.npy.partial", output / "X.npy.journal"
     checksums = finished_blocks(journal, identity) if partial.exists() else []
     file, begin = reserve(partial, (len(paths), *shape), keep=bool(checksums))
+    os.close(file)  # who writes a block opens it, maybe on another host
     if not checksums:
         journal.write_text(identity + "\n")
 
-    def pack_block(start):
-        images, rejected = np.zeros((len(paths[start : start + BLOCK]), *shape), np.uint8), []
-        for image, path in zip(images, paths[start : start + BLOCK]):
+    def pack_block(item):
+        block, start = item
+        images, rejected = np.zeros((len(block), *shape), np.uint8), []
+        for image, path in zip(images, block):
             try:
                 image[:] = read_same_size(path, shape)
             except PhotoError as error:
                 rejected.append((path, error))
-        write_at(file, images, begin + start * int(np.prod(shape)))
+        file = os.open(partial, os.O_WRONLY)
+        try:
+            write_at(file, images, begin + start * int(np.prod(shape)))
+        finally:
+            os.close(file)
         return checksum(images), rejected
 
     rejected = []
-    try:
-        with open(journal, "a") as done:
-            todo = range(len(checksums) * BLOCK, len(paths), BLOCK)
-            for _, (crc, bad) in for_each(pack_block, todo, workers, "pack", f"x{BLOCK} img"):
-                rejected += bad
-                checksums.append(crc)
-                if not rejected:
-                    print(crc, file=done, flush=True)
-    finally:
-        os.close(file)
+    todo = [(paths[at : at + BLOCK], at) for at in range(len(checksums) * BLOCK, len(paths), BLOCK)]
+    with open(journal, "a") as done:
+        for _, (crc, bad) in for_each(pack_block, todo, workers, "pack", f"x{BLOCK} img"):
+            rejected += bad
+            checksums.append(crc)
+            if not rejected:
+                print(crc, file=done, flush=True)
     return checksums, rejected
 
 
@@ -134,7 +137,8 @@ def is_packed(output, identity):
 
 
 def main():
-    options = parser(__doc__, input="data/rotated", output="data/array", labels="labels/rotated.csv", workers=None)
+    places = {"input": "data/rotated", "output": "data/array", "labels": "labels/rotated.csv"}
+    options = parser(__doc__, **places, workers=None, scheduler=None)
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
     args = options.parse_args()
 
@@ -149,7 +153,8 @@ def main():
             for name in (DONE, "X.json"):
                 (output / name).unlink(missing_ok=True)
             settings = read_json(output / "stage.json")["settings"]
-            rejected = pack_readable(args.input, table, output, settings, args.workers)
+            with crew(args, files[:1], output) as workers:
+                rejected = pack_readable(args.input, table, output, settings, workers)
             write_json(output / DONE, {"inputs": identity, "rejected": rejected})
         code = finish(rejected, len(table), args.max_rejected, output)
     size = (args.output / "X.npy").stat().st_size

@@ -28,11 +28,12 @@ from pathlib import Path
 
 from eyenet.dicom import ENDINGS, is_dicom, read_names
 from eyenet.files import whole_file
+from eyenet.models import LITE
 from eyenet.names import parse_name
 from eyenet.options import fraction, parser
 from eyenet.photo import PHOTOGRAPHS
 from eyenet.screener import Screener
-from eyenet.stage import EXIT_REJECTED, PhotoError, StageError, for_each, log, run_main
+from eyenet.stage import EXIT_REJECTED, PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tasks import QUESTIONS
 
 UNREAD = "not read"
@@ -138,20 +139,24 @@ def name_targets(paths, folder):
 
 def results(screener, paths, targets, workers):
     """Give the rows of all photographs, in their order, then those of the patients of whom both eyes were there."""
-    patients = {}
+    patients, here = {}, Path.cwd()  # a worker of a cluster is in another folder
     shared = {"model": screener.name, "operating_point": screener.point}
 
-    def work(path):
-        patient, eye, where = names_of(path)
+    def work(item):
+        path, target = item
+        patient, eye, where = names_of(here / path)
         try:
-            row = screener.look(path, targets[path])
+            row = screener.look(here / path, target and here / target)
         except PhotoError as error:
             row = {"result": UNREAD, "reasons": [str(error)]}
+        if "heatmap" in row:
+            row["heatmap"] = str(target)
         whose = {"patient": patient and plain(patient), "eye": eye}
-        return where, {"unit": "photograph", "photograph": plain(path)} | whose | row
+        return where and path.parent, {"unit": "photograph", "photograph": plain(path)} | whose | row
 
     # On a terminal the rows themselves show how far it is.
-    for _, (where, row) in for_each(work, paths, workers, None if sys.stdout.isatty() else "predict"):
+    items = [(path, targets[path]) for path in paths]
+    for _, (where, row) in for_each(work, items, workers, None if sys.stdout.isatty() else "predict"):
         if row["patient"] and row["eye"]:
             kept = {key: row[key] for key in ("result", "questions", "grade") if key in row}
             patients.setdefault((where, row["patient"]), {}).setdefault(row["eye"], []).append(kept)
@@ -210,7 +215,7 @@ def summarize(counts, patients):
 
 
 def main():
-    options = parser(__doc__, workers=None)
+    options = parser(__doc__, workers=None, scheduler=None)
     options.add_argument("photographs", type=Path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
     options.add_argument("--model", type=Path, default="models/latest", help="folder of the model")
     point = options.add_mutually_exclusive_group()
@@ -235,7 +240,10 @@ def main():
             file = files.enter_context(open(temporary, "w", newline="", encoding="utf-8"))
             writer = csv.DictWriter(file, columns_of(questions, graded), extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
-        for row in results(screener, paths, name_targets(paths, args.heatmap), args.workers):
+        targets = name_targets(paths, args.heatmap)
+        seen = [path.absolute() for path in (args.model / LITE, *paths[:1]) if path.exists()]
+        workers = files.enter_context(crew(args, seen, args.heatmap and args.heatmap.absolute()))
+        for row in results(screener, paths, targets, workers):
             if args.csv is not None:
                 writer.writerow(flat(row))
             print(json.dumps(row), flush=True) if args.json else table.print(row)

@@ -44,7 +44,7 @@ from eyenet.names import SPLITS, split_of
 from eyenet.options import fitting_next, fraction, parser, seed
 from eyenet.photo import inside_circle
 from eyenet.quality import SMALLEST, WEIGHTS, judge
-from eyenet.stage import PhotoError, StageError, for_each, log, run_main
+from eyenet.stage import PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tables import GRADES, count_by_grade, read_labels, require_match, write_table
 
 NOTES = ".quality"  # what was judged so far, a line a photograph: a run that is stopped and run again judges the rest
@@ -118,18 +118,20 @@ def sort_out(sources, output, quality, workers):
     dropped, rejected, kept, notes = [], [], set(), {}
     write_notes(path, known)
 
-    def work(source):
-        return keep(source, output / source.name, known.get(source.stem), quality)
+    def work(item):
+        source, note = item
+        return keep(source, output / source.name, note, quality)
 
+    noted = [(source, known.get(source.stem)) for source in sources]
     with open(path, "a", encoding="utf-8") as file:
-        for source, result in for_each(work, sources, workers, "preprocess"):
+        for (source, before), result in for_each(work, noted, workers, "preprocess"):
             if isinstance(result, PhotoError):
                 rejected.append((source.name, str(result)))
                 continue
             reason, note = result
             if note:
                 notes[source.stem] = note
-                if note is not known.get(source.stem):
+                if note != before:
                     print(json.dumps(note), file=file, flush=True)
             if reason:
                 dropped.append((source.stem, reason))
@@ -190,6 +192,7 @@ def command_line():
         labels="labels/trainLabels.csv",
         labels_out="labels/preprocessed.csv",
         workers=None,
+        scheduler=None,
     )
     options.add_argument("--figures", type=Path, default="figures", help="folder for the charts")
     options.add_argument("--seed", type=seed, default=0, help="seed of the split")
@@ -227,7 +230,8 @@ def main():
         settings["quality"] = {"ungradable": "dropped", "weights": file_hash(WEIGHTS)}
     with output_folder(args.output, "preprocess_images.py", settings, args.input, split=split) as output:
         candidates = [p for p in sources if p.stem in labelled]
-        left_out, rejected, kept, notes = sort_out(candidates, output, args.quality, args.workers)
+        with crew(args, candidates[:1], output) as workers:
+            left_out, rejected, kept, notes = sort_out(candidates, output, args.quality, workers)
         dropped += left_out
         remove_stale(output, {f"{image}.png" for image in kept})
         write_rows(output / "dropped.csv", ["image", "reason"], dropped)

@@ -21,7 +21,7 @@ from eyenet.crops import encode_png, read_geometry
 from eyenet.files import finish, is_current, list_files, output_folder, remove_stale, write_rows, write_whole
 from eyenet.options import fitting_next, fraction, parser, side
 from eyenet.photo import PHOTOGRAPHS, PREPROCESSING, is_synthetic, photograph_to_input
-from eyenet.stage import PhotoError, for_each, log, run_main
+from eyenet.stage import PhotoError, crew, for_each, log, run_main
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
 
@@ -49,7 +49,7 @@ def unique_names(sources):
 
 
 def main():
-    options = parser(__doc__, input="data/download/train", output="data/resized", workers=None)
+    options = parser(__doc__, input="data/download/train", output="data/resized", workers=None, scheduler=None)
     options.add_argument("--size", type=side, default=256, help="side of the result in pixels")
     options.add_argument("--colours", choices=COLOURS, default="natural", help="equalized: alike from every camera")
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
@@ -66,16 +66,18 @@ def main():
         settings["synthetic"] = True
     with output_folder(args.output, "resize_images.py", settings) as output:
         kept, rejected = unique_names(sources)
+        size, colours = args.size, args.colours
 
         def work(source):
-            return resize(source, output / f"{source.stem}.png", args.size, args.colours)
+            return resize(source, output / f"{source.stem}.png", size, colours)
 
         rows = []
-        for source, result in for_each(work, kept, args.workers, "resize"):
-            if isinstance(result, PhotoError):
-                rejected.append((source.name, str(result)))
-            else:
-                rows.append([source.stem, *(result[key] for key in GEOMETRY)])
+        with crew(args, kept[:1], output) as workers:
+            for source, result in for_each(work, kept, workers, "resize"):
+                if isinstance(result, PhotoError):
+                    rejected.append((source.name, str(result)))
+                else:
+                    rows.append([source.stem, *(result[key] for key in GEOMETRY)])
         remove_stale(output, {f"{row[0]}.png" for row in rows})
         write_rows(output / "photographs.csv", ["image", *GEOMETRY], rows)
         code = finish(rejected, len(sources), args.max_rejected, output)

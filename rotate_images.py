@@ -31,12 +31,13 @@ from eyenet.files import (
     write_whole,
 )
 from eyenet.options import fitting_next, fraction, parser
-from eyenet.stage import PhotoError, for_each, run_main
+from eyenet.stage import PhotoError, crew, for_each, run_main
 from eyenet.tables import read_table, write_table
 
 
-def copy_photograph(source, targets):
-    """Write the images of one photograph that are missing; `targets` maps transform to path."""
+def copy_photograph(item):
+    """Write the images of one photograph that are missing: its path, and targets that map transform to path."""
+    source, targets = item
     missing = {name: path for name, path in targets.items() if not is_current(path, source)}
     if not missing:
         return
@@ -56,6 +57,7 @@ def main():
         labels="labels/preprocessed.csv",
         labels_out="labels/rotated.csv",
         workers=None,
+        scheduler=None,
     )
     options.add_argument("--only-train", action="store_true", help="copy training photographs only: less disk")
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
@@ -68,16 +70,16 @@ def main():
     report_unlisted(files, photographs, args.labels)
     table = copies_table(photographs, args.only_train)
     with output_folder(args.output, "rotate_images.py", {}, args.input) as output:
-        targets = {
-            source: dict(zip(rows["transform"], (output / f"{image}.png" for image in rows["image"])))
+        items = [
+            (
+                args.input / f"{source}.png",
+                dict(zip(rows["transform"], (output / f"{image}.png" for image in rows["image"]))),
+            )
             for source, rows in table.groupby("source", sort=False)
-        }
-
-        def work(source):
-            copy_photograph(args.input / f"{source}.png", targets[source])
-
-        results = for_each(work, list(targets), args.workers, "rotate")
-        rejected = [(source, str(result)) for source, result in results if isinstance(result, PhotoError)]
+        ]
+        with crew(args, files[:1], output) as workers:
+            results = for_each(copy_photograph, items, workers, "rotate")
+            rejected = [(path.stem, str(result)) for (path, _), result in results if isinstance(result, PhotoError)]
         table = table[~table["source"].isin([source for source, _ in rejected])]
         remove_stale(output, {f"{image}.png" for image in table["image"]})
         code = finish(rejected, len(photographs), args.max_rejected, output)

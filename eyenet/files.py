@@ -9,7 +9,7 @@ import contextlib
 import csv
 import json
 import os
-import threading
+import uuid
 from pathlib import Path
 
 from eyenet.stage import EXIT_REJECTED, StageError, log
@@ -26,7 +26,7 @@ def whole_file(path, source=None):
     path = Path(path)
     if path.exists() and not path.is_file():  # renaming over a device would replace it
         raise StageError(f"{path} is there and is no plain file; choose another name")
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}")
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")  # of no other thread, process or host
     try:
         yield temporary
         if source is not None:

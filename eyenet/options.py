@@ -57,7 +57,7 @@ def parser(description, **defaults):
         The script's docstring.
     **defaults : str or int
         Default of each common option that the script has: `input`, `output`, `labels`, `labels_out`,
-        `workers` (any value: the default is all cores).
+        `workers` (any value: the default is all cores), `scheduler`.
 
     Returns
     -------
@@ -67,7 +67,15 @@ def parser(description, **defaults):
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
         pass
 
-    made = argparse.ArgumentParser(description=description, formatter_class=Formatter)
+    class Parser(argparse.ArgumentParser):
+        def parse_args(self, *words):
+            args = super().parse_args(*words)
+            for name in helps if vars(args).get("scheduler") else ():  # the workers run in other folders
+                if name in args:
+                    setattr(args, name, getattr(args, name).absolute())
+            return args
+
+    made = Parser(description=description, formatter_class=Formatter)
     helps = {
         "input": "folder to read",
         "output": "folder to write",
@@ -79,6 +87,9 @@ def parser(description, **defaults):
             made.add_argument("--" + name.replace("_", "-"), type=Path, default=defaults[name], help=text)
     if "workers" in defaults:
         made.add_argument("--workers", type=positive, default=cores(), help="threads at work")
+    if "scheduler" in defaults:
+        text = "Dask scheduler, such as tcp://host:8786, whose workers do the work instead (docs/cluster.md)"
+        made.add_argument("--scheduler", metavar="URL", default=defaults["scheduler"], help=text)
     return made
 
 

@@ -59,6 +59,7 @@ class Screener:
 
     def __init__(self, folder, sensitivity, specificity):
         folder = folder.resolve() if folder.is_dir() else folder  # `latest` may move meanwhile
+        self.made_of = folder, sensitivity, specificity
         self.config = open_model(folder, LITE)
         self.network = LiteNetwork(folder, self.config)
         self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
@@ -68,6 +69,10 @@ class Screener:
         self.name = f"{folder.name} {self.config['files'][LITE][:12]}"
         if setting(images, "synthetic"):
             log("WARNING: this model was trained on synthetic photographs; it says nothing about patients")
+
+    def __reduce__(self):
+        """Travel to another process as the name of the model, which is opened there."""
+        return reopen, (*self.made_of, self.name)
 
     def look(self, path, target=None):
         """Look at a photograph.
@@ -164,3 +169,17 @@ class Screener:
         joined = {"result": self.words(answers), "reasons": poor, "questions": answers}
         grades = [row["grade"] for rows in seen for row in rows if "grade" in row]
         return joined | ({"grade": max(grades)} if grades and not poor else {})
+
+
+def reopen(folder, sensitivity, specificity, name):
+    """Open a model on another host.
+
+    Raises
+    ------
+    StageError
+        If it is another model than there.
+    """
+    screener = Screener(folder, sensitivity, specificity)
+    if screener.name != name:
+        raise StageError(f"a worker sees another model in {folder} ({screener.name}, not {name})")
+    return screener

@@ -1,5 +1,6 @@
 """How every stage runs: errors in one sentence, an exit code that means something, threads, progress."""
 
+import contextlib
 import errno
 import os
 import sys
@@ -83,7 +84,7 @@ def progress(iterator, total, what, unit="img"):
 
 
 def for_each(function, items, workers, what, unit="img"):
-    """Apply a function to every item with several threads, in bounded memory.
+    """Apply a function to every item with several threads or on a cluster, in bounded memory.
 
     Threads serve as well as processes here: decoding, scaling and compressing release the interpreter lock.
 
@@ -92,7 +93,9 @@ def for_each(function, items, workers, what, unit="img"):
     function : callable
         Called with one item. A `PhotoError` is a result; any other exception ends the stage.
     items : sequence
-    workers : int
+        With a cluster, paths must be absolute, or the function must know how to find them from elsewhere.
+    workers : int or eyenet.cluster.Cluster
+        Threads, or what `crew` gives.
     what : str or None
         Word for the progress line; None: no progress is shown.
     unit : str
@@ -125,4 +128,36 @@ def for_each(function, items, workers, what, unit="img"):
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    yield from results() if what is None else progress(results(), len(items), what, unit)
+    found = results() if isinstance(workers, int) else workers.each(function, items)
+    yield from found if what is None else progress(found, len(items), what, unit)
+
+
+@contextlib.contextmanager
+def crew(args, reads, writes=None):
+    """Give the `workers` of `for_each`: threads of this machine, or with --scheduler a Dask cluster.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With `workers` and `scheduler`.
+    reads : sequence of Path
+        Files that every worker of a cluster must find.
+    writes : Path, optional
+        Folder that they will write to.
+
+    Raises
+    ------
+    StageError
+        If there is no such cluster, or it does not see these files.
+    """
+    if args.scheduler is None:
+        yield args.workers
+        return
+    try:
+        from eyenet.cluster import cluster
+    except ImportError as error:
+        raise StageError(
+            f"Dask, which --scheduler needs, is not there ({error}): pip install -r requirements-cluster.txt"
+        ) from None
+    with cluster(args.scheduler, reads, writes) as workers:
+        yield workers
