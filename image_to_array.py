@@ -27,19 +27,16 @@ from eyenet.options import fitting_next, fraction, parser
 from eyenet.packing import first_shape, reserve, write_at, write_sidecar
 from eyenet.stage import PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tables import read_table
+from eyenet.urls import is_url, stamps
 
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
 
 
-def fingerprint(paths, table):
+def fingerprint(folder, paths, table):
     """Hash the table and the size and time of every image: what the array's bytes depend on."""
     digest = hashlib.sha256(table.to_csv(index=False).encode())
-    for path in paths:
-        try:
-            status = os.stat(path)
-            digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
-        except FileNotFoundError:
-            digest.update(f"{path.name} missing\n".encode())
+    for path, found in zip(paths, stamps(folder, paths)):
+        digest.update(f"{path.name} {found}\n".encode())
     return digest.hexdigest()
 
 
@@ -113,7 +110,7 @@ def pack_readable(folder, table, output, settings, workers):
     while True:  # a second time without the damaged images, if there are any
         paths = [folder / f"{image}.png" for image in table["image"]]
         shape = first_shape(paths)
-        checksums, bad = pack(paths, output, shape, fingerprint(paths, table), workers)
+        checksums, bad = pack(paths, output, shape, fingerprint(folder, paths, table), workers)
         if not bad:
             break
         rejected += [(path.name, str(error)) for path, error in bad]
@@ -142,11 +139,13 @@ def main():
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
     args = options.parse_args()
 
+    if is_url(args.output):
+        raise StageError(f"{args.output}: X.npy is written in many places at once, which only a file system allows")
     files = list_files(args.input, [".png"], "rotate_images.py")
     table = read_table(args.labels, COLUMNS, "rotate_images.py")
     report_unlisted(files, table, args.labels)
     with output_folder(args.output, "image_to_array.py", {}, args.input) as output:
-        identity = fingerprint([args.input / f"{image}.png" for image in table["image"]], table)
+        identity = fingerprint(args.input, [args.input / f"{image}.png" for image in table["image"]], table)
         if is_packed(output, identity):
             rejected = [tuple(row) for row in read_json(output / DONE)["rejected"]]
         else:

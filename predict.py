@@ -35,6 +35,7 @@ from eyenet.photo import PHOTOGRAPHS
 from eyenet.screener import Screener
 from eyenet.stage import EXIT_REJECTED, PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tasks import QUESTIONS
+from eyenet.urls import is_url, make_folder, nearby, path_of
 
 UNREAD = "not read"
 NOT_A_DEVICE = (
@@ -62,8 +63,8 @@ def find_photographs(places, left_out):
         if not place.is_dir():
             found.append(place)
             continue
-        for folder, inner, names in os.walk(place, onerror=stop):
-            here = Path(folder)
+        for folder, inner, names in place.walk() if is_url(place) else os.walk(place, onerror=stop):
+            here = path_of(folder)
             inner[:] = sorted(d for d in inner if not d.startswith(".") and (here / d).resolve() != left_out)
             files = [here / name for name in sorted(names) if not name.startswith(".")]
             taken = [path for path in files if is_photograph(path)]
@@ -142,13 +143,17 @@ def results(screener, paths, targets, workers):
     patients, here = {}, Path.cwd()  # a worker of a cluster is in another folder
     shared = {"model": screener.name, "operating_point": screener.point}
 
+    def absolute(path):
+        return path if path is None or is_url(path) else here / path
+
     def work(item):
         path, target = item
-        patient, eye, where = names_of(here / path)
-        try:
-            row = screener.look(here / path, target and here / target)
-        except PhotoError as error:
-            row = {"result": UNREAD, "reasons": [str(error)]}
+        with nearby(absolute(path)) as near:
+            patient, eye, where = names_of(near)
+            try:
+                row = screener.look(near, absolute(target))
+            except PhotoError as error:
+                row = {"result": UNREAD, "reasons": [str(error)]}
         if "heatmap" in row:
             row["heatmap"] = str(target)
         whose = {"patient": patient and plain(patient), "eye": eye}
@@ -216,14 +221,14 @@ def summarize(counts, patients):
 
 def main():
     options = parser(__doc__, workers=None, scheduler=None)
-    options.add_argument("photographs", type=Path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
+    options.add_argument("photographs", type=path_of, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
     options.add_argument("--model", type=Path, default="models/latest", help="folder of the model")
     point = options.add_mutually_exclusive_group()
     point.add_argument("--sensitivity", type=fraction, help="reached on validation; default: the model's own threshold")
     point.add_argument("--specificity", type=fraction, help="reached on validation, instead")
-    options.add_argument("--csv", type=Path, help="table to write")
+    options.add_argument("--csv", type=path_of, help="table to write")
     options.add_argument("--json", action="store_true", help="one JSON object a line instead of the table")
-    options.add_argument("--heatmap", type=Path, metavar="DIR", help="folder for the heat maps")
+    options.add_argument("--heatmap", type=path_of, metavar="DIR", help="folder for the heat maps")
     args = options.parse_args()
 
     sys.stdout.reconfigure(errors="replace")  # a terminal or a file may not hold every name
@@ -231,7 +236,7 @@ def main():
     paths = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
     log(NOT_A_DEVICE)
     if args.heatmap is not None:
-        args.heatmap.mkdir(parents=True, exist_ok=True)
+        make_folder(args.heatmap)
     questions, graded = screener.task.questions, "grade" in screener.decision
     table, counts, patients = Table(paths, questions, graded), {}, 0
     with contextlib.ExitStack() as files:

@@ -20,7 +20,6 @@ photographs take two minutes on two cores, half a minute without judging.
 import json
 import os
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 
@@ -46,6 +45,7 @@ from eyenet.photo import inside_circle
 from eyenet.quality import SMALLEST, WEIGHTS, judge
 from eyenet.stage import PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tables import GRADES, count_by_grade, read_labels, require_match, write_table
+from eyenet.urls import is_url, modified, path_of
 
 NOTES = ".quality"  # what was judged so far, a line a photograph: a run that is stopped and run again judges the rest
 
@@ -67,7 +67,7 @@ def keep(source, target, note, quality):
     note : dict or None
         Its quality, where that is asked for and it is not black.
     """
-    time = os.stat(source).st_mtime_ns
+    time = modified(source)
     note = note if note and note["time"] == time else None
     current = is_current(target, source)
     if note is None and not (current and quality == "keep"):
@@ -123,7 +123,8 @@ def sort_out(sources, output, quality, workers):
         return keep(source, output / source.name, note, quality)
 
     noted = [(source, known.get(source.stem)) for source in sources]
-    with open(path, "a", encoding="utf-8") as file:
+    # To a URL nothing can be added: there a run that is stopped judges again.
+    with open(os.devnull if is_url(path) else path, "a", encoding="utf-8") as file:
         for (source, before), result in for_each(work, noted, workers, "preprocess"):
             if isinstance(result, PhotoError):
                 rejected.append((source.name, str(result)))
@@ -194,7 +195,7 @@ def command_line():
         workers=None,
         scheduler=None,
     )
-    options.add_argument("--figures", type=Path, default="figures", help="folder for the charts")
+    options.add_argument("--figures", type=path_of, default="figures", help="folder for the charts")
     options.add_argument("--seed", type=seed, default=0, help="seed of the split")
     options.add_argument("--val", type=fraction, default=0.15, help="fraction of the patients for validation")
     options.add_argument("--test", type=fraction, default=0.15, help="fraction of the patients for the test")

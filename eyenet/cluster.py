@@ -22,6 +22,7 @@ from distributed import Client, KilledWorker
 from eyenet import remote
 from eyenet.files import TEMPORARY
 from eyenet.stage import StageError, log
+from eyenet.urls import is_url
 
 BATCH = 32  # photographs; a batch takes about a second, and the scheduler half a millisecond for it
 AHEAD = 4  # batches for each thread of the cluster that are on their way
@@ -110,7 +111,7 @@ class Cluster:
 
     def each(self, function, items):
         """Apply a function to every item; as `eyenet.stage.for_each`, whose results these are."""
-        job = pickle.dumps((remote.versions(), self.witnesses, cloudpickle.dumps(function)))
+        job = pickle.dumps((remote.versions(), cloudpickle.dumps((self.witnesses, function))))
         size = max(1, min(BATCH, len(items) // (AHEAD * self.threads)))
         batches = (items[first : first + size] for first in range(0, len(items), size))
         pending = deque()
@@ -194,6 +195,6 @@ def cluster(address, reads, writes):
             path.touch()
         with contextlib.closing(Cluster(address, [*reads, *token])) as made:
             yield made
-    finally:
-        for path in token:
+    finally:  # a worker that was killed left a piece of a file
+        for path in token if writes is None or is_url(writes) else writes.glob(f"{TEMPORARY}*"):
             path.unlink(missing_ok=True)

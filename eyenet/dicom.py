@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from eyenet.stage import PhotoError
+from eyenet.urls import is_url
 
 ENDINGS = (".dcm", ".dicom")
 EYES = {"L": "left", "R": "right"}
@@ -20,6 +21,8 @@ WANTED = ["PatientID", "ImageLaterality", "Laterality", "SharedFunctionalGroupsS
 def is_dicom(path):
     """Tell whether a file is DICOM, by its first bytes: its name may be anything."""
     try:
+        if is_url(path):
+            return path.fs.cat_file(path.path, end=132)[128:] == b"DICM"
         with open(path, "rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:  # whoever opens it will say what is wrong

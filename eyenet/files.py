@@ -13,6 +13,7 @@ import uuid
 from pathlib import Path
 
 from eyenet.stage import EXIT_REJECTED, StageError, log
+from eyenet.urls import copy, is_url, make_folder, modified, path_of, uploaded
 
 TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are removed by the next one
 
@@ -21,16 +22,21 @@ TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are remov
 def whole_file(path, source=None):
     """Give a temporary path beside `path`; on success rename it to `path`, on failure remove it.
 
-    With a `source`, the file gets the time of the source: `is_current` will know it by that.
+    With a `source`, the file gets the time of the source: `is_current` will know it by that. What goes to a URL is
+    made here and uploaded, and has the time of that.
     """
-    path = Path(path)
+    path = path_of(path)
+    if is_url(path):
+        with uploaded(path) as temporary:
+            yield temporary
+        return
     if path.exists() and not path.is_file():  # renaming over a device would replace it
         raise StageError(f"{path} is there and is no plain file; choose another name")
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")  # of no other thread, process or host
     try:
         yield temporary
         if source is not None:
-            time = os.stat(source).st_mtime_ns
+            time = modified(source)
             os.utime(temporary, ns=(time, time))
         os.replace(temporary, path)
     finally:
@@ -51,7 +57,7 @@ def write_json(path, value):
 def read_json(path):
     """Read a JSON file that holds an object; None where it is absent or damaged."""
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(path_of(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
@@ -67,6 +73,9 @@ def write_rows(path, header, rows):
 
 def place(source, target):
     """Give `source` a second name, `target`, by hard link, or a copy where the file system has none."""
+    if is_url(source) or is_url(target):
+        copy(source, target)
+        return
     with whole_file(target, source) as temporary:
         try:
             os.link(source, temporary)
@@ -77,10 +86,13 @@ def place(source, target):
 def is_current(target, source):
     """Tell whether `target` was made from `source` as it is now: it has the time of its source, to a microsecond.
 
-    (Make's rule, newer than the source, would miss a photograph that is replaced by one with an older time.)
+    (Make's rule, newer than the source, would miss a photograph that is replaced by one with an older time.) A URL has
+    the time of its upload, so there Make's rule is the right one; its time is in seconds, and within one nobody knows.
     """
     try:
-        return os.stat(target).st_mtime_ns // 1000 == os.stat(source).st_mtime_ns // 1000
+        if is_url(target):
+            return modified(target) > modified(source)
+        return modified(target) // 1000 == modified(source) // 1000
     except FileNotFoundError:
         return False
 
@@ -92,7 +104,7 @@ def refuse_same_file(read, written, option):
     ------
     StageError
     """
-    if Path(read).resolve() == Path(written).resolve():
+    if path_of(read).resolve() == path_of(written).resolve():
         raise StageError(f"{option} would overwrite {read}, which is read; choose another name")
 
 
@@ -104,7 +116,7 @@ def list_files(folder, endings, made_by):
     StageError
         If the folder is missing or holds no such file; the message names the script that makes it.
     """
-    folder = Path(folder)
+    folder = path_of(folder)
     if not folder.is_dir():
         raise StageError(f"there is no folder {folder}; {made_by} makes it")
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
@@ -144,9 +156,9 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         If the folder holds something else, was made with other settings, or is in use, or if the source is not
         finished.
     """
-    folder = Path(folder)
+    folder = path_of(folder)
     if source is not None:
-        made = read_json(Path(source) / "stage.json") or {"finished": True}  # a folder from elsewhere
+        made = read_json(path_of(source) / "stage.json") or {"finished": True}  # a folder from elsewhere
         if not made.get("finished"):
             raise StageError(f"{source} is not finished; run {made.get('script')} again first")
         settings = {**settings, "input": made.get("settings")}
@@ -172,7 +184,11 @@ def locked(folder):
     """
     import fcntl  # here, since Windows has none and predict.py runs there too
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    if is_url(folder):
+        log(f"note: {folder} cannot be locked; do not run this stage twice at once")
+        yield
+        return
     with open(folder / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -224,7 +240,7 @@ def report_unlisted(files, table, path):
 
 def remove_stale(folder, expected):
     """Remove the folder's images whose source is gone, so that the folder equals one made from scratch."""
-    stale = [p for p in Path(folder).glob("*.png") if p.name not in expected]
+    stale = [p for p in path_of(folder).glob("*.png") if p.name not in expected]
     for path in stale:
         path.unlink()
     if stale:
@@ -249,7 +265,7 @@ def finish(rejected, total, max_rejected, folder):
     int
         0, or 3 when too many failed.
     """
-    path = Path(folder) / "rejected.csv"
+    path = path_of(folder) / "rejected.csv"
     write_rows(path, ["image", "reason"], sorted(rejected))
     for name, reason in sorted(rejected)[:10]:
         log(f"rejected {name}: {reason}")

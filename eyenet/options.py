@@ -3,9 +3,9 @@
 import argparse
 import re
 import shlex
-from pathlib import Path
 
 from eyenet.stage import cores
+from eyenet.urls import path_of
 
 
 def between(least, most):
@@ -84,7 +84,7 @@ def parser(description, **defaults):
     }
     for name, text in helps.items():
         if name in defaults:
-            made.add_argument("--" + name.replace("_", "-"), type=Path, default=defaults[name], help=text)
+            made.add_argument("--" + name.replace("_", "-"), type=path_of, default=defaults[name], help=text)
     if "workers" in defaults:
         made.add_argument("--workers", type=positive, default=cores(), help="threads at work")
     if "scheduler" in defaults:

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from eyenet.colours import BLACK, COLOURS, equalize
 from eyenet.dicom import is_dicom, open_dicom
 from eyenet.stage import NoRetina, PhotoError
+from eyenet.urls import reads_nearby
 
 PREPROCESSING = 1
 PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -102,6 +103,7 @@ def open_photograph(path, least=None):
         raise PhotoError(_reason(path, error)) from None
 
 
+@reads_nearby
 def is_synthetic(path):
     """Tell whether a photograph was made by make_sample.py, which says so in the file's comment."""
     try:
@@ -313,6 +315,7 @@ def in_colours(crop, colours):
     return equalize(crop, inside_circle(len(crop))) if colours == "equalized" else crop
 
 
+@reads_nearby
 def crop_photograph(path, size):
     """Crop as `photograph_to_input`, in the photograph's own colours, by which its quality is judged."""
     least = int(DETAIL * size)

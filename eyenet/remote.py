@@ -78,21 +78,25 @@ def open_job(job):
 
     from eyenet.stage import StageError
 
-    wanted, witnesses, pickled = pickle.loads(job)
     here, where = versions(), get_worker().address
+    wanted, rest = pickle.loads(job)
     for name, version in wanted.items():
         if here[name] != version:
             raise StageError(
                 f"the worker {where} has {name} {here[name]}, and this machine {version}: the bytes could differ; "
                 "install the same version on all"
             )
+    try:
+        witnesses, function = pickle.loads(rest)
+    except ImportError as error:
+        raise StageError(f"the worker {where} lacks a package ({error}); install the same ones on all") from None
     for path in witnesses:
         if not path.exists():
             raise StageError(
                 f"the worker {where} does not see {path.parent} as this machine does; mount the same file system "
                 "there under the same name"
             )
-    return pickle.loads(pickled)
+    return function
 
 
 def work(job, items):

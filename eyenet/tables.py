@@ -1,13 +1,12 @@
 """Read the CSV tables that pass from script to script, and say in one sentence what is wrong with one."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from eyenet.files import write_rows
 from eyenet.names import SPLITS, SUFFIX, UNSEEN, parse_name
 from eyenet.stage import StageError
 from eyenet.tasks import GRADES
+from eyenet.urls import make_folder, nearby, path_of
 
 ALLOWED = {
     "level": {str(g) for g in GRADES},
@@ -39,7 +38,8 @@ def read_table(path, columns, made_by):
     StageError
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
+        with nearby(path_of(path)) as near:
+            table = pd.read_csv(near, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
     except FileNotFoundError:
         raise StageError(f"there is no table {path}; {made_by} makes it") from None
     except IsADirectoryError:
@@ -156,5 +156,5 @@ def count_by_grade(levels):
 
 def write_table(path, table):
     """Write a table as CSV (UTF-8, LF), whole or not at all."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path_of(path).parent)
     write_rows(path, list(table.columns), table.itertuples(index=False))

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import REPO, bytes_of, run
+from conftest import REPO, bytes_of, one_sentence, run
 
 from eyenet.stage import PhotoError, StageError, for_each
 
@@ -69,9 +69,19 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def farm(tmp_path_factory):
+def credentials():
+    """Where S3 is, as everyone says it who uses AWS."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    return dict.fromkeys(names, "testing") | {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory, credentials):
     """A scheduler and two workers."""
-    made = Farm(tmp_path_factory.mktemp("farm"))
+    made = Farm(tmp_path_factory.mktemp("farm"), **credentials)
     try:
         made.parts = [made.scheduler(), made.worker(), made.worker()]
         yield made
@@ -94,18 +104,17 @@ def sample(tmp_path_factory):
     return folder
 
 
-def steps(sample, work, *more, labels=None):
+def steps(sample, work, *more, array=None, **options):
     """Run steps 2 to 5 on the sample."""
-    tables = labels or work
     args = ["--max-rejected", 0.1, *more]
-    run("resize_images.py", "--input", f"{sample}/train", "--output", f"{work}/resized", *args)
-    table = ["--labels", f"{sample}/labels.csv", "--labels-out", f"{tables}/preprocessed.csv"]
-    place = ["--input", f"{work}/resized", "--output", f"{work}/preprocessed", "--figures", f"{tables}/figures"]
-    run("preprocess_images.py", *place, *table, *args)
-    table = ["--labels", f"{tables}/preprocessed.csv", "--labels-out", f"{tables}/rotated.csv"]
-    run("rotate_images.py", "--input", f"{work}/preprocessed", "--output", f"{work}/rotated", *table, *args)
-    table = ["--labels", f"{tables}/rotated.csv"]
-    run("image_to_array.py", "--input", f"{work}/rotated", "--output", f"{tables}/array", *table, *args)
+    run("resize_images.py", "--input", f"{sample}/train", "--output", f"{work}/resized", *args, **options)
+    table = ["--labels", f"{sample}/labels.csv", "--labels-out", f"{work}/preprocessed.csv"]
+    place = ["--input", f"{work}/resized", "--output", f"{work}/preprocessed", "--figures", f"{work}/figures"]
+    run("preprocess_images.py", *place, *table, *args, **options)
+    table = ["--labels", f"{work}/preprocessed.csv", "--labels-out", f"{work}/rotated.csv"]
+    run("rotate_images.py", "--input", f"{work}/preprocessed", "--output", f"{work}/rotated", *table, *args, **options)
+    place = ["--input", f"{work}/rotated", "--output", array or f"{work}/array", "--labels", f"{work}/rotated.csv"]
+    run("image_to_array.py", *place, *args, **options)
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +241,72 @@ def test_a_worker_is_killed_and_the_scheduler_restarted(sample, farm, tmp_path):
     assert stage.returncode == 0, said
     assert "lost the scheduler" in said and "is back" in said and "Traceback" not in said
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")
+
+
+@pytest.fixture
+def bucket(credentials, tmp_path, monkeypatch):
+    """S3 as moto plays it; gives a client of it."""
+    pytest.importorskip("moto", reason="no moto here: pip install -r requirements-dev.txt")
+    boto3 = pytest.importorskip("boto3", reason="no boto3 here: pip install -r requirements-dev.txt")
+    for name, value in credentials.items():
+        monkeypatch.setenv(name, value)
+    port = credentials["AWS_ENDPOINT_URL"].split(":")[-1]
+    with open(tmp_path / "moto.log", "w") as log:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", int(port))), server)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="eyenet")
+        yield client
+    finally:
+        server.kill()
+        server.wait()
+
+
+def objects_of(client, prefix):
+    """Map the objects of the bucket below a prefix to their bytes, and to when they were written."""
+    found, times = {}, {}
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket="eyenet", Prefix=prefix):
+        for each in page.get("Contents", ()):
+            name = each["Key"].removeprefix(prefix)
+            found[name] = client.get_object(Bucket="eyenet", Key=each["Key"])["Body"].read()
+            times[name] = each["LastModified"]
+    return found, times
+
+
+def test_on_s3_the_same_bytes(sample, alone, farm, bucket, tmp_path):
+    """All tables and images in a bucket; then a run that finds all done and a photograph replaced."""
+    for path in [sample / "labels.csv", *(sample / "train").iterdir()]:
+        bucket.upload_file(str(path), "eyenet", f"sample/{path.relative_to(sample)}")
+    steps("s3://eyenet/sample", "s3://eyenet/work", "--scheduler", farm.address, array=tmp_path / "array")
+    here = {name: data for name, data in bytes_of(alone).items() if not name.startswith("array/")}
+    there, times = objects_of(bucket, "work/")
+    here.pop("preprocessed/.quality"), there.pop("preprocessed/.quality")  # it holds the times of the crops
+    assert there == here
+    assert bytes_of(tmp_path / "array") == bytes_of(alone / "array")
+    time.sleep(1.1)  # the time of an object is in seconds
+    bucket.copy({"Bucket": "eyenet", "Key": "sample/train/s0001_left.jpeg"}, "eyenet", "sample/train/s0002_left.jpeg")
+    place = ["--input", "s3://eyenet/sample/train", "--output", "s3://eyenet/work/resized", "--max-rejected", 0.1]
+    run("resize_images.py", *place)
+    changed, later = objects_of(bucket, "work/resized/")
+    assert {name for name in later if name.endswith(".png") and later[name] != times[f"resized/{name}"]} == {
+        "s0002_left.png"
+    }
+    assert changed["s0002_left.png"] == here["resized/s0001_left.png"]
+
+
+def test_urls_that_cannot_be_used(bucket, tmp_path, sample):
+    args = ["--output", tmp_path / "out"]
+    one_sentence(
+        run("resize_images.py", "--input", "s3://eyenet/none", *args, code=1), "there is no folder s3://eyenet/none"
+    )
+    one_sentence(run("resize_images.py", "--input", "nonsense://x/y", *args, code=1), "nonsense://x/y")
+    args = ["--input", sample / "train", "--output", "s3://nobody/x", "--max-rejected", 0.1]
+    one_sentence(run("resize_images.py", *args, code=1), "bucket")
+    args = ["--output", "s3://eyenet/array"]
+    one_sentence(run("image_to_array.py", *args, code=1), "s3://eyenet/array", "only a file system")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+    done = run("resize_images.py", "--input", "s3://eyenet/sample", code=1, env=environment, cwd=tmp_path)
+    one_sentence(done, "s3://eyenet/sample cannot be opened", "credentials")
