@@ -6,7 +6,18 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import REAL, draw_photograph, make_dataset, needs_real, one_sentence, read_csv, run, run_stages, write_csv
+from conftest import (
+    REAL,
+    bytes_of,
+    draw_photograph,
+    make_dataset,
+    needs_real,
+    one_sentence,
+    read_csv,
+    run,
+    run_stages,
+    write_csv,
+)
 from PIL import Image
 from scipy.special import expit, logit
 
@@ -103,6 +114,27 @@ def test_probabilities_are_those_of_keras_and_decisions_those_of_the_model(work,
     assert [row["grade"] for row in photographs] == [sum(e >= cut for cut in cuts) for e in expected]
     results = {row["result"] for row in photographs}
     assert "no DR" in results and "referable DR" in results
+
+
+def test_a_cluster_gives_the_same_rows_and_heat_maps(work, tmp_path):
+    """On drawings that the real gate lets pass; the model is opened by each worker."""
+    farms = pytest.importorskip("test_cluster", reason="no Dask here: pip install -r requirements-cluster.txt")
+    run("make_sample.py", "--output", tmp_path, "--labels-out", tmp_path / "labels.csv", "--photographs", 12)
+    args = [os.path.relpath(tmp_path / "train", work), "nowhere.jpeg", "--json"]
+    alone = predict(work, *args, "--heatmap", "alone", gate=False, code=3)
+    farm = farms.Farm(tmp_path)
+    try:
+        farm.scheduler(), farm.worker()
+        more = ["--heatmap", "cluster", "--csv", tmp_path / "rows.csv", "--scheduler", farm.address]
+        done = predict(work, *args, *more, gate=False, code=3)
+    finally:
+        for process in farm.processes:
+            farm.kill(process)
+    assert done.stdout.replace("cluster/", "alone/") == alone.stdout
+    assert sum("questions" in row for row in rows_of(alone)[0]) >= 6
+    assert len(read_csv(tmp_path / "rows.csv")) == len(alone.stdout.splitlines())
+    maps = bytes_of(work / "alone")
+    assert len(maps) >= 6 and bytes_of(work / "cluster") == maps
 
 
 def test_patients_are_fused_by_the_rule_of_the_model(answers, model):
