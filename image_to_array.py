@@ -32,10 +32,10 @@ from eyenet.urls import is_url, stamps
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
 
 
-def fingerprint(folder, paths, table):
+def fingerprint(paths, table):
     """Hash the table and the size and time of every image: what the array's bytes depend on."""
     digest = hashlib.sha256(table.to_csv(index=False).encode())
-    for path, found in zip(paths, stamps(folder, paths)):
+    for path, found in zip(paths, stamps(paths)):
         digest.update(f"{path.name} {found}\n".encode())
     return digest.hexdigest()
 
@@ -110,7 +110,7 @@ def pack_readable(folder, table, output, settings, workers):
     while True:  # a second time without the damaged images, if there are any
         paths = [folder / f"{image}.png" for image in table["image"]]
         shape = first_shape(paths)
-        checksums, bad = pack(paths, output, shape, fingerprint(folder, paths, table), workers)
+        checksums, bad = pack(paths, output, shape, fingerprint(paths, table), workers)
         if not bad:
             break
         rejected += [(path.name, str(error)) for path, error in bad]
@@ -145,7 +145,7 @@ def main():
     table = read_table(args.labels, COLUMNS, "rotate_images.py")
     report_unlisted(files, table, args.labels)
     with output_folder(args.output, "image_to_array.py", {}, args.input) as output:
-        identity = fingerprint(args.input, [args.input / f"{image}.png" for image in table["image"]], table)
+        identity = fingerprint([args.input / f"{image}.png" for image in table["image"]], table)
         if is_packed(output, identity):
             rejected = [tuple(row) for row in read_json(output / DONE)["rejected"]]
         else:

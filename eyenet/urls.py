@@ -118,10 +118,11 @@ def stamp(path):
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def stamps(folder, paths):
-    """Give the `stamp` of each of the paths in a folder; if that is a URL, by asking once for all."""
-    if not is_url(folder):
+def stamps(paths):
+    """Give the `stamp` of each of the paths; of URLs, which lie in one folder, by asking once for all."""
+    if not paths or not is_url(paths[0]):
         return [stamp(path) for path in paths]
+    folder = paths[0].parent
     listed = {info["name"].rsplit("/", 1)[-1]: info for info in folder.fs.ls(folder.path, detail=True)}
     found = [listed.get(path.name, {}) for path in paths]
     return [f"{info['size']} {info.get('LastModified', info.get('mtime'))}" if info else "missing" for info in found]
