@@ -6,7 +6,7 @@ unset CDPATH
 usage() {
     cat <<'EOF'
 usage: bash run_pipeline.sh [--sample [N] | --data DIR | --kaggle] [--work DIR] [--workers N]
-                            [--colours C] [--max-rejected F] [-- CNN OPTIONS]
+                            [--colours C] [--max-rejected F] [--scheduler URL] [-- CNN OPTIONS]
 
 Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> copies by class -> array -> network -> report.
 
@@ -18,6 +18,8 @@ Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> cop
   --workers N    threads of the image steps; default: all cores
   --colours C    natural (the default), or equalized, which are alike from every camera
   --max-rejected F  fraction of the photographs that may be unusable before a step stops; default 0.05
+  --scheduler URL  Dask scheduler, such as tcp://host:8786, whose workers do the image steps (docs/cluster.md); they
+                 must see --work and the photographs under the same names
   -- ...         options of cnn.py, such as: -- --epochs 10 --precision bfloat16
 
 Stopped at any moment and started again with the same options, it goes on where it was.
@@ -31,7 +33,7 @@ fail() {
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source=sample photographs=400 data="" work="" common=() resize=()
+source=sample photographs=400 data="" work="" common=() resize=() cluster=() needs=(requirements.txt)
 while [ $# -gt 0 ]; do
     case "$1" in
     --sample)
@@ -68,6 +70,11 @@ while [ $# -gt 0 ]; do
         common+=(--max-rejected "$2")
         shift
         ;;
+    --scheduler)
+        [ $# -ge 2 ] || fail "--scheduler needs a URL" 2
+        cluster=(--scheduler "$2") needs=(requirements.txt requirements-cluster.txt)
+        shift
+        ;;
     --)
         shift
         break
@@ -101,7 +108,7 @@ fi
 
 # shellcheck source=eyenet/environment.sh
 . "$here/eyenet/environment.sh"
-make_environment "$here" requirements.txt
+make_environment "$here" "${needs[@]}"
 export PYTHON=$python
 
 # step TITLE COMMAND... - the scripts say on stderr what is wrong; their exit code is passed on.
@@ -125,13 +132,15 @@ if [ ${#download[@]} -gt 0 ]; then
 fi
 # ${a[@]+"${a[@]}"}: bash before 4.4 calls an empty array unset
 run resize_images.py --input "$train" --output "$work/data/resized" ${resize[@]+"${resize[@]}"} \
-    ${common[@]+"${common[@]}"}
+    ${cluster[@]+"${cluster[@]}"} ${common[@]+"${common[@]}"}
 run preprocess_images.py --input "$work/data/resized" --output "$work/data/preprocessed" --labels "$labels" \
-    --labels-out "$work/labels/preprocessed.csv" --figures "$work/figures" ${common[@]+"${common[@]}"}
-run rotate_images.py --input "$work/data/preprocessed" --output "$work/data/rotated" \
-    --labels "$work/labels/preprocessed.csv" --labels-out "$work/labels/rotated.csv" ${common[@]+"${common[@]}"}
-run image_to_array.py --input "$work/data/rotated" --labels "$work/labels/rotated.csv" --output "$work/data/array" \
+    --labels-out "$work/labels/preprocessed.csv" --figures "$work/figures" ${cluster[@]+"${cluster[@]}"} \
     ${common[@]+"${common[@]}"}
+run rotate_images.py --input "$work/data/preprocessed" --output "$work/data/rotated" \
+    --labels "$work/labels/preprocessed.csv" --labels-out "$work/labels/rotated.csv" ${cluster[@]+"${cluster[@]}"} \
+    ${common[@]+"${common[@]}"}
+run image_to_array.py --input "$work/data/rotated" --labels "$work/labels/rotated.csv" --output "$work/data/array" \
+    ${cluster[@]+"${cluster[@]}"} ${common[@]+"${common[@]}"}
 run cnn.py --input "$work/data/array" --models "$work/models" --logs "$work/logs" "$@"
 run evaluate.py --input "$work/data/array" --model "$work/models/latest" \
     --photographs "$work/data/resized/photographs.csv" ${common[@]+"${common[@]}"}

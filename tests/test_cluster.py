@@ -18,6 +18,8 @@ pytest.importorskip("distributed", reason="no Dask here: pip install -r requirem
 import cloudpickle
 
 from eyenet import cluster as clusters
+from eyenet.urls import path_of
+from predict import find_photographs
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers do not have this file
 
@@ -233,8 +235,8 @@ def test_a_worker_is_killed_and_the_scheduler_restarted(sample, farm, tmp_path):
         wait_for(done(90), stage)
         farm.kill(farm.parts[0])
         assert not done(220)(), "no kill came in the middle"
-        time.sleep(1)
-        farm.parts[:2] = farm.scheduler(), farm.worker()  # the other worker's nanny brings it back by itself
+        wait_for(lambda: farm.parts[2].poll() is not None)  # a worker ends with its scheduler, as docs/cluster.md says
+        farm.parts = [farm.scheduler(), farm.worker(), farm.worker()]
         _, said = stage.communicate(timeout=120)
     finally:
         stage.kill()
@@ -310,3 +312,13 @@ def test_urls_that_cannot_be_used(bucket, tmp_path, sample):
     environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
     done = run("resize_images.py", "--input", "s3://eyenet/sample", code=1, env=environment, cwd=tmp_path)
     one_sentence(done, "s3://eyenet/sample cannot be opened", "credentials")
+
+
+def test_photographs_to_grade_are_found_in_a_bucket(bucket):
+    """As in a folder: with all folders in it, hidden files and the heat maps' folder left out, DICOM by its content."""
+    dicom = b"\0" * 128 + b"DICM"
+    for name, data in {"b.jpeg": b"1", "a/c.png": b"2", "a/x.txt": b"3", "a/d": dicom, ".h/e.png": b"4"}.items():
+        bucket.put_object(Bucket="eyenet", Key=f"clinic/{name}", Body=data)
+    bucket.put_object(Bucket="eyenet", Key="clinic/maps/b.png", Body=b"5")
+    found = find_photographs([path_of("s3://eyenet/clinic")], path_of("s3://eyenet/clinic/maps"))
+    assert sorted(map(str, found)) == [f"s3://eyenet/clinic/{name}" for name in ("a/c.png", "a/d", "b.jpeg")]

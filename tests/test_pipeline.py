@@ -59,6 +59,7 @@ def test_on_real_photographs(tmp_path):
         (["--frobnicate"], 2, ["unknown option --frobnicate"]),
         (["--data"], 2, ["--data needs a folder"]),
         (["--colours"], 2, ["--colours needs natural or equalized"]),
+        (["--scheduler"], 2, ["--scheduler needs a URL"]),
         (["--data", "/nowhere"], 1, ["no folder /nowhere/train"]),
         (["--work", "/proc/x"], 1, ["cannot make the folder /proc/x"]),
     ],
