@@ -29,9 +29,10 @@ class Code(WorkerPlugin):
 
     def __init__(self):
         here, packed = Path(__file__).parent, io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(packed, "w") as archive:
             for path in sorted(p for p in here.iterdir() if p.suffix in (".py", ".json")):
-                archive.writestr(zipfile.ZipInfo(f"{here.name}/{path.name}"), path.read_bytes())
+                info = zipfile.ZipInfo(f"{here.name}/{path.name}")  # without its time: the version is that of the text
+                archive.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED)
         self.archive = packed.getvalue()
         self.version = hashlib.sha256(self.archive).hexdigest()[:16]
 
@@ -67,7 +68,7 @@ def versions():
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "none"
+            found[name] = "missing"
     return found
 
 
@@ -83,8 +84,8 @@ def open_job(job):
     for name, version in wanted.items():
         if here[name] != version:
             raise StageError(
-                f"the worker {where} has {name} {here[name]}, and this machine {version}: the bytes could differ; "
-                "install the same version on all"
+                f"{name} is {here[name]} on the worker {where} and {version} here, so the bytes could differ; install "
+                "the same version on all machines"
             )
     try:
         witnesses, function = pickle.loads(rest)

@@ -181,7 +181,7 @@ def test_workers_that_could_give_other_bytes_are_refused(farm, cluster, tmp_path
     with contextlib.closing(clusters.Cluster(farm.address, [tmp_path / "absent"])) as blind, refused:
         list(for_each(odd_squares, [1], blind, None))
     monkeypatch.setattr(clusters.remote, "versions", lambda: {"numpy": "0.1"})
-    with pytest.raises(StageError, match=r"the worker tcp://.* has numpy [2-9][\d.]+, and this machine 0.1"):
+    with pytest.raises(StageError, match=r"numpy is [2-9][\d.]+ on the worker tcp://.* and 0.1 here"):
         list(for_each(odd_squares, [1], cluster, None))
 
 
