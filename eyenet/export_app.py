@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.export_description import describe
-from eyenet.export_onnx import LARGE, halve_weights, put_first, quarter_weights, require_packages, to_onnx
+from eyenet.export_lite import LARGE
+from eyenet.export_onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
 from eyenet.files import write_json, write_whole
 from eyenet.heatmaps import split_network
 from eyenet.lite import EXPLAIN, ways_to_ask

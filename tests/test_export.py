@@ -1,5 +1,6 @@
 """Exports say what Keras says, of every network and in every precision; what does not is not written."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -87,6 +88,20 @@ def test_precisions(ending, tmp_path):
         sizes.append(export_folder.size_of(path) / 4 / network.count_params())
     assert sizes == pytest.approx([1, 0.5, 0.25, 0.25], abs=0.07)
     assert apart[0] < 1e-5 < apart[1] < 5e-3 < apart[3] < 0.2 and apart[2] < 0.1
+
+
+def test_litert_in_float16(tmp_path):
+    """Large weights alone are rounded, and no phone is told that it may compute in float16: that is not proved."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    keras.utils.set_random_seed(0)
+    images, path = photographs(64), tmp_path / "EyeNet.tflite"
+    network = awake(build_network(keras, "efficientnet_lite0", 64, 2, "none"), images)
+    assert 1e-5 < difference(network, export_lite, path, "float16", images) < 0.03
+    tensors = Interpreter(str(path)).get_tensor_details()
+    half = [np.prod(of["shape"]) for of in tensors if of["dtype"] == np.float16]
+    assert min(half) > export_lite.LARGE and sum(half) > 0.95 * network.count_params()
+    assert b"fp16accfp32" not in path.read_bytes()
 
 
 BLOCKS = {
@@ -260,6 +275,22 @@ def test_what_counts_as_parity(found, words):
         return
     with pytest.raises(StageError, match=words):
         require_parity(figures, "float32", "EyeNet.onnx")
+
+
+@pytest.mark.parametrize(
+    "before, after, words",
+    [
+        (0.499, 0.501, None),
+        (0.4945, 0.501, "a decision on any DR, 0.0055 from the threshold, where 0.005 is allowed"),
+    ],
+)
+def test_only_decisions_on_the_threshold_may_change_in_float16(before, after, words):
+    both = [np.full(200, 0.2), np.full(200, 0.2)]
+    both[0][0], both[1][0] = before, after
+    both = [np.stack([1 - of, of], axis=1) for of in both]
+    figures = compare(Exam("drawings", both[0], None, both[0], None), both[1], CONFIG)
+    with pytest.raises(StageError, match=words) if words else contextlib.nullcontext():
+        require_parity(figures, "float16", "EyeNet.onnx")
 
 
 @pytest.mark.parametrize(
