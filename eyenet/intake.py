@@ -112,14 +112,16 @@ def find_known(table, crops, base):
 
     for i, row, similarity in find_duplicates(images, base.images, None, known.index.to_numpy()):
         reasons.setdefault(table["image"][i], same(base.table["image"][row], base.table["level"][row], similarity, i))
+    seen = set(reasons)
     for name in table["image"]:
         if name in known_names:
             reasons.setdefault(name, "another photograph of this name is known; give it a name of its own")
-    # Among themselves: of those that are joined by pairs the first is kept, if none of them is known.
+    # Among themselves: of those that are joined by pairs the first with a name of its own is kept, if none was seen.
     pairs = np.array([(i, j) for i, j, _ in find_duplicates(images, images)], int).reshape(-1, 2)
     joined = sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(table),) * 2)
     first = {}
-    for name, group in zip(table["image"], sparse.csgraph.connected_components(joined, directed=False)[1]):
+    groups = zip(table["image"], sparse.csgraph.connected_components(joined, directed=False)[1])
+    for name, group in sorted(groups, key=lambda of: (of[0] not in seen, of[0] in reasons)):
         if first.setdefault(group, name) != name:
             reasons.setdefault(name, f"the same photograph as {first[group]}, which is new too")
     return reasons
