@@ -241,6 +241,26 @@ def test_a_retrained_model_leaves_nothing_of_the_old(copied, work):
     assert left == {"EyeNet.onnx", "export.json", "model.json", "README.md"}
 
 
+def test_a_folder_of_something_else_is_left_alone(work, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    last = one_sentence(export(work, "--format", "onnx", "--output", tmp_path, code=1), "holds something else")
+    assert "--output" in last and (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_what_a_killed_run_left_is_removed(copied, work):
+    """Also if it was killed before anything was proved, so that only the record is there."""
+    folder = copied / "export"
+    for path in list(folder.iterdir()):
+        if path.name not in ("export.json", ".lock"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / ".tmp-1" / "EyeNet.mlpackage").mkdir(parents=True)
+    (folder / ".tmp-1-2").write_text("half")
+    export(work, "--model", copied, "--format", "litert")
+    left = {path.name for path in folder.iterdir()}
+    assert left == {".lock", "EyeNet.tflite", "export.json", "model.json", "README.md"}
+    assert "`EyeNet.onnx` |" not in (folder / "README.md").read_text()
+
+
 def test_what_fails_the_proof_is_not_written(tmp_path):
     target = tmp_path / "EyeNet.mlpackage"
     target.mkdir()
@@ -365,6 +385,6 @@ def test_the_page(tmp_path, monkeypatch):
     assert (tmp_path / "dist" / "index.html").read_text() == "page" and said["evidence"] == evidence
     export_app.require_template(tmp_path / "dist")  # may be made anew
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter").write_text("dear")
+    (tmp_path / "mine" / "model.json").write_text("{}")  # as an export's folder has
     with pytest.raises(StageError, match="holds something else than the page"):
         export_app.require_template(tmp_path / "mine")
