@@ -77,10 +77,8 @@ def open_array(folder, part=(0, 1)):
     files = shard_files(len(table), sidecar.get("shard_size"))
     for name, first, last in files:
         if ((blocks * BLOCK >= first) & (blocks * BLOCK < last)).any():
-            images = _open_file(folder / name, [last - first, *sidecar["shape"][1:]], again)
-    if "shard_size" in sidecar:
-        counts = [last - first for _, first, last in files]
-        images = Shards([folder / name for name, *_ in files], counts, sidecar["shape"][1:])
+            _check_file(folder / name, [last - first, *sidecar["shape"][1:]], again)
+    images = map_images(folder, sidecar)
     starts = [int(block) * BLOCK for block in blocks]
     with ThreadPoolExecutor(cores()) as pool:  # about a second per gigabyte and core once the file is cached
         sums = pool.map(lambda start: checksum(images[start : start + BLOCK]), starts)
@@ -91,8 +89,17 @@ def open_array(folder, part=(0, 1)):
     return images, table, sidecar
 
 
-def _open_file(path, shape, again):
-    """Map one file of an array, and check what it says of itself."""
+def map_images(folder, sidecar):
+    """Map the images of an array, as `open_array` gives them, without any check."""
+    if "shard_size" not in sidecar:
+        return np.load(Path(folder) / "X.npy", mmap_mode="r")
+    count, *shape = sidecar["shape"]
+    files = shard_files(count, sidecar["shard_size"])
+    return Shards([Path(folder) / name for name, *_ in files], [last - first for _, first, last in files], shape)
+
+
+def _check_file(path, shape, again):
+    """Raise a StageError unless a file of an array is of its shape."""
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
@@ -101,7 +108,6 @@ def _open_file(path, shape, again):
         raise StageError(f"{path} is damaged or half-written ({error}); {again}") from None
     if list(images.shape) != shape or images.dtype != np.uint8:
         raise StageError(f"{path} has shape {images.shape}, not {shape} of uint8; {again}")
-    return images
 
 
 def map_blocks(function, images, rows, what):

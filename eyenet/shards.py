@@ -1,6 +1,7 @@
 """An array in several files, its shards: each is written by itself, and all are read as one array is."""
 
 import functools
+import math
 
 import numpy as np
 
@@ -46,10 +47,15 @@ class Shards:
         self.paths, self.ends = list(paths), np.cumsum(counts)
         self.firsts = self.ends - counts
         self.shape = (int(self.ends[-1]), *shape)
-        self.map = functools.lru_cache(OPEN)(lambda shard: np.load(self.paths[shard], mmap_mode="r"))
+        self.map = functools.lru_cache(OPEN)(self._map)
 
     def __len__(self):
         return self.shape[0]
+
+    def _map(self, number):
+        """Map a shard by its size: `np.load` parses its header, which Python 3.11 cannot do in two threads at once."""
+        path, shape = self.paths[number], (int(self.ends[number] - self.firsts[number]), *self.shape[1:])
+        return np.memmap(path, np.uint8, "r", path.stat().st_size - math.prod(shape), shape)
 
     def pieces(self, rows):
         """Say where rows are: for each run of rows in one shard its slice of `rows`, memory map, and rows in that."""
