@@ -3,18 +3,23 @@
 
 Reads   data/rotated/*.png, labels/rotated.csv
 Writes  data/array/X.npy                  uint8, (images, 256, 256, 3)
-        data/array/labels.csv             row i describes image i
+        data/array/X-00000.npy ...        instead, with --shard-size N: N images each, the last one fewer
+        data/array/labels.csv             row i describes image i, in one file or in shards
         data/array/X.json                 shape and checksums; cnn.py refuses an array without it
         data/array/rejected.csv           images that could not be read, with the reason
 
     python image_to_array.py
+    python image_to_array.py --shard-size 5120        shards of 1 GB, for more than one disk or host can take
 
 Each worker reads 64 images into a buffer of 13 MB and writes it at its place in the file, so memory stays near
 120 MB on two cores, whatever the number of images. (A writable memory map would do the same but counts every
 page it touched as memory, and dies by a signal when the disk is full.) Kaggle's 106,386 images need 20.9 GB of
-disk and two minutes on two cores. Stopped and run again, it goes on with the next block.
+disk and two minutes on two cores. Stopped and run again, it goes on with the next block. A shard is written by one
+worker, from one end to the other; those that are finished are not written again. Whoever reads shards reads the array.
 """
 
+import argparse
+import functools
 import hashlib
 import os
 
@@ -22,9 +27,18 @@ import numpy as np
 
 from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
 from eyenet.crops import read_crop
-from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json
+from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_whole
 from eyenet.options import fitting_next, fraction, parser
-from eyenet.packing import first_shape, reserve, write_at, write_sidecar
+from eyenet.packing import (
+    first_shape,
+    remove_images,
+    require_space,
+    reserve,
+    write_at,
+    write_images,
+    write_sidecar,
+)
+from eyenet.shards import shard_files
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
 from eyenet.tables import read_table
 
@@ -51,6 +65,17 @@ def read_same_size(path, shape):
     return image
 
 
+def read_block(paths, shape):
+    """Read up to 64 images; zeros for those that cannot be read, and these with the reason."""
+    images, rejected = np.zeros((len(paths), *shape), np.uint8), []
+    for image, path in zip(images, paths):
+        try:
+            image[:] = read_same_size(path, shape)
+        except PhotoError as error:
+            rejected.append((path, error))
+    return images, rejected
+
+
 def finished_blocks(journal, identity):
     """List the checksums of the blocks that an interrupted run of the same inputs has written."""
     if not journal.exists():
@@ -75,12 +100,7 @@ def pack(paths, output, shape, identity, workers):
         journal.write_text(identity + "\n")
 
     def pack_block(start):
-        images, rejected = np.zeros((len(paths[start : start + BLOCK]), *shape), np.uint8), []
-        for image, path in zip(images, paths[start : start + BLOCK]):
-            try:
-                image[:] = read_same_size(path, shape)
-            except PhotoError as error:
-                rejected.append((path, error))
+        images, rejected = read_block(paths[start : start + BLOCK], shape)
         write_at(file, images, begin + start * int(np.prod(shape)))
         return checksum(images), rejected
 
@@ -98,7 +118,66 @@ def pack(paths, output, shape, identity, workers):
     return checksums, rejected
 
 
-def pack_readable(folder, table, output, settings, workers):
+def pack_shard(item, shape):
+    """Write one shard, from what the item holds alone: any worker on any host can do it.
+
+    Parameters
+    ----------
+    item : (Path, list of Path)
+        The shard, and the images for it.
+    shape : tuple of int
+        Of an image.
+
+    Returns
+    -------
+    checksums : list of str
+    rejected : list of (path, PhotoError)
+        Images that could not be read; where there are any, the shard is of no use.
+    """
+    target, paths = item
+    rejected = []
+
+    def blocks():
+        for start in range(0, len(paths), BLOCK):
+            images, bad = read_block(paths[start : start + BLOCK], shape)
+            rejected.extend(bad)
+            yield images
+
+    return write_images(target, (len(paths), *shape), blocks()), rejected
+
+
+def finished_shards(journal, identities):
+    """Map the shards that an interrupted run has written, of the images that they are for now, to their checksums."""
+    lines = [line.split(" ") for line in journal.read_text().split("\n")[:-1]] if journal.exists() else []
+    known = {name: sums for name, identity, *sums in lines if identities.get(name) == identity}
+    return {name: sums for name, sums in known.items() if (journal.parent / name).exists()}
+
+
+def pack_shards(paths, table, output, shape, shard_size, workers):
+    """Write the images into shards; return what `pack` does."""
+    files, journal = shard_files(len(paths), shard_size), output / "X.npy.journal"
+    identities = {name: fingerprint(paths[first:last], table[first:last]) for name, first, last in files}
+    done = finished_shards(journal, identities)
+    remove_images(output, keep=done)
+    todo = [(output / name, paths[first:last]) for name, first, last in files if name not in done]
+    require_space(output, (sum(len(images) for _, images in todo), *shape))
+
+    def line(name):
+        return " ".join([name, identities[name], *done[name]]) + "\n"
+
+    write_whole(journal, "".join(map(line, done)).encode())  # a shard that is not in it is written again
+    rejected = []
+    with open(journal, "a") as lines:
+        work = functools.partial(pack_shard, shape=shape)
+        for (target, _), (checksums, bad) in for_each(work, todo, workers, "pack", "shard"):
+            rejected += bad
+            if not bad:
+                done[target.name] = checksums
+                print(line(target.name), end="", file=lines, flush=True)
+    return [crc for name, *_ in files for crc in done.get(name, [])], rejected
+
+
+def pack_readable(folder, table, output, settings, shard_size, workers):
     """Pack the images of a table, without those that cannot be read.
 
     Returns
@@ -110,13 +189,17 @@ def pack_readable(folder, table, output, settings, workers):
     while True:  # a second time without the damaged images, if there are any
         paths = [folder / f"{image}.png" for image in table["image"]]
         shape = first_shape(paths)
-        checksums, bad = pack(paths, output, shape, fingerprint(paths, table), workers)
+        if shard_size:
+            checksums, bad = pack_shards(paths, table, output, shape, shard_size, workers)
+        else:
+            checksums, bad = pack(paths, output, shape, fingerprint(paths, table), workers)
         if not bad:
             break
         rejected += [(path.name, str(error)) for path, error in bad]
         table = table[~table["image"].isin([path.stem for path, _ in bad])].reset_index(drop=True)
-    os.replace(output / "X.npy.partial", output / "X.npy")
-    write_sidecar(output, table, (len(table), *shape), settings, checksums)
+    if not shard_size:
+        os.replace(output / "X.npy.partial", output / "X.npy")
+    write_sidecar(output, table, (len(table), *shape), settings, checksums, shard_size)
     (output / "X.npy.journal").unlink()
     return rejected
 
@@ -133,15 +216,30 @@ def is_packed(output, identity):
     return True
 
 
+def whole_blocks(text):
+    """Parse the images of a shard: a multiple of 64, so that a block with its checksum lies in one shard."""
+    number = int(text)
+    if number <= 0 or number % BLOCK:
+        raise argparse.ArgumentTypeError(f"{text} is not a multiple of {BLOCK}, the images that have a checksum")
+    return number
+
+
 def main():
     options = parser(__doc__, input="data/rotated", output="data/array", labels="labels/rotated.csv", workers=None)
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
+    options.add_argument(
+        "--shard-size",
+        type=whole_blocks,
+        metavar="N",
+        help=f"images a file, a multiple of {BLOCK}; more shards than workers keep all at work; default: one X.npy",
+    )
     args = options.parse_args()
 
     files = list_files(args.input, [".png"], "rotate_images.py")
     table = read_table(args.labels, COLUMNS, "rotate_images.py")
     report_unlisted(files, table, args.labels)
-    with output_folder(args.output, "image_to_array.py", {}, args.input) as output:
+    own = {"shard_size": args.shard_size} if args.shard_size else {}
+    with output_folder(args.output, "image_to_array.py", own, args.input) as output:
         identity = fingerprint([args.input / f"{image}.png" for image in table["image"]], table)
         if is_packed(output, identity):
             rejected = [tuple(row) for row in read_json(output / DONE)["rejected"]]
@@ -149,12 +247,16 @@ def main():
             for name in (DONE, "X.json"):
                 (output / name).unlink(missing_ok=True)
             settings = read_json(output / "stage.json")["settings"]
-            rejected = pack_readable(args.input, table, output, settings, args.workers)
+            settings.pop("shard_size", None)  # says nothing of the images: a model may go on with either
+            rejected = pack_readable(args.input, table, output, settings, args.shard_size, args.workers)
             write_json(output / DONE, {"inputs": identity, "rejected": rejected})
         code = finish(rejected, len(table), args.max_rejected, output)
-    size = (args.output / "X.npy").stat().st_size
     packed = len(table) - len(rejected)
-    print(f"packed {packed:,} images in {args.output / 'X.npy'}, {size / 1e9:.2f} GB, {len(rejected)} rejected")
+    written = [args.output / name for name, *_ in shard_files(packed, args.shard_size)]
+    size, where = sum(path.stat().st_size for path in written), written[0]
+    if len(written) > 1:
+        where = f"{len(written):,} shards, {where} to {written[-1].name}"
+    print(f"packed {packed:,} images in {where}, {size / 1e9:.2f} GB, {len(rejected)} rejected")
     print(f"next: python cnn.py{fitting_next(options, args, output='input')}")
     return code
 
