@@ -22,7 +22,7 @@ import numpy as np
 
 from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
 from eyenet.crops import read_crop
-from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json
+from eyenet.files import Paths, finish, list_files, output_folder, read_json, report_unlisted, write_json
 from eyenet.options import fitting_next, fraction, parser
 from eyenet.packing import first_shape, reserve, write_at, write_sidecar
 from eyenet.stage import PhotoError, StageError, for_each, log, run_main
@@ -31,9 +31,16 @@ from eyenet.tables import read_table
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
 
 
+def images_of(folder, table):
+    """Give the paths of a table's images."""
+    return Paths(folder, [f"{image}.png" for image in table["image"]])
+
+
 def fingerprint(paths, table):
     """Hash the table and the size and time of every image: what the array's bytes depend on."""
-    digest = hashlib.sha256(table.to_csv(index=False).encode())
+    digest = hashlib.sha256()
+    for first in range(0, len(table), 4096):  # the whole text would be held at once
+        digest.update(table[first : first + 4096].to_csv(index=False, header=first == 0).encode())
     for path in paths:
         try:
             status = os.stat(path)
@@ -70,6 +77,8 @@ def pack(paths, output, shape, identity, workers):
     """
     partial, journal = output / "X.npy.partial", output / "X.npy.journal"
     checksums = finished_blocks(journal, identity) if partial.exists() else []
+    if not checksums:  # first, or a run that is killed before it writes its own would leave one that fits no array
+        journal.unlink(missing_ok=True)
     file, begin = reserve(partial, (len(paths), *shape), keep=bool(checksums))
     if not checksums:
         journal.write_text(identity + "\n")
@@ -108,7 +117,7 @@ def pack_readable(folder, table, output, settings, workers):
     """
     rejected = []
     while True:  # a second time without the damaged images, if there are any
-        paths = [folder / f"{image}.png" for image in table["image"]]
+        paths = images_of(folder, table)
         shape = first_shape(paths)
         checksums, bad = pack(paths, output, shape, fingerprint(paths, table), workers)
         if not bad:
@@ -142,7 +151,7 @@ def main():
     table = read_table(args.labels, COLUMNS, "rotate_images.py")
     report_unlisted(files, table, args.labels)
     with output_folder(args.output, "image_to_array.py", {}, args.input) as output:
-        identity = fingerprint([args.input / f"{image}.png" for image in table["image"]], table)
+        identity = fingerprint(images_of(args.input, table), table)
         if is_packed(output, identity):
             rejected = [tuple(row) for row in read_json(output / DONE)["rejected"]]
         else:
