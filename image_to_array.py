@@ -33,7 +33,7 @@ DONE = ".done"  # which inputs, by their times, the array was packed from; X.jso
 
 def images_of(folder, table):
     """Give the paths of a table's images."""
-    return Paths(folder, [f"{image}.png" for image in table["image"]])
+    return Paths(folder, table["image"].tolist(), ".png")
 
 
 def fingerprint(paths, table):

@@ -21,16 +21,16 @@ TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are remov
 class Paths(Sequence):
     """The paths of files in one folder, each made when it is asked for: a million at once would take 800 MB."""
 
-    def __init__(self, folder, names):
-        self.folder, self.names = Path(folder), names
+    def __init__(self, folder, names, ending=""):
+        self.folder, self.names, self.ending = Path(folder), names, ending
 
     def __len__(self):
         return len(self.names)
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return [self.folder / name for name in self.names[index]]
-        return self.folder / self.names[index]
+            return [self.folder / (name + self.ending) for name in self.names[index]]
+        return self.folder / (self.names[index] + self.ending)
 
 
 @contextlib.contextmanager
@@ -249,7 +249,9 @@ def report_unlisted(files, table, path):
 
 def remove_stale(folder, expected):
     """Remove the images but those `expected` (names without .png), so that the folder equals one made from scratch."""
-    stale = [n for n in os.listdir(folder) if n.endswith(".png") and n.removesuffix(".png") not in expected]
+    with os.scandir(folder) as files:
+        names = (file.name for file in files if file.name.endswith(".png"))
+        stale = [name for name in names if name.removesuffix(".png") not in expected]
     for name in stale:
         (Path(folder) / name).unlink()
     if stale:
