@@ -29,6 +29,7 @@ from eyenet.charts import draw_class_balance
 from eyenet.colours import BLACK, brightness
 from eyenet.crops import read_crop, read_geometry
 from eyenet.files import (
+    Paths,
     finish,
     is_current,
     list_files,
@@ -226,10 +227,10 @@ def main():
     if args.quality == "drop":  # else the images do not depend on it
         settings["quality"] = {"ungradable": "dropped", "weights": file_hash(WEIGHTS)}
     with output_folder(args.output, "preprocess_images.py", settings, args.input, split=split) as output:
-        candidates = [p for p in sources if p.stem in labelled]
+        candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
         left_out, rejected, kept, notes = sort_out(candidates, output, args.quality, args.workers)
         dropped += left_out
-        remove_stale(output, {f"{image}.png" for image in kept})
+        remove_stale(output, kept)
         write_rows(output / "dropped.csv", ["image", "reason"], dropped)
         write_quality(output, notes)
         code = finish(rejected, len(candidates), args.max_rejected, output)

@@ -17,7 +17,7 @@ and change none; the turn by 120 degrees interpolates.
 
 import numpy as np
 
-from eyenet.copies import copies_table, transform
+from eyenet.copies import copies_table, list_transforms, transform
 from eyenet.crops import encode_png, read_crop
 from eyenet.files import (
     finish,
@@ -30,6 +30,7 @@ from eyenet.files import (
     report_unlisted,
     write_whole,
 )
+from eyenet.names import copy_name
 from eyenet.options import fitting_next, fraction, parser
 from eyenet.stage import PhotoError, for_each, run_main
 from eyenet.tables import read_table, write_table
@@ -68,18 +69,17 @@ def main():
     report_unlisted(files, photographs, args.labels)
     table = copies_table(photographs, args.only_train)
     with output_folder(args.output, "rotate_images.py", {}, args.input) as output:
-        targets = {
-            source: dict(zip(rows["transform"], (output / f"{image}.png" for image in rows["image"])))
-            for source, rows in table.groupby("source", sort=False)
-        }
 
-        def work(source):
-            copy_photograph(args.input / f"{source}.png", targets[source])
+        def work(item):
+            image, transforms = item
+            targets = {name: output / f"{copy_name(image, name)}.png" for name in transforms}
+            copy_photograph(args.input / f"{image}.png", targets)
 
-        results = for_each(work, list(targets), args.workers, "rotate")
-        rejected = [(source, str(result)) for source, result in results if isinstance(result, PhotoError)]
+        items = list(zip(photographs["image"], list_transforms(photographs, args.only_train)))
+        results = for_each(work, items, args.workers, "rotate")
+        rejected = [(image, str(result)) for (image, _), result in results if isinstance(result, PhotoError)]
         table = table[~table["source"].isin([source for source, _ in rejected])]
-        remove_stale(output, {f"{image}.png" for image in table["image"]})
+        remove_stale(output, set(table["image"]))
         code = finish(rejected, len(photographs), args.max_rejected, output)
         write_table(args.labels_out, table.drop(columns="source"))
 

@@ -34,7 +34,7 @@ def save(figure, path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the software's version two runs give the same bytes.
-    with whole_file(path) as temporary:
+    with whole_file(path, alone=True) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
