@@ -155,7 +155,8 @@ def read_evidence(args):
 def check_targets(args):
     """Refuse, before the audit, files that its figures and cases cannot or must not be written to."""
     folder = args.input or Path("data/array")
-    taken = list(args.labels or [folder / name for name in ("X.npy", "labels.csv", "X.json", "stage.json")])
+    own = [folder / name for name in ("X.npy", "labels.csv", "X.json", "stage.json")]
+    taken = list(args.labels or [*own, *folder.glob("X-*.npy")])
     for option, path in (("--json", args.json), ("--report", args.report)):
         if path is None:
             continue

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Step 6: train the network to tell photographs with diabetic retinopathy from those without.
 
-Reads   data/array/X.npy, labels.csv, X.json
+Reads   data/array/X.npy or its shards, labels.csv, X.json
 Writes  models/<run>/model.keras          the network at its best validation AUC
         models/<run>/model.tflite         the same for predict.py and phones, with heat maps: needs no Keras
         models/<run>/config.json          options, versions, commit, hash of the split, preprocessing, and the
@@ -110,7 +110,7 @@ def train(keras, network, args, images, labels, rows, folder):
     from eyenet.training import Batches, Keeper
 
     augment = build_augmentation(images.shape[1]) if args.augmentation == "turn" else keras.layers.Identity()
-    feed = Batches(images, labels, rows["train"], args.batch, seed=args.seed)
+    feed = Batches(images, labels, rows["train"], args.batch, seed=args.seed, shuffle=args.shuffle)
     trainer = build_trainer(keras, network, augment, args, steps=args.epochs * len(feed))
     val = Batches(images, labels, rows["val"], args.batch)
     keeper = Keeper(network, args.task, folder, feed, val, args.patience, args.seed)
@@ -191,6 +191,7 @@ def settings_of(args, table, sidecar):
         "split": split_hash(table),
         "images": sidecar["settings"],
     }
+    settings |= {"shuffle": args.shuffle} if args.shuffle != "full" else {}  # older runs know no other
     return settings | ({"start": hash_file(args.start / NETWORK)} if args.start else {})
 
 
@@ -240,6 +241,12 @@ def parse():
     options.add_argument("--patience", type=positive, default=8, help="epochs without a better validation AUC")
     options.add_argument("--batch", type=positive, default=32, help="images a step")
     options.add_argument("--learning-rate", type=rate, default=argparse.SUPPRESS, help=f"of Adam at its highest; {own}")
+    options.add_argument(
+        "--shuffle",
+        choices=("full", "blocks"),
+        default=argparse.SUPPRESS,
+        help="all images, or blocks of 64 of them, which spare a network disk; default: blocks for shards",
+    )
     options.add_argument("--augmentation", choices=("turn", "none"), default="turn", help="'none' as in 2017")
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the arithmetic")
     options.add_argument("--xla", action="store_true", help="compile with XLA: faster on GPUs, slower on CPUs")
@@ -258,6 +265,7 @@ def parse():
 def main():
     options, args = parse()
     images, table, sidecar = open_array(args.input)
+    args.shuffle = getattr(args, "shuffle", "blocks" if "shard_size" in sidecar else "full")
     rows = rows_by_split(table, sidecar["settings"])
     labels = classes_of(table["level"], args.task)
     class_weights(labels[rows["train"]])  # raises before the slow import

@@ -77,9 +77,11 @@ def export_files(formats, args, exam, config, network):
     """Write and prove exports, and what is said of them."""
     description, model = describe(args.model, config), hash_file(args.model / NETWORK)
     with locked(args.output):
+        export_folder.remove_unfinished(args.output)
         files = export_folder.read_record(args.output, model)
         if not args.check:
             export_folder.remove_others(args.output, [name for name, _ in FILES.values()], files)
+            export_folder.write_record(args.output, model, files, description)  # from now on the folder is ours
         for name, how in (FILES[kind] for kind in formats):
             files[name] = export(name, how, args, exam, config, network, description)
             export_folder.write_record(args.output, model, files, description)
@@ -132,6 +134,8 @@ def main():
         from eyenet.export_app import require_template
 
         require_template(args.output)
+    else:
+        export_folder.require_own(args.output)
     backend.start("float32", 0)
     network = load_network(args.model, config)
     if args.photos is None:

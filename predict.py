@@ -241,7 +241,7 @@ def main():
     table, counts, patients = Table(paths, questions, graded), {}, 0
     with contextlib.ExitStack() as files:
         if args.csv is not None:
-            temporary = files.enter_context(whole_file(args.csv))
+            temporary = files.enter_context(whole_file(args.csv, alone=True))
             file = files.enter_context(open(temporary, "w", newline="", encoding="utf-8"))
             writer = csv.DictWriter(file, columns_of(questions, graded), extrasaction="ignore", lineterminator="\n")
             writer.writeheader()

@@ -28,6 +28,7 @@ from eyenet.charts import draw_class_balance
 from eyenet.colours import BLACK, brightness
 from eyenet.crops import read_crop, read_geometry
 from eyenet.files import (
+    Paths,
     finish,
     is_current,
     list_files,
@@ -118,14 +119,17 @@ def sort_out(sources, output, quality, workers):
     dropped, rejected, kept, notes = [], [], set(), {}
     write_notes(path, known)
 
-    def work(item):
-        source, note = item
-        return keep(source, output / source.name, note, quality)
+    folder = sources.folder
 
-    noted = [(source, known.get(source.stem)) for source in sources]
-    # To a URL nothing can be added: there a run that is stopped judges again.
+    def work(item):
+        name, note = item
+        return keep(folder / name, output / name, note, quality)
+
+    noted = [(name, known.get(os.path.splitext(name)[0])) for name in sources.names]
+    # To a file at a URL nothing can be added: there a run that is stopped judges again.
     with open(os.devnull if is_url(path) else path, "a", encoding="utf-8") as file:
-        for (source, before), result in for_each(work, noted, workers, "preprocess"):
+        for (name, before), result in for_each(work, noted, workers, "preprocess"):
+            source = folder / name
             if isinstance(result, PhotoError):
                 rejected.append((source.name, str(result)))
                 continue
@@ -230,11 +234,11 @@ def main():
     if args.quality == "drop":  # else the images do not depend on it
         settings["quality"] = {"ungradable": "dropped", "weights": file_hash(WEIGHTS)}
     with output_folder(args.output, "preprocess_images.py", settings, args.input, split=split) as output:
-        candidates = [p for p in sources if p.stem in labelled]
+        candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
         with crew(args, candidates[:1], output) as workers:
             left_out, rejected, kept, notes = sort_out(candidates, output, args.quality, workers)
         dropped += left_out
-        remove_stale(output, {f"{image}.png" for image in kept})
+        remove_stale(output, kept)
         write_rows(output / "dropped.csv", ["image", "reason"], dropped)
         write_quality(output, notes)
         code = finish(rejected, len(candidates), args.max_rejected, output)

@@ -18,10 +18,21 @@ follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 m
 
 from eyenet.colours import COLOURS
 from eyenet.crops import encode_png, read_geometry
-from eyenet.files import finish, is_current, list_files, output_folder, remove_stale, write_rows, write_whole
+from eyenet.files import (
+    Paths,
+    finish,
+    has_ending,
+    is_current,
+    list_files,
+    output_folder,
+    remove_stale,
+    write_rows,
+    write_whole,
+)
 from eyenet.options import fitting_next, fraction, parser, side
 from eyenet.photo import PHOTOGRAPHS, PREPROCESSING, is_synthetic, photograph_to_input
 from eyenet.stage import PhotoError, crew, for_each, log, run_main
+from eyenet.urls import names_in
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
 
@@ -42,10 +53,10 @@ def unique_names(sources):
     first, doubled = {}, []
     for source in sources:
         if source.stem in first:
-            doubled.append((source.name, f"has the same name as {first[source.stem].name}; rename one of them"))
+            doubled.append((source.name, f"has the same name as {first[source.stem]}; rename one of them"))
         else:
-            first[source.stem] = source
-    return list(first.values()), doubled
+            first[source.stem] = source.name
+    return Paths(sources.folder, list(first.values())), doubled
 
 
 def main():
@@ -56,7 +67,8 @@ def main():
     args = options.parse_args()
 
     sources = list_files(args.input, PHOTOGRAPHS, "download_images.sh")
-    others = sorted({p.name for p in args.input.iterdir() if not p.name.startswith(".")} - {p.name for p in sources})
+    there = (name for name in names_in(args.input) if not name.startswith("."))
+    others = sorted(name for name in there if not has_ending(name, PHOTOGRAPHS))
     if others:
         log(f"{len(others):,} other files in {args.input} are left out: {', '.join(others[:8])}")
     settings = {"size": args.size, "preprocessing": PREPROCESSING}
@@ -71,17 +83,21 @@ def main():
         def work(source):
             return resize(source, output / f"{source.stem}.png", size, colours)
 
-        rows = []
-        with crew(args, kept[:1], output) as workers:
+        resized = set()
+
+        def rows(workers):  # written as they come: a million of them would take 600 MB
             for source, result in for_each(work, kept, workers, "resize"):
                 if isinstance(result, PhotoError):
                     rejected.append((source.name, str(result)))
                 else:
-                    rows.append([source.stem, *(result[key] for key in GEOMETRY)])
-        remove_stale(output, {f"{row[0]}.png" for row in rows})
-        write_rows(output / "photographs.csv", ["image", *GEOMETRY], rows)
+                    resized.add(source.stem)
+                    yield [source.stem, *(result[key] for key in GEOMETRY)]
+
+        with crew(args, kept[:1], output) as workers:
+            write_rows(output / "photographs.csv", ["image", *GEOMETRY], rows(workers))
+        remove_stale(output, resized)
         code = finish(rejected, len(sources), args.max_rejected, output)
-    print(f"resized {len(rows):,} of {len(sources):,} photographs to {args.output}, {len(rejected)} rejected")
+    print(f"resized {len(resized):,} of {len(sources):,} photographs to {args.output}, {len(rejected)} rejected")
     print(f"next: python preprocess_images.py{fitting_next(options, args, output='input')}")
     return code
 

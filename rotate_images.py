@@ -17,7 +17,7 @@ and change none; the turn by 120 degrees interpolates.
 
 import numpy as np
 
-from eyenet.copies import copies_table, transform
+from eyenet.copies import copies_table, list_transforms, transform
 from eyenet.crops import encode_png, read_crop
 from eyenet.files import (
     finish,
@@ -30,14 +30,14 @@ from eyenet.files import (
     report_unlisted,
     write_whole,
 )
+from eyenet.names import copy_name
 from eyenet.options import fitting_next, fraction, parser
 from eyenet.stage import PhotoError, crew, for_each, run_main
 from eyenet.tables import read_table, write_table
 
 
-def copy_photograph(item):
-    """Write the images of one photograph that are missing: its path, and targets that map transform to path."""
-    source, targets = item
+def copy_photograph(source, targets):
+    """Write the images of one photograph that are missing; `targets` maps transform to path."""
     missing = {name: path for name, path in targets.items() if not is_current(path, source)}
     if not missing:
         return
@@ -70,18 +70,19 @@ def main():
     report_unlisted(files, photographs, args.labels)
     table = copies_table(photographs, args.only_train)
     with output_folder(args.output, "rotate_images.py", {}, args.input) as output:
-        items = [
-            (
-                args.input / f"{source}.png",
-                dict(zip(rows["transform"], (output / f"{image}.png" for image in rows["image"]))),
-            )
-            for source, rows in table.groupby("source", sort=False)
-        ]
+        folder = args.input
+
+        def work(item):
+            image, transforms = item
+            targets = {name: output / f"{copy_name(image, name)}.png" for name in transforms}
+            copy_photograph(folder / f"{image}.png", targets)
+
+        items = list(zip(photographs["image"], list_transforms(photographs, args.only_train)))
         with crew(args, files[:1], output) as workers:
-            results = for_each(copy_photograph, items, workers, "rotate")
-            rejected = [(path.stem, str(result)) for (path, _), result in results if isinstance(result, PhotoError)]
+            results = for_each(work, items, workers, "rotate")
+            rejected = [(image, str(result)) for (image, _), result in results if isinstance(result, PhotoError)]
         table = table[~table["source"].isin([source for source, _ in rejected])]
-        remove_stale(output, {f"{image}.png" for image in table["image"]})
+        remove_stale(output, set(table["image"]))
         code = finish(rejected, len(photographs), args.max_rejected, output)
         write_table(args.labels_out, table.drop(columns="source"))
 

@@ -1,11 +1,11 @@
 """Memory of a Dask scheduler, and what the cluster itself costs, for as many photographs as a country has.
 
-    python benchmarks/cluster.py                     a million: ten minutes on two cores
+    python benchmarks/cluster.py                     a million: 10-20 minutes on two cores
     python benchmarks/cluster.py --photographs 20000 --workers 1
 
 Starts a scheduler and workers on this machine, and gives them work that is none: each "photograph" is a path, its
 result a row as resize_images.py gives one. What is left is the cluster's own share. The scheduler keeps a log of its
-last 100,000 steps; once that is full its memory should not grow.
+last 100,000 steps, so its memory grows faster at first than later.
 """
 
 import contextlib

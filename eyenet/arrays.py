@@ -1,6 +1,7 @@
-"""The packed array: X.npy, labels.csv and the sidecar X.json that proves them whole."""
+"""The packed array: X.npy or its shards, labels.csv, and the sidecar X.json that proves them whole."""
 
 import hashlib
+import math
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,10 +10,12 @@ import numpy as np
 
 from eyenet.files import read_json
 from eyenet.names import SPLITS, UNSEEN
+from eyenet.shards import BLOCK, Shards, shard_files
+from eyenet.shuffling import own_rows
 from eyenet.stage import StageError, cores, for_each
 from eyenet.tables import read_table
+from eyenet.urls import path_of
 
-BLOCK = 64  # images that are read, checksummed and written at a time: 12.6 MB at 256 px
 COLUMNS = ["image", "patient", "eye", "level", "split", "transform"]
 
 
@@ -22,26 +25,29 @@ def checksum(images):
 
 
 def content_hash(sidecar):
-    """Hash what an array holds, images and table: equal for equal arrays, wherever and whenever they were packed."""
+    """Hash what an array holds, images and table: equal for equal arrays, in one file or in shards."""
     return hashlib.sha256("".join([sidecar["labels"], *sidecar["checksums"]]).encode()).hexdigest()
 
 
 def file_hash(path):
     """Compute the SHA-256 of a small file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return hashlib.sha256(path_of(path).read_bytes()).hexdigest()
 
 
-def open_array(folder):
+def open_array(folder, part=(0, 1)):
     """Open a packed array, without loading it, after checking every byte against its sidecar.
 
     Parameters
     ----------
     folder : path-like
-        Holds X.npy, labels.csv and X.json.
+        Holds X.npy or its shards, labels.csv and X.json.
+    part : (int, int)
+        Number of this host and number of hosts: of several, each checks only the blocks of its own rows of each split
+        (`eyenet.shuffling.own_rows`), and needs only the shards that they are in.
 
     Returns
     -------
-    images : numpy.memmap of uint8, shape (n, size, size, 3)
+    images : numpy.memmap, or eyenet.shards.Shards, of uint8, shape (n, size, size, 3)
         Read-only.
     table : DataFrame
         Row i describes image i; columns image, patient, eye, level, split, transform.
@@ -60,23 +66,49 @@ def open_array(folder):
     sidecar = read_json(folder / "X.json")
     if sidecar is None or not sidecar.keys() >= {"shape", "settings", "labels", "checksums"}:
         raise StageError(f"{folder} has no whole X.json, so its array is not finished; {again}")
-    try:
-        images = np.load(folder / "X.npy", mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise StageError(f"{folder} has no X.npy; {again}") from None
-    except (ValueError, EOFError) as error:
-        raise StageError(f"{folder / 'X.npy'} is damaged or half-written ({error}); {again}") from None
     table = read_table(folder / "labels.csv", COLUMNS, "image_to_array.py")
-    if file_hash(folder / "labels.csv") != sidecar["labels"] or len(table) != len(images):
-        raise StageError(f"{folder / 'labels.csv'} is not the table that X.npy was packed with; {again}")
-    if list(images.shape) != sidecar["shape"] or images.dtype != np.uint8:
-        raise StageError(f"{folder / 'X.npy'} has shape {images.shape}, not {sidecar['shape']} of uint8; {again}")
-    starts = range(0, len(images), BLOCK)
+    if file_hash(folder / "labels.csv") != sidecar["labels"] or [len(table)] != sidecar["shape"][:1]:
+        raise StageError(f"{folder / 'labels.csv'} is not the table that the array was packed with; {again}")
+    blocks = np.arange(math.ceil(len(table) / BLOCK))
+    if len(sidecar["checksums"]) != len(blocks):
+        raise StageError(f"{folder / 'X.json'} is damaged; {again}")
+    if part != (0, 1):
+        rows = rows_by_split(table, sidecar["settings"]).values()
+        blocks = np.unique(np.concatenate([own_rows(of_split, part) for of_split in rows]) // BLOCK)
+    files = shard_files(len(table), sidecar.get("shard_size"))
+    for name, first, last in files:
+        if ((blocks * BLOCK >= first) & (blocks * BLOCK < last)).any():
+            _check_file(folder / name, [last - first, *sidecar["shape"][1:]], again)
+    images = map_images(folder, sidecar)
+    starts = [int(block) * BLOCK for block in blocks]
     with ThreadPoolExecutor(cores()) as pool:  # about a second per gigabyte and core once the file is cached
-        sums = list(pool.map(lambda i: checksum(images[i : i + BLOCK]), starts))
-    if sums != sidecar["checksums"]:
-        raise StageError(f"{folder / 'X.npy'} is damaged: its checksum is not the one in X.json; {again}")
+        sums = pool.map(lambda start: checksum(images[start : start + BLOCK]), starts)
+        for start, found in zip(starts, sums):
+            if found != sidecar["checksums"][start // BLOCK]:
+                damaged = next(name for name, first, last in files if first <= start < last)
+                raise StageError(f"{folder / damaged} is damaged: its checksum is not the one in X.json; {again}")
     return images, table, sidecar
+
+
+def map_images(folder, sidecar):
+    """Map the images of an array, as `open_array` gives them, without any check."""
+    if "shard_size" not in sidecar:
+        return np.load(Path(folder) / "X.npy", mmap_mode="r")
+    count, *shape = sidecar["shape"]
+    files = shard_files(count, sidecar["shard_size"])
+    return Shards([Path(folder) / name for name, *_ in files], [last - first for _, first, last in files], shape)
+
+
+def _check_file(path, shape, again):
+    """Raise a StageError unless a file of an array is of its shape."""
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise StageError(f"{path.parent} has no {path.name}; {again}") from None
+    except (ValueError, EOFError) as error:
+        raise StageError(f"{path} is damaged or half-written ({error}); {again}") from None
+    if list(images.shape) != shape or images.dtype != np.uint8:
+        raise StageError(f"{path} has shape {images.shape}, not {shape} of uint8; {again}")
 
 
 def map_blocks(function, images, rows, what):

@@ -33,7 +33,7 @@ def save(figure, path):
     path = path_of(path)
     make_folder(path.parent)
     # Without the software's version two runs give the same bytes.
-    with whole_file(path) as temporary:
+    with whole_file(path, alone=True) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 

@@ -14,6 +14,7 @@ import platform
 import time
 import uuid
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, wait
 
 import cloudpickle
@@ -130,8 +131,8 @@ class Cluster:
             except KilledWorker as error:
                 if len(batch) == 1:
                     raise StageError(
-                        f"workers died again and again, {error.allowed_failures + 1} times, while they had {batch[0]}; "
-                        "give them more memory, or leave that out"
+                        f"workers died again and again, {error.allowed_failures + 1} times, while they had "
+                        f"{first(batch)}; give them more memory, or leave that out"
                     ) from None
                 pending.extendleft(([item], self.submit(job, [item])) for item in reversed(batch))
                 continue
@@ -141,8 +142,8 @@ class Cluster:
 
     def submit(self, job, batch):
         """Send a batch on its way; None if the scheduler is gone."""
-        try:
-            return self.executor.submit(self.run, job, list(batch))
+        try:  # pickled here, since the scheduler opens what it can, and knows no EyeNet
+            return self.executor.submit(self.run, job, cloudpickle.dumps(list(batch)))
         except Exception:
             if self.lost():
                 return None
@@ -172,6 +173,11 @@ class Cluster:
         log(f"the scheduler {self.address} is back")
 
 
+def first(items):
+    """Name the first photograph of a batch, whose items may be tuples or lists that begin with it."""
+    return items if isinstance(items, (str, int)) or not isinstance(items, Sequence) else first(items[0])
+
+
 def first_line(error):
     """Give the first line of an error's text, or its kind where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
@@ -196,5 +202,5 @@ def cluster(address, reads, writes):
         with contextlib.closing(Cluster(address, [*reads, *token])) as made:
             yield made
     finally:  # a worker that was killed left a piece of a file
-        for path in token if writes is None or is_url(writes) else writes.glob(f"{TEMPORARY}*"):
+        for path in token if writes is None or is_url(writes) else writes.glob(TEMPORARY + 32 * "[0-9a-f]"):
             path.unlink(missing_ok=True)

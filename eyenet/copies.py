@@ -1,7 +1,6 @@
 """The copies by class: which ones a photograph gets, how they are made, and the table that lists them."""
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from eyenet.names import copy_name
@@ -40,6 +39,12 @@ def transform(pixels, name):
     return black_outside(np.asarray(Image.fromarray(pixels).rotate(degrees, Image.Resampling.BICUBIC)))
 
 
+def list_transforms(photographs, only_train):
+    """List for each row of the table of photographs the transforms that it gets; list of tuple."""
+    rows = zip(photographs["level"], photographs["split"])
+    return [transforms_of(level) if split == "train" or not only_train else ("original",) for level, split in rows]
+
+
 def copies_table(photographs, only_train):
     """Expand the table of photographs to one row an image, with its transform and its `source`.
 
@@ -48,12 +53,12 @@ def copies_table(photographs, only_train):
     StageError
         If a copy would have the name of another photograph.
     """
-    rows = []
-    for row in photographs.to_dict("records"):
-        copied = row["split"] == "train" or not only_train
-        for name in transforms_of(row["level"]) if copied else ["original"]:
-            rows.append({**row, "image": copy_name(row["image"], name), "transform": name, "source": row["image"]})
-    table = pd.DataFrame(rows)
+    transforms = list_transforms(photographs, only_train)
+    repeated = np.repeat(np.arange(len(photographs)), [len(names) for names in transforms])
+    table = photographs.iloc[repeated].reset_index(drop=True)
+    table["transform"] = [name for names in transforms for name in names]
+    table["source"] = table["image"]
+    table["image"] = [copy_name(image, name) for image, name in zip(table["source"], table["transform"])]
     doubled = table.loc[table["image"].duplicated(), "image"]
     if len(doubled):
         raise StageError(

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.export_description import describe
-from eyenet.export_onnx import LARGE, halve_weights, put_first, quarter_weights, require_packages, to_onnx
+from eyenet.export_folder import proved_export
+from eyenet.export_lite import LARGE
+from eyenet.export_onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
 from eyenet.files import write_json, write_whole
 from eyenet.heatmaps import split_network
 from eyenet.lite import EXPLAIN, ways_to_ask
@@ -27,8 +29,14 @@ def require_template(output):
     """
     if not (APP / TEMPLATE / "index.html").is_file():
         raise StageError(f"there is no {APP / TEMPLATE}; make it: cd {APP} && npm ci && npm run build")
-    if output.exists() and any(output.iterdir()) and not (output / "model.json").is_file():
+    if output.exists() and not _is_page(output):
         raise StageError(f"{output} holds something else than the page; choose another --output, or empty it")
+
+
+def _is_page(folder):
+    return folder.is_dir() and (
+        not any(folder.iterdir()) or all((folder / name).is_file() for name in ("index.html", "model.json"))
+    )
 
 
 def convert(network, task, precision):
@@ -102,7 +110,7 @@ def write_page(data, folder, config, output):
     config : dict
         Its config.json.
     output : Path
-        Made anew.
+        Made anew; as it was until the page is whole.
 
     Returns
     -------
@@ -110,10 +118,11 @@ def write_page(data, folder, config, output):
         Bytes of all files.
     """
     packed = gzip.compress(data, 9, mtime=0)
-    shutil.rmtree(output, ignore_errors=True)
-    shutil.copytree(APP / TEMPLATE, output)
-    write_whole(output / NETWORK, packed)
+    described = describe(folder, config)
     # The page checks what it has unpacked, and shows how far it is by the packed bytes.
     model = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(packed)}
-    write_json(output / "model.json", describe(folder, config) | {"model": model})
+    with proved_export(output) as page:
+        shutil.copytree(APP / TEMPLATE, page)
+        write_whole(page / NETWORK, packed)
+        write_json(page / "model.json", described | {"model": model})
     return sum(path.stat().st_size for path in output.rglob("*") if path.is_file())

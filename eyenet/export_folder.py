@@ -50,10 +50,29 @@ def proved_export(target):
         shutil.rmtree(work, ignore_errors=True)
 
 
+def require_own(folder):
+    """Refuse a folder that holds something else than exports: its README.md would be overwritten.
+
+    Raises
+    ------
+    StageError
+    """
+    others = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+    if (folder.exists() and not folder.is_dir()) or (others and not (folder / RECORD).is_file()):
+        raise StageError(f"{folder} holds something else than exports; choose another --output, or empty it")
+
+
+def remove_unfinished(folder):
+    """Remove what a run that was killed left half-written; the folder must be locked."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def read_record(folder, model):
     """Read which exports a folder holds, by name; none of another model or version, or without a whole record."""
     record = read_json(folder / RECORD) or {}
-    return record.get("files", {}) if (record.get("format"), record.get("model")) == (FORMAT, model) else {}
+    ours = (record.get("format"), record.get("model")) == (FORMAT, model)
+    return {name: of for name, of in record.get("files", {}).items() if ours and (folder / name).exists()}
 
 
 def remove_others(folder, names, files):
@@ -77,7 +96,7 @@ def require_export(folder, name, model):
         If it is missing, of another model, or not the one that was written.
     """
     known, path = read_record(folder, model).get(name), folder / name
-    if known is None or not path.exists():
+    if known is None:
         raise StageError(f"{path} is not there, or not of this model; export it without --check")
     if hash_export(path) != known["sha256"]:
         raise StageError(f"{path} is not what was exported: its checksum differs; copy it again, or export again")

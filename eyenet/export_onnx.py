@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.backend import hidden_stderr
-from eyenet.export_lite import INPUT, OUTPUT, traced
+from eyenet.export_lite import INPUT, LARGE, OUTPUT, traced
 from eyenet.files import write_whole
 from eyenet.stage import StageError
 
 OPSET = 17  # onnxruntime's of 2022 and later; also onnxruntime-web's
-LARGE = 1000  # numbers above which a weight is stored in fewer bits
 KERNELS = ("Conv", "MatMul")
 
 

@@ -10,20 +10,38 @@ import csv
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from eyenet.stage import EXIT_REJECTED, StageError, log
-from eyenet.urls import copy, is_url, make_folder, modified, path_of, uploaded
+from eyenet.urls import copy, is_url, make_folder, modified, names_in, path_of, uploaded
 
 TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are removed by the next one
 
 
+class Paths(Sequence):
+    """The paths of files in one folder, each made when it is asked for: a million at once would take 800 MB."""
+
+    def __init__(self, folder, names, ending=""):
+        self.folder, self.names, self.ending = path_of(folder), names, ending
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Paths(self.folder, self.names[index], self.ending)
+        return self.folder / (self.names[index] + self.ending)
+
+
 @contextlib.contextmanager
-def whole_file(path, source=None):
+def whole_file(path, source=None, alone=False):
     """Give a temporary path beside `path`; on success rename it to `path`, on failure remove it.
 
-    With a `source`, the file gets the time of the source: `is_current` will know it by that. What goes to a URL is
-    made here and uploaded, and has the time of that.
+    With a `source`, the file gets the time of the source: `is_current` will know it by that. `alone` is for a file
+    that one run at a time writes, wherever it is: its temporary name is always the same, so that what a killed run
+    has left is written over. (In an output folder `output_folder` removes it.) What goes to a URL is made here and
+    uploaded, and has the time of that.
     """
     path = path_of(path)
     if is_url(path):
@@ -32,7 +50,8 @@ def whole_file(path, source=None):
         return
     if path.exists() and not path.is_file():  # renaming over a device would replace it
         raise StageError(f"{path} is there and is no plain file; choose another name")
-    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")  # of no other thread, process or host
+    # Else a name that no other thread, process or host has.
+    temporary = path.with_name(TEMPORARY + (path.name if alone else uuid.uuid4().hex))
     try:
         yield temporary
         if source is not None:
@@ -65,7 +84,7 @@ def read_json(path):
 
 def write_rows(path, header, rows):
     """Write a CSV table (UTF-8, LF), whole or not at all."""
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with whole_file(path, alone=True) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
@@ -109,7 +128,7 @@ def refuse_same_file(read, written, option):
 
 
 def list_files(folder, endings, made_by):
-    """List a folder's files with one of the endings, sorted by name.
+    """List a folder's files with one of the endings, sorted by name; their `Paths`.
 
     Raises
     ------
@@ -119,11 +138,16 @@ def list_files(folder, endings, made_by):
     folder = path_of(folder)
     if not folder.is_dir():
         raise StageError(f"there is no folder {folder}; {made_by} makes it")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
-    if not files:
+    names = sorted(name for name in names_in(folder) if has_ending(name, endings))
+    if not names:
         inside = " (folders in it are not looked into)" if any(p.is_dir() for p in folder.iterdir()) else ""
         raise StageError(f"{folder} holds no {'/'.join(endings)} file{inside}; {made_by} fills it")
-    return files
+    return Paths(folder, names)
+
+
+def has_ending(name, endings):
+    """Tell whether a file's name has one of the endings, in any case, and is not hidden."""
+    return not name.startswith(".") and Path(name).suffix.lower() in endings
 
 
 @contextlib.contextmanager
@@ -164,8 +188,9 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         settings = {**settings, "input": made.get("settings")}
     known = _known(folder, script, settings, record)
     with locked(folder):
-        for left in folder.glob(TEMPORARY + "*"):
-            left.unlink(missing_ok=True)
+        for name in names_in(folder):  # glob would hold an object for each file
+            if name.startswith(TEMPORARY):
+                (folder / name).unlink(missing_ok=True)
         before = {k: v for k, v in (known or {}).items() if k != "finished"}
         made = {"script": script, "settings": settings, **(before if keep_notes and known else notes)}
         write_json(folder / record, made)
@@ -232,17 +257,20 @@ def _differences(known, script, settings):
 
 def report_unlisted(files, table, path):
     """Say how many images are not in a table, and name the first."""
-    names = sorted({file.stem for file in files} - set(table["image"]))
+    listed = set(table["image"])
+    names = sorted(file.stem for file in files if file.stem not in listed)
     if names:
         more = " ..." if len(names) > 8 else ""
         log(f"{len(names):,} images are not in {path} and are left out: {', '.join(names[:8])}{more}")
 
 
 def remove_stale(folder, expected):
-    """Remove the folder's images whose source is gone, so that the folder equals one made from scratch."""
-    stale = [p for p in path_of(folder).glob("*.png") if p.name not in expected]
-    for path in stale:
-        path.unlink()
+    """Remove the images but those `expected` (names without .png), so that the folder equals one made from scratch."""
+    folder = path_of(folder)
+    names = (name for name in names_in(folder) if name.endswith(".png"))
+    stale = [name for name in names if name.removesuffix(".png") not in expected]
+    for name in stale:
+        (folder / name).unlink()
     if stale:
         log(f"removed {len(stale)} images from {folder} whose photographs are no longer in the input")
 

@@ -1,7 +1,6 @@
 """New photographs on their way into the array: cropped, judged, compared with what is known, packed behind it."""
 
 import ctypes
-import os
 import signal
 import subprocess
 import sys
@@ -12,12 +11,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from eyenet.arrays import BLOCK, COLUMNS, checksum, content_hash, file_hash, open_array
+from eyenet.arrays import BLOCK, COLUMNS, content_hash, file_hash, open_array
 from eyenet.crops import read_crop
 from eyenet.duplicates import find_duplicates
 from eyenet.files import output_folder, write_rows
 from eyenet.models import colours_of
-from eyenet.packing import reserve, write_at, write_sidecar
+from eyenet.packing import remove_images, require_space, write_images, write_sidecar
+from eyenet.shards import Shards, shard_files
 from eyenet.stage import StageError
 from eyenet.tables import read_table, write_table
 
@@ -30,7 +30,7 @@ class Base(NamedTuple):
     folder: Path
     config: dict
     array: Path
-    images: np.ndarray
+    images: np.ndarray | Shards
     table: pd.DataFrame
     sidecar: dict
     split: dict
@@ -112,14 +112,16 @@ def find_known(table, crops, base):
 
     for i, row, similarity in find_duplicates(images, base.images, None, known.index.to_numpy()):
         reasons.setdefault(table["image"][i], same(base.table["image"][row], base.table["level"][row], similarity, i))
+    seen = set(reasons)
     for name in table["image"]:
         if name in known_names:
             reasons.setdefault(name, "another photograph of this name is known; give it a name of its own")
-    # Among themselves: of those that are joined by pairs the first is kept, if none of them is known.
+    # Among themselves: of those that are joined by pairs the first with a name of its own is kept, if none was seen.
     pairs = np.array([(i, j) for i, j, _ in find_duplicates(images, images)], int).reshape(-1, 2)
     joined = sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(table),) * 2)
     first = {}
-    for name, group in zip(table["image"], sparse.csgraph.connected_components(joined, directed=False)[1]):
+    groups = zip(table["image"], sparse.csgraph.connected_components(joined, directed=False)[1])
+    for name, group in sorted(groups, key=lambda of: (of[0] not in seen, of[0] in reasons)):
         if first.setdefault(group, name) != name:
             reasons.setdefault(name, f"the same photograph as {first[group]}, which is new too")
     return reasons
@@ -160,22 +162,21 @@ def accept(photos, labels, base, folder, workers):
 
 
 def merge(base, new, output):
-    """Write an array of the base's images and the new ones behind them, as image_to_array.py would."""
+    """Write an array of the base's images and the new ones behind them, in shards if the base is."""
     images, table, _ = open_array(new)
     columns = [column for column in base.table if column in table]
     both, first_new = pd.concat([base.table[columns], table[columns]], ignore_index=True), len(base.images)
-    shape, size = (len(both), *images.shape[1:]), int(np.prod(images.shape[1:]))
+    shape, shard_size = (len(both), *images.shape[1:]), base.sidecar.get("shard_size")
+
+    def block(first):
+        last = min(first + BLOCK, len(both))
+        behind = images[max(0, first - first_new) : max(0, last - first_new)]
+        return np.concatenate([base.images[first:last], behind])
+
     with output_folder(output, "retrain.py", {"base": content_hash(base.sidecar), "new": file_hash(new / "X.json")}):
-        partial, sums = output / "X.npy.partial", []
-        file, begin = reserve(partial, shape, keep=False)
-        try:
-            for first in range(0, len(both), BLOCK):
-                last = min(first + BLOCK, len(both))
-                behind = images[max(0, first - first_new) : max(0, last - first_new)]
-                block = np.concatenate([base.images[first:last], behind])
-                write_at(file, block, begin + first * size)
-                sums.append(checksum(block))
-        finally:
-            os.close(file)
-        os.replace(partial, output / "X.npy")
-        write_sidecar(output, both, shape, base.sidecar["settings"], sums)
+        remove_images(output)
+        require_space(output, shape)
+        sums = []
+        for name, first, last in shard_files(len(both), shard_size):
+            sums += write_images(output / name, (last - first, *shape[1:]), map(block, range(first, last, BLOCK)))
+        write_sidecar(output, both, shape, base.sidecar["settings"], sums, shard_size)

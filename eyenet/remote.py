@@ -51,12 +51,12 @@ class Code(WorkerPlugin):
 def entry(version):
     """Make the function that Dask calls; nested, since only such a one travels whole and not by its name."""
 
-    def run(job, items):
+    def run(job, batch):
         """Work on a batch; its results, or a sentence that says why this worker cannot."""
         shipped = importlib.import_module("eyenet.remote")
         if version not in shipped.__file__:
             return "another run has brought another version of EyeNet to the workers; when it has ended, run this again"
-        return shipped.work(job, items)
+        return shipped.work(job, batch)
 
     return run
 
@@ -100,8 +100,8 @@ def open_job(job):
     return function
 
 
-def work(job, items):
-    """Apply a stage's function to each of the items; as `entry`."""
+def work(job, batch):
+    """Apply a stage's function to each item of a batch; as `entry`."""
     from eyenet.stage import PhotoError, StageError
 
     def guarded(item):
@@ -112,6 +112,6 @@ def work(job, items):
 
     try:
         function = open_job(job)
-        return [guarded(item) for item in items]
+        return [guarded(item) for item in pickle.loads(batch)]
     except StageError as error:
         return str(error)

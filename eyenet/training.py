@@ -4,6 +4,7 @@ import math
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -13,6 +14,8 @@ from tqdm import tqdm
 from eyenet.files import read_json, write_json, write_rows
 from eyenet.metrics import score
 from eyenet.models import load_whole
+from eyenet.shards import BLOCK, read_ahead
+from eyenet.shuffling import PARTS, own_share, require_hosts, shuffle_blocks
 from eyenet.stage import StageError, log
 from eyenet.tasks import TASKS, disease_probability, first_disease
 
@@ -28,7 +31,7 @@ class Batches(keras.utils.PyDataset):
     Parameters
     ----------
     images : array of uint8, shape (n, size, size, 3)
-        Usually a memory map: a batch is gathered row by row, in the order of the disk.
+        Usually a memory map or shards: a batch is gathered row by row, in the order of the disk.
     labels : ndarray of int, shape (n,)
         Class of each image.
     rows : ndarray of int
@@ -36,24 +39,50 @@ class Batches(keras.utils.PyDataset):
     batch : int
     seed : int, optional
         Of the order; None keeps the rows as given.
+    shuffle : {'full', 'blocks'}
+        Any row at any time, or as `eyenet.shuffling` says: blocks are then read ahead in the background, each once an
+        epoch.
+    part : (int, int)
+        Number of this host, from 0, and number of hosts: 1, 2, 4 or 8. A host is given its share of each batch; the
+        shares of all hosts are the batch of one. With 'blocks' it reads its `eyenet.shuffling.own_rows` only.
     """
 
-    def __init__(self, images, labels, rows, batch, seed=None):
+    def __init__(self, images, labels, rows, batch, seed=None, shuffle="full", part=(0, 1)):
         super().__init__()
+        require_hosts(part[1])
         self.images, self.labels, self.batch, self.seed = images, labels, batch, seed
         self.rows = self.order = np.asarray(rows)
+        self.shuffle, self.part, self.asked, self.reader = shuffle, part, (0, set()), None
 
     def set_epoch(self, epoch):
         """Shuffle for an epoch; the order depends on seed and epoch only, so a resumed training repeats it."""
-        if self.seed is not None:
+        if self.seed is not None and self.shuffle == "blocks":
+            self.order, self.asked = shuffle_blocks(self.rows, [self.seed, epoch]), (0, set())
+        elif self.seed is not None:
             self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+
+    def share(self, first, last):
+        """Give the rows that this host reads of places in the epoch's order."""
+        return self.order[own_share(np.arange(first, min(last, len(self.order))), self.part)]
+
+    def read_ahead(self, last):
+        """Have the blocks read that come up before a place in the epoch's order, in another thread."""
+        first, known = self.asked
+        self.asked = max(first, last), known
+        self.reader = self.reader or ThreadPoolExecutor(1)
+        for block in [block for block in dict.fromkeys(self.share(first, last) // BLOCK) if block not in known]:
+            known.add(block)
+            ends = np.searchsorted(self.rows, [block * BLOCK, (block + 1) * BLOCK])
+            self.reader.submit(read_ahead, self.images, self.rows[slice(*ends)])
 
     def __len__(self):
         return math.ceil(len(self.rows) / self.batch)
 
     def __getitem__(self, index):
         # Rows of one batch may be read in any order, and ascending ones read the disk forwards.
-        rows = np.sort(self.order[index * self.batch : (index + 1) * self.batch])
+        rows = np.sort(self.share(index * self.batch, (index + 1) * self.batch))
+        if self.shuffle == "blocks":
+            self.read_ahead((index + 1) * self.batch + PARTS * BLOCK)
         return np.take(self.images, rows, axis=0), self.labels[rows]
 
 

@@ -57,6 +57,17 @@ def make_folder(folder):
     folder.mkdir(parents=True, exist_ok=True)
 
 
+def names_in(folder):
+    """Give the names of what a folder holds, in any order."""
+    if not is_url(folder):
+        with os.scandir(folder) as entries:
+            yield from (entry.name for entry in entries)
+    elif folder.exists():  # an object store has no empty folders
+        here = folder.path.rstrip("/")  # some stores list a folder as one of its files
+        found = (name.rstrip("/") for name in folder.fs.ls(folder.path, detail=False))
+        yield from (name.rsplit("/", 1)[-1] for name in found if name != here)
+
+
 @contextlib.contextmanager
 def nearby(path):
     """Give the path of a file of the same name and content on this machine: itself unless it is a URL."""
@@ -121,8 +132,10 @@ def stamp(path):
 def stamps(paths):
     """Give the `stamp` of each of the paths; of URLs, which lie in one folder, by asking once for all."""
     if not paths or not is_url(paths[0]):
-        return [stamp(path) for path in paths]
+        yield from map(stamp, paths)
+        return
     folder = paths[0].parent
     listed = {info["name"].rsplit("/", 1)[-1]: info for info in folder.fs.ls(folder.path, detail=True)}
-    found = [listed.get(path.name, {}) for path in paths]
-    return [f"{info['size']} {info.get('LastModified', info.get('mtime'))}" if info else "missing" for info in found]
+    for path in paths:
+        info = listed.get(path.name)
+        yield f"{info['size']} {info.get('LastModified', info.get('mtime'))}" if info else "missing"

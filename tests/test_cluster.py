@@ -197,6 +197,13 @@ def test_two_versions_of_the_code_are_never_mixed(farm, cluster):
         assert [result for _, result in for_each(odd_squares, [4], again, None)] == [16]
 
 
+def kill_when_second(item):
+    number, group = item
+    if number == 2:
+        os.killpg(group, signal.SIGKILL)
+    return number
+
+
 def test_no_scheduler_no_worker_no_address(tmp_path, monkeypatch):
     monkeypatch.setattr(clusters, "ARRIVAL", 1)
     monkeypatch.setattr(clusters, "PATIENCE", 1)
@@ -204,13 +211,21 @@ def test_no_scheduler_no_worker_no_address(tmp_path, monkeypatch):
     for address in (nobody.address, "nonsense://here"):
         with pytest.raises(StageError, match=f"no Dask scheduler answers at {address}"):
             clusters.Cluster(address)
-    process = nobody.scheduler()
+    nobody.scheduler()
     try:
         monkeypatch.setattr(clusters, "ARRIVAL", 20)
         with pytest.raises(StageError, match="no worker was connected to .* for 1 s"):
             clusters.Cluster(nobody.address)
+        monkeypatch.setattr(clusters, "PATIENCE", 60)
+        worker = nobody.worker()
+        with contextlib.closing(clusters.Cluster(nobody.address)) as cluster:
+            monkeypatch.setattr(clusters, "PATIENCE", 1)
+            results = for_each(kill_when_second, [(1, worker.pid), (2, worker.pid)], cluster, None)
+            with pytest.raises(StageError, match="the workers of .* are gone"):
+                list(results)
     finally:
-        nobody.kill(process)
+        for process in nobody.processes:
+            nobody.kill(process)
 
 
 def test_a_worker_is_killed_and_the_scheduler_restarted(sample, farm, tmp_path):
@@ -287,6 +302,15 @@ def test_on_s3_the_same_bytes(sample, alone, farm, bucket, tmp_path):
     here.pop("preprocessed/.quality"), there.pop("preprocessed/.quality")  # it holds the times of the crops
     assert there == here
     assert bytes_of(tmp_path / "array") == bytes_of(alone / "array")
+    shards = ["--max-rejected", 0.1, "--shard-size", 64]
+    place = ["--input", "s3://eyenet/work/rotated", "--labels", "s3://eyenet/work/rotated.csv"]
+    run("image_to_array.py", *place, "--output", "s3://eyenet/shards", *shards, "--scheduler", farm.address)
+    place = ["--input", alone / "rotated", "--labels", alone / "rotated.csv"]
+    run("image_to_array.py", *place, "--output", tmp_path / "shards", *shards)
+    assert {name for name in bytes_of(tmp_path / "shards") if name.endswith(".npy")} == {"X-00000.npy"}
+    packed = objects_of(bucket, "shards/")[0]
+    packed.pop(".done")
+    assert packed == bytes_of(tmp_path / "shards")
     time.sleep(1.1)  # the time of an object is in seconds
     bucket.copy({"Bucket": "eyenet", "Key": "sample/train/s0001_left.jpeg"}, "eyenet", "sample/train/s0002_left.jpeg")
     place = ["--input", "s3://eyenet/sample/train", "--output", "s3://eyenet/work/resized", "--max-rejected", 0.1]
@@ -307,7 +331,7 @@ def test_urls_that_cannot_be_used(bucket, tmp_path, sample):
     args = ["--input", sample / "train", "--output", "s3://nobody/x", "--max-rejected", 0.1]
     one_sentence(run("resize_images.py", *args, code=1), "bucket")
     args = ["--output", "s3://eyenet/array"]
-    one_sentence(run("image_to_array.py", *args, code=1), "s3://eyenet/array", "only a file system")
+    one_sentence(run("image_to_array.py", *args, code=1), "s3://eyenet/array", "give --shard-size")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
     done = run("resize_images.py", "--input", "s3://eyenet/sample", code=1, env=environment, cwd=tmp_path)

@@ -1,5 +1,6 @@
 """Exports say what Keras says, of every network and in every precision; what does not is not written."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -87,6 +88,20 @@ def test_precisions(ending, tmp_path):
         sizes.append(export_folder.size_of(path) / 4 / network.count_params())
     assert sizes == pytest.approx([1, 0.5, 0.25, 0.25], abs=0.07)
     assert apart[0] < 1e-5 < apart[1] < 5e-3 < apart[3] < 0.2 and apart[2] < 0.1
+
+
+def test_litert_in_float16(tmp_path):
+    """Large weights alone are rounded, and no phone is told that it may compute in float16: that is not proved."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    keras.utils.set_random_seed(0)
+    images, path = photographs(64), tmp_path / "EyeNet.tflite"
+    network = awake(build_network(keras, "efficientnet_lite0", 64, 2, "none"), images)
+    assert 1e-5 < difference(network, export_lite, path, "float16", images) < 0.03
+    tensors = Interpreter(str(path)).get_tensor_details()
+    half = [np.prod(of["shape"]) for of in tensors if of["dtype"] == np.float16]
+    assert min(half) > export_lite.LARGE and sum(half) > 0.95 * network.count_params()
+    assert b"fp16accfp32" not in path.read_bytes()
 
 
 BLOCKS = {
@@ -226,6 +241,26 @@ def test_a_retrained_model_leaves_nothing_of_the_old(copied, work):
     assert left == {"EyeNet.onnx", "export.json", "model.json", "README.md"}
 
 
+def test_a_folder_of_something_else_is_left_alone(work, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    last = one_sentence(export(work, "--format", "onnx", "--output", tmp_path, code=1), "holds something else")
+    assert "--output" in last and (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_what_a_killed_run_left_is_removed(copied, work):
+    """Also if it was killed before anything was proved, so that only the record is there."""
+    folder = copied / "export"
+    for path in list(folder.iterdir()):
+        if path.name not in ("export.json", ".lock"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / ".tmp-1" / "EyeNet.mlpackage").mkdir(parents=True)
+    (folder / ".tmp-1-2").write_text("half")
+    export(work, "--model", copied, "--format", "litert")
+    left = {path.name for path in folder.iterdir()}
+    assert left == {".lock", "EyeNet.tflite", "export.json", "model.json", "README.md"}
+    assert "`EyeNet.onnx` |" not in (folder / "README.md").read_text()
+
+
 def test_what_fails_the_proof_is_not_written(tmp_path):
     target = tmp_path / "EyeNet.mlpackage"
     target.mkdir()
@@ -260,6 +295,22 @@ def test_what_counts_as_parity(found, words):
         return
     with pytest.raises(StageError, match=words):
         require_parity(figures, "float32", "EyeNet.onnx")
+
+
+@pytest.mark.parametrize(
+    "before, after, words",
+    [
+        (0.499, 0.501, None),
+        (0.4945, 0.501, "a decision on any DR, 0.0055 from the threshold, where 0.005 is allowed"),
+    ],
+)
+def test_only_decisions_on_the_threshold_may_change_in_float16(before, after, words):
+    both = [np.full(200, 0.2), np.full(200, 0.2)]
+    both[0][0], both[1][0] = before, after
+    both = [np.stack([1 - of, of], axis=1) for of in both]
+    figures = compare(Exam("drawings", both[0], None, both[0], None), both[1], CONFIG)
+    with pytest.raises(StageError, match=words) if words else contextlib.nullcontext():
+        require_parity(figures, "float16", "EyeNet.onnx")
 
 
 @pytest.mark.parametrize(
@@ -334,6 +385,6 @@ def test_the_page(tmp_path, monkeypatch):
     assert (tmp_path / "dist" / "index.html").read_text() == "page" and said["evidence"] == evidence
     export_app.require_template(tmp_path / "dist")  # may be made anew
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter").write_text("dear")
+    (tmp_path / "mine" / "model.json").write_text("{}")  # as an export's folder has
     with pytest.raises(StageError, match="holds something else than the page"):
         export_app.require_template(tmp_path / "mine")

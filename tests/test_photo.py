@@ -2,8 +2,6 @@
 
 import csv
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks import damage
 from eyenet.crops import encode_png, read_crop, read_geometry
 from eyenet.photo import (
     MAX_PIXELS,
@@ -117,29 +116,12 @@ def test_cut_off_disc_keeps_its_shape(tmp_path):
 
 def variants(folder):
     """Write one disc in many file formats; give name -> path."""
-    disc = draw_photograph(700, 520, radius=230)
-    image, out = Image.fromarray(disc), {}
-
-    def add(name, picture, **options):
-        picture.save(folder / name, **options)
+    image, out = Image.fromarray(draw_photograph(700, 520, radius=230)), {}
+    files = {form: damage.in_format(image, form) for form in damage.FORMATS}
+    files["plain.jpeg"] = files["name with spaces é 眼.jpg"] = damage.encode(image, quality=95)
+    for name, data in files.items():
         out[name] = folder / name
-
-    add("plain.jpeg", image, quality=95)
-    add("progressive.jpeg", image, quality=95, progressive=True)
-    add("cmyk.jpeg", image.convert("CMYK"), quality=95)
-    add("grey.jpeg", image.convert("L"), quality=95)
-    add("named.jpeg", image, format="PNG")
-    add("palette.png", image.quantize(64))
-    transparent = image.convert("RGBA")
-    transparent.putalpha(Image.fromarray((disc.max(axis=2) > 25).astype(np.uint8) * 255))
-    add("alpha.png", transparent)
-    add("deep.png", Image.fromarray(disc.max(axis=2).astype(np.uint16) * 257))
-    add("deep.tiff", Image.fromarray(disc.max(axis=2).astype(np.uint16) * 257))
-    add("name with spaces é 眼.jpg", image, quality=95)
-    for orientation, turn in ((3, 180), (6, 90), (8, -90)):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        add(f"exif{orientation}.jpeg", image.rotate(turn, expand=True), quality=95, exif=exif)
+        out[name].write_bytes(data)
     return out
 
 
@@ -158,38 +140,12 @@ def test_every_format_gives_the_same_eye(tmp_path):
             assert np.corrcoef(grey.ravel(), plain.max(axis=2).ravel())[0, 1] > 0.97, name
 
 
-def bomb():
-    """Give a PNG of 20,000 x 20,000 pixels in a few hundred bytes of header; its data is never read."""
-    chunk = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    parts = [b"\x89PNG\r\n\x1a\n"]
-    for kind, data in ((b"IHDR", chunk), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
-        parts.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
-    return b"".join(parts)
-
-
 def faults(folder):
     """Write a file for each kind of fault; give path -> words of its reason."""
-    buffer = io.BytesIO()
-    Image.fromarray(draw_photograph(700, 520, radius=230)).save(buffer, "JPEG", quality=95)
-    whole = buffer.getvalue()
-    contents = {
-        "empty.jpeg": (b"", "empty"),
-        "text.jpeg": (b"this is no photograph\n" * 40, "not an image"),
-        "truncated.jpeg": (whole[: len(whole) // 2], "truncated"),
-        "header.jpeg": (whole[:300], "truncated|damaged|not an image"),
-        "bomb.png": (bomb(), "400 million|20000 x 20000"),
-        "zeros.jpeg": (bytes(5000), "not an image"),
-    }
-    out = {}
-    for name, (data, words) in contents.items():
-        (folder / name).write_bytes(data)
-        out[folder / name] = words
-    out[save(folder / "one.png", np.full((1, 1, 3), 200, np.uint8))] = "no retina"
-    out[save(folder / "small.png", draw_photograph(100, 90, radius=40))] = "8. pixels across"
-    (folder / "folder.jpeg").mkdir()
-    out[folder / "folder.jpeg"] = "is a folder"
-    out[folder / "absent.jpeg"] = "cannot be read"
-    return out
+    whole = damage.encode(Image.fromarray(draw_photograph(700, 520, radius=230)), quality=95)
+    for fault in damage.FAULTS:
+        damage.write_fault(folder / fault, fault, whole)
+    return {folder / fault: words for fault, words in damage.FAULTS.items()}
 
 
 def test_every_fault_has_its_reason(tmp_path):

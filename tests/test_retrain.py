@@ -218,6 +218,20 @@ def test_many_copies_of_one_photograph_are_all_found(pipeline, tmp_path):
     assert [row["image"] for row in rows if row["image"] not in known] == ["new0_left"]
 
 
+def test_a_copy_of_what_only_its_name_rejects_is_kept(pipeline, tmp_path):
+    """Else both were lost: the first of them for its name, the second for the first."""
+    folder, drawn, first, others = pipeline
+    images, table, sidecar = open_array(folder / "data" / "array")
+    crop = photograph_to_input(drawn / "train" / f"{others[2]}.jpeg")[0]
+    names = [first[6], "copy0_left", "copy1_left"]
+    for name in names:
+        (tmp_path / f"{name}.png").write_bytes(encode_png(crop, {"visible": 1.0}))
+    new = pd.DataFrame({"image": names, "level": 0})
+    known = find_known(new, tmp_path, Base(None, None, None, images, table, sidecar, None))
+    assert set(known) == {first[6], "copy1_left"} and "a name of its own" in known[first[6]]
+    assert known["copy1_left"] == "the same photograph as copy0_left, which is new too"
+
+
 def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
     _, _, _, others = pipeline
     table = pd.read_csv(work / "data" / "array" / "labels.csv", dtype=str)

@@ -1,0 +1,156 @@
+"""Shuffling by blocks against shuffling fully: what the network learns, and what a disk has to read.
+
+    python benchmarks/shuffle.py --array data/array --seeds 0 1 2 -- --epochs 6
+    python benchmarks/shuffle.py --array data/array --seeds          reading alone; a minute
+
+Trains the same network in both orders with each seed (what follows -- goes to cnn.py; what is there already in --work
+is not trained again), and scores the originals of validation and test: ROC AUC, and the difference of the means over
+the seeds with its 95 % interval from a bootstrap over patients. Then an epoch is gathered in each order from files that
+were dropped from the system's cache (Linux; not while another process maps them). What a network disk has to send
+follows from the order: stretches of 4 MB, the least recently used of which are forgotten when --cache is full, of an
+array that is --times as long as the one given.
+"""
+
+import argparse
+import gc
+import os
+import time
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import record
+
+from eyenet import backend
+from eyenet.arrays import map_images, open_array, rows_by_split
+from eyenet.bootstrap import bootstrap
+from eyenet.files import read_json
+from eyenet.metrics import roc_auc
+from eyenet.shards import shard_files
+from eyenet.shuffling import shuffle_blocks
+
+WAYS = ("full", "blocks")
+STRETCH = 4 * 2**20
+
+
+def train(args, way, seed, further):
+    """Train in one order with one seed, unless that is done; return the model's folder."""
+    models = args.work / "models"
+    folder = models / f"{way}-{seed}"
+    if not (read_json(folder / "config.json") or {}).get("finished"):
+        places = ["--input", args.array, "--models", models, "--logs", args.work / "logs", "--run", folder.name]
+        record.run("cnn.py", *places, "--shuffle", way, "--seed", seed, *further)
+    return folder
+
+
+def score(images, table, rows, folders):
+    """Score the models of both orders on some rows; give the rows of the result.
+
+    Parameters
+    ----------
+    folders : dict of str to list of Path
+        Of each order, a model for each seed.
+    """
+    from eyenet.models import load_network
+    from eyenet.tasks import disease_probability
+    from eyenet.training import Batches, predict
+
+    truth, patients = (table["level"] > 0).to_numpy()[rows], table["patient"].to_numpy()[rows]
+    feed = Batches(images, np.zeros(len(images)), rows, 64)
+    said = {
+        way: [disease_probability(predict(load_network(f, read_json(f / "config.json")), feed), 1) for f in models]
+        for way, models in folders.items()
+    }
+
+    def statistics(weights):
+        aucs = {way: [roc_auc(truth, probability, weights) for probability in said[way]] for way in WAYS}
+        of_each = {folder.name: auc for way in WAYS for folder, auc in zip(folders[way], aucs[way])}
+        means = {way: np.mean(aucs[way], axis=0) for way in WAYS}
+        of_all = {f"{way}, mean of the seeds": mean for way, mean in means.items()}
+        return of_each | of_all | {"blocks less full": means["blocks"] - means["full"]}
+
+    found, results = bootstrap(statistics, patients), []
+    of = f"{len(rows)} photographs of {len(set(patients))} patients"
+    for name, figure in found.items():
+        for end, value in figure.items():
+            asked = "> -0.01" if (name, end) == ("blocks less full", "low") else ""
+            results.append((f"AUC, {name}, {end}", "" if value is None else f"{value:.4f}", of, asked))
+    return results
+
+
+def sent(rows, order, image_bytes, cache):
+    """Count the bytes that a disk sends in an epoch in stretches of 4 MB, per byte of the images."""
+    known, fetched = OrderedDict(), 0
+    for row in order:
+        for stretch in range(row * image_bytes // STRETCH, ((row + 1) * image_bytes - 1) // STRETCH + 1):
+            if stretch not in known:
+                fetched += 1
+                known[stretch] = True
+                if len(known) * STRETCH > cache:
+                    known.popitem(last=False)
+            known.move_to_end(stretch)
+    return fetched * STRETCH / (len(rows) * image_bytes)
+
+
+def read_bytes():
+    """Count the bytes that this process has had read from disks (Linux)."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes"))
+
+
+def gather_cold(args, sidecar, rows, labels, way):
+    """Gather an epoch from files that no cache holds; give the images a second, and bytes read per byte of them."""
+    from eyenet.training import Batches
+
+    gc.collect()  # what is mapped is not dropped
+    for name, *_ in shard_files(len(labels), sidecar.get("shard_size")):
+        with open(args.array / name, "rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    images = map_images(args.array, sidecar)
+    feed = Batches(images, labels, rows, args.batch, seed=0, shuffle=way)
+    feed.set_epoch(0)
+    begun, before = time.perf_counter(), read_bytes()
+    for index in range(len(feed)):
+        feed[index]
+    return len(rows) / (time.perf_counter() - begun), (read_bytes() - before) / (len(rows) * images[0].nbytes)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder of the array")
+    options.add_argument("--work", type=Path, default=record.REPO / "work" / "shuffle", help="folder for the models")
+    options.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: nothing is trained")
+    options.add_argument("--batch", type=int, default=32, help="of the reading")
+    options.add_argument("--times", type=int, default=5, help="length of the array on the network disk")
+    options.add_argument("--cache", type=float, default=2, help="memory for it, in GB")
+    options.add_argument("--repeat", type=int, default=3, help="of the reading; the median counts")
+    args, further = record.split_words(options)
+    folders = {way: [train(args, way, seed, further) for seed in args.seeds] for way in WAYS}
+    backend.start("float32", seed=0)
+    images, table, sidecar = open_array(args.array)
+    rows, results = rows_by_split(table, sidecar["settings"]), []
+    for split in ("val", "test") if args.seeds else ():
+        results += [(f"{split} {what}", *row) for what, *row in score(images, table, rows[split], folders)]
+    image_bytes = images[0].nbytes
+    del images
+    train_rows, labels = rows["train"], (table["level"] > 0).to_numpy()
+    many = np.concatenate([train_rows + k * len(table) for k in range(args.times)])
+    orders = {"full": np.random.default_rng([0, 0]).permutation(many), "blocks": shuffle_blocks(many, [0, 0])}
+    for way in WAYS:
+        ratio = sent(many, orders[way].tolist(), image_bytes, args.cache * 1e9)
+        of = f"ratio, {len(many) * image_bytes / 1e9:.1f} GB of images, {args.cache:g} GB of cache"
+        asked = "< 2" if way == "blocks" else ""
+        results.append((f"sent in stretches of 4 MB / images, {way}", f"{ratio:.2f}", of, asked))
+    cold = {way: [] for way in WAYS}
+    for _ in range(args.repeat):
+        for way in WAYS:
+            cold[way].append(gather_cold(args, sidecar, train_rows, labels, way))
+    for way in WAYS:
+        rate, ratio = np.median(cold[way], axis=0)
+        results.append((f"gathering an epoch from a cold file, {way}", f"{rate:.0f}", "images/s", ""))
+        results.append((f"read from the disk / images, {way}", f"{ratio:.2f}", "ratio", ""))
+    record.write("shuffle", results)
+
+
+if __name__ == "__main__":
+    main()

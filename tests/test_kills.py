@@ -1,0 +1,123 @@
+"""Steps 2 to 5 killed before each thing that they do to a file, one after the other: nothing is lost or left.
+
+The moments of the other tests are random; the one between two renames is too short to be hit. Here the process kills
+itself when Python is about to open, rename, link or remove its n-th file below the work folder (an audit hook), for
+every n, in a process that is forked after the slow imports.
+"""
+
+import importlib
+import os
+import random
+import shutil
+import signal
+import sys
+
+import pytest
+from conftest import bytes_of, make_dataset
+
+EVENTS = {"open", "os.rename", "os.remove", "os.link", "os.utime", "os.mkdir", "os.truncate"}
+OUTPUTS = {
+    "resize_images": "resized",
+    "preprocess_images": "preprocessed",
+    "rotate_images": "rotated",
+    "image_to_array": "array",
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Two patients, one of them with DR, a file that is no photograph, and a label without a photograph."""
+    source = make_dataset(tmp_path_factory.mktemp("source"), patients=2, width=200, height=160, radius=72)
+    (source / "train" / "h1_right.jpeg").write_bytes(b"no photograph")
+    return source
+
+
+@pytest.fixture(scope="module")
+def undisturbed(source, tmp_path_factory):
+    """Steps 2 to 5 run once: the work folder before each, and the bytes in it afterwards."""
+    folder, after = tmp_path_factory.mktemp("undisturbed"), {}
+    (folder / "work").mkdir()
+    for script in OUTPUTS:
+        copied(folder / "work", folder / script)
+        assert forked(script, source, folder / "work", None) == 0
+        after[script] = bytes_of(folder / "work")
+    return folder, after
+
+
+def copied(folder, target):
+    """Copy a work folder with its times: outputs must not look older than their inputs."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder, target, copy_function=shutil.copy2)
+
+
+def options(script, source, work):
+    """Give the options of a step; a quarter of the photographs may be rejected."""
+    places = {
+        "resize_images": ["--input", source / "train", "--size", 32],
+        "preprocess_images": ["--input", work / "resized", "--labels", source / "trainLabels.csv"]
+        + ["--labels-out", work / "labels" / "preprocessed.csv", "--figures", work / "figures"],
+        "rotate_images": ["--input", work / "preprocessed", "--labels", work / "labels" / "preprocessed.csv"]
+        + ["--labels-out", work / "labels" / "rotated.csv"],
+        "image_to_array": ["--input", work / "rotated", "--labels", work / "labels" / "rotated.csv"],
+    }[script]
+    return [*map(str, places), "--output", str(work / OUTPUTS[script]), "--workers", "1", "--max-rejected", "0.5"]
+
+
+def forked(script, source, work, moment):
+    """Run a step in a fork of this process.
+
+    Parameters
+    ----------
+    moment : int or None
+        It kills itself when it is about to do the moment-th thing to a file of the work folder.
+
+    Returns
+    -------
+    int
+        Exit status, negative for a signal.
+    """
+    stage = importlib.import_module(script)
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        if moment is not None:
+            kill_at(moment, str(work))
+        sys.argv = [f"{script}.py", *options(script, source, work)]
+        os._exit(stage.main() or 0)
+    except BaseException:
+        os._exit(70)
+
+
+def kill_at(moment, folder):
+    """Kill this process before its moment-th event on a file below a folder, other than to open it for reading."""
+    left = [moment]
+
+    def hook(event, args):
+        if event not in EVENTS or folder not in str(args[0]):
+            return
+        if event == "open" and not args[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left[0] -= 1
+
+    sys.addaudithook(hook)
+
+
+@pytest.mark.parametrize("script", OUTPUTS)
+def test_killed_at_every_moment(source, undisturbed, tmp_path, script):
+    """Killed at its n-th moment, then at a random one of what is left, then run to its end; for every n."""
+    (before, after), work, dice, moment = undisturbed, tmp_path / "work", random.Random(script), 0
+    copied(before / script, work)
+    while (status := forked(script, source, work, moment)) != 0:
+        assert status == -signal.SIGKILL
+        assert forked(script, source, work, dice.randrange(0, 12)) in (0, -signal.SIGKILL)
+        assert forked(script, source, work, None) == 0
+        assert bytes_of(work) == after[script], f"killed before moment {moment}"
+        copied(before / script, work)
+        moment += 1
+    assert moment > 10

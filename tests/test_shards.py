@@ -1,0 +1,307 @@
+"""An array in shards: the same images, read, shuffled and shared among hosts as one file's are."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from argparse import ArgumentTypeError
+
+import numpy as np
+import pytest
+from conftest import REPO, bytes_of, history, one_sentence, run, write_csv
+
+from eyenet.arrays import COLUMNS, content_hash, open_array, rows_by_split
+from eyenet.crops import encode_png
+from eyenet.shards import OPEN, Shards, read_ahead
+from eyenet.shuffling import PARTS, WINDOW, own_rows, own_share, shuffle_blocks
+from eyenet.stage import StageError
+from image_to_array import pack_shard, whole_blocks
+
+COUNT, SIZE = 300, 32
+
+
+@pytest.fixture(scope="module")
+def rotated(tmp_path_factory):
+    """300 images of 50 patients as step 4 leaves them, and their table."""
+    folder, random = tmp_path_factory.mktemp("source"), np.random.default_rng(0)
+    (folder / "rotated").mkdir()
+    rows = [COLUMNS]
+    for i in range(COUNT):
+        patient, copy = i // 6, ("original", "mirror")[i % 2]
+        name = f"{1000 + i}_{('left', 'right')[i % 2]}"
+        pixels = random.integers(0, 200, (SIZE, SIZE, 3), dtype=np.uint8) + np.uint8(40 * (patient % 2))
+        (folder / "rotated" / f"{name}.png").write_bytes(encode_png(pixels))
+        split = ("train", "train", "train", "val", "test")[patient // 2 % 5]
+        rows.append([name, f"p{patient}", "left", 2 * (patient % 2), split, copy])
+    write_csv(folder / "rotated.csv", rows)
+    return folder
+
+
+def packing(rotated, output, *options):
+    return [
+        *("image_to_array.py", "--input", rotated / "rotated", "--labels", rotated / "rotated.csv"),
+        *("--output", output, *options),
+    ]
+
+
+@pytest.fixture(scope="module")
+def arrays(rotated, tmp_path_factory):
+    """The same images in one file and in shards of 64."""
+    folder = tmp_path_factory.mktemp("arrays")
+    run(*packing(rotated, folder / "one"))
+    done = run(*packing(rotated, folder / "shards", "--shard-size", 64))
+    assert f"packed 300 images in 5 shards, {folder / 'shards' / 'X-00000.npy'} to X-00004.npy" in done.stdout
+    return folder / "one", folder / "shards"
+
+
+@pytest.fixture
+def broken(arrays, tmp_path):
+    return shutil.copytree(arrays[1], tmp_path / "array")
+
+
+def test_the_same_array(arrays):
+    (one, table, sidecar), (shards, same, described) = map(open_array, arrays)
+    assert "X.npy" not in os.listdir(arrays[1])
+    assert described["shards"] == [f"X-{n:05d}.npy" for n in range(5)] and "shards" not in sidecar
+    assert same.equals(table) and described["settings"] == sidecar["settings"]
+    assert content_hash(described) == content_hash(sidecar)
+    assert (shards.shape, shards.dtype, len(shards), shards.ndim) == (one.shape, one.dtype, len(one), one.ndim)
+    rows = np.array([0, 63, 64, 65, 200, 299])
+    keys = [slice(None), slice(10, 20), slice(60, 70), slice(3, 290, 7), slice(5, 5), rows, rows[::-1], [7, 7, 190]]
+    for key in [*keys, np.arange(COUNT) % 3 == 0, np.array([-1, 2]), np.zeros(0, int), 17, -1, np.int64(299)]:
+        assert np.array_equal(shards[key], one[key]), key
+    assert (np.take(shards, rows, axis=0) == np.take(one, rows, axis=0)).all()
+    for row in (300, np.array([0, 300])):
+        with pytest.raises(IndexError):
+            shards[row]
+
+
+def test_no_stale_files(rotated, arrays, tmp_path):
+    """Another size is refused in a folder; fewer images leave no shard of more."""
+    for options, words in (([], "shard_size: 64 -> None"), (["--shard-size", 128], "shard_size: 64 -> 128")):
+        one_sentence(run(*packing(rotated, arrays[1], *options), code=1), words, "delete it")
+    for size in ("100", "0", "-64"):
+        with pytest.raises(ArgumentTypeError, match="is not a multiple of 64"):
+            whole_blocks(size)
+    fewer = shutil.copytree(rotated, tmp_path / "fewer", copy_function=shutil.copy2)
+    output = shutil.copytree(arrays[1], tmp_path / "array", copy_function=shutil.copy2)
+    lines = (fewer / "rotated.csv").read_text().splitlines(keepends=True)
+    (fewer / "rotated.csv").write_text("".join(lines[:101]))
+    (fewer / "rotated" / "1070_left.png").write_bytes(b"no picture")
+    run(*packing(fewer, output, "--shard-size", 64))
+    assert sorted(p.name for p in output.glob("X*")) == ["X-00000.npy", "X-00001.npy", "X.json"]
+    images, table, _ = open_array(output)
+    assert len(images) == 99 and "1070_left" not in set(table["image"])
+    assert (images[:70] == open_array(arrays[0])[0][:70]).all()
+
+
+def test_killed_it_goes_on_behind_the_finished_shards(rotated, arrays, tmp_path):
+    output = tmp_path / "array"
+    command = [str(word) for word in packing(rotated, output, "--shard-size", 64, "--workers", 1)]
+    # Its third shard waits for a picture that comes from a pipe into which nobody writes.
+    waiting = shutil.copytree(rotated, tmp_path / "waiting", copy_function=shutil.copy2)
+    picture = waiting / "rotated" / "1150_left.png"
+    kept = picture.rename(tmp_path / "kept.png")
+    os.mkfifo(picture)
+    command[2], command[4] = str(waiting / "rotated"), str(waiting / "rotated.csv")
+    process = subprocess.Popen([sys.executable, str(REPO / command[0]), *command[1:]], stderr=subprocess.DEVNULL)
+    journal, until = output / "X.npy.journal", time.monotonic() + 60
+    while not (journal.exists() and journal.read_text().count("\n") == 2) and time.monotonic() < until:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(StageError, match="not finished"):
+        open_array(output)
+    picture.unlink()
+    kept.rename(picture)
+    before = {p.name: p.stat().st_mtime_ns for p in output.glob("X-*.npy")}
+    assert sorted(before) == ["X-00000.npy", "X-00001.npy"]
+    run(*command)
+    assert before.items() <= {p.name: p.stat().st_mtime_ns for p in output.glob("X-*.npy")}.items()
+    assert bytes_of(output) == bytes_of(arrays[1])
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda f: (f / "X-00003.npy").unlink(), ["has no X-00003.npy"]),
+        (lambda f: os.truncate(f / "X-00002.npy", 9000), ["X-00002.npy is damaged or half-written"]),
+        (lambda f: shutil.copy(f / "X-00000.npy", f / "X-00001.npy"), ["X-00001.npy is damaged", "checksum"]),
+        (
+            lambda f: shutil.copy(f / "X-00000.npy", f / "X-00004.npy"),
+            ["X-00004.npy has shape (64,", "not [44,"],
+        ),
+    ],
+)
+def test_a_broken_shard_is_named(broken, change, words):
+    change(broken)
+    with pytest.raises(StageError) as raised:
+        open_array(broken)
+    for word in [*words, "image_to_array.py"]:
+        assert word in str(raised.value)
+
+
+def test_memory_and_open_files_stay_bounded(rotated, tmp_path):
+    paths, peaks = sorted((rotated / "rotated").glob("*.png")), []
+    for times in (1, 8):
+        tracemalloc.start()
+        sums, rejected = pack_shard((tmp_path / "X.npy", paths[:256] * times), (SIZE, SIZE, 3))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(sums) == 4 * times and not rejected
+    assert peaks[1] < 1.2 * peaks[0] and 256 * 8 * SIZE * SIZE * 3 > 4 * peaks[1]
+    count = 4 * OPEN
+    for number in range(count):
+        np.save(tmp_path / f"{number}.npy", np.full((2, SIZE, SIZE, 3), number % 251, np.uint8))
+    shards = Shards([tmp_path / f"{number}.npy" for number in range(count)], [2] * count, (SIZE, SIZE, 3))
+    before = len(os.listdir("/proc/self/fd"))
+    assert (shards[np.arange(0, 2 * count, 2)][:, 0, 0, 0] == np.arange(count) % 251).all()
+    assert len(os.listdir("/proc/self/fd")) - before <= OPEN
+
+
+def test_block_order():
+    rows = np.flatnonzero(np.random.default_rng(1).random(20_000) < 0.7)
+    orders = [shuffle_blocks(rows, [0, epoch]) for epoch in range(3)]
+    for order in orders:
+        assert (np.sort(order) == rows).all()
+        for part, own in enumerate(np.array_split(rows, PARTS)):
+            stream = order[part::PARTS] // 64
+            assert set(order[part::PARTS]) == set(own)
+            first = {block: place for place, block in reversed(list(enumerate(stream)))}
+            last = {block: place for place, block in enumerate(stream)}
+            live = [sum(first[b] <= place <= last[b] for b in first) for place in range(0, len(stream), 50)]
+            assert max(live) <= WINDOW + 1  # blocks are open for a while only,
+            assert np.median(live) >= WINDOW - 2  # and the buffer is full but at the ends
+    assert not any((a == b).mean() > 0.01 for a, b in [orders[:2], orders[1:], orders[::2]])
+    assert (shuffle_blocks(rows, [0, 2]) == orders[2]).all() and (shuffle_blocks(rows, [1, 2]) != orders[2]).any()
+    neighbours = np.abs(np.diff(orders[0])) < 64
+    assert neighbours.mean() < 0.05
+    assert len(shuffle_blocks(rows[:0], [0, 0])) == 0 and set(shuffle_blocks(rows[:5], [0, 0])) == set(rows[:5])
+
+
+@pytest.fixture(scope="module")
+def batches():
+    from eyenet import backend
+
+    backend.start("float32", 0)
+    from eyenet.training import Batches
+
+    return Batches
+
+
+@pytest.mark.parametrize("hosts", [1, 2, 4, 8])
+@pytest.mark.parametrize("shuffle", ["full", "blocks"])
+@pytest.mark.parametrize("batch", [32, 20])
+def test_the_shares_of_all_hosts_are_the_batch_of_one(batches, hosts, shuffle, batch):
+    images = np.arange(3000, dtype=np.uint32)[:, None]
+    rows, labels = np.flatnonzero(np.arange(2999) % 11 < 8), np.arange(3000) % 2
+    feeds = [batches(images, labels, rows, batch, seed=3, shuffle=shuffle, part=(host, hosts)) for host in range(hosts)]
+    alone = batches(images, labels, rows, batch, seed=3, shuffle=shuffle)
+    alone.set_epoch(1)
+    seen = [set() for _ in feeds]
+    for feed in feeds:
+        feed.set_epoch(1)
+    for step in range(len(alone)):
+        (whole, truth), shares = alone[step], [feed[step] for feed in feeds]
+        union = np.concatenate([share for share, _ in shares])
+        assert sorted(union[:, 0]) == whole[:, 0].tolist()
+        assert sorted(np.concatenate([t for _, t in shares])) == sorted(truth)
+        lengths = [len(share) for share, _ in shares]
+        if step < len(alone) - 1 and batch % PARTS == 0:
+            assert lengths == [batch // hosts] * hosts
+        for known, (share, _) in zip(seen, shares):
+            known.update(share[:, 0].tolist())
+    if shuffle == "blocks":
+        for host, known in enumerate(seen):
+            own = own_rows(rows, (host, hosts))
+            assert known == set(own.tolist()) and abs(len(own) - len(rows) / hosts) < PARTS / hosts
+
+
+def test_wrong_numbers_of_hosts_are_refused(batches):
+    for hosts in (3, 16):
+        with pytest.raises(StageError, match="use 1, 2, 4 or 8"):
+            batches(np.zeros(4), np.zeros(4), np.arange(4), 2, part=(0, hosts))
+
+
+def test_a_resumed_epoch_is_repeated(arrays, batches):
+    """Same rows of the same epoch, whatever went before, from one file as from shards."""
+    streams = []
+    for folder, before in ((arrays[0], []), (arrays[1], [0, 1, 2])):
+        images, table, sidecar = open_array(folder)
+        rows = rows_by_split(table, sidecar["settings"])["train"]
+        feed = batches(images, np.arange(COUNT), rows, 16, seed=5, shuffle="blocks")
+        for epoch in before:
+            feed.set_epoch(epoch)
+            [feed[step] for step in range(3)]
+        feed.set_epoch(3)
+        streams.append([feed[step] for step in range(len(feed))])
+    for (images, labels), (others, same) in zip(*streams, strict=True):
+        assert (images == others).all() and (labels == same).all()
+
+
+def test_a_host_needs_its_own_shards_only(broken, arrays):
+    """The last shard damaged and the fourth gone: the first of two hosts does not mind, the second does."""
+    (broken / "X-00004.npy").write_bytes(b"")
+    (broken / "X-00003.npy").unlink()
+    images, table, sidecar = open_array(broken, part=(0, 2))
+    rows = own_rows(rows_by_split(table, sidecar["settings"])["train"], (0, 2))
+    assert len(rows) == 92 and (images[rows] == open_array(arrays[0])[0][rows]).all()
+    with pytest.raises(StageError, match=r"X-0000[34]\.npy"):
+        open_array(broken, part=(1, 2))
+
+
+def test_read_ahead_reads_each_row_once(arrays, monkeypatch):
+    import builtins
+
+    images, _, _ = open_array(arrays[1])
+    taken, real = [], builtins.open
+
+    class Counted:
+        def __init__(self, path):
+            self.path, self.file = path, real(path, "rb", buffering=0)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def seek(self, place):
+            self.file.seek(place)
+
+        def readinto(self, buffer):
+            begin = self.file.tell()
+            read = self.file.readinto(buffer)
+            taken.append((os.path.basename(self.path), begin, read))
+            return read
+
+    monkeypatch.setattr("eyenet.shards.open", lambda path, *_, **__: Counted(path), raising=False)
+    read_ahead(images, np.array([62, 63, 64, 65, 70]))
+    one = SIZE * SIZE * 3
+    expected = [("X-00000.npy", 128 + 62 * one, 2 * one), ("X-00001.npy", 128, 2 * one)]
+    assert taken == [*expected, ("X-00001.npy", 128 + 6 * one, one)]
+    read_ahead(np.zeros((4, 2)), np.arange(4))  # in memory: nothing to read
+    assert len(taken) == 3
+
+
+def test_own_share_is_a_partition():
+    places = np.arange(100, 133)
+    shares = [own_share(places, (host, 4)) for host in range(4)]
+    assert sorted(np.concatenate(shares)) == places.tolist() and all(len(share) in (8, 9) for share in shares)
+
+
+def test_the_same_training(arrays, tmp_path):
+    """Fully shuffled, shards train to what one file does; by default their blocks are shuffled, and the run says so."""
+    args = ["--epochs", 1, "--batch", 16, "--network", "three_layers_2017", "--models", tmp_path, "--logs", tmp_path]
+    run("cnn.py", "--input", arrays[0], "--run", "one", *args)
+    run("cnn.py", "--input", arrays[1], "--run", "shards", "--shuffle", "full", *args)
+    one, shards = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("one", "shards"))
+    assert history(tmp_path / "one") == history(tmp_path / "shards")
+    assert one["settings"] == shards["settings"] and one["decision"] == shards["decision"]
+    done = run("cnn.py", "--input", arrays[1], "--run", "one", *args, code=1)
+    one_sentence(done, "shuffle: None -> blocks", "another folder")
