@@ -302,7 +302,7 @@ def test_an_array_in_shards_grows_in_shards(arrays, tmp_path):
 
 
 def test_an_audit_reads_shards(arrays):
-    """The measures that audit and retraining take of images, in threads, and the images that they lay over each other."""
+    """What audit and retraining measure of images, in threads, and how they lay them over each other."""
     one, shards = (read_evidence(Namespace(input=folder, originals=False, labels=None)) for folder in arrays)
     assert all((one.rows[split] == shards.rows[split]).all() for split in one.rows)
     assert (describe(one.images, one.rows["train"]) == describe(shards.images, shards.rows["train"])).all()
