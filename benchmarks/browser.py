@@ -19,6 +19,7 @@ from eyenet.screener import Screener
 from eyenet.stage import NoRetina
 
 APP = Path(__file__).resolve().parent.parent / "app"
+NODE = 20, 19  # Vite's least
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = os.environ.get("EYENET_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
 
@@ -31,6 +32,9 @@ def missing():
     """Say what is missing to run the page; None if nothing is."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "no Node.js and npm"
+    version = subprocess.run(["node", "--version"], check=False, capture_output=True, text=True).stdout.strip()
+    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < NODE:
+        return f"Node.js is {version}; it needs {'.'.join(map(str, NODE))}"
     return "no Chromium or Chrome (set EYENET_BROWSER)" if BROWSER is None else None
 
 
