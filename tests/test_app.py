@@ -14,6 +14,7 @@ from PIL import Image
 
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from eyenet.models import LITE, open_model
+from eyenet.photo import photograph_to_input
 from eyenet.screener import Screener
 
 MISSING = missing()
@@ -40,8 +41,8 @@ def sample(tmp_path_factory):
     return folder / "train"
 
 
-def make_model(folder, name):
-    """Make a model folder whose network was trained on nothing, but is as sure of itself as if it had been."""
+def make_model(folder, name, photographs):
+    """Make a model folder whose network was trained on nothing, but says of each photograph something else."""
     import keras
 
     from eyenet import backend
@@ -53,9 +54,12 @@ def make_model(folder, name):
     backend.start("float32", 0)
     keras.utils.set_random_seed(0)
     made = build_network(keras, name, 256, len(TASKS["grade"].classes), "none")
-    kernel, bias = made.layers[-1].get_weights()
-    made.layers[-1].set_weights([20 * kernel, bias])
     rng = np.random.default_rng(0)
+    crops = np.stack([photograph_to_input(path, 256, "equalized")[0] for path in photographs])
+    kernel = rng.normal(size=made.layers[-1].get_weights()[0].shape)
+    said = keras.Model(made.input, made.layers[-1].input).predict(crops, verbose=0) @ kernel
+    spread = 8 * said.std(axis=0)  # more certain, it would magnify a crop's noise more than a trained network does
+    made.layers[-1].set_weights([kernel / spread, -said.mean(axis=0) / spread])
     levels = np.repeat(np.arange(5), 8)
     said = rng.dirichlet(np.ones(5), len(levels)) + 0.3 * np.eye(5)[levels]
     decision = choose_decision(np.arange(len(levels)) // 2, levels, said / said.sum(axis=1, keepdims=True), "grade")
@@ -70,6 +74,7 @@ def make_model(folder, name):
         "size": 256,
         "commit": "test",
         "settings": {"images": images, "split": "test"},
+        "options": {"network": name},
         "decision": decision,
     }
     (folder / "config.json").write_text(json.dumps(add_lite(folder, config, made)))
@@ -77,9 +82,11 @@ def make_model(folder, name):
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    given = os.environ.get("EYENET_MODEL")
-    return REPO / given if given else make_model(tmp_path_factory.mktemp("model") / "three", "three_layers")
+def model(tmp_path_factory, sample):
+    if given := os.environ.get("EYENET_MODEL"):
+        return REPO / given
+    photographs = [sample / f"s000{i}_{eye}.jpeg" for i in (1, 2, 4) for eye in ("left", "right")]
+    return make_model(tmp_path_factory.mktemp("model") / "three", "three_layers", photographs)
 
 
 def make_page(model, photographs, target):
@@ -107,6 +114,8 @@ def compare(seen, model, paths, close=0.005):
         assert all(same for margin, same in one.decisions.values() if margin > close), one
         page = seen["photographs"][str(one.path)]
         assert page["picture"] > 0 and (page["heat"] > 0) == ("questions" in page["row"]), one
+    graded = [page["row"]["questions"] for page in seen["photographs"].values() if "questions" in page["row"]]
+    assert len({answers["any"]["probability"] for answers in graded}) >= len(graded) / 2, "the network says nothing"
     return {one.path: one.seconds for one in found}
 
 
