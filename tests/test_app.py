@@ -12,6 +12,7 @@ import pytest
 from conftest import REAL, REPO, needs_real, run
 from PIL import Image
 
+from benchmarks.materials import make_model
 from eyenet.models import LITE, open_model
 from eyenet.photo import crop_photograph, in_colours
 from eyenet.screener import Screener
@@ -61,42 +62,6 @@ def sample(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample")
     run("make_sample.py", "--photographs", 10, "--output", folder, "--labels-out", folder / "labels.csv")
     return folder / "train"
-
-
-def make_model(folder, name):
-    """Make a model folder whose network was trained on nothing, but is as sure of itself as if it had been."""
-    import keras
-
-    from eyenet import backend
-    from eyenet.decision import choose_decision
-    from eyenet.lite import add_lite
-    from eyenet.networks import build_network
-    from eyenet.tasks import TASKS
-
-    backend.start("float32", 0)
-    keras.utils.set_random_seed(0)
-    made = build_network(keras, name, 256, len(TASKS["grade"].classes), "none")
-    kernel, bias = made.layers[-1].get_weights()
-    made.layers[-1].set_weights([20 * kernel, bias])
-    rng = np.random.default_rng(0)
-    levels = np.repeat(np.arange(5), 8)
-    said = rng.dirichlet(np.ones(5), len(levels)) + 0.3 * np.eye(5)[levels]
-    decision = choose_decision(np.arange(len(levels)) // 2, levels, said / said.sum(axis=1, keepdims=True), "grade")
-    folder.mkdir()
-    made.save(folder / "model.keras")
-    images = {"size": 256, "preprocessing": 1, "colours": "equalized"}
-    config = {
-        "format": 2,
-        "finished": True,
-        "task": "grade",
-        "classes": list(TASKS["grade"].classes),
-        "size": 256,
-        "commit": "test",
-        "settings": {"images": images, "split": "test"},
-        "decision": decision,
-    }
-    (folder / "config.json").write_text(json.dumps(add_lite(folder, config, made)))
-    return folder
 
 
 @pytest.fixture(scope="session")
