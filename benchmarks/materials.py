@@ -21,7 +21,7 @@ def draw_photographs(folder, count):
     Returns
     -------
     list of Path
-        JPEG files of 6 to 16 megapixels.
+        JPEG files of 6 to 15 megapixels.
     """
     folder.mkdir()
     paths = []

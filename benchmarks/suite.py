@@ -6,7 +6,7 @@
     python benchmarks/suite.py --record-bounds 5     five times: writes bounds.csv, and the medians to results/suite.csv
     python benchmarks/suite.py --check               the quick part, as the tests run it
 
-The photographs are drawings of the sample, enlarged to 6-16 megapixels; the network is the default one, trained on
+The photographs are drawings of the sample, enlarged to 6-15 megapixels; the network is the default one, trained on
 nothing. `better` says whether a ratio should be less or more. The check ends with exit code 1 if a ratio is worse than
 its bound by more than the spread of the runs that made the bound, three times in a row.
 Peers: pip install -r requirements-bench.txt, libjpeg-turbo-progs (djpeg), dd; those that are missing are left out.
@@ -92,8 +92,8 @@ def of_growth(given):
 
 def of_feeding(given):
     """Compare training from an array with training from one batch."""
-    pack.pack(given.work, make_images(given.work / "images", given.images // 8), 1)
-    yield from apart(listed, feed.ratios, given.repeat, given.work / "array", given.images // 8)
+    pack.pack(given.work, make_images(given.work / "images", given.images // 10), 1)
+    yield from apart(listed, feed.ratios, given.repeat, given.work / "array", given.images // 10)
 
 
 def of_export(given):
@@ -189,7 +189,7 @@ def parse():
     options.add_argument("--only", nargs="+", choices=list(GROUPS), help="these benchmarks alone")
     options.add_argument("--photographs", type=positive, default=10, help="how many different ones, at most")
     options.add_argument("--unit", type=positive, default=40, help="photographs that growth begins with")
-    options.add_argument("--images", type=positive, default=2000, help="images of 256 px that are packed")
+    options.add_argument("--images", type=positive, default=1600, help="images of 256 px that are packed")
     options.add_argument(
         "--record-bounds", type=positive, metavar="RUNS", help="run several times and write bounds.csv"
     )
