@@ -13,8 +13,8 @@ from conftest import REAL, REPO, needs_real, run
 from PIL import Image
 
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
+from benchmarks.materials import make_model
 from eyenet.models import LITE, open_model
-from eyenet.photo import photograph_to_input
 from eyenet.screener import Screener
 
 MISSING = missing()
@@ -39,46 +39,6 @@ def sample(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample")
     run("make_sample.py", "--photographs", 10, "--output", folder, "--labels-out", folder / "labels.csv")
     return folder / "train"
-
-
-def make_model(folder, name, photographs):
-    """Make a model folder whose network was trained on nothing, but says of each photograph something else."""
-    import keras
-
-    from eyenet import backend
-    from eyenet.decision import choose_decision
-    from eyenet.lite import add_lite
-    from eyenet.networks import build_network
-    from eyenet.tasks import TASKS
-
-    backend.start("float32", 0)
-    keras.utils.set_random_seed(0)
-    made = build_network(keras, name, 256, len(TASKS["grade"].classes), "none")
-    rng = np.random.default_rng(0)
-    crops = np.stack([photograph_to_input(path, 256, "equalized")[0] for path in photographs])
-    kernel = rng.normal(size=made.layers[-1].get_weights()[0].shape)
-    said = keras.Model(made.input, made.layers[-1].input).predict(crops, verbose=0) @ kernel
-    spread = 8 * said.std(axis=0)  # more certain, it would magnify a crop's noise more than a trained network does
-    made.layers[-1].set_weights([kernel / spread, -said.mean(axis=0) / spread])
-    levels = np.repeat(np.arange(5), 8)
-    said = rng.dirichlet(np.ones(5), len(levels)) + 0.3 * np.eye(5)[levels]
-    decision = choose_decision(np.arange(len(levels)) // 2, levels, said / said.sum(axis=1, keepdims=True), "grade")
-    folder.mkdir()
-    made.save(folder / "model.keras")
-    images = {"size": 256, "preprocessing": 1, "colours": "equalized"}
-    config = {
-        "format": 2,
-        "finished": True,
-        "task": "grade",
-        "classes": list(TASKS["grade"].classes),
-        "size": 256,
-        "commit": "test",
-        "settings": {"images": images, "split": "test"},
-        "options": {"network": name},
-        "decision": decision,
-    }
-    (folder / "config.json").write_text(json.dumps(add_lite(folder, config, made)))
-    return folder
 
 
 @pytest.fixture(scope="session")
