@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests in one command: makes the environment .venv, then ruff, shellcheck and pytest.
-# Arguments go to pytest, such as: bash run_tests.sh -k resize
+# The tests in one command: makes the environment .venv, then ruff, shellcheck, pytest and the check of the speed.
+# Arguments go to pytest, such as: bash run_tests.sh -k resize (then the speed is not checked)
 set -euo pipefail
 unset CDPATH
 
@@ -13,4 +13,8 @@ cd "$here"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$(dirname "$python")/shellcheck" -x ./*.sh eyenet/*.sh .ci/run
-exec "$python" -m pytest -n 2 --dist loadfile --durations 10 "$@"
+"$python" -m pytest -n 2 --dist loadfile --durations 10 "$@"
+# By itself, since the tests keep both cores busy.
+if [ $# -eq 0 ] && [ "$(uname)" = Linux ]; then
+    exec "$python" benchmarks/suite.py --check
+fi

@@ -8,6 +8,21 @@ import { defineConfig } from "vite";
 const target = "dist-template"; // the page without a network; export_model.py --format app makes dist/ of it
 const runtime = fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm"));
 
+// Of index.html; the service worker gives it to every file too.
+const policy = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "style-src 'self'",
+  "img-src 'self' blob:",
+  "connect-src 'self'",
+  "worker-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
+const withPolicy = { name: "with-policy", transformIndexHtml: (html) => html.replace("%POLICY%", policy) };
+
 /** Keep the 14 MB of the runtime out of the bundle: the page unpacks them itself, since a plain server packs nothing. */
 const withoutRuntime = {
   name: "without-runtime",
@@ -40,7 +55,8 @@ const finish = {
 
 export default defineConfig({
   base: "./",
-  plugins: [withoutRuntime, finish],
+  define: { __POLICY__: JSON.stringify(policy) },
+  plugins: [withPolicy, withoutRuntime, finish],
   worker: { format: "es", plugins: () => [withoutRuntime] },
   build: {
     outDir: target,

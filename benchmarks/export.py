@@ -8,8 +8,10 @@ thread of this machine; the times are means over all photographs.
 
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import record
 
 from eyenet import backend, export_coreml, export_lite, export_onnx
@@ -18,6 +20,8 @@ from eyenet.export_exam import exam_from_array
 from eyenet.export_folder import size_of
 from eyenet.export_parity import LIMITS, compare
 from eyenet.models import load_network, open_model
+from eyenet.photo import photograph_to_input
+from eyenet.stage import StageError
 
 FORMATS = {
     "Core ML": ("EyeNet.mlpackage", export_coreml, 100),
@@ -48,6 +52,40 @@ def measure(name, precision, exam, config, network, description):
         yield f"{what}: AUC lost, {question} DR, of {before:.4f}", f"{before - after:.4f}", "", f"<= {limit.auc:g}"
     if name != "Core ML":
         yield f"{what}: time per photograph", f"{each * 1e3:.1f}", "ms", ""
+
+
+def ratios(repeat, model, paths):
+    """Give the ratios of each format's latency to that of Keras; CPU time a photograph."""
+    config = open_model(model)
+    backend.start("float32", 0)
+    network, crops = load_network(model, config), np.stack([photograph_to_input(path)[0] for path in paths])
+
+    def keras(photographs):
+        for photograph in photographs:
+            network.predict_on_batch(photograph[None])
+
+    keras(crops[:1])  # traced
+    for name, (file, how, _) in FORMATS.items():
+        if name == "Core ML":
+            continue  # it predicts on a Mac only
+        try:
+            how.require_packages()
+        except StageError as error:
+            record.left_out(f"export, {name}", error)
+            continue
+        for precision in LIMITS:
+            with tempfile.TemporaryDirectory() as work:
+                path = Path(work) / file
+                how.convert(network, path, precision, describe(model, config), crops)
+                taken = [(each(partial(how.run, path), crops), each(keras, crops)) for _ in range(repeat)]
+            ratio = record.beside(*zip(*taken))
+            yield record.Ratio(f"export: {name} {precision} / Keras, a photograph, CPU", ratio, "less")
+
+
+def each(ask, crops):
+    """Measure CPU seconds a photograph: what more photographs take more, so that loading a file does not count."""
+    few, more = (record.cpu_seconds(ask, photographs) for photographs in (crops, np.concatenate(4 * [crops])))
+    return (more - few) / (3 * len(crops))
 
 
 def main():

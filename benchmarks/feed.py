@@ -19,14 +19,16 @@ from eyenet import backend
 from eyenet.networks import build_network
 
 
-def main():
-    options = record.parse(__doc__)
-    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder with X.npy")
-    options.add_argument("--images", type=int, default=640, help="images an epoch")
-    options.add_argument("--batch", type=int, default=32)
-    options.add_argument("--precision", choices=list(backend.POLICIES), default="float32")
-    args = options.parse_args()
-    keras = backend.start(args.precision, seed=0)
+def measure(keras, images, count, batch, repeat):
+    """Train in turn from an array and from one batch of it.
+
+    Returns
+    -------
+    disk : eyenet.training.Batches
+        What fed from the array.
+    rates : dict of list of float
+        Images a second of each epoch, of the "disk" and the "resident" feed; the first, cold, is left out.
+    """
     from eyenet.augmentation import build_augmentation
     from eyenet.training import Batches
 
@@ -43,28 +45,48 @@ def main():
         def __getitem__(self, index):
             return self.batch
 
-    images = np.load(args.array / "X.npy", mmap_mode="r")
-    rows = np.random.default_rng(0).permutation(len(images))[: args.images // args.batch * args.batch]
+    rows = np.random.default_rng(0).permutation(len(images))[: count // batch * batch]
     labels = np.arange(len(images)) % 2
     size = images.shape[1]
     network = build_network(keras, "three_layers", size, 2, "none")
     options = SimpleNamespace(learning_rate=1e-4, xla=False)
-    trainer = build_trainer(keras, network, build_augmentation(size), options, steps=len(rows) // args.batch)
-    disk = Batches(images, labels, rows, args.batch, seed=0)
+    trainer = build_trainer(keras, network, build_augmentation(size), options, steps=len(rows) // batch)
+    disk = Batches(images, labels, rows, batch, seed=0)
     resident = Resident(disk[0], len(disk))
     rates = {"disk": [], "resident": []}
-    for epoch in range(args.repeat + 1):
+    for epoch in range(repeat + 1):
         for name, feed in (("disk", disk), ("resident", resident)):
             disk.set_epoch(epoch)
             begun = time.perf_counter()
             trainer.fit(feed, verbose=0, shuffle=False)
             rates[name].append(len(rows) / (time.perf_counter() - begun))
-    report(args, disk, rates)
+    return disk, {name: taken[1:] for name, taken in rates.items()}
+
+
+def ratios(repeat, array, count=320):
+    """Give the ratio of the rate of training from an array to that from one batch."""
+    keras = backend.start("float32", seed=0)
+    _, rates = measure(keras, np.load(array / "X.npy", mmap_mode="r"), count, 32, repeat)
+    yield record.Ratio(
+        "feeding: training from the array / from one batch, rate", record.beside(*rates.values()), "more"
+    )
+
+
+def main():
+    options = record.parse(__doc__)
+    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder with X.npy")
+    options.add_argument("--images", type=int, default=640, help="images an epoch")
+    options.add_argument("--batch", type=int, default=32)
+    options.add_argument("--precision", choices=list(backend.POLICIES), default="float32")
+    args = options.parse_args()
+    keras = backend.start(args.precision, seed=0)
+    images = np.load(args.array / "X.npy", mmap_mode="r")
+    report(args, *measure(keras, images, args.images, args.batch, args.repeat))
 
 
 def report(args, disk, rates):
     """Write the rates, their ratio, and how fast batches are gathered when nothing is trained."""
-    ratio = median(a / b for a, b in zip(rates["disk"][1:], rates["resident"][1:]))
+    ratio = record.beside(*rates.values())
     begun = time.perf_counter()
     for index in range(len(disk)):
         disk[index]
@@ -74,11 +96,11 @@ def report(args, disk, rates):
         [
             (
                 f"training from the array, {args.precision}, batch {args.batch}",
-                f"{median(rates['disk'][1:]):.0f}",
+                f"{median(rates['disk']):.0f}",
                 "images/s",
                 "",
             ),
-            ("the same step on one resident batch", f"{median(rates['resident'][1:]):.0f}", "images/s", ""),
+            ("the same step on one resident batch", f"{median(rates['resident']):.0f}", "images/s", ""),
             ("array / resident, median of neighbours", f"{ratio:.3f}", "ratio", ">= 0.95"),
             ("gathering batches alone", f"{alone:.0f}", "images/s", ""),
         ],

@@ -7,19 +7,16 @@ them with image_to_array.py in a process of its own, and measures wall time and 
 way of 2017 read every image into a Python list, made one array of it and saved that. `dd` writes as many zeros.
 """
 
-import os
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import record
 
-from eyenet.crops import encode_png
-from eyenet.files import write_rows
+from benchmarks.materials import make_images
+from eyenet.stage import cores
 
 WAY_OF_2017 = """
 import sys, pandas as pd, numpy as np
@@ -30,39 +27,58 @@ np.save(target, np.array(images))
 """
 
 
-def drawing(seed):
-    """Draw smooth blobs with a little noise: compresses like a retina, to about 75 kB."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:256, :256] / 256
-    waves = sum(
-        np.sin(rng.uniform(5, 40) * x + rng.uniform(5, 40) * y)[..., None] * rng.uniform(0, 30, 3) for _ in "123"
-    )
-    return (120 + waves + rng.normal(0, 1.5, (256, 256, 3))).clip(0, 255).astype(np.uint8)
+def pack(work, table, workers):
+    """Pack the images of a table, made by `make_images`; what that cost."""
+    output = work / "array"
+    shutil.rmtree(output, ignore_errors=True)
+    where = ["--input", table.with_suffix(""), "--labels", table, "--output", output]
+    return record.spend(*record.script("image_to_array.py", *where, "--workers", workers))
 
 
-def make_images(folder, count):
-    """Write `count` images, 64 of them different, and their table; give the table's path."""
-    folder.mkdir()
-    rows = []
-    for i in range(count):
-        name = f"{i}_left"
-        if i < 64:
-            (folder / f"{name}.png").write_bytes(encode_png(drawing(i)))
-        else:
-            os.link(folder / f"{i % 64}_left.png", folder / f"{name}.png")
-        rows.append([name, i, "left", 0, "train", "original"])
-    table = folder.with_suffix(".csv")
-    write_rows(table, ["image", "patient", "eye", "level", "split", "transform"], rows)
-    return table
+def pack_as_2017(work, table):
+    """Pack them as in 2017."""
+    target = work / "2017.npy"
+    spent = record.spend(sys.executable, "-c", WAY_OF_2017, table.with_suffix(""), table, target)
+    target.unlink()
+    return spent
 
 
-def seconds(command):
-    """Run a command; give wall seconds and peak memory in MB."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = record.watch(process)
-    assert process.returncode == 0, command
-    return time.perf_counter() - begun, peak
+def write_zeros(work, images):
+    """Write as many bytes with dd."""
+    return record.spend("dd", "if=/dev/zero", f"of={work / 'dd'}", f"bs={256 * 256 * 3}", f"count={images}")
+
+
+def time_ways(work, table, images, repeat, quick=False):
+    """Pack in every way in turn; lists of `record.Spent` by way. Quick is without those that wait for the disk."""
+    ways = {
+        "ours, 1 worker": lambda: pack(work, table, 1),
+        "2017": lambda: pack_as_2017(work, table),
+        "ours": lambda: pack(work, table, cores()),
+        "dd": lambda: write_zeros(work, images),
+    }
+    if shutil.which("dd") is None and not quick:
+        record.left_out("pack, dd", "it is not installed")
+    asked = list(ways)[:2] if quick else [way for way in ways if way != "dd" or shutil.which("dd")]
+    taken = {way: [] for way in asked}
+    for _ in range(repeat):
+        for way in asked:
+            taken[way].append(ways[way]())
+    return taken
+
+
+def ratios(taken):
+    """Give the ratios of ours and the others: CPU time where they do the same work, else wall time."""
+
+    def beside(a, b, part):
+        return record.beside(*([getattr(spent, part) for spent in taken[way]] for way in (a, b)))
+
+    one = "ours, 1 worker"
+    yield record.Ratio("pack: the way of 2017 / ours, CPU", beside("2017", one, "cpu"), "more")
+    yield record.Ratio("pack: the way of 2017 / ours, peak memory", beside("2017", one, "memory"), "more")
+    if "ours" in taken:
+        yield record.Ratio("pack: the way of 2017 / ours with all cores, time", beside("2017", "ours", "wall"), "more")
+    if "dd" in taken:
+        yield record.Ratio("pack: ours with all cores / dd, time", beside("ours", "dd", "wall"), "less")
 
 
 def main():
@@ -72,39 +88,17 @@ def main():
     args = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-
-        def ours(folder, table, workers):
-            subprocess.run(["rm", "-rf", work / "array"], check=True)
-            script = [sys.executable, record.REPO / "image_to_array.py", "--workers", str(workers)]
-            return seconds([*script, "--input", folder, "--labels", table, "--output", work / "array"])
-
-        table = make_images(work / "few", args.images)
-        size = args.images * 256 * 256 * 3
-        ways = {
-            "ours, 2 workers": lambda: ours(work / "few", table, 2),
-            "ours, 1 worker": lambda: ours(work / "few", table, 1),
-            "2017": lambda: seconds([sys.executable, "-c", WAY_OF_2017, work / "few", table, work / "2017.npy"]),
-            "dd": lambda: seconds(
-                ["dd", "if=/dev/zero", f"of={work / 'dd'}", "bs=12582912", f"count={size // 12582912}"]
-            ),
-        }
-        taken = {way: [] for way in ways}
-        for _ in range(args.repeat):
-            for way, function in ways.items():
-                taken[way].append(function())
-        wall = {way: median(t for t, _ in runs) for way, runs in taken.items()}
-        peak = {way: max(m for _, m in runs) for way, runs in taken.items()}
-        (work / "2017.npy").unlink()
-        many = make_images(work / "many", args.many)
-        _, most = ours(work / "many", many, 2)
-    rows = [(f"{way}: {args.images:,} images", f"{t:.2f}", "s", "") for way, t in wall.items()]
-    rows += [
-        ("2017 / ours with 2 workers, time", f"{wall['2017'] / wall['ours, 2 workers']:.1f}", "ratio", ""),
-        ("ours with 2 workers / dd, time", f"{wall['ours, 2 workers'] / wall['dd']:.1f}", "ratio", ""),
-        (f"2017: peak memory, {args.images:,} images", f"{peak['2017']:.0f}", "MB", ""),
-        (f"ours: peak memory, {args.images:,} images", f"{peak['ours, 2 workers']:.0f}", "MB", ""),
-        (f"ours: peak memory, {args.many:,} images", f"{most:.0f}", "MB", "< 1000"),
+        taken = time_ways(work, make_images(work / "few", args.images), args.images, args.repeat)
+        most = pack(work, make_images(work / "many", args.many), cores()).memory
+    rows = [
+        (f"{way}: {args.images:,} images", f"{median(s.wall for s in of):.2f}", "s", "") for way, of in taken.items()
     ]
+    rows += [(name, f"{value:.2f}", "ratio", "") for name, value, _ in ratios(taken)]
+    rows += [
+        (f"{way}: peak memory, {args.images:,} images", f"{max(s.memory for s in of):.0f}", "MB", "")
+        for way, of in taken.items()
+    ]
+    rows.append((f"ours: peak memory, {args.many:,} images", f"{most:.0f}", "MB", "< 1000"))
     record.write("pack", rows)
 
 

@@ -7,9 +7,7 @@ of a folder with one worker, in turn with resize_images.py on the same photograp
 """
 
 import csv
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,35 +16,80 @@ from statistics import median
 import numpy as np
 import record
 
+from benchmarks.materials import give_names
 from eyenet import backend
 from eyenet.lite import LiteNetwork
 from eyenet.models import LITE, colours_of, load_network, open_model
 from eyenet.photo import photograph_to_input
+from eyenet.stage import EXIT_REJECTED
+
+# What no way of running this network can do without, and what a prediction through Keras takes.
+FLOOR = "import numpy, PIL.Image, ai_edge_litert.interpreter"
+KERAS = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, numpy
+network = keras.models.load_model(sys.argv[1], compile=False)
+print(network.predict(numpy.zeros((1, *network.input_shape[1:]), "uint8"), verbose=0))
+"""
 
 
-def cpu_seconds(script, *args):
-    """Run a script; CPU seconds of its process."""
-    command = [sys.executable, str(record.REPO / script), *map(str, args)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, command
-    return usage.ru_utime + usage.ru_stime
+def predict(model, folder, workers, *more):
+    """Grade a folder, or a photograph; what that cost."""
+    return record.spend(*record.script("predict.py", folder, "--model", model, "--workers", workers, *more))
 
 
-def copies(paths, count, folder, broken=None):
-    """Give photographs `count` names in a folder, by links; every tenth is the file `broken`, if there is one."""
-    folder.mkdir()
-    for i in range(count):
-        path = broken if broken and i % 10 == 9 else paths[i % len(paths)]
-        os.link(path, folder / f"{i // 2}_{('left', 'right')[i % 2]}.jpeg")
-    return folder
+def resize(work, folder, workers, *more):
+    """Run the resize stage on a folder; what that cost."""
+    output = work / "resized"
+    shutil.rmtree(output, ignore_errors=True)
+    where = ["--input", folder, "--output", output, "--workers", workers]
+    return record.spend(*record.script("resize_images.py", *where, *more))
 
 
-def per_photograph(repeat, few, many, script, options):
+def per_photograph(folders, work):
     """Measure CPU seconds a photograph: what more photographs take more, so that the start does not count."""
-    taken = [[cpu_seconds(script, *options(folder)) for folder in (few, many)] for _ in range(repeat)]
-    count = len(list(many.iterdir())) - len(list(few.iterdir()))
-    return [(long - short) / count for short, long in taken]
+    few, many = (work(folder).cpu for folder in folders)
+    return (many - few) / (len(list(folders[1].iterdir())) - len(list(folders[0].iterdir())))
+
+
+def alternate(repeat, model, work, folders):
+    """Predict and resize in turn; lists of CPU seconds a photograph."""
+    colours = ["--colours", colours_of(open_model(model, LITE)["settings"]["images"])]
+    ours, theirs = [], []
+    for _ in range(repeat):
+        ours.append(per_photograph(folders, lambda folder: predict(model, folder, 1)))
+        theirs.append(per_photograph(folders, lambda folder: resize(work, folder, 1, *colours)))
+    return ours, theirs
+
+
+def start(repeat, model, path, keras=True):
+    """Measure cold starts in turn: of predict.py with one photograph, of what it must import, of Keras; CPU seconds."""
+    ways = {
+        "ours": lambda: predict(model, path, 1),
+        "imports": lambda: record.spend(sys.executable, "-c", FLOOR),
+        "keras": lambda: record.spend(sys.executable, "-c", KERAS, model / "model.keras"),
+    }
+    ways = {way: work for way, work in ways.items() if keras or way != "keras"}
+    taken = {way: [] for way in ways}
+    for _ in range(repeat):
+        for way, work in ways.items():
+            taken[way].append(work().cpu)
+    return taken
+
+
+def ratios(repeat, model, work, paths, quick=False):
+    """Give the ratios of a cold start and of a folder's photographs to what they are compared with."""
+    starts = start(repeat, model, paths[0], keras=not quick)
+    folders = [give_names(paths, count, work / f"predict-{count}") for count in (8, 80)]
+    ours, theirs = alternate(repeat, model, work, folders)
+    each = record.beside(ours, theirs)
+    cold = record.beside(starts["ours"], starts["imports"])
+    yield record.Ratio("predict: cold start with one photograph / imports alone, CPU", cold, "less")
+    if not quick:
+        times = record.beside(starts["keras"], starts["ours"])
+        yield record.Ratio("predict: cold start of Keras / ours, CPU", times, "more")
+    yield record.Ratio("predict: a photograph of a folder / resizing it, CPU", each, "less")
 
 
 def watch_folder(folder, model):
@@ -60,14 +103,13 @@ def watch_folder(folder, model):
         Photographs that were answered, and files that could not be read.
     """
     table = folder.parent / "answers.csv"
-    command = [sys.executable, str(record.REPO / "predict.py"), folder, "--model", model, "--csv", table]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    memory = record.watch(process)
+    spent = record.spend(
+        *record.script("predict.py", folder, "--model", model, "--csv", table), codes=(0, EXIT_REJECTED)
+    )
     with open(table, newline="", encoding="utf-8") as file:
         results = [row["result"] for row in csv.DictReader(file) if row["unit"] == "photograph"]
     unread = results.count("not read")
-    assert process.returncode == (3 if unread else 0)
-    return memory, len(results) - unread, unread
+    return spent.memory, len(results) - unread, unread
 
 
 def disagreement(model, paths):
@@ -87,34 +129,27 @@ def main():
     options.add_argument("--most", type=int, default=10_000, help="files in the largest folder, every tenth broken")
     args = options.parse_args()
     paths = sorted((args.data / "train").glob("*.jpeg"))
-    model = open_model(args.model, LITE)
-    colours = colours_of(model["settings"]["images"])
+    network = open_model(args.model, LITE)["options"]["network"]
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         here = [Path(shutil.copy(path, work)) for path in paths]
         broken = work / "broken.jpeg"
         broken.write_bytes(here[0].read_bytes()[:100_000])
-        few, many = (copies(here, count, work / str(count)) for count in (20, 120))
-        most = copies(here, args.most, work / "most", broken)
-
-        def predict(folder, *more):
-            return [folder, "--model", args.model, "--workers", 1, *more]
-
-        def resize(folder):
-            shutil.rmtree(work / "resized", ignore_errors=True)
-            return ["--input", folder, "--output", work / "resized", "--workers", 1, "--colours", colours]
-
-        start = median(cpu_seconds("predict.py", *predict(paths[0])) for _ in range(args.repeat))
-        ours = per_photograph(args.repeat, few, many, "predict.py", predict)
-        heat = per_photograph(1, few, many, "predict.py", lambda f: predict(f, "--heatmap", work / "maps"))
-        theirs = per_photograph(args.repeat, few, many, "resize_images.py", resize)
-        ratio = median(b / a for a, b in zip(ours, theirs))
-        memory, (most_memory, answered, unread) = watch_folder(many, args.model)[0], watch_folder(most, args.model)
+        folders = [give_names(here, count, work / str(count)) for count in (20, 120)]
+        most = give_names(here, args.most, work / "most", broken)
+        cold = median(start(args.repeat, args.model, paths[0], keras=False)["ours"])
+        ours, theirs = alternate(args.repeat, args.model, work, folders)
+        heat = per_photograph(folders, lambda folder: predict(args.model, folder, 1, "--heatmap", work / "maps"))
+        ratio = record.beside(theirs, ours)
+        memory, (most_memory, answered, unread) = (
+            watch_folder(folders[1], args.model)[0],
+            watch_folder(most, args.model),
+        )
     apart = disagreement(args.model, paths)
     rows = [
-        (f"cold start, one photograph, {model['options']['network']}: CPU", f"{start:.2f}", "s", "<= 1.5"),
+        (f"cold start, one photograph, {network}: CPU", f"{cold:.2f}", "s", "<= 1.5"),
         ("folder: CPU per photograph, median", f"{median(ours) * 1e3:.1f}", "ms", ""),
-        ("folder with heat maps: CPU per photograph", f"{median(heat) * 1e3:.1f}", "ms", ""),
+        ("folder with heat maps: CPU per photograph", f"{heat * 1e3:.1f}", "ms", ""),
         ("resize stage: CPU per photograph, median", f"{median(theirs) * 1e3:.1f}", "ms", ""),
         ("rate of predict / rate of resize", f"{ratio:.2f}", "ratio", ">= 0.6"),
         ("peak memory, 120 photographs, all cores", f"{memory:.0f}", "MB", "flat"),
@@ -122,7 +157,7 @@ def main():
         ("of these answered", answered, f"{unread} not read", args.most - args.most // 10),
         (f"LiteRT against Keras, {len(paths)} photographs, most", f"{apart:.1e}", "", "<= 1e-4"),
     ]
-    record.write(f"predict-{model['options']['network']}", rows)
+    record.write(f"predict-{network}", rows)
 
 
 if __name__ == "__main__":

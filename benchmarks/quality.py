@@ -207,15 +207,23 @@ def picture_figures():
     return rows
 
 
-def milliseconds(folder, images):
-    """Time the judging of crops, on one thread: the median, in ms of processor time."""
-    crops = [photograph_to_input(folder / "train" / f"{image}.jpeg") for image in images]
-    spent = []
-    for crop, geometry in crops:
-        start = time.process_time()
-        quality.judge(crop, geometry)
-        spent.append(1000 * (time.process_time() - start))
-    return round(float(np.median(spent)), 1)
+def cpu_seconds(paths):
+    """Time the cropping of photographs and the judging of the crops, on one thread; two lists of CPU seconds."""
+    cropped, judged = [], []
+    for path in paths:
+        begun = time.process_time()
+        crop, geometry = photograph_to_input(path)
+        cropped.append(time.process_time() - begun)
+        judged.append(record.cpu_seconds(quality.judge, crop, geometry))
+    return cropped, judged
+
+
+def ratios(repeat, paths):
+    """Give the ratio of judging a photograph to cropping it; the first, cold, does not count."""
+    cropped, judged = cpu_seconds(paths[:1] + repeat * paths)
+    yield record.Ratio(
+        "quality: judging a photograph / cropping it, CPU", record.beside(judged[1:], cropped[1:]), "less"
+    )
 
 
 def main():
@@ -243,7 +251,8 @@ def main():
     if args.originals:
         results += size_figures(args.originals, read_labels(args.originals)["image"], (2000, 800), "originals")
     results += picture_figures()
-    results.append(("judging a photograph", milliseconds(args.data, table["image"][:60]), "ms CPU", "<= 8"))
+    judged = cpu_seconds([args.data / "train" / f"{image}.jpeg" for image in table["image"][:60]])[1]
+    results.append(("judging a photograph", round(1e3 * float(np.median(judged)), 1), "ms CPU", "<= 8"))
     record.write("quality", results)
 
 

@@ -1,6 +1,7 @@
 """Keep what a benchmark measured, with what made it."""
 
 import argparse
+import contextlib
 import csv
 import datetime
 import os
@@ -9,8 +10,10 @@ import shlex
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
@@ -33,19 +36,32 @@ def split_words(options):
     return options.parse_args(words[:end]), words[end + 1 :]
 
 
-def write(name, rows, packages=()):
+class Ratio(NamedTuple):
+    """A ratio of two costs that were measured side by side; `better` is what it should be, less or more."""
+
+    name: str
+    value: float
+    better: str
+
+
+def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked")):
     """Write and print a result table.
 
     Parameters
     ----------
     name : str
         File in benchmarks/results, without its ending.
-    rows : list of (str, float, str, str)
-        What was measured, value, unit, and what was asked for (may be empty).
+    rows : list of tuple
+        Usually what was measured, value, unit, and what was asked for (may be empty).
     packages : sequence of str
-        Those beyond requirements.txt whose versions matter.
+        Those beyond requirements.txt whose versions matter; one that is not installed has none.
+    columns : sequence of str
+        Of the rows.
     """
-    versions = [f"{package} {version(package)}" for package in (*PACKAGES, *packages)]
+    versions = [f"{package} {version(package)}" for package in PACKAGES]
+    for package in packages:
+        with contextlib.suppress(PackageNotFoundError):
+            versions.append(f"{package} {version(package)}")
     made = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
@@ -56,10 +72,15 @@ def write(name, rows, packages=()):
     RESULTS.mkdir(exist_ok=True)
     with open(RESULTS / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["measured", "value", "unit", "asked", *made])
+        writer.writerow([*columns, *made])
         for row in rows:
             writer.writerow([*row, *made.values()])
-            print(f"{row[0]:<62} {row[1]:>10} {row[2]:<10} {row[3]}")
+            print(line(row))
+
+
+def line(row):
+    """Lay out a row for the terminal."""
+    return (f"{row[0]:<62} {row[1]:>10} " + " ".join(f"{cell:<10}" for cell in row[2:])).rstrip()
 
 
 def commit():
@@ -96,22 +117,52 @@ def portable(word):
     return Path(word).name if path.startswith("../../") else path
 
 
-def watch(process):
-    """Wait for a process and give the most memory it ever held, in MB (Linux).
+class Spent(NamedTuple):
+    """What a process cost: wall seconds, CPU seconds of all its threads, and the most memory it ever held in MB."""
 
-    `ru_maxrss` would not do: it counts what the parent held when it forked.
+    wall: float
+    cpu: float
+    memory: float
+
+
+def spend(*command, codes=(0,)):
+    """Run a command silently to its end, and tell what it cost (Linux); it must end with one of the exit codes.
+
+    `ru_maxrss` would not do for the memory: it counts what the parent held when it forked.
     """
-    peak = 0
-    while process.poll() is None:
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            peak = max(
-                [peak, *(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))]
-            )
-        except OSError:
-            pass
-        time.sleep(0.02)
-    return peak
+    begun, peak, pid = time.perf_counter(), 0, 0
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not pid:
+        time.sleep(0.005)
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            peak = max([peak, *(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))])
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode in codes, (process.returncode, command)
+    return Spent(time.perf_counter() - begun, usage.ru_utime + usage.ru_stime, peak)
+
+
+def script(name, *args):
+    """Give the command that runs a script of the repository."""
+    return sys.executable, REPO / name, *args
+
+
+def cpu_seconds(function, *args):
+    """Call a function and give the CPU seconds of this process."""
+    begun = time.process_time()
+    function(*args)
+    return time.process_time() - begun
+
+
+def beside(these, those):
+    """Give the median of the ratios of what was measured side by side."""
+    return median(this / that for this, that in zip(these, those))
+
+
+def left_out(what, why):
+    """Say on stderr what is not measured, since it is not there."""
+    print(f"left out: {what}: {why}", file=sys.stderr)
 
 
 def cpu():

@@ -1,33 +1,34 @@
-"""The resize stage against the floor of JPEG decoding, the recipe of 2017 and OpenCV; and its fidelity.
+"""The resize stage against the floor of JPEG decoding, the recipe of 2017, OpenCV and pyvips; and its fidelity.
 
     python benchmarks/resize.py --data FOLDER      FOLDER/train/*.jpeg, whole camera photographs
 
 CPU time per photograph. Each way lives in a process of its own, as the stage does; all are asked in turn for each
 photograph, --repeat times, and the median of the ratios of neighbours counts.
 The floor is `djpeg -scale 1/8` of libjpeg-turbo: whatever is done with a JPEG, its entropy code must be decoded.
+Memory and workers are in growth.py.
 """
 
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
 import record
+from PIL import Image
 
 from eyenet.crops import read_geometry
 from eyenet.photo import inside_circle, open_photograph, photograph_to_input
 from resize_images import resize
 
 
-def floor(path, folder):
+def djpeg(path, folder):
     """Decode at an eighth with libjpeg-turbo's own program; CPU seconds of the process."""
     process = subprocess.Popen(["djpeg", "-scale", "1/8", "-outfile", "/dev/null", path])
     _, status, usage = os.wait4(process.pid, 0)
@@ -37,11 +38,14 @@ def floor(path, folder):
 
 def cpu_seconds(function, path, folder):
     """Run a way of making the crop and give its CPU seconds; called in that way's own process."""
-    if function is floor:
-        return floor(path, folder)
-    begun = time.process_time()
-    function(path, folder)
-    return time.process_time() - begun
+    return djpeg(path, folder) if function is djpeg else record.cpu_seconds(function, path, folder)
+
+
+def decode_alone(path, folder):
+    """Decode at an eighth with Pillow, in process."""
+    with Image.open(path) as image:
+        image.draft("RGB", (image.width // 8, image.height // 8))
+        image.load()
 
 
 def ours(path, folder):
@@ -61,17 +65,47 @@ def recipe_of_2017(path, folder):
     io.imsave(folder / "2017.jpeg", util.img_as_ubyte(small), check_contrast=False)
 
 
+def square(folder):
+    """Give centre and radius of the circle that ours has found, in whole pixels of the photograph."""
+    geometry = read_geometry(folder / "ours.png")
+    return (round(geometry[k]) for k in ("center_x", "center_y", "radius"))
+
+
 def opencv(path, folder):
     """Decode in full, cut the same square, average by area, save as PNG, all with OpenCV."""
     import cv2
 
     image = cv2.imread(str(path))
-    geometry = read_geometry(folder / "ours.png")
-    x, y, r = (round(geometry[k]) for k in ("center_x", "center_y", "radius"))
+    x, y, r = square(folder)
     pad = max(0, r - x, r - y, x + r - image.shape[1], y + r - image.shape[0])
     image = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
-    square = image[y - r + pad : y + r + pad, x - r + pad : x + r + pad]
-    cv2.imwrite(str(folder / "cv.png"), cv2.resize(square, (256, 256), interpolation=cv2.INTER_AREA))
+    cut = image[y - r + pad : y + r + pad, x - r + pad : x + r + pad]
+    cv2.imwrite(str(folder / "cv.png"), cv2.resize(cut, (256, 256), interpolation=cv2.INTER_AREA))
+
+
+def vips(path, folder):
+    """Decode as small as libvips thinks fit for that scale, cut the same square, save as PNG, all with libvips."""
+    import pyvips
+
+    pyvips.cache_set_max(0)  # else it would remember the photograph
+    x, y, r = square(folder)
+    width = pyvips.Image.new_from_file(str(path)).width
+    small = pyvips.Image.thumbnail(str(path), round(width * 128 / r), height=10_000_000)
+    scale = small.width / width
+    small = small.embed(256, 256, small.width + 512, small.height + 512)  # where the circle is cut off, black
+    cut = small.crop(round((x - r) * scale) + 256, round((y - r) * scale) + 256, 256, 256)
+    cut.write_to_file(str(folder / "vips.png"), compression=1)
+
+
+WAYS = {
+    "decoding alone": decode_alone,
+    "djpeg": djpeg,
+    "ours": ours,
+    "2017": recipe_of_2017,
+    "OpenCV": opencv,
+    "pyvips": vips,
+}
+PEERS = ("djpeg", "OpenCV", "pyvips")
 
 
 def area_weights(begin, width, pixels, size):
@@ -94,61 +128,77 @@ def psnr(path):
     return 10 * np.log10(255**2 / (error**2).mean())
 
 
-def stage_seconds(folder, workers, count, output):
-    """Run the stage on `count` photographs (under new names) in a process of its own; wall seconds and peak MB."""
-    source = output / f"source{count}"
-    if not source.exists():
-        source.mkdir()
-        photographs = sorted(folder.glob("*.jpeg"))
-        for i in range(count):
-            shutil.copy(photographs[i % len(photographs)], source / f"{i}_left.jpeg")
-    target = output / "resized"
-    shutil.rmtree(target, ignore_errors=True)
-    script = [sys.executable, str(record.REPO / "resize_images.py"), "--input", source, "--output", target]
-    begun = time.perf_counter()
-    process = subprocess.Popen([*script, "--workers", str(workers)], stdout=subprocess.DEVNULL)
-    peak = record.watch(process)
-    assert process.returncode == 0
-    return time.perf_counter() - begun, peak
+def time_ways(paths, work, repeat, peers=True):
+    """Make the crop of every photograph in every way; CPU seconds by way, in the same order.
+
+    Parameters
+    ----------
+    paths : list of Path
+    work : Path
+        Folder for what the ways write.
+    repeat : int
+    peers : bool
+        Also ask those that do not come with requirements.txt, of which those that are not installed are left out.
+    """
+    missing = {way: why for way, why in missing_peers().items() if why}
+    for way, why in missing.items() if peers else ():
+        record.left_out(f"resize, {way}", why)
+    ways = {way: make for way, make in WAYS.items() if way not in missing and (peers or way not in PEERS)}
+    times = {way: [] for way in ways}
+    pools = {way: ProcessPoolExecutor(1, get_context("spawn"), quiet) for way in ways}
+    try:
+        for path in paths[:1] + repeat * paths:  # the first, cold, does not count
+            for way, function in ways.items():
+                times[way].append(pools[way].submit(cpu_seconds, function, path, work).result())
+    finally:
+        for pool in pools.values():
+            pool.shutdown()
+    return {way: taken[1:] for way, taken in times.items()}
+
+
+def missing_peers():
+    """Say of each peer why it cannot be asked; nothing of those that can."""
+    pip = "pip install -r requirements-bench.txt"
+    return {
+        "djpeg": None if shutil.which("djpeg") else "install libjpeg-turbo-progs",
+        "OpenCV": None if find_spec("cv2") else pip,
+        "pyvips": None if find_spec("pyvips") else pip,
+    }
+
+
+def quiet():
+    """Hold back scikit-image's warnings."""
+    warnings.filterwarnings("ignore", category=UserWarning)
+
+
+def ratios(times):
+    """Give the ratios of ours to the floors, and of the peers to ours; medians of neighbours."""
+    for floor in ("decoding alone", "djpeg"):
+        if floor in times:
+            name = "djpeg -scale 1/8" if floor == "djpeg" else "Pillow, decoding at 1/8 alone"
+            yield record.Ratio(f"resize: ours / {name}, CPU", record.beside(times["ours"], times[floor]), "less")
+    for peer, name in (("2017", "the recipe of 2017"), ("OpenCV", "OpenCV"), ("pyvips", "pyvips")):
+        if peer in times:
+            yield record.Ratio(f"resize: {name} / ours, CPU", record.beside(times[peer], times["ours"]), "more")
 
 
 def main():
     args = record.parse(__doc__).parse_args()
-    folder = args.data / "train"
-    paths = sorted(folder.glob("*.jpeg"))
-    ways = {"djpeg": floor, "ours": ours, "OpenCV": opencv, "2017": recipe_of_2017}
+    paths = sorted((args.data / "train").glob("*.jpeg"))
     with tempfile.TemporaryDirectory() as name:
-        output = Path(name)
-        times = {way: [] for way in ways}
-        pools = {way: ProcessPoolExecutor(1, get_context("spawn")) for way in ways}
-        for path in paths[:1] + args.repeat * paths:  # the first, cold, does not count
-            for way, function in ways.items():
-                times[way].append(pools[way].submit(cpu_seconds, function, path, output).result())
-        times = {way: taken[1:] for way, taken in times.items()}
-        for pool in pools.values():
-            pool.shutdown()
-        ratios = {way: median(a / b for a, b in zip(times[way], times["djpeg"])) for way in ways}
-        fidelity = [psnr(path) for path in paths]
-        speedups = []
-        for _ in range(args.repeat):
-            one, two = (stage_seconds(folder, workers, 400, output)[0] for workers in (1, 2))
-            speedups.append(one / two)
-        memory = [stage_seconds(folder, 2, count, output)[1] for count in (40, 160, 640)]
-    rows = [(f"{way}: CPU per photograph, median", f"{median(times[way]) * 1e3:.1f}", "ms", "") for way in ways]
+        times = time_ways(paths, Path(name), args.repeat)
+    fidelity = [psnr(path) for path in paths]
+    rows = [
+        (f"{way}: CPU per photograph, median", f"{median(taken) * 1e3:.1f}", "ms", "") for way, taken in times.items()
+    ]
+    asked = {"resize: ours / djpeg -scale 1/8, CPU": "<= 1.6", "resize: the recipe of 2017 / ours, CPU": ">= 15"}
+    rows += [(name, f"{value:.2f}", "ratio", asked.get(name, "")) for name, value, _ in ratios(times)]
     rows += [
-        ("ours / djpeg -scale 1/8", f"{ratios['ours']:.2f}", "ratio", "<= 1.6"),
-        ("OpenCV / djpeg -scale 1/8", f"{ratios['OpenCV']:.2f}", "ratio", ""),
-        ("2017 / ours", f"{median(a / b for a, b in zip(times['2017'], times['ours'])):.1f}", "ratio", ">= 15"),
         ("PSNR against full decode and exact area average, mean", f"{mean(fidelity):.1f}", "dB", ">= 50"),
         ("PSNR against full decode and exact area average, least", f"{min(fidelity):.1f}", "dB", ">= 50"),
-        ("2 workers / 1 worker, rate of the whole stage, median", f"{median(speedups):.2f}", "ratio", ">= 1.8"),
     ]
-    rows += [
-        (f"peak memory, {n} photographs, 2 workers", f"{m:.0f}", "MB", "flat") for n, m in zip((40, 160, 640), memory)
-    ]
-    record.write("resize", rows)
+    record.write("resize", rows, ("opencv-python-headless", "pyvips"))
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings("ignore", category=UserWarning)
     main()

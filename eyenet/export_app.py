@@ -117,12 +117,10 @@ def write_page(data, folder, config, output):
     int
         Bytes of all files.
     """
-    packed = gzip.compress(data, 9, mtime=0)
     described = describe(folder, config)
-    # The page checks what it has unpacked, and shows how far it is by the packed bytes.
-    model = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(packed)}
+    described["model"] = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest()}  # of what the page unpacks
     with proved_export(output) as page:
         shutil.copytree(APP / TEMPLATE, page)
-        write_whole(page / NETWORK, packed)
-        write_json(page / "model.json", described | {"model": model})
+        write_whole(page / NETWORK, gzip.compress(data, 9, mtime=0))
+        write_json(page / "model.json", described)
     return sum(path.stat().st_size for path in output.rglob("*") if path.is_file())

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, Namespace
 
 import numpy as np
 import pytest
 from conftest import REPO, bytes_of, history, one_sentence, run, write_csv
 
+from audit_leakage import read_evidence
 from eyenet.arrays import COLUMNS, content_hash, open_array, rows_by_split
 from eyenet.crops import encode_png
+from eyenet.duplicates import describe, verify
+from eyenet.intake import Base, merge
 from eyenet.shards import OPEN, Shards, read_ahead
 from eyenet.shuffling import PARTS, WINDOW, own_rows, own_share, shuffle_blocks
 from eyenet.stage import StageError
@@ -287,6 +290,25 @@ def test_read_ahead_reads_each_row_once(arrays, monkeypatch):
     assert taken == [*expected, ("X-00001.npy", 128 + 6 * one, one)]
     read_ahead(np.zeros((4, 2)), np.arange(4))  # in memory: nothing to read
     assert len(taken) == 3
+
+
+def test_an_array_in_shards_grows_in_shards(arrays, tmp_path):
+    """What retrain.py trains on has the form of its base."""
+    images, table, sidecar = open_array(arrays[1])
+    merge(Base(None, {}, arrays[1], images, table, sidecar, {}), arrays[0], tmp_path / "both")
+    both, _, described = open_array(tmp_path / "both")
+    assert described["shards"] == [f"X-{n:05d}.npy" for n in range(10)] and described["shard_size"] == 64
+    assert (both[:COUNT] == images[:]).all() and (both[COUNT:] == images[:]).all() and len(both) == 2 * COUNT
+
+
+def test_an_audit_reads_shards(arrays):
+    """What audit and retraining measure of images, in threads, and how they lay them over each other."""
+    one, shards = (read_evidence(Namespace(input=folder, originals=False, labels=None)) for folder in arrays)
+    assert all((one.rows[split] == shards.rows[split]).all() for split in one.rows)
+    assert (describe(one.images, one.rows["train"]) == describe(shards.images, shards.rows["train"])).all()
+    pairs = [(0, 0), (70, 70), (3, 299)]
+    found = verify(shards.images, shards.images, pairs)
+    assert found == verify(one.images, one.images, pairs) and [pair[:2] for pair in found] == pairs[:2]
 
 
 def test_own_share_is_a_partition():

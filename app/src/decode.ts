@@ -1,6 +1,6 @@
-/** From a file to pixels, upright and in the photograph's own numbers, at 1/1, 1/2, 1/4 or 1/8 of its size. */
+/** From a file to pixels, upright (as browsers turn it by its EXIF, if not told otherwise) and in the photograph's own numbers, at 1/1, 1/2, 1/4 or 1/8 of its size. */
 
-import { checkFile, whyUnreadable } from "./files";
+import { checkFile, checkSize, whyUnreadable } from "./files";
 import { type Circle, DETAIL, MIN_DIAMETER, NoRetina, PhotoError, findRetina, scaled, visibleShare } from "./photo";
 import type { Picture } from "./resample";
 import { round } from "./stats";
@@ -47,6 +47,7 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
   }
   checkFile(bytes);
   const bitmap = await decode(file, bytes);
+  checkSize(bitmap); // of a file whose header is not read here
   let last: Picture | null = null; // reading one takes longest of all, and each is a quarter of the one before
   let lastFactor = Infinity;
   return {
@@ -72,7 +73,6 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
 async function decode(file: Blob, bytes: Uint8Array): Promise<ImageBitmap> {
   try {
     return await createImageBitmap(file, {
-      imageOrientation: "from-image",
       colorSpaceConversion: "none", // the numbers of the file: the network was trained on them
       premultiplyAlpha: "none",
     });

@@ -18,6 +18,13 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** Tell the user something, above the page; a screen reader says it. */
+export function say(text: string, kind = ""): void {
+  const status = byId("status");
+  status.textContent = text;
+  status.dataset.kind = kind;
+}
+
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const element = document.getElementById(id);
   if (!element) throw new Error(`no element ${id}`);

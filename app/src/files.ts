@@ -16,12 +16,16 @@ const READABLE = "Choose a JPEG or PNG photograph instead.";
 export function checkFile(bytes: Uint8Array): void {
   if (!bytes.length) throw new PhotoError("The file is empty. Copy it from the camera again.");
   const size = isJpeg(bytes) ? readJpeg(bytes) : isPng(bytes) ? readPng(bytes) : null;
-  if (size && size.width * size.height > MAX_PIXELS) {
-    throw new PhotoError(
-      `The photograph has ${size.width} x ${size.height} pixels, more than the ${MAX_PIXELS / 1e6} million that are ` +
-        "accepted. Save it smaller and choose it again.",
-    );
-  }
+  if (size) checkSize(size);
+}
+
+/** Refuse a photograph of too many pixels. */
+export function checkSize({ width, height }: Size): void {
+  if (width * height <= MAX_PIXELS) return;
+  throw new PhotoError(
+    `The photograph has ${width} x ${height} pixels, more than the ${MAX_PIXELS / 1e6} million that are accepted. ` +
+      "Save it smaller and choose it again.",
+  );
 }
 
 /** Say why the browser could not read a file, and what to do. */

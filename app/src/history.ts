@@ -1,51 +1,60 @@
 /** The history: what was graded on this device, to be opened, printed or deleted. */
 
-import { byId, el } from "./dom";
-import { SIDES, confirmDelete, drawEye, drawPrintHead, drawResult, forget } from "./view";
+import { byId, el, say } from "./dom";
 import { type Visit, list, remove, removeAll } from "./store";
+import { SIDES, confirmDelete, drawEye, drawPrintHead, drawResult, forget } from "./view";
 import { sayPoint, sayResult, sayWhen } from "./words";
 
-/** List the visits. */
-export async function drawHistory(): Promise<void> {
-  const section = byId("history");
+/** Told of the visit that was deleted; of null where all were. */
+type Deleted = (id: string | null) => void;
+
+const OPENED = "visit-"; // begins the page's address, #visit-..., while a visit is open
+let opened: Visit | null = null;
+
+/** Tell whether an address within the page belongs to the history. */
+export function isHistory(address: string): boolean {
+  return address === "history" || address.startsWith(OPENED);
+}
+
+/** Draw the list of the visits, or the one that the address names. */
+export async function drawHistory(address: string, deleted: Deleted): Promise<void> {
+  const all = await list().catch(() => null);
+  Object.values(opened?.eyes ?? {}).forEach(forget);
+  opened = all?.find(({ id }) => address === OPENED + id) ?? null;
+  byId("history").replaceChildren(...(opened ? drawVisit(opened, deleted) : drawList(all, deleted)));
+}
+
+function drawList(visits: Visit[] | null, deleted: Deleted): HTMLElement[] {
   const title = el("h1", { id: "history-title" }, "History");
-  let visits: Visit[];
-  try {
-    visits = await list();
-  } catch {
-    section.replaceChildren(title, el("p", { class: "lead" }, "This browser keeps no history for this page, as in a private window."));
-    return;
-  }
-  if (!visits.length) {
-    section.replaceChildren(title, el("p", { class: "lead" }, "Nothing yet. Results are kept here, on this device only."));
-    return;
-  }
-  section.replaceChildren(
+  if (!visits) return [title, el("p", { class: "lead" }, "This browser keeps no history for this page, as in a private window.")];
+  if (!visits.length) return [title, el("p", { class: "lead" }, "Nothing yet. Results are kept here, on this device only.")];
+  const every = visits.length === 1 ? "the only result" : `all ${visits.length} results`;
+  return [
     title,
     el("p", { class: "lead" }, "Kept on this device only, until you delete them."),
-    el("ul", { class: "visits" }, ...visits.map(drawEntry)),
+    el("ul", { class: "visits" }, ...visits.map((visit) => drawEntry(visit, deleted))),
     el(
       "div",
       { class: "actions wide" },
-      el("button", { type: "button", class: "button danger", onclick: () => void deleteAll(visits.length) }, "Delete all"),
+      drawDelete("Delete all", "", "button danger", `Delete ${every} from this device?`, async () => {
+        await removeAll();
+        deleted(null);
+      }),
     ),
-  );
-}
-
-function resultOf(visit: Visit): string {
-  return (visit.joined ?? SIDES.flatMap((eye) => visit.eyes[eye]?.row ?? [])[0])?.result ?? "";
+  ];
 }
 
 function nameOf(visit: Visit): string {
-  return visit.label || "No name";
+  return visit.label.trim() || "No name";
 }
 
-function drawEntry(visit: Visit): HTMLElement {
-  const { tone, title } = sayResult(resultOf(visit));
-  const aside = el("span", { class: "hidden" }, ` ${nameOf(visit)}, ${sayWhen(visit.when)}`);
+function drawEntry(visit: Visit, deleted: Deleted): HTMLElement {
+  const row = visit.joined ?? SIDES.flatMap((eye) => visit.eyes[eye]?.row ?? [])[0];
+  const { tone, title } = sayResult(row?.result ?? "");
+  const aside = ` ${nameOf(visit)}, ${sayWhen(visit.when)}`;
   return el(
     "li",
-    { class: `card entry ${tone}`, "data-visit": visit.id },
+    { class: `card entry ${tone}` },
     el(
       "div",
       { class: "about" },
@@ -53,45 +62,42 @@ function drawEntry(visit: Visit): HTMLElement {
       el("span", { class: "small" }, sayWhen(visit.when)),
       el("span", {}, title, visit.joined ? "" : " (one eye)"),
     ),
-    el("button", { type: "button", class: "button", onclick: () => open(visit) }, "Open", aside),
-    el("button", { type: "button", class: "button quiet", onclick: () => void deleteOne(visit) }, "Delete", aside.cloneNode(true)),
+    el("a", { class: "button", href: `#${OPENED}${visit.id}` }, "Open", el("span", { class: "hidden" }, aside)),
+    drawDeleteOne(visit, aside, "button quiet", deleted),
   );
 }
 
-function open(visit: Visit): void {
-  const back = el("button", { type: "button", class: "button", onclick: () => leave(visit) }, "Back to the list");
-  byId("history").replaceChildren(
+function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {
+  return [
     el("h1", { id: "history-title" }, nameOf(visit)),
     el("p", { class: "lead" }, `${sayWhen(visit.when)}. Operating point: ${sayPoint(visit.point)}.`),
     drawPrintHead(visit),
-    drawResult(visit) ?? "",
+    drawResult(visit) ?? el("p", {}, "No result."),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, false, null))),
     el(
       "div",
       { class: "actions wide" },
-      back,
+      el("a", { class: "button", href: "#history" }, "Back to the list"),
       el("button", { type: "button", class: "button", onclick: () => print() }, "Print"),
-      el("button", { type: "button", class: "button danger", onclick: () => void deleteOne(visit) }, "Delete"),
+      drawDeleteOne(visit, "", "button danger", deleted),
     ),
-  );
-  scrollTo(0, 0);
-  back.focus({ preventScroll: true });
+  ];
 }
 
-function leave(visit: Visit): void {
-  forget(visit);
-  void drawHistory();
+function drawDeleteOne(visit: Visit, aside: string, style: string, deleted: Deleted): HTMLElement {
+  const question = `Delete the result of ${nameOf(visit)}, ${sayWhen(visit.when)}?`;
+  return drawDelete("Delete", aside, style, question, async () => {
+    await remove(visit.id);
+    deleted(visit.id);
+  });
 }
 
-async function deleteOne(visit: Visit): Promise<void> {
-  if (!(await confirmDelete(`Delete the result of ${nameOf(visit)}, ${sayWhen(visit.when)}? It cannot be brought back.`))) return;
-  await remove(visit.id);
-  leave(visit);
-}
-
-async function deleteAll(count: number): Promise<void> {
-  const what = count === 1 ? "the only result" : `all ${count} results`;
-  if (!(await confirmDelete(`Delete ${what} from this device? They cannot be brought back.`))) return;
-  await removeAll();
-  await drawHistory();
+/** Draw a button that asks before it deletes. `aside` is said by a screen reader only. */
+function drawDelete(words: string, aside: string, style: string, question: string, act: () => Promise<void>): HTMLElement {
+  const onclick = async () => {
+    if (await confirmDelete(`${question} What is deleted cannot be brought back.`)) {
+      await act().catch(() => say("It could not be deleted: this browser does not let the page at its storage.", "wrong"));
+    }
+  };
+  return el("button", { type: "button", class: style, onclick }, words, el("span", { class: "hidden" }, aside));
 }

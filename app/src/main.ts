@@ -1,23 +1,25 @@
 /** The page: three views, the patient in front of the nurse, and the worker that looks at photographs. */
 
-import { byId, el } from "./dom";
-import { drawHistory } from "./history";
+import { byId, el, say } from "./dom";
+import { drawHistory, isHistory } from "./history";
 import type { Model } from "./network";
+import { keepOffline } from "./offline";
 import { BALANCED, type Eye, type Seen, join, pointsOf } from "./screener";
-import { type Visit, keep } from "./store";
+import { type Visit, keep, recallPoint, rememberPoint, remove } from "./store";
 import { type Handlers, SIDES, drawChooser, drawEye, drawPrintHead, drawResult, forget } from "./view";
 import { EYES, QUESTIONS, eyeOf, sayPoint, sayResult } from "./words";
 import type { Reply, Request } from "./worker";
 
-const FIRST_VISIT = 60_000; // milliseconds to wait for everything to be kept, before going on without
-
-let model: Model | null = null;
-let worker: Worker | null = null;
-let visit = newVisit();
-let point = localStorage.getItem("point") ?? BALANCED;
+const label = byId<HTMLInputElement>("label");
 const files: Partial<Record<Eye, File>> = {};
 const asked = new Map<number, (seen: Seen) => void>();
 const busy: Partial<Record<Eye, number>> = {}; // by eye: the question to the worker that counts
+let model: Model | null = null; // until it is there, photographs wait
+let failure = ""; // why it will not be
+let worker: Worker | null = null;
+let point = recallPoint() ?? BALANCED;
+let visit = newVisit();
+let kept = false; // in the history
 let questions = 0;
 
 function newVisit(): Visit {
@@ -26,64 +28,54 @@ function newVisit(): Visit {
   return { id, when: Date.now(), label: "", point: BALANCED, model: "", classes: [], eyes: {}, joined: null };
 }
 
-function say(text: string, kind = ""): void {
-  const status = byId("status");
-  status.textContent = text;
-  status.dataset.kind = kind;
-}
-
-/** Keep the program on the device; true if it then needs no internet. */
-async function keepOffline(): Promise<boolean> {
-  if (!("serviceWorker" in navigator)) return false;
-  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), FIRST_VISIT));
-  const kept = navigator.serviceWorker.register("./sw.js").then(async (registration) => {
-    if (navigator.serviceWorker.controller) return true;
-    const coming = registration.installing;
-    return new Promise<boolean>((resolve) => {
-      navigator.serviceWorker.addEventListener("controllerchange", () => resolve(true), { once: true });
-      coming?.addEventListener("statechange", () => coming.state === "redundant" && resolve(false));
-    });
-  });
-  return Promise.race([kept.catch(() => false), late]);
-}
-
-function ask(file: Blob): { id: number; seen: Promise<Seen> } {
-  const id = ++questions;
-  const seen = new Promise<Seen>((resolve) => asked.set(id, resolve));
-  worker?.postMessage({ id, file, point } satisfies Request);
-  return { id, seen };
-}
-
+/** Have the photograph of an eye looked at, if there is one. */
 async function look(eye: Eye): Promise<void> {
   const file = files[eye];
   if (!file) return;
-  const { id, seen } = ask(file);
+  if (failure) return say(failure, "wrong");
+  drop(eye); // what was said is of another photograph, or of other limits
+  const id = ++questions;
   busy[eye] = id;
   draw();
+  if (!model) return;
+  const seen = new Promise<Seen>((resolve) => asked.set(id, resolve));
+  worker?.postMessage({ id, file, point } satisfies Request);
   const { row, picture, heat, heatOf } = await seen;
-  if (busy[eye] !== id) return; // another photograph was chosen meanwhile
+  if (busy[eye] !== id) return; // another photograph was chosen meanwhile, or another patient has come
   delete busy[eye];
-  if (!Object.keys(visit.eyes).length) visit.when = Date.now();
   visit.eyes[eye] = { name: file.name, row, picture, heat, heatOf };
-  await update();
-  say(`${EYES[eye]}: ${sayResult(row.result).title}.`, "said");
+  await update(`${EYES[eye]}: ${sayResult(row.result).title}.`);
 }
 
-/** Draw again and keep what there is. */
-async function update(): Promise<void> {
-  const { left, right } = visit.eyes;
+/** Leave out what is known of an eye. */
+function drop(eye: Eye): void {
+  const shot = visit.eyes[eye];
+  if (shot) forget(shot);
+  delete visit.eyes[eye];
+  delete busy[eye];
+  visit.joined = null;
+}
+
+/** Join the eyes, draw again and keep what there is. */
+async function update(said: string): Promise<void> {
   if (!model) return;
+  const { left, right } = visit.eyes;
   visit.joined = left && right ? join(model, point, { left: left.row, right: right.row }) : null;
   Object.assign(visit, { point, model: model.name, classes: model.classes });
   draw();
+  say(said, "said");
   await save();
 }
 
+/** Keep the visit in the history, or take it out when its last photograph is removed. */
 async function save(): Promise<void> {
-  if (!Object.values(visit.eyes).some((shot) => shot.picture)) return;
+  const worthIt = Object.values(visit.eyes).some((shot) => shot.picture);
+  if (!worthIt && !kept) return;
+  const first = !kept;
+  kept = worthIt;
   try {
-    await keep(visit);
-    await navigator.storage?.persist?.();
+    await (worthIt ? keep(visit) : remove(visit.id));
+    if (first) await navigator.storage?.persist?.();
   } catch {
     say("This result is not kept in the history: the device's storage is full or closed to this page.", "wrong");
   }
@@ -91,14 +83,14 @@ async function save(): Promise<void> {
 
 const handlers: Handlers = {
   choose(eye, [file]) {
+    if (!Object.keys({ ...visit.eyes, ...busy }).length) visit.when = Date.now();
     files[eye] = file;
     void look(eye);
   },
   clear(eye) {
     delete files[eye];
-    delete busy[eye];
-    delete visit.eyes[eye];
-    void update();
+    drop(eye);
+    void update(`${EYES[eye]}: removed.`);
   },
 };
 
@@ -113,97 +105,95 @@ function chooseBoth(chosen: File[]): void {
   chosen.forEach((file, i) => handlers.choose(eyes[i] as Eye, [file]));
 }
 
+/** Take what is dropped on the page: one photograph to the eye that it falls on, others by their names. */
+function takeDropped({ dataTransfer, target }: DragEvent): void {
+  const chosen = [...(dataTransfer?.files ?? [])];
+  const eye = target instanceof Element && target.closest<HTMLElement>("#new [data-eye]")?.dataset.eye;
+  if (!chosen.length) return;
+  location.hash = "new";
+  if (eye && chosen.length === 1) handlers.choose(eye as Eye, chosen);
+  else chooseBoth(chosen);
+}
+
 function next(): void {
-  forget(visit);
   for (const eye of SIDES) {
     delete files[eye];
-    delete busy[eye];
+    drop(eye);
   }
   visit = newVisit();
+  kept = false;
+  label.value = "";
   say("");
   draw();
   scrollTo(0, 0);
-  byId("label").focus();
+  label.focus();
 }
 
-function drawPoint(): HTMLElement | null {
-  if (!model) return null;
-  const options = pointsOf(model).map((name) => el("option", { value: name, selected: name === point }, sayPoint(name)));
-  const select = el(
-    "select",
-    {
-      id: "point",
-      onchange: () => {
-        point = select.value;
-        localStorage.setItem("point", point);
-        for (const eye of SIDES) void look(eye);
-      },
-    },
-    ...options,
-  );
+function drawPoint(of: Model): HTMLElement {
+  const options = pointsOf(of).map((name) => el("option", { value: name, selected: name === point }, sayPoint(name)));
+  const onchange = () => {
+    point = select.value;
+    rememberPoint(point);
+    for (const eye of SIDES) void look(eye);
+  };
+  const select = el("select", { id: "point", onchange }, ...options);
   return el("div", { class: "field last" }, el("label", { for: "point" }, "Operating point: where the limits lie"), select);
 }
 
 /** Draw the patient anew, and give the focus back to where it was. */
 function draw(): void {
   const { activeElement } = document;
-  const eye = activeElement?.closest<HTMLElement>("#new [data-eye]")?.dataset.eye;
-  const focused = activeElement?.id ? `#${activeElement.id}` : eye && `#new [data-eye=${eye}]`;
-  const head = drawPrintHead(visit);
-  const label = el("input", {
-    id: "label",
-    type: "text",
-    autocomplete: "off",
-    maxlength: 80,
-    value: visit.label,
-    oninput: () => {
-      visit.label = label.value.trim();
-      head.replaceChildren(...drawPrintHead(visit).childNodes);
-    },
-    onchange: () => void save(), // and not drawn anew, under the click that may have ended the typing
-  });
-  const result = drawResult(visit);
-  const both = drawChooser("Choose both eyes at once", "", "button both", { multiple: true }, chooseBoth);
-  byId("new").replaceChildren(
-    el("h1", { id: "new-title" }, "Patient"),
-    head,
-    el("div", { class: "field" }, el("label", { for: "label" }, "Name or number (optional)"), label),
-    result ?? el("p", { class: "lead" }, "Choose or take a photograph of each retina. They stay on this device."),
-    result ? "" : both,
+  const eye = activeElement?.closest<HTMLElement>("#patient [data-eye]")?.dataset.eye;
+  const focused = eye ? `#patient [data-eye=${eye}]` : activeElement?.id === "point" && "#point";
+  const looking = Object.keys(busy).length > 0;
+  const result = looking ? el("p", { class: "card result" }, "Looking at the photographs…") : drawResult(visit);
+  const lead = el("p", { class: "lead" }, "Choose or take a photograph of each retina. They stay on this device.");
+  const both = drawChooser("Choose both eyes at once", "", "button", { multiple: true }, chooseBoth);
+  const ends = [
+    el("button", { type: "button", class: "button", onclick: () => print() }, "Print"),
+    el("button", { type: "button", class: "button primary", onclick: next }, "Next patient"),
+  ];
+  byId("patient").replaceChildren(
+    drawPrintHead(visit),
+    result ?? lead,
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, eye in busy, handlers))),
-    result
-      ? el(
-          "div",
-          { class: "actions wide" },
-          el("button", { type: "button", class: "button", onclick: () => print() }, "Print"),
-          el("button", { type: "button", class: "button primary", onclick: next }, "Next patient"),
-        )
-      : "",
-    drawPoint() ?? "",
+    el("div", { class: "actions wide" }, ...(result ? ends : [both])),
+    model ? drawPoint(model) : "",
   );
   if (focused) document.querySelector<HTMLElement>(focused)?.focus({ preventScroll: true });
 }
 
 function drawFacts(of: Model): void {
+  const asked = Object.keys(of.decision).flatMap((name) => (name in QUESTIONS ? [QUESTIONS[name as keyof typeof QUESTIONS]] : []));
   const facts = [
-    ["Network", of.name],
-    ["It answers", of.classes.join(", ")],
+    ["Name", of.name],
     ["Trained on", of.synthetic ? "synthetic photographs: it says nothing about patients" : "photographs of patients"],
-    ["Questions", Object.keys(of.decision).flatMap((name) => (name in QUESTIONS ? [QUESTIONS[name as keyof typeof QUESTIONS]] : [])).join(", ")],
+    ["It looks for", asked.join(", ")],
+    ["It tells apart", of.classes.join(", ")],
   ];
   byId("facts").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
+/** Show the view that the page's address names; at first the patient. */
 function show(): void {
-  const wanted = location.hash.slice(1);
-  const view = ["new", "history", "about"].includes(wanted) ? wanted : "new";
+  const address = location.hash.slice(1) || "new";
+  const view = isHistory(address) ? "history" : address;
+  if (!["new", "history", "about"].includes(view)) return;
   for (const section of document.querySelectorAll<HTMLElement>("main > section")) section.hidden = section.id !== view;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.getAttribute("href") === `#${view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (view === "history") void drawHistory();
+  if (view === "history") void drawHistory(address, deleted);
   scrollTo(0, 0);
+}
+
+/** Show the history without what was deleted there, and no longer the patient either, if it was this one. */
+function deleted(id: string | null): void {
+  if (id === visit.id || (id === null && kept)) next();
+  if (location.hash === "#history") show();
+  else location.hash = "history";
+  byId("content").focus({ preventScroll: true });
 }
 
 function started(ready: Model, offline: boolean): void {
@@ -213,34 +203,52 @@ function started(ready: Model, offline: boolean): void {
   draw();
   const warning = model.synthetic ? " Trained on synthetic photographs: it says nothing about patients." : "";
   say(offline ? `Ready. No internet is needed.${warning}` : `Ready, but only with a connection.${warning}`, warning ? "wrong" : "ready");
+  for (const eye of SIDES) void look(eye); // what was chosen meanwhile
+}
+
+function failed(message: string): void {
+  failure = message;
+  for (const eye of SIDES) delete busy[eye];
+  draw();
+  say(message, "wrong");
+}
+
+function listen(): void {
+  addEventListener("hashchange", () => {
+    show();
+    byId("content").focus({ preventScroll: true });
+  });
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    takeDropped(event);
+  });
+  label.addEventListener("input", () => {
+    visit.label = label.value;
+    document.querySelector("#patient .head")?.replaceWith(drawPrintHead(visit));
+  });
+  label.addEventListener("change", () => void save());
 }
 
 async function start(): Promise<void> {
-  addEventListener("hashchange", show);
-  for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
-  addEventListener("drop", ({ dataTransfer }: DragEvent) => dataTransfer?.files.length && chooseBoth([...dataTransfer.files]));
+  listen();
   draw();
   show();
   if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
-    say("This browser is too old. EyeNet needs Safari 16.4, Chrome 105, Firefox 121 or a later one.", "wrong");
-    return;
+    return failed("This browser is too old. EyeNet needs Safari 16.4, Chrome 105, Firefox 121 or a later one.");
   }
-  say("Getting ready. The first visit loads about 12 MB, once.");
+  say("Getting ready. The first visit loads up to 15 MB, once.");
   const offline = await keepOffline();
   worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  worker.addEventListener("error", () => failed("The program could not start. Reload the page."));
   worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
     if (data.kind === "ready") started(data.model, offline);
-    else if (data.kind === "failed") {
-      for (const eye of SIDES) delete busy[eye];
-      draw();
-      say(data.message, "wrong");
-    } else {
+    else if (data.kind === "failed") failed(data.message);
+    else {
       asked.get(data.id)?.(data.seen);
       asked.delete(data.id);
     }
   });
-  worker.addEventListener("error", () => say("The program could not start. Reload the page.", "wrong"));
-  for (const eye of SIDES) void look(eye); // what was chosen meanwhile
 }
 
 void start();

@@ -31,7 +31,7 @@ export interface Model {
   decision: Record<Question, Decision> & { grade?: { cuts: number[] } };
   evidence: (Grid & { questions: Question[] }) | null;
   quality: Weights;
-  model: { file: string; sha256: string; bytes: number };
+  model: { file: string; sha256: string };
 }
 
 export interface Answer {

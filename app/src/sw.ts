@@ -1,28 +1,19 @@
 /**
  * The service worker: keeps the whole program on the device, so that it needs no internet after its first visit.
  *
- * Everything is answered from what was kept. When there is internet, a new version is fetched whole in the background
- * and used from the next visit on: a program that is half old and half new could grade wrongly.
+ * Everything is answered from what was kept. When there is internet, a new version is fetched whole in the background,
+ * and takes over when the page is opened next: a program that is half old and half new could grade wrongly.
  */
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
 const FILES = "__FILES__" as unknown as string[]; // the build fills in both
 const CACHE = "eyenet-__VERSION__";
-// The page has this policy too; here it reaches the worker that looks at photographs, and frames.
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self' 'wasm-unsafe-eval'",
-  "style-src 'self'",
-  "img-src 'self' blob:",
-  "connect-src 'self'",
-  "worker-src 'self'",
-  "manifest-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+declare const __POLICY__: string; // of the page, where it does not reach the worker that looks at photographs
+const POLICY = `${__POLICY__}; frame-ancestors 'none'`;
 
 interface ModelFile {
+  format: number;
+  preprocessing: number;
   model: { file: string; sha256: string };
 }
 
@@ -35,27 +26,29 @@ async function fetchWhole(url: string): Promise<Response> {
   return response;
 }
 
-/** Fetch model.json and, if the network is another one, the network; model.json is kept last. */
-async function keepModel(cache: Cache): Promise<boolean> {
+/**
+ * Fetch model.json and, if the network is another one, the network; model.json is kept last.
+ *
+ * A network for another version of the program is left to that version. The network that was is kept until the visit
+ * after: the page may be loading it.
+ */
+async function keepModel(cache: Cache): Promise<void> {
   const response = await fetchWhole(urlOf("model.json"));
-  const url = urlOfModel((await response.clone().json()) as ModelFile);
-  const other = !(await cache.match(url));
-  if (other) await cache.put(url, await fetchWhole(url));
+  const model = (await response.clone().json()) as ModelFile;
+  const kept = (await (await cache.match(urlOf("model.json")))?.json()) as ModelFile | undefined;
+  if (kept && (kept.format !== model.format || kept.preprocessing !== model.preprocessing)) return;
+  const url = urlOfModel(model);
+  if (!(await cache.match(url))) await cache.put(url, await fetchWhole(url));
   await cache.put(urlOf("model.json"), response);
+  const inUse = [url, kept && urlOfModel(kept)];
   for (const request of await cache.keys()) {
-    const stale = new URL(request.url).search && request.url !== url;
-    if (stale) await cache.delete(request);
+    if (new URL(request.url).search && !inUse.includes(request.url)) await cache.delete(request);
   }
-  return other;
 }
 
 async function install(): Promise<void> {
   const cache = await caches.open(CACHE);
-  await Promise.all([
-    ...FILES.map(async (file) => cache.put(urlOf(file), await fetchWhole(urlOf(file)))),
-    keepModel(cache),
-  ]);
-  await worker.skipWaiting();
+  await Promise.all([...FILES.map(async (file) => cache.put(urlOf(file), await fetchWhole(urlOf(file)))), keepModel(cache)]);
 }
 
 async function activate(): Promise<void> {
@@ -78,6 +71,7 @@ async function answer(request: Request): Promise<Response> {
 
 worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(activate()));
+worker.addEventListener("message", () => void worker.skipWaiting()); // of offline.ts: it is this one's turn
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET" || !request.url.startsWith(worker.registration.scope)) return;

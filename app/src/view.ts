@@ -4,10 +4,10 @@ import { byId, el } from "./dom";
 import type { Question } from "./probabilities";
 import { AGAIN, type Eye, type Row, UNREAD } from "./screener";
 import type { Shot, Visit } from "./store";
-import { EYES, NOT_A_DEVICE, QUESTIONS, type Tone, percent, sayPoint, sayReasons, sayResult, sayWhen } from "./words";
+import { EYES, NOT_A_DEVICE, QUESTIONS, type Tone, percents, sayPoint, sayReasons, sayResult, sayWhen } from "./words";
 
 const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻" };
-const SIDES: Eye[] = ["right", "left"]; // as one sees the patient
+export const SIDES: Eye[] = ["right", "left"]; // as one sees the patient
 
 /** What can be done with an eye's photograph; nothing with one of the history. */
 export interface Handlers {
@@ -25,15 +25,13 @@ function urlOf(blob: Blob): string {
   return url;
 }
 
-/** Give the memory of a visit's pictures back. */
-export function forget(visit: Visit): void {
-  for (const shot of Object.values(visit.eyes)) {
-    for (const blob of [shot.picture, shot.heat]) {
-      const url = blob && urls.get(blob);
-      if (blob && url) {
-        URL.revokeObjectURL(url);
-        urls.delete(blob);
-      }
+/** Give the memory of an eye's pictures back. */
+export function forget({ picture, heat }: Shot): void {
+  for (const blob of [picture, heat]) {
+    const url = blob && urls.get(blob);
+    if (blob && url) {
+      URL.revokeObjectURL(url);
+      urls.delete(blob);
     }
   }
 }
@@ -56,7 +54,7 @@ export function drawResult(visit: Visit): HTMLElement | null {
     said.text && el("p", {}, said.text),
     ...lines.map((line) => el("p", {}, line)),
     visit.joined && drawAnswers(row, visit.classes),
-    el("p", { class: "print-only small" }, `${NOT_A_DEVICE} Network ${visit.model}. ${sayPoint(visit.point)}.`),
+    el("p", { class: "print-only small" }, `${NOT_A_DEVICE} Network ${visit.model}. Operating point: ${sayPoint(visit.point)}.`),
   );
 }
 
@@ -79,12 +77,12 @@ function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
     const bar = el("span", { class: `meter ${disease ? "called" : ""}`, "aria-hidden": "true" }, el("i"), el("b"));
     bar.style.setProperty("--value", String(value));
     bar.style.setProperty("--least", String(least));
-    const name = QUESTIONS[question as Question];
+    const [said, limit] = percents(value, least);
     return el(
       "div",
-      { class: "answer", "data-question": question, "data-probability": value, "data-disease": Number(disease) },
-      el("dt", {}, name),
-      el("dd", {}, el("strong", {}, percent(value)), ` ${disease ? "reaches" : "is below"} the limit, ${percent(least)}`, bar),
+      {},
+      el("dt", {}, QUESTIONS[question as Question]),
+      el("dd", {}, el("strong", {}, said), ` ${disease ? "reaches" : "is below"} the limit\u00a0of\u00a0${limit}`, bar),
     );
   });
   const grade = row.grade !== undefined && classes[row.grade];
@@ -92,7 +90,7 @@ function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
     "dl",
     { class: "answers" },
     ...lines,
-    grade && el("div", { class: "answer" }, el("dt", {}, "Estimated grade"), el("dd", {}, `${row.grade} of 4, ${grade}`)),
+    grade && el("div", {}, el("dt", {}, "Estimated grade"), el("dd", {}, `${row.grade} of 4, ${grade}`)),
   );
 }
 
@@ -111,7 +109,7 @@ export function drawEye(eye: Eye, visit: Visit, busy: boolean, handlers: Handler
       "data-eye": eye,
       "data-result": busy ? null : shot?.row.result,
     },
-    el("h2", { class: "side", id }, EYES[eye]),
+    el("h2", { id }, EYES[eye]),
     ...body,
     !busy && handlers && drawButtons(eye, Boolean(shot), handlers),
   );
@@ -138,7 +136,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye): (HTMLElement | null)[] {
     drawTitle("h3", said.tone, row.result === AGAIN && poor ? "Photograph this eye again" : said.title),
     poor ? el("ul", { class: "reasons" }, ...sayReasons(row.reasons).map((reason) => el("li", {}, reason))) : null,
     drawAnswers(row, visit.classes),
-    el("p", { class: "small name" }, shot.name),
+    el("p", { class: "small" }, shot.name),
   ];
 }
 
@@ -234,5 +232,3 @@ export async function confirmDelete(question: string): Promise<boolean> {
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   return dialog.returnValue === "yes";
 }
-
-export { SIDES };

@@ -56,10 +56,19 @@ export function sayPoint(point: string): string {
   return kind === "sensitivity" ? `Finds ${percent} % of disease` : `Clears ${percent} % of healthy eyes`;
 }
 
-export function percent(probability: number): string {
-  if (probability > 0 && probability < 0.01) return "under 1 %";
-  if (probability < 1 && probability > 0.99) return "over 99 %";
-  return `${Math.round(probability * 100)} %`;
+function percent(probability: number): string {
+  if (probability > 0 && probability < 0.01) return "under 1\u00a0%";
+  if (probability < 1 && probability > 0.99) return "over 99\u00a0%";
+  return `${Math.round(probability * 100)}\u00a0%`;
+}
+
+/** Say a probability and its limit, with decimals where whole numbers do not tell them apart. */
+export function percents(probability: number, limit: number): [string, string] {
+  const whole: [string, string] = [percent(probability), percent(limit)];
+  if (whole[0] !== whole[1] || probability === limit) return whole;
+  const say = (value: number, decimals: number) => `${(100 * value).toFixed(decimals)}\u00a0%`;
+  const decimals = [1, 2].find((count) => say(probability, count) !== say(limit, count)) ?? 3;
+  return [say(probability, decimals), say(limit, decimals)];
 }
 
 const WHEN = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });

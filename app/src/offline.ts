@@ -1,0 +1,27 @@
+/** Keeping the program on the device, so that it needs no internet: the page's side of the service worker. */
+
+const FIRST_VISIT = 60_000; // milliseconds to wait for everything to be kept, before going on without
+
+/** Keep the program on the device; true if it then needs no internet. Loads the page anew where a new version waits. */
+export async function keepOffline(): Promise<boolean> {
+  if (!("serviceWorker" in navigator)) return false;
+  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), FIRST_VISIT));
+  return Promise.race([register().catch(() => false), late]);
+}
+
+async function register(): Promise<boolean> {
+  const registration = await navigator.serviceWorker.register("./sw.js");
+  const { installing, waiting, active } = registration;
+  if (active && !waiting) return true;
+  const taken = new Promise<boolean>((resolve) => {
+    navigator.serviceWorker.addEventListener("controllerchange", () => resolve(true), { once: true });
+    installing?.addEventListener("statechange", () => installing.state === "redundant" && resolve(false));
+  });
+  if (active && waiting) {
+    waiting.postMessage("take over");
+    await taken;
+    location.reload();
+    return new Promise(() => undefined); // the page goes
+  }
+  return taken;
+}

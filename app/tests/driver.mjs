@@ -1,0 +1,88 @@
+// How the tests drive the page: a plain server, a page that listens to its worker, a photograph that is chosen.
+
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { createRequire } from "node:module";
+
+export const options = JSON.parse(process.argv[2]);
+export const phone = { width: 390, height: 844 };
+export const desktop = { width: 1280, height: 800 };
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export async function serve(folder, port) {
+  const command = ["-m", "http.server", String(port), "--bind", "127.0.0.1", "--directory", folder];
+  const server = spawn(options.python, command, { stdio: "ignore" });
+  for (let i = 0; i < 100; i++) {
+    const there = await fetch(`http://127.0.0.1:${port}/`).then((r) => r.ok, () => false);
+    if (there) return server;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("python -m http.server did not start");
+}
+
+// Keeps what the page's worker says, so that circle and crop can be compared too.
+function listen() {
+  const Plain = window.Worker;
+  window.said = [];
+  window.refused = [];
+  addEventListener("securitypolicyviolation", (event) => window.refused.push(`${event.violatedDirective} ${event.blockedURI}`));
+  window.Worker = class extends Plain {
+    constructor(...args) {
+      super(...args);
+      this.addEventListener("message", ({ data }) => window.said.push(data));
+    }
+  };
+}
+
+/** Open the page, after `prepare` ran in it, and wait until it is ready. */
+export async function open(browser, url, more = {}, prepare = () => undefined, until = isReady) {
+  const context = await browser.newContext({ viewport: desktop, ...more });
+  await context.addInitScript(listen);
+  await context.addInitScript(prepare);
+  const seen = { requests: [], errors: [] };
+  context.on("request", (request) => seen.requests.push(request.url()));
+  const page = await context.newPage();
+  page.on("pageerror", (error) => seen.errors.push(error.message));
+  page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
+  await page.goto(url);
+  await page.waitForFunction(until, null, { timeout: 60_000 });
+  return { context, page, seen };
+}
+
+const isReady = () => window.said.some(({ kind }) => kind === "ready");
+export const ready = (page) => page.waitForFunction(isReady, null, { timeout: 60_000 });
+
+/** Choose a file for an eye and wait for its result; gives what the page shows and what the worker said. */
+export async function look(page, eye, file) {
+  const card = page.locator(`#new [data-eye=${eye}]`);
+  const before = await page.evaluate(() => window.said.length);
+  const start = Date.now();
+  await card.locator("input[type=file]:not([capture])").setInputFiles(file);
+  await page.waitForFunction((n) => window.said.length > n, before, { timeout: 60_000 });
+  await page.waitForSelector(`#new [data-eye=${eye}][aria-busy=false][data-result]`);
+  const seconds = (Date.now() - start) / 1000;
+  const text = await card.innerText();
+  const said = await page.evaluate((detail) => {
+    const { row, geometry, crop, input, heatOf, picture, heat } = window.said.at(-1).seen;
+    const encode = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+    const pixels = (of) => (detail && of ? encode(of.data) : null);
+    return { row, geometry, heatOf, crop: pixels(crop), input: pixels(input), picture: picture?.size ?? 0, heat: heat?.size ?? 0 };
+  }, Boolean(options.crops));
+  return { ...said, text, seconds };
+}
+
+export async function inspect(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 160)) }));
+}

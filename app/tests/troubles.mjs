@@ -1,0 +1,118 @@
+// What goes wrong: haste, a full or closed storage, what must be gone, a network that does not fit, new versions.
+
+import { look, open, options, ready, serve } from "./driver.mjs";
+
+const chooser = (eye) => `#new [data-eye=${eye}] input[type=file]:not([capture])`;
+const done = (eye) => `#new [data-eye=${eye}][aria-busy=false][data-result]`;
+
+export const troubles = {
+  /** A browser that lets nothing be stored; a point that the network has not; photographs chosen before it is ready. */
+  async hurry(browser, url) {
+    const closed = await open(browser, url, {}, () =>
+      Object.defineProperty(window, "localStorage", {
+        get: () => {
+          throw new DOMException("closed", "SecurityError");
+        },
+      }),
+    );
+    const without = await look(closed.page, "left", options.patient.left);
+    await closed.context.close();
+    const { page, seen } = await open(browser, url, {}, () => localStorage.setItem("point", "sensitivity_0.123"));
+    await page.reload(); // and not ready yet
+    for (const file of [options.first, options.patient.left, options.patient.right]) {
+      await page.setInputFiles(chooser("right"), file);
+    }
+    await page.waitForSelector(done("right"));
+    await page.setInputFiles(chooser("right"), options.first);
+    await page.setInputFiles(chooser("right"), options.patient.right); // while the one before is looked at
+    const meanwhile = await page.locator("#new").innerText();
+    await page.waitForSelector(done("right"));
+    const shown = await page.locator("#new [data-eye=right]").innerText();
+    const row = await page.evaluate(() => window.said.findLast(({ kind }) => kind === "seen").seen.row);
+    const point = await page.locator("#point").inputValue();
+    await page.evaluate(fillStorage);
+    await look(page, "left", options.patient.left);
+    await page.waitForFunction(() => document.querySelector("#status").dataset.kind === "wrong");
+    const full = await page.locator("#status").innerText();
+    return { without, meanwhile, shown, row, point, full, errors: [...closed.seen.errors, ...seen.errors] };
+  },
+
+  /** What is removed or deleted is gone for good, also when it is the patient who is still on the page. */
+  async gone(browser, url) {
+    const { page } = await open(browser, url);
+    const counts = [];
+    const count = async () => {
+      await page.waitForTimeout(300); // for what is written late
+      counts.push(await page.evaluate(countVisits));
+    };
+    await look(page, "right", options.patient.right);
+    await count();
+    await page.getByRole("button", { name: "Remove" }).click();
+    await count();
+    await look(page, "right", options.patient.right);
+    await count();
+    await page.getByRole("link", { name: "History" }).click();
+    await page.getByRole("link", { name: /^Open/ }).click();
+    await page.waitForSelector("#history .eye");
+    await page.goBack(); // as with a phone's own button
+    await page.getByRole("button", { name: "Delete all" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.waitForFunction(() => document.querySelector("#history").innerText.includes("Nothing yet"));
+    await page.getByRole("link", { name: "Patient" }).click();
+    await page.locator("#label").fill("Nobody");
+    await page.locator("#label").blur();
+    await count();
+    return { counts, left: await page.locator("#patient").innerText() };
+  },
+
+  /** A network that does not fit: a sentence, also to whoever chooses a photograph nevertheless. */
+  async unfit(browser, url) {
+    const said = () => document.querySelector("#status").dataset.kind === "wrong";
+    const { page } = await open(browser, url, {}, undefined, said);
+    const status = await page.locator("#status").innerText();
+    await page.setInputFiles(chooser("right"), options.patient.right);
+    await page.waitForTimeout(300);
+    return { status, busy: await page.locator("#new [aria-busy=true]").count() };
+  },
+
+  /** A page that was kept and then changes on the server: what is new is there at the visit after the next, whole. */
+  async renewed(browser, url, server, port) {
+    const { page } = await open(browser, url);
+    const model = () => page.evaluate(() => window.said.find(({ kind }) => kind === "ready").model.name);
+    const versions = [[await page.title(), await model()]];
+    server.kill();
+    await new Promise((resolve) => server.once("exit", resolve));
+    const other = await serve(options.other, port);
+    try {
+      for (let i = 0; i < 2; i++) {
+        await page.reload();
+        await page.waitForTimeout(2000); // it may be loaded anew by itself
+        await ready(page);
+        versions.push([await page.title(), await model()]);
+      }
+    } finally {
+      other.kill();
+    }
+    return { versions };
+  },
+};
+
+function countVisits() {
+  return new Promise((resolve) => {
+    const request = indexedDB.open("eyenet");
+    request.onsuccess = () => {
+      const all = request.result.transaction("visits").objectStore("visits").count();
+      all.onsuccess = () => resolve(all.result);
+    };
+  });
+}
+
+/** Do as a full device does: the change is taken, and thrown away when it is to be written. */
+function fillStorage() {
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (...args) {
+    const request = put.apply(this, args);
+    request.addEventListener("success", () => this.transaction.abort());
+    return request;
+  };
+}

@@ -1,0 +1,166 @@
+// What a user does: grade photographs, look at every view, use the keyboard, choose an operating point.
+
+import { desktop, inspect, look, open, options, phone, ready } from "./driver.mjs";
+
+export const views = {
+  /** Load, go offline, reload, and grade photographs, each patient's two together. */
+  async grade(browser, url, server) {
+    const { page, seen } = await open(browser, url);
+    server.kill();
+    await new Promise((resolve) => server.once("exit", resolve));
+    await page.reload();
+    await ready(page);
+    const status = await page.locator("#status").innerText();
+    const photographs = {};
+    const patients = {};
+    for (const [patient, eyes] of Object.entries(options.patients)) {
+      for (const [eye, file] of Object.entries(eyes)) photographs[file] = await look(page, eye, file);
+      if (Object.keys(eyes).length === 2) patients[patient] = await page.locator("#new .result").getAttribute("data-result");
+      await page.getByRole("button", { name: "Next patient" }).click();
+    }
+    const refused = await page.evaluate(() => [...window.refused]);
+    const outside = await page.evaluate(async () => {
+      const answer = await fetch("https://example.org/").then(() => "went out", () => "refused");
+      await new Promise((resolve) => setTimeout(resolve, 200)); // the report comes a little later
+      return `${answer} ${window.refused.at(-1)}`;
+    });
+    const workerPolicy = await page.evaluate(async () => {
+      const worker = performance.getEntriesByType("resource").find(({ name }) => name.includes("worker"));
+      return (await fetch(worker.name)).headers.get("Content-Security-Policy");
+    });
+    const errors = seen.errors.filter((error) => !error.includes("example.org"));
+    return { status, photographs, patients, refused, outside, worker_policy: workerPolicy, ...seen, errors };
+  },
+
+  /** Choose files that are no photographs of a retina. */
+  async broken(browser, url) {
+    const { page, seen } = await open(browser, url);
+    const texts = {};
+    for (const file of options.files) texts[file] = (await look(page, "right", file)).text;
+    return { texts, errors: seen.errors };
+  },
+
+  /** Look at every view in every size and both colour schemes; screenshots on request. */
+  async views(browser, url) {
+    const found = {};
+    for (const [name, more] of [
+      ["phone", { viewport: phone, hasTouch: true, isMobile: true, deviceScaleFactor: 2 }],
+      ["desktop", { viewport: desktop }],
+      ["dark", { viewport: phone, hasTouch: true, isMobile: true, colorScheme: "dark" }],
+    ]) {
+      const { page, context } = await open(browser, url, more);
+      const shoot = async (view) => {
+        // A screen as high as the page: with `fullPage` the bar at the foot would be in the middle.
+        const height = await page.evaluate(() => document.querySelector("main").getBoundingClientRect().bottom + scrollY);
+        await page.setViewportSize({ ...more.viewport, height: Math.max(more.viewport.height, Math.ceil(height)) });
+        await page.screenshot({ path: `${options.screenshots}/${name}-${view}.png` });
+        await page.setViewportSize(more.viewport);
+      };
+      const note = async (view) => {
+        if (options.screenshots) await shoot(view);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        const small = await page.$$eval("a, button, label.button, select, input[type=text]", (all) =>
+          all
+            .filter((one) => one.checkVisibility() && !one.classList.contains("skip"))
+            .map((one) => [one.innerText || one.id, one.getBoundingClientRect()])
+            .filter(([, box]) => box.height < 44 || box.width < 44)
+            .map(([text]) => text),
+        );
+        found[`${name} ${view}`] = { violations: await inspect(page), wide, small };
+      };
+      await note("start");
+      await look(page, "right", options.poor);
+      await note("poor");
+      await page.fill("#label", "Bed 4");
+      for (const eye of ["right", "left"]) await look(page, eye, options.patient[eye]);
+      await note("result");
+      await page.locator("#new").getByRole("button", { name: "Evidence" }).first().click();
+      await note("evidence");
+      await page.getByRole("link", { name: "History" }).click();
+      await page.waitForSelector("#history .entry");
+      await note("history");
+      await page.getByRole("button", { name: "Delete all" }).click();
+      await note("question");
+      await page.getByRole("button", { name: "Keep" }).click();
+      await page.getByRole("link", { name: /^Open/ }).click();
+      await page.waitForSelector("#history .eye");
+      await note("visit");
+      if (name === "desktop") {
+        const pdf = await page.pdf({ format: "A4", path: options.screenshots && `${options.screenshots}/print.pdf` });
+        await page.emulateMedia({ media: "print" });
+        const text = await page.locator("body").innerText();
+        const pictures = await page.$$eval("#history img", (all) => all.filter((one) => one.checkVisibility()).length);
+        if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/print.png`, fullPage: true });
+        await page.emulateMedia({ media: "screen" });
+        found.print = { pages: pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length, text, pictures };
+      }
+      await page.getByRole("link", { name: "About" }).click();
+      await note("about");
+      await context.close();
+    }
+    return found;
+  },
+
+  /** Do everything with the keyboard, and find the history after a restart of the page, and not after its deletion. */
+  async keyboard(browser, url) {
+    const { page } = await open(browser, url);
+    const reached = [];
+    const focus = () =>
+      page.evaluate(() => {
+        const at = document.activeElement;
+        if (at === document.body) return { name: "" }; // once round
+        const style = getComputedStyle(at.classList.contains("file") ? at.parentElement : at);
+        return { name: at.id || at.closest("label")?.innerText || at.innerText, outline: style.outlineStyle !== "none" };
+      });
+    await page.locator("body").press("Tab");
+    for (let i = 0; i < 12; i++) {
+      const at = await focus();
+      if (!at.name || reached.some(({ name }) => name === at.name)) break;
+      reached.push(at);
+      await page.keyboard.press("Tab");
+    }
+    await page.locator("#label").fill("Keyboard");
+    const chooser = page.waitForEvent("filechooser");
+    await page.locator("#new [data-eye=right] input[type=file]:not([capture])").focus();
+    await page.keyboard.press("Space");
+    await (await chooser).setFiles(options.patient.right);
+    await page.waitForSelector("#new [data-eye=right][aria-busy=false][data-result]");
+    const focused = await page.evaluate(() => document.activeElement.closest("[data-eye]")?.dataset.eye ?? "lost");
+    await look(page, "left", options.patient.left);
+    // A click right after typing: the page must not be drawn anew under it.
+    await page.locator("#label").fill("Keyboard 2");
+    await page.evaluate(() => (window.print = () => (window.printed = true)));
+    await page.getByRole("button", { name: "Print" }).click();
+    const printed = await page.evaluate(() => Boolean(window.printed) && document.querySelector("#new .head").textContent);
+    const announced = await page.locator("#status").textContent();
+    await page.reload();
+    await ready(page);
+    await page.getByRole("link", { name: "History" }).press("Enter");
+    await page.waitForSelector("#history .entry");
+    const kept = await page.locator("#history .entry").allInnerTexts();
+    await page.getByRole("button", { name: /^Delete(?! all)/ }).press("Enter");
+    await page.getByRole("button", { name: "Keep" }).press("Enter");
+    const spared = await page.locator("#history .entry").count();
+    await page.getByRole("button", { name: /^Delete(?! all)/ }).press("Enter");
+    await page.locator("dialog").getByRole("button", { name: "Delete" }).press("Enter");
+    await page.waitForSelector("#history .entry", { state: "detached" });
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector("#history .lead"));
+    const left = await page.locator("#history").innerText();
+    return { reached, focused, printed, announced, kept, spared, left };
+  },
+
+  /** Choose another operating point: the decision follows, the probability stays. */
+  async point(browser, url) {
+    const { page } = await open(browser, url);
+    const answers = {};
+    await look(page, "right", options.patient.right);
+    for (const point of options.points) {
+      const before = await page.evaluate(() => window.said.length);
+      await page.selectOption("#point", point);
+      await page.waitForFunction((n) => window.said.length > n, before);
+      answers[point] = await page.evaluate(() => window.said.at(-1).seen.row);
+    }
+    return { answers };
+  },
+};

@@ -1,0 +1,154 @@
+"""The offline page in a real browser: built, driven by app/tests/browser.mjs, and held against predict.py.
+
+For tests/test_app.py and benchmarks/app.py. Needs Node.js, npm, and Chromium or Chrome (EYENET_BROWSER names one).
+"""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from eyenet.photo import crop_photograph, in_colours
+from eyenet.screener import Screener
+from eyenet.stage import NoRetina
+
+APP = Path(__file__).resolve().parent.parent / "app"
+NODE = 20, 19  # Vite's least
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSER = os.environ.get("EYENET_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class BrowserError(Exception):
+    """A command failed; the message ends with what it said."""
+
+
+def missing():
+    """Say what is missing to run the page; None if nothing is."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return "no Node.js and npm"
+    version = subprocess.run(["node", "--version"], check=False, capture_output=True, text=True).stdout.strip()
+    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < NODE:
+        return f"Node.js is {version}; it needs {'.'.join(map(str, NODE))}"
+    return "no Chromium or Chrome (set EYENET_BROWSER)" if BROWSER is None else None
+
+
+def call(*command):
+    """Run a command in app/ and give its output, or raise a BrowserError."""
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise BrowserError(f"{' '.join(command[:2])} failed: {done.stdout[-1000:]}{done.stderr[-3000:]}".strip())
+    return done.stdout
+
+
+def install():
+    """Install what package-lock.json says, where that is not there or is of another lock file."""
+    installed = APP / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < (APP / "package-lock.json").stat().st_mtime:
+        call("npm", "ci")
+
+
+def build():
+    """Build app/dist-template/, the page without a network."""
+    call("npm", "run", "build")
+
+
+def browse(scenario, dist, **options):
+    """Run a scenario of app/tests/browser.mjs on a finished page; give what it saw, a dict."""
+    options |= {"scenario": scenario, "dist": str(dist), "browser": BROWSER, "python": sys.executable}
+    return json.loads(call("node", "tests/browser.mjs", json.dumps(options, default=str)))
+
+
+def pairs(folder, patients):
+    """List the photographs of patients as `grade` wants them: by patient and eye."""
+    return {name: {eye: folder / f"{name}_{eye}.jpeg" for eye in ("right", "left")} for name in patients}
+
+
+def paths_of(patients):
+    """List the paths of `pairs`."""
+    return [path for eyes in patients.values() for path in eyes.values()]
+
+
+@dataclass
+class Difference:
+    """How far the page is from predict.py on one photograph."""
+
+    path: Path
+    seconds: float  # from choosing it to its result on the page
+    megapixels: float
+    verdict: bool  # of the quality gate: the same
+    words: bool  # result and reasons: the same, where it was not graded
+    frame: bool = True  # width and height: the same
+    circle: float = 0.0  # of centre and radius, as a share of the radius
+    psnr: float = np.inf  # of the crop, dB
+    score: float = 0.0  # of the quality gate
+    probability: float = 0.0  # the largest of the questions'
+    grade: float = 0.0  # of the expected grade
+    input: bool = True  # equalised as Python equalises the page's own crop, to the byte
+    limits: bool = True  # the same
+    decisions: dict = field(default_factory=dict)  # by question: distance from the limit, and whether it is the same
+
+
+def differences(seen, model, paths):
+    """Hold photographs that the page graded, with `crops`, against Python.
+
+    Parameters
+    ----------
+    seen : dict
+        Of the scenario `grade`.
+    model : Path
+        Folder of the page's model.
+    paths : list of Path
+
+    Yields
+    ------
+    Difference
+    """
+    screener = Screener(model, None, None)
+    for path in paths:
+        page, expected = seen["photographs"][str(path)], screener.look(path)
+        row, geometry = page["row"], page["geometry"]
+        same = row["reasons"] == expected["reasons"] and ("questions" in row or row["result"] == expected["result"])
+        verdict = ("questions" in row) == ("questions" in expected)
+        found = Difference(path, page["seconds"], np.nan, verdict, same)
+        try:
+            crop, mine = crop_photograph(path, 256)
+        except NoRetina:
+            yield found
+            continue
+        found.megapixels = mine["width"] * mine["height"] / 1e6
+        if geometry is None:  # the page found no retina
+            found.verdict, found.circle, found.psnr = False, np.inf, 0.0
+            yield found
+            continue
+        found.frame = all(geometry[side] == mine[side] for side in ("width", "height"))
+        places = ("center_x", "center_y", "radius")
+        found.circle = max(abs(geometry[place] - mine[place]) for place in places) / mine["radius"]
+        pixels = _pixels_of(page["crop"])
+        error = np.mean((pixels.astype(float) - crop) ** 2)
+        found.psnr = 10 * np.log10(255**2 / error) if error else np.inf
+        found.score = abs(row["quality"] - expected["quality"])
+        if verdict and "questions" in row:
+            found.input = np.array_equal(_pixels_of(page["input"]), in_colours(pixels, screener.colours))
+            found.grade = abs(row.get("expected_grade", 0) - expected.get("expected_grade", 0))
+            _compare_answers(found, row["questions"], expected["questions"])
+        yield found
+
+
+def _compare_answers(found, given, expected):
+    for question, answer in expected.items():
+        ours = given[question]
+        found.probability = max(found.probability, abs(ours["probability"] - answer["probability"]))
+        found.limits = found.limits and ours["threshold"] == answer["threshold"]
+        margin = abs(answer["probability"] - answer["threshold"])
+        found.decisions[question] = (margin, ours["disease"] == answer["disease"])
+
+
+def _pixels_of(text, size=256):
+    """Read pixels as browser.mjs writes them; uint8, (size, size, 3)."""
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(size, size, 3)

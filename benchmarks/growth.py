@@ -1,0 +1,53 @@
+"""How time and memory of a stage grow with 1, 2, 4, 8 times the photographs, and with the workers; for suite.py.
+
+A straight line and flat memory are ratios of 1. What the start costs is measured with four photographs and does not
+count. The growth of time is of CPU time, with all cores at work; the gain of workers is of wall time.
+"""
+
+from statistics import median
+
+import record
+
+from eyenet.stage import cores
+
+FEW, TIMES = 4, (1, 2, 4, 8)  # photographs that tell what a start costs; times the unit
+
+
+def ratios(stage, unit, run, repeat, quick=False):
+    """Give the ratios of a stage.
+
+    Parameters
+    ----------
+    stage : str
+    unit : int
+        Photographs that count as 1.
+    run : callable
+        Runs the stage on a number of photographs with a number of workers; gives `record.Spent`.
+    repeat : int
+        The medians count.
+    quick : bool
+        Once and eight times the photographs only, and no workers.
+    """
+    times, rounds = TIMES[:: len(TIMES) - 1] if quick else TIMES, []
+    for _ in range(repeat):
+        spent = {count: run(count, cores()) for count in (FEW, *(n * unit for n in times))}
+        if not quick and cores() > 1:
+            spent |= {"start": run(FEW, 1), "one": run(8 * unit, 1)}
+        rounds.append(spent)
+
+    def over_rounds(function):
+        return median(function(spent) for spent in rounds)
+
+    def each(spent, n):
+        return (spent[n * unit].cpu - spent[FEW].cpu) / (n * unit - FEW)
+
+    for n in times[1:]:
+        time = over_rounds(lambda spent, n=n: each(spent, n) / each(spent, 1))
+        memory = over_rounds(lambda spent, n=n: spent[n * unit].memory / spent[unit].memory)
+        yield record.Ratio(f"{stage}: CPU a photograph, {n} x the photographs / 1 x", time, "less")
+        yield record.Ratio(f"{stage}: peak memory, {n} x the photographs / 1 x", memory, "less")
+    if "one" in rounds[0]:
+        gain = over_rounds(lambda s: (s["one"].wall - s["start"].wall) / (s[8 * unit].wall - s[FEW].wall))
+        yield record.Ratio(f"{stage}: rate with {cores()} workers / with 1", gain, "more")
+    elif not quick:
+        record.left_out(f"{stage}, workers", "there is one core")

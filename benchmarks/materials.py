@@ -1,0 +1,109 @@
+"""What the benchmarks work on: photographs of a camera's size, many names for a few files, and a network."""
+
+import io
+import json
+import os
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from eyenet.crops import encode_png
+from eyenet.files import write_rows
+from make_sample import draw_accident, list_sample, photograph_name, take_photograph
+
+# Widths of ten originals of Kaggle's are 3,000-4,900; JPEG of quality 95, 0.8-1.5 MB.
+WIDTHS = (4752, 3888, 3504, 4288, 3072)
+
+
+def draw_photographs(folder, count):
+    """Draw the sample's first photographs and enlarge them to camera sizes.
+
+    Returns
+    -------
+    list of Path
+        JPEG files of 6 to 15 megapixels.
+    """
+    folder.mkdir()
+    paths = []
+    for patient, eye, level in list_sample(0, 2 * count):
+        if len(paths) == count or draw_accident(0, patient, eye):
+            continue
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(take_photograph(0, patient, eye, level))))
+        width = WIDTHS[len(paths) % len(WIDTHS)]
+        height = round(width * picture.height / picture.width)
+        paths.append(folder / f"{photograph_name(patient, eye)}.jpeg")
+        picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC).save(paths[-1], quality=95)
+    return paths
+
+
+def give_names(paths, count, folder, broken=None):
+    """Give photographs `count` names in a folder, by links; every tenth is the file `broken`, if there is one."""
+    folder.mkdir()
+    for i in range(count):
+        path = broken if broken and i % 10 == 9 else paths[i % len(paths)]
+        os.link(path, folder / f"{i // 2}_{('left', 'right')[i % 2]}{path.suffix}")
+    return folder
+
+
+def drawing(seed):
+    """Draw smooth blobs with a little noise: compresses like a retina, to about 75 kB."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:256, :256] / 256
+    waves = sum(
+        np.sin(rng.uniform(5, 40) * x + rng.uniform(5, 40) * y)[..., None] * rng.uniform(0, 30, 3) for _ in "123"
+    )
+    return (120 + waves + rng.normal(0, 1.5, (256, 256, 3))).clip(0, 255).astype(np.uint8)
+
+
+def make_images(folder, count):
+    """Write `count` images, 64 of them different, and their table: every fourth has DR; give the table's path."""
+    folder.mkdir()
+    rows = []
+    for i in range(count):
+        name = f"{i}_left"
+        if i < 64:
+            (folder / f"{name}.png").write_bytes(encode_png(drawing(i)))
+        else:
+            os.link(folder / f"{i % 64}_left.png", folder / f"{name}.png")
+        rows.append([name, i, "left", 2 * (i % 4 == 3), "train", "original"])
+    table = folder.with_suffix(".csv")
+    write_rows(table, ["image", "patient", "eye", "level", "split", "transform"], rows)
+    return table
+
+
+def make_model(folder, name, photographs):
+    """Make a model folder whose network was trained on nothing, but says of each photograph something else."""
+    from eyenet import backend
+    from eyenet.decision import choose_decision
+    from eyenet.lite import add_lite
+    from eyenet.networks import build_network
+    from eyenet.photo import photograph_to_input
+    from eyenet.tasks import TASKS
+
+    keras = backend.start("float32", 0)
+    made = build_network(keras, name, 256, len(TASKS["grade"].classes), "none")
+    rng = np.random.default_rng(0)
+    crops = np.stack([photograph_to_input(path, 256, "equalized")[0] for path in photographs])
+    kernel = rng.normal(size=made.layers[-1].get_weights()[0].shape)
+    said = keras.Model(made.input, made.layers[-1].input).predict(crops, verbose=0) @ kernel
+    spread = 8 * said.std(axis=0)  # more certain, it would magnify a crop's noise more than a trained network does
+    made.layers[-1].set_weights([kernel / spread, -said.mean(axis=0) / spread])
+    levels = np.repeat(np.arange(5), 8)
+    said = rng.dirichlet(np.ones(5), len(levels)) + 0.3 * np.eye(5)[levels]
+    decision = choose_decision(np.arange(len(levels)) // 2, levels, said / said.sum(axis=1, keepdims=True), "grade")
+    folder.mkdir()
+    made.save(folder / "model.keras")
+    images = {"size": 256, "preprocessing": 1, "colours": "equalized"}
+    config = {
+        "format": 2,
+        "finished": True,
+        "task": "grade",
+        "classes": list(TASKS["grade"].classes),
+        "size": 256,
+        "commit": "test",
+        "settings": {"images": images, "split": "test"},
+        "options": {"network": name},
+        "decision": decision,
+    }
+    (folder / "config.json").write_text(json.dumps(add_lite(folder, config, made)))
+    return folder
