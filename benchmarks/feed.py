@@ -16,6 +16,7 @@ import record
 
 from cnn import build_trainer
 from eyenet import backend
+from eyenet.distribution import Distribution
 from eyenet.networks import build_network
 
 
@@ -49,7 +50,8 @@ def main():
     size = images.shape[1]
     network = build_network(keras, "three_layers", size, 2, "none")
     options = SimpleNamespace(learning_rate=1e-4, xla=False)
-    trainer = build_trainer(keras, network, build_augmentation(size), options, steps=len(rows) // args.batch)
+    spread, steps = Distribution(keras), len(rows) // args.batch
+    trainer = build_trainer(spread, network, build_augmentation(size), options, steps=steps)
     disk = Batches(images, labels, rows, args.batch, seed=0)
     resident = Resident(disk[0], len(disk))
     rates = {"disk": [], "resident": []}
