@@ -19,6 +19,7 @@ Writes  models/<run>/model.keras          the network at its best validation AUC
     python cnn.py --network efficientnet_lite0    after port_weights.py; below is what networks cost and reach
     python cnn.py --start models/cnn --run more   from a trained model; retrain.py does so, and compares
     KERAS_BACKEND=jax python cnn.py               or torch; TensorFlow is the default
+    python cnn.py --distribute devices            all GPUs of this host; hosts: docs/distributed.md
 
 By default three convolutions of 32 filters on the local contrast, each followed by 2 x 2 max pooling, then a dense
 layer of 128 at each place, pooling over the retina, dropout and a softmax over no DR / DR. Every training image,
@@ -35,7 +36,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet import backend
+from eyenet import backend, distribution
 from eyenet.arrays import content_hash, open_array, rows_by_split
 from eyenet.charts import draw_training_curves
 from eyenet.decision import BALANCED, choose_decision
@@ -56,7 +57,9 @@ from eyenet.models import (
 )
 from eyenet.networks import NETWORKS, RECIPE, SCRATCH, build_network, describe_networks, hash_weights, require_memory
 from eyenet.options import fitting_next, parser, plain_name, positive, rate, seed
+from eyenet.shuffling import require_hosts
 from eyenet.stage import StageError, log, run_main
+from eyenet.supervisor import supervise
 from eyenet.tables import write_table
 from eyenet.tasks import QUESTIONS, TASKS, classes_of
 
@@ -80,11 +83,12 @@ def class_weights(labels):
     return {int(c): len(labels) / (len(classes) * int(n)) for c, n in zip(classes, counts)}
 
 
-def build_trainer(keras, network, augment, args, steps):
+def build_trainer(spread, network, augment, args, steps):
     """Put the augmentation before the network and compile the two; `steps` are those of the whole training."""
     from eyenet.training import of_disease, ordinal_crossentropy
 
-    trainer = keras.Sequential([keras.Input(network.input_shape[1:], dtype="uint8"), augment, network])
+    keras = spread.keras
+    trainer = spread.model([keras.Input(network.input_shape[1:], dtype="uint8"), augment, network])
     metrics = [
         of_disease(keras.metrics.BinaryAccuracy, name="accuracy"),
         of_disease(keras.metrics.AUC, name="auc"),
@@ -95,7 +99,7 @@ def build_trainer(keras, network, augment, args, steps):
     schedule = keras.optimizers.schedules.CosineDecay(
         args.learning_rate / 20, max(1, steps - rise), 0.01, warmup_target=args.learning_rate, warmup_steps=rise
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0)
+    optimizer = spread.optimizer(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0)
     trainer.compile(
         optimizer=optimizer, loss=ordinal_crossentropy, metrics=metrics, jit_compile=backend.jit_compile(args.xla)
     )
@@ -103,31 +107,25 @@ def build_trainer(keras, network, augment, args, steps):
     return trainer
 
 
-def train(keras, network, args, images, labels, rows, folder):
+def train(spread, network, args, images, labels, rows, folder):
     """Train a network, or go on with a training that was stopped; return the training's state."""
-    from eyenet.augmentation import build_augmentation
-    from eyenet.dashboard import Dashboard
     from eyenet.training import Batches, Keeper
 
-    augment = build_augmentation(images.shape[1]) if args.augmentation == "turn" else keras.layers.Identity()
-    feed = Batches(images, labels, rows["train"], args.batch, seed=args.seed, shuffle=args.shuffle)
-    trainer = build_trainer(keras, network, augment, args, steps=args.epochs * len(feed))
+    feed = Batches(images, labels, rows["train"], args.batch, args.seed, args.shuffle, spread.share)
+    if spread.replicas > 1 and args.batch > len(feed.rows):
+        raise StageError(f"there are only {len(feed.rows)} training images; several devices need a smaller --batch")
+    copy = spread.copy(network)
+    with spread.scope():
+        augment = make_augmentation(spread.keras, args, network)
+        trainer = build_trainer(spread, copy, augment, args, steps=args.epochs * len(feed))
     val = Batches(images, labels, rows["val"], args.batch)
-    keeper = Keeper(network, args.task, folder, feed, val, args.patience, args.seed)
-    done = keeper.restore(trainer)
-    if done >= args.epochs or keeper.stopped:
-        return keeper.state
+    keeper = Keeper(network, spread, args.task, folder, feed, val, args.patience, args.seed)
+    last = spread.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
     logs = args.logs / args.run
-    if done:
-        log(f"going on after epoch {done} of {args.epochs}")
-    else:  # what a run of this name left whose model was deleted; Dashboard removes its own
-        for part in ("train", "validation"):
-            shutil.rmtree(logs / part, ignore_errors=True)
-    logs.mkdir(parents=True, exist_ok=True)
-    first = next(iter(keeper.first.values()))
-    dashboard = Dashboard(keeper, augment, logs, first, options_card(args, network), hparams(args))
-    last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
-    with backend.one_sentence(logs):
+    with spread.training(), backend.one_sentence(logs):
+        done = keeper.restore(trainer)
+        if done >= args.epochs or keeper.stopped:
+            return keeper.state
         trainer.fit(
             feed,
             initial_epoch=done,
@@ -135,10 +133,35 @@ def train(keras, network, args, images, labels, rows, folder):
             shuffle=False,  # Batches shuffles
             # Grades are weighed by nothing but their copies: a grade 4 would count as thirty of grade 0.
             class_weight=class_weights(labels[rows["train"]]) if len(TASKS[args.task].classes) == 2 else None,
-            callbacks=[keeper, dashboard, keras.callbacks.TensorBoard(logs), last],
+            callbacks=[keeper, *(writers(spread, keeper, args, logs) if spread.process == 0 else []), last],
             verbose=0,
         )
     return keeper.state
+
+
+def make_augmentation(keras, args, network):
+    """Build what is done to a training photograph before the network sees it."""
+    from eyenet.augmentation import build_augmentation
+
+    return build_augmentation(network.input_shape[1]) if args.augmentation == "turn" else keras.layers.Identity()
+
+
+def writers(spread, keeper, args, logs):
+    """Build the callbacks that write TensorBoard's files."""
+    from eyenet.dashboard import Dashboard
+
+    if done := keeper.state["epoch"]:
+        log(f"going on after epoch {done} of {args.epochs}")
+    else:  # what a run of this name left whose model was deleted; Dashboard removes its own
+        for part in ("train", "validation"):
+            shutil.rmtree(logs / part, ignore_errors=True)
+    logs.mkdir(parents=True, exist_ok=True)
+    first = next(iter(keeper.first.values()))
+    card = options_card(args, keeper.network)
+    with spread.alone():
+        augment = make_augmentation(spread.keras, args, keeper.network)
+    dashboard = Dashboard(keeper, augment, logs, first, card, hparams(args))
+    return [dashboard, spread.keras.callbacks.TensorBoard(logs)]
 
 
 def hparams(args):
@@ -250,6 +273,12 @@ def parse():
     options.add_argument("--augmentation", choices=("turn", "none"), default="turn", help="'none' as in 2017")
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the arithmetic")
     options.add_argument("--xla", action="store_true", help="compile with XLA: faster on GPUs, slower on CPUs")
+    options.add_argument(
+        "--distribute",
+        choices=("none", "devices", "hosts"),
+        default="none",
+        help="train on all devices of this host, or of all hosts",
+    )
     options.add_argument("--seed", type=seed, default=0, help="of weights, order, augmentation")
     args = options.parse_args()
     recipe = NETWORKS[args.network].recipe
@@ -264,26 +293,41 @@ def parse():
 
 def main():
     options, args = parse()
-    images, table, sidecar = open_array(args.input)
+    host, hosts = 0, 1
+    if args.distribute == "hosts":
+        supervise()
+        _, hosts, host = distribution.read_place()
+    whole = getattr(args, "shuffle", None) == "full"  # every host then reads any image
+    images, table, sidecar = open_array(args.input, (0, 1) if whole else (host, hosts))
     args.shuffle = getattr(args, "shuffle", "blocks" if "shard_size" in sidecar else "full")
+    if args.shuffle == "blocks":
+        require_hosts(hosts, args.batch)
     rows = rows_by_split(table, sidecar["settings"])
     labels = classes_of(table["level"], args.task)
     class_weights(labels[rows["train"]])  # raises before the slow import
     if len(set(labels[rows["val"]])) < 2:
         log("note: the validation patients are too few to hold both classes; their AUC is not defined")
+    if args.distribute == "hosts":
+        distribution.connect()
     keras = backend.start(args.precision, args.seed)
+    spread = distribution.Distribution(keras, args.distribute, args.batch)
     network = build_network(keras, args.network, images.shape[1], len(TASKS[args.task].classes), args.weights)
     if args.start:
         start_network(network, args, table, sidecar)
     require_memory(network, args.batch, args.precision)
     settings = settings_of(args, table, sidecar)
+    spread.require_same(settings)
+    if spread.process:
+        train(spread, network, args, images, labels, rows, None)
+        print(f"process {spread.process} is done; process 0 writes what was learned")
+        return
     notes = provenance() | {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes}
     notes["size"] = images.shape[1]
     notes["options"] = {key: str(value) for key, value in vars(args).items()}
     model = output_folder(args.models / args.run, "cnn.py", settings, record="config.json", keep_notes=True, **notes)
     with model as folder:
         write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
-        state = train(keras, network, args, images, labels, rows, folder)
+        state = train(spread, network, args, images, labels, rows, folder)
         config = read_json(folder / "config.json")
         network = load_network(folder, config)
         decision, lines = choose_on_validation(network, args, images, labels, table, rows)

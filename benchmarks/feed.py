@@ -16,6 +16,7 @@ import record
 
 from cnn import build_trainer
 from eyenet import backend
+from eyenet.distribution import Distribution
 from eyenet.networks import build_network
 
 
@@ -50,7 +51,8 @@ def measure(keras, images, count, batch, repeat):
     size = images.shape[1]
     network = build_network(keras, "three_layers", size, 2, "none")
     options = SimpleNamespace(learning_rate=1e-4, xla=False)
-    trainer = build_trainer(keras, network, build_augmentation(size), options, steps=len(rows) // batch)
+    spread = Distribution(keras)
+    trainer = build_trainer(spread, network, build_augmentation(size), options, steps=len(rows) // batch)
     disk = Batches(images, labels, rows, batch, seed=0)
     resident = Resident(disk[0], len(disk))
     rates = {"disk": [], "resident": []}

@@ -18,6 +18,7 @@ import record
 
 from cnn import build_trainer
 from eyenet import backend
+from eyenet.distribution import Distribution
 from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds
 
 SIZE, BATCH = 256, 32
@@ -48,7 +49,7 @@ def main():
                 build_features(keras, name, SIZE).save_weights(weights)
             model = build_network(keras, name, SIZE, 2, weights)
         options = SimpleNamespace(learning_rate=1e-5, xla=False)
-        trainer = build_trainer(keras, model, build_augmentation(SIZE), options, steps=100)
+        trainer = build_trainer(Distribution(keras), model, build_augmentation(SIZE), options, steps=100)
         training = rate(args.repeat, trainer.train_on_batch, photographs, labels)
         predicting = rate(args.repeat, model.predict_on_batch, photographs)
         rows += [

@@ -42,8 +42,9 @@ def open_array(folder, part=(0, 1)):
     folder : path-like
         Holds X.npy or its shards, labels.csv and X.json.
     part : (int, int)
-        Number of this host and number of hosts: of several, each checks only the blocks of its own rows of each split
-        (`eyenet.shuffling.own_rows`), and needs only the shards that they are in.
+        Number of this host and number of hosts: of several, each checks only the blocks of its own rows for training
+        (`eyenet.shuffling.own_rows`), the first those of the other splits too, and needs only the shards that they are
+        in. An array in one file is checked whole.
 
     Returns
     -------
@@ -72,9 +73,10 @@ def open_array(folder, part=(0, 1)):
     blocks = np.arange(math.ceil(len(table) / BLOCK))
     if len(sidecar["checksums"]) != len(blocks):
         raise StageError(f"{folder / 'X.json'} is damaged; {again}")
-    if part != (0, 1):
-        rows = rows_by_split(table, sidecar["settings"]).values()
-        blocks = np.unique(np.concatenate([own_rows(of_split, part) for of_split in rows]) // BLOCK)
+    if part != (0, 1) and "shard_size" in sidecar:
+        rows = rows_by_split(table, sidecar["settings"])
+        others = [of_split for split, of_split in rows.items() if split != "train" and part[0] == 0]
+        blocks = np.unique(np.concatenate([own_rows(rows["train"], part), *others]) // BLOCK)
     files = shard_files(len(table), sidecar.get("shard_size"))
     for name, first, last in files:
         if ((blocks * BLOCK >= first) & (blocks * BLOCK < last)).any():

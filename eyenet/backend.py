@@ -31,11 +31,8 @@ def start(precision, seed):
     StageError
         If the backend is unknown or not installed, or the device lacks the precision.
     """
+    require_installed()
     name = os.environ["KERAS_BACKEND"]
-    if name not in ("tensorflow", "jax", "torch"):
-        raise StageError(f"KERAS_BACKEND is {name!r}; it can be tensorflow, jax or torch")
-    if importlib.util.find_spec(name) is None:
-        raise StageError(f"KERAS_BACKEND is {name!r}, which is not installed: pip install {name}")
     with hidden_stderr():
         import keras
         import tensorflow as tf  # TensorBoard's files are written by it on every backend
@@ -50,6 +47,15 @@ def start(precision, seed):
     else:
         tf.config.set_visible_devices([], "GPU")  # else it would take the memory that the backend needs
     return keras
+
+
+def require_installed():
+    """Raise a StageError if the backend is unknown or not installed."""
+    name = os.environ["KERAS_BACKEND"]
+    if name not in ("tensorflow", "jax", "torch"):
+        raise StageError(f"KERAS_BACKEND is {name!r}; it can be tensorflow, jax or torch")
+    if importlib.util.find_spec(name) is None:
+        raise StageError(f"KERAS_BACKEND is {name!r}, which is not installed: pip install {name}")
 
 
 @contextlib.contextmanager

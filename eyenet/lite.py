@@ -58,7 +58,7 @@ def write_lite(network, task, folder):
 
 def _convert_elsewhere(network, task, folder):
     """Convert in a process of its own, where Keras runs on TensorFlow."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as work:
+    with tempfile.TemporaryDirectory(dir=Path(folder).resolve(), prefix=".tmp-") as work:
         network.save(Path(work) / NETWORK)
         command = [sys.executable, "-m", "eyenet.lite", work, "--task", task]
         environment = os.environ | {"KERAS_BACKEND": "tensorflow"}

@@ -7,7 +7,8 @@ block is read once an epoch, in one stretch; and over the epochs any row can mee
 its own. The order is the same for one file and for shards of any size.
 
 Hosts. The parts are the same for any number of hosts: each of 1, 2, 4 or 8 hosts has some of them for its own, reads
-nothing else, and the shares of all hosts together are the batch of one host alone.
+nothing else, and the shares of all hosts together are the batch of one host alone. (In the last batch of an epoch, a host
+of several devices may need a few images of its neighbour.)
 """
 
 import numpy as np
@@ -19,10 +20,14 @@ PARTS = 8  # of the rows: the number of hosts that share them must divide it
 WINDOW = 8  # blocks of each part that are drawn from at a time: 64 in all are 805 MB at 256 px, in the system's cache
 
 
-def require_hosts(hosts):
-    """Raise a StageError unless so many hosts can share the parts."""
+def require_hosts(hosts, batch):
+    """Raise a StageError unless so many hosts can share the parts, and each batch, evenly."""
     if PARTS % hosts:
         raise StageError(f"{hosts} hosts cannot share the {PARTS} parts of an array; use 1, 2, 4 or 8")
+    if hosts > 1 and batch % PARTS:
+        raise StageError(
+            f"--batch {batch} takes no even share of the {PARTS} parts of an array; use a multiple of {PARTS}"
+        )
 
 
 def shuffle_blocks(rows, seed):
@@ -38,19 +43,25 @@ def shuffle_blocks(rows, seed):
     Returns
     -------
     ndarray of int
-        Every row once; element i is of part i % 8.
+        Every row at most once; element i is of part i % 8. At most seven rows are left out, other ones each epoch, so
+        that all parts have equally many: else the last batch would have no even shares.
     """
-    order = np.empty_like(rows)
+    each = len(rows) // PARTS
+    if not each:
+        return np.random.default_rng(seed).permutation(rows)
+    order = np.empty(PARTS * each, rows.dtype)
     for number, own in enumerate(np.array_split(rows, PARTS)):
         random = np.random.default_rng([*seed, number])
         blocks, block = np.unique(own // BLOCK, return_inverse=True)
         begin = random.permutation(len(blocks))[block]
-        order[number::PARTS] = own[np.argsort(begin + WINDOW * random.random(len(own)))]
+        order[number::PARTS] = own[np.argsort(begin + WINDOW * random.random(len(own)))][:each]
     return order
 
 
 def own_rows(rows, part):
     """Give the rows of a host's own parts: neighbours in the array; parts differ by one row at most.
+
+    A batch, sorted and cut into as many equal pieces as there are hosts, is for each host of its own rows.
 
     Parameters
     ----------
@@ -60,12 +71,5 @@ def own_rows(rows, part):
         Number of the host, from 0, and number of hosts.
     """
     host, hosts = part
-    require_hosts(hosts)
     each = PARTS // hosts
     return np.concatenate(np.array_split(rows, PARTS)[host * each : (host + 1) * each])
-
-
-def own_share(places, part):
-    """Choose from places in the order of an epoch those that a host reads: for blocks, they are of its `own_rows`."""
-    host, hosts = part
-    return places[places % PARTS * hosts // PARTS == host]

@@ -1,5 +1,6 @@
 """What happens round the epochs of a training: feeding, validation, checkpoints."""
 
+import contextlib
 import math
 import shutil
 import sys
@@ -15,7 +16,7 @@ from eyenet.files import read_json, write_json, write_rows
 from eyenet.metrics import score
 from eyenet.models import load_whole
 from eyenet.shards import BLOCK, read_ahead
-from eyenet.shuffling import PARTS, own_share, require_hosts, shuffle_blocks
+from eyenet.shuffling import PARTS, shuffle_blocks
 from eyenet.stage import StageError, log
 from eyenet.tasks import TASKS, disease_probability, first_disease
 
@@ -42,48 +43,46 @@ class Batches(keras.utils.PyDataset):
     shuffle : {'full', 'blocks'}
         Any row at any time, or as `eyenet.shuffling` says: blocks are then read ahead in the background, each once an
         epoch.
-    part : (int, int)
-        Number of this host, from 0, and number of hosts: 1, 2, 4 or 8. A host is given its share of each batch; the
-        shares of all hosts are the batch of one. With 'blocks' it reads its `eyenet.shuffling.own_rows` only.
+    share : callable, optional
+        Chooses, from the rows of a batch, those of which this process gives the images, and those of which it gives
+        the labels: `eyenet.distribution.Distribution.share`.
     """
 
-    def __init__(self, images, labels, rows, batch, seed=None, shuffle="full", part=(0, 1)):
+    def __init__(self, images, labels, rows, batch, seed=None, shuffle="full", share=lambda rows: (rows, rows)):
         super().__init__()
-        require_hosts(part[1])
-        self.images, self.labels, self.batch, self.seed = images, labels, batch, seed
+        self.images, self.labels, self.batch, self.seed, self.share = images, labels, batch, seed, share
         self.rows = self.order = np.asarray(rows)
-        self.shuffle, self.part, self.asked, self.reader = shuffle, part, (0, set()), None
+        self.blocks, self.asked, self.reader = seed is not None and shuffle == "blocks", (0, set()), None
+        if self.blocks:
+            self.set_epoch(0)  # a little shorter than the rows
 
     def set_epoch(self, epoch):
         """Shuffle for an epoch; the order depends on seed and epoch only, so a resumed training repeats it."""
-        if self.seed is not None and self.shuffle == "blocks":
+        if self.blocks:
             self.order, self.asked = shuffle_blocks(self.rows, [self.seed, epoch]), (0, set())
         elif self.seed is not None:
             self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
-
-    def share(self, first, last):
-        """Give the rows that this host reads of places in the epoch's order."""
-        return self.order[own_share(np.arange(first, min(last, len(self.order))), self.part)]
 
     def read_ahead(self, last):
         """Have the blocks read that come up before a place in the epoch's order, in another thread."""
         first, known = self.asked
         self.asked = max(first, last), known
         self.reader = self.reader or ThreadPoolExecutor(1)
-        for block in [block for block in dict.fromkeys(self.share(first, last) // BLOCK) if block not in known]:
+        images, _ = self.share(np.sort(self.order[first:last]))
+        for block in [block for block in dict.fromkeys(images // BLOCK) if block not in known]:
             known.add(block)
             ends = np.searchsorted(self.rows, [block * BLOCK, (block + 1) * BLOCK])
             self.reader.submit(read_ahead, self.images, self.rows[slice(*ends)])
 
     def __len__(self):
-        return math.ceil(len(self.rows) / self.batch)
+        return math.ceil(len(self.order) / self.batch)
 
     def __getitem__(self, index):
         # Rows of one batch may be read in any order, and ascending ones read the disk forwards.
-        rows = np.sort(self.share(index * self.batch, (index + 1) * self.batch))
-        if self.shuffle == "blocks":
+        images, labels = self.share(np.sort(self.order[index * self.batch : (index + 1) * self.batch]))
+        if self.blocks:
             self.read_ahead((index + 1) * self.batch + PARTS * BLOCK)
-        return np.take(self.images, rows, axis=0), self.labels[rows]
+        return np.take(self.images, images, axis=0), self.labels[labels]
 
 
 def of_disease(metric, **options):
@@ -136,6 +135,8 @@ class Keeper(keras.callbacks.Callback):
     ----------
     network : keras.Model
         What is kept: the part of the trained model without augmentation.
+    spread : eyenet.distribution.Distribution
+        Of several processes the first validates and writes, and tells the others.
     task : str
         The validation AUC that decides is that of its question, or the mean over its questions.
     folder : path-like
@@ -147,13 +148,15 @@ class Keeper(keras.callbacks.Callback):
     seed : int
     """
 
-    def __init__(self, network, task, folder, train, val, patience, seed):
+    def __init__(self, network, spread, task, folder, train, val, patience, seed):
         super().__init__()
-        self.network, self.folder, self.patience, self.seed = network, Path(folder), patience, seed
+        self.network, self.spread, self.patience, self.seed = network, spread, patience, seed
+        self.folder = Path(folder) if spread.process == 0 else None
         self.train, self.val = train, val
         self.first = {question: first_disease(task, question) for question in TASKS[task].questions}
         self.names = TASKS[task].classes if len(self.first) == 1 else TASKS["any"].classes  # of the first question
         self.truth, self.probability, self.score = val.labels[val.rows] > 0, np.zeros(0), None
+        self.apart = contextlib.ExitStack()
         self.state = {"epoch": 0, "best": None, "best_epoch": None, "wait": 0, "history": []}
 
     @property
@@ -163,17 +166,21 @@ class Keeper(keras.callbacks.Callback):
 
     def restore(self, trainer):
         """Load the newest whole checkpoint into a compiled model; return the number of epochs done."""
-        for folder in sorted(self.folder.glob("checkpoint-*"), reverse=True):
+        path = None
+        for folder in sorted(self.folder.glob("checkpoint-*"), reverse=True) if self.folder else []:
             state = read_json(folder / "state.json")  # written last: a checkpoint without it is not whole
             if state is not None and state.keys() == self.state.keys():
-                load_whole(trainer.load_weights, folder / "trainer.weights.h5")  # the optimizer's variables too
-                self.state = state
-                return state["epoch"]
-        return 0
+                self.state, path = state, folder / "trainer.weights.h5"
+                break
+        self.state = self.spread.tell(self.state)
+        if self.state["epoch"]:
+            load_whole(lambda path: self.spread.load(trainer, path), path)  # the optimizer's variables too
+        return self.state["epoch"]
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = self.said = time.perf_counter()
-        bar = {"desc": f"epoch {epoch + 1}", "unit": "img", "leave": False, "disable": not sys.stderr.isatty()}
+        silent = self.folder is None or not sys.stderr.isatty()
+        bar = {"desc": f"epoch {epoch + 1}", "unit": "img", "leave": False, "disable": silent}
         self.bar = tqdm(total=len(self.train.rows), **bar)
         self.train.set_epoch(epoch)
         # Dropout and augmentation draw by the epoch too: what a resumed training draws is what it would have.
@@ -185,7 +192,7 @@ class Keeper(keras.callbacks.Callback):
         done = min((batch + 1) * self.train.batch, len(self.train.rows))
         self.bar.update(done - self.bar.n)
         now = time.perf_counter()
-        if self.bar.disable and now - self.said >= 30:
+        if self.folder and self.bar.disable and now - self.said >= 30:
             self.said, rate = now, done / (now - self.begun)
             left = (len(self.train.rows) - done) / rate
             log(f"epoch {self.state['epoch'] + 1}: {done:,} of {len(self.train.rows):,} images, {left:.0f} s left")
@@ -193,6 +200,16 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs):
         self.bar.close()
         seconds = time.perf_counter() - self.begun  # of training alone, without the validation that follows
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)  # of all processes, so computed by all
+        self.apart.enter_context(self.spread.alone())  # until `save`: what other callbacks compute is theirs alone
+        if self.folder:
+            self.spread.collect()
+            self.judge(epoch, logs, seconds)
+        self.state = self.spread.tell(self.state)
+        self.model.stop_training = self.stopped
+
+    def judge(self, epoch, logs, seconds):
+        """Validate, and keep the network if it is the best; `seconds` are those that training took."""
         probabilities = predict(self.network, self.val)
         if not (np.isfinite(logs["loss"]) and np.isfinite(probabilities).all()):
             raise StageError(
@@ -200,7 +217,6 @@ class Keeper(keras.callbacks.Callback):
                 "lower --learning-rate, or with --precision float32"
             )
         logs["images_per_second"] = len(self.train.rows) / seconds
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         logs |= self.validate(probabilities)
         self.state["epoch"] = epoch + 1
         self.state["history"].append({"epoch": epoch + 1, **{k: float(v) for k, v in logs.items()}})
@@ -212,7 +228,6 @@ class Keeper(keras.callbacks.Callback):
         if self.stopped:
             best = self.state["best_epoch"]
             log(f"stopped: no better validation AUC for {self.patience} epochs; the best is epoch {best}")
-            self.model.stop_training = True
 
     def validate(self, probabilities):
         """Score the validation photographs; return the figures that are defined, as Keras names them.
@@ -268,6 +283,12 @@ class Keeper(keras.callbacks.Callback):
 
         To be called last in an epoch: what is done after it is not done again after a stop.
         """
+        with self.apart:  # Keras makes variables of its own while it saves
+            if self.folder:
+                self.write()
+
+    def write(self):
+        """Write what `save` promises."""
         history = self.state["history"]
         columns = list(dict.fromkeys(key for row in history for key in row))
         write_rows(self.folder / "history.csv", columns, [[row.get(c, "") for c in columns] for row in history])

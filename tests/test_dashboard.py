@@ -20,6 +20,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from eyenet.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
+from eyenet.distribution import Distribution
 from eyenet.training import Batches, Keeper, of_disease, predict
 
 SIZE = 32
@@ -64,7 +65,8 @@ def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=N
     feed = Batches(images, levels, np.arange(40), 8, seed=0)
     folder = root / "models" / run
     folder.mkdir(parents=True, exist_ok=True)
-    keeper = Keeper(network, task, folder, feed, Batches(images, levels, np.arange(40, len(images)), 8), 99, 0)
+    val = Batches(images, levels, np.arange(40, len(images)), 8)
+    keeper = Keeper(network, Distribution(keras), task, folder, feed, val, 99, 0)
     logs = root / "logs" / run
     dashboard = Dashboard(keeper, augment, logs, 1, CARD, {"learning_rate": rate, "task": task, "xla": False})
 

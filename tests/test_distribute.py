@@ -1,0 +1,182 @@
+"""Training on several devices and hosts: the weights of one process, and one sentence when a host is lost."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import time
+from functools import partial
+
+import h5py
+import numpy as np
+import pytest
+from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages
+
+from eyenet import distribution, supervisor
+from eyenet.names import split_of
+
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
+
+# cnn.py on four virtual devices. Without dropout: TensorFlow's replicas draw each by itself.
+FOUR_CPUS = f"""
+import runpy, sys
+import tensorflow as tf
+sys.path.insert(0, {str(REPO)!r})
+from eyenet.networks import NETWORKS
+NETWORKS["three_layers"] = NETWORKS["three_layers"]._replace(dropout=0.0)
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, 4 * [tf.config.LogicalDeviceConfiguration()])
+sys.argv[0] = "cnn.py"
+runpy.run_path({str(REPO / "cnn.py")!r}, run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def array(tmp_path_factory):
+    """23 photographs at 32 px: 58 training images, of which the last batch of 12 gets 10, no multiple of four."""
+    folder = tmp_path_factory.mktemp("array")
+    source = make_dataset(folder / "source", width=200, height=160, radius=72)
+    healthy = next(f"h{i}" for i in range(0, 12, 2) if split_of(f"h{i}") == "train")
+    (source / "train" / f"{healthy}_left.jpeg").unlink()
+    array = run_stages(source, folder / "work", size=32) / "array"
+    assert sum(row["split"] == "train" for row in read_csv(array / "labels.csv")) == 58
+    return array
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """JAX, which keeps what it has compiled."""
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
+    return os.environ | {"KERAS_BACKEND": "jax", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"} | cache
+
+
+@pytest.fixture(scope="module")
+def alone(array, environment, tmp_path_factory):
+    """Two epochs in one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    run("cnn.py", "--input", array, *QUICK, cwd=folder, env=environment)
+    return folder
+
+
+def note(values, name, item):
+    """Keep a variable of a file that is walked through."""
+    if isinstance(item, h5py.Dataset):
+        values[name] = item[()]
+
+
+def same_weights(folder, other, tolerance=2e-5):
+    """Compare all variables, the optimizer's too, of two trainings' last checkpoints."""
+    found = []
+    for place in (folder, other):
+        found.append({})
+        with h5py.File(place / "models" / "cnn" / "checkpoint-00002" / "trainer.weights.h5") as file:
+            file.visititems(partial(note, found[-1]))
+    assert len(found[0]) > 20 and found[0].keys() == found[1].keys()
+    apart = {name: np.abs(value.astype(float) - found[1][name]).max(initial=0) for name, value in found[0].items()}
+    worst = max(apart, key=apart.get)
+    assert apart[worst] < tolerance, (worst, apart[worst])
+
+
+@needs_jax
+def test_devices_of_jax(array, environment, alone, tmp_path):
+    """Augmentation and dropout draw the same; the last batch is not a multiple of four."""
+    environment = environment | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    args = ["--input", array, *QUICK, "--distribute", "devices"]
+    run("cnn.py", *args, cwd=tmp_path, env=environment)
+    same_weights(tmp_path, alone)
+    odd = run("cnn.py", *args, "--batch", 14, "--run", "odd", cwd=tmp_path, env=environment, code=1)
+    one_sentence(odd, "--batch 14", "4 devices")
+
+
+class Host:
+    """One of the two processes that train together, on two devices each."""
+
+    def __init__(self, number, port, array, folder, environment):
+        address = {"JOB_ADDRESSES": f"127.0.0.1:{port}", "NUM_PROCESSES": "2", "PROCESS_ID": str(number)}
+        environment = environment | {f"KERAS_DISTRIBUTION_{key}": value for key, value in address.items()}
+        environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, REPO / "cnn.py", "--input", array, *QUICK, "--distribute", "hosts"]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen(command, cwd=folder, env=environment, **options)
+
+    def end(self, code, seconds=240):
+        """Wait for the end; give it as `conftest.run` does."""
+        try:
+            out, err = self.process.communicate(timeout=seconds)
+        finally:
+            self.process.kill()
+        assert self.process.returncode == code, out + err
+        assert "Traceback" not in err and "Gloo" not in out + err
+        return subprocess.CompletedProcess([], code, out, err)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@needs_jax
+def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, tmp_path):
+    """Kill process 0, which keeps the others together, in mid-training; then start both again."""
+    folders = [tmp_path / "0", tmp_path / "1"]  # they share no disk but the array's
+    port = free_port()
+    first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))
+    checkpoint = folders[0] / "models" / "cnn" / "checkpoint-00001" / "state.json"
+    while not checkpoint.exists():
+        assert first.process.poll() is None and second.process.poll() is None, second.end(None)
+        time.sleep(0.01)
+    first.process.kill()
+    first.end(-9)
+    one_sentence(second.end(1, seconds=60), supervisor.LOST)
+
+    port = free_port()
+    first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))
+    told = first.end(0)
+    assert "going on after epoch 1 of 2" in told.stderr and "kept epoch" in told.stdout
+    assert "process 1 is done" in second.end(0).stdout
+    assert not any(folders[1].iterdir())
+    same_weights(folders[0], alone)
+
+
+def test_devices_of_tensorflow(array, tmp_path):
+    """Sums, normalisation and clipping are of the whole batch; draws are not, so there are none."""
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+    for kind in ("none", "devices"):
+        (tmp_path / kind).mkdir()
+        args = ["--input", array, *QUICK, "--augmentation", "none", "--distribute", kind]
+        command = [sys.executable, "-c", FOUR_CPUS, *map(str, args)]
+        options = {"capture_output": True, "text": True, "timeout": 300}
+        done = subprocess.run(command, check=False, cwd=tmp_path / kind, env=environment, **options)
+        assert done.returncode == 0, done.stderr
+    same_weights(tmp_path / "none", tmp_path / "devices")
+
+
+def test_what_cannot_be_distributed(array, tmp_path):
+    args = ["cnn.py", "--input", array, *QUICK, "--distribute", "hosts"]
+    one_sentence(run(*args, code=1, cwd=tmp_path), "KERAS_BACKEND=jax")
+    if importlib.util.find_spec("jax"):
+        done = run(*args, code=1, cwd=tmp_path, env=os.environ | {"KERAS_BACKEND": "jax"})
+        one_sentence(done, "KERAS_DISTRIBUTION_JOB_ADDRESSES", "KERAS_DISTRIBUTION_PROCESS_ID")
+    if importlib.util.find_spec("torch"):
+        done = run(*args[:-1], "devices", code=1, cwd=tmp_path, env=os.environ | {"KERAS_BACKEND": "torch"})
+        one_sentence(done, "not for torch")
+
+
+@pytest.mark.parametrize("count", [12, 10, 1])
+def test_shares_of_a_batch(count):
+    """Two processes with two devices each: all images once, then filled up; labels whole."""
+    rows = np.arange(100, 100 + count)
+    shares = []
+    for process in (0, 1):
+        spread = distribution.Distribution(None)
+        spread.engine, spread.replicas, spread.process, spread.processes = object(), 4, process, 2
+        images, labels = spread.share(rows)
+        assert labels.tolist() == rows.tolist() and len(images) % 2 == 0
+        shares.append(images)
+    together = np.concatenate(shares)
+    assert len(shares[0]) == len(shares[1]) and len(together) % 4 == 0
+    assert together[:count].tolist() == rows.tolist()
