@@ -7,8 +7,8 @@ block is read once an epoch, in one stretch; and over the epochs any row can mee
 its own. The order is the same for one file and for shards of any size.
 
 Hosts. The parts are the same for any number of hosts: each of 1, 2, 4 or 8 hosts has some of them for its own, reads
-nothing else, and the shares of all hosts together are the batch of one host alone. (In the last batch of an epoch, a host
-of several devices may need a few images of its neighbour.)
+nothing else, and the shares of all hosts together are the batch of one host alone. (In the last batch of an epoch, a
+host of several devices may need a few images of its neighbour.)
 """
 
 import numpy as np
