@@ -125,6 +125,24 @@ class Spent(NamedTuple):
     memory: float
 
 
+def held(pid):
+    """Tell the most memory that a process has held so far, in MB (Linux); 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+    return 0
+
+
+def watch(process):
+    """Wait for a process that is running, and give the most memory that it ever held, in MB."""
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, held(process.pid))
+        time.sleep(0.02)
+    return peak
+
+
 def spend(*command, codes=(0,)):
     """Run a command silently to its end, and tell what it cost (Linux); it must end with one of the exit codes.
 
@@ -134,9 +152,7 @@ def spend(*command, codes=(0,)):
     process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not pid:
         time.sleep(0.005)
-        with contextlib.suppress(OSError):
-            status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-            peak = max([peak, *(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))])
+        peak = max(peak, held(process.pid))
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode in codes, (process.returncode, command)
