@@ -47,25 +47,17 @@ def write(runs, keep=False):
     ----------
     runs : list of list of record.Ratio
     keep : bool
-
-    Returns
-    -------
-    list of record.Ratio
-        The medians.
     """
     found = {}
     for run in runs:
         for ratio in run:
             found.setdefault(ratio.name, []).append(ratio)
     bounds = read() if keep else {}
-    medians = []
     for name, ratios in found.items():
         values, better = [ratio.value for ratio in ratios], ratios[0].better
-        medians.append(record.Ratio(name, median(values), better))
         spread, words = max(values) - min(values), " ".join(f"{value:.4g}" for value in values)
         bounds[name] = (name, better, f"{median(values):.4g}", f"{spread:.2g}", words, record.machine(), record.STARTED)
     write_rows(TABLE, COLUMNS, bounds.values())
-    return medians
 
 
 def limit(bound, machine):
