@@ -49,6 +49,9 @@ def measure(name, precision, exam, config, network, description):
         allowed = int(limit.decisions * len(found))
         before, after = of["auc"]
         yield f"{what}: decisions changed, {question} DR", of["decisions"], f"of {len(found)}", f"<= {allowed}"
+        if of["decisions"]:
+            far = f"<= {limit.farthest:g}" if limit.farthest < 1 else ""
+            yield f"{what}: the farthest of these from the threshold, {question} DR", f"{of['farthest']:.4f}", "", far
         yield f"{what}: AUC lost, {question} DR, of {before:.4f}", f"{before - after:.4f}", "", f"<= {limit.auc:g}"
     if name != "Core ML":
         yield f"{what}: time per photograph", f"{each * 1e3:.1f}", "ms", ""
