@@ -1,6 +1,8 @@
 /** Keeping the program on the device, so that it needs no internet: the page's side of the service worker. */
 
 const FIRST_VISIT = 60_000; // milliseconds to wait for everything to be kept, before going on without
+// A new version may have to wait until the old one is idle, and in Chromium that can take until the page's next request.
+const TAKE_OVER = 3_000; // milliseconds to wait for it, before going on with the old one
 
 /** Keep the program on the device; true if it then needs no internet. Loads the page anew where a new version waits. */
 export async function keepOffline(): Promise<boolean> {
@@ -19,9 +21,8 @@ async function register(): Promise<boolean> {
   });
   if (active && waiting) {
     waiting.postMessage("take over");
-    await taken;
-    location.reload();
-    return new Promise(() => undefined); // the page goes
+    void taken.then(() => location.reload());
+    return new Promise((resolve) => setTimeout(() => resolve(true), TAKE_OVER));
   }
   return taken;
 }

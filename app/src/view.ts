@@ -229,6 +229,9 @@ export async function confirmDelete(question: string): Promise<boolean> {
   byId("confirm-text").textContent = question;
   dialog.returnValue = "no";
   dialog.showModal();
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  return dialog.returnValue === "yes";
+  // "close" comes late: what is heard while the dialog is open is of the question before, whose answer was no.
+  return new Promise((resolve) => {
+    const onclose = () => resolve(!dialog.open && dialog.returnValue === "yes");
+    setTimeout(() => dialog.addEventListener("close", onclose, { once: true }));
+  });
 }
