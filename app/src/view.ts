@@ -223,15 +223,21 @@ export function drawPrintHead(visit: Visit): HTMLElement {
   );
 }
 
+let questions = 0;
+
 /** Ask before something is deleted. */
 export async function confirmDelete(question: string): Promise<boolean> {
   const dialog = byId<HTMLDialogElement>("confirm");
   byId("confirm-text").textContent = question;
   dialog.returnValue = "no";
   dialog.showModal();
-  // "close" comes late: what is heard while the dialog is open is of the question before, whose answer was no.
+  const mine = ++questions;
   return new Promise((resolve) => {
-    const onclose = () => resolve(!dialog.open && dialog.returnValue === "yes");
-    setTimeout(() => dialog.addEventListener("close", onclose, { once: true }));
+    const answer = () => {
+      if (dialog.open && mine === questions) return; // "close" comes late: that of the question before
+      dialog.removeEventListener("close", answer);
+      resolve(mine === questions && dialog.returnValue === "yes");
+    };
+    dialog.addEventListener("close", answer);
   });
 }
