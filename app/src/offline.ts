@@ -7,8 +7,11 @@ const TAKE_OVER = 3_000; // milliseconds to wait for it, before going on with th
 /** Keep the program on the device; true if it then needs no internet. Loads the page anew where a new version waits. */
 export async function keepOffline(): Promise<boolean> {
   if (!("serviceWorker" in navigator)) return false;
-  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), FIRST_VISIT));
-  return Promise.race([register().catch(() => false), late]);
+  return Promise.race([register().catch(() => false), after(FIRST_VISIT, false)]);
+}
+
+function after(milliseconds: number, answer: boolean): Promise<boolean> {
+  return new Promise((resolve) => setTimeout(() => resolve(answer), milliseconds));
 }
 
 async function register(): Promise<boolean> {
@@ -22,7 +25,7 @@ async function register(): Promise<boolean> {
   if (active && waiting) {
     waiting.postMessage("take over");
     void taken.then(() => location.reload());
-    return new Promise((resolve) => setTimeout(() => resolve(true), TAKE_OVER));
+    return after(TAKE_OVER, true);
   }
   return taken;
 }

@@ -1,6 +1,6 @@
 /** Drawing a visit: the patient's result, and each eye with its photograph, quality, answers and evidence. */
 
-import { byId, el } from "./dom";
+import { el } from "./dom";
 import type { Question } from "./probabilities";
 import { AGAIN, type Eye, type Row, UNREAD } from "./screener";
 import type { Shot, Visit } from "./store";
@@ -223,21 +223,26 @@ export function drawPrintHead(visit: Visit): HTMLElement {
   );
 }
 
-let questions = 0;
-
-/** Ask before something is deleted. */
+/** Ask before something is deleted, in a dialog of its own: one used again would hear a late "close" of the question before. */
 export async function confirmDelete(question: string): Promise<boolean> {
-  const dialog = byId<HTMLDialogElement>("confirm");
-  byId("confirm-text").textContent = question;
-  dialog.returnValue = "no";
+  const dialog = el(
+    "dialog",
+    { "aria-label": question },
+    el(
+      "form",
+      { method: "dialog" },
+      el("p", {}, question),
+      el(
+        "div",
+        { class: "actions" },
+        el("button", { class: "button danger", value: "yes" }, "Delete"),
+        el("button", { class: "button", value: "no", autofocus: true }, "Keep"),
+      ),
+    ),
+  );
+  document.body.append(dialog);
   dialog.showModal();
-  const mine = ++questions;
-  return new Promise((resolve) => {
-    const answer = () => {
-      if (dialog.open && mine === questions) return; // "close" comes late: that of the question before
-      dialog.removeEventListener("close", answer);
-      resolve(mine === questions && dialog.returnValue === "yes");
-    };
-    dialog.addEventListener("close", answer);
-  });
+  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  dialog.remove();
+  return dialog.returnValue === "yes";
 }
