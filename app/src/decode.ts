@@ -1,19 +1,23 @@
-/** From a file to pixels, upright (as browsers turn it by its EXIF, if not told otherwise) and in the photograph's own numbers, at 1/1, 1/2, 1/4 or 1/8 of its size. */
+/**
+ * From a file to pixels, upright (as browsers turn it by its EXIF, if not told otherwise) and in the photograph's own
+ * numbers, at 1/1, 1/2, 1/4 or 1/8 of its size.
+ */
 
-import { checkFile, checkSize, whyUnreadable } from "./files";
+import { checkFile, checkSize, isJpeg, whyUnreadable } from "./files";
+import { decodeJpeg, openJpeg } from "./jpeg";
 import { type Circle, DETAIL, MIN_DIAMETER, NoRetina, PhotoError, findRetina, scaled, visibleShare } from "./photo";
 import type { Picture } from "./resample";
 import { round } from "./stats";
 
 const TILE = 1024; // pixels of a canvas' side: no browser refuses it, and it is 4 MB
 
-/** A photograph that the browser has decoded; `close` gives its memory back. */
+/** A photograph whose header is known; `close` gives its memory back. */
 export interface Photograph {
   width: number;
   height: number;
   bytes: number;
-  /** Scale it to 1/factor: 1, 2, 4 or 8. */
-  read(factor: number): Picture;
+  /** Decode it at 1/factor: 1, 2, 4 or 8. Throws PhotoError. */
+  read(factor: number): Promise<Picture>;
   /** Make a small JPEG of all of it. */
   thumbnail(side: number): Promise<Blob>;
   close(): void;
@@ -37,7 +41,7 @@ export interface Geometry {
   found: boolean;
 }
 
-/** Decode a file. Throws PhotoError, with a sentence for the user, if it is no photograph. */
+/** Open a file. Throws PhotoError, with a sentence for the user, if it is no photograph. */
 export async function openPhotograph(file: Blob): Promise<Photograph> {
   let bytes: Uint8Array;
   try {
@@ -46,27 +50,29 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
     throw new PhotoError("The file cannot be read. Choose it again.");
   }
   checkFile(bytes);
-  const bitmap = await decode(file, bytes);
-  checkSize(bitmap); // of a file whose header is not read here
-  let last: Picture | null = null; // reading one takes longest of all, and each is a quarter of the one before
-  let lastFactor = Infinity;
+  const jpeg = isJpeg(bytes) ? openJpeg(bytes) : null;
+  let decoded: Promise<ImageBitmap> | null = null;
+  const bitmapOf = () => (decoded ??= decode(file, bytes)); // all of it, only where it is needed
+  const { width, height } = jpeg ?? (await bitmapOf());
+  checkSize({ width, height }); // of a file whose header is not read in files.ts
+  const read = new Map<number, Picture>();
   return {
-    width: bitmap.width,
-    height: bitmap.height,
+    width,
+    height,
     bytes: bytes.length,
-    read(factor) {
-      const again = last && factor % lastFactor === 0;
-      const picture = again ? scalePicture(last as Picture, factor / lastFactor) : scaleBitmap(bitmap, factor);
-      if (!again) [last, lastFactor] = [picture, factor];
+    async read(factor) {
+      const own = () => (jpeg && factor > 1 ? decodeJpeg(bytes, jpeg, factor) : null);
+      const picture = read.get(factor) ?? own() ?? scaleBitmap(await bitmapOf(), factor);
+      read.set(factor, picture);
       return picture;
     },
-    thumbnail(side) {
-      const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
-      const canvas = new OffscreenCanvas(Math.ceil(bitmap.width * scale), Math.ceil(bitmap.height * scale));
-      canvas.getContext("2d")?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    async thumbnail(side) {
+      const scale = Math.min(1, side / Math.max(width, height));
+      const canvas = new OffscreenCanvas(Math.ceil(width * scale), Math.ceil(height * scale));
+      canvas.getContext("2d")?.drawImage(await bitmapOf(), 0, 0, canvas.width, canvas.height);
       return canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
     },
-    close: () => bitmap.close(),
+    close: () => void decoded?.then((bitmap) => bitmap.close()).catch(() => undefined),
   };
 }
 

@@ -57,7 +57,7 @@ function text(bytes: Uint8Array, at: number, length: number): string {
   return String.fromCharCode(...bytes.subarray(at, at + length));
 }
 
-function isJpeg(bytes: Uint8Array): boolean {
+export function isJpeg(bytes: Uint8Array): boolean {
   return bytes[0] === 0xff && bytes[1] === 0xd8;
 }
 
@@ -65,9 +65,15 @@ function isPng(bytes: Uint8Array): boolean {
   return text(bytes, 0, 8) === "\x89PNG\r\n\x1a\n";
 }
 
+/** A part of a JPEG that has a length: its marker, and from where to where its contents go. */
+export interface Segment {
+  marker: number;
+  start: number;
+  end: number;
+}
+
 /** Walk a JPEG from marker to marker to its end, as ISO/IEC 10918-1, annex B, has them. */
-function readJpeg(bytes: Uint8Array): Size | null {
-  let size: Size | null = null;
+export function* segmentsOf(bytes: Uint8Array): Generator<Segment> {
   let at = 2;
   while (at + 4 <= bytes.length) {
     if (bytes[at] !== 0xff) {
@@ -76,19 +82,31 @@ function readJpeg(bytes: Uint8Array): Size | null {
       continue;
     }
     const marker = bytes[at + 1];
-    if (marker === 0xd9) return size;
+    if (marker === 0xd9) return;
     if (marker === 0xff) at += 1;
     else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2; // without a length
     else {
-      const frame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-      if (frame && at + 9 <= bytes.length) {
-        size ??= { height: bytes[at + 5] * 256 + bytes[at + 6], width: bytes[at + 7] * 256 + bytes[at + 8] };
-      }
+      const start = at + 4;
       at += 2 + bytes[at + 2] * 256 + bytes[at + 3];
+      yield { marker, start, end: at };
     }
   }
-  if (bytes[at] === 0xff && bytes[at + 1] === 0xd9) return size;
-  throw new PhotoError(TRUNCATED);
+  if (bytes[at] !== 0xff || bytes[at + 1] !== 0xd9) throw new PhotoError(TRUNCATED);
+}
+
+/** Tell whether a marker begins the header of a frame. */
+export function isFrame(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+}
+
+/** Walk a JPEG to its end; null if it has no frame. */
+function readJpeg(bytes: Uint8Array): Size | null {
+  let size: Size | null = null;
+  for (const { marker, start } of segmentsOf(bytes)) {
+    if (!isFrame(marker) || start + 5 > bytes.length) continue;
+    size ??= { height: bytes[start + 1] * 256 + bytes[start + 2], width: bytes[start + 3] * 256 + bytes[start + 4] };
+  }
+  return size;
 }
 
 /** Walk a PNG from chunk to chunk to its end. */
