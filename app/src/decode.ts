@@ -61,8 +61,10 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
     height,
     bytes: bytes.length,
     async read(factor) {
-      const own = () => (jpeg && factor > 1 ? decodeJpeg(bytes, jpeg, factor) : null);
-      const picture = read.get(factor) ?? own() ?? scaleBitmap(await bitmapOf(), factor);
+      const own = jpeg && factor > 1 && !read.has(factor) ? decodeJpeg(bytes, jpeg, factor) : null;
+      const finer = Math.max(...[...read.keys()].filter((other) => factor % other === 0));
+      const from = read.get(finer); // to read a bitmap takes longer
+      const picture = own ?? (from ? scalePicture(from, factor / finer) : scaleBitmap(await bitmapOf(), factor));
       read.set(factor, picture);
       return picture;
     },
@@ -106,7 +108,7 @@ function scaleBitmap(bitmap: ImageBitmap, factor: number): Picture {
   return picture;
 }
 
-/** Scale what was read before. */
+/** Scale what was read before, from the browser's pixels. */
 function scalePicture(picture: Picture, factor: number): Picture {
   if (factor === 1) return picture;
   const small = blank(picture, factor);
@@ -125,11 +127,7 @@ interface Source {
   data: Uint8Array | Uint8ClampedArray;
 }
 
-/**
- * Average blocks of a part of a photograph into a picture, from (left, top) on.
- *
- * So does libjpeg for Pillow where it decodes at a fraction of the size, but for the colours of 4:2:0.
- */
+/** Average blocks of a part of a photograph into a picture, from (left, top) on: nearly what libjpeg does at a fraction. */
 function averageBlocks(source: Source, channels: number, factor: number, picture: Picture, left: number, top: number): void {
   const wide = Math.ceil(source.width / factor);
   const sums = new Uint16Array(wide * 3); // 64 pixels of 255 at most
@@ -161,14 +159,14 @@ function factorFor(photograph: Photograph, least: number): number {
 }
 
 /** Find the retina of a photograph, at a scale that is enough for a crop of so many pixels. */
-export function locate(photograph: Photograph, size: number): Located {
+export async function locate(photograph: Photograph, size: number): Promise<Located> {
   const least = Math.floor(DETAIL * size);
   let factor = factorFor(photograph, least);
-  let picture = photograph.read(factor);
+  let picture = await photograph.read(factor);
   let circle = findRetina(picture);
   while (factor > 1 && 2 * circle.radius < least) {
     const smaller = factorFor(photograph, Math.min(picture.width, picture.height) + 1); // a small disc: read it larger
-    picture = photograph.read(smaller);
+    picture = await photograph.read(smaller);
     circle = scaled(circle, factor / smaller);
     factor = smaller;
   }

@@ -75,7 +75,7 @@ export interface Segment {
 /** Walk a JPEG from marker to marker to its end, as ISO/IEC 10918-1, annex B, has them. */
 export function* segmentsOf(bytes: Uint8Array): Generator<Segment> {
   let at = 2;
-  while (at + 4 <= bytes.length) {
+  while (at + 2 <= bytes.length) {
     if (bytes[at] !== 0xff) {
       at = bytes.indexOf(0xff, at); // the pixels, or stuffing
       if (at < 0) break;
@@ -87,11 +87,12 @@ export function* segmentsOf(bytes: Uint8Array): Generator<Segment> {
     else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2; // without a length
     else {
       const start = at + 4;
+      if (start > bytes.length) break;
       at += 2 + bytes[at + 2] * 256 + bytes[at + 3];
       yield { marker, start, end: at };
     }
   }
-  if (bytes[at] !== 0xff || bytes[at + 1] !== 0xd9) throw new PhotoError(TRUNCATED);
+  throw new PhotoError(TRUNCATED);
 }
 
 /** Tell whether a marker begins the header of a frame. */

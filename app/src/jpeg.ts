@@ -76,8 +76,8 @@ function readOrientation(tiff: Uint8Array): number {
   return 0;
 }
 
-/** Decode at 1/factor, upright; null if the data are damaged, of which the browser may make something. */
-export function decodeJpeg(bytes: Uint8Array, jpeg: Jpeg, factor: 2 | 4 | 8): Picture | null {
+/** Decode at 1/factor (2, 4 or 8), upright; null if the data are damaged, of which the browser may make something. */
+export function decodeJpeg(bytes: Uint8Array, jpeg: Jpeg, factor: number): Picture | null {
   try {
     return draw(jpeg, decodePlanes(bytes, jpeg, factor), factor);
   } catch (error) {

@@ -120,12 +120,13 @@ export async function look(network: Network, model: Model, point: string, file: 
 }
 
 async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Seen> {
-  const large = locate(photograph, Math.max(SIDE, model.size));
-  const found = model.size < SIDE ? locate(photograph, model.size) : large;
+  const found = await locate(photograph, model.size);
+  const large = model.size < SIDE ? await locate(photograph, SIDE) : found;
   const geometry = geometryOf(photograph, found);
   const crop = cropped(found, model.size);
-  const judged = model.size >= SMALLEST ? crop : cropped(large, SIDE);
-  const quality = judge(measure(judged, geometry.visible), model.quality);
+  const [judged, { visible }] =
+    model.size >= SMALLEST ? [crop, geometry] : [cropped(large, SIDE), geometryOf(photograph, large)];
+  const quality = judge(measure(judged, visible), model.quality);
   const shown = cropped(large, SHOWN);
   const picture = await encode(shown);
   if (!quality.gradable) {

@@ -1,19 +1,31 @@
-// Decodes JPEGs with the page's own decoder, for tests/test_jpeg.py: node jpeg.mjs '[{"file": ..., "factor": ..., "pixels": ...}]'
-// Writes the pixels of each as bytes and prints its size as JSON; "browser" or "damaged" for what it does not decode.
+// Decodes JPEGs with the page's own decoder, for tests/test_jpeg.py: node jpeg.mjs JOBS
+// JOBS lists {"file", "factor", "pixels": where to write them}. Prints of each its size, or in a word why it is not decoded.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { runnerImport } from "vite";
 
-const { module } = await runnerImport(new URL("../src/jpeg.ts", import.meta.url).pathname, { configFile: false });
-const said = JSON.parse(readFileSync(process.argv[2], "utf8")).map(({ file, factor, pixels }) => {
+async function load(name) {
+  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
+  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
+}
+
+const { checkFile } = await load("files.ts");
+const { openJpeg, decodeJpeg } = await load("jpeg.ts");
+
+function decode({ file, factor, pixels }) {
   const bytes = new Uint8Array(readFileSync(file));
-  const jpeg = module.openJpeg(bytes);
+  try {
+    checkFile(bytes);
+  } catch {
+    return "refused";
+  }
+  const jpeg = openJpeg(bytes);
   if (!jpeg) return "browser";
-  const start = performance.now();
-  const picture = module.decodeJpeg(bytes, jpeg, factor);
+  const picture = decodeJpeg(bytes, jpeg, factor);
   if (!picture) return "damaged";
-  const seconds = (performance.now() - start) / 1000;
   writeFileSync(pixels, picture.data);
-  return { width: picture.width, height: picture.height, full: [jpeg.width, jpeg.height], seconds };
-});
-process.stdout.write(JSON.stringify(said));
+  return { width: picture.width, height: picture.height, upright: [jpeg.width, jpeg.height] };
+}
+
+process.stdout.write(JSON.stringify(JSON.parse(readFileSync(process.argv[2], "utf8")).map(decode)));
