@@ -238,7 +238,7 @@ async function start(): Promise<void> {
     return failed("This browser is too old. EyeNet needs Safari 16.4, Chrome 105, Firefox 121 or a later one.");
   }
   say("Getting ready. The first visit loads up to 15 MB, once.");
-  const offline = await keepOffline();
+  const offline = await keepOffline(() => Object.keys(files).length > 0 || label.value !== "");
   worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   worker.addEventListener("error", () => failed("The program could not start. Reload the page."));
   worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {

@@ -4,28 +4,34 @@ const FIRST_VISIT = 60_000; // milliseconds to wait for everything to be kept, b
 // A new version may have to wait until the old one is idle, and in Chromium that can take until the page's next request.
 const TAKE_OVER = 3_000; // milliseconds to wait for it, before going on with the old one
 
-/** Keep the program on the device; true if it then needs no internet. Loads the page anew where a new version waits. */
-export async function keepOffline(): Promise<boolean> {
+/**
+ * Keep the program on the device; true if it then needs no internet.
+ *
+ * Loads the page anew where a new version waits; one that takes over late spares whom `inUse` tells of, and is there the
+ * next time.
+ */
+export async function keepOffline(inUse: () => boolean): Promise<boolean> {
   if (!("serviceWorker" in navigator)) return false;
-  return Promise.race([register().catch(() => false), after(FIRST_VISIT, false)]);
+  return Promise.race([register(inUse).catch(() => false), after(FIRST_VISIT, false)]);
 }
 
 function after(milliseconds: number, answer: boolean): Promise<boolean> {
   return new Promise((resolve) => setTimeout(() => resolve(answer), milliseconds));
 }
 
-async function register(): Promise<boolean> {
-  const registration = await navigator.serviceWorker.register("./sw.js");
-  const { installing, waiting, active } = registration;
+async function register(inUse: () => boolean): Promise<boolean> {
+  const { serviceWorker } = navigator;
+  const kept = await serviceWorker.getRegistration();
+  // To register again would wait until a newer version is fetched whole.
+  const { installing, waiting, active } = kept?.active ? kept : await serviceWorker.register("./sw.js");
   if (active && !waiting) return true;
   const taken = new Promise<boolean>((resolve) => {
-    navigator.serviceWorker.addEventListener("controllerchange", () => resolve(true), { once: true });
-    installing?.addEventListener("statechange", () => installing.state === "redundant" && resolve(false));
+    serviceWorker.addEventListener("controllerchange", () => resolve(true), { once: true });
+    if (!active) installing?.addEventListener("statechange", () => installing.state === "redundant" && resolve(false));
   });
-  if (active && waiting) {
-    waiting.postMessage("take over");
-    void taken.then(() => location.reload());
-    return after(TAKE_OVER, true);
-  }
-  return taken;
+  if (!active || !waiting) return taken;
+  let late = false;
+  void taken.then(() => (late && inUse()) || location.reload());
+  waiting.postMessage("take over");
+  return (late = await after(TAKE_OVER, true));
 }

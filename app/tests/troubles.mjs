@@ -95,7 +95,53 @@ export const troubles = {
     }
     return { versions };
   },
+
+  /** A new version that takes over only when told "now", and one after it that is given up when told "fail". */
+  async late(browser, url, server, port) {
+    const { page } = await open(browser, url);
+    const stayed = async (...told) => {
+      await page.evaluate(() => (window.before = true));
+      await page.evaluate(tell, told).catch(() => undefined); // the page may be gone while it waits
+      await page.waitForTimeout(1500); // it may be loaded anew by itself
+      await ready(page);
+      return [await page.title(), await page.evaluate(() => Boolean(window.before))];
+    };
+    try {
+      for (const [dist, state] of [[options.other, "waiting"], [options.third, "installing"]]) {
+        server.kill();
+        await new Promise((resolve) => server.once("exit", resolve));
+        server = await serve(dist, port);
+        await page.reload();
+        await ready(page);
+        await page.evaluate(workerIn, state);
+      }
+      await page.reload();
+      await ready(page);
+      const found = { given_up: await stayed("installing", "fail", "redundant") };
+      if (options.patient) await look(page, "right", options.patient.right);
+      found.taken = await stayed("waiting", "now", "activated");
+      found.card = await page.locator("#new [data-eye=right]").innerText();
+      await page.reload();
+      await ready(page);
+      return { ...found, next: await page.title() };
+    } finally {
+      server.kill();
+    }
+  },
 };
+
+/** Wait until there is a service worker in a state. */
+async function workerIn(state) {
+  const registration = await navigator.serviceWorker.getRegistration();
+  while (!registration[state]) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Tell a service worker something, and wait until it is in another state. */
+async function tell([state, message, then]) {
+  const worker = (await navigator.serviceWorker.getRegistration())[state];
+  worker.postMessage(message);
+  while (worker.state !== then) await new Promise((resolve) => setTimeout(resolve, 20));
+}
 
 function countVisits() {
   return new Promise((resolve) => {
