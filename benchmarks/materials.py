@@ -86,7 +86,7 @@ def make_model(folder, name, photographs):
     crops = np.stack([photograph_to_input(path, 256, "equalized")[0] for path in photographs])
     kernel = rng.normal(size=made.layers[-1].get_weights()[0].shape)
     said = keras.Model(made.input, made.layers[-1].input).predict(crops, verbose=0) @ kernel
-    spread = 8 * said.std(axis=0)  # more certain, it would magnify a crop's noise more than a trained network does
+    spread = 3 * said.std(axis=0)  # certain enough for half a grey level of a crop to be seen in the answer
     made.layers[-1].set_weights([kernel / spread, -said.mean(axis=0) / spread])
     levels = np.repeat(np.arange(5), 8)
     said = rng.dirichlet(np.ones(5), len(levels)) + 0.3 * np.eye(5)[levels]

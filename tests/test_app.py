@@ -61,15 +61,16 @@ def page(template, model, sample, tmp_path_factory):
     return make_page(model, sample, tmp_path_factory.mktemp("page") / "dist")
 
 
-def compare(seen, model, paths, close=0.005):
+def compare(seen, model, paths, close=0.005, psnr=70):
     """Hold photographs that the page graded against Python; give the seconds that each took.
 
-    `close` is how far probabilities may lie apart: 0.02 for large JPEGs, which Pillow decodes at a fraction.
+    `close` is how far probabilities may lie apart, and `psnr` how near the crops must be, in dB. More than what
+    rounding does is allowed only where Pillow decodes at a fraction and the browser whole: large JPEGs of rare kinds.
     """
     found = list(differences(seen, model, paths))
     for one in found:
         assert one.verdict and one.words and one.frame and one.input and one.limits, one
-        assert one.circle <= 0.01 and one.psnr >= 40, one
+        assert one.circle <= 0.01 and one.psnr >= psnr, one
         assert one.score <= 2 * close and one.probability <= close and one.grade <= 5 * close, one
         assert all(same for margin, same in one.decisions.values() if margin > close), one
         page = seen["photographs"][str(one.path)]
@@ -104,19 +105,31 @@ def test_offline_it_grades_as_python_does_and_asks_nobody(page, model, sample):
 
 def test_png_exif_grey_and_small_photographs(page, model, sample, tmp_path):
     picture = Image.open(sample / "s0002_left.jpeg")
+    large = picture.resize((2 * picture.width - 1, 2 * picture.height - 1))
     exif = Image.Exif()
-    exif[0x0112] = 6
-    picture.save(tmp_path / "turned_left.jpeg", quality=95, exif=exif)
+    for orientation in (3, 6):
+        exif[0x0112] = orientation
+        large.save(tmp_path / f"turned{orientation}_left.jpeg", quality=95, exif=exif, restart_marker_rows=1)
+    large.convert("L").save(tmp_path / "large_grey_left.jpeg", quality=95)
+    large.save(tmp_path / "fine_left.jpeg", quality=95, subsampling="4:4:4")
     picture.reduce(3).save(tmp_path / "whole_left.png")
     picture.reduce(3).convert("RGBA").save(tmp_path / "clear_left.png")
     picture.reduce(3).convert("L").save(tmp_path / "grey_left.jpeg", quality=95)
     picture.resize((300, 200)).save(tmp_path / "small_left.jpeg", quality=95)
     picture.resize((100, 66)).save(tmp_path / "tiny_left.jpeg", quality=95)
-    picture.save(tmp_path / "stairs_left.jpeg", quality=95, progressive=True)
+    own = sorted(tmp_path.iterdir())
+    large.save(tmp_path / "stairs_left.jpeg", quality=95, progressive=True)
+    large.save(tmp_path / "half_left.jpeg", quality=95, subsampling="4:2:2")
+    damaged = (tmp_path / "turned3_left.jpeg").read_bytes()
+    at = max(damaged.rfind(bytes([0xFF, 0xD0 + i])) for i in range(8))  # the last marker of a restart, now misnumbered
+    (tmp_path / "misnumbered_left.jpeg").write_bytes(
+        damaged[:at] + bytes([0xFF, damaged[at + 1] ^ 2]) + damaged[at + 2 :]
+    )
     patients = {path.stem: {"left": path} for path in sorted(tmp_path.iterdir())}
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
-    compare(seen, model, paths_of(patients))
+    compare(seen, model, own)
+    compare(seen, model, [path for path in paths_of(patients) if path not in own], 0.02, 40)
 
 
 @needs_real("eyepacs-full")
@@ -124,7 +137,7 @@ def test_real_originals_in_time(page, model):
     patients = pairs(REAL / "eyepacs-full" / "train", ["10", "13", "15", "16", "17"])
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
-    seconds = compare(seen, model, paths_of(patients), 0.02)
+    seconds = compare(seen, model, paths_of(patients))
     ten = REAL / "eyepacs-full" / "train" / "16_left.jpeg"  # 3888 x 2592
     assert seconds[ten] < SECONDS
 
@@ -276,15 +289,46 @@ def test_a_new_network_reaches_a_page_that_was_kept(page, tmp_path):
     assert seen["versions"] == [["EyeNet", name], ["EyeNet", name], ["EyeNet", "another"]]
 
 
-def test_a_new_program_comes_whole_and_its_network_with_it(page, tmp_path):
-    name = json.loads((page / "model.json").read_text())["name"]
-    other = altered(page, tmp_path / "dist", name="another", format=2)
+def renamed(page, target):
+    """Copy the page as another version of the program, with another network, which only that version takes."""
+    other = altered(page, target, name="another", format=2)
     for path in (other / "index.html", other / "sw.js", *other.glob("assets/worker-*.js")):
         text = path.read_text()
         changed = text.replace("<title>EyeNet", "<title>Later").replace('"eyenet-', '"eyenet-later-')
         changed = changed.replace("`eyenet-", "`eyenet-later-").replace(".format!==1", ".format!==2")
         assert changed != text, path
         path.write_text(changed)
-    first, second, third = browse("renewed", page, other=other)["versions"]
+    return other
+
+
+def test_a_new_program_comes_whole_and_its_network_with_it(page, tmp_path):
+    name = json.loads((page / "model.json").read_text())["name"]
+    first, second, third = browse("renewed", page, other=renamed(page, tmp_path / "dist"))["versions"]
     assert first == ["EyeNet", name] and third == ["Later", "another"]
     assert second in (first, third)  # the later, where the browser had fetched it whole before the page asked
+
+
+LATE = """const skip = self.skipWaiting.bind(self);
+self.skipWaiting = () => undefined;
+self.addEventListener("message", ({ data }) => void (data === "now" && skip()));
+"""
+GIVEN_UP = """const told = new Promise((_, fail) =>
+  self.addEventListener("message", ({ data }) => void (data === "fail" && fail(new Error("told to")))),
+);
+self.addEventListener("install", (event) => event.waitUntil(told));
+"""
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_a_late_new_version_takes_no_patient_from_the_screen(page, sample, tmp_path, present):
+    made = {"other": renamed(page, tmp_path / "other"), "third": renamed(page, tmp_path / "third")}
+    for i, (before, folder) in enumerate(zip((LATE, GIVEN_UP), made.values())):
+        worker = folder / "sw.js"
+        worker.write_text(before + worker.read_text())
+        os.utime(worker, (worker.stat().st_mtime + 2 * i,) * 2)  # by which the server tells the versions apart
+    patient = {"patient": pairs(sample, ["s0002"])["s0002"]} if present else {}
+    seen = browse("late", page, **made, **patient)
+    assert seen["given_up"] == ["EyeNet", True]
+    assert seen["taken"] == (["EyeNet", True] if present else ["Later", False])
+    assert ("s0002_right" in seen["card"]) == present
+    assert seen["next"] == "Later"

@@ -127,7 +127,7 @@ interface Source {
   data: Uint8Array | Uint8ClampedArray;
 }
 
-/** Average blocks of a part of a photograph into a picture, from (left, top) on: nearly what libjpeg does at a fraction. */
+/** Average blocks of a part of a photograph into a picture, from (left, top) on: nearly as libjpeg does at a fraction. */
 function averageBlocks(source: Source, channels: number, factor: number, picture: Picture, left: number, top: number): void {
   const wide = Math.ceil(source.width / factor);
   const sums = new Uint16Array(wide * 3); // 64 pixels of 255 at most

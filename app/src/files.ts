@@ -66,7 +66,7 @@ function isPng(bytes: Uint8Array): boolean {
 }
 
 /** A part of a JPEG that has a length: its marker, and from where to where its contents go. */
-export interface Segment {
+interface Segment {
   marker: number;
   start: number;
   end: number;

@@ -24,8 +24,8 @@ const CENTER = 128; // is added to every pixel
 
 const fix = (value: number) => Math.round(value * (1 << CONST_BITS));
 
-// Of the 8-point transform by Loeffler, Ligtenberg and Moschytz. What it adds up in steps is multiplied out here, from the
-// constants as rounded for the steps.
+// Of the 8-point transform by Loeffler, Ligtenberg and Moschytz. What it adds up in steps is multiplied out here, from
+// the constants as rounded for the steps.
 const [ROOT, C2, C6] = [fix(0.541196100), fix(0.765366865), fix(1.847759065)];
 const [EVEN_2, EVEN_6] = [ROOT + C2, ROOT - C6];
 const ALL = fix(1.175875602);

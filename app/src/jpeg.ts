@@ -1,8 +1,8 @@
 /**
- * JPEG at 1/2, 1/4 or 1/8 of its size, by reduced cosine transforms: the pixels of libjpeg-turbo, and so of Pillow's `draft`.
+ * JPEG at 1/2, 1/4 or 1/8 of its size, by reduced cosine transforms: the pixels of libjpeg-turbo, and so of Pillow.
  *
- * A browser decodes at full size only, and averages of that differ from what the network was trained on. For what cameras
- * write: Huffman-coded, sequential, 8 bits, grey or YCbCr of 4:4:4 or 4:2:0; all else is left to the browser.
+ * A browser decodes at full size only, and averages of that differ from what the network was trained on. This is for
+ * Huffman-coded, sequential JPEGs of 8 bits, grey or YCbCr of 4:4:4 or 4:2:0; all else is left to the browser.
  */
 
 import { isFrame, segmentsOf } from "./files";

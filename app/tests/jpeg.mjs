@@ -1,5 +1,5 @@
 // Decodes JPEGs with the page's own decoder, for tests/test_jpeg.py: node jpeg.mjs JOBS
-// JOBS lists {"file", "factor", "pixels": where to write them}. Prints of each its size, or in a word why it is not decoded.
+// JOBS lists {"file", "factor", "pixels": where to write them}. Prints the size of each, or a word for why there is none.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
