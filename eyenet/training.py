@@ -111,7 +111,14 @@ def writers(spread, keeper, args, resident):
         augment = make_augmentation(args, keeper.network)
         seen = keras.Sequential([*first_layers(keeper.network, resident), augment])
     dashboard = Dashboard(keeper, seen, logs, first, card, hparams(args))
-    return [dashboard, keras.callbacks.TensorBoard(logs)]
+    return [dashboard, EpochBoard(logs)]
+
+
+class EpochBoard(keras.callbacks.TensorBoard):
+    """Keras's TensorBoard without what it does at each step: Keras would make the device wait for it."""
+
+    on_train_batch_begin = keras.callbacks.Callback.on_train_batch_begin
+    on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
 
 
 def hparams(args):
