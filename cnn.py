@@ -31,7 +31,6 @@ after a stop, it goes on from the last whole epoch to the same end.
 import argparse
 import os
 import shlex
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,120 +60,7 @@ from eyenet.shuffling import require_hosts
 from eyenet.stage import StageError, log, run_main
 from eyenet.supervisor import supervise
 from eyenet.tables import write_table
-from eyenet.tasks import QUESTIONS, TASKS, classes_of
-
-WEIGHT_DECAY = 0.02
-WARMUP = 0.05  # of the training, in which the learning rate rises; then it falls along a cosine
-
-
-def class_weights(labels):
-    """Weigh the classes so that each counts the same in the loss.
-
-    Raises
-    ------
-    StageError
-        If there is no training image, or if all are of one class.
-    """
-    if not len(labels):
-        raise StageError("the table has no training photograph; run preprocess_images.py with more patients")
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise StageError(f"all {len(labels)} training images are of one class; nothing can be learned from them")
-    return {int(c): len(labels) / (len(classes) * int(n)) for c, n in zip(classes, counts)}
-
-
-def build_trainer(spread, network, augment, args, steps):
-    """Put the augmentation before the network and compile the two; `steps` are those of the whole training."""
-    from eyenet.training import of_disease, ordinal_crossentropy
-
-    keras = spread.keras
-    trainer = spread.model([keras.Input(network.input_shape[1:], dtype="uint8"), augment, network])
-    metrics = [
-        of_disease(keras.metrics.BinaryAccuracy, name="accuracy"),
-        of_disease(keras.metrics.AUC, name="auc"),
-        of_disease(keras.metrics.Precision, name="precision"),
-        of_disease(keras.metrics.Recall, name="recall"),
-    ]
-    rise = max(1, int(WARMUP * steps))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        args.learning_rate / 20, max(1, steps - rise), 0.01, warmup_target=args.learning_rate, warmup_steps=rise
-    )
-    optimizer = spread.optimizer(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0)
-    trainer.compile(
-        optimizer=optimizer, loss=ordinal_crossentropy, metrics=metrics, jit_compile=backend.jit_compile(args.xla)
-    )
-    trainer.optimizer.build(trainer.trainable_variables)  # so that a checkpoint finds its variables
-    return trainer
-
-
-def train(spread, network, args, images, labels, rows, folder):
-    """Train a network, or go on with a training that was stopped; return the training's state."""
-    from eyenet.training import Batches, Keeper
-
-    feed = Batches(images, labels, rows["train"], args.batch, args.seed, args.shuffle, spread.share)
-    if spread.replicas > 1 and args.batch > len(feed.rows):
-        raise StageError(f"there are only {len(feed.rows)} training images; several devices need a smaller --batch")
-    copy = spread.copy(network)
-    with spread.scope():
-        augment = make_augmentation(spread.keras, args, network)
-        trainer = build_trainer(spread, copy, augment, args, steps=args.epochs * len(feed))
-    val = Batches(images, labels, rows["val"], args.batch)
-    keeper = Keeper(network, spread, args.task, folder, feed, val, args.patience, args.seed)
-    last = spread.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
-    logs = args.logs / args.run
-    with spread.training(), backend.one_sentence(logs):
-        done = keeper.restore(trainer)
-        if done >= args.epochs or keeper.stopped:
-            return keeper.state
-        trainer.fit(
-            feed,
-            initial_epoch=done,
-            epochs=args.epochs,
-            shuffle=False,  # Batches shuffles
-            # Grades are weighed by nothing but their copies: a grade 4 would count as thirty of grade 0.
-            class_weight=class_weights(labels[rows["train"]]) if len(TASKS[args.task].classes) == 2 else None,
-            callbacks=[keeper, *(writers(spread, keeper, args, logs) if spread.process == 0 else []), last],
-            verbose=0,
-        )
-    return keeper.state
-
-
-def make_augmentation(keras, args, network):
-    """Build what is done to a training photograph before the network sees it."""
-    from eyenet.augmentation import build_augmentation
-
-    return build_augmentation(network.input_shape[1]) if args.augmentation == "turn" else keras.layers.Identity()
-
-
-def writers(spread, keeper, args, logs):
-    """Build the callbacks that write TensorBoard's files."""
-    from eyenet.dashboard import Dashboard
-
-    if done := keeper.state["epoch"]:
-        log(f"going on after epoch {done} of {args.epochs}")
-    else:  # what a run of this name left whose model was deleted; Dashboard removes its own
-        for part in ("train", "validation"):
-            shutil.rmtree(logs / part, ignore_errors=True)
-    logs.mkdir(parents=True, exist_ok=True)
-    first = next(iter(keeper.first.values()))
-    card = options_card(args, keeper.network)
-    with spread.alone():
-        augment = make_augmentation(spread.keras, args, keeper.network)
-    dashboard = Dashboard(keeper, augment, logs, first, card, hparams(args))
-    return [dashboard, spread.keras.callbacks.TensorBoard(logs)]
-
-
-def hparams(args):
-    """Choose the options by which TensorBoard compares runs."""
-    names = ("network", "task", "batch", "learning_rate", "seed")  # it shows five at first
-    return {name: getattr(args, name) for name in names}
-
-
-def options_card(args, network):
-    """Write the options, as TensorBoard shows them: a table in Markdown."""
-    rows = {key.replace("_", "-"): value for key, value in vars(args).items()}
-    rows |= {"parameters": f"{network.count_params():,}", "backend": os.environ["KERAS_BACKEND"]}
-    return "\n".join(["| option | value |", "|---|---|", *(f"| {key} | `{value}` |" for key, value in rows.items())])
+from eyenet.tasks import QUESTIONS, TASKS, class_weights, classes_of
 
 
 def choose_on_validation(network, args, images, labels, table, rows):
@@ -187,7 +73,7 @@ def choose_on_validation(network, args, images, labels, table, rows):
     lines : list of str
         What to tell the user.
     """
-    from eyenet.training import Batches, predict
+    from eyenet.feeding import Batches, predict
 
     probabilities = predict(network, Batches(images, labels, rows["val"], args.batch))
     if not np.isfinite(probabilities).all():
@@ -270,6 +156,12 @@ def parse():
         default=argparse.SUPPRESS,
         help="all images, or blocks of 64 of them, which spare a network disk; default: blocks for shards",
     )
+    options.add_argument(
+        "--cache",
+        choices=("auto", "device", "host", "none"),
+        default="auto",
+        help="memory that keeps the training images; default: that of a GPU that has room, or its host's",
+    )
     options.add_argument("--augmentation", choices=("turn", "none"), default="turn", help="'none' as in 2017")
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the arithmetic")
     options.add_argument("--xla", action="store_true", help="compile with XLA: faster on GPUs, slower on CPUs")
@@ -310,6 +202,8 @@ def main():
     if args.distribute == "hosts":
         distribution.connect()
     keras = backend.start(args.precision, args.seed)
+    from eyenet.training import train
+
     spread = distribution.Distribution(keras, args.distribute, args.batch)
     network = build_network(keras, args.network, images.shape[1], len(TASKS[args.task].classes), args.weights)
     if args.start:

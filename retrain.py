@@ -137,7 +137,7 @@ def ask_both(base, candidate, rows):
     if not len(rows):
         raise StageError(f"{base.array} has no test patients to compare the models on")
     backend.start("float32", 0)
-    from eyenet.training import Batches, predict  # imports Keras, which must have been started
+    from eyenet.feeding import Batches, predict  # imports Keras, which must have been started
 
     feed = Batches(base.images, base.table["level"].to_numpy(), rows, 64)
     models = ((base.folder, base.config), (candidate, open_model(candidate)))

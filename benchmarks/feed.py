@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import numpy as np
 import record
 
-from cnn import build_trainer
 from eyenet import backend
 from eyenet.distribution import Distribution
 from eyenet.networks import build_network
@@ -25,13 +24,14 @@ def measure(keras, images, count, batch, repeat):
 
     Returns
     -------
-    disk : eyenet.training.Batches
+    disk : eyenet.feeding.Batches
         What fed from the array.
     rates : dict of list of float
         Images a second of each epoch, of the "disk" and the "resident" feed; the first, cold, is left out.
     """
     from eyenet.augmentation import build_augmentation
-    from eyenet.training import Batches
+    from eyenet.feeding import Batches
+    from eyenet.training import build_trainer
 
     class Resident(keras.utils.PyDataset):
         """One batch, given again and again."""

@@ -16,7 +16,6 @@ from types import SimpleNamespace
 import numpy as np
 import record
 
-from cnn import build_trainer
 from eyenet import backend
 from eyenet.distribution import Distribution
 from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds
@@ -38,6 +37,7 @@ def main():
     args = record.parse(__doc__).parse_args()
     keras = backend.start("float32", seed=0)
     from eyenet.augmentation import build_augmentation
+    from eyenet.training import build_trainer
 
     photographs = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
     labels, rows = np.arange(BATCH) % 2, []

@@ -44,7 +44,7 @@ class Ratio(NamedTuple):
     better: str
 
 
-def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked")):
+def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"), device=None):
     """Write and print a result table.
 
     Parameters
@@ -54,17 +54,19 @@ def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"
     rows : list of tuple
         Usually what was measured, value, unit, and what was asked for (may be empty).
     packages : sequence of str
-        Those beyond requirements.txt whose versions matter; one that is not installed has none.
+        Those beyond `PACKAGES` whose versions matter; one that is not installed has none.
     columns : sequence of str
         Of the rows.
+    device : str, optional
+        Name of the GPU, if one was measured.
     """
-    versions = [f"{package} {version(package)}" for package in PACKAGES]
-    for package in packages:
+    versions = []
+    for package in (*PACKAGES, *packages):
         with contextlib.suppress(PackageNotFoundError):
             versions.append(f"{package} {version(package)}")
     made = {
         "date": datetime.date.today().isoformat(),
-        "machine": machine(),
+        "machine": f"{device}, {machine()}" if device else machine(),
         "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
         "commit": STARTED,
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])]),

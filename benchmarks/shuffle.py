@@ -51,9 +51,9 @@ def score(images, table, rows, folders):
     folders : dict of str to list of Path
         Of each order, a model for each seed.
     """
+    from eyenet.feeding import Batches, predict
     from eyenet.models import load_network
     from eyenet.tasks import disease_probability
-    from eyenet.training import Batches, predict
 
     truth, patients = (table["level"] > 0).to_numpy()[rows], table["patient"].to_numpy()[rows]
     feed = Batches(images, np.zeros(len(images)), rows, 64)
@@ -100,7 +100,7 @@ def read_bytes():
 
 def gather_cold(args, sidecar, rows, labels, way):
     """Gather an epoch from files that no cache holds; give the images a second, and bytes read per byte of them."""
-    from eyenet.training import Batches
+    from eyenet.feeding import Batches
 
     gc.collect()  # what is mapped is not dropped
     for name, *_ in shard_files(len(labels), sidecar.get("shard_size")):

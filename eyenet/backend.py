@@ -3,8 +3,10 @@
 import contextlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
+from pathlib import Path
 
 from eyenet.stage import StageError
 
@@ -95,6 +97,27 @@ def has_gpu():
             import torch
 
             return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def host_memory():
+    """Tell how many bytes of memory are free here; None where it cannot be told (Linux tells)."""
+    memory = Path("/proc/meminfo")
+    free = re.search(r"MemAvailable:\s+(\d+) kB", memory.read_text()) if memory.is_file() else None
+    return free and int(free[1]) * 1024
+
+
+def device_memory():
+    """Tell how many bytes of the first GPU's memory are free; None without one, or where it cannot be told."""
+    match os.environ["KERAS_BACKEND"]:
+        case "jax":
+            import jax
+
+            known = jax.local_devices()[0].memory_stats() or {}
+            return known["bytes_limit"] - known["bytes_in_use"] if "bytes_limit" in known else None
+        case "torch":
+            import torch
+
+            return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
 
 
 @contextlib.contextmanager

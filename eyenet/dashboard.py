@@ -35,10 +35,10 @@ class Dashboard(keras.callbacks.Callback):
 
     Parameters
     ----------
-    keeper : eyenet.training.Keeper
+    keeper : eyenet.keeper.Keeper
         Called before this one; gives the network, the batches and each epoch's validation.
     augment : keras.Model
-        The augmentation of training photographs.
+        The augmentation of what the training's batches hold.
     folder : path-like
         logs/<run>.
     first : int

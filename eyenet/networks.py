@@ -6,7 +6,6 @@ Each takes uint8 photographs and has its scaling inside, so that no exported mod
 import contextlib
 import hashlib
 import math
-import re
 import sys
 import warnings
 import zipfile
@@ -253,11 +252,9 @@ def require_memory(network, batch, precision):
     StageError
         If the feature maps of a batch, which are kept for the gradient, need more than there is.
     """
-    memory = Path("/proc/meminfo")
-    free = re.search(r"MemAvailable:\s+(\d+) kB", memory.read_text()) if memory.is_file() else None
+    free = backend.host_memory()
     if free is None or backend.has_gpu():  # a GPU's own memory ends with a sentence in `backend.one_sentence`
         return
-    free = int(free[1]) * 1024
     need = (4 if precision == "float32" else 2) * batch * count_values(network) + 16 * network.count_params()
     if need > free:
         raise StageError(

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eyenet.stage import StageError
+
 GRADES = {0: "No DR", 1: "Mild", 2: "Moderate", 3: "Severe", 4: "Proliferative DR"}
 QUESTIONS = {"any": "any DR (grade 1 or more)", "referable": "referable DR (grade 2 or more)"}
 LEAST_GRADE = {"any": 1, "referable": 2}  # that counts as disease
@@ -41,3 +43,19 @@ def first_disease(task, question):
 def disease_probability(probabilities, first):
     """Sum the probabilities (n, classes) of the classes from `first` on; float64, shape (n,)."""
     return 1 - np.asarray(probabilities, np.float64)[:, :first].sum(axis=1)
+
+
+def class_weights(labels):
+    """Weigh the classes so that each counts the same in the loss.
+
+    Raises
+    ------
+    StageError
+        If there is no training image, or if all are of one class.
+    """
+    if not len(labels):
+        raise StageError("the table has no training photograph; run preprocess_images.py with more patients")
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise StageError(f"all {len(labels)} training images are of one class; nothing can be learned from them")
+    return {int(c): len(labels) / (len(classes) * int(n)) for c, n in zip(classes, counts)}

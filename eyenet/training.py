@@ -1,308 +1,134 @@
-"""What happens round the epochs of a training: feeding, validation, checkpoints."""
+"""A training from its first epoch to its last: what it minimises and measures, what it is fed, what it writes."""
 
-import contextlib
-import math
+import os
 import shutil
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import keras
-import numpy as np
-from tqdm import tqdm
 
-from eyenet.files import read_json, write_json, write_rows
-from eyenet.metrics import score
-from eyenet.models import load_whole
-from eyenet.shards import BLOCK, read_ahead
-from eyenet.shuffling import PARTS, shuffle_blocks
+from eyenet import backend
+from eyenet.augmentation import build_augmentation
+from eyenet.cache import cache
+from eyenet.feeding import Batches
+from eyenet.keeper import Keeper
+from eyenet.losses import of_disease, ordinal_crossentropy
 from eyenet.stage import StageError, log
-from eyenet.tasks import TASKS, disease_probability, first_disease
+from eyenet.tasks import TASKS, class_weights
 
-ONE_CLASS = (
-    "note: every validation photograph is called '{called}'. In the first epochs this is usual; if it stays so, the "
-    "network has found nothing yet: train longer, lower --learning-rate, or give it more photographs"
-)
+WEIGHT_DECAY = 0.02
+WARMUP = 0.05  # of the training, in which the learning rate rises; then it falls along a cosine
 
 
-class Batches(keras.utils.PyDataset):
-    """Feed batches of an array that stays on disk; each epoch in an order of its own.
+def build_trainer(spread, network, augment, args, steps, resident=None):
+    """Put the augmentation before the network and compile the two.
 
     Parameters
     ----------
-    images : array of uint8, shape (n, size, size, 3)
-        Usually a memory map or shards: a batch is gathered row by row, in the order of the disk.
-    labels : ndarray of int, shape (n,)
-        Class of each image.
-    rows : ndarray of int
-        Rows to use, ascending: each batch is given in ascending order.
-    batch : int
-    seed : int, optional
-        Of the order; None keeps the rows as given.
-    shuffle : {'full', 'blocks'}
-        Any row at any time, or as `eyenet.shuffling` says: blocks are then read ahead in the background, each once an
-        epoch.
-    share : callable, optional
-        Chooses, from the rows of a batch, those of which this process gives the images, and those of which it gives
-        the labels: `eyenet.distribution.Distribution.share`.
-    """
-
-    def __init__(self, images, labels, rows, batch, seed=None, shuffle="full", share=lambda rows: (rows, rows)):
-        super().__init__()
-        self.images, self.labels, self.batch, self.seed, self.share = images, labels, batch, seed, share
-        self.rows = self.order = np.asarray(rows)
-        self.blocks, self.asked, self.reader = seed is not None and shuffle == "blocks", (0, set()), None
-        if self.blocks:
-            self.set_epoch(0)  # a little shorter than the rows
-
-    def set_epoch(self, epoch):
-        """Shuffle for an epoch; the order depends on seed and epoch only, so a resumed training repeats it."""
-        if self.blocks:
-            self.order, self.asked = shuffle_blocks(self.rows, [self.seed, epoch]), (0, set())
-        elif self.seed is not None:
-            self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
-
-    def read_ahead(self, last):
-        """Have the blocks read that come up before a place in the epoch's order, in another thread."""
-        first, known = self.asked
-        self.asked = max(first, last), known
-        self.reader = self.reader or ThreadPoolExecutor(1)
-        images, _ = self.share(np.sort(self.order[first:last]))
-        for block in [block for block in dict.fromkeys(images // BLOCK) if block not in known]:
-            known.add(block)
-            ends = np.searchsorted(self.rows, [block * BLOCK, (block + 1) * BLOCK])
-            self.reader.submit(read_ahead, self.images, self.rows[slice(*ends)])
-
-    def __len__(self):
-        return math.ceil(len(self.order) / self.batch)
-
-    def __getitem__(self, index):
-        # Rows of one batch may be read in any order, and ascending ones read the disk forwards.
-        images, labels = self.share(np.sort(self.order[index * self.batch : (index + 1) * self.batch]))
-        if self.blocks:
-            self.read_ahead((index + 1) * self.batch + PARTS * BLOCK)
-        return np.take(self.images, images, axis=0), self.labels[labels]
-
-
-def of_disease(metric, **options):
-    """Make a Keras metric see the probability of disease (one minus the first class) and a binary truth."""
-
-    class OfDisease(metric):
-        def update_state(self, y_true, y_pred, sample_weight=None):
-            disease = keras.ops.cast(keras.ops.reshape(y_true, (-1, 1)) > 0, "float32")
-            return super().update_state(disease, 1 - y_pred[:, :1])
-
-    return OfDisease(**options)
-
-
-def ordinal_crossentropy(y_true, y_pred):
-    """Measure the cross-entropy of "this class or a later one", averaged over the classes but the first.
-
-    The classes are ordered: grade 0 for a grade 4 must cost more than grade 3. Each class is asked for as in the method
-    of Frank and Hall [1]_, but the answers are sums of one softmax, so that they cannot contradict each other. With two
-    classes it is the ordinary cross-entropy.
-
-    Parameters
-    ----------
-    y_true : tensor of int, shape (n,) or (n, 1)
-        Class indices.
-    y_pred : tensor of float, shape (n, classes)
-        Probabilities.
-
-    Returns
-    -------
-    tensor of float32, shape (n,)
-
-    References
-    ----------
-    .. [1] E. Frank and M. Hall, "A simple approach to ordinal classification", ECML, 2001.
-    """
-    ops = keras.ops
-    later = ops.flip(ops.cumsum(ops.flip(ops.cast(y_pred, "float32")[:, 1:], axis=1), axis=1), axis=1)
-    later = ops.clip(later, 1e-7, 1 - 1e-7)
-    true = ops.cast(ops.reshape(y_true, (-1, 1)), "int32") > ops.arange(later.shape[1], dtype="int32")
-    return -ops.mean(ops.log(ops.where(true, later, 1 - later)), axis=1)
-
-
-class Keeper(keras.callbacks.Callback):
-    """Validate after each epoch, keep the best network, stop when it gets no better, remember all of it.
-
-    Keras's EarlyStopping and BackupAndRestore would do, but neither stores the best value and the patience
-    that is used up, so a training that was killed would not end as an undisturbed one.
-
-    Parameters
-    ----------
-    network : keras.Model
-        What is kept: the part of the trained model without augmentation.
     spread : eyenet.distribution.Distribution
-        Of several processes the first validates and writes, and tells the others.
-    task : str
-        The validation AUC that decides is that of its question, or the mean over its questions.
-    folder : path-like
-        Gets model.keras, history.csv and checkpoint-<epoch>/.
-    train, val : Batches
-        `val` may be empty; then the last epoch is kept.
-    patience : int
-        Epochs without a better validation AUC after which training stops.
-    seed : int
+    network, augment : keras.Model
+    args : argparse.Namespace
+        Options of cnn.py: `learning_rate` and `xla`.
+    steps : int
+        Of the whole training.
+    resident : eyenet.cache.Resident, optional
+        Takes the places of photographs and gives these; without it the model takes photographs.
     """
-
-    def __init__(self, network, spread, task, folder, train, val, patience, seed):
-        super().__init__()
-        self.network, self.spread, self.patience, self.seed = network, spread, patience, seed
-        self.folder = Path(folder) if spread.process == 0 else None
-        self.train, self.val = train, val
-        self.first = {question: first_disease(task, question) for question in TASKS[task].questions}
-        self.names = TASKS[task].classes if len(self.first) == 1 else TASKS["any"].classes  # of the first question
-        self.truth, self.probability, self.score = val.labels[val.rows] > 0, np.zeros(0), None
-        self.apart = contextlib.ExitStack()
-        self.state = {"epoch": 0, "best": None, "best_epoch": None, "wait": 0, "history": []}
-
-    @property
-    def stopped(self):
-        """Tell whether the patience is used up."""
-        return self.state["wait"] >= self.patience
-
-    def restore(self, trainer):
-        """Load the newest whole checkpoint into a compiled model; return the number of epochs done."""
-        path = None
-        for folder in sorted(self.folder.glob("checkpoint-*"), reverse=True) if self.folder else []:
-            state = read_json(folder / "state.json")  # written last: a checkpoint without it is not whole
-            if state is not None and state.keys() == self.state.keys():
-                self.state, path = state, folder / "trainer.weights.h5"
-                break
-        self.state = self.spread.tell(self.state)
-        if self.state["epoch"]:
-            load_whole(lambda path: self.spread.load(trainer, path), path)  # the optimizer's variables too
-        return self.state["epoch"]
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.begun = self.said = time.perf_counter()
-        silent = self.folder is None or not sys.stderr.isatty()
-        bar = {"desc": f"epoch {epoch + 1}", "unit": "img", "leave": False, "disable": silent}
-        self.bar = tqdm(total=len(self.train.rows), **bar)
-        self.train.set_epoch(epoch)
-        # Dropout and augmentation draw by the epoch too: what a resumed training draws is what it would have.
-        generators = [v for v in self.model.non_trainable_variables if "seed_generator_state" in v.path]
-        for number, variable in enumerate(generators):
-            variable.assign(np.array([self.seed * 1000 + number, epoch]).astype(variable.dtype))
-
-    def on_train_batch_end(self, batch, logs=None):
-        done = min((batch + 1) * self.train.batch, len(self.train.rows))
-        self.bar.update(done - self.bar.n)
-        now = time.perf_counter()
-        if self.folder and self.bar.disable and now - self.said >= 30:
-            self.said, rate = now, done / (now - self.begun)
-            left = (len(self.train.rows) - done) / rate
-            log(f"epoch {self.state['epoch'] + 1}: {done:,} of {len(self.train.rows):,} images, {left:.0f} s left")
-
-    def on_epoch_end(self, epoch, logs):
-        self.bar.close()
-        seconds = time.perf_counter() - self.begun  # of training alone, without the validation that follows
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)  # of all processes, so computed by all
-        self.apart.enter_context(self.spread.alone())  # until `save`: what other callbacks compute is theirs alone
-        if self.folder:
-            self.spread.collect()
-            self.judge(epoch, logs, seconds)
-        self.state = self.spread.tell(self.state)
-        self.model.stop_training = self.stopped
-
-    def judge(self, epoch, logs, seconds):
-        """Validate, and keep the network if it is the best; `seconds` are those that training took."""
-        probabilities = predict(self.network, self.val)
-        if not (np.isfinite(logs["loss"]) and np.isfinite(probabilities).all()):
-            raise StageError(
-                f"the loss or the predictions are no numbers in epoch {epoch + 1}: train under another --run with a "
-                "lower --learning-rate, or with --precision float32"
-            )
-        logs["images_per_second"] = len(self.train.rows) / seconds
-        logs |= self.validate(probabilities)
-        self.state["epoch"] = epoch + 1
-        self.state["history"].append({"epoch": epoch + 1, **{k: float(v) for k, v in logs.items()}})
-        if len(self.truth) and (called := self.probability >= 0.5).all() == called.any():
-            log(ONE_CLASS.format(called="diseased" if called[0] else "healthy"))
-        self.require_space()
-        self.keep_best(epoch + 1, logs.get("val_auc"))
-        log(self.epoch_line(logs))
-        if self.stopped:
-            best = self.state["best_epoch"]
-            log(f"stopped: no better validation AUC for {self.patience} epochs; the best is epoch {best}")
-
-    def validate(self, probabilities):
-        """Score the validation photographs; return the figures that are defined, as Keras names them.
-
-        `val_auc`, by which the best epoch is known, is the mean over the questions of the task.
-        """
-        if not len(self.truth):
-            return {}
-        labels = self.val.labels[self.val.rows]
-        figures = {"val_loss": float(keras.ops.mean(ordinal_crossentropy(labels, probabilities)))}
-        aucs = []
-        for question, first in reversed(self.first.items()):  # the first question last: its figures are shown
-            self.truth, self.probability = labels >= first, disease_probability(probabilities, first)
-            self.score = score(self.truth, self.probability)
-            aucs.append(self.score["auc"])
-            if len(self.first) > 1:
-                figures[f"val_auc_{question}"] = self.score["auc"]
-        figures |= {f"val_{k}": self.score[k] for k in ("accuracy", "precision", "recall")}
-        defined = [auc for auc in aucs if auc is not None]
-        figures["val_auc"] = float(np.mean(defined)) if defined else None
-        return {name: value for name, value in figures.items() if value is not None}
-
-    def epoch_line(self, logs):
-        """Say in one line how the epoch went."""
-        of = self.params["epochs"]
-        text = f"epoch {self.state['epoch']} of {of}: loss {logs['loss']:.3f}, AUC {logs['auc']:.3f} in training"
-        if "val_auc" in logs:
-            text += f", {logs['val_auc']:.3f} in validation (best {self.state['best']:.3f})"
-        return f"{text}; {logs['images_per_second']:.0f} images/s"
-
-    def require_space(self):
-        """Raise before a full disk can: HDF5 ends the whole process when it cannot finish a file."""
-        need = 4 * 4 * self.network.count_params() + 2**20  # the network, and once more with Adam's two moments
-        free = shutil.disk_usage(self.folder).free
-        if free < need:
-            raise StageError(
-                f"a checkpoint needs {need / 1e6:.0f} MB of disk space, and {self.folder} has {free / 1e6:.0f} MB; "
-                "make room and run the same command again"
-            )
-
-    def keep_best(self, epoch, auc):
-        """Save the network if its validation AUC is the best so far, or if there is none to go by."""
-        if auc is not None and self.state["best"] is not None and auc <= self.state["best"]:
-            self.state["wait"] += 1
-            return
-        self.state |= {"best": auc, "best_epoch": epoch, "wait": 0}
-        temporary = self.folder / ".tmp-model.keras"  # Keras wants the ending
-        self.network.save(temporary)
-        temporary.replace(self.folder / "model.keras")
-
-    def save(self):
-        """Write history.csv and a checkpoint, then remove the checkpoint before it.
-
-        To be called last in an epoch: what is done after it is not done again after a stop.
-        """
-        with self.apart:  # Keras makes variables of its own while it saves
-            if self.folder:
-                self.write()
-
-    def write(self):
-        """Write what `save` promises."""
-        history = self.state["history"]
-        columns = list(dict.fromkeys(key for row in history for key in row))
-        write_rows(self.folder / "history.csv", columns, [[row.get(c, "") for c in columns] for row in history])
-        folder = self.folder / f"checkpoint-{self.state['epoch']:05d}"
-        folder.mkdir(exist_ok=True)
-        self.model.save_weights(folder / "trainer.weights.h5")
-        write_json(folder / "state.json", self.state)
-        for old in self.folder.glob("checkpoint-*"):
-            if old != folder:
-                shutil.rmtree(old)
+    trainer = spread.model([*first_layers(network, resident), augment, network])
+    metrics = [
+        of_disease(keras.metrics.BinaryAccuracy, name="accuracy"),
+        of_disease(keras.metrics.AUC, name="auc"),
+        of_disease(keras.metrics.Precision, name="precision"),
+        of_disease(keras.metrics.Recall, name="recall"),
+    ]
+    rise = max(1, int(WARMUP * steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        args.learning_rate / 20, max(1, steps - rise), 0.01, warmup_target=args.learning_rate, warmup_steps=rise
+    )
+    optimizer = spread.optimizer(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0)
+    trainer.compile(
+        optimizer=optimizer, loss=ordinal_crossentropy, metrics=metrics, jit_compile=backend.jit_compile(args.xla)
+    )
+    trainer.optimizer.build(trainer.trainable_variables)  # so that a checkpoint finds its variables
+    return trainer
 
 
-def predict(network, batches):
-    """Predict the probability of each class; float64, shape (n, classes)."""
-    if not len(batches.rows):
-        return np.zeros((0, network.output_shape[-1]))
-    return network.predict(batches, verbose=0).astype(np.float64)
+def first_layers(network, resident):
+    """List the layers that turn what is fed into photographs: an input alone, unless they lie on the device."""
+    if resident is None:
+        return [keras.Input(network.input_shape[1:], dtype="uint8")]
+    return [keras.Input((1,), dtype="int32"), resident]
+
+
+def train(spread, network, args, images, labels, rows, folder):
+    """Train a network, or go on with a training that was stopped; return the training's state."""
+    with spread.scope():
+        fed, held, resident = cache(args.cache, spread, images, rows)
+    feed = Batches(fed, labels, rows["train"], args.batch, args.seed, args.shuffle, spread.share)
+    if spread.replicas > 1 and args.batch > len(feed.rows):
+        raise StageError(f"there are only {len(feed.rows)} training images; several devices need a smaller --batch")
+    copy = spread.copy(network)
+    with spread.scope():
+        augment = make_augmentation(args, network)
+        trainer = build_trainer(spread, copy, augment, args, args.epochs * len(feed), resident)
+    val = Batches(held, labels, rows["val"], args.batch)
+    keeper = Keeper(network, spread, args.task, folder, feed, val, args.patience, args.seed)
+    last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: keeper.save())
+    with spread.training(), backend.one_sentence(args.logs / args.run):
+        done = keeper.restore(trainer)
+        if done >= args.epochs or keeper.stopped:
+            return keeper.state
+        trainer.fit(
+            feed,
+            initial_epoch=done,
+            epochs=args.epochs,
+            shuffle=False,  # Batches shuffles
+            # Grades are weighed by nothing but their copies: a grade 4 would count as thirty of grade 0.
+            class_weight=class_weights(labels[rows["train"]]) if len(TASKS[args.task].classes) == 2 else None,
+            callbacks=[keeper, *(writers(spread, keeper, args, resident) if spread.process == 0 else []), last],
+            verbose=0,
+        )
+    return keeper.state
+
+
+def make_augmentation(args, network):
+    """Build what is done to a training photograph before the network sees it."""
+    return build_augmentation(network.input_shape[1]) if args.augmentation == "turn" else keras.layers.Identity()
+
+
+def writers(spread, keeper, args, resident):
+    """Build the callbacks that write TensorBoard's files."""
+    from eyenet.dashboard import Dashboard
+
+    logs = args.logs / args.run
+    if done := keeper.state["epoch"]:
+        log(f"going on after epoch {done} of {args.epochs}")
+    else:  # what a run of this name left whose model was deleted; Dashboard removes its own
+        for part in ("train", "validation"):
+            shutil.rmtree(logs / part, ignore_errors=True)
+    logs.mkdir(parents=True, exist_ok=True)
+    first = next(iter(keeper.first.values()))
+    card = options_card(args, keeper.network)
+    with spread.alone():
+        augment = make_augmentation(args, keeper.network)
+        seen = keras.Sequential([*first_layers(keeper.network, resident), augment])
+    dashboard = Dashboard(keeper, seen, logs, first, card, hparams(args))
+    return [dashboard, EpochBoard(logs)]
+
+
+class EpochBoard(keras.callbacks.TensorBoard):
+    """Keras's TensorBoard without what it does at each step: Keras would make the device wait for it."""
+
+    on_train_batch_begin = keras.callbacks.Callback.on_train_batch_begin
+    on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
+
+
+def hparams(args):
+    """Choose the options by which TensorBoard compares runs."""
+    names = ("network", "task", "batch", "learning_rate", "seed")  # it shows five at first
+    return {name: getattr(args, name) for name in names}
+
+
+def options_card(args, network):
+    """Write the options, as TensorBoard shows them: a table in Markdown."""
+    rows = {key.replace("_", "-"): value for key, value in vars(args).items()}
+    rows |= {"parameters": f"{network.count_params():,}", "backend": os.environ["KERAS_BACKEND"]}
+    return "\n".join(["| option | value |", "|---|---|", *(f"| {key} | `{value}` |" for key, value in rows.items())])

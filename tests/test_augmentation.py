@@ -10,8 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from eyenet.augmentation import Light, Turn, build_augmentation
+from eyenet.losses import ordinal_crossentropy
 from eyenet.photo import black_outside
-from eyenet.training import ordinal_crossentropy
 
 SIZE = 64
 

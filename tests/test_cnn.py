@@ -78,10 +78,13 @@ def test_same_seed_same_metrics(array, trained, tmp_path):
 
 
 def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path):
-    """Same epochs, optimizer, best value and patience: the history and the decision of an undisturbed run."""
+    """Same epochs, optimizer, best value and patience: the history and the decision of an undisturbed run.
+
+    Wherever the images lie meanwhile.
+    """
     folder, _ = trained
-    for after in ("checkpoint-00001", "checkpoint-00003"):
-        kill_after(after, ["cnn.py", "--input", array, "--epochs", 6, *QUICK], tmp_path)
+    for after, cache in (("checkpoint-00001", "device"), ("checkpoint-00003", "host")):
+        kill_after(after, ["cnn.py", "--input", array, "--epochs", 6, *QUICK, "--cache", cache], tmp_path)
         assert len(history(tmp_path / "models" / "cnn")) < 6
     done = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
     assert "going on after epoch" in done.stderr

@@ -21,7 +21,9 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from eyenet.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
 from eyenet.distribution import Distribution
-from eyenet.training import Batches, Keeper, of_disease, predict
+from eyenet.feeding import Batches, predict
+from eyenet.keeper import Keeper
+from eyenet.losses import of_disease
 
 SIZE = 32
 CARD = "| option | value |\n|---|---|\n| learning-rate | `0.001` |"

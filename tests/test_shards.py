@@ -193,7 +193,7 @@ def batches():
     from eyenet import backend
 
     backend.start("float32", 0)
-    from eyenet.training import Batches
+    from eyenet.feeding import Batches
 
     return Batches
 

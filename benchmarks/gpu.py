@@ -1,0 +1,178 @@
+"""Training on a GPU: the rate from the real array, wherever it lies, against the same step on one resident batch.
+
+    KERAS_BACKEND=jax python benchmarks/gpu.py [--array data/array] [--batches 32 128 512]
+    KERAS_BACKEND=torch python benchmarks/gpu.py
+
+Trains the three layers, with augmentation, in turn on one batch that lies on the device and is given again and again
+(the pace to reach), and as `cnn.py --cache device`, `host` and `none` do; the median of the ratios of neighbours
+counts. On JAX also where the time of a step goes: the compiled step alone, without Keras's loop round it, the same
+without augmentation, and without the gradient. The array is repeated up to --images, so that no cache hides the disk's
+work on a small one. JAX always compiles with XLA; on PyTorch --xla stands for torch.compile.
+"""
+
+import os
+import sys
+import time
+from itertools import product
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import record
+
+from eyenet import backend
+from eyenet.cache import Held, Resident
+from eyenet.distribution import Distribution
+from eyenet.feeding import Batches
+from eyenet.networks import build_network
+from eyenet.training import build_trainer, make_augmentation
+
+WAYS = ("resident batch", "device", "host", "none")
+
+
+class Again(keras.utils.PyDataset):
+    """One batch on the device, given again and again."""
+
+    def __init__(self, images, labels, times):
+        super().__init__()
+        self.batch, self.times = (keras.ops.convert_to_tensor(images), labels), times
+
+    def __len__(self):
+        return self.times
+
+    def __getitem__(self, index):
+        return self.batch
+
+
+def trainer_of(size, augmentation, xla, steps, resident=None):
+    """Build the three layers with what goes before them, compiled."""
+    spread = Distribution(keras)
+    network = build_network(keras, "three_layers", size, 2, "none")
+    augment = make_augmentation(SimpleNamespace(augmentation=augmentation), network)
+    return build_trainer(spread, network, augment, SimpleNamespace(learning_rate=1e-4, xla=xla), steps, resident)
+
+
+def rates(images, labels, batch, xla, repeat):
+    """Train epochs in turn in all ways; give the images a second of each, the first, cold, left out."""
+    count, side = len(images) // batch, images.shape[1]
+    rows = np.arange(count * batch)
+    resident = Resident(images, rows)
+    kept = {"device": resident, "host": Held(images, rows), "none": images}
+    feeds = {way: Batches(kept[way], labels, rows, batch, seed=0) for way in kept}
+    feeds["resident batch"] = Again(images[:batch], labels[:batch], count)
+    plain = trainer_of(side, "turn", xla, count)
+    trainers = dict.fromkeys(WAYS, plain) | {"device": trainer_of(side, "turn", xla, count, resident)}
+    found = {way: [] for way in WAYS}
+    for epoch in range(repeat + 1):
+        for way in WAYS:
+            if way in kept:
+                feeds[way].set_epoch(epoch)
+            begun = time.perf_counter()
+            trainers[way].fit(feeds[way], verbose=0, shuffle=False)
+            found[way].append(len(rows) / (time.perf_counter() - begun))
+    return {way: taken[1:] for way, taken in found.items()}
+
+
+def steps(images, labels, batch, repeat):
+    """Time the compiled step alone (JAX): whole, without augmentation, and only forward; milliseconds."""
+    import jax
+
+    images, labels = jax.numpy.asarray(images[:batch]), jax.numpy.asarray(labels[:batch])
+    trainer = trainer_of(images.shape[1], "turn", True, 100)
+    forward = jax.jit(lambda learned, other: trainer.stateless_call(learned, other, images, training=False)[0])
+    weights = [[v.value for v in part] for part in (trainer.trainable_variables, trainer.non_trainable_variables)]
+    found = {"only forward": timed(lambda: forward(*weights), repeat)}
+    found["whole"] = timed(step_of(trainer, images, labels), repeat)
+    trainer = trainer_of(images.shape[1], "none", True, 100)
+    return found | {"without augmentation": timed(step_of(trainer, images, labels), repeat)}
+
+
+def step_of(trainer, images, labels):
+    """Make a function of Keras's training step on one batch, compiled, without the loop of `fit` round it (JAX)."""
+    import jax
+
+    step = jax.jit(trainer.train_step, donate_argnums=0)
+    parts = (trainer.trainable_variables, trainer.non_trainable_variables)
+    parts += (trainer.optimizer.variables, trainer.metrics_variables)
+    state = tuple([jax.numpy.copy(v.value) for v in part] for part in parts)  # a step gives its memory away
+
+    def once():
+        nonlocal state
+        logs, state = step(state, (images, labels))
+        return logs
+
+    return once
+
+
+def timed(call, repeat, times=50):
+    """Give the median milliseconds of a call among many that are not waited for."""
+    import jax
+
+    taken = []
+    for _ in range(repeat + 1):
+        begun = time.perf_counter()
+        for _ in range(times):
+            out = call()
+        jax.block_until_ready(out)
+        taken.append((time.perf_counter() - begun) / times * 1e3)
+    return median(taken[1:])
+
+
+def device_name():
+    """Name the GPU."""
+    if os.environ["KERAS_BACKEND"] == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+
+
+def measure(images, labels, precision, xla, batch, repeat):
+    """Measure one combination; give its rows of the table."""
+    name = f"{precision}{', compiled' if xla else ''}, batch {batch}"
+    found = rates(images, labels, batch, xla, repeat)
+    for way in WAYS:
+        what = way if way == WAYS[0] else f"--cache {way}"
+        yield f"{name}: {what}", f"{median(found[way]):.0f}", "images/s", ""
+    for way in WAYS[1:]:
+        ratio = record.beside(found[way], found[WAYS[0]])
+        yield f"{name}: --cache {way} / {WAYS[0]}", f"{ratio:.3f}", "ratio", ">= 0.95" if way == "device" else ""
+    if os.environ["KERAS_BACKEND"] == "jax":
+        for what, milliseconds in steps(images, labels, batch, repeat).items():
+            yield f"{name}: the compiled step alone, {what}", f"{milliseconds:.3f}", "ms", ""
+
+
+def main():
+    options = record.parse(__doc__)
+    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder with X.npy")
+    options.add_argument("--images", type=int, default=20_000, help="of an epoch, at least one batch")
+    options.add_argument("--batches", type=int, nargs="+", default=[32, 128, 512])
+    options.add_argument("--precisions", nargs="+", choices=list(backend.POLICIES), default=["float32", "bfloat16"])
+    options.add_argument("--xla", action="store_true", help="on PyTorch: compiled as well as not")
+    args = options.parse_args()
+    name, rows = os.environ["KERAS_BACKEND"], []
+    images = np.load(args.array / "X.npy", mmap_mode="r")
+    if len(images) < args.images:
+        path = args.array / ".tmp-gpu.npy"
+        longer = np.lib.format.open_memmap(path, "w+", np.uint8, (args.images, *images.shape[1:]))
+        for first in range(0, args.images, len(images)):
+            longer[first : first + len(images)] = images[: args.images - first]
+        images = np.load(path, mmap_mode="r")
+        path.unlink()  # its bytes stay until it is let go
+    labels = np.arange(args.images) % 2
+    compiled = [True] if name == "jax" else [False, True][: 1 + args.xla]
+    for precision, xla, batch in product(args.precisions, compiled, args.batches):
+        keras.config.set_dtype_policy(backend.POLICIES[precision])
+        for row in measure(images[: args.images], labels, precision, xla, batch, args.repeat):
+            print(record.line(row), file=sys.stderr)
+            rows.append(row)
+        keras.backend.clear_session()
+    record.write(f"gpu-{name}", rows, ("jax", "torch"), device=device_name())
+
+
+if __name__ == "__main__":
+    main()
