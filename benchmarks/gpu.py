@@ -5,9 +5,11 @@
 
 Trains the three layers, with augmentation, in turn on one batch that lies on the device and is given again and again
 (the pace to reach), and as `cnn.py --cache device`, `host` and `none` do; the median of the ratios of neighbours
-counts. On JAX also where the time of a step goes: the compiled step alone, without Keras's loop round it, the same
-without augmentation, and without the gradient. The array is repeated up to --images, so that no cache hides the disk's
-work on a small one. JAX always compiles with XLA; on PyTorch --xla stands for torch.compile.
+counts. Then with a callback that asks for each step's figures, as Keras's own TensorBoard does. On JAX also where the
+time of a step goes: the compiled step alone, without Keras's loop round it, the same without augmentation, and without
+the gradient; the bus; and how fast batches are gathered when nothing is trained. The array is repeated up to --images,
+so that no cache hides the disk's work on a small one. JAX always compiles with XLA; on PyTorch --xla stands for
+torch.compile.
 """
 
 import os
@@ -29,7 +31,7 @@ from eyenet.feeding import Batches
 from eyenet.networks import build_network
 from eyenet.training import build_trainer, make_augmentation
 
-WAYS = ("resident batch", "device", "host", "none")
+WAYS = ("resident batch", "device", "host", "none", "device, asked at each step")
 
 
 class Again(keras.utils.PyDataset):
@@ -46,6 +48,13 @@ class Again(keras.utils.PyDataset):
         return self.batch
 
 
+class Asking(keras.callbacks.Callback):
+    """Does nothing with a step's figures but have them brought from the device."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
 def trainer_of(size, augmentation, xla, steps, resident=None):
     """Build the three layers with what goes before them, compiled."""
     spread = Distribution(keras)
@@ -59,18 +68,18 @@ def rates(images, labels, batch, xla, repeat):
     count, side = len(images) // batch, images.shape[1]
     rows = np.arange(count * batch)
     resident = Resident(images, rows)
-    kept = {"device": resident, "host": Held(images, rows), "none": images}
-    feeds = {way: Batches(kept[way], labels, rows, batch, seed=0) for way in kept}
-    feeds["resident batch"] = Again(images[:batch], labels[:batch], count)
-    plain = trainer_of(side, "turn", xla, count)
-    trainers = dict.fromkeys(WAYS, plain) | {"device": trainer_of(side, "turn", xla, count, resident)}
+    kept = {"device": resident, "host": Held(images, rows), "none": images, WAYS[4]: resident}
+    feeds = {way: Batches(fed, labels, rows, batch, seed=0) for way, fed in kept.items()}
+    feeds[WAYS[0]] = Again(images[:batch], labels[:batch], count)
+    plain, placed = trainer_of(side, "turn", xla, count), trainer_of(side, "turn", xla, count, resident)
     found = {way: [] for way in WAYS}
     for epoch in range(repeat + 1):
         for way in WAYS:
             if way in kept:
                 feeds[way].set_epoch(epoch)
+            trainer, callbacks = placed if "device" in way else plain, [Asking()] if way == WAYS[4] else []
             begun = time.perf_counter()
-            trainers[way].fit(feeds[way], verbose=0, shuffle=False)
+            trainer.fit(feeds[way], verbose=0, shuffle=False, callbacks=callbacks)
             found[way].append(len(rows) / (time.perf_counter() - begun))
     return {way: taken[1:] for way, taken in found.items()}
 
@@ -120,6 +129,25 @@ def timed(call, repeat, times=50):
     return median(taken[1:])
 
 
+def others(images, labels, batch, repeat):
+    """Measure the bus (GB/s) and how fast batches are gathered (images/s), each alone; rows of the table (JAX)."""
+    import jax
+
+    one, rows, taken = np.ascontiguousarray(images[:batch]), np.arange(len(images)), []
+    for _ in range(20 * repeat):
+        begun = time.perf_counter()
+        jax.device_put(one).block_until_ready()
+        taken.append(time.perf_counter() - begun)
+    yield f"batch {batch}: over the bus", f"{one.nbytes / median(taken) / 1e9:.1f}", "GB/s", ""
+    for way, fed in (("host", Held(images, rows)), ("none", images)):
+        feed = Batches(fed, labels, rows, batch, seed=0)
+        begun = time.perf_counter()
+        for index in range(len(feed)):
+            feed[index]
+        rate = len(rows) / (time.perf_counter() - begun)
+        yield f"batch {batch}: gathering alone, --cache {way}", f"{rate:.0f}", "images/s", ""
+
+
 def device_name():
     """Name the GPU."""
     if os.environ["KERAS_BACKEND"] == "jax":
@@ -144,6 +172,7 @@ def measure(images, labels, precision, xla, batch, repeat):
     if os.environ["KERAS_BACKEND"] == "jax":
         for what, milliseconds in steps(images, labels, batch, repeat).items():
             yield f"{name}: the compiled step alone, {what}", f"{milliseconds:.3f}", "ms", ""
+        yield from others(images, labels, batch, repeat)
 
 
 def main():
