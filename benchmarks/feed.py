@@ -29,22 +29,11 @@ def measure(keras, images, count, batch, repeat):
     rates : dict of list of float
         Images a second of each epoch, of the "disk" and the "resident" feed; the first, cold, is left out.
     """
+    from again import Again
+
     from eyenet.augmentation import build_augmentation
     from eyenet.feeding import Batches
     from eyenet.training import build_trainer
-
-    class Resident(keras.utils.PyDataset):
-        """One batch, given again and again."""
-
-        def __init__(self, batch, times):
-            super().__init__()
-            self.batch, self.times = batch, times
-
-        def __len__(self):
-            return self.times
-
-        def __getitem__(self, index):
-            return self.batch
 
     rows = np.random.default_rng(0).permutation(len(images))[: count // batch * batch]
     labels = np.arange(len(images)) % 2
@@ -54,7 +43,7 @@ def measure(keras, images, count, batch, repeat):
     spread = Distribution(keras)
     trainer = build_trainer(spread, network, build_augmentation(size), options, steps=len(rows) // batch)
     disk = Batches(images, labels, rows, batch, seed=0)
-    resident = Resident(disk[0], len(disk))
+    resident = Again(disk[0], len(disk))
     rates = {"disk": [], "resident": []}
     for epoch in range(repeat + 1):
         for name, feed in (("disk", disk), ("resident", resident)):

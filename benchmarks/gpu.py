@@ -14,6 +14,7 @@ torch.compile.
 
 import os
 import sys
+import tempfile
 import time
 from itertools import product
 from pathlib import Path
@@ -23,6 +24,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import record
+from again import Again
 
 from eyenet import backend
 from eyenet.cache import Held, Resident
@@ -32,20 +34,6 @@ from eyenet.networks import build_network
 from eyenet.training import build_trainer, make_augmentation
 
 WAYS = ("resident batch", "device", "host", "none", "device, asked at each step")
-
-
-class Again(keras.utils.PyDataset):
-    """One batch on the device, given again and again."""
-
-    def __init__(self, images, labels, times):
-        super().__init__()
-        self.batch, self.times = (keras.ops.convert_to_tensor(images), labels), times
-
-    def __len__(self):
-        return self.times
-
-    def __getitem__(self, index):
-        return self.batch
 
 
 class Asking(keras.callbacks.Callback):
@@ -70,7 +58,7 @@ def rates(images, labels, batch, xla, repeat):
     resident = Resident(images, rows)
     kept = {"device": resident, "host": Held(images, rows), "none": images, WAYS[4]: resident}
     feeds = {way: Batches(fed, labels, rows, batch, seed=0) for way, fed in kept.items()}
-    feeds[WAYS[0]] = Again(images[:batch], labels[:batch], count)
+    feeds[WAYS[0]] = Again((keras.ops.convert_to_tensor(images[:batch]), labels[:batch]), count)
     plain, placed = trainer_of(side, "turn", xla, count), trainer_of(side, "turn", xla, count, resident)
     found = {way: [] for way in WAYS}
     for epoch in range(repeat + 1):
@@ -159,6 +147,15 @@ def device_name():
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
 
 
+def repeated(images, count, folder):
+    """Repeat an array up to so many images, in a file of a folder that is gone when the array is let go."""
+    with tempfile.NamedTemporaryFile(prefix=".tmp-", suffix=".npy", dir=folder) as file:
+        longer = np.lib.format.open_memmap(file.name, "w+", np.uint8, (count, *images.shape[1:]))
+        for first in range(0, count, len(images)):
+            longer[first : first + len(images)] = images[: count - first]
+        return np.load(file.name, mmap_mode="r")
+
+
 def measure(images, labels, precision, xla, batch, repeat):
     """Measure one combination; give its rows of the table."""
     name = f"{precision}{', compiled' if xla else ''}, batch {batch}"
@@ -186,12 +183,7 @@ def main():
     name, rows = os.environ["KERAS_BACKEND"], []
     images = np.load(args.array / "X.npy", mmap_mode="r")
     if len(images) < args.images:
-        path = args.array / ".tmp-gpu.npy"
-        longer = np.lib.format.open_memmap(path, "w+", np.uint8, (args.images, *images.shape[1:]))
-        for first in range(0, args.images, len(images)):
-            longer[first : first + len(images)] = images[: args.images - first]
-        images = np.load(path, mmap_mode="r")
-        path.unlink()  # its bytes stay until it is let go
+        images = repeated(images, args.images, args.array)
     labels = np.arange(args.images) % 2
     compiled = [True] if name == "jax" else [False, True][: 1 + args.xla]
     for precision, xla, batch in product(args.precisions, compiled, args.batches):

@@ -1,8 +1,8 @@
 """Where the images of a training lie while it runs: on the disk, in the host's memory, or in the device's.
 
-A small network on a large GPU takes images faster than a host gathers them and sends them over the bus. All 24,588
-training photographs of Kaggle's set at 256 px are 4.8 GB as bytes, which such a device has to spare: then a batch is
-asked for by its places alone, and gathered where it is used.
+A small network on a large GPU takes images faster than a host gathers them and sends them over the bus
+(benchmarks/results/gpu-jax.csv). The 74,000 training images of Kaggle's set are 14.6 GB of bytes at 256 px, which such
+a device has to spare: then a batch is asked for by its places alone, and gathered where it is used.
 """
 
 import keras
@@ -11,7 +11,15 @@ import numpy as np
 from eyenet import backend
 from eyenet.stage import StageError, log
 
-SPARE = 0.5  # of the free memory that the images may take: networks and their feature maps need the rest
+SHARE = 0.5  # of the free memory that the images may take: networks and their feature maps need the rest
+
+
+def places(held, rows):
+    """Find rows among those that are held, ascending; IndexError if one is not."""
+    found = np.searchsorted(held, rows)
+    if len(found) and not np.array_equal(np.take(held, found, mode="clip"), rows):
+        raise IndexError("not all of these rows are held")
+    return found
 
 
 class Held:
@@ -30,7 +38,7 @@ class Held:
 
     def take(self, rows, axis=0, out=None, mode="raise"):
         """Gather rows along the first axis, as `np.take` does, which calls this."""
-        return np.take(self.images, np.searchsorted(self.rows, rows), axis=0)
+        return np.take(self.images, places(self.rows, rows), axis=0)
 
 
 class Resident(keras.layers.Layer):
@@ -58,7 +66,7 @@ class Resident(keras.layers.Layer):
 
     def take(self, rows, axis=0, out=None, mode="raise"):
         """Give the places of rows, int32, shape (n, 1); `np.take` calls this."""
-        return np.searchsorted(self.rows, rows).astype(np.int32)[:, None]
+        return places(self.rows, rows).astype(np.int32)[:, None]
 
     def call(self, places):
         return keras.ops.take(self.images, places[:, 0], axis=0)
@@ -76,7 +84,7 @@ class Resident(keras.layers.Layer):
         pass
 
 
-def choose_place(wanted, needed, spread):
+def choose_place(wanted, train, val, spread):
     """Choose where the images lie.
 
     Parameters
@@ -84,8 +92,8 @@ def choose_place(wanted, needed, spread):
     wanted : {'auto', 'device', 'host', 'none'}
         'auto' is 'device' on a GPU that has room (and whose backend can tell so: JAX, PyTorch), else 'host' if that
         has, else 'none'; without a GPU it is 'none', since the system keeps files that it has read in memory anyway.
-    needed : int
-        Bytes of the images.
+    train, val : int
+        Bytes of the images of each split. On their way to the device they are in the host's memory too.
     spread : eyenet.distribution.Distribution
 
     Raises
@@ -97,16 +105,17 @@ def choose_place(wanted, needed, spread):
         if wanted not in ("auto", "none"):
             raise StageError(f"--cache {wanted} is for one host; of several, each reads its part of the array")
         return "none"
-    room = {"device": backend.device_memory, "host": backend.host_memory}
+    host, device = backend.host_memory(), backend.device_memory()
     if wanted == "auto":
-        places = room if backend.has_gpu() else ()
-        return next((place for place in places if needed <= SPARE * (room[place]() or 0)), "none")
-    free = room[wanted]() if wanted in room else None
-    if free is not None and needed > free:
-        raise StageError(
-            f"--cache {wanted} needs {needed / 1e9:.1f} GB of its memory, and {free / 1e9:.1f} GB are free; "
-            "leave the option out, or use --cache none"
-        )
+        if not backend.has_gpu() or train + val > SHARE * (host or 0):
+            return "none"
+        return "device" if train <= SHARE * (device or 0) else "host"
+    for place, free, needed in (("device", device, train), ("host", host, train + val)):
+        if place in (wanted, "host") and wanted != "none" and free is not None and needed > free:
+            raise StageError(
+                f"--cache {wanted} needs {needed / 1e9:.1f} GB of the {place}'s memory, and {free / 1e9:.1f} GB are "
+                "free; leave the option out, or use --cache none"
+            )
     return wanted
 
 
@@ -129,10 +138,10 @@ def cache(wanted, spread, images, rows):
     resident : Resident or None
         The layer that the training model begins with if `train` is on the device.
     """
-    needed = len(rows["train"]) * images[0].nbytes
-    place = choose_place(wanted, needed, spread)
+    needed = {split: len(rows[split]) * images[0].nbytes for split in ("train", "val")}
+    place = choose_place(wanted, **needed, spread=spread)
     if place == "none":
         return images, images, None
-    log(f"{len(rows['train']):,} training images, {needed / 1e9:.1f} GB, are kept in the memory of the {place}")
+    log(f"reading {len(rows['train']):,} training images, {needed['train'] / 1e9:.1f} GB, to the memory of the {place}")
     train = Resident(images, rows["train"]) if place == "device" else Held(images, rows["train"])
     return train, Held(images, rows["val"]), train if place == "device" else None

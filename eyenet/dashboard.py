@@ -37,8 +37,8 @@ class Dashboard(keras.callbacks.Callback):
     ----------
     keeper : eyenet.keeper.Keeper
         Called before this one; gives the network, the batches and each epoch's validation.
-    augment : keras.Model
-        The augmentation of what the training's batches hold.
+    see : keras.Model
+        Turns what the training's batches hold into augmented photographs.
     folder : path-like
         logs/<run>.
     first : int
@@ -49,9 +49,9 @@ class Dashboard(keras.callbacks.Callback):
         Name of each option that runs are compared by, and its value.
     """
 
-    def __init__(self, keeper, augment, folder, first, card, hparams):
+    def __init__(self, keeper, see, folder, first, card, hparams):
         super().__init__()
-        self.keeper, self.augment, self.folder, self.first = keeper, augment, Path(folder) / "summary", first
+        self.keeper, self.see, self.folder, self.first = keeper, see, Path(folder) / "summary", first
         self.card, self.hparams = card, {name: plain_value(value) for name, value in hparams.items()}
         val = keeper.val
         self.watched = choose_watched(val.labels[val.rows] >= first)
@@ -96,7 +96,7 @@ class Dashboard(keras.callbacks.Callback):
             shape = tf.TensorSpec(network.input_shape, tf.uint8)
             tf.summary.graph(traced.get_concrete_function(shape).graph)
         images, labels = self.keeper.train[0]
-        seen = keras.ops.convert_to_numpy(self.augment(images[:IN_BATCH], training=True))
+        seen = keras.ops.convert_to_numpy(self.see(images[:IN_BATCH], training=True))
         sheet = contact_sheet(np.asarray(seen), labels[:IN_BATCH] >= self.first)
         write_image("training batch, as the network sees it", sheet)
 

@@ -1,4 +1,4 @@
-"""Batches of an array that stays on disk, in an order of their own each epoch."""
+"""Batches of an array, in an order of their own each epoch."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +11,13 @@ from eyenet.shuffling import PARTS, shuffle_blocks
 
 
 class Batches(keras.utils.PyDataset):
-    """Feed batches of an array that stays on disk; each epoch in an order of its own.
+    """Feed batches of an array; each epoch in an order of its own.
 
     Parameters
     ----------
     images : array of uint8, shape (n, size, size, 3)
-        Usually a memory map or shards: a batch is gathered row by row, in the order of the disk.
+        Usually a memory map or shards, which stay on disk: a batch is gathered row by row, in the order of the disk. Or
+        what `eyenet.cache` made of them; a batch of `Resident` holds the places of images.
     labels : ndarray of int, shape (n,)
         Class of each image.
     rows : ndarray of int

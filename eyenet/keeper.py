@@ -91,7 +91,7 @@ class Keeper(keras.callbacks.Callback):
         done = batch * self.train.batch
         self.bar.update(done - self.bar.n)
         now = time.perf_counter()
-        if self.folder and self.bar.disable and now - self.said >= 30:
+        if done and self.folder and self.bar.disable and now - self.said >= 30:
             self.said, rate = now, done / (now - self.begun)
             left = (len(self.train.rows) - done) / rate
             log(f"epoch {self.state['epoch'] + 1}: {done:,} of {len(self.train.rows):,} images, {left:.0f} s left")

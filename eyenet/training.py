@@ -24,7 +24,8 @@ def build_trainer(spread, network, augment, args, steps, resident=None):
     Parameters
     ----------
     spread : eyenet.distribution.Distribution
-    network, augment : keras.Model
+    network : keras.Model
+    augment : keras.Model or keras.layers.Layer
     args : argparse.Namespace
         Options of cnn.py: `learning_rate` and `xla`.
     steps : int
@@ -60,11 +61,12 @@ def first_layers(network, resident):
 
 def train(spread, network, args, images, labels, rows, folder):
     """Train a network, or go on with a training that was stopped; return the training's state."""
+    count = len(rows["train"])
+    if spread.replicas > 1 and args.batch > count:
+        raise StageError(f"there are only {count} training images; several devices need a smaller --batch")
     with spread.scope():
         fed, held, resident = cache(args.cache, spread, images, rows)
     feed = Batches(fed, labels, rows["train"], args.batch, args.seed, args.shuffle, spread.share)
-    if spread.replicas > 1 and args.batch > len(feed.rows):
-        raise StageError(f"there are only {len(feed.rows)} training images; several devices need a smaller --batch")
     copy = spread.copy(network)
     with spread.scope():
         augment = make_augmentation(args, network)
@@ -109,8 +111,8 @@ def writers(spread, keeper, args, resident):
     card = options_card(args, keeper.network)
     with spread.alone():
         augment = make_augmentation(args, keeper.network)
-        seen = keras.Sequential([*first_layers(keeper.network, resident), augment])
-    dashboard = Dashboard(keeper, seen, logs, first, card, hparams(args))
+        see = keras.Sequential([*first_layers(keeper.network, resident), augment])
+    dashboard = Dashboard(keeper, see, logs, first, card, hparams(args))
     return [dashboard, EpochBoard(logs)]
 
 

@@ -27,6 +27,9 @@ def test_what_is_held_is_what_was_asked_for(keras):
     resident = Resident(IMAGES, ROWS["train"])
     places = np.take(resident, ASKED, axis=0)
     assert places.dtype == np.int32 and places.tolist() == [[1], [3], [13], [0]]
+    for held in (resident, Held(IMAGES, ROWS["train"])):
+        with pytest.raises(IndexError):
+            np.take(held, [5, 6], axis=0)
     seen = keras.Sequential([keras.Input((1,), dtype="int32"), resident]).predict(places, verbose=0)
     assert seen.dtype == np.uint8 and np.array_equal(seen, IMAGES[ASKED])
 
@@ -49,35 +52,60 @@ def test_a_checkpoint_holds_no_images(keras, tmp_path):
     assert np.array_equal(other.get_weights()[0], first.layers[-1].get_weights()[0])
 
 
-def test_auto_takes_the_device_then_the_host(keras, monkeypatch):
-    from eyenet.cache import choose_place
-
-    spread = Distribution(keras)
-    for gpu, device, host, place in [
+@pytest.mark.parametrize(
+    ("gpu", "device", "host", "place"),
+    [
         (False, None, 100, "none"),  # the system keeps what it read
         (True, 100, 100, "device"),
         (True, 19, 100, "host"),
         (True, None, 100, "host"),  # TensorFlow does not tell
-        (True, 19, 19, "none"),
+        (True, 100, 21, "none"),  # what goes to the device goes through the host
         (True, None, None, "none"),
-    ]:
-        monkeypatch.setattr(backend, "has_gpu", lambda gpu=gpu: gpu)
-        monkeypatch.setattr(backend, "device_memory", lambda device=device: device)
-        monkeypatch.setattr(backend, "host_memory", lambda host=host: host)
-        assert choose_place("auto", 10, spread) == place
-    monkeypatch.setattr(backend, "host_memory", lambda: 9)
-    with pytest.raises(StageError, match="needs 0.0 GB of its memory"):
-        choose_place("host", 10, spread)
-    assert choose_place("none", 10, spread) == "none"
+    ],
+)
+def test_auto_takes_the_device_then_the_host(keras, monkeypatch, gpu, device, host, place):
+    from eyenet.cache import choose_place
+
+    memory(monkeypatch, gpu, device, host)
+    assert choose_place("auto", 10, 1, Distribution(keras)) == place
 
 
-def test_several_hosts_keep_nothing(keras):
+def test_what_has_no_room_is_refused(keras, monkeypatch):
+    from eyenet.cache import choose_place
+
+    spread = Distribution(keras)
+    memory(monkeypatch, True, 9e9, 11e9)
+    assert choose_place("none", 10e9, 1e9, spread) == "none" and choose_place("host", 10e9, 1e9, spread) == "host"
+    with pytest.raises(StageError, match="device needs 10.0 GB of the device's memory, and 9.0 GB are free"):
+        choose_place("device", 10e9, 1e9, spread)
+    memory(monkeypatch, True, None, 10e9)
+    for wanted in ("device", "host"):
+        with pytest.raises(StageError, match="needs 11.0 GB of the host's memory, and 10.0 GB are free"):
+            choose_place(wanted, 10e9, 1e9, spread)
+
+
+def memory(monkeypatch, gpu, device, host):
+    """Have the backend tell of such a machine."""
+    told = {"has_gpu": gpu, "device_memory": device, "host_memory": host}
+    for name, value in told.items():
+        monkeypatch.setattr(backend, name, lambda value=value: value)
+
+
+def test_the_memory_of_a_gpu_is_asked_for_as_jax_tells_it(monkeypatch):
+    jax = pytest.importorskip("jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    device = SimpleNamespace(memory_stats=lambda: {"bytes_limit": 70, "bytes_in_use": 30, "num_allocs": 1})
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    assert backend.device_memory() == 40
+
+
+def test_several_hosts_keep_nothing():
     from eyenet.cache import choose_place
 
     hosts = SimpleNamespace(processes=2)
-    assert choose_place("auto", 10, hosts) == "none"
+    assert choose_place("auto", 10, 1, hosts) == "none"
     with pytest.raises(StageError, match="--cache device is for one host"):
-        choose_place("device", 10, hosts)
+        choose_place("device", 10, 1, hosts)
 
 
 def test_validation_is_held_with_the_training(keras):
