@@ -191,7 +191,7 @@ def test_grey_restart_markers_and_other_tables(tmp_path):
         "adobe": altered(
             plain, lambda kind, content: (APP14, b"Adobe\0d\0\0\0\0\1") if kind == APP0 else (kind, content)
         ),
-        "deep_tables": altered(plain, deepen),
+        "deep_tables": altered(encode(picture, quality=30), deepen),
         "fill": plain[:-2] + b"\xff\xff\xff\xd9",
         "scans_444": separate(encode(noise(37, 53), subsampling="4:4:4")),
         "scans_420": separate(encode(noise(37, 53), subsampling="4:2:0")),
@@ -202,12 +202,12 @@ def test_grey_restart_markers_and_other_tables(tmp_path):
 
 
 def deepen(kind, content):
-    """Write tables of quantization in 16 bits."""
+    """Write tables of quantization in 16 bits, twice as coarse: some values need the second byte."""
     if kind != DQT:
         return kind, content
     tables = [content[at : at + 65] for at in range(0, len(content), 65)]
     return kind, b"".join(
-        bytes([0x10 | table[0]]) + b"".join(b"\0" + bytes([x]) for x in table[1:]) for table in tables
+        bytes([0x10 | table[0]]) + b"".join((2 * x).to_bytes(2, "big") for x in table[1:]) for table in tables
     )
 
 
@@ -223,6 +223,8 @@ def test_exif_orientations(tmp_path):
     big = tmp_path / "big_endian"
     tiff = b"MM\0*\0\0\0\x08\0\x01" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + bytes(4)
     paths.append(save(big, draw_photograph(90, 61, radius=25), exif=b"Exif\0\0" + tiff))
+    no_tiff = tmp_path / "no_tiff"  # is not obeyed
+    paths.append(save(no_tiff, draw_photograph(90, 61, radius=25), exif=b"Exif\0\0XX" + tiff[2:]))
     check_same(tmp_path, paths)
     assert len({hashlib.sha256(expected(path, 2)).digest() for path in paths}) >= 16
 
@@ -259,6 +261,7 @@ def test_damaged_data_are_left_to_the_browser(tmp_path):
     picture = draw_photograph(320, 240, radius=100)
     plain, restarts = encode(picture), encode(picture, restart_marker_rows=1)
     parts, rest = segments(plain)
+    bits = rest[2 + int.from_bytes(rest[2:4]) :]
     made = {
         "cut": plain[: len(plain) // 2] + b"\xff\xd9",
         "marker": rest_changed(plain, lambda rest: rest[:900] + b"\xff\xd0" + rest[902:]),
@@ -266,12 +269,15 @@ def test_damaged_data_are_left_to_the_browser(tmp_path):
         "no_quantization": assemble([part for part in parts if part[0] != DQT], rest),
         "no_restart": restarts.replace(b"\xff\xd3", b"\xff\xd5", 1),
         "one_scan_of_three": separate(plain)[: separate(plain).rindex(b"\xff\xda")] + b"\xff\xd9",
+        "a_scan_of_nothing": assemble([*parts, (SOS, bytes([0, 0, 63, 0]))], bits),
+        "an_empty_scan": assemble([*parts, (SOS, b"")], bits),
         "too_many_codes": altered(plain, lambda kind, content: (kind, overfull(content) if kind == DHT else content)),
     }
     for name, data in made.items():
         (tmp_path / name).write_bytes(data)
     decoded = decode(tmp_path, [tmp_path / name for name in made])
-    assert {name: decoded[tmp_path / name, 4] for name in made} == dict.fromkeys(made, "damaged")
+    for factor in FACTORS:
+        assert {name: decoded[tmp_path / name, factor] for name in made} == dict.fromkeys(made, "damaged")
 
 
 def rest_changed(data, change):

@@ -4,7 +4,7 @@
  */
 
 import { checkFile, checkSize, isJpeg, whyUnreadable } from "./files";
-import { decodeJpeg, openJpeg } from "./jpeg";
+import { type Jpeg, decodeJpeg, openJpeg } from "./jpeg";
 import { type Circle, DETAIL, MIN_DIAMETER, NoRetina, PhotoError, findRetina, scaled, visibleShare } from "./photo";
 import type { Picture } from "./resample";
 import { round } from "./stats";
@@ -50,18 +50,20 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
     throw new PhotoError("The file cannot be read. Choose it again.");
   }
   checkFile(bytes);
-  const jpeg = isJpeg(bytes) ? openJpeg(bytes) : null;
+  let jpeg = isJpeg(bytes) ? openJpeg(bytes) : null;
+  const header = jpeg;
   let decoded: Promise<ImageBitmap> | null = null;
-  const bitmapOf = () => (decoded ??= decode(file, bytes)); // all of it, only where it is needed
+  const bitmapOf = () => (decoded ??= decode(file, bytes, header)); // all of it, only where it is needed
   const { width, height } = jpeg ?? (await bitmapOf());
-  checkSize({ width, height }); // of a file whose header is not read in files.ts
   const read = new Map<number, Picture>();
   return {
     width,
     height,
     bytes: bytes.length,
     async read(factor) {
-      const own = jpeg && factor > 1 && !read.has(factor) ? decodeJpeg(bytes, jpeg, factor) : null;
+      const asked = jpeg && factor > 1 && !read.has(factor);
+      const own = asked ? decodeJpeg(bytes, jpeg as Jpeg, factor) : null;
+      if (asked && !own) jpeg = null; // it would fail again
       const finer = Math.max(...[...read.keys()].filter((other) => factor % other === 0));
       const from = read.get(finer); // to read a bitmap takes longer
       const picture = own ?? (from ? scalePicture(from, factor / finer) : scaleBitmap(await bitmapOf(), factor));
@@ -78,15 +80,27 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
   };
 }
 
-async function decode(file: Blob, bytes: Uint8Array): Promise<ImageBitmap> {
+/** Have the browser decode a file; of a JPEG whose header was read, the size must be that of the header. */
+async function decode(file: Blob, bytes: Uint8Array, header: Jpeg | null): Promise<ImageBitmap> {
+  let bitmap: ImageBitmap;
   try {
-    return await createImageBitmap(file, {
+    bitmap = await createImageBitmap(file, {
       colorSpaceConversion: "none", // the numbers of the file: the network was trained on them
       premultiplyAlpha: "none",
     });
   } catch {
     throw new PhotoError(whyUnreadable(bytes));
   }
+  try {
+    checkSize(bitmap); // of a file whose header is not read in files.ts
+    if (header && (bitmap.width !== header.width || bitmap.height !== header.height)) {
+      throw new PhotoError("The photograph does not say clearly which side is up. Save it anew and choose it again.");
+    }
+  } catch (error) {
+    bitmap.close();
+    throw error;
+  }
+  return bitmap;
 }
 
 /** Scale to 1/factor, reading in tiles: a phone refuses a canvas of 16 megapixels. */

@@ -2,7 +2,8 @@
  * JPEG at 1/2, 1/4 or 1/8 of its size, by reduced cosine transforms: the pixels of libjpeg-turbo, and so of Pillow.
  *
  * A browser decodes at full size only, and averages of that differ from what the network was trained on. This is for
- * Huffman-coded, sequential JPEGs of 8 bits, grey or YCbCr of 4:4:4 or 4:2:0; all else is left to the browser.
+ * Huffman-coded, sequential JPEGs of 8 bits, grey or YCbCr of 4:4:4 or 4:2:0; all else is left to the browser. (Tables of
+ * quantization beyond any real one overflow the 16 bits in which libjpeg-turbo computes, and not the 32 here.)
  */
 
 import { isFrame, segmentsOf } from "./files";
@@ -64,7 +65,9 @@ export function openJpeg(bytes: Uint8Array): Jpeg | null {
 function readOrientation(tiff: Uint8Array): number {
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
   if (view.byteLength < 8) return 0;
-  const little = tiff[0] === 0x49;
+  const order = String.fromCharCode(...tiff.subarray(0, 4));
+  if (order !== "II*\0" && order !== "MM\0*") return 0;
+  const little = order[0] === "I";
   const first = view.getUint32(4, little);
   if (first + 2 > view.byteLength) return 0;
   const end = Math.min(first + 2 + 12 * view.getUint16(first, little), view.byteLength - 11);
@@ -76,12 +79,12 @@ function readOrientation(tiff: Uint8Array): number {
   return 0;
 }
 
-/** Decode at 1/factor (2, 4 or 8), upright; null if the data are damaged, of which the browser may make something. */
+/** Decode at 1/factor (2, 4 or 8), upright; null if the data are damaged or too many: the browser may make something of them. */
 export function decodeJpeg(bytes: Uint8Array, jpeg: Jpeg, factor: number): Picture | null {
   try {
     return draw(jpeg, decodePlanes(bytes, jpeg, factor), factor);
   } catch (error) {
-    if (error instanceof Damaged) return null;
+    if (error instanceof Damaged || error instanceof RangeError) return null; // RangeError: there is no memory for it
     throw error;
   }
 }
@@ -142,6 +145,7 @@ function plan({ width, height, orientation, sampling }: Jpeg, index: number, fac
 
 /** Find the components of a scan, and give them the tables that they use in it. */
 function choose(header: Uint8Array, { ids, tables: used }: Jpeg, planned: Component[], tables: Tables): Component[] {
+  if (!header[0]) throw new Damaged("a scan of nothing");
   return Array.from({ length: header[0] }, (_, i) => {
     const index = ids.indexOf(header[1 + 2 * i]);
     const [dc, ac] = [tables.dc[header[2 + 2 * i] >> 4], tables.ac[header[2 + 2 * i] & 15]];

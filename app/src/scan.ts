@@ -28,7 +28,7 @@ export function makeHuffman(counts: Uint8Array, symbols: Uint8Array): Huffman {
       const first = code << (FAST - length);
       fast.fill((length << 8) | symbols[at], first, first + (1 << (FAST - length)));
     }
-    if (code > 1 << length) throw new Damaged("more codes than there can be");
+    if (code >= 1 << length) throw new Damaged("more codes than there can be"); // none is all ones
     ends[length] = code << (LONGEST - length);
     code <<= 1;
   }
