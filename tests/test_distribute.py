@@ -83,7 +83,7 @@ def same_weights(folder, other, tolerance=2e-5):
 def test_devices_of_jax(array, environment, alone, tmp_path):
     """Augmentation and dropout draw the same; the last batch is not a multiple of four."""
     environment = environment | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-    args = ["--input", array, *QUICK, "--distribute", "devices"]
+    args = ["--input", array, *QUICK, "--distribute", "devices", "--cache", "device"]
     run("cnn.py", *args, cwd=tmp_path, env=environment)
     same_weights(tmp_path, alone)
     odd = run("cnn.py", *args, "--batch", 14, "--run", "odd", cwd=tmp_path, env=environment, code=1)
@@ -145,9 +145,9 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, t
 def test_devices_of_tensorflow(array, tmp_path):
     """Sums, normalisation and clipping are of the whole batch; draws are not, so there are none."""
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
-    for kind in ("none", "devices"):
+    for kind, cache in (("none", "none"), ("devices", "device")):
         (tmp_path / kind).mkdir()
-        args = ["--input", array, *QUICK, "--augmentation", "none", "--distribute", kind]
+        args = ["--input", array, *QUICK, "--augmentation", "none", "--distribute", kind, "--cache", cache]
         command = [sys.executable, "-c", FOUR_CPUS, *map(str, args)]
         options = {"capture_output": True, "text": True, "timeout": 300}
         done = subprocess.run(command, check=False, cwd=tmp_path / kind, env=environment, **options)
