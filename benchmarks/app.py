@@ -34,7 +34,7 @@ def choose(folder, most):
 
 def grade(page, model, folder, most):
     """Grade photographs of a folder in the page; list a `Difference` for each."""
-    patients = choose(folder / "train", most)
+    patients = choose(folder.resolve() / "train", most)  # the browser is run in another folder
     seen = browser.browse("grade", page, patients=patients, crops=True)
     return list(browser.differences(seen, model, browser.paths_of(patients)))
 
