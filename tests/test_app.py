@@ -331,4 +331,5 @@ def test_a_late_new_version_takes_no_patient_from_the_screen(page, sample, tmp_p
     assert seen["given_up"] == ["EyeNet", True]
     assert seen["taken"] == (["EyeNet", True] if present else ["Later", False])
     assert ("s0002_right" in seen["card"]) == present
+    assert ("DR" in seen.get("then", "")) == present
     assert seen["next"] == "Later"

@@ -121,6 +121,7 @@ export const troubles = {
       if (options.patient) await look(page, "right", options.patient.right);
       found.taken = await stayed("waiting", "now", "activated");
       found.card = await page.locator("#new [data-eye=right]").innerText();
+      if (options.patient) found.then = (await look(page, "left", options.patient.left)).row.result; // by the old one still
       await page.reload();
       await ready(page);
       return { ...found, next: await page.title() };
