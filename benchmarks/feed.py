@@ -15,7 +15,9 @@ import numpy as np
 import record
 
 from eyenet import backend
+from eyenet.arrays import map_images
 from eyenet.distribution import Distribution
+from eyenet.files import read_json
 from eyenet.networks import build_network
 
 
@@ -57,7 +59,7 @@ def measure(keras, images, count, batch, repeat):
 def ratios(repeat, array, count=320):
     """Give the ratio of the rate of training from an array to that from one batch."""
     keras = backend.start("float32", seed=0)
-    _, rates = measure(keras, np.load(array / "X.npy", mmap_mode="r"), count, 32, repeat)
+    _, rates = measure(keras, map_images(array, read_json(array / "X.json")), count, 32, repeat)
     yield record.Ratio(
         "feeding: training from the array / from one batch, rate", record.beside(*rates.values()), "more"
     )
@@ -65,13 +67,13 @@ def ratios(repeat, array, count=320):
 
 def main():
     options = record.parse(__doc__)
-    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder with X.npy")
+    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder of the array")
     options.add_argument("--images", type=int, default=640, help="images an epoch")
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32")
     args = options.parse_args()
     keras = backend.start(args.precision, seed=0)
-    images = np.load(args.array / "X.npy", mmap_mode="r")
+    images = map_images(args.array, read_json(args.array / "X.json"))
     report(args, *measure(keras, images, args.images, args.batch, args.repeat))
 
 

@@ -27,9 +27,11 @@ import record
 from again import Again
 
 from eyenet import backend
+from eyenet.arrays import map_images
 from eyenet.cache import Held, Resident
 from eyenet.distribution import Distribution
 from eyenet.feeding import Batches
+from eyenet.files import read_json
 from eyenet.networks import build_network
 from eyenet.training import build_trainer, make_augmentation
 
@@ -174,14 +176,14 @@ def measure(images, labels, precision, xla, batch, repeat):
 
 def main():
     options = record.parse(__doc__)
-    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder with X.npy")
+    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder of the array")
     options.add_argument("--images", type=int, default=20_000, help="of an epoch, at least one batch")
     options.add_argument("--batches", type=int, nargs="+", default=[32, 128, 512])
     options.add_argument("--precisions", nargs="+", choices=list(backend.POLICIES), default=["float32", "bfloat16"])
     options.add_argument("--xla", action="store_true", help="on PyTorch: compiled as well as not")
     args = options.parse_args()
     name, rows = os.environ["KERAS_BACKEND"], []
-    images = np.load(args.array / "X.npy", mmap_mode="r")
+    images = map_images(args.array, read_json(args.array / "X.json"))
     if len(images) < args.images:
         images = repeated(images, args.images, args.array)
     labels = np.arange(args.images) % 2
