@@ -64,7 +64,7 @@ def draw_photograph(width=480, height=360, x=None, y=None, radius=160, seed=0, d
     spots += [(*rng.uniform(-0.6, 0.6, 2), 0.05, (-150, -80, -30)) for _ in range(dots)]
     for dx, dy, size, color in spots:
         spot = np.hypot(column - x - dx * radius, row - y - dy * radius) < size * radius
-        picture = picture + spot[..., None] * np.array(color)
+        picture[spot] += color
     return (picture + rng.normal(0, 2, picture.shape)).clip(0, 255).astype(np.uint8)
 
 
