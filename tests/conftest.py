@@ -20,6 +20,15 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 REAL = Path(os.environ.get("EYENET_REAL_DATA", REPO.parent / "shared" / "data"))
 
+# What takes a minute or more begins first, so that no worker is left alone with it at the end.
+LONGEST = ("export", "cnn", "retrain", "distribute", "networks", "evaluate", "soak", "pipeline", "predict", "stages")
+
+
+def pytest_collection_modifyitems(items):
+    """Sort by file; run_tests.sh tells xdist to keep the order."""
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
 
 def needs_real(folder):
     """Skip a test where the real photographs are not there."""
