@@ -13,7 +13,7 @@ cd "$here"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$(dirname "$python")/shellcheck" -x ./*.sh eyenet/*.sh .ci/run
-"$python" -m pytest -n 2 --dist loadfile --durations 10 "$@"
+"$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10 "$@"
 # By itself, since the tests keep both cores busy.
 if [ $# -eq 0 ] && [ "$(uname)" = Linux ]; then
     exec "$python" benchmarks/suite.py --check

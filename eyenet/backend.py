@@ -1,6 +1,7 @@
 """The one place that knows which backend Keras runs on (KERAS_BACKEND: tensorflow, jax or torch)."""
 
 import contextlib
+import gc
 import importlib.util
 import os
 import re
@@ -35,7 +36,7 @@ def start(precision, seed):
     """
     require_installed()
     name = os.environ["KERAS_BACKEND"]
-    with hidden_stderr():
+    with hidden_stderr(), quick_import():
         import keras
         import tensorflow as tf  # TensorBoard's files are written by it on every backend
 
@@ -58,6 +59,26 @@ def require_installed():
         raise StageError(f"KERAS_BACKEND is {name!r}; it can be tensorflow, jax or torch")
     if importlib.util.find_spec(name) is None:
         raise StageError(f"KERAS_BACKEND is {name!r}, which is not installed: pip install {name}")
+
+
+@contextlib.contextmanager
+def quick_import():
+    """Spare an import of Keras and TensorFlow a quarter of its time.
+
+    Python's garbage collector goes over the million objects that stay again and again, now and later; and TensorFlow's
+    converter imports JAX wherever it is installed.
+    """
+    unused = os.environ["KERAS_BACKEND"] != "jax" and "jax" not in sys.modules
+    if unused:
+        sys.modules["jax"] = None  # cannot be imported
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+        if unused:
+            del sys.modules["jax"]
 
 
 @contextlib.contextmanager

@@ -195,7 +195,9 @@ class Distribution:
     def optimizer(self, *options, clipnorm, **named):
         """Build AdamW, which clips the gradient of the whole batch, as on one device."""
         if not self.mirrored:
-            return self.keras.optimizers.AdamW(*options, clipnorm=clipnorm, **named)
+            from eyenet.optimizer import AdamW
+
+            return AdamW(*options, clipnorm=clipnorm, **named)
         import tensorflow as tf
 
         count = self.replicas

@@ -20,6 +20,15 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 REAL = Path(os.environ.get("EYENET_REAL_DATA", REPO.parent / "shared" / "data"))
 
+# What takes a minute or more begins first, so that no worker is left alone with it at the end.
+LONGEST = ("export", "cnn", "retrain", "distribute", "networks", "evaluate", "soak", "pipeline", "predict", "stages")
+
+
+def pytest_collection_modifyitems(items):
+    """Sort by file; run_tests.sh tells xdist to keep the order."""
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
 
 def needs_real(folder):
     """Skip a test where the real photographs are not there."""
@@ -64,7 +73,7 @@ def draw_photograph(width=480, height=360, x=None, y=None, radius=160, seed=0, d
     spots += [(*rng.uniform(-0.6, 0.6, 2), 0.05, (-150, -80, -30)) for _ in range(dots)]
     for dx, dy, size, color in spots:
         spot = np.hypot(column - x - dx * radius, row - y - dy * radius) < size * radius
-        picture = picture + spot[..., None] * np.array(color)
+        picture[spot] += color
     return (picture + rng.normal(0, 2, picture.shape)).clip(0, 255).astype(np.uint8)
 
 

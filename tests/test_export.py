@@ -65,15 +65,19 @@ def difference(network, module, path, precision, images):
     return np.abs(module.run(path, images) - expected).max()
 
 
-@pytest.mark.parametrize("ending", FORMATS)
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_network(name, ending, tmp_path):
+@pytest.fixture(scope="module", params=NETWORKS)
+def each_network(request):
+    """One network after the other, awake, and its name."""
     keras.utils.set_random_seed(0)
-    images = photographs(96)
-    network = awake(build_network(keras, name, 96, 2, "none"), images)
+    return request.param, awake(build_network(keras, request.param, 96, 2, "none"), photographs(96))
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_network(each_network, ending, tmp_path):
+    name, network = each_network
     # Fifty layers of random weights amplify rounding: all three formats then differ by up to 3e-4, one wrong by 0.1.
     close = 1e-3 if name in ("resnet50_v2", "inception_v3") else 1e-4
-    assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", images) < close
+    assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(96)) < close
 
 
 @pytest.mark.parametrize("ending", FORMATS)

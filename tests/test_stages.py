@@ -16,7 +16,6 @@ from conftest import (
     REPO,
     bytes_of,
     draw_photograph,
-    make_dataset,
     one_sentence,
     read_csv,
     run,
@@ -143,8 +142,12 @@ def test_killed_at_random_moments(dataset, finished, tmp_path, script):
 
 
 def test_ctrl_c(tmp_path):
-    source = make_dataset(tmp_path / "source", patients=30, width=1500, height=1100, radius=500)
-    command = [sys.executable, str(REPO / "resize_images.py"), "--input", str(source / "train")]
+    source = tmp_path / "source"
+    source.mkdir()
+    Image.fromarray(draw_photograph(1500, 1100, radius=500)).save(source / "h0_left.jpeg", quality=92)
+    for patient in range(1, 60):
+        shutil.copy(source / "h0_left.jpeg", source / f"h{patient}_left.jpeg")
+    command = [sys.executable, str(REPO / "resize_images.py"), "--input", str(source)]
     process = subprocess.Popen(
         [*command, "--output", str(tmp_path / "out"), "--workers", "1"], stderr=subprocess.PIPE, text=True
     )
