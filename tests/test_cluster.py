@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 from conftest import REPO, bytes_of, one_sentence, run
@@ -71,13 +72,21 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def credentials():
-    """Where S3 is, as everyone says it who uses AWS."""
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    return dict.fromkeys(names, "testing") | {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
+def credentials(tmp_path_factory):
+    """S3 as moto plays it: where it is, as everyone says it who uses AWS."""
+    pytest.importorskip("moto", reason="no moto here: pip install -r requirements-dev.txt")
+    port = free_port()
+    with open(tmp_path_factory.mktemp("moto") / "log", "w") as log:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), server)
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        where = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_DEFAULT_REGION": "us-east-1"}
+        yield dict.fromkeys(names, "testing") | where
+    finally:
+        server.kill()
+        server.wait()
 
 
 @pytest.fixture(scope="module")
@@ -261,24 +270,16 @@ def test_a_worker_is_killed_and_the_scheduler_restarted(sample, farm, tmp_path):
 
 
 @pytest.fixture
-def bucket(credentials, tmp_path, monkeypatch):
-    """S3 as moto plays it; gives a client of it."""
-    pytest.importorskip("moto", reason="no moto here: pip install -r requirements-dev.txt")
+def bucket(credentials, monkeypatch):
+    """An S3 with one empty bucket; gives a client of it."""
     boto3 = pytest.importorskip("boto3", reason="no boto3 here: pip install -r requirements-dev.txt")
     for name, value in credentials.items():
         monkeypatch.setenv(name, value)
-    port = credentials["AWS_ENDPOINT_URL"].split(":")[-1]
-    with open(tmp_path / "moto.log", "w") as log:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", int(port))), server)
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="eyenet")
-        yield client
-    finally:
-        server.kill()
-        server.wait()
+    reset = urllib.request.Request(credentials["AWS_ENDPOINT_URL"] + "/moto-api/reset", method="POST")
+    urllib.request.urlopen(reset).close()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="eyenet")
+    return client
 
 
 def objects_of(client, prefix):
