@@ -42,8 +42,9 @@ make_environment() {
         fi
     fi
     echo "installing $* (TensorFlow is large: 1 GB to download, 3 GB on disk)" >&2
+    # --no-compile: Python compiles what it imports, a small part of all; that spares a third of the time.
     if ! printf '%s\n' "$wanted" >"$venv/requirements.txt" ||
-        ! "$python" -m pip install --quiet --disable-pip-version-check -r "$venv/requirements.txt"; then
+        ! "$python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$venv/requirements.txt"; then
         echo "error: the packages could not be installed; see above, and run the same command again" >&2
         return 1
     fi
