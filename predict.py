@@ -26,12 +26,12 @@ import os
 import sys
 from pathlib import Path
 
+from eyenet.decode import PHOTOGRAPHS
 from eyenet.dicom import ENDINGS, is_dicom, read_names
 from eyenet.files import whole_file
 from eyenet.models import LITE
 from eyenet.names import parse_name
 from eyenet.options import fraction, parser
-from eyenet.photo import PHOTOGRAPHS
 from eyenet.screener import Screener
 from eyenet.stage import EXIT_REJECTED, PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tasks import QUESTIONS

@@ -18,6 +18,7 @@ follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 m
 
 from eyenet.colours import COLOURS
 from eyenet.crops import encode_png, read_geometry
+from eyenet.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.files import (
     Paths,
     finish,
@@ -30,7 +31,7 @@ from eyenet.files import (
     write_whole,
 )
 from eyenet.options import fitting_next, fraction, parser, side
-from eyenet.photo import PHOTOGRAPHS, PREPROCESSING, is_synthetic, photograph_to_input
+from eyenet.photo import PREPROCESSING, photograph_to_input
 from eyenet.stage import PhotoError, crew, for_each, log, run_main
 from eyenet.urls import names_in
 

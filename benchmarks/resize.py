@@ -24,7 +24,8 @@ import record
 from PIL import Image
 
 from eyenet.crops import read_geometry
-from eyenet.photo import inside_circle, open_photograph, photograph_to_input
+from eyenet.decode import open_photograph
+from eyenet.photo import inside_circle, photograph_to_input
 from resize_images import resize
 
 

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from eyenet.photo import open_photograph
+from eyenet.decode import open_photograph
 from eyenet.urls import reads_nearby
 
 

@@ -12,15 +12,8 @@ from PIL import Image
 
 from benchmarks import damage
 from eyenet.crops import encode_png, read_crop, read_geometry
-from eyenet.photo import (
-    MAX_PIXELS,
-    Circle,
-    crop_retina,
-    find_retina,
-    inside_circle,
-    open_photograph,
-    photograph_to_input,
-)
+from eyenet.decode import MAX_PIXELS, open_photograph
+from eyenet.photo import Circle, crop_retina, find_retina, inside_circle, photograph_to_input
 from eyenet.stage import PhotoError
 
 
