@@ -68,11 +68,11 @@ class Resident(keras.layers.Layer):
         """Give the places of rows, int32, shape (n, 1); `np.take` calls this."""
         return places(self.rows, rows).astype(np.int32)[:, None]
 
-    def call(self, places):
-        return keras.ops.take(self.images, places[:, 0], axis=0)
+    def call(self, asked):
+        return keras.ops.take(self.images, asked[:, 0], axis=0)
 
-    def compute_output_spec(self, places):
-        return keras.KerasTensor((places.shape[0], *self.images.shape[1:]), "uint8")
+    def compute_output_spec(self, asked):
+        return keras.KerasTensor((asked.shape[0], *self.images.shape[1:]), "uint8")
 
     def get_config(self):  # TensorBoard draws the model from it; it is not made anew
         return {"name": self.name}
@@ -110,10 +110,15 @@ def choose_place(wanted, train, val, spread):
         if not backend.has_gpu() or train + val > SHARE * (host or 0):
             return "none"
         return "device" if train <= SHARE * (device or 0) else "host"
-    for place, free, needed in (("device", device, train), ("host", host, train + val)):
-        if place in (wanted, "host") and wanted != "none" and free is not None and needed > free:
+    needs = {
+        "device": [("device", device, train), ("host", host, train + val)],
+        "host": [("host", host, train + val)],
+        "none": [],
+    }
+    for whose, free, needed in needs[wanted]:
+        if free is not None and needed > free:
             raise StageError(
-                f"--cache {wanted} needs {needed / 1e9:.1f} GB of the {place}'s memory, and {free / 1e9:.1f} GB are "
+                f"--cache {wanted} needs {needed / 1e9:.1f} GB of the {whose}'s memory, and {free / 1e9:.1f} GB are "
                 "free; leave the option out, or use --cache none"
             )
     return wanted

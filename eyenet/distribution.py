@@ -200,7 +200,7 @@ class Distribution:
             return AdamW(*options, clipnorm=clipnorm, **named)
         import tensorflow as tf
 
-        count = self.replicas
+        count = self.replicas  # each in a thread of its own, for which eyenet.optimizer's AdamW is not made
 
         class Summed(self.keras.optimizers.AdamW):
             """Sums first: Keras would clip each replica's part, then sum."""

@@ -117,7 +117,7 @@ def writers(spread, keeper, args, resident):
 
 
 class EpochBoard(keras.callbacks.TensorBoard):
-    """Keras's TensorBoard without what it does at each step: Keras would make the device wait for it."""
+    """Keras's TensorBoard without what it does at each step: on JAX and PyTorch the device would wait for it."""
 
     on_train_batch_begin = keras.callbacks.Callback.on_train_batch_begin
     on_train_batch_end = keras.callbacks.Callback.on_train_batch_end

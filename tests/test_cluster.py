@@ -297,14 +297,14 @@ def test_on_s3_the_same_bytes(sample, alone, farm, bucket, tmp_path):
     """All tables and images in a bucket; then a run that finds all done and a photograph replaced."""
     for path in [sample / "labels.csv", *(sample / "train").iterdir()]:
         bucket.upload_file(str(path), "eyenet", f"sample/{path.relative_to(sample)}")
-    steps("s3://eyenet/sample", "s3://eyenet/work", "--scheduler", farm.address, array=tmp_path / "array")
+    steps("s3://eyenet/sample", "s3://eyenet/made", "--scheduler", farm.address, array=tmp_path / "array")
     here = {name: data for name, data in bytes_of(alone).items() if not name.startswith("array/")}
-    there, times = objects_of(bucket, "work/")
+    there, times = objects_of(bucket, "made/")
     here.pop("preprocessed/.quality"), there.pop("preprocessed/.quality")  # it holds the times of the crops
     assert there == here
     assert bytes_of(tmp_path / "array") == bytes_of(alone / "array")
     shards = ["--max-rejected", 0.1, "--shard-size", 64]
-    place = ["--input", "s3://eyenet/work/rotated", "--labels", "s3://eyenet/work/rotated.csv"]
+    place = ["--input", "s3://eyenet/made/rotated", "--labels", "s3://eyenet/made/rotated.csv"]
     run("image_to_array.py", *place, "--output", "s3://eyenet/shards", *shards, "--scheduler", farm.address)
     place = ["--input", alone / "rotated", "--labels", alone / "rotated.csv"]
     run("image_to_array.py", *place, "--output", tmp_path / "shards", *shards)
@@ -314,9 +314,9 @@ def test_on_s3_the_same_bytes(sample, alone, farm, bucket, tmp_path):
     assert packed == bytes_of(tmp_path / "shards")
     time.sleep(1.1)  # the time of an object is in seconds
     bucket.copy({"Bucket": "eyenet", "Key": "sample/train/s0001_left.jpeg"}, "eyenet", "sample/train/s0002_left.jpeg")
-    place = ["--input", "s3://eyenet/sample/train", "--output", "s3://eyenet/work/resized", "--max-rejected", 0.1]
+    place = ["--input", "s3://eyenet/sample/train", "--output", "s3://eyenet/made/resized", "--max-rejected", 0.1]
     run("resize_images.py", *place)
-    changed, later = objects_of(bucket, "work/resized/")
+    changed, later = objects_of(bucket, "made/resized/")
     assert {name for name in later if name.endswith(".png") and later[name] != times[f"resized/{name}"]} == {
         "s0002_left.png"
     }

@@ -61,9 +61,11 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
     height,
     bytes: bytes.length,
     async read(factor) {
-      const asked = jpeg && factor > 1 && !read.has(factor);
-      const own = asked ? decodeJpeg(bytes, jpeg as Jpeg, factor) : null;
-      if (asked && !own) jpeg = null; // it would fail again
+      let own: Picture | null = null;
+      if (jpeg && factor > 1 && !read.has(factor)) {
+        own = decodeJpeg(bytes, jpeg, factor);
+        if (!own) jpeg = null; // it would fail again
+      }
       const finer = Math.max(...[...read.keys()].filter((other) => factor % other === 0));
       const from = read.get(finer); // to read a bitmap takes longer
       const picture = own ?? (from ? scalePicture(from, factor / finer) : scaleBitmap(await bitmapOf(), factor));
