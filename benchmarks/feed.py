@@ -9,19 +9,16 @@ again, both through the same compiled step with augmentation; the median of the 
 import time
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 
 import numpy as np
 import record
 
 from eyenet import backend
 from eyenet.arrays import map_images
-from eyenet.distribution import Distribution
 from eyenet.files import read_json
-from eyenet.networks import build_network
 
 
-def measure(keras, images, count, batch, repeat):
+def measure(images, count, batch, repeat):
     """Train in turn from an array and from one batch of it.
 
     Returns
@@ -31,19 +28,13 @@ def measure(keras, images, count, batch, repeat):
     rates : dict of list of float
         Images a second of each epoch, of the "disk" and the "resident" feed; the first, cold, is left out.
     """
-    from again import Again
+    from feeds import Again, build_three_layers
 
-    from eyenet.augmentation import build_augmentation
     from eyenet.feeding import Batches
-    from eyenet.training import build_trainer
 
     rows = np.random.default_rng(0).permutation(len(images))[: count // batch * batch]
     labels = np.arange(len(images)) % 2
-    size = images.shape[1]
-    network = build_network(keras, "three_layers", size, 2, "none")
-    options = SimpleNamespace(learning_rate=1e-4, xla=False)
-    spread = Distribution(keras)
-    trainer = build_trainer(spread, network, build_augmentation(size), options, steps=len(rows) // batch)
+    trainer = build_three_layers(images.shape[1], steps=len(rows) // batch)
     disk = Batches(images, labels, rows, batch, seed=0)
     resident = Again(disk[0], len(disk))
     rates = {"disk": [], "resident": []}
@@ -58,8 +49,8 @@ def measure(keras, images, count, batch, repeat):
 
 def ratios(repeat, array, count=320):
     """Give the ratio of the rate of training from an array to that from one batch."""
-    keras = backend.start("float32", seed=0)
-    _, rates = measure(keras, map_images(array, read_json(array / "X.json")), count, 32, repeat)
+    backend.start("float32", seed=0)
+    _, rates = measure(map_images(array, read_json(array / "X.json")), count, 32, repeat)
     yield record.Ratio(
         "feeding: training from the array / from one batch, rate", record.beside(*rates.values()), "more"
     )
@@ -72,18 +63,16 @@ def main():
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32")
     args = options.parse_args()
-    keras = backend.start(args.precision, seed=0)
+    backend.start(args.precision, seed=0)
     images = map_images(args.array, read_json(args.array / "X.json"))
-    report(args, *measure(keras, images, args.images, args.batch, args.repeat))
+    report(args, *measure(images, args.images, args.batch, args.repeat))
 
 
 def report(args, disk, rates):
     """Write the rates, their ratio, and how fast batches are gathered when nothing is trained."""
+    from feeds import gather
+
     ratio = record.beside(*rates.values())
-    begun = time.perf_counter()
-    for index in range(len(disk)):
-        disk[index]
-    alone = len(disk.rows) / (time.perf_counter() - begun)
     record.write(
         f"feed-{args.precision}",
         [
@@ -95,7 +84,7 @@ def report(args, disk, rates):
             ),
             ("the same step on one resident batch", f"{median(rates['resident']):.0f}", "images/s", ""),
             ("array / resident, median of neighbours", f"{ratio:.3f}", "ratio", ">= 0.95"),
-            ("gathering batches alone", f"{alone:.0f}", "images/s", ""),
+            ("gathering batches alone", f"{gather(disk):.0f}", "images/s", ""),
         ],
     )
 

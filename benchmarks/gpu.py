@@ -19,23 +19,20 @@ import time
 from itertools import product
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 
 import keras
 import numpy as np
 import record
-from again import Again
+from feeds import Again, build_three_layers, gather
 
 from eyenet import backend
 from eyenet.arrays import map_images
 from eyenet.cache import Held, Resident
-from eyenet.distribution import Distribution
 from eyenet.feeding import Batches
 from eyenet.files import read_json
-from eyenet.networks import build_network
-from eyenet.training import build_trainer, make_augmentation
 
-WAYS = ("resident batch", "device", "host", "none", "device, asked at each step")
+RESIDENT, ASKED = "resident batch", "device, asked at each step"
+WAYS = (RESIDENT, "device", "host", "none", ASKED)
 
 
 class Asking(keras.callbacks.Callback):
@@ -45,29 +42,22 @@ class Asking(keras.callbacks.Callback):
         pass
 
 
-def trainer_of(size, augmentation, xla, steps, resident=None):
-    """Build the three layers with what goes before them, compiled."""
-    spread = Distribution(keras)
-    network = build_network(keras, "three_layers", size, 2, "none")
-    augment = make_augmentation(SimpleNamespace(augmentation=augmentation), network)
-    return build_trainer(spread, network, augment, SimpleNamespace(learning_rate=1e-4, xla=xla), steps, resident)
-
-
 def rates(images, labels, batch, xla, repeat):
     """Train epochs in turn in all ways; give the images a second of each, the first, cold, left out."""
     count, side = len(images) // batch, images.shape[1]
     rows = np.arange(count * batch)
     resident = Resident(images, rows)
-    kept = {"device": resident, "host": Held(images, rows), "none": images, WAYS[4]: resident}
+    kept = {"device": resident, "host": Held(images, rows), "none": images, ASKED: resident}
     feeds = {way: Batches(fed, labels, rows, batch, seed=0) for way, fed in kept.items()}
-    feeds[WAYS[0]] = Again((keras.ops.convert_to_tensor(images[:batch]), labels[:batch]), count)
-    plain, placed = trainer_of(side, "turn", xla, count), trainer_of(side, "turn", xla, count, resident)
+    feeds[RESIDENT] = Again((keras.ops.convert_to_tensor(images[:batch]), labels[:batch]), count)
+    plain = build_three_layers(side, count, xla=xla)
+    placed = build_three_layers(side, count, xla=xla, resident=resident)
     found = {way: [] for way in WAYS}
     for epoch in range(repeat + 1):
         for way in WAYS:
             if way in kept:
                 feeds[way].set_epoch(epoch)
-            trainer, callbacks = placed if "device" in way else plain, [Asking()] if way == WAYS[4] else []
+            trainer, callbacks = placed if "device" in way else plain, [Asking()] if way == ASKED else []
             begun = time.perf_counter()
             trainer.fit(feeds[way], verbose=0, shuffle=False, callbacks=callbacks)
             found[way].append(len(rows) / (time.perf_counter() - begun))
@@ -79,12 +69,12 @@ def steps(images, labels, batch, repeat):
     import jax
 
     images, labels = jax.numpy.asarray(images[:batch]), jax.numpy.asarray(labels[:batch])
-    trainer = trainer_of(images.shape[1], "turn", True, 100)
+    trainer = build_three_layers(images.shape[1], 100)
     forward = jax.jit(lambda learned, other: trainer.stateless_call(learned, other, images, training=False)[0])
     weights = [[v.value for v in part] for part in (trainer.trainable_variables, trainer.non_trainable_variables)]
     found = {"only forward": timed(lambda: forward(*weights), repeat)}
     found["whole"] = timed(step_of(trainer, images, labels), repeat)
-    trainer = trainer_of(images.shape[1], "none", True, 100)
+    trainer = build_three_layers(images.shape[1], 100, "none")
     return found | {"without augmentation": timed(step_of(trainer, images, labels), repeat)}
 
 
@@ -131,11 +121,7 @@ def others(images, labels, batch, repeat):
     yield f"batch {batch}: over the bus", f"{one.nbytes / median(taken) / 1e9:.1f}", "GB/s", ""
     for way, fed in (("host", Held(images, rows)), ("none", images)):
         feed = Batches(fed, labels, rows, batch, seed=0)
-        begun = time.perf_counter()
-        for index in range(len(feed)):
-            feed[index]
-        rate = len(rows) / (time.perf_counter() - begun)
-        yield f"batch {batch}: gathering alone, --cache {way}", f"{rate:.0f}", "images/s", ""
+        yield f"batch {batch}: gathering alone, --cache {way}", f"{gather(feed):.0f}", "images/s", ""
 
 
 def device_name():
@@ -163,11 +149,11 @@ def measure(images, labels, precision, xla, batch, repeat):
     name = f"{precision}{', compiled' if xla else ''}, batch {batch}"
     found = rates(images, labels, batch, xla, repeat)
     for way in WAYS:
-        what = way if way == WAYS[0] else f"--cache {way}"
+        what = way if way == RESIDENT else f"--cache {way}"
         yield f"{name}: {what}", f"{median(found[way]):.0f}", "images/s", ""
     for way in WAYS[1:]:
-        ratio = record.beside(found[way], found[WAYS[0]])
-        yield f"{name}: --cache {way} / {WAYS[0]}", f"{ratio:.3f}", "ratio", ">= 0.95" if way == "device" else ""
+        ratio = record.beside(found[way], found[RESIDENT])
+        yield f"{name}: --cache {way} / {RESIDENT}", f"{ratio:.3f}", "ratio", ">= 0.95" if way == "device" else ""
     if os.environ["KERAS_BACKEND"] == "jax":
         for what, milliseconds in steps(images, labels, batch, repeat).items():
             yield f"{name}: the compiled step alone, {what}", f"{milliseconds:.3f}", "ms", ""

@@ -14,7 +14,6 @@ array that is --times as long as the one given.
 import argparse
 import gc
 import os
-import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -100,6 +99,8 @@ def read_bytes():
 
 def gather_cold(args, sidecar, rows, labels, way):
     """Gather an epoch from files that no cache holds; give the images a second, and bytes read per byte of them."""
+    from feeds import gather
+
     from eyenet.feeding import Batches
 
     gc.collect()  # what is mapped is not dropped
@@ -109,10 +110,9 @@ def gather_cold(args, sidecar, rows, labels, way):
     images = map_images(args.array, sidecar)
     feed = Batches(images, labels, rows, args.batch, seed=0, shuffle=way)
     feed.set_epoch(0)
-    begun, before = time.perf_counter(), read_bytes()
-    for index in range(len(feed)):
-        feed[index]
-    return len(rows) / (time.perf_counter() - begun), (read_bytes() - before) / (len(rows) * images[0].nbytes)
+    before = read_bytes()
+    rate = gather(feed)
+    return rate, (read_bytes() - before) / (len(rows) * images[0].nbytes)
 
 
 def main():
