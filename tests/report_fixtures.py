@@ -29,11 +29,52 @@ def rate(hit, of):
     return figure(hit[of].mean() if of.any() else 0, of.sum())
 
 
+def has_both(truth):
+    return truth.any() and not truth.all()
+
+
+def make_bins(truth, probability):
+    """Make the bins of a calibration, of those that hold something."""
+    bins = []
+    for lower in np.arange(10) / 10:
+        inside = (probability >= lower) & (probability < lower + 0.1)
+        if inside.any():
+            mean = float(probability[inside].mean())
+            bins.append({"count": int(inside.sum()), "predicted": mean, "observed": rate(truth, inside)})
+    return bins
+
+
+def make_referral(truth, probability):
+    """Make the figures of what is left when the least certain tenths are referred."""
+    sure, referral = np.argsort(-np.abs(probability - 0.5)), []
+    for tenth in range(6):
+        rest = sure[: max(1, len(sure) * (10 - tenth) // 10)]
+        called = probability[rest] >= 0.5
+        referral.append(
+            {
+                "referred": tenth / 10,
+                "accuracy": rate(called == truth[rest], np.ones(len(rest), bool)),
+                "sensitivity": rate(called, truth[rest]),
+                "specificity": rate(~called, ~truth[rest]),
+                "auc": figure(0.9 + tenth / 100, len(rest)) if has_both(truth) else dict(NULL),
+            }
+        )
+    return referral
+
+
+def make_curves(truth, probability):
+    if not has_both(truth):
+        return {"roc": [], "precision_recall": []}
+    return {
+        "roc": np.stack(roc_curve(truth, probability)[:2], 1).tolist(),
+        "precision_recall": np.stack(precision_recall_curve(truth, probability)[1::-1], 1).tolist(),
+    }
+
+
 def make_unit(rng, level, least, skill, fusion=None):
     """Make a unit's figures of scores drawn for these grades."""
     truth = level >= least
     probability = 1 / (1 + np.exp(-(skill * (level - least + 0.5) + rng.normal(0, 1.3, len(level)))))
-    both = truth.any() and not truth.all()
 
     def at(threshold):
         called = probability >= threshold
@@ -45,37 +86,8 @@ def make_unit(rng, level, least, skill, fusion=None):
             "accuracy": rate(called == truth, np.ones(len(truth), bool)),
         }
 
-    bins = []
-    for lower in np.arange(10) / 10:
-        inside = (probability >= lower) & (probability < lower + 0.1)
-        if inside.any():
-            bins.append(
-                {
-                    "count": int(inside.sum()),
-                    "predicted": float(probability[inside].mean()),
-                    "observed": rate(truth, inside),
-                }
-            )
-    sure = np.argsort(-np.abs(probability - 0.5))
-    referral = []
-    for tenth in range(6):
-        rest = sure[: max(1, len(sure) * (10 - tenth) // 10)]
-        called = probability[rest] >= 0.5
-        referral.append(
-            {
-                "referred": tenth / 10,
-                "accuracy": rate(called == truth[rest], np.ones(len(rest), bool)),
-                "sensitivity": rate(called, truth[rest]),
-                "specificity": rate(~called, ~truth[rest]),
-                "auc": figure(0.9 + tenth / 100, len(rest)) if both else dict(NULL),
-            }
-        )
-    curves = {"roc": [], "precision_recall": []}
-    if both:
-        curves["roc"] = np.stack(roc_curve(truth, probability)[:2], 1).tolist()
-        curves["precision_recall"] = np.stack(precision_recall_curve(truth, probability)[1::-1], 1).tolist()
     called = probability >= 0.5
-    count = len(truth) if both else 0
+    count = len(truth) if has_both(truth) else 0
     read_off = {share: figure(value, count) for share, value in (("0.85", 0.93), ("0.9", 0.88), ("0.95", 0.71))}
     unit = {
         "count": len(truth),
@@ -94,12 +106,41 @@ def make_unit(rng, level, least, skill, fusion=None):
         "calibration": {
             "before": {"ece": figure(0.081, len(truth)), "brier": figure(0.142, len(truth))},
             "after": {"ece": figure(0.043, len(truth)), "brier": figure(0.121, len(truth))},
-            "bins": bins,
+            "bins": make_bins(truth, probability),
         },
-        "referral": referral,
-        "curves": curves,
+        "referral": make_referral(truth, probability),
+        "curves": make_curves(truth, probability),
     }
     return unit | ({"fusion": fusion} if fusion else {})
+
+
+def make_baselines(diseased, count):
+    """Make the figures of what a network must surpass, of so many diseased photographs."""
+    healthy = 1 - diseased / count
+    both = count if 0 < diseased < count else 0
+    return {
+        "majority": {
+            "what": "gives every photograph the answer that is commoner in training",
+            "accuracy": figure(max(healthy, 1 - healthy), count),
+            "auc": figure(0.5, both),
+        },
+        "not_retina": {
+            "what": "file size, photograph size, border ring",
+            "accuracy": figure(0.71, count),
+            "auc": figure(0.61, both),
+            "average_precision": figure(0.37, both),
+        },
+    }
+
+
+def make_grade(rng, level):
+    """Make the figures of predicted grades that are near the true ones."""
+    predicted = np.clip(np.round(level + rng.normal(0, 0.7, len(level))), 0, 4).astype(int)
+    return {
+        "kappa": figure(0.617, len(level)),
+        "accuracy": figure((level == predicted).mean(), len(level)),
+        "confusion": [[int(((level == g) & (predicted == p)).sum()) for p in range(5)] for g in range(5)],
+    }
 
 
 def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07, 0.15, 0.03, 0.02), synthetic=True):
@@ -111,42 +152,20 @@ def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07,
     for question in TASKS[task].questions:
         least = LEAST_GRADE[question]
         eye = make_unit(rng, eyes, least, skill)
-        healthy = 1 - eye["diseased"] / len(eyes)
-        both = len(eyes) if 0 < eye["diseased"] < len(eyes) else 0
         questions[question] = {
             "disease": QUESTIONS[question],
             "temperature": 1.37,
             "shift": -0.52,
             "eye": eye,
             "patient": make_unit(rng, worse, least, skill, "noisy_or"),
-            "baselines": {
-                "majority": {
-                    "what": "gives every photograph the answer that is commoner in training",
-                    "accuracy": figure(max(healthy, 1 - healthy), len(eyes)),
-                    "auc": figure(0.5, both),
-                },
-                "not_retina": {
-                    "what": "file size, photograph size, border ring",
-                    "accuracy": figure(0.71, len(eyes)),
-                    "auc": figure(0.61, both),
-                    "average_precision": figure(0.37, both),
-                },
-            },
+            "baselines": make_baselines(eye["diseased"], len(eyes)),
         }
         if not splits:
             for split, times in (("train", 5), ("val", 1), ("test", 1)):
                 counts = {"photographs": times * len(eyes), "diseased": times * eye["diseased"]}
                 splits[split] = counts | {k: eye[k] for k in ("accuracy", "precision", "auc")}
                 splits[split]["recall"] = eye["sensitivity"]
-    grade = None
-    if task == "grade":
-        predicted = np.clip(np.round(eyes + rng.normal(0, 0.7, len(eyes))), 0, 4).astype(int)
-        confusion = [[int(((eyes == g) & (predicted == p)).sum()) for p in range(5)] for g in range(5)]
-        grade = {
-            "kappa": figure(0.617, len(eyes)),
-            "accuracy": figure((eyes == predicted).mean(), len(eyes)),
-            "confusion": confusion,
-        }
+    grade = make_grade(rng, eyes) if task == "grade" else None
     return {
         "format": 1,
         "model": "cnn",
