@@ -2,10 +2,13 @@
 
 The moments of the other tests are random; the one between two renames is too short to be hit. Here the process kills
 itself when Python is about to open, rename, link or remove its n-th file below the work folder (an audit hook), for
-every n, in a process that is forked after the slow imports.
+every n. Each run is forked from a process that has made the slow imports and nothing else: the tests before these leave
+threads and locked libraries in their own process, and a fork of that one may abort.
 """
 
 import importlib
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import random
 import shutil
@@ -22,6 +25,16 @@ OUTPUTS = {
     "rotate_images": "rotated",
     "image_to_array": "array",
 }
+SERVER = multiprocessing.get_context("forkserver")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """Start the process that is forked."""
+    SERVER.set_forkserver_preload([__name__, *OUTPUTS])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Python before 3.14 does not hand it over
+        multiprocessing.forkserver.ensure_running()
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +77,7 @@ def options(script, source, work):
 
 
 def forked(script, source, work, moment):
-    """Run a step in a fork of this process.
+    """Run a step in a process of its own.
 
     Parameters
     ----------
@@ -76,20 +89,22 @@ def forked(script, source, work, moment):
     int
         Exit status, negative for a signal.
     """
+    process = SERVER.Process(target=run_step, args=(script, options(script, source, work), moment, str(work)))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def run_step(script, arguments, moment, folder):
+    """Run a step silently, and kill this process at a moment."""
     stage = importlib.import_module(script)
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    try:
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
-        if moment is not None:
-            kill_at(moment, str(work))
-        sys.argv = [f"{script}.py", *options(script, source, work)]
-        os._exit(stage.main() or 0)
-    except BaseException:
-        os._exit(70)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    if moment is not None:
+        kill_at(moment, folder)
+    sys.argv = [f"{script}.py", *arguments]
+    os._exit(stage.main() or 0)
 
 
 def kill_at(moment, folder):
