@@ -27,6 +27,7 @@ from eyenet.files import read_json
 from eyenet.metrics import roc_auc
 from eyenet.shards import shard_files
 from eyenet.shuffling import shuffle_blocks
+from eyenet.stage import StageError, run_main
 
 WAYS = ("full", "blocks")
 STRETCH = 4 * 2**20
@@ -115,6 +116,30 @@ def gather_cold(args, sidecar, rows, labels, way):
     return rate, (read_bytes() - before) / (len(rows) * images[0].nbytes)
 
 
+def read(args, sidecar, rows, labels):
+    """Compare what the orders cost a disk; give the rows of the result."""
+    results, size = [], sidecar["shape"][1]
+    image_bytes = 3 * size**2
+    many = np.concatenate([rows + k * len(labels) for k in range(args.times)])
+    orders = {"full": np.random.default_rng([0, 0]).permutation(many), "blocks": shuffle_blocks(many, [0, 0])}
+    for way in WAYS:
+        ratio = sent(many, orders[way].tolist(), image_bytes, args.cache * 1e9)
+        of = f"ratio, {len(many) * image_bytes / 1e9:.1f} GB of images, {args.cache:g} GB of cache"
+        asked = "< 2" if way == "blocks" else ""
+        results.append((f"sent in stretches of 4 MB / images, {way}", f"{ratio:.2f}", of, asked))
+    cold = {way: [] for way in WAYS}
+    for _ in range(args.repeat):
+        for way in WAYS:
+            cold[way].append(gather_cold(args, sidecar, rows, labels, way))
+    for way in WAYS:
+        rate, ratio = np.median(cold[way], axis=0)
+        if ratio < 0.9:
+            raise StageError(f"the files of {args.array} stayed in memory; another process may map them")
+        results.append((f"gathering an epoch from a cold file, {way}", f"{rate:.0f}", "images/s", ""))
+        results.append((f"read from the disk / images, {way}", f"{ratio:.2f}", "ratio", ""))
+    return results
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder of the array")
@@ -128,29 +153,14 @@ def main():
     folders = {way: [train(args, way, seed, further) for seed in args.seeds] for way in WAYS}
     backend.start("float32", seed=0)
     images, table, sidecar = open_array(args.array)
-    rows, results = rows_by_split(table, sidecar["settings"]), []
+    del images  # what is mapped cannot be dropped from memory
+    rows = rows_by_split(table, sidecar["settings"])
+    results = read(args, sidecar, rows["train"], (table["level"] > 0).to_numpy())
+    images = map_images(args.array, sidecar)
     for split in ("val", "test") if args.seeds else ():
         results += [(f"{split} {what}", *row) for what, *row in score(images, table, rows[split], folders)]
-    image_bytes = images[0].nbytes
-    del images
-    train_rows, labels = rows["train"], (table["level"] > 0).to_numpy()
-    many = np.concatenate([train_rows + k * len(table) for k in range(args.times)])
-    orders = {"full": np.random.default_rng([0, 0]).permutation(many), "blocks": shuffle_blocks(many, [0, 0])}
-    for way in WAYS:
-        ratio = sent(many, orders[way].tolist(), image_bytes, args.cache * 1e9)
-        of = f"ratio, {len(many) * image_bytes / 1e9:.1f} GB of images, {args.cache:g} GB of cache"
-        asked = "< 2" if way == "blocks" else ""
-        results.append((f"sent in stretches of 4 MB / images, {way}", f"{ratio:.2f}", of, asked))
-    cold = {way: [] for way in WAYS}
-    for _ in range(args.repeat):
-        for way in WAYS:
-            cold[way].append(gather_cold(args, sidecar, train_rows, labels, way))
-    for way in WAYS:
-        rate, ratio = np.median(cold[way], axis=0)
-        results.append((f"gathering an epoch from a cold file, {way}", f"{rate:.0f}", "images/s", ""))
-        results.append((f"read from the disk / images, {way}", f"{ratio:.2f}", "ratio", ""))
-    record.write("shuffle", results)
+    record.write(f"shuffle-{sidecar['shape'][1]}", results)
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)
