@@ -9,8 +9,12 @@ import platform
 import shlex
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -117,6 +121,30 @@ def portable(word):
         return word
     path = os.path.relpath(word, REPO)
     return Path(word).name if path.startswith("../../") else path
+
+
+def one_process(prepare=None):
+    """Give a pool of one process, which knows nothing of this one's imports and ends when this one is killed.
+
+    Parameters
+    ----------
+    prepare : callable, optional
+        What it does first; a function of a module.
+    """
+    return ProcessPoolExecutor(1, get_context("spawn"), _begin, (prepare,))
+
+
+def _begin(prepare):
+    """Prepare a process of a pool."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if prepare:
+        prepare()
+
+
+def _end_with_parent():
+    """Wait for the end of the process that made this one: left alone, this one would wait for work for ever."""
+    wait([parent_process().sentinel])
+    os._exit(1)
 
 
 class Spent(NamedTuple):

@@ -13,9 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median
 
@@ -146,7 +144,7 @@ def time_ways(paths, work, repeat, peers=True):
         record.left_out(f"resize, {way}", why)
     ways = {way: make for way, make in WAYS.items() if way not in missing and (peers or way not in PEERS)}
     times = {way: [] for way in ways}
-    pools = {way: ProcessPoolExecutor(1, get_context("spawn"), quiet) for way in ways}
+    pools = {way: record.one_process(quiet) for way in ways}
     try:
         for path in paths[:1] + repeat * paths:  # the first, cold, does not count
             for way, function in ways.items():

@@ -15,8 +15,6 @@ Peers: pip install -r requirements-bench.txt, libjpeg-turbo-progs (djpeg), dd; t
 import shutil
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,7 +114,7 @@ QUICK = [name for name in GROUPS if name != "export"]
 
 def apart(function, *args):
     """Call a function in a process of its own, so that what it imports does not weigh on the next benchmark."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with record.one_process() as pool:
         return pool.submit(function, *args).result()
 
 
