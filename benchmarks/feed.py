@@ -30,7 +30,7 @@ def measure(images, count, batch, repeat):
     """
     from feeds import Again, build_three_layers
 
-    from eyenet.feeding import Batches
+    from eyenet.feeding import Batches, untuned
 
     rows = np.random.default_rng(0).permutation(len(images))[: count // batch * batch]
     labels = np.arange(len(images)) % 2
@@ -42,7 +42,7 @@ def measure(images, count, batch, repeat):
         for name, feed in (("disk", disk), ("resident", resident)):
             disk.set_epoch(epoch)
             begun = time.perf_counter()
-            trainer.fit(feed, verbose=0, shuffle=False)
+            trainer.fit(untuned(feed), verbose=0, shuffle=False)
             rates[name].append(len(rows) / (time.perf_counter() - begun))
     return disk, {name: taken[1:] for name, taken in rates.items()}
 

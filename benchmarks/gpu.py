@@ -28,7 +28,7 @@ from feeds import Again, build_three_layers, gather
 from eyenet import backend
 from eyenet.arrays import map_images
 from eyenet.cache import Held, Resident
-from eyenet.feeding import Batches
+from eyenet.feeding import Batches, untuned
 from eyenet.files import read_json
 
 RESIDENT, ASKED = "resident batch", "device, asked at each step"
@@ -59,7 +59,7 @@ def rates(images, labels, batch, xla, repeat):
                 feeds[way].set_epoch(epoch)
             trainer, callbacks = placed if "device" in way else plain, [Asking()] if way == ASKED else []
             begun = time.perf_counter()
-            trainer.fit(feeds[way], verbose=0, shuffle=False, callbacks=callbacks)
+            trainer.fit(untuned(feeds[way]), verbose=0, shuffle=False, callbacks=callbacks)
             found[way].append(len(rows) / (time.perf_counter() - begun))
     return {way: taken[1:] for way, taken in found.items()}
 

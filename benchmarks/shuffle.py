@@ -56,7 +56,7 @@ def score(images, table, rows, folders):
     from eyenet.tasks import disease_probability
 
     truth, patients = (table["level"] > 0).to_numpy()[rows], table["patient"].to_numpy()[rows]
-    feed = Batches(images, np.zeros(len(images)), rows, 64)
+    feed = Batches(images, None, rows, 64)
     said = {
         way: [disease_probability(predict(load_network(f, read_json(f / "config.json")), feed), 1) for f in models]
         for way, models in folders.items()

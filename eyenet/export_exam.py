@@ -111,8 +111,9 @@ def exam_from_photographs(folder, config, network, most):
 
 def _ask(network, photographs, names):
     """Ask Keras for the probabilities of photographs; float64, shape (n, classes)."""
+    from eyenet.feeding import Batches, predict
     from eyenet.scored import require_numbers
 
-    expected = network.predict(photographs, batch_size=BATCH, verbose=0).astype(np.float64)
+    expected = predict(network, Batches(photographs, None, np.arange(len(photographs)), BATCH))
     require_numbers(expected, names)
     return expected

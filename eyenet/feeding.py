@@ -18,8 +18,8 @@ class Batches(keras.utils.PyDataset):
     images : array of uint8, shape (n, size, size, 3)
         Usually a memory map or shards, which stay on disk: a batch is gathered row by row, in the order of the disk. Or
         what `eyenet.cache` made of them; a batch of `Resident` holds the places of images.
-    labels : ndarray of int, shape (n,)
-        Class of each image.
+    labels : ndarray of int, shape (n,), or None
+        Class of each image; None for batches of images alone.
     rows : ndarray of int
         Rows to use, ascending: each batch is given in ascending order.
     batch : int
@@ -67,11 +67,32 @@ class Batches(keras.utils.PyDataset):
         images, labels = self.share(np.sort(self.order[index * self.batch : (index + 1) * self.batch]))
         if self.blocks:
             self.read_ahead((index + 1) * self.batch + PARTS * BLOCK)
-        return np.take(self.images, images, axis=0), self.labels[labels]
+        photographs = np.take(self.images, images, axis=0)
+        return (photographs,) if self.labels is None else (photographs, self.labels[labels])
+
+
+def untuned(batches):
+    """Give Keras batches in the form that its backend takes up without a pause.
+
+    On TensorFlow that is a dataset without automatic tuning, which Keras would switch on: the tuning's thread often
+    misses the end of the data, and the next epoch waits until it wakes up, after as long as the last one took, at most
+    a minute (TensorFlow 2.21; benchmarks/pauses.py). There is nothing to tune: two batches are gathered ahead.
+    """
+    if keras.config.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    of_one = [tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: map(batches.__getitem__, range(len(batches))), output_signature=tuple(of_one)
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)
 
 
 def predict(network, batches):
     """Predict the probability of each class; float64, shape (n, classes)."""
     if not len(batches.rows):
         return np.zeros((0, network.output_shape[-1]))
-    return network.predict(batches, verbose=0).astype(np.float64)
+    return network.predict(untuned(batches), verbose=0).astype(np.float64)

@@ -144,7 +144,7 @@ def from_array(folder, split, model, config, network, photographs, batch):
 
     def score(name, chosen):
         log(f"scoring {len(chosen):,} photographs of the split '{name}'")
-        probabilities = predict(network, Batches(images, np.zeros(len(images)), chosen, batch))
+        probabilities = predict(network, Batches(images, None, chosen, batch))
         require_numbers(probabilities, table["image"].iloc[chosen])
         features = np.concatenate([map_blocks(border_features, images, chosen, None), geometry[chosen]], axis=1)
         of_name = table.iloc[chosen].drop(columns="transform").reset_index(drop=True)
@@ -256,7 +256,7 @@ def from_photographs(args, output, config, network):
     while chunk := list(islice(good, CHUNK)):
         crops = np.stack([crop for crop, _ in chunk])
         geometry = pd.DataFrame([geometry for _, geometry in chunk])
-        probabilities = network.predict(crops, batch_size=64, verbose=0).astype(np.float64)
+        probabilities = predict(network, Batches(crops, None, np.arange(len(crops)), 64))
         chunks.append((probabilities, np.concatenate([border_features(crops), geometry_features(geometry)], axis=1)))
     code = finish(rejected, len(table), args.max_rejected, output)
     if not kept:

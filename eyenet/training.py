@@ -8,7 +8,7 @@ import keras
 from eyenet import backend
 from eyenet.augmentation import build_augmentation
 from eyenet.cache import cache
-from eyenet.feeding import Batches
+from eyenet.feeding import Batches, untuned
 from eyenet.keeper import Keeper
 from eyenet.losses import of_disease, ordinal_crossentropy
 from eyenet.stage import StageError, log
@@ -79,7 +79,7 @@ def train(spread, network, args, images, labels, rows, folder):
         if done >= args.epochs or keeper.stopped:
             return keeper.state
         trainer.fit(
-            feed,
+            untuned(feed),
             initial_epoch=done,
             epochs=args.epochs,
             shuffle=False,  # Batches shuffles
