@@ -1,10 +1,10 @@
-"""The pauses between epochs on TensorFlow, as Keras feeds batches itself and as eyenet.feeding does.
+"""The pauses between epochs on TensorFlow: batches as Keras feeds them itself, and as eyenet.feeding does.
 
-    python benchmarks/pauses.py                 five minutes, nearly all of them spent waiting
+    python benchmarks/pauses.py                 two minutes on two cores
 
-A model that costs nothing is fed with batches of which each takes a tenth of a second, in epochs of 5.2 to 8 seconds.
-What an epoch takes beyond its batches is its pause. (The automatic tuning wakes up after 10 ms, then after twice as
-long each time, up to a minute; a pause is the rest of such a time, so it can be as long as the epoch was.)
+Trains the three layers on random images of 64 px, in turn with either feed; what a training's first epoch takes does
+not count. The automatic tuning of Keras's own feed wakes up after 10 ms, then after twice as long each time, up to a
+minute. When it misses the end of an epoch, the next one waits until it wakes up: an epoch of 3 seconds then takes 5.1.
 """
 
 import time
@@ -14,52 +14,44 @@ import record
 
 from eyenet import backend
 
-EACH = 0.1  # seconds a batch
-
-
-def epochs(lengths, wrap):
-    """Train an epoch of each number of batches; give the seconds that each took beyond its batches."""
-    import keras
-
-    class Slow(keras.utils.PyDataset):
-        def __init__(self, length):
-            super().__init__()
-            self.length = length
-
-        def __len__(self):
-            return self.length
-
-        def __getitem__(self, index):
-            time.sleep(EACH)
-            return np.zeros((8, 4), np.float32), np.zeros(8)
-
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    model.fit(wrap(Slow(1)), verbose=0)
-    pauses = []
-    for length in lengths:
-        begun = time.perf_counter()
-        model.fit(wrap(Slow(length)), verbose=0)
-        pauses.append(time.perf_counter() - begun - EACH * (length + 1))  # Keras takes the first batch twice
-    return pauses
-
 
 def main():
     options = record.parse(__doc__)
-    options.set_defaults(repeat=20)
+    options.add_argument("--images", type=int, nargs="+", default=[1600, 2400, 3200], help="of an epoch")
+    options.add_argument("--epochs", type=int, default=4, help="in a row that are measured")
+    options.set_defaults(repeat=1)
     args = options.parse_args()
     backend.start("float32", seed=0)
-    from eyenet.feeding import untuned
-
-    lengths, results = np.linspace(52, 80, args.repeat).astype(int), []
-    of = f"{args.repeat} epochs of {EACH * lengths[0]:.1f}-{EACH * lengths[-1]:.1f} s"
-    for way, wrap in {"Keras's own": lambda batches: batches, "ours": untuned}.items():
-        pauses = np.array(epochs(lengths, wrap))
-        asked = "0" if way == "ours" else ""
-        results.append((f"epochs that pause for more than half a second, {way}", int((pauses > 0.5).sum()), of, asked))
-        results.append((f"mean pause, {way}", f"{pauses.mean():.2f}", "s", ""))
-        results.append((f"longest pause, {way}", f"{pauses.max():.2f}", "s", ""))
+    results = []
+    for count in args.images:
+        taken = {"Keras's own": [], "ours": []}
+        for _ in range(args.repeat):
+            for way, seconds in train_both(count, args.epochs).items():
+                taken[way].extend(seconds)
+        for way, seconds in taken.items():
+            results.append((f"an epoch of {count} images, mean, {way}", f"{np.mean(seconds):.2f}", "s", ""))
+        ratio = np.mean(taken["Keras's own"]) / np.mean(taken["ours"])
+        results.append((f"an epoch of {count} images, Keras's own / ours", f"{ratio:.2f}", "ratio", ""))
     record.write("pauses", results)
+
+
+def train_both(count, epochs):
+    """Train with either feed; give the seconds of each epoch but the first."""
+    import keras
+    from feeds import build_three_layers
+
+    from eyenet.feeding import Batches, untuned
+
+    images = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
+    feed, taken = Batches(images, np.arange(count) % 2, np.arange(count), 32, seed=0), {}
+    for way, fed in (("Keras's own", feed), ("ours", untuned(feed))):
+        trainer, ends = build_three_layers(64, steps=len(feed) * epochs), []
+        end = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs, ends=ends: ends.append(time.perf_counter())
+        )
+        trainer.fit(fed, epochs=epochs + 1, shuffle=False, verbose=0, callbacks=[end])
+        taken[way] = np.diff(ends)
+    return taken
 
 
 if __name__ == "__main__":
