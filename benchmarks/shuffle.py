@@ -5,10 +5,10 @@
 
 Trains the same network in both orders with each seed (what follows -- goes to cnn.py; what is there already in --work
 is not trained again), and scores the originals of validation and test: ROC AUC, and the difference of the means over
-the seeds with its 95 % interval from a bootstrap over patients. Then an epoch is gathered in each order from files that
-were dropped from the system's cache (Linux; not while another process maps them). What a network disk has to send
-follows from the order: stretches of 4 MB, the least recently used of which are forgotten when --cache is full, of an
-array that is --times as long as the one given.
+the seeds with its 95 % interval from a bootstrap over patients, and with another over the seeds. Before that, an epoch
+is gathered in each order from files that were dropped from the system's cache (Linux; not while another process maps
+them). What a network disk has to send follows from the order: stretches of 4 MB, the least recently used of which are
+forgotten when --cache is full, of an array that is --times as long as the one given.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import record
+from scipy import stats
 
 from eyenet import backend
 from eyenet.arrays import map_images, open_array, rows_by_split
@@ -75,6 +76,13 @@ def score(images, table, rows, folders):
         for end, value in figure.items():
             asked = "> -0.01" if (name, end) == ("blocks less full", "low") else ""
             results.append((f"AUC, {name}, {end}", "" if value is None else f"{value:.4f}", of, asked))
+    if len(folders["full"]) > 1:  # the same photographs and other seeds, where that interval is of other photographs
+        apart = [found[b.name]["value"] - found[f.name]["value"] for b, f in zip(folders["blocks"], folders["full"])]
+        ends = stats.t.interval(0.95, len(apart) - 1, np.mean(apart), stats.sem(apart))
+        of = f"Student's t over {len(apart)} seeds, the same photographs"
+        results += [
+            (f"AUC, blocks less full, {end}", f"{value:.4f}", of, "") for end, value in zip(("low", "high"), ends)
+        ]
     return results
 
 
