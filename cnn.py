@@ -64,7 +64,7 @@ from eyenet.tables import write_table
 from eyenet.tasks import QUESTIONS, TASKS, class_weights, classes_of
 
 
-def choose_on_validation(network, args, images, labels, table, rows):
+def choose_on_validation(network, args, images, table, rows):
     """Choose the decision on the validation photographs.
 
     Returns
@@ -76,7 +76,7 @@ def choose_on_validation(network, args, images, labels, table, rows):
     """
     from eyenet.feeding import Batches, predict
 
-    probabilities = predict(network, Batches(images, labels, rows["val"], args.batch))
+    probabilities = predict(network, Batches(images, None, rows["val"], args.batch))
     if not np.isfinite(probabilities).all():
         raise StageError("the network predicts values that are no numbers on validation; train it again")
     val = table.iloc[rows["val"]]
@@ -225,7 +225,7 @@ def main():
         state = train(spread, network, args, images, labels, rows, folder)
         config = read_json(folder / "config.json")
         network = load_network(folder, config)
-        decision, lines = choose_on_validation(network, args, images, labels, table, rows)
+        decision, lines = choose_on_validation(network, args, images, table, rows)
         config = add_lite(folder, config, network) | {"decision": decision, "options": notes["options"]}
         write_json(folder / "config.json", config)
         draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")

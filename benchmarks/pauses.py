@@ -7,6 +7,7 @@ not count. The automatic tuning of Keras's own feed wakes up after 10 ms, then a
 minute. When it misses the end of an epoch, the next one waits until it wakes up: an epoch of 3 seconds then takes 5.1.
 """
 
+import argparse
 import time
 
 import numpy as np
@@ -16,41 +17,36 @@ from eyenet import backend
 
 
 def main():
-    options = record.parse(__doc__)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--images", type=int, nargs="+", default=[1600, 2400, 3200], help="of an epoch")
     options.add_argument("--epochs", type=int, default=4, help="in a row that are measured")
-    options.set_defaults(repeat=1)
     args = options.parse_args()
     backend.start("float32", seed=0)
     results = []
     for count in args.images:
-        taken = {"Keras's own": [], "ours": []}
-        for _ in range(args.repeat):
-            for way, seconds in train_both(count, args.epochs).items():
-                taken[way].extend(seconds)
-        for way, seconds in taken.items():
-            results.append((f"an epoch of {count} images, mean, {way}", f"{np.mean(seconds):.2f}", "s", ""))
-        ratio = np.mean(taken["Keras's own"]) / np.mean(taken["ours"])
-        results.append((f"an epoch of {count} images, Keras's own / ours", f"{ratio:.2f}", "ratio", ""))
+        own, ours = train_both(count, args.epochs)
+        results.append((f"an epoch of {count} images, mean, Keras's own", f"{own:.2f}", "s", ""))
+        results.append((f"an epoch of {count} images, mean, ours", f"{ours:.2f}", "s", ""))
+        results.append((f"an epoch of {count} images, Keras's own / ours", f"{own / ours:.2f}", "ratio", ""))
     record.write("pauses", results)
 
 
 def train_both(count, epochs):
-    """Train with either feed; give the seconds of each epoch but the first."""
+    """Train with Keras's own feed, then with ours; give the mean seconds of each one's epochs but the first."""
     import keras
     from feeds import build_three_layers
 
     from eyenet.feeding import Batches, untuned
 
     images = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
-    feed, taken = Batches(images, np.arange(count) % 2, np.arange(count), 32, seed=0), {}
-    for way, fed in (("Keras's own", feed), ("ours", untuned(feed))):
+    feed, taken = Batches(images, np.arange(count) % 2, np.arange(count), 32, seed=0), []
+    for fed in (feed, untuned(feed)):
         trainer, ends = build_three_layers(64, steps=len(feed) * epochs), []
         end = keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, logs, ends=ends: ends.append(time.perf_counter())
         )
         trainer.fit(fed, epochs=epochs + 1, shuffle=False, verbose=0, callbacks=[end])
-        taken[way] = np.diff(ends)
+        taken.append(np.diff(ends).mean())
     return taken
 
 

@@ -9,12 +9,10 @@ import platform
 import shlex
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -136,15 +134,11 @@ def one_process(prepare=None):
 
 def _begin(prepare):
     """Prepare a process of a pool."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from eyenet.stage import leave_with_parent
+
+    leave_with_parent()
     if prepare:
         prepare()
-
-
-def _end_with_parent():
-    """Wait for the end of the process that made this one: left alone, this one would wait for work for ever."""
-    wait([parent_process().sentinel])
-    os._exit(1)
 
 
 class Spent(NamedTuple):

@@ -13,6 +13,7 @@ forgotten when --cache is full, of an array that is --times as long as the one g
 
 import argparse
 import gc
+import math
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -126,8 +127,7 @@ def gather_cold(args, sidecar, rows, labels, way):
 
 def read(args, sidecar, rows, labels):
     """Compare what the orders cost a disk; give the rows of the result."""
-    results, size = [], sidecar["shape"][1]
-    image_bytes = 3 * size**2
+    results, image_bytes = [], math.prod(sidecar["shape"][1:])
     many = np.concatenate([rows + k * len(labels) for k in range(args.times)])
     orders = {"full": np.random.default_rng([0, 0]).permutation(many), "blocks": shuffle_blocks(many, [0, 0])}
     for way in WAYS:

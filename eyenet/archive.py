@@ -20,13 +20,12 @@ import signal
 import stat
 import sys
 import threading
-import time
 import zipfile
 import zlib
 from pathlib import Path
 
 from eyenet.files import TEMPORARY, whole_file, write_whole
-from eyenet.stage import PhotoError, StageError, cores, for_each, log, run_main
+from eyenet.stage import PhotoError, StageError, cores, for_each, leave_with_parent, log, run_main
 
 # What a damaged zip makes zipfile raise: a wrong CRC or magic number, bytes that do not inflate, bytes that
 # end early, a method nobody knows, a name that is no UTF-8.
@@ -80,21 +79,6 @@ class Parts:
     def close(self):
         for file in self.files:
             os.close(file)
-
-
-def leave_with_parent():
-    """From now on, end this process when the one that started it has ended.
-
-    `kill -9` of the script would leave us behind, writing where its next run writes.
-    """
-    parent = os.getppid()
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(0.1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def check_entry(info, archive):

@@ -22,8 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from eyenet.archive import leave_with_parent
-from eyenet.stage import StageError, log, run_main
+from eyenet.stage import StageError, leave_with_parent, log, run_main
 
 COMPETITION = "diabetic-retinopathy-detection"
 PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sys
+import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,21 @@ class NoRetina(PhotoError):
 def log(message):
     """Write a line to stderr without tearing a progress bar."""
     tqdm.write(str(message), file=sys.stderr)
+
+
+def leave_with_parent():
+    """From now on, end this process when the one that started it has ended.
+
+    `kill -9` of that one would leave us behind: writing where its next run writes, or waiting for work for ever.
+    """
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run_main(main):
