@@ -86,6 +86,9 @@ export const troubles = {
     try {
       for (let i = 0; i < 2; i++) {
         await page.reload();
+        // The new version is fetched whole in the background, which takes as long as the disk lets it.
+        const there = async () => document.title === "Later" || (await navigator.serviceWorker.getRegistration()).waiting;
+        await page.waitForFunction(there, null, { timeout: 30_000 }).catch(() => undefined); // the page may be gone
         await page.waitForTimeout(2000); // it may be loaded anew by itself
         await ready(page);
         versions.push([await page.title(), await model()]);
