@@ -40,11 +40,11 @@ from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
 from eyenet.audit import Evidence, audit, complete, conclude, results_table, used_rows
 from eyenet.copies import copies_table, transform
 from eyenet.crops import read_crop
-from eyenet.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
 from eyenet.names import SPLITS, UNSEEN
-from eyenet.options import fraction, parser, seed
 from eyenet.packing import first_shape, reserve, write_at, write_sidecar
-from eyenet.stage import PhotoError, StageError, for_each, run_main
+from eyenet.run.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
+from eyenet.run.options import fraction, parser, seed
+from eyenet.run.stage import PhotoError, StageError, for_each, run_main
 from eyenet.tables import read_table
 
 # On real photographs, split by patient, the rim tells the grade with an AUC of 0.58 [0.54, 0.63], compression with 0.52

@@ -40,7 +40,6 @@ from eyenet import backend, distribution
 from eyenet.arrays import content_hash, open_array, rows_by_split
 from eyenet.charts import draw_training_curves
 from eyenet.decision import BALANCED, choose_decision
-from eyenet.files import output_folder, read_json, write_json
 from eyenet.lite import add_lite
 from eyenet.models import (
     FORMAT,
@@ -56,10 +55,11 @@ from eyenet.models import (
     split_hash,
 )
 from eyenet.networks import NETWORKS, RECIPE, SCRATCH, build_network, describe_networks, hash_weights, require_memory
-from eyenet.options import fitting_next, parser, plain_name, positive, rate, seed
+from eyenet.run.files import output_folder, read_json, write_json
+from eyenet.run.options import fitting_next, parser, plain_name, positive, rate, seed
+from eyenet.run.processes import supervise
+from eyenet.run.stage import StageError, log, run_main
 from eyenet.shuffling import require_hosts
-from eyenet.stage import StageError, log, run_main
-from eyenet.supervisor import supervise
 from eyenet.tables import write_table
 from eyenet.tasks import QUESTIONS, TASKS, class_weights, classes_of
 

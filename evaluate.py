@@ -26,11 +26,11 @@ import pandas as pd
 
 from eyenet import backend
 from eyenet.decision import BALANCED
-from eyenet.files import write_json
 from eyenet.models import load_network, open_model
-from eyenet.options import between, fraction, parser, positive, seed
 from eyenet.probabilities import uncalibrate
-from eyenet.stage import StageError, log, run_main
+from eyenet.run.files import write_json
+from eyenet.run.options import between, fraction, parser, positive, seed
+from eyenet.run.stage import StageError, log, run_main
 from eyenet.tables import count_by_grade, write_table
 from eyenet.tasks import TASKS, first_disease
 

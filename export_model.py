@@ -35,10 +35,10 @@ from eyenet.export_coreml import IN_NUMPY
 from eyenet.export_description import describe
 from eyenet.export_exam import exam_from_array, exam_from_photographs
 from eyenet.export_parity import LIMITS, compare, line, require_parity
-from eyenet.files import locked
 from eyenet.models import NETWORK, hash_file, load_network, open_model
-from eyenet.options import parser, positive
-from eyenet.stage import log, run_main
+from eyenet.run.files import locked
+from eyenet.run.options import parser, positive
+from eyenet.run.stage import log, run_main
 
 FILES = {
     "coreml": ("EyeNet.mlpackage", export_coreml),

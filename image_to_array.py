@@ -27,8 +27,6 @@ import numpy as np
 
 from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
 from eyenet.crops import read_crop
-from eyenet.files import Paths, finish, list_files, output_folder, read_json, report_unlisted, write_json, write_whole
-from eyenet.options import fitting_next, fraction, parser
 from eyenet.packing import (
     first_shape,
     remove_images,
@@ -38,10 +36,21 @@ from eyenet.packing import (
     write_images,
     write_sidecar,
 )
+from eyenet.run.files import (
+    Paths,
+    finish,
+    list_files,
+    output_folder,
+    read_json,
+    report_unlisted,
+    write_json,
+    write_whole,
+)
+from eyenet.run.options import fitting_next, fraction, parser
+from eyenet.run.stage import PhotoError, StageError, crew, for_each, log, run_main
+from eyenet.run.urls import is_url, stamps
 from eyenet.shards import shard_files
-from eyenet.stage import PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tables import read_table
-from eyenet.urls import is_url, stamps
 
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from eyenet.files import output_folder, write_rows, write_whole
-from eyenet.options import parser
-from eyenet.stage import StageError, for_each, run_main
+from eyenet.run.files import output_folder, write_rows, write_whole
+from eyenet.run.options import parser
+from eyenet.run.stage import StageError, for_each, run_main
 from eyenet.synthetic import draw_look, paint_eye
 from eyenet.synthetic_shapes import COARSE, EDGE, SIDE, bump, enlarge, grid
 

@@ -25,8 +25,8 @@ import numpy as np
 from eyenet import backend
 from eyenet.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.networks import IMAGENET, LITE
-from eyenet.options import parser
-from eyenet.stage import StageError, run_main
+from eyenet.run.options import parser
+from eyenet.run.stage import StageError, run_main
 
 SIZE = 256  # of the pictures of the proof, in pixels
 MOST = 1e-4  # difference between the two networks, of the largest feature

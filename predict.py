@@ -28,14 +28,14 @@ from pathlib import Path
 
 from eyenet.decode import PHOTOGRAPHS
 from eyenet.dicom import ENDINGS, is_dicom, read_names
-from eyenet.files import whole_file
 from eyenet.models import LITE
 from eyenet.names import parse_name
-from eyenet.options import fraction, parser
+from eyenet.run.files import whole_file
+from eyenet.run.options import fraction, parser
+from eyenet.run.stage import EXIT_REJECTED, PhotoError, StageError, crew, for_each, log, run_main
+from eyenet.run.urls import is_url, make_folder, nearby, path_of
 from eyenet.screener import Screener
-from eyenet.stage import EXIT_REJECTED, PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.tasks import QUESTIONS
-from eyenet.urls import is_url, make_folder, nearby, path_of
 
 UNREAD = "not read"
 NOT_A_DEVICE = (

@@ -27,7 +27,10 @@ from eyenet.arrays import file_hash
 from eyenet.charts import draw_class_balance
 from eyenet.colours import BLACK, brightness
 from eyenet.crops import read_crop, read_geometry
-from eyenet.files import (
+from eyenet.names import SPLITS, split_of
+from eyenet.photo import inside_circle
+from eyenet.quality import SMALLEST, WEIGHTS, judge
+from eyenet.run.files import (
     Paths,
     finish,
     is_current,
@@ -40,13 +43,10 @@ from eyenet.files import (
     write_rows,
     write_whole,
 )
-from eyenet.names import SPLITS, split_of
-from eyenet.options import fitting_next, fraction, parser, seed
-from eyenet.photo import inside_circle
-from eyenet.quality import SMALLEST, WEIGHTS, judge
-from eyenet.stage import PhotoError, StageError, crew, for_each, log, run_main
+from eyenet.run.options import fitting_next, fraction, parser, seed
+from eyenet.run.stage import PhotoError, StageError, crew, for_each, log, run_main
+from eyenet.run.urls import is_url, modified, path_of
 from eyenet.tables import GRADES, count_by_grade, read_labels, require_match, write_table
-from eyenet.urls import is_url, modified, path_of
 
 NOTES = ".quality"  # what was judged so far, a line a photograph: a run that is stopped and run again judges the rest
 

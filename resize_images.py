@@ -19,7 +19,8 @@ follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 m
 from eyenet.colours import COLOURS
 from eyenet.crops import encode_png, read_geometry
 from eyenet.decode import PHOTOGRAPHS, is_synthetic
-from eyenet.files import (
+from eyenet.photo import PREPROCESSING, photograph_to_input
+from eyenet.run.files import (
     Paths,
     finish,
     has_ending,
@@ -30,10 +31,9 @@ from eyenet.files import (
     write_rows,
     write_whole,
 )
-from eyenet.options import fitting_next, fraction, parser, side
-from eyenet.photo import PREPROCESSING, photograph_to_input
-from eyenet.stage import PhotoError, crew, for_each, log, run_main
-from eyenet.urls import names_in
+from eyenet.run.options import fitting_next, fraction, parser, side
+from eyenet.run.stage import PhotoError, crew, for_each, log, run_main
+from eyenet.run.urls import names_in
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
 

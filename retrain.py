@@ -32,10 +32,8 @@ import numpy as np
 import pandas as pd
 
 from eyenet.arrays import COLUMNS, content_hash, file_hash, open_array, rows_by_split
-from eyenet.files import locked, output_folder, read_json
 from eyenet.intake import Base, accept, merge, step
 from eyenet.models import NETWORK, hash_file, load_network, open_model
-from eyenet.options import fraction, parser, plain_name, positive, rate, seed
 from eyenet.promotion import (
     CANDIDATES,
     PROMOTED,
@@ -51,7 +49,9 @@ from eyenet.promotion import (
     settle,
 )
 from eyenet.quality import SMALLEST
-from eyenet.stage import EXIT_REJECTED, StageError, log, run_main
+from eyenet.run.files import locked, output_folder, read_json
+from eyenet.run.options import fraction, parser, plain_name, positive, rate, seed
+from eyenet.run.stage import EXIT_REJECTED, StageError, log, run_main
 from eyenet.tables import read_labels, read_table
 
 EPOCHS = 3

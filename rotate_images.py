@@ -19,7 +19,8 @@ import numpy as np
 
 from eyenet.copies import copies_table, list_transforms, transform
 from eyenet.crops import encode_png, read_crop
-from eyenet.files import (
+from eyenet.names import copy_name
+from eyenet.run.files import (
     finish,
     is_current,
     list_files,
@@ -30,9 +31,8 @@ from eyenet.files import (
     report_unlisted,
     write_whole,
 )
-from eyenet.names import copy_name
-from eyenet.options import fitting_next, fraction, parser
-from eyenet.stage import PhotoError, crew, for_each, run_main
+from eyenet.run.options import fitting_next, fraction, parser
+from eyenet.run.stage import PhotoError, crew, for_each, run_main
 from eyenet.tables import read_table, write_table
 
 

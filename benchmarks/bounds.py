@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import record
 
-from eyenet.files import write_rows
+from eyenet.run.files import write_rows
 
 TABLE = record.REPO / "benchmarks" / "bounds.csv"
 COLUMNS = ("name", "better", "bound", "noise", "runs", "machine", "commit")

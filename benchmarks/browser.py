@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.photo import crop_photograph, in_colours
+from eyenet.run.stage import NoRetina
 from eyenet.screener import Screener
-from eyenet.stage import NoRetina
 
 APP = Path(__file__).resolve().parent.parent / "app"
 NODE = 20, 19  # Vite's least

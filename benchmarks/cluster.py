@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil  # Dask brings it
 import record
 
-from eyenet.cluster import Cluster
-from eyenet.stage import for_each
+from eyenet.run.cluster import Cluster
+from eyenet.run.stage import for_each
 
 
 def no_work(path):

@@ -13,10 +13,10 @@ from PIL import Image
 from benchmarks import damage
 from eyenet.colours import BLACK, brightness
 from eyenet.copies import transforms_of
-from eyenet.files import write_rows
 from eyenet.names import copy_name
 from eyenet.photo import inside_circle, photograph_to_input
-from eyenet.stage import PhotoError, for_each
+from eyenet.run.files import write_rows
+from eyenet.run.stage import PhotoError, for_each
 from eyenet.tables import read_labels, read_table
 from make_sample import EYES
 

@@ -22,7 +22,7 @@ from eyenet.decision import BALANCED, LEVELS
 from eyenet.evaluation import evaluate_unit
 from eyenet.metrics import area_of, precision_of, roc_corners
 from eyenet.probabilities import calibrate, fuse
-from eyenet.stage import cores
+from eyenet.run.stage import cores
 
 POINTS = {BALANCED: 0.3} | {f"{way}_{at}": 0.3 for way in ("sensitivity", "specificity") for at in LEVELS}
 

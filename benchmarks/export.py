@@ -21,7 +21,7 @@ from eyenet.export_folder import size_of
 from eyenet.export_parity import LIMITS, compare
 from eyenet.models import load_network, open_model
 from eyenet.photo import photograph_to_input
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 
 FORMATS = {
     "Core ML": ("EyeNet.mlpackage", export_coreml, 100),

@@ -15,7 +15,7 @@ import record
 
 from eyenet import backend
 from eyenet.arrays import map_images
-from eyenet.files import read_json
+from eyenet.run.files import read_json
 
 
 def measure(images, count, batch, repeat):

@@ -29,7 +29,7 @@ from eyenet import backend
 from eyenet.arrays import map_images
 from eyenet.cache import Held, Resident
 from eyenet.feeding import Batches, untuned
-from eyenet.files import read_json
+from eyenet.run.files import read_json
 
 RESIDENT, ASKED = "resident batch", "device, asked at each step"
 WAYS = (RESIDENT, "device", "host", "none", ASKED)

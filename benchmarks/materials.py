@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from eyenet.crops import encode_png
-from eyenet.files import write_rows
+from eyenet.run.files import write_rows
 from make_sample import draw_accident, list_sample, photograph_name, take_photograph
 
 # Widths of ten originals of Kaggle's are 3,000-4,900; JPEG of quality 95, 0.8-1.5 MB.

@@ -21,7 +21,7 @@ from eyenet import backend
 from eyenet.lite import LiteNetwork
 from eyenet.models import LITE, colours_of, load_network, open_model
 from eyenet.photo import photograph_to_input
-from eyenet.stage import EXIT_REJECTED
+from eyenet.run.stage import EXIT_REJECTED
 
 # What no way of running this network can do without, and what a prediction through Keras takes.
 FLOOR = "import numpy, PIL.Image, ai_edge_litert.interpreter"

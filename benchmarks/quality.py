@@ -31,7 +31,7 @@ from eyenet.bootstrap import bootstrap
 from eyenet.colours import equalize
 from eyenet.metrics import roc_auc
 from eyenet.photo import inside_circle, photograph_to_input
-from eyenet.stage import PhotoError, cores, for_each
+from eyenet.run.stage import PhotoError, cores, for_each
 
 
 def with_patient(table):

@@ -20,9 +20,9 @@ import numpy as np
 import record
 from PIL import Image, ImageOps
 
-from eyenet.files import place, write_rows
 from eyenet.names import parse_name
 from eyenet.promotion import read_history
+from eyenet.run.files import place, write_rows
 from eyenet.tasks import QUESTIONS
 
 

@@ -25,11 +25,11 @@ from scipy import stats
 from eyenet import backend
 from eyenet.arrays import map_images, open_array, rows_by_split
 from eyenet.bootstrap import bootstrap
-from eyenet.files import read_json
 from eyenet.metrics import roc_auc
+from eyenet.run.files import read_json
+from eyenet.run.stage import StageError, run_main
 from eyenet.shards import shard_files
 from eyenet.shuffling import shuffle_blocks
-from eyenet.stage import StageError, run_main
 
 WAYS = ("full", "blocks")
 STRETCH = 4 * 2**20

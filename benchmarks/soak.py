@@ -33,8 +33,8 @@ import record
 from benchmarks.collection import KINDS, SPOILED, account, make, spoil, to_spoil, usable_pairs
 from eyenet.arrays import open_array
 from eyenet.crops import read_crop
-from eyenet.options import between, positive, seed, side
-from eyenet.stage import cores
+from eyenet.run.options import between, positive, seed, side
+from eyenet.run.stage import cores
 
 STEPS = ("resize_images.py", "preprocess_images.py", "rotate_images.py", "image_to_array.py")
 OUTPUTS = (*SPOILED, "array")

@@ -22,10 +22,10 @@ import record
 
 from benchmarks import bounds, export, feed, growth, pack, predict, quality, resize, rotate
 from benchmarks.materials import draw_photographs, give_names, make_images, make_model
-from eyenet.options import positive
 from eyenet.photo import crop_photograph
 from eyenet.quality import judge
-from eyenet.stage import StageError, run_main
+from eyenet.run.options import positive
+from eyenet.run.stage import StageError, run_main
 
 NETWORK = "three_layers"
 PEERS = ("opencv-python-headless", "pyvips", "onnxruntime")

@@ -24,8 +24,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from eyenet.files import TEMPORARY, whole_file, write_whole
-from eyenet.stage import PhotoError, StageError, cores, for_each, leave_with_parent, log, run_main
+from eyenet.run.files import TEMPORARY, whole_file, write_whole
+from eyenet.run.stage import PhotoError, StageError, cores, for_each, leave_with_parent, log, run_main
 
 # What a damaged zip makes zipfile raise: a wrong CRC or magic number, bytes that do not inflate, bytes that
 # end early, a method nobody knows, a name that is no UTF-8.

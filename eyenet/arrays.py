@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.files import read_json
 from eyenet.names import SPLITS, UNSEEN
+from eyenet.run.files import read_json
+from eyenet.run.stage import StageError, cores, for_each
+from eyenet.run.urls import path_of
 from eyenet.shards import BLOCK, Shards, shard_files
 from eyenet.shuffling import own_rows
-from eyenet.stage import StageError, cores, for_each
 from eyenet.tables import read_table
-from eyenet.urls import path_of
 
 COLUMNS = ["image", "patient", "eye", "level", "split", "transform"]
 
@@ -125,7 +125,7 @@ def map_blocks(function, images, rows, what):
     rows : ndarray of int
         At least one.
     what : str or None
-        Word for the progress line, as in `eyenet.stage.for_each`.
+        Word for the progress line, as in `eyenet.run.stage.for_each`.
 
     Returns
     -------

@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from eyenet.stage import StageError, leave_with_parent, log, run_main
+from eyenet.run.stage import StageError, leave_with_parent, log, run_main
 
 COMPETITION = "diabetic-retinopathy-detection"
 PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"

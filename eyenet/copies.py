@@ -5,7 +5,7 @@ from PIL import Image
 
 from eyenet.names import copy_name
 from eyenet.photo import black_outside
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 
 NO_DR = ("original", "mirror")
 ANY_DR = ("original", "mirror", "rot90", "rot120", "rot180", "rot270")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.backend import hidden_stderr
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 
 HALF = "fp16"
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from eyenet.decode import open_photograph
-from eyenet.urls import reads_nearby
+from eyenet.run.urls import reads_nearby
 
 
 def encode_png(pixels, geometry=None):

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from eyenet.dicom import is_dicom, open_dicom
-from eyenet.stage import PhotoError
-from eyenet.urls import reads_nearby
+from eyenet.run.stage import PhotoError
+from eyenet.run.urls import reads_nearby
 
 PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # about twice the largest fundus camera; 400 MB while it is decoded

@@ -8,8 +8,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from eyenet.stage import PhotoError
-from eyenet.urls import is_url
+from eyenet.run.stage import PhotoError
+from eyenet.run.urls import is_url
 
 ENDINGS = (".dcm", ".dicom")
 EYES = {"L": "left", "R": "right"}

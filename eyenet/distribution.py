@@ -17,8 +17,8 @@ import numpy as np
 from eyenet import backend
 from eyenet.models import copy_weights
 from eyenet.networks import leaves
-from eyenet.stage import EXIT_FAILED, EXIT_STOPPED, StageError, log
-from eyenet.supervisor import LOST
+from eyenet.run.processes import LOST
+from eyenet.run.stage import EXIT_FAILED, EXIT_STOPPED, StageError, log
 
 WAIT = 300  # seconds that the hosts wait for each other at the start
 SILENCE = 30  # seconds without a sign of life after which a host counts as lost

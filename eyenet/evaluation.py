@@ -21,7 +21,7 @@ from eyenet.metrics import (
     share_called_by_grade,
 )
 from eyenet.probabilities import log_odds
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 from eyenet.tables import GRADES
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of the photographs or patients that a person decides

@@ -11,10 +11,10 @@ from eyenet.export_description import describe
 from eyenet.export_folder import proved_export
 from eyenet.export_lite import LARGE
 from eyenet.export_onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
-from eyenet.files import write_json, write_whole
 from eyenet.heatmaps import split_network
 from eyenet.lite import EXPLAIN, ways_to_ask
-from eyenet.stage import StageError
+from eyenet.run.files import write_json, write_whole
+from eyenet.run.stage import StageError
 
 APP = Path(__file__).resolve().parent.parent / "app"
 TEMPLATE, NETWORK = "dist-template", "model.onnx.gz"  # what npm run build makes, and what the page loads

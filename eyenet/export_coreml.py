@@ -16,7 +16,7 @@ from eyenet.backend import hidden_stderr
 from eyenet.coreml_program import Program
 from eyenet.decision import BALANCED
 from eyenet.export_description import operating_points
-from eyenet.stage import StageError, cores, for_each
+from eyenet.run.stage import StageError, cores, for_each
 from eyenet.tasks import QUESTIONS
 
 IN_NUMPY, ON_MAC = "Core ML in NumPy", "Core ML"  # who computes a package

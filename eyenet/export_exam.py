@@ -6,10 +6,10 @@ import numpy as np
 
 from eyenet.arrays import open_array, rows_by_split
 from eyenet.decode import PHOTOGRAPHS
-from eyenet.files import list_files
 from eyenet.models import colours_of, split_hash
 from eyenet.photo import photograph_to_input
-from eyenet.stage import PhotoError, StageError, cores, for_each, log
+from eyenet.run.files import list_files
+from eyenet.run.stage import PhotoError, StageError, cores, for_each, log
 
 CALIBRATION = 100  # training photographs on which int8 measures its ranges
 BATCH = 32

@@ -8,9 +8,9 @@ import shutil
 import jinja2
 
 from eyenet.export_coreml import IN_NUMPY
-from eyenet.files import TEMPORARY, read_json, write_json, write_whole
 from eyenet.report import environment
-from eyenet.stage import StageError, log
+from eyenet.run.files import TEMPORARY, read_json, write_json, write_whole
+from eyenet.run.stage import StageError, log
 from eyenet.tasks import QUESTIONS, TASKS, first_disease
 
 RECORD = "export.json"

@@ -8,8 +8,8 @@ import numpy as np
 
 from eyenet.backend import hidden_stderr
 from eyenet.export_lite import INPUT, LARGE, OUTPUT, traced
-from eyenet.files import write_whole
-from eyenet.stage import StageError
+from eyenet.run.files import write_whole
+from eyenet.run.stage import StageError
 
 OPSET = 17  # onnxruntime's of 2022 and later; also onnxruntime-web's
 KERNELS = ("Conv", "MatMul")

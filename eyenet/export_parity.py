@@ -6,7 +6,7 @@ import numpy as np
 
 from eyenet.decision import BALANCED
 from eyenet.probabilities import calibrate
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 from eyenet.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
 
 

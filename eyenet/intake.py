@@ -14,11 +14,11 @@ from scipy import sparse
 from eyenet.arrays import BLOCK, COLUMNS, content_hash, file_hash, open_array
 from eyenet.crops import read_crop
 from eyenet.duplicates import find_duplicates
-from eyenet.files import output_folder, write_rows
 from eyenet.models import colours_of
 from eyenet.packing import remove_images, require_space, write_images, write_sidecar
+from eyenet.run.files import output_folder, write_rows
+from eyenet.run.stage import StageError
 from eyenet.shards import Shards, shard_files
-from eyenet.stage import StageError
 from eyenet.tables import read_table, write_table
 
 SCRIPTS = Path(__file__).resolve().parent.parent

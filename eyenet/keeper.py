@@ -11,11 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from eyenet.feeding import predict
-from eyenet.files import read_json, write_json, write_rows
 from eyenet.losses import ordinal_crossentropy
 from eyenet.metrics import score
 from eyenet.models import load_whole
-from eyenet.stage import StageError, log
+from eyenet.run.files import read_json, write_json, write_rows
+from eyenet.run.stage import StageError, log
 from eyenet.tasks import TASKS, disease_probability, first_disease
 
 ONE_CLASS = (

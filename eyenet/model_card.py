@@ -13,10 +13,10 @@ import re
 
 from eyenet import report_tables, report_words
 from eyenet.decision import BALANCED
-from eyenet.files import write_whole
 from eyenet.models import colours_of
 from eyenet.report import environment, made_by
 from eyenet.report_words import decimal, defined, interval_text, percent
+from eyenet.run.files import write_whole
 from eyenet.tasks import TASKS, first_disease
 
 # Figures of metrics.json as results: the metric's id at Hugging Face where it has one, its name, how it is shown.

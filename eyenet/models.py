@@ -11,9 +11,9 @@ from pathlib import Path
 
 from eyenet.colours import COLOURS
 from eyenet.decision import BALANCED, RULES
-from eyenet.files import read_json
 from eyenet.photo import PREPROCESSING
-from eyenet.stage import StageError
+from eyenet.run.files import read_json
+from eyenet.run.stage import StageError
 from eyenet.tasks import TASKS
 
 FORMAT = 2  # of config.json: 2 since decisions are in it

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from eyenet import backend
 from eyenet.efficientnet_lite import SCALES, build_efficientnet_lite
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 
 IMAGENET = Path("weights")  # where port_weights.py puts its files
 

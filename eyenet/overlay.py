@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from eyenet.colours import find_visible
 from eyenet.crops import encode_png
-from eyenet.files import write_whole
 from eyenet.photo import crop_photograph, inside_circle
+from eyenet.run.files import write_whole
 
 OPACITY = 0.75  # of the heat where it is greatest, so that the photograph shows through
 # Blue-green to yellow-green: unlike anything in an orange retina, where red would pass for blood; in this order also

@@ -7,11 +7,11 @@ import numpy as np
 
 from eyenet.arrays import checksum, file_hash
 from eyenet.crops import read_crop
-from eyenet.files import whole_file, write_json
+from eyenet.run.files import whole_file, write_json
+from eyenet.run.stage import PhotoError, StageError, log
+from eyenet.run.urls import is_url
 from eyenet.shards import shard_files
-from eyenet.stage import PhotoError, StageError, log
 from eyenet.tables import write_table
-from eyenet.urls import is_url
 
 
 def write_at(file, data, offset):

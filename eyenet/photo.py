@@ -14,8 +14,8 @@ from PIL import Image
 
 from eyenet.colours import BLACK, COLOURS, equalize
 from eyenet.decode import open_photograph
-from eyenet.stage import NoRetina
-from eyenet.urls import reads_nearby
+from eyenet.run.stage import NoRetina
+from eyenet.run.urls import reads_nearby
 
 PREPROCESSING = 1
 MIN_DIAMETER = 128  # pixels of retina in the original; less than half the default output is not worth grading

@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 
 from eyenet.bootstrap import bootstrap
-from eyenet.files import write_rows
 from eyenet.metrics import roc_auc
 from eyenet.models import link_latest, open_model
-from eyenet.stage import StageError
+from eyenet.run.files import write_rows
+from eyenet.run.stage import StageError
 from eyenet.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
 
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"

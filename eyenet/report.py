@@ -12,8 +12,8 @@ import jinja2
 from PIL import Image
 
 from eyenet import report_charts, report_tables, report_words
-from eyenet.files import write_whole
 from eyenet.report_words import DASH, HEALTHY, decimal
+from eyenet.run.files import write_whole
 from eyenet.tables import GRADES
 from eyenet.tasks import LEAST_GRADE, TASKS
 

@@ -12,7 +12,7 @@ from eyenet.overlay import draw_heat, draw_page
 from eyenet.photo import crop_photograph, in_colours
 from eyenet.probabilities import calibrate, fuse, log_odds, uncalibrate
 from eyenet.quality import SIDE, SMALLEST, judge
-from eyenet.stage import NoRetina, StageError, log
+from eyenet.run.stage import NoRetina, StageError, log
 from eyenet.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 
 AGAIN = "photograph again"

@@ -11,7 +11,7 @@ from eyenet.cache import cache
 from eyenet.feeding import Batches, untuned
 from eyenet.keeper import Keeper
 from eyenet.losses import of_disease, ordinal_crossentropy
-from eyenet.stage import StageError, log
+from eyenet.run.stage import StageError, log
 from eyenet.tasks import TASKS, class_weights
 
 WEIGHT_DECAY = 0.02

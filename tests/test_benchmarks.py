@@ -14,7 +14,7 @@ import record
 import suite
 
 from benchmarks import bounds, growth, resize, rotate
-from eyenet.stage import StageError, cores, run_main
+from eyenet.run.stage import StageError, cores, run_main
 
 ALONE = "rotate: ours / reading and writing alone, CPU"
 

@@ -8,7 +8,7 @@ import pytest
 
 from eyenet import backend
 from eyenet.distribution import Distribution
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
 ROWS = {"train": np.arange(3, 30, 2), "val": np.arange(30, 40)}

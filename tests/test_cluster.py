@@ -12,14 +12,14 @@ import urllib.request
 import pytest
 from conftest import REPO, bytes_of, one_sentence, run
 
-from eyenet.stage import PhotoError, StageError, for_each
+from eyenet.run.stage import PhotoError, StageError, for_each
 
 pytest.importorskip("distributed", reason="no Dask here: pip install -r requirements-cluster.txt")
 
 import cloudpickle
 
-from eyenet import cluster as clusters
-from eyenet.urls import path_of
+from eyenet.run import cluster as clusters
+from eyenet.run.urls import path_of
 from predict import find_photographs
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers do not have this file

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages
 
-from eyenet import distribution, supervisor
+from eyenet import distribution
 from eyenet.names import split_of
+from eyenet.run import processes
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
@@ -131,7 +132,7 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, t
         time.sleep(0.01)
     first.process.kill()
     first.end(-9)
-    one_sentence(second.end(1, seconds=60), supervisor.LOST)
+    one_sentence(second.end(1, seconds=60), processes.LOST)
 
     port = free_port()
     first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))

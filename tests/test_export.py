@@ -24,7 +24,7 @@ from eyenet.export_parity import compare, require_parity
 from eyenet.lite import LiteNetwork, write_lite
 from eyenet.models import NETWORK, hash_file
 from eyenet.networks import NETWORKS, build_network, leaves
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 from eyenet.tasks import TASKS
 
 layers = keras.layers

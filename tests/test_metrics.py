@@ -27,7 +27,7 @@ from eyenet.metrics import (
     specificity_at_sensitivity,
 )
 from eyenet.probabilities import calibrate, fit_calibration, fuse
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 
 POINTS = {"balanced": 0.4, "sensitivity_0.95": 0.2, "specificity_0.95": 0.7}
 NOTHING = {"value": None, "low": None, "high": None}

@@ -14,7 +14,7 @@ from benchmarks import damage
 from eyenet.crops import encode_png, read_crop, read_geometry
 from eyenet.decode import MAX_PIXELS, open_photograph
 from eyenet.photo import Circle, crop_retina, find_retina, inside_circle, photograph_to_input
-from eyenet.stage import PhotoError
+from eyenet.run.stage import PhotoError
 
 
 def save(path, pixels, **options):

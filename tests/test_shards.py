@@ -20,9 +20,9 @@ from eyenet.crops import encode_png
 from eyenet.distribution import Distribution
 from eyenet.duplicates import describe, verify
 from eyenet.intake import Base, merge
+from eyenet.run.stage import StageError
 from eyenet.shards import OPEN, Shards, read_ahead
 from eyenet.shuffling import PARTS, WINDOW, own_rows, require_hosts, shuffle_blocks
-from eyenet.stage import StageError
 from image_to_array import pack_shard, whole_blocks
 
 COUNT, SIZE = 300, 32

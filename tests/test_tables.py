@@ -2,7 +2,7 @@
 
 import pytest
 
-from eyenet.stage import StageError
+from eyenet.run.stage import StageError
 from eyenet.tables import read_labels, read_table
 
 

@@ -4,8 +4,8 @@ import argparse
 import re
 import shlex
 
-from eyenet.stage import cores
-from eyenet.urls import path_of
+from eyenet.run.stage import cores
+from eyenet.run.urls import path_of
 
 
 def between(least, most):

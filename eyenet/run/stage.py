@@ -116,7 +116,7 @@ def for_each(function, items, workers, what, unit="img"):
         Called with one item. A `PhotoError` is a result; any other exception ends the stage.
     items : sequence
         With a cluster, paths must be absolute, or the function must know how to find them from elsewhere.
-    workers : int or eyenet.cluster.Cluster
+    workers : int or eyenet.run.cluster.Cluster
         Threads, or what `crew` gives.
     what : str or None
         Word for the progress line; None: no progress is shown.
@@ -176,7 +176,7 @@ def crew(args, reads, writes=None):
         yield args.workers
         return
     try:
-        from eyenet.cluster import cluster
+        from eyenet.run.cluster import cluster
     except ImportError as error:
         raise StageError(
             f"Dask, which --scheduler needs, is not there ({error}): pip install -r requirements-cluster.txt"

@@ -13,8 +13,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from eyenet.stage import EXIT_REJECTED, StageError, log
-from eyenet.urls import copy, is_url, make_folder, modified, names_in, path_of, uploaded
+from eyenet.run.stage import EXIT_REJECTED, StageError, log
+from eyenet.run.urls import copy, is_url, make_folder, modified, names_in, path_of, uploaded
 
 TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are removed by the next one
 

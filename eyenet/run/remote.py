@@ -53,7 +53,7 @@ def entry(version):
 
     def run(job, batch):
         """Work on a batch; its results, or a sentence that says why this worker cannot."""
-        shipped = importlib.import_module("eyenet.remote")
+        shipped = importlib.import_module("eyenet.run.remote")
         if version not in shipped.__file__:
             return "another run has brought another version of EyeNet to the workers; when it has ended, run this again"
         return shipped.work(job, batch)
@@ -77,7 +77,7 @@ def open_job(job):
     """Unpickle a stage's function, once a process, if this worker can do its work; else raise a StageError."""
     from distributed import get_worker
 
-    from eyenet.stage import StageError
+    from eyenet.run.stage import StageError
 
     here, where = versions(), get_worker().address
     wanted, rest = pickle.loads(job)
@@ -102,7 +102,7 @@ def open_job(job):
 
 def work(job, batch):
     """Apply a stage's function to each item of a batch; as `entry`."""
-    from eyenet.stage import PhotoError, StageError
+    from eyenet.run.stage import PhotoError, StageError
 
     def guarded(item):
         try:

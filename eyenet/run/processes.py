@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 
-from eyenet.stage import StageError, log
+from eyenet.run.stage import StageError, log
 
 LOST = (
     "another process of this training was lost (see its own messages): run the same command again on every host, and "
