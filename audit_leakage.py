@@ -39,9 +39,9 @@ from sklearn.model_selection import train_test_split
 from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
 from eyenet.audit import Evidence, audit, complete, conclude, results_table, used_rows
 from eyenet.copies import copies_table, transform
-from eyenet.crops import read_crop
 from eyenet.names import SPLITS, UNSEEN
 from eyenet.packing import first_shape, reserve, write_at, write_sidecar
+from eyenet.photo.png import read_crop
 from eyenet.run.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
 from eyenet.run.options import fraction, parser, seed
 from eyenet.run.stage import PhotoError, StageError, for_each, run_main

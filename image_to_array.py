@@ -26,7 +26,6 @@ import os
 import numpy as np
 
 from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
-from eyenet.crops import read_crop
 from eyenet.packing import (
     first_shape,
     remove_images,
@@ -36,6 +35,7 @@ from eyenet.packing import (
     write_images,
     write_sidecar,
 )
+from eyenet.photo.png import read_crop
 from eyenet.run.files import (
     Paths,
     finish,

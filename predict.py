@@ -26,10 +26,10 @@ import os
 import sys
 from pathlib import Path
 
-from eyenet.decode import PHOTOGRAPHS
-from eyenet.dicom import ENDINGS, is_dicom, read_names
 from eyenet.models import LITE
 from eyenet.names import parse_name
+from eyenet.photo.decode import PHOTOGRAPHS
+from eyenet.photo.dicom import ENDINGS, is_dicom, read_names
 from eyenet.run.files import whole_file
 from eyenet.run.options import fraction, parser
 from eyenet.run.stage import EXIT_REJECTED, PhotoError, StageError, crew, for_each, log, run_main

@@ -13,7 +13,7 @@ Writes  data/preprocessed/<name>.png      the photographs that are kept (hard li
     python preprocess_images.py --quality drop       leave out what cannot be graded; keep: do not judge
 
 A patient's split is a hash of the patient and --seed: both eyes stay together, and patients added later move
-nobody. `quality` is the probability that a grader would reject the photograph (eyenet/quality.py). Kaggle's 35,126
+nobody. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py). Kaggle's 35,126
 photographs take two minutes on two cores, half a minute without judging.
 """
 
@@ -25,11 +25,11 @@ import pandas as pd
 
 from eyenet.arrays import file_hash
 from eyenet.charts import draw_class_balance
-from eyenet.colours import BLACK, brightness
-from eyenet.crops import read_crop, read_geometry
 from eyenet.names import SPLITS, split_of
-from eyenet.photo import inside_circle
-from eyenet.quality import SMALLEST, WEIGHTS, judge
+from eyenet.photo.colours import BLACK, brightness
+from eyenet.photo.png import read_crop, read_geometry
+from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
+from eyenet.photo.retina import inside_circle
 from eyenet.run.files import (
     Paths,
     finish,

@@ -16,10 +16,10 @@ follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 m
 2.6 GB. It can be stopped and run again; it does what is missing.
 """
 
-from eyenet.colours import COLOURS
-from eyenet.crops import encode_png, read_geometry
-from eyenet.decode import PHOTOGRAPHS, is_synthetic
-from eyenet.photo import PREPROCESSING, photograph_to_input
+from eyenet.photo.colours import COLOURS
+from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
+from eyenet.photo.png import encode_png, read_geometry
+from eyenet.photo.retina import PREPROCESSING, photograph_to_input
 from eyenet.run.files import (
     Paths,
     finish,

@@ -12,7 +12,7 @@ Writes  WORK/data/retrain/<run>/photographs.csv   of each new photograph: accept
     python retrain.py --photos new/ --labels new.csv
     python retrain.py --rollback              back to the model before
 
-Left out, each with its reason: what cannot be read or graded (eyenet/quality.py), what is known already, be it turned,
+Left out, each with its reason: what cannot be read or graded (eyenet/photo/quality.py), what is known already, be it turned,
 mirrored, scaled or compressed again, and a name that another photograph has. A patient keeps the split, old or new.
 The network is trained further, on old and new training patients together. Both models are then asked about the test
 patients of the old array alone, so that no one brings his own exam: new photographs of test patients count from the
@@ -34,6 +34,7 @@ import pandas as pd
 from eyenet.arrays import COLUMNS, content_hash, file_hash, open_array, rows_by_split
 from eyenet.intake import Base, accept, merge, step
 from eyenet.models import NETWORK, hash_file, load_network, open_model
+from eyenet.photo.quality import SMALLEST
 from eyenet.promotion import (
     CANDIDATES,
     PROMOTED,
@@ -48,7 +49,6 @@ from eyenet.promotion import (
     roll_back,
     settle,
 )
-from eyenet.quality import SMALLEST
 from eyenet.run.files import locked, output_folder, read_json
 from eyenet.run.options import fraction, parser, plain_name, positive, rate, seed
 from eyenet.run.stage import EXIT_REJECTED, StageError, log, run_main

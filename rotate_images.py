@@ -18,8 +18,8 @@ and change none; the turn by 120 degrees interpolates.
 import numpy as np
 
 from eyenet.copies import copies_table, list_transforms, transform
-from eyenet.crops import encode_png, read_crop
 from eyenet.names import copy_name
+from eyenet.photo.png import encode_png, read_crop
 from eyenet.run.files import (
     finish,
     is_current,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.photo import crop_photograph, in_colours
+from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.stage import NoRetina
 from eyenet.screener import Screener
 

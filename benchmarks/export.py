@@ -20,7 +20,7 @@ from eyenet.export_exam import exam_from_array
 from eyenet.export_folder import size_of
 from eyenet.export_parity import LIMITS, compare
 from eyenet.models import load_network, open_model
-from eyenet.photo import photograph_to_input
+from eyenet.photo.retina import photograph_to_input
 from eyenet.run.stage import StageError
 
 FORMATS = {

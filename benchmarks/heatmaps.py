@@ -19,8 +19,8 @@ from scipy.ndimage import binary_dilation
 
 from eyenet import backend
 from eyenet.arrays import open_array, rows_by_split
-from eyenet.decode import open_photograph
-from eyenet.photo import DETAIL, crop_retina, find_retina, inside_circle
+from eyenet.photo.decode import open_photograph
+from eyenet.photo.retina import DETAIL, crop_retina, find_retina, inside_circle
 from make_sample import take_photograph
 
 DIFFERS = 12  # of 255: what compression moves a pixel without a lesion stays below

@@ -7,7 +7,7 @@ import os
 import numpy as np
 from PIL import Image, ImageOps
 
-from eyenet.crops import encode_png
+from eyenet.photo.png import encode_png
 from eyenet.run.files import write_rows
 from make_sample import draw_accident, list_sample, photograph_name, take_photograph
 
@@ -77,7 +77,7 @@ def make_model(folder, name, photographs):
     from eyenet.decision import choose_decision
     from eyenet.lite import add_lite
     from eyenet.networks import build_network
-    from eyenet.photo import photograph_to_input
+    from eyenet.photo.retina import photograph_to_input
     from eyenet.tasks import TASKS
 
     keras = backend.start("float32", 0)

@@ -20,7 +20,7 @@ from benchmarks.materials import give_names
 from eyenet import backend
 from eyenet.lite import LiteNetwork
 from eyenet.models import LITE, colours_of, load_network, open_model
-from eyenet.photo import photograph_to_input
+from eyenet.photo.retina import photograph_to_input
 from eyenet.run.stage import EXIT_REJECTED
 
 # What no way of running this network can do without, and what a prediction through Keras takes.

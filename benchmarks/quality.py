@@ -26,11 +26,11 @@ from PIL import Image
 from quality_fit import COPIES, MEASURES, Data, finish_fit, nested
 from threadpoolctl import threadpool_limits
 
-from eyenet import quality
 from eyenet.bootstrap import bootstrap
-from eyenet.colours import equalize
 from eyenet.metrics import roc_auc
-from eyenet.photo import inside_circle, photograph_to_input
+from eyenet.photo import quality
+from eyenet.photo.colours import equalize
+from eyenet.photo.retina import inside_circle, photograph_to_input
 from eyenet.run.stage import PhotoError, cores, for_each
 
 

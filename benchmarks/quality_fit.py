@@ -9,7 +9,7 @@ import degraded
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from eyenet import quality
+from eyenet.photo import quality
 
 MEASURES = {
     "natural": ["visible", "light", "shade", "glare", "contrast", "vessels", "dark_lines"],

@@ -21,9 +21,9 @@ import numpy as np
 import record
 from PIL import Image
 
-from eyenet.crops import read_geometry
-from eyenet.decode import open_photograph
-from eyenet.photo import inside_circle, photograph_to_input
+from eyenet.photo.decode import open_photograph
+from eyenet.photo.png import read_geometry
+from eyenet.photo.retina import inside_circle, photograph_to_input
 from resize_images import resize
 
 

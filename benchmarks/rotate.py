@@ -11,7 +11,7 @@ import record
 
 from benchmarks.materials import drawing
 from eyenet.copies import ANY_DR
-from eyenet.crops import encode_png, read_crop
+from eyenet.photo.png import encode_png, read_crop
 from rotate_images import copy_photograph
 
 COPIES = ANY_DR[1:]

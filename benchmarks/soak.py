@@ -32,7 +32,7 @@ import record
 
 from benchmarks.collection import KINDS, SPOILED, account, make, spoil, to_spoil, usable_pairs
 from eyenet.arrays import open_array
-from eyenet.crops import read_crop
+from eyenet.photo.png import read_crop
 from eyenet.run.options import between, positive, seed, side
 from eyenet.run.stage import cores
 

@@ -22,8 +22,8 @@ import record
 
 from benchmarks import bounds, export, feed, growth, pack, predict, quality, resize, rotate
 from benchmarks.materials import draw_photographs, give_names, make_images, make_model
-from eyenet.photo import crop_photograph
-from eyenet.quality import judge
+from eyenet.photo.quality import judge
+from eyenet.photo.retina import crop_photograph
 from eyenet.run.options import positive
 from eyenet.run.stage import StageError, run_main
 

@@ -18,8 +18,8 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
 from eyenet.copies import ANY_DR  # noqa: E402
-from eyenet.crops import read_geometry  # noqa: E402
 from eyenet.names import copy_name  # noqa: E402
+from eyenet.photo.png import read_geometry  # noqa: E402
 from eyenet.run.files import read_json  # noqa: E402
 from eyenet.tables import read_labels  # noqa: E402
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from eyenet.names import copy_name
-from eyenet.photo import black_outside
+from eyenet.photo.retina import black_outside
 from eyenet.run.stage import StageError
 
 NO_DR = ("original", "mirror")

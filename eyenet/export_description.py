@@ -1,8 +1,8 @@
 """What travels with an exported network: of config.json what an app needs to prepare photographs and to decide."""
 
 from eyenet.models import NETWORK, colours_of, setting
-from eyenet.photo import PREPROCESSING
-from eyenet.quality import weights
+from eyenet.photo.quality import weights
+from eyenet.photo.retina import PREPROCESSING
 
 FORMAT = 1  # of model.json
 

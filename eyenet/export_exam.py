@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from eyenet.arrays import open_array, rows_by_split
-from eyenet.decode import PHOTOGRAPHS
 from eyenet.models import colours_of, split_hash
-from eyenet.photo import photograph_to_input
+from eyenet.photo.decode import PHOTOGRAPHS
+from eyenet.photo.retina import photograph_to_input
 from eyenet.run.files import list_files
 from eyenet.run.stage import PhotoError, StageError, cores, for_each, log
 

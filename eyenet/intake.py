@@ -12,10 +12,10 @@ import pandas as pd
 from scipy import sparse
 
 from eyenet.arrays import BLOCK, COLUMNS, content_hash, file_hash, open_array
-from eyenet.crops import read_crop
 from eyenet.duplicates import find_duplicates
 from eyenet.models import colours_of
 from eyenet.packing import remove_images, require_space, write_images, write_sidecar
+from eyenet.photo.png import read_crop
 from eyenet.run.files import output_folder, write_rows
 from eyenet.run.stage import StageError
 from eyenet.shards import Shards, shard_files

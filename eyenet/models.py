@@ -9,9 +9,9 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from eyenet.colours import COLOURS
 from eyenet.decision import BALANCED, RULES
-from eyenet.photo import PREPROCESSING
+from eyenet.photo.colours import COLOURS
+from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.files import read_json
 from eyenet.run.stage import StageError
 from eyenet.tasks import TASKS

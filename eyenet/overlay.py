@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from eyenet.colours import find_visible
-from eyenet.crops import encode_png
-from eyenet.photo import crop_photograph, inside_circle
+from eyenet.photo.colours import find_visible
+from eyenet.photo.png import encode_png
+from eyenet.photo.retina import crop_photograph, inside_circle
 from eyenet.run.files import write_whole
 
 OPACITY = 0.75  # of the heat where it is greatest, so that the photograph shows through

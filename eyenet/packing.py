@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 
 from eyenet.arrays import checksum, file_hash
-from eyenet.crops import read_crop
+from eyenet.photo.png import read_crop
 from eyenet.run.files import whole_file, write_json
 from eyenet.run.stage import PhotoError, StageError, log
 from eyenet.run.urls import is_url

@@ -9,9 +9,9 @@ from eyenet.decision import BALANCED, expected_grade, predict_grade
 from eyenet.lite import LiteNetwork
 from eyenet.models import LITE, colours_of, open_model, setting
 from eyenet.overlay import draw_heat, draw_page
-from eyenet.photo import crop_photograph, in_colours
+from eyenet.photo.quality import SIDE, SMALLEST, judge
+from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.probabilities import calibrate, fuse, log_odds, uncalibrate
-from eyenet.quality import SIDE, SMALLEST, judge
 from eyenet.run.stage import NoRetina, StageError, log
 from eyenet.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 import audit_leakage
 from eyenet.audit import LEAK, Evidence, audit, complete, used_rows
 from eyenet.copies import transform
-from eyenet.photo import black_outside
+from eyenet.photo.retina import black_outside
 from eyenet.run.stage import run_main
 
 SIZE = 128

@@ -11,7 +11,7 @@ import keras
 
 from eyenet.augmentation import Light, Turn, build_augmentation
 from eyenet.losses import ordinal_crossentropy
-from eyenet.photo import black_outside
+from eyenet.photo.retina import black_outside
 
 SIZE = 64
 

@@ -6,8 +6,8 @@ from conftest import REAL, draw_photograph, needs_real
 from PIL import Image, ImageOps
 from test_photo import save
 
-from eyenet.colours import equalize, find_visible
-from eyenet.photo import inside_circle, photograph_to_input
+from eyenet.photo.colours import equalize, find_visible
+from eyenet.photo.retina import inside_circle, photograph_to_input
 
 
 def three_gradients(size, seed=0):

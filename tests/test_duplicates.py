@@ -10,7 +10,7 @@ from test_audit import RETINAS, inside_of, jpeg
 
 from eyenet import duplicates, shortcuts
 from eyenet.copies import transform
-from eyenet.photo import photograph_to_input
+from eyenet.photo.retina import photograph_to_input
 
 
 def test_description_ignores_turns_and_blank_images_match_nothing():

@@ -14,7 +14,7 @@ from conftest import REPO, draw_photograph
 
 from eyenet.heatmaps import differentiate, heat_maps, split_network
 from eyenet.overlay import COLOURS, enlarge, overlay
-from eyenet.photo import inside_circle
+from eyenet.photo.retina import inside_circle
 
 layers = keras.layers
 

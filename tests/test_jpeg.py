@@ -51,7 +51,7 @@ def decode(folder, paths):
 
 
 def expected(path, factor):
-    """Decode a file at a fraction as eyenet/decode.py does."""
+    """Decode a file at a fraction as eyenet/photo/decode.py does."""
     with Image.open(path) as image:
         image.draft(None, (image.width // factor, image.height // factor))
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))

@@ -23,7 +23,7 @@ from scipy.special import expit, logit
 
 from eyenet.models import LITE, load_network, open_model
 from eyenet.overlay import LINE, SHOWN
-from eyenet.photo import photograph_to_input
+from eyenet.photo.retina import photograph_to_input
 from eyenet.tasks import disease_probability, first_disease
 
 # The drawings are no retinas, which the gate would say. Here it looks at the light alone.
@@ -32,8 +32,8 @@ import sys, types
 def judge(crop, geometry):
     poor = bool(crop.max(axis=2).mean() < 40)
     return types.SimpleNamespace(gradable=not poor, score=float(poor), reasons=("too dark",) * poor, measures={})
-sys.modules["eyenet.quality"] = types.ModuleType("eyenet.quality")
-vars(sys.modules["eyenet.quality"]).update(judge=judge, SIDE=256, SMALLEST=160)
+sys.modules["eyenet.photo.quality"] = types.ModuleType("eyenet.photo.quality")
+vars(sys.modules["eyenet.photo.quality"]).update(judge=judge, SIDE=256, SMALLEST=160)
 """
 
 
@@ -469,8 +469,8 @@ def test_dicom_that_cannot_be_used(work, tmp_path):
 @needs_real("eyepacs-full")
 def test_real_photographs_through_the_real_gate(work):
     """The gate decides on the natural crop, before the colours that the network wants."""
-    from eyenet.photo import crop_photograph
-    from eyenet.quality import SIDE, judge
+    from eyenet.photo.quality import SIDE, judge
+    from eyenet.photo.retina import crop_photograph
 
     paths = sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg"))
     photographs, _ = rows_of(predict(work, *paths, "--json", gate=False))

@@ -11,11 +11,11 @@ from conftest import REAL, REPO, bytes_of, draw_photograph, needs_real, one_sent
 from PIL import Image
 
 from benchmarks import degraded
-from eyenet import quality
 from eyenet.arrays import open_array
-from eyenet.colours import equalize
-from eyenet.crops import encode_png
-from eyenet.photo import inside_circle, photograph_to_input
+from eyenet.photo import quality
+from eyenet.photo.colours import equalize
+from eyenet.photo.png import encode_png
+from eyenet.photo.retina import inside_circle, photograph_to_input
 from eyenet.run.stage import PhotoError
 
 GOOD = ("1034_left", "13_right", "260_left", "17_right", "240_right", "288_left")  # good to EyeQ and to jama16
@@ -120,7 +120,7 @@ def test_it_is_quick():
 
 
 def test_it_imports_nothing_heavy():
-    code = "import sys, eyenet.quality; print(*{m.split('.')[0] for m in sys.modules})"
+    code = "import sys, eyenet.photo.quality; print(*{m.split('.')[0] for m in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPO)
     assert not {"scipy", "pandas", "sklearn", "keras", "tensorflow", "matplotlib", "skimage"} & set(done.stdout.split())
 

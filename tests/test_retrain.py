@@ -14,12 +14,12 @@ from PIL import Image, ImageOps
 
 from benchmarks import degraded
 from eyenet.arrays import open_array
-from eyenet.crops import encode_png
 from eyenet.intake import Base, crop_and_judge, find_known
 from eyenet.metrics import roc_auc
 from eyenet.models import open_model
 from eyenet.names import split_of
-from eyenet.photo import photograph_to_input
+from eyenet.photo.png import encode_png
+from eyenet.photo.retina import photograph_to_input
 from eyenet.promotion import add_history, compare, decide, read_history
 
 RUN = "autumn"

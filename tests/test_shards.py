@@ -16,10 +16,10 @@ from conftest import REPO, bytes_of, history, one_sentence, run, write_csv
 
 from audit_leakage import read_evidence
 from eyenet.arrays import COLUMNS, content_hash, open_array, rows_by_split
-from eyenet.crops import encode_png
 from eyenet.distribution import Distribution
 from eyenet.duplicates import describe, verify
 from eyenet.intake import Base, merge
+from eyenet.photo.png import encode_png
 from eyenet.run.stage import StageError
 from eyenet.shards import OPEN, Shards, read_ahead
 from eyenet.shuffling import PARTS, WINDOW, own_rows, require_hosts, shuffle_blocks

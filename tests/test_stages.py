@@ -29,7 +29,7 @@ from test_photo import faults
 
 from eyenet.arrays import open_array
 from eyenet.copies import copies_table, transform
-from eyenet.crops import read_crop
+from eyenet.photo.png import read_crop
 from eyenet.run.stage import StageError
 
 

@@ -1,4 +1,4 @@
-/** The colours of a crop, natural or equalised: a port of eyenet/colours.py. */
+/** The colours of a crop, natural or equalised: a port of eyenet/photo/colours.py. */
 
 import type { Picture } from "./resample";
 import { quantile, rint, sum } from "./stats";

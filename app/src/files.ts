@@ -7,7 +7,7 @@
 
 import { PhotoError } from "./photo";
 
-const MAX_PIXELS = 100_000_000; // as eyenet/decode.py
+const MAX_PIXELS = 100_000_000; // as eyenet/photo/decode.py
 
 const HEIC = new Set(["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"]);
 const READABLE = "Choose a JPEG or PNG photograph instead.";

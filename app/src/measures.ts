@@ -1,4 +1,4 @@
-/** What can be measured of a photograph's quality: a port of eyenet/quality_measures.py, where the reasons stand. */
+/** What can be measured of a photograph's quality: a port of eyenet/photo/measures.py, where the reasons stand. */
 
 import { equalize, findVisible, histograms } from "./colours";
 import { blackOutside, insideCircle } from "./photo";

@@ -1,4 +1,4 @@
-/** From pixels to the crop of the retina: a port of eyenet/photo.py. */
+/** From pixels to the crop of the retina: a port of eyenet/photo/retina.py. */
 
 import { BLACK } from "./colours";
 import { type Picture, HAMMING, resize } from "./resample";

@@ -1,4 +1,4 @@
-/** The quality gate: can this photograph be graded, and if not, why not? A port of eyenet/quality.py. */
+/** The quality gate: can this photograph be graded, and if not, why not? A port of eyenet/photo/quality.py. */
 
 import type { Measures } from "./measures";
 import { clip, round } from "./stats";

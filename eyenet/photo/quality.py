@@ -1,6 +1,6 @@
 """The quality gate: can this photograph be graded, and if not, why not?
 
-A logistic regression over the few measures of eyenet/quality_measures.py; its weights are in eyenet/quality.json, and
+A logistic regression over the few measures of eyenet/photo/measures.py; its weights are in eyenet/quality.json, and
 benchmarks/quality.py fits and scores it. Each measure adds its weight times its distance from a typical good
 photograph to the log odds of being rejected, so the sum says which of them was to blame.
 """
@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from eyenet.quality_measures import SIDE, measure
+from eyenet.photo.measures import SIDE, measure
 
 __all__ = ["REASONS", "SIDE", "SMALLEST", "Quality", "judge", "measure"]
 
@@ -59,10 +59,10 @@ def judge(crop, geometry):
     Parameters
     ----------
     crop : ndarray of uint8, shape (size, size, 3)
-        In the photograph's own colours, as `eyenet.photo.crop_retina` gives it; size at least `SMALLEST`. A photograph
+        In the photograph's own colours, as `eyenet.photo.retina.crop_retina` gives it; size at least `SMALLEST`. A photograph
         that somebody has equalised is known by its flat histograms, and judged by weights of its own.
     geometry : dict
-        As `eyenet.photo.photograph_to_input` gives it; of it `visible` counts, and may be missing.
+        As `eyenet.photo.retina.photograph_to_input` gives it; of it `visible` counts, and may be missing.
 
     Returns
     -------

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from eyenet.decode import open_photograph
+from eyenet.photo.decode import open_photograph
 from eyenet.run.urls import reads_nearby
 
 

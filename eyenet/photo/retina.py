@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eyenet.colours import BLACK, COLOURS, equalize
-from eyenet.decode import open_photograph
+from eyenet.photo.colours import BLACK, COLOURS, equalize
+from eyenet.photo.decode import open_photograph
 from eyenet.run.stage import NoRetina
 from eyenet.run.urls import reads_nearby
 

@@ -9,8 +9,8 @@ photograph that somebody has equalised like any other.
 import numpy as np
 from PIL import Image, ImageFilter
 
-from eyenet.colours import equalize, find_visible
-from eyenet.photo import black_outside, inside_circle
+from eyenet.photo.colours import equalize, find_visible
+from eyenet.photo.retina import black_outside, inside_circle
 
 SIDE = 256
 CELL = 16  # pixels of a cell's side: an optic disc is about two cells wide, a large vessel a quarter
@@ -27,9 +27,9 @@ def measure(crop, geometry):
     Parameters
     ----------
     crop : ndarray of uint8, shape (size, size, 3)
-        In the photograph's own colours, as `eyenet.photo.crop_retina` gives it.
+        In the photograph's own colours, as `eyenet.photo.retina.crop_retina` gives it.
     geometry : dict
-        As `eyenet.photo.photograph_to_input` gives it; of it `visible` counts, and may be missing.
+        As `eyenet.photo.retina.photograph_to_input` gives it; of it `visible` counts, and may be missing.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from eyenet.dicom import is_dicom, open_dicom
+from eyenet.photo.dicom import is_dicom, open_dicom
 from eyenet.run.stage import PhotoError
 from eyenet.run.urls import reads_nearby
 
