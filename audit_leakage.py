@@ -36,16 +36,16 @@ import pandas as pd
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
 from eyenet.audit import Evidence, audit, complete, conclude, results_table, used_rows
-from eyenet.copies import copies_table, transform
-from eyenet.names import SPLITS, UNSEEN
-from eyenet.packing import first_shape, reserve, write_at, write_sidecar
+from eyenet.data.array import BLOCK, COLUMNS, checksum, open_array
+from eyenet.data.copies import copies_table, transform
+from eyenet.data.names import SPLITS, UNSEEN
+from eyenet.data.packing import first_shape, reserve, write_at, write_sidecar
+from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
 from eyenet.run.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
 from eyenet.run.options import fraction, parser, seed
 from eyenet.run.stage import PhotoError, StageError, for_each, run_main
-from eyenet.tables import read_table
 
 # On real photographs, split by patient, the rim tells the grade with an AUC of 0.58 [0.54, 0.63], compression with 0.52
 # [0.48, 0.57] (976 of EyePACS in the test); in arrays of the protocol of 2017 both reach 0.87 [0.82, 0.91] and more.

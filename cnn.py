@@ -37,8 +37,11 @@ from pathlib import Path
 import numpy as np
 
 from eyenet import backend, distribution
-from eyenet.arrays import content_hash, open_array, rows_by_split
 from eyenet.charts import draw_training_curves
+from eyenet.data.array import content_hash, open_array, rows_by_split
+from eyenet.data.shuffling import require_hosts
+from eyenet.data.tables import write_table
+from eyenet.data.tasks import QUESTIONS, TASKS, class_weights, classes_of
 from eyenet.decision import BALANCED, choose_decision
 from eyenet.lite import add_lite
 from eyenet.models import (
@@ -59,9 +62,6 @@ from eyenet.run.files import output_folder, read_json, write_json
 from eyenet.run.options import fitting_next, parser, plain_name, positive, rate, seed
 from eyenet.run.processes import supervise
 from eyenet.run.stage import StageError, log, run_main
-from eyenet.shuffling import require_hosts
-from eyenet.tables import write_table
-from eyenet.tasks import QUESTIONS, TASKS, class_weights, classes_of
 
 
 def choose_on_validation(network, args, images, table, rows):

@@ -25,14 +25,14 @@ import numpy as np
 import pandas as pd
 
 from eyenet import backend
+from eyenet.data.tables import count_by_grade, write_table
+from eyenet.data.tasks import TASKS, first_disease
 from eyenet.decision import BALANCED
 from eyenet.models import load_network, open_model
 from eyenet.probabilities import uncalibrate
 from eyenet.run.files import write_json
 from eyenet.run.options import between, fraction, parser, positive, seed
 from eyenet.run.stage import StageError, log, run_main
-from eyenet.tables import count_by_grade, write_table
-from eyenet.tasks import TASKS, first_disease
 
 EXAMPLES = 3  # photographs shown of each kind: right and wrong, with and without disease
 TITLES = {"train": "training patients", "val": "validation patients"}

@@ -25,8 +25,8 @@ import os
 
 import numpy as np
 
-from eyenet.arrays import BLOCK, COLUMNS, checksum, open_array
-from eyenet.packing import (
+from eyenet.data.array import BLOCK, COLUMNS, checksum, open_array
+from eyenet.data.packing import (
     first_shape,
     remove_images,
     require_space,
@@ -35,6 +35,8 @@ from eyenet.packing import (
     write_images,
     write_sidecar,
 )
+from eyenet.data.shards import shard_files
+from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
 from eyenet.run.files import (
     Paths,
@@ -49,8 +51,6 @@ from eyenet.run.files import (
 from eyenet.run.options import fitting_next, fraction, parser
 from eyenet.run.stage import PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.run.urls import is_url, stamps
-from eyenet.shards import shard_files
-from eyenet.tables import read_table
 
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
 

@@ -23,9 +23,10 @@ from collections import Counter
 
 import pandas as pd
 
-from eyenet.arrays import file_hash
 from eyenet.charts import draw_class_balance
-from eyenet.names import SPLITS, split_of
+from eyenet.data.array import file_hash
+from eyenet.data.names import SPLITS, split_of
+from eyenet.data.tables import GRADES, count_by_grade, read_labels, require_match, write_table
 from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
@@ -46,7 +47,6 @@ from eyenet.run.files import (
 from eyenet.run.options import fitting_next, fraction, parser, seed
 from eyenet.run.stage import PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.run.urls import is_url, modified, path_of
-from eyenet.tables import GRADES, count_by_grade, read_labels, require_match, write_table
 
 NOTES = ".quality"  # what was judged so far, a line a photograph: a run that is stopped and run again judges the rest
 

@@ -31,7 +31,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from eyenet.arrays import COLUMNS, content_hash, file_hash, open_array, rows_by_split
+from eyenet.data.array import COLUMNS, content_hash, file_hash, open_array, rows_by_split
+from eyenet.data.tables import read_labels, read_table
 from eyenet.intake import Base, accept, merge, step
 from eyenet.models import NETWORK, hash_file, load_network, open_model
 from eyenet.photo.quality import SMALLEST
@@ -52,7 +53,6 @@ from eyenet.promotion import (
 from eyenet.run.files import locked, output_folder, read_json
 from eyenet.run.options import fraction, parser, plain_name, positive, rate, seed
 from eyenet.run.stage import EXIT_REJECTED, StageError, log, run_main
-from eyenet.tables import read_labels, read_table
 
 EPOCHS = 3
 SLOWER = 3  # times slower than the model learned at first: it is near its end already

@@ -17,8 +17,9 @@ and change none; the turn by 120 degrees interpolates.
 
 import numpy as np
 
-from eyenet.copies import copies_table, list_transforms, transform
-from eyenet.names import copy_name
+from eyenet.data.copies import copies_table, list_transforms, transform
+from eyenet.data.names import copy_name
+from eyenet.data.tables import read_table, write_table
 from eyenet.photo.png import encode_png, read_crop
 from eyenet.run.files import (
     finish,
@@ -33,7 +34,6 @@ from eyenet.run.files import (
 )
 from eyenet.run.options import fitting_next, fraction, parser
 from eyenet.run.stage import PhotoError, crew, for_each, run_main
-from eyenet.tables import read_table, write_table
 
 
 def copy_photograph(source, targets):

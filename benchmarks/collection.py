@@ -11,13 +11,13 @@ from typing import NamedTuple
 from PIL import Image
 
 from benchmarks import damage
-from eyenet.copies import transforms_of
-from eyenet.names import copy_name
+from eyenet.data.copies import transforms_of
+from eyenet.data.names import copy_name
+from eyenet.data.tables import read_labels, read_table
 from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.retina import inside_circle, photograph_to_input
 from eyenet.run.files import write_rows
 from eyenet.run.stage import PhotoError, for_each
-from eyenet.tables import read_labels, read_table
 from make_sample import EYES
 
 DAMAGED = 0.02

@@ -14,7 +14,7 @@ import numpy as np
 import record
 
 from eyenet import backend
-from eyenet.arrays import map_images
+from eyenet.data.array import map_images
 from eyenet.run.files import read_json
 
 

@@ -26,8 +26,8 @@ import record
 from feeds import Again, build_three_layers, gather
 
 from eyenet import backend
-from eyenet.arrays import map_images
 from eyenet.cache import Held, Resident
+from eyenet.data.array import map_images
 from eyenet.feeding import Batches, untuned
 from eyenet.run.files import read_json
 

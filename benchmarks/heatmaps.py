@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from eyenet import backend
-from eyenet.arrays import open_array, rows_by_split
+from eyenet.data.array import open_array, rows_by_split
 from eyenet.photo.decode import open_photograph
 from eyenet.photo.retina import DETAIL, crop_retina, find_retina, inside_circle
 from make_sample import take_photograph

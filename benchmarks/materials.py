@@ -74,11 +74,11 @@ def make_images(folder, count):
 def make_model(folder, name, photographs):
     """Make a model folder whose network was trained on nothing, but says of each photograph something else."""
     from eyenet import backend
+    from eyenet.data.tasks import TASKS
     from eyenet.decision import choose_decision
     from eyenet.lite import add_lite
     from eyenet.networks import build_network
     from eyenet.photo.retina import photograph_to_input
-    from eyenet.tasks import TASKS
 
     keras = backend.start("float32", 0)
     made = build_network(keras, name, 256, len(TASKS["grade"].classes), "none")

@@ -20,10 +20,10 @@ import numpy as np
 import record
 from PIL import Image, ImageOps
 
-from eyenet.names import parse_name
+from eyenet.data.names import parse_name
+from eyenet.data.tasks import QUESTIONS
 from eyenet.promotion import read_history
 from eyenet.run.files import place, write_rows
-from eyenet.tasks import QUESTIONS
 
 
 def part_of(image):

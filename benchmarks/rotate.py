@@ -10,7 +10,7 @@ import numpy as np
 import record
 
 from benchmarks.materials import drawing
-from eyenet.copies import ANY_DR
+from eyenet.data.copies import ANY_DR
 from eyenet.photo.png import encode_png, read_crop
 from rotate_images import copy_photograph
 

@@ -23,13 +23,13 @@ import record
 from scipy import stats
 
 from eyenet import backend
-from eyenet.arrays import map_images, open_array, rows_by_split
 from eyenet.bootstrap import bootstrap
+from eyenet.data.array import map_images, open_array, rows_by_split
+from eyenet.data.shards import shard_files
+from eyenet.data.shuffling import shuffle_blocks
 from eyenet.metrics import roc_auc
 from eyenet.run.files import read_json
 from eyenet.run.stage import StageError, run_main
-from eyenet.shards import shard_files
-from eyenet.shuffling import shuffle_blocks
 
 WAYS = ("full", "blocks")
 STRETCH = 4 * 2**20
@@ -53,9 +53,9 @@ def score(images, table, rows, folders):
     folders : dict of str to list of Path
         Of each order, a model for each seed.
     """
+    from eyenet.data.tasks import disease_probability
     from eyenet.feeding import Batches, predict
     from eyenet.models import load_network
-    from eyenet.tasks import disease_probability
 
     truth, patients = (table["level"] > 0).to_numpy()[rows], table["patient"].to_numpy()[rows]
     feed = Batches(images, None, rows, 64)

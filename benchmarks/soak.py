@@ -31,7 +31,7 @@ from typing import NamedTuple
 import record
 
 from benchmarks.collection import KINDS, SPOILED, account, make, spoil, to_spoil, usable_pairs
-from eyenet.arrays import open_array
+from eyenet.data.array import open_array
 from eyenet.photo.png import read_crop
 from eyenet.run.options import between, positive, seed, side
 from eyenet.run.stage import cores

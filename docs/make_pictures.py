@@ -17,11 +17,11 @@ from PIL import Image, ImageDraw
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
-from eyenet.copies import ANY_DR  # noqa: E402
-from eyenet.names import copy_name  # noqa: E402
+from eyenet.data.copies import ANY_DR  # noqa: E402
+from eyenet.data.names import copy_name  # noqa: E402
+from eyenet.data.tables import read_labels  # noqa: E402
 from eyenet.photo.png import read_geometry  # noqa: E402
 from eyenet.run.files import read_json  # noqa: E402
-from eyenet.tables import read_labels  # noqa: E402
 
 DATA, PICTURES = REPO / "data", REPO / "docs" / "pictures"
 

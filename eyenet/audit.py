@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from eyenet.arrays import map_blocks, rows_by_split
 from eyenet.bootstrap import bootstrap, count_pairs
-from eyenet.duplicates import describe, is_blank, match, verify
+from eyenet.data.array import map_blocks, rows_by_split
+from eyenet.data.duplicates import describe, is_blank, match, verify
+from eyenet.data.names import SPLITS, original_name, parse_name
 from eyenet.metrics import roc_auc
-from eyenet.names import SPLITS, original_name, parse_name
 from eyenet.shortcuts import MOST, border_features, compression_features, shortcut_probability
 
 OK, LEAK, UNSURE, UNCHECKED = "ok", "LEAK", "unsure", "not checked"

@@ -134,7 +134,7 @@ def cache(wanted, spread, images, rows):
     spread : eyenet.distribution.Distribution
     images : array of uint8, shape (n, size, size, 3)
     rows : dict of str to ndarray of int
-        As `eyenet.arrays.rows_by_split` gives them.
+        As `eyenet.data.array.rows_by_split` gives them.
 
     Returns
     -------

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from eyenet.data.tables import GRADES, count_by_grade
 from eyenet.run.files import whole_file
 from eyenet.run.urls import make_folder, path_of
-from eyenet.tables import GRADES, count_by_grade
 
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa3ad"
 

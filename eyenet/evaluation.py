@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from eyenet.bootstrap import bootstrap, count_pairs, count_patients, count_trials
+from eyenet.data.tables import GRADES
 from eyenet.decision import BALANCED, LEVELS
 from eyenet.metrics import (
     area_of,
@@ -22,7 +23,6 @@ from eyenet.metrics import (
 )
 from eyenet.probabilities import log_odds
 from eyenet.run.stage import StageError
-from eyenet.tables import GRADES
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of the photographs or patients that a person decides
 POINTS = 200  # of a curve, at most

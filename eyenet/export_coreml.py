@@ -14,10 +14,10 @@ from threadpoolctl import threadpool_limits
 
 from eyenet.backend import hidden_stderr
 from eyenet.coreml_program import Program
+from eyenet.data.tasks import QUESTIONS
 from eyenet.decision import BALANCED
 from eyenet.export_description import operating_points
 from eyenet.run.stage import StageError, cores, for_each
-from eyenet.tasks import QUESTIONS
 
 IN_NUMPY, ON_MAC = "Core ML in NumPy", "Core ML"  # who computes a package
 PROBABILITY, LABEL = "classLabel_probs", "classLabel"  # coremltools's names, which Vision reads too

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eyenet.arrays import open_array, rows_by_split
+from eyenet.data.array import open_array, rows_by_split
 from eyenet.models import colours_of, split_hash
 from eyenet.photo.decode import PHOTOGRAPHS
 from eyenet.photo.retina import photograph_to_input

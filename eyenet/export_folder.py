@@ -7,11 +7,11 @@ import shutil
 
 import jinja2
 
+from eyenet.data.tasks import QUESTIONS, TASKS, first_disease
 from eyenet.export_coreml import IN_NUMPY
 from eyenet.report import environment
 from eyenet.run.files import TEMPORARY, read_json, write_json, write_whole
 from eyenet.run.stage import StageError, log
-from eyenet.tasks import QUESTIONS, TASKS, first_disease
 
 RECORD = "export.json"
 FORMAT = 1  # of export.json

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
 from eyenet.decision import BALANCED
 from eyenet.probabilities import calibrate
 from eyenet.run.stage import StageError
-from eyenet.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
 
 
 class Limit(NamedTuple):

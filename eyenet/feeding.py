@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from eyenet.shards import BLOCK, read_ahead
-from eyenet.shuffling import PARTS, shuffle_blocks
+from eyenet.data.shards import BLOCK, read_ahead
+from eyenet.data.shuffling import PARTS, shuffle_blocks
 
 
 class Batches(keras.utils.PyDataset):
@@ -26,7 +26,7 @@ class Batches(keras.utils.PyDataset):
     seed : int, optional
         Of the order; None keeps the rows as given.
     shuffle : {'full', 'blocks'}
-        Any row at any time, or as `eyenet.shuffling` says: blocks are then read ahead in the background, each once an
+        Any row at any time, or as `eyenet.data.shuffling` says: blocks are then read ahead in the background, each once an
         epoch.
     share : callable, optional
         Chooses, from the rows of a batch, those of which this process gives the images, and those of which it gives

@@ -67,7 +67,7 @@ def heat_maps(network, images, first, threshold=0.5):
         Photographs in, probabilities of classes out. Sequential or functional; models may be nested in it.
     images : array of uint8, shape (n, size, size, 3)
     first : int
-        First class that counts as disease, as `eyenet.tasks.first_disease` finds it.
+        First class that counts as disease, as `eyenet.data.tasks.first_disease` finds it.
     threshold : float
         Probability from which the photograph is called diseased.
 

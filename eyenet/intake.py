@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from eyenet.arrays import BLOCK, COLUMNS, content_hash, file_hash, open_array
-from eyenet.duplicates import find_duplicates
+from eyenet.data.array import BLOCK, COLUMNS, content_hash, file_hash, open_array
+from eyenet.data.duplicates import find_duplicates
+from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
+from eyenet.data.shards import Shards, shard_files
+from eyenet.data.tables import read_table, write_table
 from eyenet.models import colours_of
-from eyenet.packing import remove_images, require_space, write_images, write_sidecar
 from eyenet.photo.png import read_crop
 from eyenet.run.files import output_folder, write_rows
 from eyenet.run.stage import StageError
-from eyenet.shards import Shards, shard_files
-from eyenet.tables import read_table, write_table
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.backend import hidden_stderr
+from eyenet.data.tasks import TASKS, first_disease
 from eyenet.models import LITE, NETWORK, hash_file, load_network, open_model
 from eyenet.overlay import Grid
 from eyenet.run.files import write_json, write_whole
 from eyenet.run.stage import StageError, log, run_main
-from eyenet.tasks import TASKS, first_disease
 
 ANSWER, EXPLAIN = "answer", "explain"  # what model.tflite can be asked for: the probability, or the evidence too
 

@@ -12,12 +12,12 @@ import json
 import re
 
 from eyenet import report_tables, report_words
+from eyenet.data.tasks import TASKS, first_disease
 from eyenet.decision import BALANCED
 from eyenet.models import colours_of
 from eyenet.report import environment, made_by
 from eyenet.report_words import decimal, defined, interval_text, percent
 from eyenet.run.files import write_whole
-from eyenet.tasks import TASKS, first_disease
 
 # Figures of metrics.json as results: the metric's id at Hugging Face where it has one, its name, how it is shown.
 RESULTS = {

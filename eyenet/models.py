@@ -9,12 +9,12 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from eyenet.data.tasks import TASKS
 from eyenet.decision import BALANCED, RULES
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.files import read_json
 from eyenet.run.stage import StageError
-from eyenet.tasks import TASKS
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
 NETWORK, LITE = "model.keras", "model.tflite"  # of a model folder: for all who have Keras, and for those who do not
@@ -200,7 +200,7 @@ def load_whole(load, path):
 
 def read_patients(folder):
     """Read which patients a model was trained, validated and tested on; DataFrame with patient, split."""
-    from eyenet.tables import read_table  # here, since predict.py would wait for pandas
+    from eyenet.data.tables import read_table  # here, since predict.py would wait for pandas
 
     return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")
 

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 from eyenet.bootstrap import bootstrap
+from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.metrics import roc_auc
 from eyenet.models import link_latest, open_model
 from eyenet.run.files import write_rows
 from eyenet.run.stage import StageError
-from eyenet.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
 
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"
 CANDIDATES = "candidates"  # in the folder of the models: those that are not in use, or not yet

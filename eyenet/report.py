@@ -12,10 +12,10 @@ import jinja2
 from PIL import Image
 
 from eyenet import report_charts, report_tables, report_words
+from eyenet.data.tables import GRADES
+from eyenet.data.tasks import LEAST_GRADE, TASKS
 from eyenet.report_words import DASH, HEALTHY, decimal
 from eyenet.run.files import write_whole
-from eyenet.tables import GRADES
-from eyenet.tasks import LEAST_GRADE, TASKS
 
 TITLES = {"any": "Any retinopathy", "referable": "Referable retinopathy"}
 FOLDERS = ("input", "models", "logs")  # options that tell of a machine's folders, not of what made the model

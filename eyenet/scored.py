@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from eyenet.arrays import map_blocks, open_array, rows_by_split
+from eyenet.data.array import map_blocks, open_array, rows_by_split
+from eyenet.data.names import original_name
+from eyenet.data.tables import read_labels, require_match
 from eyenet.feeding import Batches, predict
 from eyenet.models import colours_of, read_patients, setting, split_hash
-from eyenet.names import original_name
 from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.files import finish, list_files
 from eyenet.run.stage import PhotoError, StageError, for_each, log
 from eyenet.shortcuts import border_features, geometry_features
-from eyenet.tables import read_labels, require_match
 
 CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
 

@@ -5,6 +5,7 @@ Starts in a quarter of a second: no Keras, pandas, SciPy or matplotlib may be im
 
 import numpy as np
 
+from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.decision import BALANCED, expected_grade, predict_grade
 from eyenet.lite import LiteNetwork
 from eyenet.models import LITE, colours_of, open_model, setting
@@ -13,7 +14,6 @@ from eyenet.photo.quality import SIDE, SMALLEST, judge
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.probabilities import calibrate, fuse, log_odds, uncalibrate
 from eyenet.run.stage import NoRetina, StageError, log
-from eyenet.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 
 AGAIN = "photograph again"
 CALLED = {"any": "DR", "referable": "referable DR"}

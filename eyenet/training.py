@@ -8,11 +8,11 @@ import keras
 from eyenet import backend
 from eyenet.augmentation import build_augmentation
 from eyenet.cache import cache
+from eyenet.data.tasks import TASKS, class_weights
 from eyenet.feeding import Batches, untuned
 from eyenet.keeper import Keeper
 from eyenet.losses import of_disease, ordinal_crossentropy
 from eyenet.run.stage import StageError, log
-from eyenet.tasks import TASKS, class_weights
 
 WEIGHT_DECAY = 0.02
 WARMUP = 0.05  # of the training, in which the learning rate rises; then it falls along a cosine

@@ -10,7 +10,7 @@ import numpy as np
 from conftest import draw_photograph
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from eyenet.tasks import LEAST_GRADE, QUESTIONS, TASKS
+from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS
 
 EVIL = "<script>alert(1)</script> & \"co\" 'n' `x` | _y_ *z*"
 POINTS = ("balanced", *(f"{what}_{share}" for what in ("sensitivity", "specificity") for share in (0.85, 0.9, 0.95)))

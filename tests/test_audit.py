@@ -14,7 +14,7 @@ from scipy import ndimage
 
 import audit_leakage
 from eyenet.audit import LEAK, Evidence, audit, complete, used_rows
-from eyenet.copies import transform
+from eyenet.data.copies import transform
 from eyenet.photo.retina import black_outside
 from eyenet.run.stage import run_main
 

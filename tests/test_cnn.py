@@ -15,8 +15,8 @@ from conftest import bytes_of, history, kill_after, make_dataset, one_sentence, 
 from test_stages import mounted
 
 from eyenet import backend
-from eyenet.arrays import rows_by_split
-from eyenet.names import split_of
+from eyenet.data.array import rows_by_split
+from eyenet.data.names import split_of
 
 QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from eyenet.data.tasks import TASKS, classes_of, disease_probability, first_disease
 from eyenet.decision import BALANCED, choose_cuts, choose_decision, threshold_for
 from eyenet.probabilities import calibrate
-from eyenet.tasks import TASKS, classes_of, disease_probability, first_disease
 
 
 def test_tasks():

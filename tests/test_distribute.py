@@ -14,7 +14,7 @@ import pytest
 from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages
 
 from eyenet import distribution
-from eyenet.names import split_of
+from eyenet.data.names import split_of
 from eyenet.run import processes
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")

@@ -8,8 +8,9 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from test_audit import RETINAS, inside_of, jpeg
 
-from eyenet import duplicates, shortcuts
-from eyenet.copies import transform
+from eyenet import shortcuts
+from eyenet.data import duplicates
+from eyenet.data.copies import transform
 from eyenet.photo.retina import photograph_to_input
 
 

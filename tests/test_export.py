@@ -19,13 +19,13 @@ pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
 # ruff: noqa: E402
 from eyenet import export_app, export_coreml, export_folder, export_lite, export_onnx
 from eyenet.coreml_program import Program
+from eyenet.data.tasks import TASKS
 from eyenet.export_exam import Exam
 from eyenet.export_parity import compare, require_parity
 from eyenet.lite import LiteNetwork, write_lite
 from eyenet.models import NETWORK, hash_file
 from eyenet.networks import NETWORKS, build_network, leaves
 from eyenet.run.stage import StageError
-from eyenet.tasks import TASKS
 
 layers = keras.layers
 POINTS = {"operating_points": {"balanced": 0.5}}

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from conftest import REPO, draw_photograph
 
+from eyenet.data.tasks import TASKS, first_disease
 from eyenet.heatmaps import differentiate, run_front, split_network
 from eyenet.lite import LiteNetwork, add_lite, write_lite
 from eyenet.models import LITE, NETWORK, load_network, open_model
 from eyenet.networks import build_network, leaves
 from eyenet.run.stage import StageError
-from eyenet.tasks import TASKS, first_disease
 
 layers = keras.layers
 

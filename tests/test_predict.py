@@ -21,10 +21,10 @@ from conftest import (
 from PIL import Image
 from scipy.special import expit, logit
 
+from eyenet.data.tasks import disease_probability, first_disease
 from eyenet.models import LITE, load_network, open_model
 from eyenet.overlay import LINE, SHOWN
 from eyenet.photo.retina import photograph_to_input
-from eyenet.tasks import disease_probability, first_disease
 
 # The drawings are no retinas, which the gate would say. Here it looks at the light alone.
 GATE = """

@@ -8,7 +8,7 @@ import pytest
 from conftest import make_dataset, read_csv, run, run_stages, write_csv
 from test_audit import CHECKS, call
 
-from eyenet.arrays import open_array, rows_by_split
+from eyenet.data.array import open_array, rows_by_split
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from conftest import REAL, REPO, bytes_of, draw_photograph, needs_real, one_sent
 from PIL import Image
 
 from benchmarks import degraded
-from eyenet.arrays import open_array
+from eyenet.data.array import open_array
 from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.png import encode_png

@@ -23,12 +23,12 @@ from report_fixtures import (
     without_figures,
 )
 
+from eyenet.data.tasks import TASKS
 from eyenet.model_card import write_model_card
 from eyenet.report import write_report
 from eyenet.report_charts import best_epoch, roc_chart
 from eyenet.report_tables import SHOWN
 from eyenet.report_words import cautions, decimal, headline, interval_text, percent, point_name
-from eyenet.tasks import TASKS
 
 
 def report(path, task="any", metrics=None, config=None, history=None, examples=None, balance=BALANCE):

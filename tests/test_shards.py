@@ -15,14 +15,14 @@ import pytest
 from conftest import REPO, bytes_of, history, one_sentence, run, write_csv
 
 from audit_leakage import read_evidence
-from eyenet.arrays import COLUMNS, content_hash, open_array, rows_by_split
+from eyenet.data.array import COLUMNS, content_hash, open_array, rows_by_split
+from eyenet.data.duplicates import describe, verify
+from eyenet.data.shards import OPEN, Shards, read_ahead
+from eyenet.data.shuffling import PARTS, WINDOW, own_rows, require_hosts, shuffle_blocks
 from eyenet.distribution import Distribution
-from eyenet.duplicates import describe, verify
 from eyenet.intake import Base, merge
 from eyenet.photo.png import encode_png
 from eyenet.run.stage import StageError
-from eyenet.shards import OPEN, Shards, read_ahead
-from eyenet.shuffling import PARTS, WINDOW, own_rows, require_hosts, shuffle_blocks
 from image_to_array import pack_shard, whole_blocks
 
 COUNT, SIZE = 300, 32
@@ -290,7 +290,7 @@ def test_read_ahead_reads_each_row_once(arrays, monkeypatch):
             taken.append((os.path.basename(self.path), begin, read))
             return read
 
-    monkeypatch.setattr("eyenet.shards.open", lambda path, *_, **__: Counted(path), raising=False)
+    monkeypatch.setattr("eyenet.data.shards.open", lambda path, *_, **__: Counted(path), raising=False)
     read_ahead(images, np.array([62, 63, 64, 65, 70]))
     one = SIZE * SIZE * 3
     expected = [("X-00000.npy", 128 + 62 * one, 2 * one), ("X-00001.npy", 128, 2 * one)]

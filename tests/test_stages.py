@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_photo import faults
 
-from eyenet.arrays import open_array
-from eyenet.copies import copies_table, transform
+from eyenet.data.array import open_array
+from eyenet.data.copies import copies_table, transform
 from eyenet.photo.png import read_crop
 from eyenet.run.stage import StageError
 

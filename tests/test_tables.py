@@ -2,8 +2,8 @@
 
 import pytest
 
+from eyenet.data.tables import read_labels, read_table
 from eyenet.run.stage import StageError
-from eyenet.tables import read_labels, read_table
 
 
 def labels(tmp_path, text, encoding="utf-8"):

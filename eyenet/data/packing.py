@@ -5,13 +5,13 @@ import shutil
 
 import numpy as np
 
-from eyenet.arrays import checksum, file_hash
+from eyenet.data.array import checksum, file_hash
+from eyenet.data.shards import shard_files
+from eyenet.data.tables import write_table
 from eyenet.photo.png import read_crop
 from eyenet.run.files import whole_file, write_json
 from eyenet.run.stage import PhotoError, StageError, log
 from eyenet.run.urls import is_url
-from eyenet.shards import shard_files
-from eyenet.tables import write_table
 
 
 def write_at(file, data, offset):

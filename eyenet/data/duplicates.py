@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from scipy import fft, ndimage, sparse
 
-from eyenet.arrays import BLOCK, map_blocks
+from eyenet.data.array import BLOCK, map_blocks
 from eyenet.run.stage import cores, for_each
 
 # Largest similarity of two different photographs among 18.9 million pairs of real ones: 0.82 (the same retina

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.names import SPLITS, UNSEEN
+from eyenet.data.names import SPLITS, UNSEEN
+from eyenet.data.shards import BLOCK, Shards, shard_files
+from eyenet.data.shuffling import own_rows
+from eyenet.data.tables import read_table
 from eyenet.run.files import read_json
 from eyenet.run.stage import StageError, cores, for_each
 from eyenet.run.urls import path_of
-from eyenet.shards import BLOCK, Shards, shard_files
-from eyenet.shuffling import own_rows
-from eyenet.tables import read_table
 
 COLUMNS = ["image", "patient", "eye", "level", "split", "transform"]
 
@@ -43,12 +43,12 @@ def open_array(folder, part=(0, 1)):
         Holds X.npy or its shards, labels.csv and X.json.
     part : (int, int)
         Number of this host and number of hosts: of several, each checks only the blocks of its own rows for training
-        (`eyenet.shuffling.own_rows`), the first those of the other splits too, and needs only the shards that they are
+        (`eyenet.data.shuffling.own_rows`), the first those of the other splits too, and needs only the shards that they are
         in. An array in one file is checked whole.
 
     Returns
     -------
-    images : numpy.memmap, or eyenet.shards.Shards, of uint8, shape (n, size, size, 3)
+    images : numpy.memmap, or eyenet.data.shards.Shards, of uint8, shape (n, size, size, 3)
         Read-only.
     table : DataFrame
         Row i describes image i; columns image, patient, eye, level, split, transform.

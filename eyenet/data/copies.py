@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from eyenet.names import copy_name
+from eyenet.data.names import copy_name
 from eyenet.photo.retina import black_outside
 from eyenet.run.stage import StageError
 

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from eyenet.names import SPLITS, SUFFIX, UNSEEN, parse_name
+from eyenet.data.names import SPLITS, SUFFIX, UNSEEN, parse_name
+from eyenet.data.tasks import GRADES
 from eyenet.run.files import write_rows
 from eyenet.run.stage import StageError
 from eyenet.run.urls import make_folder, nearby, path_of
-from eyenet.tasks import GRADES
 
 ALLOWED = {
     "level": {str(g) for g in GRADES},
