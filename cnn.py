@@ -37,7 +37,6 @@ from pathlib import Path
 import numpy as np
 
 from eyenet import backend, distribution
-from eyenet.charts import draw_training_curves
 from eyenet.data.array import content_hash, open_array, rows_by_split
 from eyenet.data.shuffling import require_hosts
 from eyenet.data.tables import write_table
@@ -62,6 +61,7 @@ from eyenet.run.files import output_folder, read_json, write_json
 from eyenet.run.options import fitting_next, parser, plain_name, positive, rate, seed
 from eyenet.run.processes import supervise
 from eyenet.run.stage import StageError, log, run_main
+from eyenet.score.charts import draw_training_curves
 
 
 def choose_on_validation(network, args, images, table, rows):

@@ -23,7 +23,6 @@ from collections import Counter
 
 import pandas as pd
 
-from eyenet.charts import draw_class_balance
 from eyenet.data.array import file_hash
 from eyenet.data.names import SPLITS, split_of
 from eyenet.data.tables import GRADES, count_by_grade, read_labels, require_match, write_table
@@ -47,6 +46,7 @@ from eyenet.run.files import (
 from eyenet.run.options import fitting_next, fraction, parser, seed
 from eyenet.run.stage import PhotoError, StageError, crew, for_each, log, run_main
 from eyenet.run.urls import is_url, modified, path_of
+from eyenet.score.charts import draw_class_balance
 
 NOTES = ".quality"  # what was judged so far, a line a photograph: a run that is stopped and run again judges the rest
 

@@ -17,12 +17,12 @@ import record
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from eyenet.bootstrap import bootstrap
 from eyenet.decision import BALANCED, LEVELS
 from eyenet.evaluation import evaluate_unit
-from eyenet.metrics import area_of, precision_of, roc_corners
 from eyenet.probabilities import calibrate, fuse
 from eyenet.run.stage import cores
+from eyenet.score.bootstrap import bootstrap
+from eyenet.score.metrics import area_of, precision_of, roc_corners
 
 POINTS = {BALANCED: 0.3} | {f"{way}_{at}": 0.3 for way in ("sensitivity", "specificity") for at in LEVELS}
 

@@ -26,12 +26,12 @@ from PIL import Image
 from quality_fit import COPIES, MEASURES, Data, finish_fit, nested
 from threadpoolctl import threadpool_limits
 
-from eyenet.bootstrap import bootstrap
-from eyenet.metrics import roc_auc
 from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.retina import inside_circle, photograph_to_input
 from eyenet.run.stage import PhotoError, cores, for_each
+from eyenet.score.bootstrap import bootstrap
+from eyenet.score.metrics import roc_auc
 
 
 def with_patient(table):

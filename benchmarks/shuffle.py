@@ -23,13 +23,13 @@ import record
 from scipy import stats
 
 from eyenet import backend
-from eyenet.bootstrap import bootstrap
 from eyenet.data.array import map_images, open_array, rows_by_split
 from eyenet.data.shards import shard_files
 from eyenet.data.shuffling import shuffle_blocks
-from eyenet.metrics import roc_auc
 from eyenet.run.files import read_json
 from eyenet.run.stage import StageError, run_main
+from eyenet.score.bootstrap import bootstrap
+from eyenet.score.metrics import roc_auc
 
 WAYS = ("full", "blocks")
 STRETCH = 4 * 2**20

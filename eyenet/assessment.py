@@ -3,14 +3,14 @@
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from eyenet.bootstrap import bootstrap, count_pairs, count_trials
 from eyenet.data.tables import GRADES, count_by_grade
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.decision import BALANCED, by_patient, predict_grade
 from eyenet.evaluation import evaluate_unit
-from eyenet.metrics import at_threshold, average_precision, quadratic_kappa, roc_auc
 from eyenet.probabilities import calibrate, fuse
-from eyenet.shortcuts import cross_validated, shortcut_probability
+from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials
+from eyenet.score.metrics import at_threshold, average_precision, quadratic_kappa, roc_auc
+from eyenet.score.not_retina import cross_validated, shortcut_probability
 
 NOT_RETINA = "a random forest that sees the photograph's file size, its size, its circle and the rim, and no retina"
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from eyenet.bootstrap import bootstrap, count_pairs
 from eyenet.data.array import map_blocks, rows_by_split
 from eyenet.data.duplicates import describe, is_blank, match, verify
 from eyenet.data.names import SPLITS, original_name, parse_name
-from eyenet.metrics import roc_auc
-from eyenet.shortcuts import MOST, border_features, compression_features, shortcut_probability
+from eyenet.score.bootstrap import bootstrap, count_pairs
+from eyenet.score.metrics import roc_auc
+from eyenet.score.not_retina import MOST, border_features, compression_features, shortcut_probability
 
 OK, LEAK, UNSURE, UNCHECKED = "ok", "LEAK", "unsure", "not checked"
 NO_PIXELS = "no pixels"

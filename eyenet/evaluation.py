@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eyenet.bootstrap import bootstrap, count_pairs, count_patients, count_trials
 from eyenet.data.tables import GRADES
 from eyenet.decision import BALANCED, LEVELS
-from eyenet.metrics import (
+from eyenet.probabilities import log_odds
+from eyenet.run.stage import StageError
+from eyenet.score.bootstrap import bootstrap, count_pairs, count_patients, count_trials
+from eyenet.score.metrics import (
     area_of,
     at_threshold,
     bin_of,
@@ -21,8 +23,6 @@ from eyenet.metrics import (
     roc_corners,
     share_called_by_grade,
 )
-from eyenet.probabilities import log_odds
-from eyenet.run.stage import StageError
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of the photographs or patients that a person decides
 POINTS = 200  # of a curve, at most

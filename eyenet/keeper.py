@@ -13,10 +13,10 @@ from tqdm import tqdm
 from eyenet.data.tasks import TASKS, disease_probability, first_disease
 from eyenet.feeding import predict
 from eyenet.losses import ordinal_crossentropy
-from eyenet.metrics import score
 from eyenet.models import load_whole
 from eyenet.run.files import read_json, write_json, write_rows
 from eyenet.run.stage import StageError, log
+from eyenet.score.metrics import score
 
 ONE_CLASS = (
     "note: every validation photograph is called '{called}'. In the first epochs this is usual; if it stays so, the "

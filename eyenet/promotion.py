@@ -9,12 +9,12 @@ import datetime
 import os
 from pathlib import Path
 
-from eyenet.bootstrap import bootstrap
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
-from eyenet.metrics import roc_auc
 from eyenet.models import link_latest, open_model
 from eyenet.run.files import write_rows
 from eyenet.run.stage import StageError
+from eyenet.score.bootstrap import bootstrap
+from eyenet.score.metrics import roc_auc
 
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"
 CANDIDATES = "candidates"  # in the folder of the models: those that are not in use, or not yet

@@ -8,9 +8,9 @@ import matplotlib
 import numpy as np
 from markupsafe import Markup
 
-from eyenet.charts import BLUE, GREY, ORANGE, new_figure
 from eyenet.decision import BALANCED
 from eyenet.report_words import decimal, defined, percent
+from eyenet.score.charts import BLUE, GREY, ORANGE, new_figure
 
 INK, RULE = "#1d2430", "#d8d5ce"
 # The page's style sheet gives these variables a value for light, for dark and for print.

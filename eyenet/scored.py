@@ -17,7 +17,7 @@ from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.files import finish, list_files
 from eyenet.run.stage import PhotoError, StageError, for_each, log
-from eyenet.shortcuts import border_features, geometry_features
+from eyenet.score.not_retina import border_features, geometry_features
 
 CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
 

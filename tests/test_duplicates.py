@@ -8,10 +8,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from test_audit import RETINAS, inside_of, jpeg
 
-from eyenet import shortcuts
 from eyenet.data import duplicates
 from eyenet.data.copies import transform
 from eyenet.photo.retina import photograph_to_input
+from eyenet.score import not_retina
 
 
 def test_description_ignores_turns_and_blank_images_match_nothing():
@@ -63,8 +63,8 @@ def test_real_photographs():
 def test_features_are_finite_and_ignore_what_they_must_not_see():
     inner = RETINAS[:4].copy()
     inner[:, inside_of(0.93)] = 200
-    assert np.array_equal(shortcuts.border_features(RETINAS[:4]), shortcuts.border_features(inner))
-    for features in (shortcuts.border_features, shortcuts.compression_features):
+    assert np.array_equal(not_retina.border_features(RETINAS[:4]), not_retina.border_features(inner))
+    for features in (not_retina.border_features, not_retina.compression_features):
         for images in (RETINAS[:3], np.zeros((2, 33, 33, 3), np.uint8), np.full((2, 256, 256, 3), 255, np.uint8)):
             assert np.isfinite(features(images)).all() and len(features(images)) == len(images)
 
@@ -73,7 +73,7 @@ def test_geometry_features_from_text():
     row = {"image": "a", "bytes": "1000", "width": "200", "height": "100", "center_x": "110", "center_y": "50"}
     table = pd.DataFrame([row | {"radius": "40", "visible": "0.9", "found": "True"}])
     expected = [1000, 200, 100, 2, 0.05, 0.4, 0.25, 0, 0.9]
-    assert shortcuts.geometry_features(table)[0] == pytest.approx(expected)
+    assert not_retina.geometry_features(table)[0] == pytest.approx(expected)
 
 
 def test_small_classifier():
@@ -82,10 +82,10 @@ def test_small_classifier():
     truth = patients % 2 == 0
     identity = rng.normal(0, 1, (100, 6))[patients]  # knows the patient, and nothing else
     telling = np.column_stack([identity, truth + rng.normal(0, 0.5, 400)])
-    assert roc_auc_score(truth, shortcuts.cross_validated(telling, truth, patients)) > 0.85
-    assert 0.3 < roc_auc_score(truth, shortcuts.cross_validated(identity, truth, patients)) < 0.7
-    first, again = (shortcuts.shortcut_probability(telling, truth, telling[:9]) for _ in range(2))
+    assert roc_auc_score(truth, not_retina.cross_validated(telling, truth, patients)) > 0.85
+    assert 0.3 < roc_auc_score(truth, not_retina.cross_validated(identity, truth, patients)) < 0.7
+    first, again = (not_retina.shortcut_probability(telling, truth, telling[:9]) for _ in range(2))
     assert np.array_equal(first, again) and (0 <= first).all() and (first <= 1).all()
-    assert shortcuts.shortcut_probability(telling, np.ones(400), telling) is None
-    assert shortcuts.shortcut_probability(telling[:, :0], truth, telling[:, :0]) is None
-    assert shortcuts.cross_validated(telling[:8], truth[:8], patients[:8]) is None
+    assert not_retina.shortcut_probability(telling, np.ones(400), telling) is None
+    assert not_retina.shortcut_probability(telling[:, :0], truth, telling[:, :0]) is None
+    assert not_retina.cross_validated(telling[:8], truth[:8], patients[:8]) is None

@@ -10,10 +10,12 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest, norm
 from sklearn import metrics as sk
 
-from eyenet import bootstrap as module
-from eyenet.bootstrap import bootstrap, count_pairs, count_trials, draw_patients
 from eyenet.evaluation import SHARES, evaluate_unit, keep_certain, referral
-from eyenet.metrics import (
+from eyenet.probabilities import calibrate, fit_calibration, fuse
+from eyenet.run.stage import StageError
+from eyenet.score import bootstrap as module
+from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials, draw_patients
+from eyenet.score.metrics import (
     at_threshold,
     average_precision,
     brier,
@@ -26,8 +28,6 @@ from eyenet.metrics import (
     share_called_by_grade,
     specificity_at_sensitivity,
 )
-from eyenet.probabilities import calibrate, fit_calibration, fuse
-from eyenet.run.stage import StageError
 
 POINTS = {"balanced": 0.4, "sensitivity_0.95": 0.2, "specificity_0.95": 0.7}
 NOTHING = {"value": None, "low": None, "high": None}

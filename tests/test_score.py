@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 
-from eyenet.metrics import choose_threshold, score
+from eyenet.score.metrics import choose_threshold, score
 
 
 @pytest.mark.parametrize("seed", range(5))

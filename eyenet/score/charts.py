@@ -82,7 +82,7 @@ def confusion_chart(confusion, title, names):
     Parameters
     ----------
     confusion : list of two lists of two ints
-        As `eyenet.metrics.score` gives it.
+        As `eyenet.score.metrics.score` gives it.
     title : str
     names : sequence of str
         Of the class without and the class with disease.
