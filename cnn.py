@@ -36,14 +36,14 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet import backend, distribution
+from eyenet import distribution
 from eyenet.data.array import content_hash, open_array, rows_by_split
 from eyenet.data.shuffling import require_hosts
 from eyenet.data.tables import write_table
 from eyenet.data.tasks import QUESTIONS, TASKS, class_weights, classes_of
-from eyenet.decision import BALANCED, choose_decision
-from eyenet.lite import add_lite
-from eyenet.models import (
+from eyenet.model import backend
+from eyenet.model.decision import BALANCED, choose_decision
+from eyenet.model.folder import (
     FORMAT,
     NETWORK,
     colours_of,
@@ -56,7 +56,16 @@ from eyenet.models import (
     read_patients,
     split_hash,
 )
-from eyenet.networks import NETWORKS, RECIPE, SCRATCH, build_network, describe_networks, hash_weights, require_memory
+from eyenet.model.lite import add_lite
+from eyenet.model.networks import (
+    NETWORKS,
+    RECIPE,
+    SCRATCH,
+    build_network,
+    describe_networks,
+    hash_weights,
+    require_memory,
+)
 from eyenet.run.files import output_folder, read_json, write_json
 from eyenet.run.options import fitting_next, parser, plain_name, positive, rate, seed
 from eyenet.run.processes import supervise
@@ -70,11 +79,11 @@ def choose_on_validation(network, args, images, table, rows):
     Returns
     -------
     decision : dict
-        As `eyenet.decision.choose_decision` gives it.
+        As `eyenet.model.decision.choose_decision` gives it.
     lines : list of str
         What to tell the user.
     """
-    from eyenet.feeding import Batches, predict
+    from eyenet.model.batches import Batches, predict
 
     probabilities = predict(network, Batches(images, None, rows["val"], args.batch))
     if not np.isfinite(probabilities).all():

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from eyenet import backend
 from eyenet.data.tables import count_by_grade, write_table
 from eyenet.data.tasks import TASKS, first_disease
-from eyenet.decision import BALANCED
-from eyenet.models import load_network, open_model
-from eyenet.probabilities import uncalibrate
+from eyenet.model import backend
+from eyenet.model.decision import BALANCED
+from eyenet.model.folder import load_network, open_model
+from eyenet.model.probabilities import uncalibrate
 from eyenet.run.files import write_json
 from eyenet.run.options import between, fraction, parser, positive, seed
 from eyenet.run.stage import StageError, log, run_main
@@ -119,8 +119,8 @@ def choose_examples(truth, probability, threshold):
 def examples_of(scored, network, task, decision):
     """Give the report its photographs, with heat maps, by question."""
     from eyenet.assessment import answer
-    from eyenet.heatmaps import heat_maps
-    from eyenet.overlay import overlay
+    from eyenet.model.evidence import heat_maps
+    from eyenet.model.overlay import overlay
 
     examples = {}
     for question in TASKS[task].questions:
@@ -161,7 +161,7 @@ def read_history(model):
 
 def score(args, config, network, output):
     """Let the network look at all photographs; return the sets by split, the one to evaluate, and an exit code."""
-    from eyenet.scored import from_array, from_photographs
+    from eyenet.model.predictions import from_array, from_photographs
 
     if args.photos is None:
         sets = from_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)

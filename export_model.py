@@ -30,12 +30,13 @@ from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # which all converters read, whatever trained the model
 
-from eyenet import backend, export_coreml, export_folder, export_lite, export_onnx
+from eyenet import export_coreml, export_folder, export_lite, export_onnx
 from eyenet.export_coreml import IN_NUMPY
 from eyenet.export_description import describe
 from eyenet.export_exam import exam_from_array, exam_from_photographs
 from eyenet.export_parity import LIMITS, compare, line, require_parity
-from eyenet.models import NETWORK, hash_file, load_network, open_model
+from eyenet.model import backend
+from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
 from eyenet.run.files import locked
 from eyenet.run.options import parser, positive
 from eyenet.run.stage import log, run_main

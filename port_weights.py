@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet import backend
-from eyenet.efficientnet_lite import SCALES, build_efficientnet_lite
-from eyenet.networks import IMAGENET, LITE
+from eyenet.model import backend
+from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
+from eyenet.model.networks import IMAGENET, LITE
 from eyenet.run.options import parser
 from eyenet.run.stage import StageError, run_main
 

@@ -34,7 +34,7 @@ import pandas as pd
 from eyenet.data.array import COLUMNS, content_hash, file_hash, open_array, rows_by_split
 from eyenet.data.tables import read_labels, read_table
 from eyenet.intake import Base, accept, merge, step
-from eyenet.models import NETWORK, hash_file, load_network, open_model
+from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
 from eyenet.photo.quality import SMALLEST
 from eyenet.promotion import (
     CANDIDATES,
@@ -132,12 +132,12 @@ def ask_both(base, candidate, rows):
     StageError
         If there are none.
     """
-    from eyenet import backend
+    from eyenet.model import backend
 
     if not len(rows):
         raise StageError(f"{base.array} has no test patients to compare the models on")
     backend.start("float32", 0)
-    from eyenet.feeding import Batches, predict  # imports Keras, which must have been started
+    from eyenet.model.batches import Batches, predict  # imports Keras, which must have been started
 
     feed = Batches(base.images, None, rows, 64)
     models = ((base.folder, base.config), (candidate, open_model(candidate)))

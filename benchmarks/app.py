@@ -17,7 +17,7 @@ import record
 
 from benchmarks import browser
 from eyenet.export_app import NETWORK
-from eyenet.models import LITE, open_model
+from eyenet.model.folder import LITE, open_model
 
 ENDS = "_left.jpeg", "_right.jpeg"
 

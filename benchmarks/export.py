@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import record
 
-from eyenet import backend, export_coreml, export_lite, export_onnx
+from eyenet import export_coreml, export_lite, export_onnx
 from eyenet.export_description import describe
 from eyenet.export_exam import exam_from_array
 from eyenet.export_folder import size_of
 from eyenet.export_parity import LIMITS, compare
-from eyenet.models import load_network, open_model
+from eyenet.model import backend
+from eyenet.model.folder import load_network, open_model
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.stage import StageError
 

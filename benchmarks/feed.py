@@ -13,8 +13,8 @@ from statistics import median
 import numpy as np
 import record
 
-from eyenet import backend
 from eyenet.data.array import map_images
+from eyenet.model import backend
 from eyenet.run.files import read_json
 
 
@@ -23,14 +23,14 @@ def measure(images, count, batch, repeat):
 
     Returns
     -------
-    disk : eyenet.feeding.Batches
+    disk : eyenet.model.batches.Batches
         What fed from the array.
     rates : dict of list of float
         Images a second of each epoch, of the "disk" and the "resident" feed; the first, cold, is left out.
     """
     from feeds import Again, build_three_layers
 
-    from eyenet.feeding import Batches, untuned
+    from eyenet.model.batches import Batches, untuned
 
     rows = np.random.default_rng(0).permutation(len(images))[: count // batch * batch]
     labels = np.arange(len(images)) % 2

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import keras
 
 from eyenet.distribution import Distribution
-from eyenet.networks import build_network
+from eyenet.model.networks import build_network
 from eyenet.training import build_trainer, make_augmentation
 
 

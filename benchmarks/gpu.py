@@ -25,10 +25,10 @@ import numpy as np
 import record
 from feeds import Again, build_three_layers, gather
 
-from eyenet import backend
 from eyenet.cache import Held, Resident
 from eyenet.data.array import map_images
-from eyenet.feeding import Batches, untuned
+from eyenet.model import backend
+from eyenet.model.batches import Batches, untuned
 from eyenet.run.files import read_json
 
 RESIDENT, ASKED = "resident batch", "device, asked at each step"

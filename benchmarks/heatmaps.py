@@ -17,8 +17,8 @@ import record
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from eyenet import backend
 from eyenet.data.array import open_array, rows_by_split
+from eyenet.model import backend
 from eyenet.photo.decode import open_photograph
 from eyenet.photo.retina import DETAIL, crop_retina, find_retina, inside_circle
 from make_sample import take_photograph
@@ -49,7 +49,7 @@ def lesions_of(row, size):
 
 def stretched(network, images, averaged):
     """Compute Grad-CAM, whose gradient is averaged over the cells, or HiResCAM, stretched; float (n, size, size)."""
-    from eyenet.heatmaps import differentiate, split_network
+    from eyenet.model.evidence import differentiate, split_network
 
     halves = split_network(network)
     cells = np.asarray(halves.front(images))
@@ -80,7 +80,7 @@ def main():
     options.add_argument("--reach", type=int, default=3, help="pixels from a lesion that still count")
     args = options.parse_args()
     keras = backend.start("float32", 0)
-    from eyenet.heatmaps import heat_maps
+    from eyenet.model.evidence import heat_maps
 
     network = keras.models.load_model(args.model / "model.keras", compile=False)
     images, table, sidecar = open_array(args.array)
@@ -91,7 +91,7 @@ def main():
     seen = lesions.sum(axis=(1, 2)) >= LEAST
     photographs, lesions = images[chosen[seen]], lesions[seen]
     results = []
-    with patch("eyenet.heatmaps.COARSEST", 0), patch("eyenet.heatmaps._halves", {}):
+    with patch("eyenet.model.evidence.COARSEST", 0), patch("eyenet.model.evidence._halves", {}):
         coarse = heat_maps(network, photographs, 1)
     for name, heats in (
         ("as shown", heat_maps(network, photographs, 1)),

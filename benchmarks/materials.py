@@ -73,11 +73,11 @@ def make_images(folder, count):
 
 def make_model(folder, name, photographs):
     """Make a model folder whose network was trained on nothing, but says of each photograph something else."""
-    from eyenet import backend
     from eyenet.data.tasks import TASKS
-    from eyenet.decision import choose_decision
-    from eyenet.lite import add_lite
-    from eyenet.networks import build_network
+    from eyenet.model import backend
+    from eyenet.model.decision import choose_decision
+    from eyenet.model.lite import add_lite
+    from eyenet.model.networks import build_network
     from eyenet.photo.retina import photograph_to_input
 
     keras = backend.start("float32", 0)

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 import numpy as np
 import record
 
-from eyenet import backend
 from eyenet.distribution import Distribution
-from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds
+from eyenet.model import backend
+from eyenet.model.networks import NETWORKS, build_features, build_network, count_multiply_adds
 
 SIZE, BATCH = 256, 32
 

@@ -1,4 +1,4 @@
-"""The pauses between epochs on TensorFlow: batches as Keras feeds them itself, and as eyenet.feeding does.
+"""The pauses between epochs on TensorFlow: batches as Keras feeds them itself, and as eyenet.model.batches does.
 
     python benchmarks/pauses.py                 two minutes on two cores
 
@@ -13,7 +13,7 @@ import time
 import numpy as np
 import record
 
-from eyenet import backend
+from eyenet.model import backend
 
 
 def main():
@@ -36,7 +36,7 @@ def train_both(count, epochs):
     import keras
     from feeds import build_three_layers
 
-    from eyenet.feeding import Batches, untuned
+    from eyenet.model.batches import Batches, untuned
 
     images = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
     feed, taken = Batches(images, np.arange(count) % 2, np.arange(count), 32, seed=0), []

@@ -17,9 +17,9 @@ import numpy as np
 import record
 
 from benchmarks.materials import give_names
-from eyenet import backend
-from eyenet.lite import LiteNetwork
-from eyenet.models import LITE, colours_of, load_network, open_model
+from eyenet.model import backend
+from eyenet.model.folder import LITE, colours_of, load_network, open_model
+from eyenet.model.lite import LiteNetwork
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.stage import EXIT_REJECTED
 

@@ -22,10 +22,10 @@ import numpy as np
 import record
 from scipy import stats
 
-from eyenet import backend
 from eyenet.data.array import map_images, open_array, rows_by_split
 from eyenet.data.shards import shard_files
 from eyenet.data.shuffling import shuffle_blocks
+from eyenet.model import backend
 from eyenet.run.files import read_json
 from eyenet.run.stage import StageError, run_main
 from eyenet.score.bootstrap import bootstrap
@@ -54,8 +54,8 @@ def score(images, table, rows, folders):
         Of each order, a model for each seed.
     """
     from eyenet.data.tasks import disease_probability
-    from eyenet.feeding import Batches, predict
-    from eyenet.models import load_network
+    from eyenet.model.batches import Batches, predict
+    from eyenet.model.folder import load_network
 
     truth, patients = (table["level"] > 0).to_numpy()[rows], table["patient"].to_numpy()[rows]
     feed = Batches(images, None, rows, 64)
@@ -111,7 +111,7 @@ def gather_cold(args, sidecar, rows, labels, way):
     """Gather an epoch from files that no cache holds; give the images a second, and bytes read per byte of them."""
     from feeds import gather
 
-    from eyenet.feeding import Batches
+    from eyenet.model.batches import Batches
 
     gc.collect()  # what is mapped is not dropped
     for name, *_ in shard_files(len(labels), sidecar.get("shard_size")):

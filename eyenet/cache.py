@@ -8,7 +8,7 @@ a device has to spare: then a batch is asked for by its places alone, and gather
 import keras
 import numpy as np
 
-from eyenet import backend
+from eyenet.model import backend
 from eyenet.run.stage import StageError, log
 
 SHARE = 0.5  # of the free memory that the images may take: networks and their feature maps need the rest
@@ -139,7 +139,7 @@ def cache(wanted, spread, images, rows):
     Returns
     -------
     train, val : array-like
-        What `eyenet.feeding.Batches` of each split are made of.
+        What `eyenet.model.batches.Batches` of each split are made of.
     resident : Resident or None
         The layer that the training model begins with if `train` is on the device.
     """

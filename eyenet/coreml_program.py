@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.backend import hidden_stderr
+from eyenet.model.backend import hidden_stderr
 from eyenet.run.stage import StageError
 
 HALF = "fp16"

@@ -16,8 +16,8 @@ from tensorboard.plugins.hparams import api_pb2, summary_v2
 from tensorboard.plugins.hparams import summary as hparams_summary
 from tensorboard.plugins.pr_curve import summary as pr_summary
 
-from eyenet.heatmaps import heat_maps
-from eyenet.overlay import overlay
+from eyenet.model.evidence import heat_maps
+from eyenet.model.overlay import overlay
 from eyenet.score.charts import BLUE, GREY, confusion_chart, new_figure, to_pixels
 
 WATCHED = 4  # photographs of either class on the sheet of heat maps

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet import backend
-from eyenet.models import copy_weights
-from eyenet.networks import leaves
+from eyenet.model import backend
+from eyenet.model.folder import copy_weights
+from eyenet.model.networks import leaves
 from eyenet.run.processes import LOST
 from eyenet.run.stage import EXIT_FAILED, EXIT_STOPPED, StageError, log
 

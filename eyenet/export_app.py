@@ -11,8 +11,8 @@ from eyenet.export_description import describe
 from eyenet.export_folder import proved_export
 from eyenet.export_lite import LARGE
 from eyenet.export_onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
-from eyenet.heatmaps import split_network
-from eyenet.lite import EXPLAIN, ways_to_ask
+from eyenet.model.evidence import split_network
+from eyenet.model.lite import EXPLAIN, ways_to_ask
 from eyenet.run.files import write_json, write_whole
 from eyenet.run.stage import StageError
 

@@ -12,11 +12,11 @@ import warnings
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from eyenet.backend import hidden_stderr
 from eyenet.coreml_program import Program
 from eyenet.data.tasks import QUESTIONS
-from eyenet.decision import BALANCED
 from eyenet.export_description import operating_points
+from eyenet.model.backend import hidden_stderr
+from eyenet.model.decision import BALANCED
 from eyenet.run.stage import StageError, cores, for_each
 
 IN_NUMPY, ON_MAC = "Core ML in NumPy", "Core ML"  # who computes a package
@@ -87,7 +87,7 @@ def _floating(network):
     import keras
     import tensorflow as tf
 
-    from eyenet.heatmaps import rebuild
+    from eyenet.model.evidence import rebuild
 
     photograph = keras.Input(batch_shape=(1, *network.input_shape[1:]), dtype="float32", name="photograph")
     twin = keras.Model(photograph, rebuild(network, photograph, lambda layer, *args, **more: layer(*args, **more)))

@@ -1,6 +1,6 @@
 """What travels with an exported network: of config.json what an app needs to prepare photographs and to decide."""
 
-from eyenet.models import NETWORK, colours_of, setting
+from eyenet.model.folder import NETWORK, colours_of, setting
 from eyenet.photo.quality import weights
 from eyenet.photo.retina import PREPROCESSING
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from eyenet.data.array import open_array, rows_by_split
-from eyenet.models import colours_of, split_hash
+from eyenet.model.folder import colours_of, split_hash
 from eyenet.photo.decode import PHOTOGRAPHS
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.files import list_files
@@ -62,7 +62,7 @@ def exam_from_array(folder, model, config, network, most):
     StageError
         If the array is not the model's own, or has no test photograph.
     """
-    from eyenet.scored import require_colours  # imports Keras, which must have been started
+    from eyenet.model.predictions import require_colours  # imports Keras, which must have been started
 
     images, table, sidecar = open_array(folder)
     if images.shape[1] != config["size"]:
@@ -111,8 +111,8 @@ def exam_from_photographs(folder, config, network, most):
 
 def _ask(network, photographs, names):
     """Ask Keras for the probabilities of photographs; float64, shape (n, classes)."""
-    from eyenet.feeding import Batches, predict
-    from eyenet.scored import require_numbers
+    from eyenet.model.batches import Batches, predict
+    from eyenet.model.predictions import require_numbers
 
     expected = predict(network, Batches(photographs, None, np.arange(len(photographs)), BATCH))
     require_numbers(expected, names)

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from eyenet.backend import hidden_stderr
+from eyenet.model.backend import hidden_stderr
 from eyenet.run.files import write_whole
 from eyenet.run.stage import StageError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.backend import hidden_stderr
 from eyenet.export_lite import INPUT, LARGE, OUTPUT, traced
+from eyenet.model.backend import hidden_stderr
 from eyenet.run.files import write_whole
 from eyenet.run.stage import StageError
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
-from eyenet.decision import BALANCED
-from eyenet.probabilities import calibrate
+from eyenet.model.decision import BALANCED
+from eyenet.model.probabilities import calibrate
 from eyenet.run.stage import StageError
 
 

@@ -16,7 +16,7 @@ from eyenet.data.duplicates import find_duplicates
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
 from eyenet.data.shards import Shards, shard_files
 from eyenet.data.tables import read_table, write_table
-from eyenet.models import colours_of
+from eyenet.model.folder import colours_of
 from eyenet.photo.png import read_crop
 from eyenet.run.files import output_folder, write_rows
 from eyenet.run.stage import StageError

@@ -11,9 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from eyenet.data.tasks import TASKS, disease_probability, first_disease
-from eyenet.feeding import predict
 from eyenet.losses import ordinal_crossentropy
-from eyenet.models import load_whole
+from eyenet.model.batches import predict
+from eyenet.model.folder import load_whole
 from eyenet.run.files import read_json, write_json, write_rows
 from eyenet.run.stage import StageError, log
 from eyenet.score.metrics import score

@@ -13,8 +13,8 @@ import re
 
 from eyenet import report_tables, report_words
 from eyenet.data.tasks import TASKS, first_disease
-from eyenet.decision import BALANCED
-from eyenet.models import colours_of
+from eyenet.model.decision import BALANCED
+from eyenet.model.folder import colours_of
 from eyenet.report import environment, made_by
 from eyenet.report_words import decimal, defined, interval_text, percent
 from eyenet.run.files import write_whole

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
-from eyenet.models import link_latest, open_model
+from eyenet.model.folder import link_latest, open_model
 from eyenet.run.files import write_rows
 from eyenet.run.stage import StageError
 from eyenet.score.bootstrap import bootstrap

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from markupsafe import Markup
 
-from eyenet.decision import BALANCED
+from eyenet.model.decision import BALANCED
 from eyenet.report_words import decimal, defined, percent
 from eyenet.score.charts import BLUE, GREY, ORANGE, new_figure
 

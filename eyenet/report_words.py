@@ -3,8 +3,8 @@
 import math
 from typing import NamedTuple
 
-from eyenet.decision import BALANCED
-from eyenet.models import setting
+from eyenet.model.decision import BALANCED
+from eyenet.model.folder import setting
 
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"

@@ -5,13 +5,13 @@ import shutil
 
 import keras
 
-from eyenet import backend
 from eyenet.augmentation import build_augmentation
 from eyenet.cache import cache
 from eyenet.data.tasks import TASKS, class_weights
-from eyenet.feeding import Batches, untuned
 from eyenet.keeper import Keeper
 from eyenet.losses import of_disease, ordinal_crossentropy
+from eyenet.model import backend
+from eyenet.model.batches import Batches, untuned
 from eyenet.run.stage import StageError, log
 
 WEIGHT_DECAY = 0.02

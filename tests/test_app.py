@@ -14,8 +14,8 @@ from PIL import Image
 
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
-from eyenet.models import LITE, open_model
-from eyenet.screener import Screener
+from eyenet.model.folder import LITE, open_model
+from eyenet.model.screener import Screener
 
 MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"the page is not tested: {MISSING}")

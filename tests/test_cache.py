@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from eyenet import backend
 from eyenet.distribution import Distribution
+from eyenet.model import backend
 from eyenet.run.stage import StageError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)

@@ -14,9 +14,9 @@ import pytest
 from conftest import bytes_of, history, kill_after, make_dataset, one_sentence, read_csv, run, run_stages, write_csv
 from test_stages import mounted
 
-from eyenet import backend
 from eyenet.data.array import rows_by_split
 from eyenet.data.names import split_of
+from eyenet.model import backend
 
 QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
 

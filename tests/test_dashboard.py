@@ -21,9 +21,9 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from eyenet.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
 from eyenet.distribution import Distribution
-from eyenet.feeding import Batches, predict
 from eyenet.keeper import Keeper
 from eyenet.losses import of_disease
+from eyenet.model.batches import Batches, predict
 
 SIZE = 32
 CARD = "| option | value |\n|---|---|\n| learning-rate | `0.001` |"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from eyenet.data.tasks import TASKS, classes_of, disease_probability, first_disease
-from eyenet.decision import BALANCED, choose_cuts, choose_decision, threshold_for
-from eyenet.probabilities import calibrate
+from eyenet.model.decision import BALANCED, choose_cuts, choose_decision, threshold_for
+from eyenet.model.probabilities import calibrate
 
 
 def test_tasks():

@@ -25,7 +25,7 @@ FOUR_CPUS = f"""
 import runpy, sys
 import tensorflow as tf
 sys.path.insert(0, {str(REPO)!r})
-from eyenet.networks import NETWORKS
+from eyenet.model.networks import NETWORKS
 NETWORKS["three_layers"] = NETWORKS["three_layers"]._replace(dropout=0.0)
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, 4 * [tf.config.LogicalDeviceConfiguration()])

@@ -20,7 +20,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from eyenet.decision import BALANCED
+from eyenet.model.decision import BALANCED
 
 TRAINING = ["--epochs", 5, "--batch", 16, "--learning-rate", "1e-3"]
 DRAWS = ["--draws", 200]

@@ -22,9 +22,9 @@ from eyenet.coreml_program import Program
 from eyenet.data.tasks import TASKS
 from eyenet.export_exam import Exam
 from eyenet.export_parity import compare, require_parity
-from eyenet.lite import LiteNetwork, write_lite
-from eyenet.models import NETWORK, hash_file
-from eyenet.networks import NETWORKS, build_network, leaves
+from eyenet.model.folder import NETWORK, hash_file
+from eyenet.model.lite import LiteNetwork, write_lite
+from eyenet.model.networks import NETWORKS, build_network, leaves
 from eyenet.run.stage import StageError
 
 layers = keras.layers

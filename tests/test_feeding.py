@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from eyenet.feeding import Batches, predict, untuned
+from eyenet.model.batches import Batches, predict, untuned
 
 COUNT, SIZE = 90, 8
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from eyenet.heatmaps import split_network
+from eyenet.model.evidence import split_network
 
 layers = keras.layers
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from conftest import REPO, draw_photograph
 
-from eyenet.heatmaps import differentiate, heat_maps, split_network
-from eyenet.overlay import COLOURS, enlarge, overlay
+from eyenet.model.evidence import differentiate, heat_maps, split_network
+from eyenet.model.overlay import COLOURS, enlarge, overlay
 from eyenet.photo.retina import inside_circle
 
 layers = keras.layers
@@ -68,7 +68,7 @@ PADDED = BACKBONES[2:]  # MobileNetV2 pads its last fine feature map by a row an
 @pytest.mark.parametrize("coarsest, step, channels", [(10, 8, 192), (1, 32, 1280)])
 def test_every_layout_of_a_backbone_is_cut_at_its_last_fine_feature_map(kind, coarsest, step, channels, monkeypatch):
     """Or, where none is so fine, at the last of all."""
-    monkeypatch.setattr("eyenet.heatmaps.COARSEST", coarsest)
+    monkeypatch.setattr("eyenet.model.evidence.COARSEST", coarsest)
     network, images = on_backbone(kind), photographs(3)
     halves = split_network(network)
     cells = halves.front.predict_on_batch(images)

@@ -16,10 +16,10 @@ import pytest
 from conftest import REPO, draw_photograph
 
 from eyenet.data.tasks import TASKS, first_disease
-from eyenet.heatmaps import differentiate, run_front, split_network
-from eyenet.lite import LiteNetwork, add_lite, write_lite
-from eyenet.models import LITE, NETWORK, load_network, open_model
-from eyenet.networks import build_network, leaves
+from eyenet.model.evidence import differentiate, run_front, split_network
+from eyenet.model.folder import LITE, NETWORK, load_network, open_model
+from eyenet.model.lite import LiteNetwork, add_lite, write_lite
+from eyenet.model.networks import build_network, leaves
 from eyenet.run.stage import StageError
 
 layers = keras.layers
@@ -147,9 +147,9 @@ def test_other_backends_convert_by_tensorflow(backend, tmp_path):
         pytest.skip(f"{backend} is not installed")
     code = f"""
 import numpy as np
-from eyenet import backend
+from eyenet.model import backend
 keras = backend.start("float32", 0)
-from eyenet.lite import LiteNetwork, write_lite
+from eyenet.model.lite import LiteNetwork, write_lite
 from test_lite import config_of, photographs, small_network
 network = small_network()
 lite = LiteNetwork({str(tmp_path)!r}, config_of(network, "any", write_lite(network, "any", {str(tmp_path)!r})))
@@ -204,9 +204,9 @@ def test_a_folder_from_before_there_was_lite(model):
     change_config(model, files=None, evidence=None)
     (model / LITE).unlink()
     load_network(model, open_model(model))
-    with pytest.raises(StageError, match=f"{LITE} was not yet written.*python -m eyenet.lite {model}"):
+    with pytest.raises(StageError, match=f"{LITE} was not yet written.*python -m eyenet.model.lite {model}"):
         open_model(model, LITE)
-    command = [sys.executable, "-m", "eyenet.lite", str(model)]
+    command = [sys.executable, "-m", "eyenet.model.lite", str(model)]
     subprocess.run(command, check=True, capture_output=True, cwd=REPO)
     lite = LiteNetwork(model, open_model(model, LITE))
     images = photographs(32)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from report_fixtures import DECIMALS, EVIL, NULL, make_config, make_metrics, without_figures
 
+from eyenet.model.probabilities import calibrate
 from eyenet.model_card import write_model_card, yaml_text
-from eyenet.probabilities import calibrate
 from eyenet.report_words import decimal, percent
 
 

@@ -11,8 +11,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
-from eyenet.heatmaps import heat_maps, split_network
-from eyenet.networks import NETWORKS, build_features, build_network, count_multiply_adds, leaves, require_memory
+from eyenet.model.evidence import heat_maps, split_network
+from eyenet.model.networks import NETWORKS, build_features, build_network, count_multiply_adds, leaves, require_memory
 from eyenet.run.stage import StageError
 
 
@@ -78,12 +78,12 @@ def test_the_weights_begin_where_the_file_ends(tmp_path):
 
 
 def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("eyenet.networks.IMAGENET", tmp_path)
+    monkeypatch.setattr("eyenet.model.networks.IMAGENET", tmp_path)
     with pytest.raises(StageError, match="port_weights.py efficientnet_lite1 makes it"):
         build_network(keras, "efficientnet_lite1", 64, 2, "imagenet")
     monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: (_ for _ in ()).throw(Exception("no route")))
     with pytest.raises(StageError, match=r"could not get the ImageNet weights of mobilenet_v2 \(no route\)"):
-        from eyenet.networks import download_features
+        from eyenet.model.networks import download_features
 
         download_features(keras, "mobilenet_v2", 64)
 

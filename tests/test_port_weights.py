@@ -13,7 +13,7 @@ import pytest
 from conftest import one_sentence, run
 
 import port_weights
-from eyenet.efficientnet_lite import SCALES, build_efficientnet_lite
+from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.run.stage import StageError
 from port_weights import MOST, find_file, largest_difference, place_tensors, port, random_pictures
 

@@ -22,8 +22,8 @@ from PIL import Image
 from scipy.special import expit, logit
 
 from eyenet.data.tasks import disease_probability, first_disease
-from eyenet.models import LITE, load_network, open_model
-from eyenet.overlay import LINE, SHOWN
+from eyenet.model.folder import LITE, load_network, open_model
+from eyenet.model.overlay import LINE, SHOWN
 from eyenet.photo.retina import photograph_to_input
 
 # The drawings are no retinas, which the gate would say. Here it looks at the light alone.
@@ -179,9 +179,9 @@ def test_table_and_csv_say_the_same(work, answers, model):
 
 
 def test_heat_maps_are_those_of_evaluate(work, answers, model):
-    from eyenet.heatmaps import heat_maps
-    from eyenet.overlay import overlay
-    from eyenet.probabilities import calibrate
+    from eyenet.model.evidence import heat_maps
+    from eyenet.model.overlay import overlay
+    from eyenet.model.probabilities import calibrate
 
     photographs, (config, probabilities, crops) = answers[0], model
     number = int(np.argmax(probabilities[:, 2:].sum(axis=1)))
@@ -347,7 +347,7 @@ def test_a_model_folder_that_was_tampered_with(work, tmp_path):
     )
     (tmp_path / LITE).unlink()
     one_sentence(
-        predict(work, photograph, "--model", tmp_path, code=1), "model.tflite is missing", "python -m eyenet.lite"
+        predict(work, photograph, "--model", tmp_path, code=1), "model.tflite is missing", "python -m eyenet.model.lite"
     )
 
 

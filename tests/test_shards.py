@@ -190,10 +190,10 @@ def test_block_order():
 
 @pytest.fixture(scope="module")
 def batches():
-    from eyenet import backend
+    from eyenet.model import backend
 
     backend.start("float32", 0)
-    from eyenet.feeding import Batches
+    from eyenet.model.batches import Batches
 
     return Batches
 

@@ -1,4 +1,4 @@
-/** From the evidence in a network's cells to the heat map over a photograph: a port of eyenet/overlay.py. */
+/** From the evidence in a network's cells to the heat map over a photograph: a port of eyenet/model/overlay.py. */
 
 import { findVisible } from "./colours";
 import { insideCircle } from "./photo";

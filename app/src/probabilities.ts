@@ -1,4 +1,4 @@
-/** Probabilities: calibrated, decided upon and fused; a port of eyenet/probabilities.py, tasks.py and decision.py. */
+/** Probabilities: calibrated, decided upon and fused; a port of eyenet/model/probabilities.py, tasks.py and decision.py. */
 
 import { clip } from "./stats";
 

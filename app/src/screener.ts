@@ -1,4 +1,4 @@
-/** What is told of a photograph and of a patient: quality first, then probability and decision. eyenet/screener.py. */
+/** What is told of a photograph and of a patient: quality first, then probability and decision. eyenet/model/screener.py. */
 
 import { equalize } from "./colours";
 import { type Geometry, type Located, type Photograph, geometryOf, locate, openPhotograph } from "./decode";

@@ -6,13 +6,13 @@ Starts in a quarter of a second: no Keras, pandas, SciPy or matplotlib may be im
 import numpy as np
 
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
-from eyenet.decision import BALANCED, expected_grade, predict_grade
-from eyenet.lite import LiteNetwork
-from eyenet.models import LITE, colours_of, open_model, setting
-from eyenet.overlay import draw_heat, draw_page
+from eyenet.model.decision import BALANCED, expected_grade, predict_grade
+from eyenet.model.folder import LITE, colours_of, open_model, setting
+from eyenet.model.lite import LiteNetwork
+from eyenet.model.overlay import draw_heat, draw_page
+from eyenet.model.probabilities import calibrate, fuse, log_odds, uncalibrate
 from eyenet.photo.quality import SIDE, SMALLEST, judge
 from eyenet.photo.retina import crop_photograph, in_colours
-from eyenet.probabilities import calibrate, fuse, log_odds, uncalibrate
 from eyenet.run.stage import NoRetina, StageError, log
 
 AGAIN = "photograph again"

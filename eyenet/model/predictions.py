@@ -11,8 +11,8 @@ import pandas as pd
 from eyenet.data.array import map_blocks, open_array, rows_by_split
 from eyenet.data.names import original_name
 from eyenet.data.tables import read_labels, require_match
-from eyenet.feeding import Batches, predict
-from eyenet.models import colours_of, read_patients, setting, split_hash
+from eyenet.model.batches import Batches, predict
+from eyenet.model.folder import colours_of, read_patients, setting, split_hash
 from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.files import finish, list_files

@@ -7,7 +7,7 @@ photographs and for patients, and the rule by which the photographs of a patient
 import numpy as np
 
 from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, disease_probability, first_disease
-from eyenet.probabilities import calibrate, fit_calibration, fuse
+from eyenet.model.probabilities import calibrate, fit_calibration, fuse
 from eyenet.score.metrics import choose_threshold
 
 RULES = ("mean", "max", "noisy_or")

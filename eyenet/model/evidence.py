@@ -23,8 +23,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from eyenet.networks import leaves
-from eyenet.overlay import draw_heat
+from eyenet.model.networks import leaves
+from eyenet.model.overlay import draw_heat
 
 BATCH = 32
 COARSEST = 10  # pixels between cells: about a lesion, at 256 px

@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from eyenet import backend
-from eyenet.efficientnet_lite import SCALES, build_efficientnet_lite
+from eyenet.model import backend
+from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.run.stage import StageError
 
 IMAGENET = Path("weights")  # where port_weights.py puts its files

@@ -1,6 +1,6 @@
 """The network without Keras: `model.tflite`, which LiteRT runs on a laptop or a phone, with the evidence in its graph.
 
-    python -m eyenet.lite models/latest       writes it for a model that an older version trained
+    python -m eyenet.model.lite models/latest       writes it for a model that an older version trained
 
 LiteRT starts in a tenth of a second where TensorFlow takes three, and agrees with Keras to 1e-6 (tests/test_lite.py).
 """
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.backend import hidden_stderr
 from eyenet.data.tasks import TASKS, first_disease
-from eyenet.models import LITE, NETWORK, hash_file, load_network, open_model
-from eyenet.overlay import Grid
+from eyenet.model.backend import hidden_stderr
+from eyenet.model.folder import LITE, NETWORK, hash_file, load_network, open_model
+from eyenet.model.overlay import Grid
 from eyenet.run.files import write_json, write_whole
 from eyenet.run.stage import StageError, log, run_main
 
@@ -31,7 +31,7 @@ def write_lite(network, task, folder):
     Parameters
     ----------
     network : keras.Model
-        As `eyenet.models.load_network` gives it, on any backend.
+        As `eyenet.model.folder.load_network` gives it, on any backend.
     task : str
     folder : path-like
 
@@ -46,7 +46,7 @@ def write_lite(network, task, folder):
     StageError
         If TensorFlow, which converts, is not there.
     """
-    from eyenet.heatmaps import split_network
+    from eyenet.model.evidence import split_network
 
     halves = split_network(network)
     if os.environ["KERAS_BACKEND"] == "tensorflow":
@@ -60,7 +60,7 @@ def _convert_elsewhere(network, task, folder):
     """Convert in a process of its own, where Keras runs on TensorFlow."""
     with tempfile.TemporaryDirectory(dir=Path(folder).resolve(), prefix=".tmp-") as work:
         network.save(Path(work) / NETWORK)
-        command = [sys.executable, "-m", "eyenet.lite", work, "--task", task]
+        command = [sys.executable, "-m", "eyenet.model.lite", work, "--task", task]
         environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
         here = Path(__file__).resolve().parent.parent
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=here, env=environment)
@@ -78,8 +78,8 @@ def ways_to_ask(network, halves, task):
     """
     import tensorflow as tf
 
-    from eyenet.heatmaps import LEAST_PROBABILITY
-    from eyenet.lite_gradients import replaced
+    from eyenet.model.evidence import LEAST_PROBABILITY
+    from eyenet.model.lite_gradients import replaced
 
     size, classes = network.input_shape[1], network.output_shape[-1]
     starts = [first_disease(task, question) for question in TASKS[task].questions]
@@ -131,7 +131,7 @@ class LiteNetwork:
     Parameters
     ----------
     folder : path-like
-        Of the model; `eyenet.models.open_model(folder, LITE)` must have checked it.
+        Of the model; `eyenet.model.folder.open_model(folder, LITE)` must have checked it.
     config : dict
         Its config.json.
 
@@ -200,7 +200,7 @@ def main():
     # For `_convert_elsewhere`: the folder holds nothing but a network.
     options.add_argument("--task", choices=list(TASKS), help=argparse.SUPPRESS)
     args = options.parse_args()
-    from eyenet import backend
+    from eyenet.model import backend
 
     if args.task is None:
         config = open_model(args.folder)

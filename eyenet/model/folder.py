@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from eyenet.data.tasks import TASKS
-from eyenet.decision import BALANCED, RULES
+from eyenet.model.decision import BALANCED, RULES
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.files import read_json
@@ -130,7 +130,7 @@ def require_unchanged(folder, config, name):
     path, files = Path(folder) / name, config.get("files", {})
     if name == LITE and (not path.is_file() or name not in files or "evidence" not in config):
         lacks = "is missing" if name in files else "was not yet written by the version of EyeNet that trained it"
-        raise StageError(f"{path} {lacks}; python -m eyenet.lite {shlex.quote(str(folder))} makes it")
+        raise StageError(f"{path} {lacks}; python -m eyenet.model.lite {shlex.quote(str(folder))} makes it")
     if name in files and hash_file(path) != files[name]:
         raise StageError(
             f"{path} is not the file that training wrote: its checksum differs from that in config.json; copy the "
@@ -207,7 +207,7 @@ def read_patients(folder):
 
 def copy_weights(network, trained):
     """Copy the weights of a trained network into one of the same kind, and which layers do not learn."""
-    from eyenet.networks import leaves
+    from eyenet.model.networks import leaves
 
     for layer, known in zip(leaves(network), leaves(trained), strict=True):
         layer.set_weights(known.get_weights())
