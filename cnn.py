@@ -36,7 +36,6 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet import distribution
 from eyenet.data.array import content_hash, open_array, rows_by_split
 from eyenet.data.shuffling import require_hosts
 from eyenet.data.tables import write_table
@@ -71,6 +70,7 @@ from eyenet.run.options import fitting_next, parser, plain_name, positive, rate,
 from eyenet.run.processes import supervise
 from eyenet.run.stage import StageError, log, run_main
 from eyenet.score.charts import draw_training_curves
+from eyenet.training import distribution
 
 
 def choose_on_validation(network, args, images, table, rows):
@@ -212,7 +212,7 @@ def main():
     if args.distribute == "hosts":
         distribution.connect()
     keras = backend.start(args.precision, args.seed)
-    from eyenet.training import train
+    from eyenet.training.training import train
 
     spread = distribution.Distribution(keras, args.distribute, args.batch)
     network = build_network(keras, args.network, images.shape[1], len(TASKS[args.task].classes), args.weights)

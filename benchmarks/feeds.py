@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import keras
 
-from eyenet.distribution import Distribution
 from eyenet.model.networks import build_network
-from eyenet.training import build_trainer, make_augmentation
+from eyenet.training.distribution import Distribution
+from eyenet.training.training import build_trainer, make_augmentation
 
 
 class Again(keras.utils.PyDataset):

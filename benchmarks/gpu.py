@@ -25,11 +25,11 @@ import numpy as np
 import record
 from feeds import Again, build_three_layers, gather
 
-from eyenet.cache import Held, Resident
 from eyenet.data.array import map_images
 from eyenet.model import backend
 from eyenet.model.batches import Batches, untuned
 from eyenet.run.files import read_json
+from eyenet.training.cache import Held, Resident
 
 RESIDENT, ASKED = "resident batch", "device, asked at each step"
 WAYS = (RESIDENT, "device", "host", "none", ASKED)

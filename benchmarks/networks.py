@@ -16,9 +16,9 @@ from types import SimpleNamespace
 import numpy as np
 import record
 
-from eyenet.distribution import Distribution
 from eyenet.model import backend
 from eyenet.model.networks import NETWORKS, build_features, build_network, count_multiply_adds
+from eyenet.training.distribution import Distribution
 
 SIZE, BATCH = 256, 32
 
@@ -36,8 +36,8 @@ def rate(repeat, work, *batch):
 def main():
     args = record.parse(__doc__).parse_args()
     keras = backend.start("float32", seed=0)
-    from eyenet.augmentation import build_augmentation
-    from eyenet.training import build_trainer
+    from eyenet.training.augmentation import build_augmentation
+    from eyenet.training.training import build_trainer
 
     photographs = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
     labels, rows = np.arange(BATCH) % 2, []

@@ -9,9 +9,9 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
-from eyenet.augmentation import Light, Turn, build_augmentation
-from eyenet.losses import ordinal_crossentropy
 from eyenet.photo.retina import black_outside
+from eyenet.training.augmentation import Light, Turn, build_augmentation
+from eyenet.training.losses import ordinal_crossentropy
 
 SIZE = 64
 

@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from eyenet.distribution import Distribution
 from eyenet.model import backend
 from eyenet.run.stage import StageError
+from eyenet.training.distribution import Distribution
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
 ROWS = {"train": np.arange(3, 30, 2), "val": np.arange(30, 40)}
@@ -21,7 +21,7 @@ def keras():
 
 
 def test_what_is_held_is_what_was_asked_for(keras):
-    from eyenet.cache import Held, Resident
+    from eyenet.training.cache import Held, Resident
 
     assert np.array_equal(np.take(Held(IMAGES, ROWS["train"]), ASKED, axis=0), IMAGES[ASKED])
     resident = Resident(IMAGES, ROWS["train"])
@@ -35,7 +35,7 @@ def test_what_is_held_is_what_was_asked_for(keras):
 
 
 def test_a_checkpoint_holds_no_images(keras, tmp_path):
-    from eyenet.cache import Resident
+    from eyenet.training.cache import Resident
 
     dense = [keras.layers.Flatten(), keras.layers.Dense(1, name="last")]
     path = tmp_path / "x.weights.h5"
@@ -64,14 +64,14 @@ def test_a_checkpoint_holds_no_images(keras, tmp_path):
     ],
 )
 def test_auto_takes_the_device_then_the_host(keras, monkeypatch, gpu, device, host, place):
-    from eyenet.cache import choose_place
+    from eyenet.training.cache import choose_place
 
     memory(monkeypatch, gpu, device, host)
     assert choose_place("auto", 10, 1, Distribution(keras)) == place
 
 
 def test_what_has_no_room_is_refused(keras, monkeypatch):
-    from eyenet.cache import choose_place
+    from eyenet.training.cache import choose_place
 
     spread = Distribution(keras)
     memory(monkeypatch, True, 9e9, 11e9)
@@ -100,7 +100,7 @@ def test_the_memory_of_a_gpu_is_asked_for_as_jax_tells_it(monkeypatch):
 
 
 def test_several_hosts_keep_nothing():
-    from eyenet.cache import choose_place
+    from eyenet.training.cache import choose_place
 
     hosts = SimpleNamespace(processes=2)
     assert choose_place("auto", 10, 1, hosts) == "none"
@@ -109,7 +109,7 @@ def test_several_hosts_keep_nothing():
 
 
 def test_validation_is_held_with_the_training(keras):
-    from eyenet.cache import Held, cache
+    from eyenet.training.cache import Held, cache
 
     train, val, resident = cache("host", Distribution(keras), IMAGES, ROWS)
     assert isinstance(train, Held) and resident is None

@@ -19,11 +19,11 @@ from conftest import draw_photograph
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
-from eyenet.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
-from eyenet.distribution import Distribution
-from eyenet.keeper import Keeper
-from eyenet.losses import of_disease
 from eyenet.model.batches import Batches, predict
+from eyenet.training.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
+from eyenet.training.distribution import Distribution
+from eyenet.training.keeper import Keeper
+from eyenet.training.losses import of_disease
 
 SIZE = 32
 CARD = "| option | value |\n|---|---|\n| learning-rate | `0.001` |"

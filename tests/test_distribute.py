@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages
 
-from eyenet import distribution
 from eyenet.data.names import split_of
 from eyenet.run import processes
+from eyenet.training import distribution
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]

@@ -17,7 +17,7 @@ class Batches(keras.utils.PyDataset):
     ----------
     images : array of uint8, shape (n, size, size, 3)
         Usually a memory map or shards, which stay on disk: a batch is gathered row by row, in the order of the disk. Or
-        what `eyenet.cache` made of them; a batch of `Resident` holds the places of images.
+        what `eyenet.training.cache` made of them; a batch of `Resident` holds the places of images.
     labels : ndarray of int, shape (n,), or None
         Class of each image; None for batches of images alone.
     rows : ndarray of int
@@ -30,7 +30,7 @@ class Batches(keras.utils.PyDataset):
         epoch.
     share : callable, optional
         Chooses, from the rows of a batch, those of which this process gives the images, and those of which it gives
-        the labels: `eyenet.distribution.Distribution.share`.
+        the labels: `eyenet.training.distribution.Distribution.share`.
     """
 
     def __init__(self, images, labels, rows, batch, seed=None, shuffle="full", share=lambda rows: (rows, rows)):

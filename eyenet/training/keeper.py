@@ -11,12 +11,12 @@ import numpy as np
 from tqdm import tqdm
 
 from eyenet.data.tasks import TASKS, disease_probability, first_disease
-from eyenet.losses import ordinal_crossentropy
 from eyenet.model.batches import predict
 from eyenet.model.folder import load_whole
 from eyenet.run.files import read_json, write_json, write_rows
 from eyenet.run.stage import StageError, log
 from eyenet.score.metrics import score
+from eyenet.training.losses import ordinal_crossentropy
 
 ONE_CLASS = (
     "note: every validation photograph is called '{called}'. In the first epochs this is usual; if it stays so, the "
@@ -34,7 +34,7 @@ class Keeper(keras.callbacks.Callback):
     ----------
     network : keras.Model
         What is kept: the part of the trained model without augmentation.
-    spread : eyenet.distribution.Distribution
+    spread : eyenet.training.distribution.Distribution
         Of several processes the first validates and writes, and tells the others.
     task : str
         The validation AUC that decides is that of its question, or the mean over its questions.

@@ -195,12 +195,12 @@ class Distribution:
     def optimizer(self, *options, clipnorm, **named):
         """Build AdamW, which clips the gradient of the whole batch, as on one device."""
         if not self.mirrored:
-            from eyenet.optimizer import AdamW
+            from eyenet.training.optimizer import AdamW
 
             return AdamW(*options, clipnorm=clipnorm, **named)
         import tensorflow as tf
 
-        count = self.replicas  # each in a thread of its own, for which eyenet.optimizer's AdamW is not made
+        count = self.replicas  # each in a thread of its own, for which eyenet.training.optimizer's AdamW is not made
 
         class Summed(self.keras.optimizers.AdamW):
             """Sums first: Keras would clip each replica's part, then sum."""

@@ -35,7 +35,7 @@ class Dashboard(keras.callbacks.Callback):
 
     Parameters
     ----------
-    keeper : eyenet.keeper.Keeper
+    keeper : eyenet.training.keeper.Keeper
         Called before this one; gives the network, the batches and each epoch's validation.
     see : keras.Model
         Turns what the training's batches hold into augmented photographs.

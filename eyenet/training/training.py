@@ -5,14 +5,14 @@ import shutil
 
 import keras
 
-from eyenet.augmentation import build_augmentation
-from eyenet.cache import cache
 from eyenet.data.tasks import TASKS, class_weights
-from eyenet.keeper import Keeper
-from eyenet.losses import of_disease, ordinal_crossentropy
 from eyenet.model import backend
 from eyenet.model.batches import Batches, untuned
 from eyenet.run.stage import StageError, log
+from eyenet.training.augmentation import build_augmentation
+from eyenet.training.cache import cache
+from eyenet.training.keeper import Keeper
+from eyenet.training.losses import of_disease, ordinal_crossentropy
 
 WEIGHT_DECAY = 0.02
 WARMUP = 0.05  # of the training, in which the learning rate rises; then it falls along a cosine
@@ -23,14 +23,14 @@ def build_trainer(spread, network, augment, args, steps, resident=None):
 
     Parameters
     ----------
-    spread : eyenet.distribution.Distribution
+    spread : eyenet.training.distribution.Distribution
     network : keras.Model
     augment : keras.Model or keras.layers.Layer
     args : argparse.Namespace
         Options of cnn.py: `learning_rate` and `xla`.
     steps : int
         Of the whole training.
-    resident : eyenet.cache.Resident, optional
+    resident : eyenet.training.cache.Resident, optional
         Takes the places of photographs and gives these; without it the model takes photographs.
     """
     trainer = spread.model([*first_layers(network, resident), augment, network])
@@ -98,7 +98,7 @@ def make_augmentation(args, network):
 
 def writers(spread, keeper, args, resident):
     """Build the callbacks that write TensorBoard's files."""
-    from eyenet.dashboard import Dashboard
+    from eyenet.training.dashboard import Dashboard
 
     logs = args.logs / args.run
     if done := keeper.state["epoch"]:

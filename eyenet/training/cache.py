@@ -94,7 +94,7 @@ def choose_place(wanted, train, val, spread):
         has, else 'none'; without a GPU it is 'none', since the system keeps files that it has read in memory anyway.
     train, val : int
         Bytes of the images of each split. On their way to the device they are in the host's memory too.
-    spread : eyenet.distribution.Distribution
+    spread : eyenet.training.distribution.Distribution
 
     Raises
     ------
@@ -131,7 +131,7 @@ def cache(wanted, spread, images, rows):
     ----------
     wanted : str
         As of `choose_place`.
-    spread : eyenet.distribution.Distribution
+    spread : eyenet.training.distribution.Distribution
     images : array of uint8, shape (n, size, size, 3)
     rows : dict of str to ndarray of int
         As `eyenet.data.array.rows_by_split` gives them.

@@ -1,0 +1,4 @@
+"""What cnn.py needs beside the learning itself: checkpoints, validation, TensorBoard, devices, memory.
+
+cnn.py and retrain.py use it. It imports the shared rooms.
+"""
