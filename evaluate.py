@@ -118,9 +118,9 @@ def choose_examples(truth, probability, threshold):
 
 def examples_of(scored, network, task, decision):
     """Give the report its photographs, with heat maps, by question."""
-    from eyenet.assessment import answer
     from eyenet.model.evidence import heat_maps
     from eyenet.model.overlay import overlay
+    from eyenet.report.assessment import answer
 
     examples = {}
     for question in TASKS[task].questions:
@@ -172,9 +172,9 @@ def score(args, config, network, output):
 
 def evaluate(args, config, output):
     """Score, assess and write everything; return metrics.json and an exit code."""
-    from eyenet.assessment import assess, assess_split
-    from eyenet.model_card import write_model_card
-    from eyenet.report import write_report
+    from eyenet.report.assessment import assess, assess_split
+    from eyenet.report.card import write_model_card
+    from eyenet.report.html import write_report
 
     network, task, decision = load_network(args.model, config), config["task"], config["decision"]
     sets, scored, code = score(args, config, network, output)

@@ -17,9 +17,9 @@ import record
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from eyenet.evaluation import evaluate_unit
 from eyenet.model.decision import BALANCED, LEVELS
 from eyenet.model.probabilities import calibrate, fuse
+from eyenet.report.units import evaluate_unit
 from eyenet.run.stage import cores
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.metrics import area_of, precision_of, roc_corners

@@ -9,7 +9,7 @@ import jinja2
 
 from eyenet.data.tasks import QUESTIONS, TASKS, first_disease
 from eyenet.export_coreml import IN_NUMPY
-from eyenet.report import environment
+from eyenet.report.html import environment
 from eyenet.run.files import TEMPORARY, read_json, write_json, write_whole
 from eyenet.run.stage import StageError, log
 

@@ -10,8 +10,8 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest, norm
 from sklearn import metrics as sk
 
-from eyenet.evaluation import SHARES, evaluate_unit, keep_certain, referral
 from eyenet.model.probabilities import calibrate, fit_calibration, fuse
+from eyenet.report.units import SHARES, evaluate_unit, keep_certain, referral
 from eyenet.run.stage import StageError
 from eyenet.score import bootstrap as module
 from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials, draw_patients

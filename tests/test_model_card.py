@@ -15,8 +15,8 @@ from PIL import Image
 from report_fixtures import DECIMALS, EVIL, NULL, make_config, make_metrics, without_figures
 
 from eyenet.model.probabilities import calibrate
-from eyenet.model_card import write_model_card, yaml_text
-from eyenet.report_words import decimal, percent
+from eyenet.report.card import write_model_card, yaml_text
+from eyenet.report.words import decimal, percent
 
 
 @pytest.mark.parametrize("task", ["any", "referable", "grade"])

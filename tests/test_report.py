@@ -24,11 +24,11 @@ from report_fixtures import (
 )
 
 from eyenet.data.tasks import TASKS
-from eyenet.model_card import write_model_card
-from eyenet.report import write_report
-from eyenet.report_charts import best_epoch, roc_chart
-from eyenet.report_tables import SHOWN
-from eyenet.report_words import cautions, decimal, headline, interval_text, percent, point_name
+from eyenet.report.card import write_model_card
+from eyenet.report.charts import best_epoch, roc_chart
+from eyenet.report.html import write_report
+from eyenet.report.tables import SHOWN
+from eyenet.report.words import cautions, decimal, headline, interval_text, percent, point_name
 
 
 def report(path, task="any", metrics=None, config=None, history=None, examples=None, balance=BALANCE):

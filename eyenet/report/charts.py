@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from eyenet.model.decision import BALANCED
-from eyenet.report_words import decimal, defined, percent
+from eyenet.report.words import decimal, defined, percent
 from eyenet.score.charts import BLUE, GREY, ORANGE, new_figure
 
 INK, RULE = "#1d2430", "#d8d5ce"

@@ -5,9 +5,9 @@ from sklearn.metrics import confusion_matrix
 
 from eyenet.data.tables import GRADES, count_by_grade
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
-from eyenet.evaluation import evaluate_unit
 from eyenet.model.decision import BALANCED, by_patient, predict_grade
 from eyenet.model.probabilities import calibrate, fuse
+from eyenet.report.units import evaluate_unit
 from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials
 from eyenet.score.metrics import at_threshold, average_precision, quadratic_kappa, roc_auc
 from eyenet.score.not_retina import cross_validated, shortcut_probability

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from eyenet.data.tables import GRADES
-from eyenet.report_words import DASH, Cell, cell, decimal, defined, percent, point_name, why_undefined
+from eyenet.report.words import DASH, Cell, cell, decimal, defined, percent, point_name, why_undefined
 
 SPLIT_NAMES = {"train": "training patients", "val": "validation patients"}  # others are named by metrics.json
 UNITS = {"patient": "per patient", "eye": "per eye"}

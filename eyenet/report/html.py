@@ -1,6 +1,6 @@
 """report.html: what a model can do, on one page that opens from disk and asks nothing of the network.
 
-The words are of `eyenet.report_words`, the tables of `eyenet.report_tables`, the charts of `eyenet.report_charts`;
+The words are of `eyenet.report.words`, the tables of `eyenet.report.tables`, the charts of `eyenet.report.charts`;
 here they are put together for the template `report.html.jinja`.
 """
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import jinja2
 from PIL import Image
 
-from eyenet import report_charts, report_tables, report_words
 from eyenet.data.tables import GRADES
 from eyenet.data.tasks import LEAST_GRADE, TASKS
-from eyenet.report_words import DASH, HEALTHY, decimal
+from eyenet.report import charts, tables, words
+from eyenet.report.words import DASH, HEALTHY, decimal
 from eyenet.run.files import write_whole
 
 TITLES = {"any": "Any retinopathy", "referable": "Referable retinopathy"}
@@ -53,10 +53,10 @@ def write_report(path, metrics, config, history, examples, balance):
     template = environment(autoescape=True).get_template("report.html.jinja")
     page = template.render(
         metrics=metrics,
-        words=report_words,
+        words=words,
         asked_for=" and ".join(question["disease"] for question in metrics["questions"].values()),
         verdicts=[_verdict(metrics, question) for question in metrics["questions"]],
-        splits=report_tables.splits_table(metrics),
+        splits=tables.splits_table(metrics),
         questions=[_question(metrics, question, examples.get(question, [])) for question in metrics["questions"]],
         grade=_grade(metrics["grade"]),
         training=_training(history, balance, metrics["set"]),
@@ -69,17 +69,17 @@ def write_report(path, metrics, config, history, examples, balance):
 def _verdict(metrics, question):
     """Put together the summary of one question."""
     asked = metrics["questions"][question]
-    found, vain = report_words.found_and_vain(asked["patient"])
+    found, vain = words.found_and_vain(asked["patient"])
     dials = [
-        (name, asked["patient"][key], report_tables.figure_cell(asked["patient"], key))
+        (name, asked["patient"][key], tables.figure_cell(asked["patient"], key))
         for name, key in (("Sensitivity", "sensitivity"), ("Specificity", "specificity"), ("ROC area", "auc"))
     ]
     return {
         "id": question,
         "title": TITLES[question],
-        "headline": report_words.headline(asked),
-        "sentences": report_words.sentences(metrics, question),
-        "cautions": report_words.cautions(metrics, question),
+        "headline": words.headline(asked),
+        "sentences": words.sentences(metrics, question),
+        "cautions": words.cautions(metrics, question),
         "found": found,
         "vain": vain,
         "dials": dials,
@@ -90,31 +90,31 @@ def _charts(question, asked):
     """Draw the charts of one question; a list of title, subtitle and SVG."""
     patient, eye = asked["patient"], asked["eye"]
     return [
-        ("ROC", "Found against sent in vain.", report_charts.roc_chart(f"roc-{question}", asked)),
+        ("ROC", "Found against sent in vain.", charts.roc_chart(f"roc-{question}", asked)),
         (
             "Precision and recall",
             "How many of those called have it.",
-            report_charts.precision_recall_chart(f"pr-{question}", asked),
+            charts.precision_recall_chart(f"pr-{question}", asked),
         ),
         (
             "Reliability, per patient",
             "Of those given 30 %, do 30 % have it?",
-            report_charts.reliability_chart(f"reliability-{question}", patient),
+            charts.reliability_chart(f"reliability-{question}", patient),
         ),
         (
             "Called diseased, by grade",
             "With 95 % intervals.",
-            report_charts.by_grade_chart(f"grades-{question}", asked, LEAST_GRADE[question]),
+            charts.by_grade_chart(f"grades-{question}", asked, LEAST_GRADE[question]),
         ),
         (
             "Doubtful patients go to a person",
             "How the network does on the rest.",
-            report_charts.referral_chart(f"referral-{question}", patient),
+            charts.referral_chart(f"referral-{question}", patient),
         ),
         (
             "Reliability, per eye",
             "The same for single photographs.",
-            report_charts.reliability_chart(f"reliability-eye-{question}", eye),
+            charts.reliability_chart(f"reliability-eye-{question}", eye),
         ),
     ]
 
@@ -128,26 +128,26 @@ def _question(metrics, question, examples):
         "id": question,
         "title": TITLES[question],
         "disease": asked["disease"],
-        "fusion": report_words.FUSION[patient["fusion"]],
+        "fusion": words.FUSION[patient["fusion"]],
         "figures": [
-            report_tables.figures_table(asked),
-            report_tables.baselines_table(asked),
-            report_tables.roc_table(asked),
-            report_tables.calibration_table(asked),
+            tables.figures_table(asked),
+            tables.baselines_table(asked),
+            tables.roc_table(asked),
+            tables.calibration_table(asked),
         ],
         "majority": asked["baselines"]["majority"],
         "not_retina": asked["baselines"]["not_retina"],
-        "subsets": report_tables.subsets_table(metrics, question) if metrics.get("subsets") else None,
-        "points": [report_tables.points_table(asked[u], name) for u, name in report_tables.UNITS.items()],
+        "subsets": tables.subsets_table(metrics, question) if metrics.get("subsets") else None,
+        "points": [tables.points_table(asked[u], name) for u, name in tables.UNITS.items()],
         "confusions": [
-            report_tables.confusion(asked[u]["confusion"], classes, f"Graded against called, {name}")
-            for u, name in report_tables.UNITS.items()
+            tables.confusion(asked[u]["confusion"], classes, f"Graded against called, {name}")
+            for u, name in tables.UNITS.items()
         ],
         "charts": _charts(question, asked),
         "behind": [
-            report_tables.by_grade_table(asked),
-            *(report_tables.referral_table(asked[u], name) for u, name in report_tables.UNITS.items()),
-            *(report_tables.bins_table(asked[u], name) for u, name in report_tables.UNITS.items()),
+            tables.by_grade_table(asked),
+            *(tables.referral_table(asked[u], name) for u, name in tables.UNITS.items()),
+            *(tables.bins_table(asked[u], name) for u, name in tables.UNITS.items()),
         ],
         "examples": [
             (title, [_example(example, question) for example in examples if example["right"] == right])
@@ -184,9 +184,9 @@ def _grade(grade):
         return None
     classes = [f"{level} {name}" for level, name in GRADES.items()]
     return {
-        "kappa": report_words.cell(grade["kappa"], decimal, "one class only"),
-        "accuracy": report_words.cell(grade["accuracy"]),
-        "confusion": report_tables.confusion(grade["confusion"], classes, "Graded against predicted, per eye"),
+        "kappa": words.cell(grade["kappa"], decimal, "one class only"),
+        "accuracy": words.cell(grade["accuracy"]),
+        "confusion": tables.confusion(grade["confusion"], classes, "Graded against predicted, per eye"),
     }
 
 
@@ -194,17 +194,17 @@ def _training(history, balance, what):
     """Put together the charts of the photographs and of the training."""
     charts = []
     if balance:
-        charts.append(("Grades in each split", "", report_charts.balance_chart("balance", balance)))
+        charts.append(("Grades in each split", "", charts.balance_chart("balance", balance)))
     if history:
         charts += [
-            ("Loss", "", report_charts.training_chart("loss", history, "loss", "Loss")),
+            ("Loss", "", charts.training_chart("loss", history, "loss", "Loss")),
             (
                 "Area under the ROC curve",
                 "",
-                report_charts.training_chart("auc", history, "auc", "Area under the ROC curve"),
+                charts.training_chart("auc", history, "auc", "Area under the ROC curve"),
             ),
         ]
-    return {"charts": charts, "tables": [report_tables.balance_table(balance, what)] if balance else []}
+    return {"charts": charts, "tables": [tables.balance_table(balance, what)] if balance else []}
 
 
 def made_by(metrics, config):

@@ -11,12 +11,12 @@ References
 import json
 import re
 
-from eyenet import report_tables, report_words
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.decision import BALANCED
 from eyenet.model.folder import colours_of
-from eyenet.report import environment, made_by
-from eyenet.report_words import decimal, defined, interval_text, percent
+from eyenet.report import tables, words
+from eyenet.report.html import environment, made_by
+from eyenet.report.words import decimal, defined, interval_text, percent
 from eyenet.run.files import write_whole
 
 # Figures of metrics.json as results: the metric's id at Hugging Face where it has one, its name, how it is shown.
@@ -46,7 +46,7 @@ def write_model_card(path, metrics, config):
     task, first = metrics["task"], next(iter(metrics["questions"]))
     page = env.get_template("model_card.md.jinja").render(
         metrics=metrics,
-        words=report_words,
+        words=words,
         classes=TASKS[task].classes,
         question=first,
         first_disease=first_disease(task, first),
@@ -56,13 +56,13 @@ def write_model_card(path, metrics, config):
         size=config["size"],
         equalized=colours_of((config.get("settings") or {}).get("images")) == "equalized",
         results=results(metrics),
-        headlines=[report_words.headline(asked) for asked in metrics["questions"].values()],
-        cautions=[report_words.cautions(metrics, question) for question in metrics["questions"]],
-        of_2017=report_words.of_2017(config),
+        headlines=[words.headline(asked) for asked in metrics["questions"].values()],
+        cautions=[words.cautions(metrics, question) for question in metrics["questions"]],
+        of_2017=words.of_2017(config),
         split="validation" if metrics["splits"].keys() <= {"train", "val"} else "test",
-        splits=report_tables.splits_table(metrics),
+        splits=tables.splits_table(metrics),
         tables=[table for asked in metrics["questions"].values() for table in _tables(asked)],
-        kappa=metrics["grade"] and report_words.cell(metrics["grade"]["kappa"], decimal, "one class only"),
+        kappa=metrics["grade"] and words.cell(metrics["grade"]["kappa"], decimal, "one class only"),
         made=made_by(metrics, config),
     )
     write_whole(path, page.encode("utf-8", "replace"))
@@ -71,9 +71,9 @@ def write_model_card(path, metrics, config):
 def _tables(asked):
     """Give the tables of one question, each named after it."""
     tables = [
-        report_tables.figures_table(asked),
-        report_tables.baselines_table(asked),
-        *(report_tables.points_table(asked[unit], name) for unit, name in report_tables.UNITS.items()),
+        tables.figures_table(asked),
+        tables.baselines_table(asked),
+        *(tables.points_table(asked[unit], name) for unit, name in tables.UNITS.items()),
     ]
     return [table._replace(caption=f"{asked['disease']}: {table.caption}") for table in tables]
 
@@ -89,7 +89,7 @@ def results(metrics):
     """
     found = []
     for question, asked in metrics["questions"].items():
-        for unit, unit_name in report_tables.UNITS.items():
+        for unit, unit_name in tables.UNITS.items():
             figures = [(*shown, asked[unit][key]) for key, shown in RESULTS.items()]
             found.append({"config": f"{question}, {unit_name}", "metrics": _measured(figures, metrics)})
     if metrics["grade"]:
