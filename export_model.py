@@ -30,11 +30,11 @@ from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # which all converters read, whatever trained the model
 
-from eyenet import export_coreml, export_folder, export_lite, export_onnx
-from eyenet.export_coreml import IN_NUMPY
-from eyenet.export_description import describe
-from eyenet.export_exam import exam_from_array, exam_from_photographs
-from eyenet.export_parity import LIMITS, compare, line, require_parity
+from eyenet.export import coreml, folder, litert, onnx
+from eyenet.export.coreml import IN_NUMPY
+from eyenet.export.description import describe
+from eyenet.export.exam import exam_from_array, exam_from_photographs
+from eyenet.export.parity import LIMITS, compare, line, require_parity
 from eyenet.model import backend
 from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
 from eyenet.run.files import locked
@@ -42,9 +42,9 @@ from eyenet.run.options import parser, positive
 from eyenet.run.stage import log, run_main
 
 FILES = {
-    "coreml": ("EyeNet.mlpackage", export_coreml),
-    "litert": ("EyeNet.tflite", export_lite),
-    "onnx": ("EyeNet.onnx", export_onnx),
+    "coreml": ("EyeNet.mlpackage", coreml),
+    "litert": ("EyeNet.tflite", litert),
+    "onnx": ("EyeNet.onnx", onnx),
 }
 SLOW = 100  # test photographs that are computed in NumPy
 
@@ -59,18 +59,18 @@ def prove(path, run, precision, exam, config):
 def export(name, how, args, exam, config, network, description):
     """Write and prove one export, or with --check prove the one that is there; return its entry of export.json."""
     target, model = args.output / name, hash_file(args.model / NETWORK)
-    by = how.runner() if how is export_coreml else "its runtime"
+    by = how.runner() if how is coreml else "its runtime"
     exam = exam.take(SLOW) if by == IN_NUMPY else exam
     if args.check:
-        known = export_folder.require_export(args.output, name, model)
+        known = folder.require_export(args.output, name, model)
         figures = prove(target, how.run, known["precision"], exam, config)
         return known | {"parity": figures, "by": by}
     log(f"converting to {name} in {args.precision}")
-    with export_folder.proved_export(target) as path:
+    with folder.proved_export(target) as path:
         how.convert(network, path, args.precision, description, exam.calibration)
         figures = prove(path, how.run, args.precision, exam, config)
-        entry = {"precision": args.precision, "bytes": export_folder.size_of(path)}
-        entry |= {"sha256": export_folder.hash_export(path)}
+        entry = {"precision": args.precision, "bytes": folder.size_of(path)}
+        entry |= {"sha256": folder.hash_export(path)}
     return entry | {"parity": figures, "by": by}
 
 
@@ -78,14 +78,14 @@ def export_files(formats, args, exam, config, network):
     """Write and prove exports, and what is said of them."""
     description, model = describe(args.model, config), hash_file(args.model / NETWORK)
     with locked(args.output):
-        export_folder.remove_unfinished(args.output)
-        files = export_folder.read_record(args.output, model)
+        folder.remove_unfinished(args.output)
+        files = folder.read_record(args.output, model)
         if not args.check:
-            export_folder.remove_others(args.output, [name for name, _ in FILES.values()], files)
-            export_folder.write_record(args.output, model, files, description)  # from now on the folder is ours
+            folder.remove_others(args.output, [name for name, _ in FILES.values()], files)
+            folder.write_record(args.output, model, files, description)  # from now on the folder is ours
         for name, how in (FILES[kind] for kind in formats):
             files[name] = export(name, how, args, exam, config, network, description)
-            export_folder.write_record(args.output, model, files, description)
+            folder.write_record(args.output, model, files, description)
             size = f"{files[name]['bytes'] / 1e6:.2f} MB, {files[name]['precision']}"
             print(f"{args.output / name}: {size}; {line(files[name]['parity'])}", flush=True)
     print(f"next: read {args.output / 'README.md'}")
@@ -93,12 +93,10 @@ def export_files(formats, args, exam, config, network):
 
 def export_app(args, exam, config, network):
     """Write the offline page, after proving its network."""
-    from eyenet import export_app as app
+    from eyenet.export import page as app
 
     data = app.convert(network, config["task"], args.precision)
-    figures = prove(
-        Path(app.NETWORK), lambda _, photographs: export_onnx.run(data, photographs), args.precision, exam, config
-    )
+    figures = prove(Path(app.NETWORK), lambda _, photographs: onnx.run(data, photographs), args.precision, exam, config)
     total = app.write_page(data, args.model, config, args.output)
     print(f"{args.output}: {total / 1e6:.1f} MB, {args.precision}; {line(figures)}")
     print(f"next: python -m http.server --directory {args.output}")
@@ -132,11 +130,11 @@ def main():
     for how in [export_onnx] if args.format == "app" else [FILES[kind][1] for kind in formats]:
         how.require_packages()  # before Keras starts, which takes a while
     if args.format == "app":
-        from eyenet.export_app import require_template
+        from eyenet.export.page import require_template
 
         require_template(args.output)
     else:
-        export_folder.require_own(args.output)
+        folder.require_own(args.output)
     backend.start("float32", 0)
     network = load_network(args.model, config)
     if args.photos is None:

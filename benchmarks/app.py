@@ -16,7 +16,7 @@ import numpy as np
 import record
 
 from benchmarks import browser
-from eyenet.export_app import NETWORK
+from eyenet.export.page import NETWORK
 from eyenet.model.folder import LITE, open_model
 
 ENDS = "_left.jpeg", "_right.jpeg"

@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 import record
 
-from eyenet import export_coreml, export_lite, export_onnx
-from eyenet.export_description import describe
-from eyenet.export_exam import exam_from_array
-from eyenet.export_folder import size_of
-from eyenet.export_parity import LIMITS, compare
+from eyenet.export import coreml, litert, onnx
+from eyenet.export.description import describe
+from eyenet.export.exam import exam_from_array
+from eyenet.export.folder import size_of
+from eyenet.export.parity import LIMITS, compare
 from eyenet.model import backend
 from eyenet.model.folder import load_network, open_model
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.stage import StageError
 
 FORMATS = {
-    "Core ML": ("EyeNet.mlpackage", export_coreml, 100),
-    "LiteRT": ("EyeNet.tflite", export_lite, None),
-    "ONNX": ("EyeNet.onnx", export_onnx, None),
+    "Core ML": ("EyeNet.mlpackage", coreml, 100),
+    "LiteRT": ("EyeNet.tflite", litert, None),
+    "ONNX": ("EyeNet.onnx", onnx, None),
 }
 
 

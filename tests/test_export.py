@@ -17,11 +17,11 @@ ct = pytest.importorskip("coremltools", reason="pip install -r requirements-expo
 pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
 
 # ruff: noqa: E402
-from eyenet import export_app, export_coreml, export_folder, export_lite, export_onnx
-from eyenet.coreml_program import Program
 from eyenet.data.tasks import TASKS
-from eyenet.export_exam import Exam
-from eyenet.export_parity import compare, require_parity
+from eyenet.export import coreml, folder, litert, onnx, page
+from eyenet.export.coreml_numpy import Program
+from eyenet.export.exam import Exam
+from eyenet.export.parity import compare, require_parity
 from eyenet.model.folder import NETWORK, hash_file
 from eyenet.model.lite import LiteNetwork, write_lite
 from eyenet.model.networks import NETWORKS, build_network, leaves
@@ -32,7 +32,7 @@ POINTS = {"operating_points": {"balanced": 0.5}}
 ASKED = {"temperature": 1, "shift": 0, "eye": POINTS, "patient": POINTS | {"fusion": "mean"}}
 CONFIG = {"task": "any", "classes": TASKS["any"].classes, "decision": {"any": ASKED}}
 SAID = CONFIG | {"name": "n", "colours": "natural", "size": 96, "classes": list(CONFIG["classes"])}
-FORMATS = {"mlpackage": export_coreml, "tflite": export_lite, "onnx": export_onnx}
+FORMATS = {"mlpackage": coreml, "tflite": litert, "onnx": export_onnx}
 
 
 def photographs(size, count=8):
@@ -89,7 +89,7 @@ def test_precisions(ending, tmp_path):
     for precision in ("float32", "float16", "dynamic", "int8"):
         path = tmp_path / f"{precision}.{ending}"
         apart.append(difference(network, FORMATS[ending], path, precision, images))
-        sizes.append(export_folder.size_of(path) / 4 / network.count_params())
+        sizes.append(folder.size_of(path) / 4 / network.count_params())
     assert sizes == pytest.approx([1, 0.5, 0.25, 0.25], abs=0.07)
     assert apart[0] < 1e-5 < apart[1] < 5e-3 < apart[3] < 0.2 and apart[2] < 0.1
 
@@ -101,10 +101,10 @@ def test_litert_in_float16(tmp_path):
     keras.utils.set_random_seed(0)
     images, path = photographs(64), tmp_path / "EyeNet.tflite"
     network = awake(build_network(keras, "efficientnet_lite0", 64, 2, "none"), images)
-    assert 1e-5 < difference(network, export_lite, path, "float16", images) < 0.03
+    assert 1e-5 < difference(network, litert, path, "float16", images) < 0.03
     tensors = Interpreter(str(path)).get_tensor_details()
     half = [np.prod(of["shape"]) for of in tensors if of["dtype"] == np.float16]
-    assert min(half) > export_lite.LARGE and sum(half) > 0.95 * network.count_params()
+    assert min(half) > litert.LARGE and sum(half) > 0.95 * network.count_params()
     assert b"fp16accfp32" not in path.read_bytes()
 
 
@@ -130,14 +130,14 @@ def test_each_operation_in_numpy(kind, tmp_path):
     x = layers.GlobalAveragePooling2D()(keras.Sequential(BLOCKS[kind]())(x))
     images = photographs(46)
     network = awake(keras.Model(image, layers.Dense(2, activation="softmax")(x)), images)
-    assert difference(network, export_coreml, tmp_path / "EyeNet.mlpackage", "float32", images) < 1e-5
+    assert difference(network, coreml, tmp_path / "EyeNet.mlpackage", "float32", images) < 1e-5
 
 
 def test_an_operation_that_is_unknown_here(tmp_path):
     image = keras.Input((32, 32, 3), dtype="uint8")
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="silu")(layers.Rescaling(1 / 255)(image)))
     network = keras.Model(image, layers.Dense(2, activation="softmax")(x))
-    export_coreml.convert(network, tmp_path / "EyeNet.mlpackage", "float32", SAID, None)
+    coreml.convert(network, tmp_path / "EyeNet.mlpackage", "float32", SAID, None)
     with pytest.raises(StageError, match=r"cannot be computed without Core ML \(silu\); prove it on a Mac"):
         Program(tmp_path / "EyeNet.mlpackage")
 
@@ -175,7 +175,7 @@ def test_what_is_written(work):
     assert set(record["files"]) == {"EyeNet.mlpackage", "EyeNet.tflite", "EyeNet.onnx"}
     for name, of in record["files"].items():
         assert of["parity"]["largest"] < 1e-4 and of["parity"]["questions"]["any"]["decisions"] == 0
-        assert of["parity"]["photographs"] > 5 and of["sha256"] == export_folder.hash_export(folder / name)
+        assert of["parity"]["photographs"] > 5 and of["sha256"] == folder.hash_export(folder / name)
         assert f"`{name}` | float32" in page and name in (work / "said").read_text()
     for words in ("VNCoreMLRequest", "Interpreter", "onnxruntime", "Not a medical device", "EXIF", "64 x 64"):
         assert words in page
@@ -215,12 +215,12 @@ def test_check_proves_again_and_finds_damage(copied, work):
     only = ("--model", copied, "--check", "--format", "coreml")
     one_sentence(export(work, *only, code=1), "EyeNet.mlpackage", "its checksum differs", "export again")
     record = json.loads((copied / "export" / "export.json").read_text())  # even if the checksum were right
-    record["files"]["EyeNet.mlpackage"]["sha256"] = export_folder.hash_export(copied / "export" / "EyeNet.mlpackage")
+    record["files"]["EyeNet.mlpackage"]["sha256"] = folder.hash_export(copied / "export" / "EyeNet.mlpackage")
     (copied / "export" / "export.json").write_text(json.dumps(record))
     one_sentence(export(work, *only, code=1), "is not the network that was trained", "a probability by", "is allowed")
     weights.write_bytes(data[:100])
     with pytest.raises(StageError, match="EyeNet.mlpackage"):
-        export_coreml.run(copied / "export" / "EyeNet.mlpackage", photographs(64, 1))
+        coreml.run(copied / "export" / "EyeNet.mlpackage", photographs(64, 1))
 
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx"])
@@ -269,11 +269,11 @@ def test_what_fails_the_proof_is_not_written(tmp_path):
     target = tmp_path / "EyeNet.mlpackage"
     target.mkdir()
     (target / "old").write_text("old")
-    with pytest.raises(StageError, match="a"), export_folder.proved_export(target) as path:
+    with pytest.raises(StageError, match="a"), folder.proved_export(target) as path:
         path.mkdir()
         raise StageError("a")
     assert [p.name for p in tmp_path.rglob("*")] == ["EyeNet.mlpackage", "old"]
-    with export_folder.proved_export(target) as path:
+    with folder.proved_export(target) as path:
         path.mkdir()
         (path / "new").write_text("new")
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["EyeNet.mlpackage", "new"]
@@ -362,9 +362,9 @@ def test_the_page(tmp_path, monkeypatch):
     """Its network says what LiteRT says, evidence too; in float16 it is less than half, since kernels are shared."""
     import gzip
 
-    monkeypatch.setattr(export_app, "APP", tmp_path)
+    monkeypatch.setattr(page, "APP", tmp_path)
     with pytest.raises(StageError, match="npm ci && npm run build"):
-        export_app.require_template(tmp_path / "dist")
+        page.require_template(tmp_path / "dist")
     (tmp_path / "dist-template").mkdir()
     (tmp_path / "dist-template" / "index.html").write_text("page")
     images = photographs(64, 3)
@@ -374,21 +374,21 @@ def test_the_page(tmp_path, monkeypatch):
     expected = [lite(image, explain=True) for image in images]
     sizes = {}
     for precision, close in (("float32", 1e-4), ("float16", 2e-2), ("dynamic", 0.3)):
-        data = export_app.convert(network, "any", precision)
-        sizes[precision], session = len(data), export_onnx.open_session(data)
+        data = page.convert(network, "any", precision)
+        sizes[precision], session = len(data), onnx.open_session(data)
         for image, (probability, cells) in zip(images, expected):
             ours = session.run(["probability", "evidence"], {"photograph": image[None]})
             assert np.abs(ours[0][0] - probability).max() < close
             assert np.corrcoef(ours[1][0].ravel(), cells.ravel())[0, 1] > 1 - 10 * close
     assert sizes["float32"] < 6 * network.count_params() and sizes["float16"] < 3 * network.count_params()
     config = CONFIG | {"size": 64, "evidence": evidence, "settings": {"images": {}, "split": "s"}}
-    total = export_app.write_page(data, tmp_path, config, tmp_path / "dist")
+    total = page.write_page(data, tmp_path, config, tmp_path / "dist")
     said = json.loads((tmp_path / "dist" / "model.json").read_text())
     packed = (tmp_path / "dist" / said["model"]["file"]).read_bytes()
     assert gzip.decompress(packed) == data and len(packed) < total
     assert (tmp_path / "dist" / "index.html").read_text() == "page" and said["evidence"] == evidence
-    export_app.require_template(tmp_path / "dist")  # may be made anew
+    page.require_template(tmp_path / "dist")  # may be made anew
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.json").write_text("{}")  # as an export's folder has
     with pytest.raises(StageError, match="holds something else than the page"):
-        export_app.require_template(tmp_path / "mine")
+        page.require_template(tmp_path / "mine")

@@ -8,7 +8,7 @@ import shutil
 import jinja2
 
 from eyenet.data.tasks import QUESTIONS, TASKS, first_disease
-from eyenet.export_coreml import IN_NUMPY
+from eyenet.export.coreml import IN_NUMPY
 from eyenet.report.html import environment
 from eyenet.run.files import TEMPORARY, read_json, write_json, write_whole
 from eyenet.run.stage import StageError, log
@@ -114,7 +114,7 @@ def write_record(folder, model, files, description):
     files : dict
         By name, as `require_export` gives them.
     description : dict
-        As `eyenet.export_description.describe` gives it.
+        As `eyenet.export.description.describe` gives it.
     """
     write_json(folder / RECORD, {"script": "export_model.py", "format": FORMAT, "model": model, "files": files})
     write_json(folder / "model.json", description)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.export_lite import INPUT, LARGE, OUTPUT, traced
+from eyenet.export.litert import INPUT, LARGE, OUTPUT, traced
 from eyenet.model.backend import hidden_stderr
 from eyenet.run.files import write_whole
 from eyenet.run.stage import StageError

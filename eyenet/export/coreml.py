@@ -12,9 +12,9 @@ import warnings
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from eyenet.coreml_program import Program
 from eyenet.data.tasks import QUESTIONS
-from eyenet.export_description import operating_points
+from eyenet.export.coreml_numpy import Program
+from eyenet.export.description import operating_points
 from eyenet.model.backend import hidden_stderr
 from eyenet.model.decision import BALANCED
 from eyenet.run.stage import StageError, cores, for_each
@@ -36,7 +36,7 @@ def convert(network, path, precision, description, calibration):
         Of weights and arithmetic. The last two are the same here: weights in eight bits, arithmetic in float16;
         coremltools measures the range of activations on a Mac only.
     description : dict
-        As `eyenet.export_description.describe` gives it.
+        As `eyenet.export.description.describe` gives it.
     calibration : ndarray
         Not used.
 

@@ -42,7 +42,7 @@ def compare(exam, found, config):
 
     Parameters
     ----------
-    exam : eyenet.export_exam.Exam
+    exam : eyenet.export.exam.Exam
     found : ndarray of float, shape (n, classes)
         What the exported network says of its photographs.
     config : dict

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.export_description import describe
-from eyenet.export_folder import proved_export
-from eyenet.export_lite import LARGE
-from eyenet.export_onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
+from eyenet.export.description import describe
+from eyenet.export.folder import proved_export
+from eyenet.export.litert import LARGE
+from eyenet.export.onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
 from eyenet.model.evidence import split_network
 from eyenet.model.lite import EXPLAIN, ways_to_ask
 from eyenet.run.files import write_json, write_whole
