@@ -36,7 +36,7 @@ import pandas as pd
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from eyenet.audit import Evidence, audit, complete, conclude, results_table, used_rows
+from eyenet.audit.checks import Evidence, audit, complete, conclude, results_table, used_rows
 from eyenet.data.array import BLOCK, COLUMNS, checksum, open_array
 from eyenet.data.copies import copies_table, transform
 from eyenet.data.names import SPLITS, UNSEEN
@@ -67,7 +67,7 @@ def read_split_table(path, split=None):
     Returns
     -------
     DataFrame
-        See `eyenet.audit.complete`.
+        See `eyenet.audit.checks.complete`.
     """
     table = read_table(path, ["image"], "whoever split the photographs")
     columns = [c for c in ("patient", "level", "transform") if c in table.columns]

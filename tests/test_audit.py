@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 import audit_leakage
-from eyenet.audit import LEAK, Evidence, audit, complete, used_rows
+from eyenet.audit.checks import LEAK, Evidence, audit, complete, used_rows
 from eyenet.data.copies import transform
 from eyenet.photo.retina import black_outside
 from eyenet.run.stage import run_main
