@@ -33,10 +33,10 @@ import pandas as pd
 
 from eyenet.data.array import COLUMNS, content_hash, file_hash, open_array, rows_by_split
 from eyenet.data.tables import read_labels, read_table
-from eyenet.intake import Base, accept, merge, step
 from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
 from eyenet.photo.quality import SMALLEST
-from eyenet.promotion import (
+from eyenet.retraining.intake import Base, accept, merge, step
+from eyenet.retraining.promotion import (
     CANDIDATES,
     PROMOTED,
     REFUSED,

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 
 from eyenet.data.names import parse_name
 from eyenet.data.tasks import QUESTIONS
-from eyenet.promotion import read_history
+from eyenet.retraining.promotion import read_history
 from eyenet.run.files import place, write_rows
 
 

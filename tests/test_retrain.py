@@ -15,11 +15,11 @@ from PIL import Image, ImageOps
 from benchmarks import degraded
 from eyenet.data.array import open_array
 from eyenet.data.names import split_of
-from eyenet.intake import Base, crop_and_judge, find_known
 from eyenet.model.folder import open_model
 from eyenet.photo.png import encode_png
 from eyenet.photo.retina import photograph_to_input
-from eyenet.promotion import add_history, compare, decide, read_history
+from eyenet.retraining.intake import Base, crop_and_judge, find_known
+from eyenet.retraining.promotion import add_history, compare, decide, read_history
 from eyenet.score.metrics import roc_auc
 
 RUN = "autumn"
