@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fake_kaggle import FIXED, FakeKaggle, cut, make_competition, make_photographs, make_zip
 
-from eyenet.archive import Parts, unpack
+from eyenet.download.archive import Parts, unpack
 from eyenet.run.stage import StageError
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -275,7 +275,7 @@ def test_killed_while_unpacking(tmp_path):
     archives.mkdir()
     for name, data in cut(archive, "train.zip", 3).items():
         (archives / name).write_bytes(data)
-    command = [sys.executable, "-m", "eyenet.archive", "unpack", str(tmp_path), "train"]
+    command = [sys.executable, "-m", "eyenet.download.archive", "unpack", str(tmp_path), "train"]
     process = subprocess.Popen(command, cwd=HOUSE, stderr=subprocess.DEVNULL)
     wait_for(lambda: (tmp_path / "train").is_dir() and len(os.listdir(tmp_path / "train")) > 20)
     process.kill()

@@ -1,6 +1,6 @@
 """The competition's files, fetched by the official kaggle client. download_images.sh runs this:
 
-    python -m eyenet.competition OUTPUT train|test|labels ...      -> OUTPUT/archives/
+    python -m eyenet.download.competition OUTPUT train|test|labels ...      -> OUTPUT/archives/
 
 One process checks the client, the credentials, the list of files and the disk, then fetches what is missing.
 It ends with 75 ("try again") when the network failed, and the script starts it anew: what arrived stays.

@@ -2,9 +2,9 @@
 
 download_images.sh runs this; nothing here uses the network:
 
-    python -m eyenet.archive unpack OUTPUT train     OUTPUT/archives/train.zip.001 ... -> OUTPUT/train/*.jpeg
-    python -m eyenet.archive labels OUTPUT TABLE     OUTPUT/archives/trainLabels.csv.zip -> TABLE
-    python -m eyenet.archive count OUTPUT TABLE train|test ...     the summary line, on stdout
+    python -m eyenet.download.archive unpack OUTPUT train     OUTPUT/archives/train.zip.001 ... -> OUTPUT/train/*.jpeg
+    python -m eyenet.download.archive labels OUTPUT TABLE     OUTPUT/archives/trainLabels.csv.zip -> TABLE
+    python -m eyenet.download.archive count OUTPUT TABLE train|test ...     the summary line, on stdout
 
 The competition's train.zip is one 35 GB file cut at arbitrary bytes. Joining the pieces first, as is often
 advised, takes another 35 GB and half an hour; Python's zipfile is content with anything that can seek and read.
