@@ -25,8 +25,8 @@ from PIL import Image, ImageFilter
 from eyenet.run.files import output_folder, write_rows, write_whole
 from eyenet.run.options import parser
 from eyenet.run.stage import StageError, for_each, run_main
-from eyenet.synthetic import draw_look, paint_eye
-from eyenet.synthetic_shapes import COARSE, EDGE, SIDE, bump, enlarge, grid
+from eyenet.sample.eye import draw_look, paint_eye
+from eyenet.sample.shapes import COARSE, EDGE, SIDE, bump, enlarge, grid
 
 DOWNLOADS = Path("data/download")
 VERSION = 1  # of the drawing: count up when its bytes change, so that no folder mixes two

@@ -41,7 +41,7 @@ def lesions_of(row, size):
     """Mark the pixels of a photograph's crop that its lesions change; bool (size, size)."""
     patient = int(row["patient"][1:])
     taken = take_photograph(0, patient, row["eye"], row["level"])
-    with patch("eyenet.synthetic.draw_lesions", lambda *_: None):
+    with patch("eyenet.sample.eye.draw_lesions", lambda *_: None):
         healthy = take_photograph(0, patient, row["eye"], row["level"])
     with_lesions, circle = crop(taken, size)
     return np.abs(with_lesions - crop(healthy, size, circle)[0]).max(axis=2) > DIFFERS

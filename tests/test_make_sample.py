@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageFilter, ImageOps
 
 import make_sample
-from eyenet.synthetic import draw_look, make_anatomy, paint_eye
-from eyenet.synthetic_shapes import EDGE, SIDE, grid
+from eyenet.sample.eye import draw_look, make_anatomy, paint_eye
+from eyenet.sample.shapes import EDGE, SIDE, grid
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BLACK, TRUNCATED = "s0003_right", "s0005_left"

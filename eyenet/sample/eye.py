@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from eyenet.synthetic_lesions import BEADED, draw_lesions, find_place
-from eyenet.synthetic_shapes import COARSE, SIDE, blob, bump, cloud, compose, draw_shape, enlarge, grid, grow, ribbon
+from eyenet.sample.lesions import BEADED, draw_lesions, find_place
+from eyenet.sample.shapes import COARSE, SIDE, blob, bump, cloud, compose, draw_shape, enlarge, grid, grow, ribbon
 
 DISC_RADIUS = 0.155  # the disc's diameter is 1/6.5 of a 45-degree field's
 DISC_TO_FOVEA = 0.78  # 2.5 disc diameters

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eyenet.synthetic_shapes import blob, draw_shape, grow, ribbon
+from eyenet.sample.shapes import blob, draw_shape, grow, ribbon
 
 # Lowest and highest number of each lesion in an eye of a grade (the international clinical scale: 1 has
 # microaneurysms only, 2 more than that, 3 haemorrhages in all quadrants, beaded veins or IRMA, 4 new vessels).
