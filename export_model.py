@@ -127,7 +127,7 @@ def main():
     args = parse()
     config = open_model(args.model)
     formats = list(FILES) if args.format == "all" else [args.format]
-    for how in [export_onnx] if args.format == "app" else [FILES[kind][1] for kind in formats]:
+    for how in [onnx] if args.format == "app" else [FILES[kind][1] for kind in formats]:
         how.require_packages()  # before Keras starts, which takes a while
     if args.format == "app":
         from eyenet.export.page import require_template

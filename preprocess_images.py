@@ -13,8 +13,8 @@ Writes  data/preprocessed/<name>.png      the photographs that are kept (hard li
     python preprocess_images.py --quality drop       leave out what cannot be graded; keep: do not judge
 
 A patient's split is a hash of the patient and --seed: both eyes stay together, and patients added later move
-nobody. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py). Kaggle's 35,126
-photographs take two minutes on two cores, half a minute without judging.
+nobody. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py). Kaggle's
+35,126 photographs take two minutes on two cores, half a minute without judging.
 """
 
 import json

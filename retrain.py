@@ -12,8 +12,9 @@ Writes  WORK/data/retrain/<run>/photographs.csv   of each new photograph: accept
     python retrain.py --photos new/ --labels new.csv
     python retrain.py --rollback              back to the model before
 
-Left out, each with its reason: what cannot be read or graded (eyenet/photo/quality.py), what is known already, be it turned,
-mirrored, scaled or compressed again, and a name that another photograph has. A patient keeps the split, old or new.
+Left out, each with its reason: what cannot be read or graded (eyenet/photo/quality.py), what is known already, also
+turned, mirrored, scaled or compressed again, and a name that another photograph has. A patient keeps the split, old or
+new.
 The network is trained further, on old and new training patients together. Both models are then asked about the test
 patients of the old array alone, so that no one brings his own exam: new photographs of test patients count from the
 next time on. The new model is promoted if it is no worse: the 95 % interval of the difference between the AUCs, by a

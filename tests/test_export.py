@@ -18,7 +18,8 @@ pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
 
 # ruff: noqa: E402
 from eyenet.data.tasks import TASKS
-from eyenet.export import coreml, folder, litert, onnx, page
+from eyenet.export import coreml, litert, onnx, page
+from eyenet.export import folder as export_folder
 from eyenet.export.coreml_numpy import Program
 from eyenet.export.exam import Exam
 from eyenet.export.parity import compare, require_parity
@@ -32,7 +33,7 @@ POINTS = {"operating_points": {"balanced": 0.5}}
 ASKED = {"temperature": 1, "shift": 0, "eye": POINTS, "patient": POINTS | {"fusion": "mean"}}
 CONFIG = {"task": "any", "classes": TASKS["any"].classes, "decision": {"any": ASKED}}
 SAID = CONFIG | {"name": "n", "colours": "natural", "size": 96, "classes": list(CONFIG["classes"])}
-FORMATS = {"mlpackage": coreml, "tflite": litert, "onnx": export_onnx}
+FORMATS = {"mlpackage": coreml, "tflite": litert, "onnx": onnx}
 
 
 def photographs(size, count=8):
@@ -89,7 +90,7 @@ def test_precisions(ending, tmp_path):
     for precision in ("float32", "float16", "dynamic", "int8"):
         path = tmp_path / f"{precision}.{ending}"
         apart.append(difference(network, FORMATS[ending], path, precision, images))
-        sizes.append(folder.size_of(path) / 4 / network.count_params())
+        sizes.append(export_folder.size_of(path) / 4 / network.count_params())
     assert sizes == pytest.approx([1, 0.5, 0.25, 0.25], abs=0.07)
     assert apart[0] < 1e-5 < apart[1] < 5e-3 < apart[3] < 0.2 and apart[2] < 0.1
 
@@ -175,7 +176,7 @@ def test_what_is_written(work):
     assert set(record["files"]) == {"EyeNet.mlpackage", "EyeNet.tflite", "EyeNet.onnx"}
     for name, of in record["files"].items():
         assert of["parity"]["largest"] < 1e-4 and of["parity"]["questions"]["any"]["decisions"] == 0
-        assert of["parity"]["photographs"] > 5 and of["sha256"] == folder.hash_export(folder / name)
+        assert of["parity"]["photographs"] > 5 and of["sha256"] == export_folder.hash_export(folder / name)
         assert f"`{name}` | float32" in page and name in (work / "said").read_text()
     for words in ("VNCoreMLRequest", "Interpreter", "onnxruntime", "Not a medical device", "EXIF", "64 x 64"):
         assert words in page
@@ -215,7 +216,7 @@ def test_check_proves_again_and_finds_damage(copied, work):
     only = ("--model", copied, "--check", "--format", "coreml")
     one_sentence(export(work, *only, code=1), "EyeNet.mlpackage", "its checksum differs", "export again")
     record = json.loads((copied / "export" / "export.json").read_text())  # even if the checksum were right
-    record["files"]["EyeNet.mlpackage"]["sha256"] = folder.hash_export(copied / "export" / "EyeNet.mlpackage")
+    record["files"]["EyeNet.mlpackage"]["sha256"] = export_folder.hash_export(copied / "export" / "EyeNet.mlpackage")
     (copied / "export" / "export.json").write_text(json.dumps(record))
     one_sentence(export(work, *only, code=1), "is not the network that was trained", "a probability by", "is allowed")
     weights.write_bytes(data[:100])
@@ -269,11 +270,11 @@ def test_what_fails_the_proof_is_not_written(tmp_path):
     target = tmp_path / "EyeNet.mlpackage"
     target.mkdir()
     (target / "old").write_text("old")
-    with pytest.raises(StageError, match="a"), folder.proved_export(target) as path:
+    with pytest.raises(StageError, match="a"), export_folder.proved_export(target) as path:
         path.mkdir()
         raise StageError("a")
     assert [p.name for p in tmp_path.rglob("*")] == ["EyeNet.mlpackage", "old"]
-    with folder.proved_export(target) as path:
+    with export_folder.proved_export(target) as path:
         path.mkdir()
         (path / "new").write_text("new")
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["EyeNet.mlpackage", "new"]

@@ -43,8 +43,8 @@ def open_array(folder, part=(0, 1)):
         Holds X.npy or its shards, labels.csv and X.json.
     part : (int, int)
         Number of this host and number of hosts: of several, each checks only the blocks of its own rows for training
-        (`eyenet.data.shuffling.own_rows`), the first those of the other splits too, and needs only the shards that they are
-        in. An array in one file is checked whole.
+        (`eyenet.data.shuffling.own_rows`), the first those of the other splits too, and needs only the shards that they
+        are in. An array in one file is checked whole.
 
     Returns
     -------

@@ -5,12 +5,10 @@ import hashlib
 import os
 import shutil
 
-import jinja2
-
 from eyenet.data.tasks import QUESTIONS, TASKS, first_disease
 from eyenet.export.coreml import IN_NUMPY
-from eyenet.report.html import environment
 from eyenet.run.files import TEMPORARY, read_json, write_json, write_whole
+from eyenet.run.pages import environment
 from eyenet.run.stage import StageError, log
 
 RECORD = "export.json"
@@ -118,10 +116,9 @@ def write_record(folder, model, files, description):
     """
     write_json(folder / RECORD, {"script": "export_model.py", "format": FORMAT, "model": model, "files": files})
     write_json(folder / "model.json", description)
-    env = environment(autoescape=False)
-    env.undefined = jinja2.StrictUndefined
+    env = environment(__file__, autoescape=False)
     task = TASKS[description["task"]]
-    page = env.get_template("export_readme.md.jinja").render(
+    page = env.get_template("readme.md.jinja").render(
         d=description,
         files=files,
         questions=task.questions,

@@ -16,7 +16,7 @@ from eyenet.model.lite import EXPLAIN, ways_to_ask
 from eyenet.run.files import write_json, write_whole
 from eyenet.run.stage import StageError
 
-APP = Path(__file__).resolve().parent.parent / "app"
+APP = Path(__file__).resolve().parents[2] / "app"
 TEMPLATE, NETWORK = "dist-template", "model.onnx.gz"  # what npm run build makes, and what the page loads
 
 

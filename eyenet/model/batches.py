@@ -26,8 +26,8 @@ class Batches(keras.utils.PyDataset):
     seed : int, optional
         Of the order; None keeps the rows as given.
     shuffle : {'full', 'blocks'}
-        Any row at any time, or as `eyenet.data.shuffling` says: blocks are then read ahead in the background, each once an
-        epoch.
+        Any row at any time, or as `eyenet.data.shuffling` says: blocks are then read ahead in the background, each once
+        an epoch.
     share : callable, optional
         Chooses, from the rows of a batch, those of which this process gives the images, and those of which it gives
         the labels: `eyenet.training.distribution.Distribution.share`.

@@ -62,7 +62,7 @@ def _convert_elsewhere(network, task, folder):
         network.save(Path(work) / NETWORK)
         command = [sys.executable, "-m", "eyenet.model.lite", work, "--task", task]
         environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
-        here = Path(__file__).resolve().parent.parent
+        here = Path(__file__).resolve().parents[2]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=here, env=environment)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

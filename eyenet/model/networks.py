@@ -203,7 +203,7 @@ def weights_file(name, weights):
         return None
     if name not in SCALES:
         raise StageError(f"{name} has no ImageNet weights; use --weights none, or a FILE")
-    for folder in (IMAGENET, Path(__file__).resolve().parent.parent / IMAGENET):
+    for folder in (IMAGENET, Path(__file__).resolve().parents[2] / IMAGENET):
         if (folder / f"{name}.weights.h5").is_file():
             return folder / f"{name}.weights.h5"
     raise StageError(f"there is no file {IMAGENET / name}.weights.h5; python port_weights.py {name} makes it")

@@ -59,8 +59,8 @@ def judge(crop, geometry):
     Parameters
     ----------
     crop : ndarray of uint8, shape (size, size, 3)
-        In the photograph's own colours, as `eyenet.photo.retina.crop_retina` gives it; size at least `SMALLEST`. A photograph
-        that somebody has equalised is known by its flat histograms, and judged by weights of its own.
+        In the photograph's own colours, as `eyenet.photo.retina.crop_retina` gives it; size at least `SMALLEST`. A
+        photograph that somebody has equalised is known by its flat histograms, and judged by weights of its own.
     geometry : dict
         As `eyenet.photo.retina.photograph_to_input` gives it; of it `visible` counts, and may be missing.
 

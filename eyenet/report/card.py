@@ -15,9 +15,10 @@ from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.decision import BALANCED
 from eyenet.model.folder import colours_of
 from eyenet.report import tables, words
-from eyenet.report.html import environment, made_by
+from eyenet.report.html import made_by
 from eyenet.report.words import decimal, defined, interval_text, percent
 from eyenet.run.files import write_whole
+from eyenet.run.pages import environment
 
 # Figures of metrics.json as results: the metric's id at Hugging Face where it has one, its name, how it is shown.
 RESULTS = {
@@ -41,7 +42,7 @@ def write_model_card(path, metrics, config):
     config : dict
         config.json of the model.
     """
-    env = environment(autoescape=False)  # it is Markdown, which has escapes of its own
+    env = environment(__file__, autoescape=False)  # it is Markdown, which has escapes of its own
     env.filters |= {"yaml": yaml_text, "md": markdown_text}
     task, first = metrics["task"], next(iter(metrics["questions"]))
     page = env.get_template("model_card.md.jinja").render(
@@ -70,12 +71,12 @@ def write_model_card(path, metrics, config):
 
 def _tables(asked):
     """Give the tables of one question, each named after it."""
-    tables = [
+    made = [
         tables.figures_table(asked),
         tables.baselines_table(asked),
         *(tables.points_table(asked[unit], name) for unit, name in tables.UNITS.items()),
     ]
-    return [table._replace(caption=f"{asked['disease']}: {table.caption}") for table in tables]
+    return [table._replace(caption=f"{asked['disease']}: {table.caption}") for table in made]
 
 
 def results(metrics):

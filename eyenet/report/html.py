@@ -6,9 +6,7 @@ here they are put together for the template `report.html.jinja`.
 
 import base64
 import io
-from pathlib import Path
 
-import jinja2
 from PIL import Image
 
 from eyenet.data.tables import GRADES
@@ -16,20 +14,10 @@ from eyenet.data.tasks import LEAST_GRADE, TASKS
 from eyenet.report import charts, tables, words
 from eyenet.report.words import DASH, HEALTHY, decimal
 from eyenet.run.files import write_whole
+from eyenet.run.pages import environment
 
 TITLES = {"any": "Any retinopathy", "referable": "Referable retinopathy"}
 FOLDERS = ("input", "models", "logs")  # options that tell of a machine's folders, not of what made the model
-
-
-def environment(**options):
-    """Make the jinja2 environment of the templates in this folder; a name that a template does not get is an error."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        **options,
-    )
 
 
 def write_report(path, metrics, config, history, examples, balance):
@@ -50,7 +38,7 @@ def write_report(path, metrics, config, history, examples, balance):
     balance : dict of str to list of int
         By split, photographs of grade 0 to 4.
     """
-    template = environment(autoescape=True).get_template("report.html.jinja")
+    template = environment(__file__, autoescape=True).get_template("report.html.jinja")
     page = template.render(
         metrics=metrics,
         words=words,
@@ -192,11 +180,11 @@ def _grade(grade):
 
 def _training(history, balance, what):
     """Put together the charts of the photographs and of the training."""
-    charts = []
+    drawn = []
     if balance:
-        charts.append(("Grades in each split", "", charts.balance_chart("balance", balance)))
+        drawn.append(("Grades in each split", "", charts.balance_chart("balance", balance)))
     if history:
-        charts += [
+        drawn += [
             ("Loss", "", charts.training_chart("loss", history, "loss", "Loss")),
             (
                 "Area under the ROC curve",
@@ -204,7 +192,7 @@ def _training(history, balance, what):
                 charts.training_chart("auc", history, "auc", "Area under the ROC curve"),
             ),
         ]
-    return {"charts": charts, "tables": [tables.balance_table(balance, what)] if balance else []}
+    return {"charts": drawn, "tables": [tables.balance_table(balance, what)] if balance else []}
 
 
 def made_by(metrics, config):

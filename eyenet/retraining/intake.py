@@ -21,7 +21,7 @@ from eyenet.photo.png import read_crop
 from eyenet.run.files import output_folder, write_rows
 from eyenet.run.stage import StageError
 
-SCRIPTS = Path(__file__).resolve().parent.parent
+SCRIPTS = Path(__file__).resolve().parents[2]
 
 
 class Base(NamedTuple):

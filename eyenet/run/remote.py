@@ -28,10 +28,12 @@ class Code(WorkerPlugin):
     name = "eyenet"  # of all versions: the last one counts
 
     def __init__(self):
-        here, packed = Path(__file__).parent, io.BytesIO()
+        here, packed = Path(__file__).parents[1], io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
-            for path in sorted(p for p in here.iterdir() if p.suffix in (".py", ".json")):
-                info = zipfile.ZipInfo(f"{here.name}/{path.name}")  # without its time: the version is that of the text
+            for path in sorted(p for p in here.rglob("*") if p.suffix in (".py", ".json")):
+                info = zipfile.ZipInfo(
+                    path.relative_to(here.parent).as_posix()
+                )  # without its time: the version is that of the text
                 archive.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED)
         self.archive = packed.getvalue()
         self.version = hashlib.sha256(self.archive).hexdigest()[:16]

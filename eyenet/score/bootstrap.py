@@ -94,7 +94,7 @@ def count_patients(patients, rows):
 
 
 def count_trials(patients, truth, called):
-    """Count the patients behind each rate of `eyenet.score.metrics.at_threshold`: the trials of `bootstrap`, by name."""
+    """Count the patients behind each rate of `metrics.at_threshold`: the trials of `bootstrap`, by name."""
     of = {"accuracy": np.ones_like(truth), "precision": called, "npv": ~called}
     of |= {"sensitivity": truth, "specificity": ~truth}
     return {rate: count_patients(patients, rows) for rate, rows in of.items()}

@@ -1,0 +1,28 @@
+"""The Jinja environment that renders every page and Markdown file of EyeNet."""
+
+from pathlib import Path
+
+import jinja2
+
+
+def environment(beside, **options):
+    """Make the jinja2 environment of the templates beside a module; a name that a template does not get is an error.
+
+    Parameters
+    ----------
+    beside : str
+        `__file__` of the module.
+    **options
+        Of `jinja2.Environment`.
+
+    Returns
+    -------
+    jinja2.Environment
+    """
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(beside).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        **options,
+    )
