@@ -43,9 +43,11 @@ from eyenet.data.names import SPLITS, UNSEEN
 from eyenet.data.packing import first_shape, reserve, write_at, write_sidecar
 from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
+from eyenet.run.errors import PhotoError, StageError
 from eyenet.run.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
 from eyenet.run.options import fraction, parser, seed
-from eyenet.run.stage import PhotoError, StageError, for_each, run_main
+from eyenet.run.script import run_main
+from eyenet.run.workers import for_each
 
 # On real photographs, split by patient, the rim tells the grade with an AUC of 0.58 [0.54, 0.63], compression with 0.52
 # [0.48, 0.57] (976 of EyePACS in the test); in arrays of the protocol of 2017 both reach 0.87 [0.82, 0.91] and more.

@@ -65,10 +65,11 @@ from eyenet.model.networks import (
     hash_weights,
     require_memory,
 )
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import output_folder, read_json, write_json
 from eyenet.run.options import fitting_next, parser, plain_name, positive, rate, seed
 from eyenet.run.processes import supervise
-from eyenet.run.stage import StageError, log, run_main
+from eyenet.run.script import run_main
 from eyenet.score.charts import draw_training_curves
 from eyenet.training import distribution
 

@@ -30,9 +30,10 @@ from eyenet.model import backend
 from eyenet.model.decision import BALANCED
 from eyenet.model.folder import load_network, open_model
 from eyenet.model.probabilities import uncalibrate
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import write_json
 from eyenet.run.options import between, fraction, parser, positive, seed
-from eyenet.run.stage import StageError, log, run_main
+from eyenet.run.script import run_main
 
 EXAMPLES = 3  # photographs shown of each kind: right and wrong, with and without disease
 TITLES = {"train": "training patients", "val": "validation patients"}

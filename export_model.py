@@ -37,9 +37,10 @@ from eyenet.export.exam import exam_from_array, exam_from_photographs
 from eyenet.export.parity import LIMITS, compare, line, require_parity
 from eyenet.model import backend
 from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
+from eyenet.run.errors import log
 from eyenet.run.files import locked
 from eyenet.run.options import parser, positive
-from eyenet.run.stage import log, run_main
+from eyenet.run.script import run_main
 
 FILES = {
     "coreml": ("EyeNet.mlpackage", coreml),

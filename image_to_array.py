@@ -38,6 +38,7 @@ from eyenet.data.packing import (
 from eyenet.data.shards import shard_files
 from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
+from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import (
     Paths,
     finish,
@@ -49,8 +50,9 @@ from eyenet.run.files import (
     write_whole,
 )
 from eyenet.run.options import fitting_next, fraction, parser
-from eyenet.run.stage import PhotoError, StageError, crew, for_each, log, run_main
+from eyenet.run.script import run_main
 from eyenet.run.urls import is_url, stamps
+from eyenet.run.workers import crew, for_each
 
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
 

@@ -22,9 +22,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from eyenet.run.errors import StageError
 from eyenet.run.files import output_folder, write_rows, write_whole
 from eyenet.run.options import parser
-from eyenet.run.stage import StageError, for_each, run_main
+from eyenet.run.script import run_main
+from eyenet.run.workers import for_each
 from eyenet.sample.eye import draw_look, paint_eye
 from eyenet.sample.shapes import COARSE, EDGE, SIDE, bump, enlarge, grid
 

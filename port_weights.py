@@ -25,8 +25,9 @@ import numpy as np
 from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.model.networks import IMAGENET, LITE
+from eyenet.run.errors import StageError
 from eyenet.run.options import parser
-from eyenet.run.stage import StageError, run_main
+from eyenet.run.script import run_main
 
 SIZE = 256  # of the pictures of the proof, in pixels
 MOST = 1e-4  # difference between the two networks, of the largest feature

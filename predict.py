@@ -32,10 +32,12 @@ from eyenet.model.folder import LITE
 from eyenet.model.screener import Screener
 from eyenet.photo.decode import PHOTOGRAPHS
 from eyenet.photo.dicom import ENDINGS, is_dicom, read_names
+from eyenet.run.errors import EXIT_REJECTED, PhotoError, StageError, log
 from eyenet.run.files import whole_file
 from eyenet.run.options import fraction, parser
-from eyenet.run.stage import EXIT_REJECTED, PhotoError, StageError, crew, for_each, log, run_main
+from eyenet.run.script import run_main
 from eyenet.run.urls import is_url, make_folder, nearby, path_of
+from eyenet.run.workers import crew, for_each
 
 UNREAD = "not read"
 NOT_A_DEVICE = (

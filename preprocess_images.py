@@ -30,6 +30,7 @@ from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
 from eyenet.photo.retina import inside_circle
+from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import (
     Paths,
     finish,
@@ -44,8 +45,9 @@ from eyenet.run.files import (
     write_whole,
 )
 from eyenet.run.options import fitting_next, fraction, parser, seed
-from eyenet.run.stage import PhotoError, StageError, crew, for_each, log, run_main
+from eyenet.run.script import run_main
 from eyenet.run.urls import is_url, modified, path_of
+from eyenet.run.workers import crew, for_each
 from eyenet.score.charts import draw_class_balance
 
 NOTES = ".quality"  # what was judged so far, a line a photograph: a run that is stopped and run again judges the rest

@@ -20,6 +20,7 @@ from eyenet.photo.colours import COLOURS
 from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
+from eyenet.run.errors import PhotoError, log
 from eyenet.run.files import (
     Paths,
     finish,
@@ -32,8 +33,9 @@ from eyenet.run.files import (
     write_whole,
 )
 from eyenet.run.options import fitting_next, fraction, parser, side
-from eyenet.run.stage import PhotoError, crew, for_each, log, run_main
+from eyenet.run.script import run_main
 from eyenet.run.urls import names_in
+from eyenet.run.workers import crew, for_each
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
 

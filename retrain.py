@@ -51,9 +51,10 @@ from eyenet.retraining.promotion import (
     roll_back,
     settle,
 )
+from eyenet.run.errors import EXIT_REJECTED, StageError, log
 from eyenet.run.files import locked, output_folder, read_json
 from eyenet.run.options import fraction, parser, plain_name, positive, rate, seed
-from eyenet.run.stage import EXIT_REJECTED, StageError, log, run_main
+from eyenet.run.script import run_main
 
 EPOCHS = 3
 SLOWER = 3  # times slower than the model learned at first: it is near its end already

@@ -21,6 +21,7 @@ from eyenet.data.copies import copies_table, list_transforms, transform
 from eyenet.data.names import copy_name
 from eyenet.data.tables import read_table, write_table
 from eyenet.photo.png import encode_png, read_crop
+from eyenet.run.errors import PhotoError
 from eyenet.run.files import (
     finish,
     is_current,
@@ -33,7 +34,8 @@ from eyenet.run.files import (
     write_whole,
 )
 from eyenet.run.options import fitting_next, fraction, parser
-from eyenet.run.stage import PhotoError, crew, for_each, run_main
+from eyenet.run.script import run_main
+from eyenet.run.workers import crew, for_each
 
 
 def copy_photograph(source, targets):

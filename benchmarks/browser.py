@@ -16,7 +16,7 @@ import numpy as np
 
 from eyenet.model.screener import Screener
 from eyenet.photo.retina import crop_photograph, in_colours
-from eyenet.run.stage import NoRetina
+from eyenet.run.errors import NoRetina
 
 APP = Path(__file__).resolve().parent.parent / "app"
 NODE = 20, 19  # Vite's least

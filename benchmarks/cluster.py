@@ -20,7 +20,7 @@ import psutil  # Dask brings it
 import record
 
 from eyenet.run.cluster import Cluster
-from eyenet.run.stage import for_each
+from eyenet.run.workers import for_each
 
 
 def no_work(path):

@@ -16,8 +16,9 @@ from eyenet.data.names import copy_name
 from eyenet.data.tables import read_labels, read_table
 from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.retina import inside_circle, photograph_to_input
+from eyenet.run.errors import PhotoError
 from eyenet.run.files import write_rows
-from eyenet.run.stage import PhotoError, for_each
+from eyenet.run.workers import for_each
 from make_sample import EYES
 
 DAMAGED = 0.02

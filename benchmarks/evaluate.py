@@ -20,7 +20,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from eyenet.model.decision import BALANCED, LEVELS
 from eyenet.model.probabilities import calibrate, fuse
 from eyenet.report.units import evaluate_unit
-from eyenet.run.stage import cores
+from eyenet.run.workers import cores
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.metrics import area_of, precision_of, roc_corners
 

@@ -22,7 +22,7 @@ from eyenet.export.parity import LIMITS, compare
 from eyenet.model import backend
 from eyenet.model.folder import load_network, open_model
 from eyenet.photo.retina import photograph_to_input
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 FORMATS = {
     "Core ML": ("EyeNet.mlpackage", coreml, 100),

@@ -8,7 +8,7 @@ from statistics import median
 
 import record
 
-from eyenet.run.stage import cores
+from eyenet.run.workers import cores
 
 FEW, TIMES = 4, (1, 2, 4, 8)  # photographs that tell what a start costs; times the unit
 

@@ -16,7 +16,7 @@ from statistics import median
 import record
 
 from benchmarks.materials import make_images
-from eyenet.run.stage import cores
+from eyenet.run.workers import cores
 
 WAY_OF_2017 = """
 import sys, pandas as pd, numpy as np

@@ -21,7 +21,7 @@ from eyenet.model import backend
 from eyenet.model.folder import LITE, colours_of, load_network, open_model
 from eyenet.model.lite import LiteNetwork
 from eyenet.photo.retina import photograph_to_input
-from eyenet.run.stage import EXIT_REJECTED
+from eyenet.run.errors import EXIT_REJECTED
 
 # What no way of running this network can do without, and what a prediction through Keras takes.
 FLOOR = "import numpy, PIL.Image, ai_edge_litert.interpreter"

@@ -29,7 +29,8 @@ from threadpoolctl import threadpool_limits
 from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.retina import inside_circle, photograph_to_input
-from eyenet.run.stage import PhotoError, cores, for_each
+from eyenet.run.errors import PhotoError
+from eyenet.run.workers import cores, for_each
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.metrics import roc_auc
 

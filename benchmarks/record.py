@@ -134,7 +134,7 @@ def one_process(prepare=None):
 
 def _begin(prepare):
     """Prepare a process of a pool."""
-    from eyenet.run.stage import leave_with_parent
+    from eyenet.run.processes import leave_with_parent
 
     leave_with_parent()
     if prepare:

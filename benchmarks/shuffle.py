@@ -26,8 +26,9 @@ from eyenet.data.array import map_images, open_array, rows_by_split
 from eyenet.data.shards import shard_files
 from eyenet.data.shuffling import shuffle_blocks
 from eyenet.model import backend
+from eyenet.run.errors import StageError
 from eyenet.run.files import read_json
-from eyenet.run.stage import StageError, run_main
+from eyenet.run.script import run_main
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.metrics import roc_auc
 

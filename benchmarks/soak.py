@@ -34,7 +34,7 @@ from benchmarks.collection import KINDS, SPOILED, account, make, spoil, to_spoil
 from eyenet.data.array import open_array
 from eyenet.photo.png import read_crop
 from eyenet.run.options import between, positive, seed, side
-from eyenet.run.stage import cores
+from eyenet.run.workers import cores
 
 STEPS = ("resize_images.py", "preprocess_images.py", "rotate_images.py", "image_to_array.py")
 OUTPUTS = (*SPOILED, "array")

@@ -24,8 +24,9 @@ from benchmarks import bounds, export, feed, growth, pack, predict, quality, res
 from benchmarks.materials import draw_photographs, give_names, make_images, make_model
 from eyenet.photo.quality import judge
 from eyenet.photo.retina import crop_photograph
+from eyenet.run.errors import StageError
 from eyenet.run.options import positive
-from eyenet.run.stage import StageError, run_main
+from eyenet.run.script import run_main
 
 NETWORK = "three_layers"
 PEERS = ("opencv-python-headless", "pyvips", "onnxruntime")

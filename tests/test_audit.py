@@ -16,7 +16,7 @@ import audit_leakage
 from eyenet.audit.checks import LEAK, Evidence, audit, complete, used_rows
 from eyenet.data.copies import transform
 from eyenet.photo.retina import black_outside
-from eyenet.run.stage import run_main
+from eyenet.run.script import run_main
 
 SIZE = 128
 CHECKS = ["photograph", "val photograph", "test val photograph", "test patient", "val patient", "test val"]

@@ -14,7 +14,9 @@ import record
 import suite
 
 from benchmarks import bounds, growth, resize, rotate
-from eyenet.run.stage import StageError, cores, run_main
+from eyenet.run.errors import StageError
+from eyenet.run.script import run_main
+from eyenet.run.workers import cores
 
 ALONE = "rotate: ours / reading and writing alone, CPU"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eyenet.model import backend
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 from eyenet.training.distribution import Distribution
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)

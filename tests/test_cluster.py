@@ -12,7 +12,8 @@ import urllib.request
 import pytest
 from conftest import REPO, bytes_of, one_sentence, run
 
-from eyenet.run.stage import PhotoError, StageError, for_each
+from eyenet.run.errors import PhotoError, StageError
+from eyenet.run.workers import for_each
 
 pytest.importorskip("distributed", reason="no Dask here: pip install -r requirements-cluster.txt")
 

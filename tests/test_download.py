@@ -16,7 +16,7 @@ import pytest
 from fake_kaggle import FIXED, FakeKaggle, cut, make_competition, make_photographs, make_zip
 
 from eyenet.download.archive import Parts, unpack
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 HOUSE = Path(__file__).resolve().parent.parent
 SCRIPT = HOUSE / "download_images.sh"

@@ -26,7 +26,7 @@ from eyenet.export.parity import compare, require_parity
 from eyenet.model.folder import NETWORK, hash_file
 from eyenet.model.lite import LiteNetwork, write_lite
 from eyenet.model.networks import NETWORKS, build_network, leaves
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 layers = keras.layers
 POINTS = {"operating_points": {"balanced": 0.5}}

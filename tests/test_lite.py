@@ -20,7 +20,7 @@ from eyenet.model.evidence import differentiate, run_front, split_network
 from eyenet.model.folder import LITE, NETWORK, load_network, open_model
 from eyenet.model.lite import LiteNetwork, add_lite, write_lite
 from eyenet.model.networks import build_network, leaves
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 layers = keras.layers
 

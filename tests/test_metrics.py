@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 
 from eyenet.model.probabilities import calibrate, fit_calibration, fuse
 from eyenet.report.units import SHARES, evaluate_unit, keep_certain, referral
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 from eyenet.score import bootstrap as module
 from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials, draw_patients
 from eyenet.score.metrics import (

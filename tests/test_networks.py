@@ -13,7 +13,7 @@ import keras
 
 from eyenet.model.evidence import heat_maps, split_network
 from eyenet.model.networks import NETWORKS, build_features, build_network, count_multiply_adds, leaves, require_memory
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 
 @pytest.mark.parametrize("name", NETWORKS)

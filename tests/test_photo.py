@@ -14,7 +14,7 @@ from benchmarks import damage
 from eyenet.photo.decode import MAX_PIXELS, open_photograph
 from eyenet.photo.png import encode_png, read_crop, read_geometry
 from eyenet.photo.retina import Circle, crop_retina, find_retina, inside_circle, photograph_to_input
-from eyenet.run.stage import PhotoError
+from eyenet.run.errors import PhotoError
 
 
 def save(path, pixels, **options):

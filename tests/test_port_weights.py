@@ -14,7 +14,7 @@ from conftest import one_sentence, run
 
 import port_weights
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 from port_weights import MOST, find_file, largest_difference, place_tensors, port, random_pictures
 
 NETWORK = "efficientnet_lite0"

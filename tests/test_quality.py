@@ -16,7 +16,7 @@ from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.png import encode_png
 from eyenet.photo.retina import inside_circle, photograph_to_input
-from eyenet.run.stage import PhotoError
+from eyenet.run.errors import PhotoError
 
 GOOD = ("1034_left", "13_right", "260_left", "17_right", "240_right", "288_left")  # good to EyeQ and to jama16
 REJECTED = ("1119_left", "679_left", "1092_left", "721_right", "404_right", "99_left", "75_right", "793_right")

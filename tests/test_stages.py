@@ -30,7 +30,7 @@ from test_photo import faults
 from eyenet.data.array import open_array
 from eyenet.data.copies import copies_table, transform
 from eyenet.photo.png import read_crop
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from eyenet.data.tables import read_labels, read_table
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 
 def labels(tmp_path, text, encoding="utf-8"):

@@ -12,9 +12,10 @@ from eyenet.data.names import SPLITS, UNSEEN
 from eyenet.data.shards import BLOCK, Shards, shard_files
 from eyenet.data.shuffling import own_rows
 from eyenet.data.tables import read_table
+from eyenet.run.errors import StageError
 from eyenet.run.files import read_json
-from eyenet.run.stage import StageError, cores, for_each
 from eyenet.run.urls import path_of
+from eyenet.run.workers import cores, for_each
 
 COLUMNS = ["image", "patient", "eye", "level", "split", "transform"]
 
@@ -125,7 +126,7 @@ def map_blocks(function, images, rows, what):
     rows : ndarray of int
         At least one.
     what : str or None
-        Word for the progress line, as in `eyenet.run.stage.for_each`.
+        Word for the progress line, as in `eyenet.run.workers.for_each`.
 
     Returns
     -------

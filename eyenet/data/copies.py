@@ -5,7 +5,7 @@ from PIL import Image
 
 from eyenet.data.names import copy_name
 from eyenet.photo.retina import black_outside
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 NO_DR = ("original", "mirror")
 ANY_DR = ("original", "mirror", "rot90", "rot120", "rot180", "rot270")

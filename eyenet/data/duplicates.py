@@ -20,7 +20,7 @@ from PIL import Image
 from scipy import fft, ndimage, sparse
 
 from eyenet.data.array import BLOCK, map_blocks
-from eyenet.run.stage import cores, for_each
+from eyenet.run.workers import cores, for_each
 
 # Largest similarity of two different photographs among 18.9 million pairs of real ones: 0.82 (the same retina
 # photographed again, or the same dirt on the lens), next 0.74. Copies of 1,084 of them that were turned by 120 degrees,

@@ -9,8 +9,8 @@ from eyenet.data.array import checksum, file_hash
 from eyenet.data.shards import shard_files
 from eyenet.data.tables import write_table
 from eyenet.photo.png import read_crop
+from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import whole_file, write_json
-from eyenet.run.stage import PhotoError, StageError, log
 from eyenet.run.urls import is_url
 
 

@@ -14,7 +14,7 @@ host of several devices may need a few images of its neighbour.)
 import numpy as np
 
 from eyenet.data.shards import BLOCK
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 PARTS = 8  # of the rows: the number of hosts that share them must divide it
 WINDOW = 8  # blocks of each part that are drawn from at a time: 64 in all are 805 MB at 256 px, in the system's cache

@@ -4,8 +4,8 @@ import pandas as pd
 
 from eyenet.data.names import SPLITS, SUFFIX, UNSEEN, parse_name
 from eyenet.data.tasks import GRADES
+from eyenet.run.errors import StageError
 from eyenet.run.files import write_rows
-from eyenet.run.stage import StageError
 from eyenet.run.urls import make_folder, nearby, path_of
 
 ALLOWED = {

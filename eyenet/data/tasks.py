@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 GRADES = {0: "No DR", 1: "Mild", 2: "Moderate", 3: "Severe", 4: "Proliferative DR"}
 QUESTIONS = {"any": "any DR (grade 1 or more)", "referable": "referable DR (grade 2 or more)"}

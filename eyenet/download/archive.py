@@ -24,8 +24,11 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import TEMPORARY, whole_file, write_whole
-from eyenet.run.stage import PhotoError, StageError, cores, for_each, leave_with_parent, log, run_main
+from eyenet.run.processes import leave_with_parent
+from eyenet.run.script import run_main
+from eyenet.run.workers import cores, for_each
 
 # What a damaged zip makes zipfile raise: a wrong CRC or magic number, bytes that do not inflate, bytes that
 # end early, a method nobody knows, a name that is no UTF-8.

@@ -22,7 +22,9 @@ import threading
 import time
 from pathlib import Path
 
-from eyenet.run.stage import StageError, leave_with_parent, log, run_main
+from eyenet.run.errors import StageError, log
+from eyenet.run.processes import leave_with_parent
+from eyenet.run.script import run_main
 
 COMPETITION = "diabetic-retinopathy-detection"
 PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"

@@ -17,7 +17,8 @@ from eyenet.export.coreml_numpy import Program
 from eyenet.export.description import operating_points
 from eyenet.model.backend import hidden_stderr
 from eyenet.model.decision import BALANCED
-from eyenet.run.stage import StageError, cores, for_each
+from eyenet.run.errors import StageError
+from eyenet.run.workers import cores, for_each
 
 IN_NUMPY, ON_MAC = "Core ML in NumPy", "Core ML"  # who computes a package
 PROBABILITY, LABEL = "classLabel_probs", "classLabel"  # coremltools's names, which Vision reads too

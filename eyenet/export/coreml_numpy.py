@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.model.backend import hidden_stderr
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 HALF = "fp16"
 

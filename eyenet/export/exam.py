@@ -8,8 +8,9 @@ from eyenet.data.array import open_array, rows_by_split
 from eyenet.model.folder import colours_of, split_hash
 from eyenet.photo.decode import PHOTOGRAPHS
 from eyenet.photo.retina import photograph_to_input
+from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import list_files
-from eyenet.run.stage import PhotoError, StageError, cores, for_each, log
+from eyenet.run.workers import cores, for_each
 
 CALIBRATION = 100  # training photographs on which int8 measures its ranges
 BATCH = 32

@@ -7,9 +7,9 @@ import shutil
 
 from eyenet.data.tasks import QUESTIONS, TASKS, first_disease
 from eyenet.export.coreml import IN_NUMPY
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import TEMPORARY, read_json, write_json, write_whole
 from eyenet.run.pages import environment
-from eyenet.run.stage import StageError, log
 
 RECORD = "export.json"
 FORMAT = 1  # of export.json

@@ -9,8 +9,8 @@ import warnings
 import numpy as np
 
 from eyenet.model.backend import hidden_stderr
+from eyenet.run.errors import StageError
 from eyenet.run.files import write_whole
-from eyenet.run.stage import StageError
 
 INPUT, OUTPUT = "photograph", "probability"
 LARGE = 1000  # numbers above which a weight is stored in fewer bits; also of ONNX

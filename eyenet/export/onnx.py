@@ -8,8 +8,8 @@ import numpy as np
 
 from eyenet.export.litert import INPUT, LARGE, OUTPUT, traced
 from eyenet.model.backend import hidden_stderr
+from eyenet.run.errors import StageError
 from eyenet.run.files import write_whole
-from eyenet.run.stage import StageError
 
 OPSET = 17  # onnxruntime's of 2022 and later; also onnxruntime-web's
 KERNELS = ("Conv", "MatMul")

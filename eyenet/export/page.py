@@ -13,8 +13,8 @@ from eyenet.export.litert import LARGE
 from eyenet.export.onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
 from eyenet.model.evidence import split_network
 from eyenet.model.lite import EXPLAIN, ways_to_ask
+from eyenet.run.errors import StageError
 from eyenet.run.files import write_json, write_whole
-from eyenet.run.stage import StageError
 
 APP = Path(__file__).resolve().parents[2] / "app"
 TEMPLATE, NETWORK = "dist-template", "model.onnx.gz"  # what npm run build makes, and what the page loads

@@ -7,7 +7,7 @@ import numpy as np
 from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
 from eyenet.model.decision import BALANCED
 from eyenet.model.probabilities import calibrate
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 
 class Limit(NamedTuple):

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -13,8 +13,8 @@ from eyenet.data.tasks import TASKS
 from eyenet.model.decision import BALANCED, RULES
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.retina import PREPROCESSING
+from eyenet.run.errors import StageError
 from eyenet.run.files import read_json
-from eyenet.run.stage import StageError
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
 NETWORK, LITE = "model.keras", "model.tflite"  # of a model folder: for all who have Keras, and for those who do not

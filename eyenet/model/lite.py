@@ -19,8 +19,9 @@ from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.backend import hidden_stderr
 from eyenet.model.folder import LITE, NETWORK, hash_file, load_network, open_model
 from eyenet.model.overlay import Grid
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import write_json, write_whole
-from eyenet.run.stage import StageError, log, run_main
+from eyenet.run.script import run_main
 
 ANSWER, EXPLAIN = "answer", "explain"  # what model.tflite can be asked for: the probability, or the evidence too
 

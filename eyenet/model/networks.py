@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 IMAGENET = Path("weights")  # where port_weights.py puts its files
 

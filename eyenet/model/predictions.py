@@ -15,8 +15,9 @@ from eyenet.model.batches import Batches, predict
 from eyenet.model.folder import colours_of, read_patients, setting, split_hash
 from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.retina import photograph_to_input
+from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import finish, list_files
-from eyenet.run.stage import PhotoError, StageError, for_each, log
+from eyenet.run.workers import for_each
 from eyenet.score.not_retina import border_features, geometry_features
 
 CHUNK = 512  # crops in memory at a time: 100 MB at 256 px

@@ -13,7 +13,7 @@ from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, fuse, log_odds, uncalibrate
 from eyenet.photo.quality import SIDE, SMALLEST, judge
 from eyenet.photo.retina import crop_photograph, in_colours
-from eyenet.run.stage import NoRetina, StageError, log
+from eyenet.run.errors import NoRetina, StageError, log
 
 AGAIN = "photograph again"
 CALLED = {"any": "DR", "referable": "referable DR"}

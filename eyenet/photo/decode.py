@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from eyenet.photo.dicom import is_dicom, open_dicom
-from eyenet.run.stage import PhotoError
+from eyenet.run.errors import PhotoError
 from eyenet.run.urls import reads_nearby
 
 PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")

@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from eyenet.run.stage import PhotoError
+from eyenet.run.errors import PhotoError
 from eyenet.run.urls import is_url
 
 ENDINGS = (".dcm", ".dicom")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from eyenet.photo.colours import BLACK, COLOURS, equalize
 from eyenet.photo.decode import open_photograph
-from eyenet.run.stage import NoRetina
+from eyenet.run.errors import NoRetina
 from eyenet.run.urls import reads_nearby
 
 PREPROCESSING = 1

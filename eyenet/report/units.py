@@ -7,7 +7,7 @@ import numpy as np
 from eyenet.data.tables import GRADES
 from eyenet.model.decision import BALANCED, LEVELS
 from eyenet.model.probabilities import log_odds
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 from eyenet.score.bootstrap import bootstrap, count_pairs, count_patients, count_trials
 from eyenet.score.metrics import (
     area_of,

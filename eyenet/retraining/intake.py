@@ -18,8 +18,8 @@ from eyenet.data.shards import Shards, shard_files
 from eyenet.data.tables import read_table, write_table
 from eyenet.model.folder import colours_of
 from eyenet.photo.png import read_crop
+from eyenet.run.errors import StageError
 from eyenet.run.files import output_folder, write_rows
-from eyenet.run.stage import StageError
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.folder import link_latest, open_model
+from eyenet.run.errors import StageError
 from eyenet.run.files import write_rows
-from eyenet.run.stage import StageError
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.metrics import roc_auc
 

@@ -21,8 +21,8 @@ import cloudpickle
 from distributed import Client, KilledWorker
 
 from eyenet.run import remote
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import TEMPORARY
-from eyenet.run.stage import StageError, log
 from eyenet.run.urls import is_url
 
 BATCH = 32  # photographs; a batch takes about a second, and the scheduler half a millisecond for it
@@ -38,7 +38,7 @@ for name in list(logging.root.manager.loggerDict):  # what went wrong is said he
 
 
 class Cluster:
-    """A Dask cluster that works for a stage; `eyenet.run.stage.for_each` takes it in the place of a number of threads.
+    """A Dask cluster that works for a stage; `for_each` takes it in the place of a number of threads.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Cluster:
             self.client = None
 
     def each(self, function, items):
-        """Apply a function to every item; as `eyenet.run.stage.for_each`, whose results these are."""
+        """Apply a function to every item; as `eyenet.run.workers.for_each`, whose results these are."""
         job = pickle.dumps((remote.versions(), cloudpickle.dumps((self.witnesses, function))))
         size = max(1, min(BATCH, len(items) // (AHEAD * self.threads)))
         batches = (items[first : first + size] for first in range(0, len(items), size))

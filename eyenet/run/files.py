@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from eyenet.run.stage import EXIT_REJECTED, StageError, log
+from eyenet.run.errors import EXIT_REJECTED, StageError, log
 from eyenet.run.urls import copy, is_url, make_folder, modified, names_in, path_of, uploaded
 
 TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are removed by the next one

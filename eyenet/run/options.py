@@ -4,8 +4,8 @@ import argparse
 import re
 import shlex
 
-from eyenet.run.stage import cores
 from eyenet.run.urls import path_of
+from eyenet.run.workers import cores
 
 
 def between(least, most):

@@ -9,13 +9,29 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 
-from eyenet.run.stage import StageError, log
+from eyenet.run.errors import StageError, log
 
 LOST = (
     "another process of this training was lost (see its own messages): run the same command again on every host, and "
     "it goes on from the last whole epoch"
 )
+
+
+def leave_with_parent():
+    """From now on, end this process when the one that started it has ended.
+
+    `kill -9` of that one would leave us behind: writing where its next run writes, or waiting for work for ever.
+    """
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def supervise():

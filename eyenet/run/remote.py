@@ -79,7 +79,7 @@ def open_job(job):
     """Unpickle a stage's function, once a process, if this worker can do its work; else raise a StageError."""
     from distributed import get_worker
 
-    from eyenet.run.stage import StageError
+    from eyenet.run.errors import StageError
 
     here, where = versions(), get_worker().address
     wanted, rest = pickle.loads(job)
@@ -104,7 +104,7 @@ def open_job(job):
 
 def work(job, batch):
     """Apply a stage's function to each item of a batch; as `entry`."""
-    from eyenet.run.stage import PhotoError, StageError
+    from eyenet.run.errors import PhotoError, StageError
 
     def guarded(item):
         try:

@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from eyenet.run.stage import StageError
+from eyenet.run.errors import StageError
 
 
 def path_of(place):

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from eyenet.run.stage import cores, for_each
+from eyenet.run.workers import cores, for_each
 
 CHUNK = 4 * 2**20  # bytes of weights that are worked on at a time; they should stay in the cache
 

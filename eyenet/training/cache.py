@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from eyenet.model import backend
-from eyenet.run.stage import StageError, log
+from eyenet.run.errors import StageError, log
 
 SHARE = 0.5  # of the free memory that the images may take: networks and their feature maps need the rest
 

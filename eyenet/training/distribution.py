@@ -17,8 +17,8 @@ import numpy as np
 from eyenet.model import backend
 from eyenet.model.folder import copy_weights
 from eyenet.model.networks import leaves
+from eyenet.run.errors import EXIT_FAILED, EXIT_STOPPED, StageError, log
 from eyenet.run.processes import LOST
-from eyenet.run.stage import EXIT_FAILED, EXIT_STOPPED, StageError, log
 
 WAIT = 300  # seconds that the hosts wait for each other at the start
 SILENCE = 30  # seconds without a sign of life after which a host counts as lost

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from eyenet.data.tasks import TASKS, disease_probability, first_disease
 from eyenet.model.batches import predict
 from eyenet.model.folder import load_whole
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, write_json, write_rows
-from eyenet.run.stage import StageError, log
 from eyenet.score.metrics import score
 from eyenet.training.losses import ordinal_crossentropy
 

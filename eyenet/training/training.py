@@ -8,7 +8,7 @@ import keras
 from eyenet.data.tasks import TASKS, class_weights
 from eyenet.model import backend
 from eyenet.model.batches import Batches, untuned
-from eyenet.run.stage import StageError, log
+from eyenet.run.errors import StageError, log
 from eyenet.training.augmentation import build_augmentation
 from eyenet.training.cache import cache
 from eyenet.training.keeper import Keeper

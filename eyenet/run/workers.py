@@ -1,89 +1,15 @@
-"""How every stage runs: errors in one sentence, an exit code that means something, threads, progress."""
+"""Workers: a function for every item, by the threads of this machine or by a Dask cluster, with progress."""
 
 import contextlib
-import errno
 import os
 import sys
-import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from tqdm import tqdm
 
-EXIT_FAILED, EXIT_REJECTED, EXIT_STOPPED = 1, 3, 130
-STORES = ("botocore", "aiobotocore", "aiohttp")  # whose errors are not Python's own
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class StageError(Exception):
-    """The stage cannot go on; the message is one sentence for the user: what is wrong, where, what to do."""
-
-
-class PhotoError(ValueError):
-    """One photograph cannot be used; the message is the reason that goes into rejected.csv."""
-
-
-class NoRetina(PhotoError):
-    """The file is a picture and can be read, but shows no retina, or too small a one."""
-
-
-def log(message):
-    """Write a line to stderr without tearing a progress bar."""
-    tqdm.write(str(message), file=sys.stderr)
-
-
-def leave_with_parent():
-    """From now on, end this process when the one that started it has ended.
-
-    `kill -9` of that one would leave us behind: writing where its next run writes, or waiting for work for ever.
-    """
-    parent = os.getppid()
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(0.1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def run_main(main):
-    """Run a script's `main` and leave with an exit code that means something.
-
-    0 done, 1 could not be done, 2 wrong usage (argparse), 3 done but more than --max-rejected photographs
-    failed, 130 stopped by Ctrl-C. What a user can cause is answered by a sentence; only a bug shows a traceback.
-    """
-    name = Path(sys.argv[0]).name
-    try:
-        code = main() or 0
-        if sys.stdout is not None:  # it is when the shell closed it
-            sys.stdout.flush()
-    except StageError as error:
-        log(f"{name}: error: {error}")
-        code = EXIT_FAILED
-    except KeyboardInterrupt:
-        log(f"{name}: stopped; run the same command again to go on from here")
-        code = EXIT_STOPPED
-    except MemoryError:
-        log(f"{name}: error: not enough memory; run the same command with fewer --workers or a smaller --batch")
-        code = EXIT_FAILED
-    except BrokenPipeError:  # the reader of stdout went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = EXIT_FAILED
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        if error.errno in DISK_FULL:
-            where += "the disk is full (or a quota is reached); free some space and run the same command again: "
-        log(f"{name}: error: {where}{error.strerror or error}")
-        code = EXIT_FAILED
-    except Exception as error:
-        if not type(error).__module__.startswith(STORES):
-            raise
-        log(f"{name}: error: the store of a URL could not be used: {error}; run the same command again to go on")
-        code = EXIT_FAILED
-    sys.exit(code)
+from eyenet.run.errors import PhotoError, StageError, log
 
 
 def cores():

@@ -1,0 +1,48 @@
+"""Run the `main` of a script: errors in one sentence, and an exit code that means one thing."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+from eyenet.run.errors import EXIT_FAILED, EXIT_STOPPED, StageError, log
+
+STORES = ("botocore", "aiobotocore", "aiohttp")  # whose errors are not Python's own
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def run_main(main):
+    """Run a script's `main` and leave with an exit code that means something.
+
+    0 done, 1 could not be done, 2 wrong usage (argparse), 3 done but more than --max-rejected photographs
+    failed, 130 stopped by Ctrl-C. What a user can cause is answered by a sentence; only a bug shows a traceback.
+    """
+    name = Path(sys.argv[0]).name
+    try:
+        code = main() or 0
+        if sys.stdout is not None:  # it is when the shell closed it
+            sys.stdout.flush()
+    except StageError as error:
+        log(f"{name}: error: {error}")
+        code = EXIT_FAILED
+    except KeyboardInterrupt:
+        log(f"{name}: stopped; run the same command again to go on from here")
+        code = EXIT_STOPPED
+    except MemoryError:
+        log(f"{name}: error: not enough memory; run the same command with fewer --workers or a smaller --batch")
+        code = EXIT_FAILED
+    except BrokenPipeError:  # the reader of stdout went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        if error.errno in DISK_FULL:
+            where += "the disk is full (or a quota is reached); free some space and run the same command again: "
+        log(f"{name}: error: {where}{error.strerror or error}")
+        code = EXIT_FAILED
+    except Exception as error:
+        if not type(error).__module__.startswith(STORES):
+            raise
+        log(f"{name}: error: the store of a URL could not be used: {error}; run the same command again to go on")
+        code = EXIT_FAILED
+    sys.exit(code)
