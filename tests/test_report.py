@@ -24,6 +24,7 @@ from report_fixtures import (
 )
 
 from eyenet.data.tasks import TASKS
+from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.report.card import write_model_card
 from eyenet.report.charts import best_epoch, roc_chart
 from eyenet.report.html import write_report
@@ -257,7 +258,7 @@ def test_the_card_of_a_model_of_2017_says_how_it_was_trained(tmp_path):
 
 
 def test_synthetic_photographs_are_named_first(page, tmp_path):
-    words = "Synthetic photographs: this report says nothing about patients."
+    words = SYNTHETIC_FIGURES
     assert page.text.index(words) < page.text.index("How well") + 400 and "on synthetic photographs" in page.text
     assert "ynthetic" not in report(tmp_path / "2.html", metrics=make_metrics(synthetic=False)).text
     for name, synthetic in (("a", True), ("b", False)):
@@ -297,7 +298,7 @@ def contrast(one, other):
 
 
 def test_contrast_suffices_in_light_and_dark():
-    css = (REPO / "eyenet" / "report.css").read_text()
+    css = (REPO / "eyenet" / "report" / "report.css").read_text()
     light, dark, _ = (
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{[^}]*\}", css)
     )

@@ -14,7 +14,13 @@ SUFFIX = {
 }
 TRANSFORM = {suffix: transform for transform, suffix in SUFFIX.items()}
 SPLITS = ("train", "val", "test")
-UNSEEN = "unseen"  # beside them in an array of the protocol of 2017: patients that are in none of its splits
+UNSEEN = "unseen"  # a fourth split of an array of the 2017 protocol: patients who are in none of the other three
+SPLIT_NAMES = {
+    "train": "training patients",
+    "val": "validation patients",
+    "test": "unseen test patients",
+    UNSEEN: "unseen patients",
+}
 _PATTERN = re.compile(r"(?P<patient>.+)_(?P<eye>left|right)(?P<suffix>_mir|_90|_120|_180|_270)?", re.DOTALL)
 
 
