@@ -76,7 +76,7 @@ def circle_and_crop(names):
 
 
 def story(photograph, heat_map):
-    """Put a photograph, its crop and its evidence side by side on a dark card, with titles; says that it is a drawing."""
+    """Put a photograph, its crop and its evidence side by side on a dark card, labelled as a drawing."""
     crop, evidence = (heat_map.crop((left, heat_map.height - 512, left + 512, heat_map.height)) for left in (0, 512))
     side, gap, head, foot = 400, 28, 64, 52
     wide = round(side * photograph.width / photograph.height)
