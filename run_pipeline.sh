@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job in one command: makes the environment .venv, then runs every step and prints the results.
+# The main job in one command: create the environment .venv, run every step, and print the results.
 set -euo pipefail
 unset CDPATH
 
@@ -10,20 +10,20 @@ usage: bash run_pipeline.sh [--sample [N] | --data DIR | --kaggle] [--work DIR] 
 
 Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> copies by class -> array -> network -> report.
 
-  --sample [N]   N synthetic photographs made on the spot (the default, N = 400); 10 minutes on two cores
-  --data DIR     photographs that are there: DIR/train/*.jpeg and DIR/trainLabels.csv (image,level)
+  --sample [N]   draw N synthetic photographs (the default, N = 400); 5 to 15 minutes on two cores
+  --data DIR     your own photographs: DIR/train/*.jpeg and DIR/trainLabels.csv (image,level)
   --kaggle       Kaggle's 35,126 photographs: 35 GB to download, needs a Kaggle account (download_images.sh --help)
-  --work DIR     where data/, labels/, figures/, models/ and logs/ go; default: this folder for the sample,
+  --work DIR     folder for data/, labels/, figures/, models/ and logs/; default: this folder for the sample,
                  work/kaggle for Kaggle, work/NAME for --data .../NAME
-  --workers N    threads of the image steps; default: all cores
-  --colours C    natural (the default), or equalized, which are alike from every camera
-  --max-rejected F  fraction of the photographs that may be unusable before a step stops; default 0.05
-  --scheduler URL  Dask scheduler, such as tcp://host:8786, whose workers do the image steps (docs/cluster.md); they
-                 must see --work and the photographs under the same names
-  -- ...         options of cnn.py, such as: -- --epochs 10 --precision bfloat16
+  --workers N    number of threads of the image steps; default: all cores
+  --colours C    natural (the default), or equalized, which makes cameras look alike
+  --max-rejected F  fraction of unusable photographs above which a step fails; default 0.05
+  --scheduler URL  address of a Dask scheduler, such as tcp://host:8786, whose workers run the image steps
+                 (docs/cluster.md); they must see --work and the photographs under the same paths
+  -- ...         options for cnn.py, such as: -- --epochs 10 --precision bfloat16
 
-Stopped at any moment and started again with the same options, it goes on where it was.
-PYTHON=/path/to/python3.12 chooses the interpreter that makes the environment.
+You can stop it at any time; the same command continues where it stopped.
+PYTHON=/path/to/python3.12 selects the interpreter that creates the environment.
 EOF
 }
 
@@ -86,7 +86,7 @@ while [ $# -gt 0 ]; do
     *) fail "unknown option $1; bash run_pipeline.sh --help lists them" 2 ;;
     esac
     shift
-done # what is left in "$@" goes to cnn.py
+done # the rest of "$@" goes to cnn.py
 
 if [ "$source" = data ]; then
     [ -d "$data/train" ] || fail "there is no folder $data/train; --data needs DIR/train/*.jpeg and DIR/trainLabels.csv"
@@ -98,11 +98,11 @@ sample) work=${work:-$here} ;;
 kaggle) work=${work:-$here/work/kaggle} ;;
 data) work=${work:-$here/work/$(basename "$data")} ;;
 esac
-mkdir -p "$work" 2>/dev/null || fail "cannot make the folder $work"
+mkdir -p "$work" 2>/dev/null || fail "cannot create the folder $work"
 work=$(cd "$work" && pwd)
-if [ "$source" = data ]; then # two folders of one name must not end up in one
+if [ "$source" = data ]; then # two data folders of the same name must not share a work folder
     [ "$(cat "$work/SOURCE" 2>/dev/null || echo "$data")" = "$data" ] ||
-        fail "$work holds the work on $(cat "$work/SOURCE"); give another --work"
+        fail "$work was made from $(cat "$work/SOURCE"); choose another --work"
     printf '%s\n' "$data" >"$work/SOURCE"
 fi
 
@@ -111,7 +111,7 @@ fi
 make_environment "$here" "${needs[@]}"
 export PYTHON=$python
 
-# step TITLE COMMAND... - the scripts say on stderr what is wrong; their exit code is passed on.
+# step TITLE COMMAND... - scripts report errors on stderr; their exit code is passed on.
 step() {
     echo >&2
     echo "== $1" >&2

@@ -1,26 +1,26 @@
 # shellcheck shell=bash
-# Sourced by run_pipeline.sh and run_tests.sh: makes the environment .venv once and keeps it up to date.
-# Needs bash and Python 3.11-3.13. PYTHON=/path/to/python chooses the interpreter, EYENET_VENV the folder.
+# Sourced by run_pipeline.sh and run_tests.sh: creates the environment .venv and keeps it up to date.
+# Needs bash and Python 3.11-3.13. PYTHON=/path/to/python selects the interpreter, EYENET_VENV the folder.
 
-# make_environment HERE REQUIREMENTS... - sets $python to the environment's interpreter.
+# make_environment HERE REQUIREMENTS... - set $python to the environment's interpreter.
 make_environment() {
     local here=$1 file candidate base="" wanted stamp
     shift
     local venv=${EYENET_VENV:-$here/.venv}
     python=$venv/bin/python
     if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
-        echo "error: $venv holds something that is no Python environment; name another folder in EYENET_VENV" >&2
+        echo "error: $venv is not a Python environment; set EYENET_VENV to another folder" >&2
         return 1
     fi
     stamp=$venv/eyenet-requirements
 
     wanted=$(for file in "$@"; do cat "$here/$file"; done)
-    # tensorflow finds NVIDIA's libraries only when they are installed with it.
+    # TensorFlow finds NVIDIA's libraries only when they are installed with it.
     if nvidia-smi >/dev/null 2>&1; then
         wanted=${wanted/tensorflow>=/tensorflow[and-cuda]>=}
     fi
     if [ -x "$python" ] && [ -f "$stamp" ]; then
-        # Installed for the tests is installed for the pipeline too.
+        # The test environment contains the pipeline's packages too.
         case "$(cat "$stamp")" in *"$wanted"*) return 0 ;; esac
     fi
     if ! "$python" -c "" 2>/dev/null; then
@@ -31,23 +31,23 @@ make_environment() {
             fi
         done
         if [ -z "$base" ]; then
-            echo "error: Python 3.11, 3.12 or 3.13 is needed and was not found; name one with PYTHON=/path/to/python" >&2
+            echo "error: Python 3.11, 3.12 or 3.13 is required and was not found; set PYTHON=/path/to/python" >&2
             return 1
         fi
-        echo "making the environment $venv with $("$base" --version)" >&2
+        echo "creating the environment $venv with $("$base" --version)" >&2
         if ! "$base" -m venv "$venv"; then
-            rm -rf "$venv" # it was empty or an environment, see above
-            echo "error: $base cannot make an environment; on Debian and Ubuntu: apt install python3-venv" >&2
+            rm -rf "$venv" # it was empty or an environment (checked above)
+            echo "error: $base cannot create an environment; on Debian and Ubuntu: apt install python3-venv" >&2
             return 1
         fi
     fi
     echo "installing $* (TensorFlow is large: 1 GB to download, 3 GB on disk)" >&2
     if ! printf '%s\n' "$wanted" >"$venv/requirements.txt" ||
         ! "$python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$venv/requirements.txt"; then
-        echo "error: the packages could not be installed; see above, and run the same command again" >&2
+        echo "error: the packages could not be installed (see pip's messages above); run the same command again" >&2
         return 1
     fi
-    # pip would compile on one core. Packages hold files for other Pythons too, which cannot be compiled.
+    # pip compiles on one core. Some packages contain files for other Python versions, which fail to compile.
     "$python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 || true
     printf '%s\n' "$wanted" >"$stamp"
 }
