@@ -173,12 +173,15 @@ def test_names_are_escaped(tmp_path):
 
 
 def test_examples_show_right_and_wrong_beside_their_heat_maps(page, tmp_path):
-    right, wrong = page.text.index("Confident and correct"), page.text.index("Confident but wrong")
+    right, wrong = (
+        page.text.index("Most confident correct predictions"),
+        page.text.index("Most confident wrong predictions"),
+    )
     assert right < page.text.index("0_left Grade 3 (Severe), predicted disease") < wrong
-    assert wrong < page.text.index("5_left Grade 3 (Severe), predicted no DR , probability of disease 0.020")
+    assert wrong < page.text.index("5_left Grade 3 (Severe), predicted no DR , probability")
     assert page.every("alt").count("Heat map of photograph 0_left") == 1
     only_right = {"any": make_examples()["any"][:2]}
-    assert "Confident but wrong" not in report(tmp_path / "right.html", examples=only_right).text
+    assert "Most confident wrong predictions" not in report(tmp_path / "right.html", examples=only_right).text
 
 
 def test_parts_of_the_set_are_shown(tmp_path):
@@ -253,9 +256,9 @@ def test_patients_that_the_network_knows_are_told_first(tmp_path):
     assert not [c for c in cautions(metrics, "any") if "too high" in c]
     metrics["known_patients"] = 135
     assert "trained or tuned on 135 of the 3,000" in cautions(metrics, "any")[0].replace("\xa0", " ")
-    assert "protocol of 2017" in cautions(metrics, "any")[0]
+    assert "2017 protocol" in cautions(metrics, "any")[0]
     page = report(tmp_path / "report.html", metrics=metrics).text
-    assert "protocol of 2017" in page and "Originals only" not in page
+    assert "2017 protocol" in page and "Originals only" not in page
     assert "have the same name" in cautions(metrics | {"source": "photographs"}, "any")[0]
 
 
