@@ -34,13 +34,13 @@ def choose(folder, most):
 
 def grade(page, model, folder, most):
     """Grade photographs of a folder in the page; list a `Difference` for each."""
-    patients = choose(folder.resolve() / "train", most)  # the browser is run in another folder
+    patients = choose(folder.resolve() / "train", most)  # the browser runs in another folder
     seen = browser.browse("grade", page, patients=patients, crops=True)
     return list(browser.differences(seen, model, browser.paths_of(patients)))
 
 
 def parity(name, found):
-    """Say how far the page is from predict.py in a folder; rows of the table."""
+    """Compare the page with predict.py on a folder; return rows of the table."""
     graded = [one for one in found if one.decisions]
     changed = [not same for one in graded for _, same in one.decisions.values()]
     what = f"{name}, {len(found)} photographs"
@@ -54,7 +54,7 @@ def parity(name, found):
 
 
 def waits(found):
-    """Say how long a result takes, by size of the photograph; rows of the table."""
+    """Measure the time to a result by size of the photograph; return rows of the table."""
     sizes = {}
     for one in found:
         sizes.setdefault(round(one.megapixels) if one.megapixels > 0 else 0, []).append(one.seconds)

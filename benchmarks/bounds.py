@@ -1,4 +1,4 @@
-"""The bounds that suite.py --check holds ratios against: the median and the spread of several runs of the suite."""
+"""Bounds for suite.py --check: the median and spread of several runs of the suite."""
 
 import csv
 from statistics import median
@@ -10,12 +10,12 @@ from eyenet.run.files import write_rows
 
 TABLE = record.REPO / "benchmarks" / "bounds.csv"
 COLUMNS = ("name", "better", "bound", "noise", "runs", "machine", "commit")
-LEAST = 0.05  # of the bound, when the runs in a row agreed better than that
-ELSEWHERE = 0.25  # of the bound, on another machine than that of the bounds, whose processor has other ratios
+LEAST = 0.05  # share of the bound that is allowed even if the recorded runs agreed better
+ELSEWHERE = 0.25  # additional share of the bound on a machine with another processor
 
 
 class Bound(NamedTuple):
-    """The median and the spread (greatest less least) of the runs; `runs` has their values as they are written."""
+    """Median and spread (maximum minus minimum) of the runs; `runs` lists their values as text."""
 
     name: str
     better: str
@@ -27,7 +27,7 @@ class Bound(NamedTuple):
 
 
 def read():
-    """Read the bounds; a dict by name, empty where none were recorded yet."""
+    """Read the bounds as a dict by name; empty if none were recorded yet."""
     if not TABLE.exists():
         return {}
     with open(TABLE, newline="", encoding="utf-8") as file:
@@ -36,12 +36,12 @@ def read():
 
 
 def short(value):
-    """Write a ratio with the digits that mean something."""
+    """Format a ratio with its significant digits."""
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 def write(runs, keep=False):
-    """Write the bounds of several runs, and keep those of other ratios if asked to.
+    """Write the bounds of several runs; with `keep`, keep those of other ratios.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ def write(runs, keep=False):
 
 
 def limit(bound, machine):
-    """Give the worst that a ratio may be on a machine."""
+    """Return the worst acceptable value of a ratio on a machine."""
     slack = max(bound.noise, LEAST * bound.bound) + (bound.machine != machine) * ELSEWHERE * bound.bound
     return bound.bound + slack if bound.better == "less" else bound.bound - slack
 
 
 def complaint(ratio, bound, machine):
-    """Say in one line what is wrong with a ratio; None if it is as good as it should be."""
+    """Describe in one line why a ratio fails its bound; None if it passes."""
     if bound is None:
         return f"{ratio.name}: {short(ratio.value)}, but no bound is recorded (suite.py --record-bounds 5)"
     worst = limit(bound, machine)

@@ -1,4 +1,4 @@
-"""The offline page in a real browser: built, driven by app/tests/browser.mjs, and held against predict.py.
+"""The offline page in a real browser: built, driven by app/tests/browser.mjs, and compared with predict.py.
 
 For tests/test_app.py and benchmarks/app.py. Needs Node.js, npm, and Chromium or Chrome (EYENET_BROWSER names one).
 """
@@ -25,11 +25,11 @@ BROWSER = os.environ.get("EYENET_BROWSER") or next(filter(None, map(shutil.which
 
 
 class BrowserError(Exception):
-    """A command failed; the message ends with what it said."""
+    """A command failed; the message ends with its output."""
 
 
 def missing():
-    """Say what is missing to run the page; None if nothing is."""
+    """Name what is missing to run the page; None if nothing is."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "no Node.js and npm"
     version = subprocess.run(["node", "--version"], check=False, capture_output=True, text=True).stdout.strip()
@@ -47,7 +47,7 @@ def call(*command):
 
 
 def install():
-    """Install what package-lock.json says, where that is not there or is of another lock file."""
+    """Install the packages of package-lock.json, unless they are installed already."""
     installed = APP / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < (APP / "package-lock.json").stat().st_mtime:
         call("npm", "ci")
@@ -59,13 +59,13 @@ def build():
 
 
 def browse(scenario, dist, **options):
-    """Run a scenario of app/tests/browser.mjs on a finished page; give what it saw, a dict."""
+    """Run a scenario of app/tests/browser.mjs on a finished page; return its observations as a dict."""
     options |= {"scenario": scenario, "dist": str(dist), "browser": BROWSER, "python": sys.executable}
     return json.loads(call("node", "tests/browser.mjs", json.dumps(options, default=str)))
 
 
 def pairs(folder, patients):
-    """List the photographs of patients as `grade` wants them: by patient and eye."""
+    """List the photographs of patients as `grade` expects them: by patient and eye."""
     return {name: {eye: folder / f"{name}_{eye}.jpeg" for eye in ("right", "left")} for name in patients}
 
 
@@ -76,12 +76,12 @@ def paths_of(patients):
 
 @dataclass
 class Difference:
-    """How far the page is from predict.py on one photograph."""
+    """Differences between the page and predict.py on one photograph."""
 
     path: Path
-    seconds: float  # from choosing it to its result on the page
+    seconds: float  # from choosing the file to its result on the page
     megapixels: float
-    verdict: bool  # of the quality gate: the same
+    verdict: bool  # whether the verdict of the quality gate is the same
     words: bool  # result and reasons: the same, where it was not graded
     frame: bool = True  # width and height: the same
     circle: float = 0.0  # of centre and radius, as a share of the radius
@@ -89,13 +89,15 @@ class Difference:
     score: float = 0.0  # of the quality gate
     probability: float = 0.0  # the largest of the questions'
     grade: float = 0.0  # of the expected grade
-    input: bool = True  # equalised as Python equalises the page's own crop, to the byte
+    input: bool = True  # whether equalising the page's crop gives the same bytes as in Python
     limits: bool = True  # the same
-    decisions: dict = field(default_factory=dict)  # by question: distance from the limit, and whether it is the same
+    decisions: dict = field(
+        default_factory=dict
+    )  # by question: distance from the threshold, and whether the decision is the same
 
 
 def differences(seen, model, paths):
-    """Hold photographs that the page graded, with `crops`, against Python.
+    """Compare photographs that the page graded, with `crops`, with Python.
 
     Parameters
     ----------

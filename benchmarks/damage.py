@@ -1,4 +1,4 @@
-"""What is wrong with photographs of a real collection, and the unusual forms in which they are well."""
+"""Faults of photographs in a real collection, and unusual formats that are valid."""
 
 import io
 import struct
@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-# Whatever the kind of fault, the stage must say so in these words (a regular expression).
+# For each kind of fault, the message of the stage must match this regular expression.
 FAULTS = {
     "empty.jpeg": "empty",
     "text.jpeg": "not an image",
@@ -22,7 +22,7 @@ FAULTS = {
     "folder.jpeg": "is a folder",
     "absent.jpeg": "cannot be read",
 }
-# Kinds of file that hold the same eye; those of one channel or few colours hold it in other colours.
+# Kinds of file with the same eye; those of one channel or few colours show it in other colours.
 FORMATS = (
     "progressive.jpeg",
     "cmyk.jpeg",

@@ -1,4 +1,4 @@
-"""Photographs made worse in a known way, and pictures that are no photograph of a retina: for the quality gate.
+"""Photographs degraded in known ways, and pictures that are not fundus photographs, for the quality gate.
 
 Each function takes and gives a PIL image, RGB; lengths are shares of its short side, so that the pixels do not count.
 """
@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-LIT = 15  # what is darker is the surround, which neither light nor haze reaches
+LIT = 15  # darker pixels are the surround, which neither light nor haze reaches
 
 
 def blur(image, width):
@@ -17,7 +17,7 @@ def blur(image, width):
 
 
 def expose(image, gain):
-    """Multiply the light, with a little noise where there is less of it, and clip it."""
+    """Scale the brightness, add a little noise where it falls, and clip."""
     pixels, lit = _pixels(image)
     noise = np.random.default_rng(0).normal(0, 1.5, pixels.shape) if gain < 1 else 0
     return _image((pixels * gain + noise) * lit)
@@ -37,14 +37,14 @@ def haze(image, share):
 
 
 def shade(image, share=0.9):
-    """Take the light from the right half."""
+    """Darken the right half."""
     pixels, _ = _pixels(image)
     x = np.linspace(0, 1, image.width)[:, None]
     return _image(pixels * (1 - share / (1 + np.exp(-12 * (x - 0.45)))))
 
 
 def cut_top(image, share):
-    """Cut the upper part off."""
+    """Cut off the upper part."""
     return image.crop((0, round(share * image.height), *image.size))
 
 
@@ -56,13 +56,13 @@ def cut_inside(image, share=0.6):
 
 
 def compress(image, quality):
-    """Save as JPEG, and read again."""
+    """Save as JPEG and read back."""
     file = io.BytesIO()
     image.save(file, "jpeg", quality=quality)
     return Image.open(file).convert("RGB")
 
 
-# Name: how it is made, and the words that the gate should say.
+# Name: function, and the reason that the gate should name.
 FITTED = {
     "blur 1 %": (lambda i: blur(i, 0.01), "out of focus"),
     "blur 2 %": (lambda i: blur(i, 0.02), "out of focus"),
@@ -86,7 +86,7 @@ OTHERS = {
 
 
 def pictures():
-    """Draw or fetch pictures that are no fundus photograph; the round ones fill a circle on black.
+    """Draw or load pictures that are not fundus photographs; the round ones fill a circle on black.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Judging: every figure with its interval, against scikit-learn called for each draw.
+"""Evaluation: every figure with its interval, compared with calling scikit-learn for each draw.
 
     python benchmarks/evaluate.py
 

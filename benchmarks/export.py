@@ -1,4 +1,4 @@
-"""What exporting costs: size, agreement with Keras and time, by format and precision, on the unseen test patients.
+"""Exported networks: size, agreement with Keras and time, by format and precision, on the test patients.
 
     python benchmarks/export.py --input data/array --model models/latest
 
@@ -32,7 +32,7 @@ FORMATS = {
 
 
 def measure(name, precision, exam, config, network, description):
-    """Convert a network and ask it; rows of the table."""
+    """Convert a network and run it; return rows of the table."""
     file, how, most = FORMATS[name]
     exam = exam.take(most) if most else exam
     with tempfile.TemporaryDirectory() as work:
@@ -46,20 +46,25 @@ def measure(name, precision, exam, config, network, description):
     what = f"{name} {precision}"
     yield f"{what}: size", f"{size / 1e6:.2f}", "MB", ""
     yield f"{what}: largest difference of a probability", f"{figures['largest']:.1e}", "", f"<= {limit.probability:g}"
-    for question, of in figures["questions"].items():
+    for question, agreement in figures["questions"].items():
         allowed = int(limit.decisions * len(found))
-        before, after = of["auc"]
-        yield f"{what}: decisions changed, {question} DR", of["decisions"], f"of {len(found)}", f"<= {allowed}"
-        if of["decisions"]:
+        before, after = agreement["auc"]
+        yield f"{what}: decisions changed, {question} DR", agreement["decisions"], f"of {len(found)}", f"<= {allowed}"
+        if agreement["decisions"]:
             far = f"<= {limit.farthest:g}" if limit.farthest < 1 else ""
-            yield f"{what}: the farthest of these from the threshold, {question} DR", f"{of['farthest']:.4f}", "", far
+            yield (
+                f"{what}: the farthest of these from the threshold, {question} DR",
+                f"{agreement['farthest']:.4f}",
+                "",
+                far,
+            )
         yield f"{what}: AUC lost, {question} DR, of {before:.4f}", f"{before - after:.4f}", "", f"<= {limit.auc:g}"
     if name != "Core ML":
         yield f"{what}: time per photograph", f"{each * 1e3:.1f}", "ms", ""
 
 
 def ratios(repeat, model, paths):
-    """Give the ratios of each format's latency to that of Keras; CPU time a photograph."""
+    """Yield the ratio of each format's latency to that of Keras, in CPU time per photograph."""
     config = open_model(model)
     backend.start("float32", 0)
     network, crops = load_network(model, config), np.stack([photograph_to_input(path)[0] for path in paths])
@@ -71,7 +76,7 @@ def ratios(repeat, model, paths):
     keras(crops[:1])  # traced
     for name, (file, how, _) in FORMATS.items():
         if name == "Core ML":
-            continue  # it predicts on a Mac only
+            continue  # Core ML predicts only on a Mac
         try:
             how.require_packages()
         except StageError as error:
@@ -87,7 +92,7 @@ def ratios(repeat, model, paths):
 
 
 def each(ask, crops):
-    """Measure CPU seconds a photograph: what more photographs take more, so that loading a file does not count."""
+    """Measure CPU seconds per photograph from the difference of two runs, so that loading a file is not counted."""
     few, more = (record.cpu_seconds(ask, photographs) for photographs in (crops, np.concatenate(4 * [crops])))
     return (more - few) / (3 * len(crops))
 

@@ -1,7 +1,7 @@
-"""How time and memory of a stage grow with 1, 2, 4, 8 times the photographs, and with the workers; for suite.py.
+"""Measure how time and memory of a stage grow with the number of photographs and of workers; used by suite.py.
 
-A straight line and flat memory are ratios of 1. What the start costs is measured with four photographs and does not
-count. The growth of time is of CPU time, with all cores at work; the gain of workers is of wall time.
+Linear time and constant memory give ratios of 1. The start-up cost is measured with four photographs and subtracted.
+Growth is measured in CPU time on all cores, the gain from workers in wall time.
 """
 
 from statistics import median
@@ -10,23 +10,23 @@ import record
 
 from eyenet.run.workers import cores
 
-FEW, TIMES = 4, (1, 2, 4, 8)  # photographs that tell what a start costs; times the unit
+FEW, TIMES = 4, (1, 2, 4, 8)  # photographs that measure the start-up cost; multiples of the unit
 
 
 def ratios(stage, unit, run, repeat, quick=False):
-    """Give the ratios of a stage.
+    """Yield the ratios of a stage.
 
     Parameters
     ----------
     stage : str
     unit : int
-        Photographs that count as 1.
+        Number of photographs that counts as 1 x.
     run : callable
-        Runs the stage on a number of photographs with a number of workers; gives `record.Spent`.
+        Called with a number of photographs and of workers; runs the stage and returns `record.Spent`.
     repeat : int
-        The medians count.
+        Repetitions; medians are reported.
     quick : bool
-        Once and eight times the photographs only, and no workers.
+        Measure only 1 x and 8 x, and skip the workers.
     """
     times, rounds = TIMES[:: len(TIMES) - 1] if quick else TIMES, []
     for _ in range(repeat):

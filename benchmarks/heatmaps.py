@@ -1,4 +1,4 @@
-"""Heat maps on photographs whose lesions are known: does the hottest place lie on a lesion?
+"""Heat maps on photographs with known lesions: does the maximum lie on a lesion?
 
     python benchmarks/heatmaps.py            (after bash run_pipeline.sh)
 
@@ -23,12 +23,12 @@ from eyenet.photo.decode import open_photograph
 from eyenet.photo.retina import DETAIL, crop_retina, find_retina, inside_circle
 from make_sample import take_photograph
 
-DIFFERS = 12  # of 255: what compression moves a pixel without a lesion stays below
-LEAST = 20  # pixels of lesion that a photograph must have to count
+DIFFERS = 12  # of 255: compression changes pixels without a lesion by less
+LEAST = 20  # minimum number of lesion pixels for a photograph to count
 
 
 def crop(data, size, circle=None):
-    """Crop a photograph as resize_images.py does, at a circle that is given or found."""
+    """Crop a photograph as resize_images.py does, at a given or detected circle."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photograph.jpeg"
         path.write_bytes(data)
@@ -38,7 +38,7 @@ def crop(data, size, circle=None):
 
 
 def lesions_of(row, size):
-    """Mark the pixels of a photograph's crop that its lesions change; bool (size, size)."""
+    """Mark the pixels of a crop that the lesions change; bool (size, size)."""
     patient = int(row["patient"][1:])
     taken = take_photograph(0, patient, row["eye"], row["level"])
     with patch("eyenet.sample.eye.draw_lesions", lambda *_: None):
@@ -77,7 +77,7 @@ def main():
     options = record.parse(__doc__)
     options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="of the sample")
     options.add_argument("--model", type=Path, default=record.REPO / "models" / "latest", help="trained on it")
-    options.add_argument("--reach", type=int, default=3, help="pixels from a lesion that still count")
+    options.add_argument("--reach", type=int, default=3, help="tolerance around a lesion in pixels")
     args = options.parse_args()
     keras = backend.start("float32", 0)
     from eyenet.model.evidence import heat_maps

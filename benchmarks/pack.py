@@ -91,12 +91,13 @@ def main():
         taken = time_ways(work, make_images(work / "few", args.images), args.images, args.repeat)
         most = pack(work, make_images(work / "many", args.many), cores()).memory
     rows = [
-        (f"{way}: {args.images:,} images", f"{median(s.wall for s in of):.2f}", "s", "") for way, of in taken.items()
+        (f"{way}: {args.images:,} images", f"{median(s.wall for s in costs):.2f}", "s", "")
+        for way, costs in taken.items()
     ]
     rows += [(name, f"{value:.2f}", "ratio", "") for name, value, _ in ratios(taken)]
     rows += [
-        (f"{way}: peak memory, {args.images:,} images", f"{max(s.memory for s in of):.0f}", "MB", "")
-        for way, of in taken.items()
+        (f"{way}: peak memory, {args.images:,} images", f"{max(s.memory for s in costs):.0f}", "MB", "")
+        for way, costs in taken.items()
     ]
     rows.append((f"ours: peak memory, {args.many:,} images", f"{most:.0f}", "MB", "< 1000"))
     record.write("pack", rows)

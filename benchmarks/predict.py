@@ -23,7 +23,7 @@ from eyenet.model.lite import LiteNetwork
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import EXIT_REJECTED
 
-# What no way of running this network can do without, and what a prediction through Keras takes.
+# What any way of running this network must do, and what a prediction with Keras needs.
 FLOOR = "import numpy, PIL.Image, ai_edge_litert.interpreter"
 KERAS = """
 import os, sys
@@ -35,12 +35,12 @@ print(network.predict(numpy.zeros((1, *network.input_shape[1:]), "uint8"), verbo
 
 
 def predict(model, folder, workers, *more):
-    """Grade a folder, or a photograph; what that cost."""
+    """Grade a folder or a photograph; return the cost."""
     return record.spend(*record.script("predict.py", folder, "--model", model, "--workers", workers, *more))
 
 
 def resize(work, folder, workers, *more):
-    """Run the resize stage on a folder; what that cost."""
+    """Run the resize stage on a folder; return the cost."""
     output = work / "resized"
     shutil.rmtree(output, ignore_errors=True)
     where = ["--input", folder, "--output", output, "--workers", workers]
@@ -48,7 +48,7 @@ def resize(work, folder, workers, *more):
 
 
 def per_photograph(folders, work):
-    """Measure CPU seconds a photograph: what more photographs take more, so that the start does not count."""
+    """Measure CPU seconds per photograph from the difference of two runs, so that start-up is not counted."""
     few, many = (work(folder).cpu for folder in folders)
     return (many - few) / (len(list(folders[1].iterdir())) - len(list(folders[0].iterdir())))
 
@@ -64,7 +64,7 @@ def alternate(repeat, model, work, folders):
 
 
 def start(repeat, model, path, keras=True):
-    """Measure cold starts in turn: of predict.py with one photograph, of what it must import, of Keras; CPU seconds."""
+    """Measure cold starts alternately: predict.py with one photograph, its required imports, and Keras; CPU seconds."""
     ways = {
         "ours": lambda: predict(model, path, 1),
         "imports": lambda: record.spend(sys.executable, "-c", FLOOR),
@@ -79,7 +79,7 @@ def start(repeat, model, path, keras=True):
 
 
 def ratios(repeat, model, work, paths, quick=False):
-    """Give the ratios of a cold start and of a folder's photographs to what they are compared with."""
+    """Yield the ratios of a cold start and of a folder to their references."""
     starts = start(repeat, model, paths[0], keras=not quick)
     folders = [give_names(paths, count, work / f"predict-{count}") for count in (8, 80)]
     ours, theirs = alternate(repeat, model, work, folders)
@@ -93,7 +93,7 @@ def ratios(repeat, model, work, paths, quick=False):
 
 
 def watch_folder(folder, model):
-    """Run predict.py on a folder, and watch it.
+    """Run predict.py on a folder and measure it.
 
     Returns
     -------

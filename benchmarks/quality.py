@@ -36,7 +36,7 @@ from eyenet.score.metrics import roc_auc
 
 
 def with_patient(table):
-    """Add the patient, who is the first part of the photograph's name."""
+    """Add the patient, the first part of the photograph's name."""
     return table.assign(patient=table["image"].str.split("_").str[0])
 
 
@@ -55,7 +55,7 @@ def crop_file(path):
 
 
 def measure_both(found):
-    """Measure a crop in its own colours and equalised; `found` is what `crop_file` gives."""
+    """Measure a crop in natural and equalised colours; `found` is the result of `crop_file`."""
     if found is None:
         return None, None
     crop, geometry = found
@@ -63,7 +63,7 @@ def measure_both(found):
 
 
 def measure_image(image):
-    """Measure a picture in its own colours and equalised; None, None if no retina is found in it."""
+    """Measure a picture in natural and equalised colours; None, None if no retina is found."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photograph.png"
         image.save(path, compress_level=1)
@@ -78,7 +78,7 @@ def measure_folder(folder, table):
 
 
 def measure_copies(folder, images):
-    """Measure each worsened copy of some photographs; a table of image, patient, kind, natural and equalized."""
+    """Measure each degraded copy of some photographs; a table of image, patient, kind, natural and equalized."""
 
     def work(image):
         photograph = Image.open(folder / "train" / f"{image}.jpeg").convert("RGB")
@@ -90,7 +90,7 @@ def measure_copies(folder, images):
 
 
 def figures(name, table, judged, goal=""):
-    """List AUC, sensitivity and specificity against EyeQ, with intervals (bootstrap over patients)."""
+    """List AUC, sensitivity and specificity against EyeQ with intervals (bootstrap over patients)."""
     rows = np.array([found is not None for found in judged]) & (table["eyeq"] != "").to_numpy()
     judged = [found for found, row in zip(judged, rows) if row]
     truth = (table["eyeq"] == "reject").to_numpy()[rows]
@@ -111,14 +111,14 @@ def figures(name, table, judged, goal=""):
 
 
 def plain_auc(truth, judged):
-    """Give the AUC of the scores of photographs in which a retina is found."""
+    """Return the AUC of the scores of photographs in which a retina is found."""
     rows = np.array([found is not None for found in judged])
     score = np.array([found.score for found in judged if found is not None])
     return round(float(roc_auc(np.asarray(truth)[rows], score, np.ones((1, len(score))))[0]), 3)
 
 
 def more_figures(name, data, table):
-    """List how the AUC moves with the folds and with jama16's labels, and how well those are told."""
+    """List how the AUC depends on the folds and on jama16's labels, and how well those labels are predicted."""
     known = (table["eyeq"] != "").to_numpy()
     labelled, others = table[known], table[~known]
     truth, weak = labelled["eyeq"] == "reject", others["jama16_gradable"] == 0
@@ -132,7 +132,7 @@ def more_figures(name, data, table):
 
 
 def by_grade(name, table, judged, folder):
-    """List the share of EyeQ's accepted that passes, by grade: disease must not look like poor quality."""
+    """List by grade the share of photographs accepted by EyeQ that passes: disease must not look like poor quality."""
     grade = table["image"].map(pd.read_csv(folder / "trainLabels.csv").set_index("image")["level"])
     passes = pd.Series([found is not None and found.gradable for found in judged], index=table.index)
     accepted = table["eyeq"].isin(["good", "usable"])
@@ -145,7 +145,7 @@ def by_grade(name, table, judged, folder):
 
 
 def copies_figures(kind, data, copies):
-    """List of each worsened copy the share that does not pass, and for how many the right reason is named."""
+    """List for each degradation the share that is rejected, and how often the right reason is named."""
     rows = []
     for name, group in copies.groupby("kind", sort=False):
         _, words = {**degraded.FITTED, **degraded.OTHERS}[name]
@@ -160,7 +160,7 @@ def copies_figures(kind, data, copies):
 
 
 def test_figures(folder, fits):
-    """List the figures of photographs that somebody else has equalised, and that nothing is fitted to."""
+    """List the figures of photographs that were published equalised and not used for fitting."""
     table = measure_folder(folder, read_labels(folder))
     found = table["natural"]  # as they are
     judged = [measures and quality.judge_measures(measures, fits) for measures in found]
@@ -175,7 +175,7 @@ def test_figures(folder, fits):
 
 
 def size_figures(folder, images, sizes, what):
-    """List how far the score moves when the same photographs have other numbers of pixels."""
+    """List how much the score changes with the size of the same photographs in pixels."""
 
     def work(image):
         photograph = Image.open(folder / "train" / f"{image}.jpeg").convert("RGB")
@@ -198,7 +198,7 @@ def size_figures(folder, images, sizes, what):
 
 
 def picture_figures():
-    """List what is said of pictures that are no fundus photograph."""
+    """List the answers to pictures that are not fundus photographs."""
     rows = []
     for name, image in degraded.pictures().items():
         found = measure_image(image)[0]
@@ -209,7 +209,7 @@ def picture_figures():
 
 
 def cpu_seconds(paths):
-    """Time the cropping of photographs and the judging of the crops, on one thread; two lists of CPU seconds."""
+    """Time cropping and judging on one thread; two lists of CPU seconds."""
     cropped, judged = [], []
     for path in paths:
         begun = time.process_time()
@@ -220,7 +220,7 @@ def cpu_seconds(paths):
 
 
 def ratios(repeat, paths):
-    """Give the ratio of judging a photograph to cropping it; the first, cold, does not count."""
+    """Yield the ratio of judging to cropping a photograph; the first, cold run is not counted."""
     cropped, judged = cpu_seconds(paths[:1] + repeat * paths)
     yield record.Ratio(
         "quality: judging a photograph / cropping it, CPU", record.beside(judged[1:], cropped[1:]), "less"
@@ -229,8 +229,8 @@ def ratios(repeat, paths):
 
 def main():
     options = record.parse(__doc__)
-    options.add_argument("--equalized", type=Path, help="photographs that somebody equalised, to test on")
-    options.add_argument("--originals", type=Path, help="photographs of full size, to see that size does not count")
+    options.add_argument("--equalized", type=Path, help="equalised photographs to test on")
+    options.add_argument("--originals", type=Path, help="full-size photographs, to test that size does not matter")
     options.add_argument("--write", action="store_true", help="write eyenet/quality.json")
     args = options.parse_args()
     table = measure_folder(args.data, read_labels(args.data))

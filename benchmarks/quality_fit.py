@@ -128,11 +128,11 @@ def finish_fit(data, patients, seed=0, weak=0.0):
 def fold_fits(data, seed=0, weak=0.0):
     """Map each patient to a fit that has not seen this patient: its weights, calibration and threshold."""
     names = np.unique(data.patient)
-    folds, of = folds_of(names, seed), {}
+    folds, fits = folds_of(names, seed), {}
     for fold in range(FOLDS):
         found = finish_fit(data, names[folds != fold], seed + 1, weak)
-        of |= {name: {"natural": found, "equalized": found} for name in names[folds == fold]}
-    return of
+        fits |= {name: {"natural": found, "equalized": found} for name in names[folds == fold]}
+    return fits
 
 
 def nested(data, table, seed=0, weak=0.0):
@@ -149,6 +149,8 @@ def nested(data, table, seed=0, weak=0.0):
     -------
     list of Quality, None where no retina is found
     """
-    of = fold_fits(data, seed, weak)
+    fits = fold_fits(data, seed, weak)
     rows = zip(table["patient"], table[data.kind])
-    return [found and quality.judge_measures(found, of.get(patient, of[data.patient[0]])) for patient, found in rows]
+    return [
+        found and quality.judge_measures(found, fits.get(patient, fits[data.patient[0]])) for patient, found in rows
+    ]

@@ -1,4 +1,4 @@
-"""Keep what a benchmark measured, with what made it."""
+"""Run benchmarks and record their results with date, machine, versions, commit and command."""
 
 import argparse
 import contextlib
@@ -24,22 +24,22 @@ RESULTS = REPO / "benchmarks" / "results"
 
 
 def parse(description):
-    """Parse the options that all benchmarks have; --data is a folder with train/*.jpeg."""
+    """Make the parser of the options that all benchmarks share; --data is a folder with train/*.jpeg."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, default=REPO / "data" / "download", help="folder with train/*.jpeg")
-    options.add_argument("--repeat", type=int, default=5, help="times each way is measured; the median counts")
+    options.add_argument("--repeat", type=int, default=5, help="repetitions; the median is reported")
     return options
 
 
 def split_words(options):
-    """Parse the words of the command line before --; give them, and those after it, which go to cnn.py."""
+    """Parse the command line up to --; return the options and the words after --, which go to cnn.py."""
     words = sys.argv[1:]
     end = words.index("--") if "--" in words else len(words)
     return options.parse_args(words[:end]), words[end + 1 :]
 
 
 class Ratio(NamedTuple):
-    """A ratio of two costs that were measured side by side; `better` is what it should be, less or more."""
+    """A ratio of two costs measured side by side; `better` is 'less' or 'more'."""
 
     name: str
     value: float
@@ -54,13 +54,13 @@ def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"
     name : str
         File in benchmarks/results, without its ending.
     rows : list of tuple
-        Usually what was measured, value, unit, and what was asked for (may be empty).
+        Usually name, value, unit and target (may be empty).
     packages : sequence of str
-        Those beyond `PACKAGES` whose versions matter; one that is not installed has none.
+        Packages whose versions are recorded in addition to `PACKAGES`, if installed.
     columns : sequence of str
-        Of the rows.
+        Header of the rows.
     device : str, optional
-        Name of the GPU, if one was measured.
+        Name of the GPU, if one was used.
     """
     versions = []
     for package in (*PACKAGES, *packages):
@@ -83,38 +83,38 @@ def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"
 
 
 def line(row):
-    """Lay out a row for the terminal."""
+    """Format a row for the terminal."""
     return (f"{row[0]:<62} {row[1]:>10} " + " ".join(f"{cell:<10}" for cell in row[2:])).rstrip()
 
 
 def commit():
-    """Name the commit of this working tree; -dirty where anything but a result has changed."""
+    """Return the commit of the working tree, with -dirty if anything but a result has changed."""
     head = git("describe", "--always", "--abbrev=40")
     changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
     return f"{head}-dirty" if changes else head
 
 
 def git(*args):
-    """Give what git says of this repository; nothing where it is none."""
+    """Return git's output for this repository; empty outside one."""
     return subprocess.run(["git", "-C", REPO, *args], check=False, capture_output=True, text=True).stdout.strip()
 
 
-STARTED = commit()  # what ran: a benchmark may write what it fitted into the tree
+STARTED = commit()  # at start: a benchmark may write fitted values into the tree
 
 
 def run(script, *args):
-    """Run a script of the repository, its results to stderr."""
+    """Run a script of the repository, with its stdout sent to stderr."""
     subprocess.run([sys.executable, str(REPO / script), *map(str, args)], check=True, stdout=sys.stderr)
 
 
 def machine():
-    """Name this machine's processor, and how many cores this process may use."""
+    """Describe the processor and the number of cores available to this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} core{'' if cores == 1 else 's'}, {cpu()}"
 
 
 def portable(word):
-    """Write a path of this machine relative to the repository; of what is not beside it, the name alone."""
+    """Make an absolute path relative to the repository; elsewhere keep only the file name."""
     if not word.startswith("/"):
         return word
     path = os.path.relpath(word, REPO)
@@ -122,18 +122,18 @@ def portable(word):
 
 
 def one_process(prepare=None):
-    """Give a pool of one process, which knows nothing of this one's imports and ends when this one is killed.
+    """Create a pool of one fresh process that ends when this process is killed.
 
     Parameters
     ----------
     prepare : callable, optional
-        What it does first; a function of a module.
+        Called first in the new process; a module-level function.
     """
     return ProcessPoolExecutor(1, get_context("spawn"), _begin, (prepare,))
 
 
 def _begin(prepare):
-    """Prepare a process of a pool."""
+    """Initialise the process of the pool."""
     from eyenet.run.processes import leave_with_parent
 
     leave_with_parent()
@@ -142,7 +142,7 @@ def _begin(prepare):
 
 
 class Spent(NamedTuple):
-    """What a process cost: wall seconds, CPU seconds of all its threads, and the most memory it ever held in MB."""
+    """Cost of a process: wall seconds, CPU seconds of all threads, and peak memory in MB."""
 
     wall: float
     cpu: float
@@ -150,7 +150,7 @@ class Spent(NamedTuple):
 
 
 def held(pid):
-    """Tell the most memory that a process has held so far, in MB (Linux); 0 if it has ended."""
+    """Return the peak memory of a process so far, in MB (Linux); 0 if it has ended."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM"):
@@ -159,7 +159,7 @@ def held(pid):
 
 
 def watch(process):
-    """Wait for a process that is running, and give the most memory that it ever held, in MB."""
+    """Wait for a running process and return its peak memory in MB."""
     peak = 0
     while process.poll() is None:
         peak = max(peak, held(process.pid))
@@ -168,9 +168,9 @@ def watch(process):
 
 
 def spend(*command, codes=(0,)):
-    """Run a command silently to its end, and tell what it cost (Linux); it must end with one of the exit codes.
+    """Run a command silently and return its cost (Linux); it must end with one of the exit codes.
 
-    `ru_maxrss` would not do for the memory: it counts what the parent held when it forked.
+    Memory is not taken from `ru_maxrss`, which includes the parent's memory at the fork.
     """
     begun, peak, pid = time.perf_counter(), 0, 0
     process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -184,29 +184,29 @@ def spend(*command, codes=(0,)):
 
 
 def script(name, *args):
-    """Give the command that runs a script of the repository."""
+    """Return the command that runs a script of the repository."""
     return sys.executable, REPO / name, *args
 
 
 def cpu_seconds(function, *args):
-    """Call a function and give the CPU seconds of this process."""
+    """Call a function and return the CPU seconds of this process."""
     begun = time.process_time()
     function(*args)
     return time.process_time() - begun
 
 
 def beside(these, those):
-    """Give the median of the ratios of what was measured side by side."""
+    """Return the median of the pairwise ratios."""
     return median(this / that for this, that in zip(these, those))
 
 
 def left_out(what, why):
-    """Say on stderr what is not measured, since it is not there."""
+    """Report on stderr what is not measured and why."""
     print(f"left out: {what}: {why}", file=sys.stderr)
 
 
 def cpu():
-    """Name the processor."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

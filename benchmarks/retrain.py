@@ -1,4 +1,4 @@
-"""Retraining on real photographs: which batches are promoted, which are refused, and where.
+"""Retraining on real photographs: which batches are promoted and which are refused, and at which step.
 
     python benchmarks/retrain.py --data ../shared/data/eyepacs-256eq --work work/retrain -- --task grade --epochs 6
 
@@ -27,16 +27,16 @@ from eyenet.run.files import place, write_rows
 
 
 def part_of(image):
-    """Deal a photograph's patient into a half, and into a half of that: two numbers, 0 or 1."""
+    """Assign a photograph's patient to a half, and to a half of that: two numbers, 0 or 1."""
     digest = hashlib.sha256(f"half {parse_name(image).patient}".encode()).digest()
     return digest[0] % 2, digest[1] % 2
 
 
 def make_batch(folder, rows, source, change=None):
-    """Make a folder of photographs with their table; `change` makes another picture of each."""
+    """Create a folder of photographs with their table; `change` transforms each picture."""
     (folder / "train").mkdir(parents=True, exist_ok=True)
-    for name, _, of in rows:
-        photograph, target = source / "train" / f"{of}.jpeg", folder / "train" / f"{name}.jpeg"
+    for name, _, original in rows:
+        photograph, target = source / "train" / f"{original}.jpeg", folder / "train" / f"{name}.jpeg"
         if change is None:
             place(photograph, target)
         else:
@@ -46,7 +46,7 @@ def make_batch(folder, rows, source, change=None):
 
 
 def retrain(work, batch):
-    """Run retrain.py on a batch; the row of the history."""
+    """Run retrain.py on a batch; return its row of the history."""
     options = ["--photos", batch / "train", "--labels", batch / "trainLabels.csv", "--work", work, "--run", batch.name]
     done = subprocess.run([sys.executable, record.REPO / "retrain.py", *options], check=False)
     assert done.returncode in (0, 3), done.returncode
@@ -54,7 +54,7 @@ def retrain(work, batch):
 
 
 def rows_of(what, row):
-    """Make the rows of the results from a row of the history."""
+    """Convert a row of the history into rows of the results."""
     expected = {"all of the others": "promoted"}.get(what, "refused")
     words = f"{row['accepted']} accepted, {row['rejected']} rejected"
     yield f"{what}: {row['action']}", "", words if row["patients"] else f"{words}; {row['why']}", expected
@@ -82,9 +82,9 @@ def main():
 
     quarter = [row for row in halves[1] if part_of(row[0])[1]]
     levels = np.random.default_rng(0).permutation([level for _, level, _ in quarter])
-    shuffled = [(name, level, of) for (name, _, of), level in zip(quarter, levels)]
-    blurred = [(f"b{name}", level, of) for name, level, of in halves[1][:400]]
-    copied = [(f"c{name}", level, of) for name, level, of in halves[0][:100]]
+    shuffled = [(name, level, original) for (name, _, original), level in zip(quarter, levels)]
+    blurred = [(f"b{name}", level, original) for name, level, original in halves[1][:400]]
+    copied = [(f"c{name}", level, original) for name, level, original in halves[0][:100]]
     batches = {
         "a quarter with shuffled grades": ("shuffled", shuffled, None),
         "blurred copies": ("blurred", blurred, lambda image: degraded.blur(image, 0.02)),

@@ -1,15 +1,15 @@
-"""All benchmarks in one command. It prints ratios only: of ours to a floor or a peer, both measured side by side.
+"""Run all benchmarks and report ratios: EyeNet against a lower bound or a peer, measured side by side.
 
     python benchmarks/suite.py                       ten minutes on two cores; writes results/suite.csv
     python benchmarks/suite.py --data FOLDER         FOLDER/train/*.jpeg instead of drawings; results/suite-FOLDER.csv
-    python benchmarks/suite.py --only rotate pack    prints these alone
+    python benchmarks/suite.py --only rotate pack    print only these
     python benchmarks/suite.py --check               the quick part, as the tests run it
     python benchmarks/suite.py --record-bounds 5     the quick part five times: writes bounds.csv
 
-The photographs are drawings of the sample, enlarged to 6-15 megapixels; the network is the default one, trained on
-nothing. `better` says whether a ratio should be less or more. The check ends with exit code 1 if a ratio is worse than
-its bound by more than the spread of the runs that made the bound, three times in a row.
-Peers: pip install -r requirements-bench.txt, libjpeg-turbo-progs (djpeg), dd; those that are missing are left out.
+The photographs are synthetic, enlarged to 6-15 megapixels; the network is the default one, untrained. `better` says
+whether less or more is better. --check exits with 1 if a ratio exceeds its bound by more than the spread of the
+recorded runs, three times in a row.
+Peers: pip install -r requirements-bench.txt, libjpeg-turbo-progs (djpeg), dd; missing peers are skipped.
 """
 
 import shutil
@@ -33,7 +33,7 @@ PEERS = ("opencv-python-headless", "pyvips", "onnxruntime")
 
 
 class Given(NamedTuple):
-    """What a benchmark is given: an empty folder, photographs and a model, and how much it shall do."""
+    """Input of a benchmark: an empty folder, photographs, a model, and the amount of work."""
 
     work: Path
     paths: list
@@ -46,7 +46,7 @@ class Given(NamedTuple):
 
 
 def of_resize(given):
-    """Compare the resize stage with the floors and the peers."""
+    """Compare the resize stage with its lower bounds and peers."""
     yield from resize.ratios(resize.time_ways(given.paths, given.work, given.repeat, not given.quick))
 
 
@@ -55,7 +55,7 @@ def of_rotate(given):
 
 
 def of_pack(given):
-    """Compare packing with the way of 2017 and with writing as many bytes."""
+    """Compare packing with the 2017 method and with writing the same number of bytes."""
     table = make_images(given.work / "images", given.images)
     yield from pack.ratios(pack.time_ways(given.work, table, given.images, given.repeat, given.quick))
 
@@ -69,7 +69,7 @@ def of_predict(given):
 
 
 def of_growth(given):
-    """Let the photographs of each stage grow; in the quick part those of resize alone."""
+    """Measure each stage with growing numbers of photographs; in the quick part only resize."""
 
     def photographs(count):
         folder = given.work / f"photographs{count}"
@@ -90,7 +90,7 @@ def of_growth(given):
 
 
 def of_feeding(given):
-    """Compare training from an array with training from one batch."""
+    """Compare training from an array with training on one repeated batch."""
     pack.pack(given.work, make_images(given.work / "images", given.images // 10), 1)
     yield from apart(listed, feed.ratios, given.repeat, given.work / "array", given.images // 10)
 
@@ -114,7 +114,7 @@ QUICK = [name for name in GROUPS if name != "export"]
 
 
 def apart(function, *args):
-    """Call a function in a process of its own, so that what it imports does not weigh on the next benchmark."""
+    """Call a function in a separate process, so that its imports do not affect the next benchmark."""
     with record.one_process() as pool:
         return pool.submit(function, *args).result()
 
@@ -124,10 +124,10 @@ def listed(function, *args):
 
 
 def find_photographs(data, work, count):
-    """Find or draw the photographs; also which of them pass the quality gate, since others are not graded."""
+    """Find or draw the photographs; also return those that pass the quality gate, since others are not graded."""
     if data is None:
         paths = draw_photographs(work / "drawn", count)
-    else:  # copies, since names are given by links, and warm ones
+    else:  # copies, so that hard links work and the files are cached
         sources = sorted((data / "train").glob("*.jpeg"))
         if not sources:
             raise StageError(f"{data / 'train'} holds no *.jpeg file; --data needs a folder with train/*.jpeg")
@@ -140,7 +140,7 @@ def find_photographs(data, work, count):
 
 
 def measure(names, given):
-    """Run benchmarks; ratios by name of the benchmark."""
+    """Run benchmarks; return their ratios by name."""
     found = {}
     for name in names:
         print(f"measuring {name}", file=sys.stderr)
@@ -150,7 +150,7 @@ def measure(names, given):
 
 
 def check(names, given):
-    """Hold the ratios against their bounds; 1 if one is worse than it may be three times in a row."""
+    """Compare the ratios with their bounds; return 1 if one fails three times in a row."""
     known, machine, failing = bounds.read(), record.machine(), None
     if not known:
         raise StageError(f"there is no {bounds.TABLE}; python benchmarks/suite.py --record-bounds 5 makes it")
@@ -158,7 +158,7 @@ def check(names, given):
         found = [(name, ratio) for name, ratios in measure(names, given).items() for ratio in ratios]
         words = {ratio.name: bounds.complaint(ratio, known.get(ratio.name), machine) for _, ratio in found}
         failing = {name: why for name, why in words.items() if why and (failing is None or name in failing)}
-        names = [name for name in names if any(of == name and ratio.name in failing for of, ratio in found)]
+        names = [name for name in names if any(group == name and ratio.name in failing for group, ratio in found)]
         if not failing:
             print("every ratio is within its bound")
             return 0
@@ -167,7 +167,7 @@ def check(names, given):
 
 
 def report(args, ratios):
-    """Print ratios with their bounds, and write them if they are of the whole suite."""
+    """Print ratios with their bounds; write them if the whole suite was run."""
     known = bounds.read() if args.data is None else {}
     rows = []
     for name, value, better in ratios:
@@ -185,17 +185,21 @@ def parse():
     """Parse the options."""
     options = record.parse(__doc__)
     options.set_defaults(data=None, repeat=None)
-    options.add_argument("--only", nargs="+", choices=list(GROUPS), help="these benchmarks alone")
-    options.add_argument("--photographs", type=positive, default=10, help="how many different ones, at most")
-    options.add_argument("--unit", type=positive, default=40, help="photographs that growth begins with")
-    options.add_argument("--images", type=positive, default=1600, help="images of 256 px that are packed")
+    options.add_argument("--only", nargs="+", choices=list(GROUPS), help="run only these benchmarks")
+    options.add_argument("--photographs", type=positive, default=10, help="maximum number of different photographs")
+    options.add_argument(
+        "--unit", type=positive, default=40, help="smallest number of photographs for the growth benchmark"
+    )
+    options.add_argument("--images", type=positive, default=1600, help="number of 256 px images to pack")
     options.add_argument(
         "--record-bounds", type=positive, metavar="RUNS", help="measure the quick part several times, write bounds.csv"
     )
-    options.add_argument("--check", action="store_true", help="hold the quick part against bounds.csv")
+    options.add_argument("--check", action="store_true", help="compare the quick part with bounds.csv")
     args = options.parse_args()
     if args.record_bounds and (args.data or args.check):
-        options.error("--record-bounds takes neither --data nor --check: the bounds are those of the drawings")
+        options.error(
+            "--record-bounds cannot be combined with --data or --check: bounds are recorded on synthetic photographs"
+        )
     args.quick = args.check or args.record_bounds is not None
     args.repeat = args.repeat or (2 if args.quick else 3)
     return args

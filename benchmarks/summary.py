@@ -1,9 +1,9 @@
-"""Sum up the experiments over their seeds, as the README's table does.
+"""Summarise the experiments over their seeds, as in the table of docs/results.md.
 
     python benchmarks/summary.py
 
-A row for each experiment and set of photographs: the mean of the seeds' ROC AUC per photograph, their least and
-greatest, and the mean of the ends of their 95 % intervals over patients, which is the interval of one training.
+One row per experiment and data set: mean, minimum and maximum over the seeds of the ROC AUC per photograph, and the
+mean ends of the 95 % intervals over patients, which describe one training.
 """
 
 import experiments
@@ -13,7 +13,7 @@ KEYS = ["experiment", "scored_on", "split", "question"]
 
 
 def summarize(rows):
-    """Sum up the rows of experiments.csv that are of photographs.
+    """Summarise the rows of experiments.csv that score photographs.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ def test_on_real_photographs(tmp_path):
         (["--colours"], 2, ["--colours needs natural or equalized"]),
         (["--scheduler"], 2, ["--scheduler needs a URL"]),
         (["--data", "/nowhere"], 1, ["no folder /nowhere/train"]),
-        (["--work", "/proc/x"], 1, ["cannot make the folder /proc/x"]),
+        (["--work", "/proc/x"], 1, ["cannot create the folder /proc/x"]),
     ],
 )
 def test_wrong_usage(args, code, words):
