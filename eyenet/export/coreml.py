@@ -88,13 +88,11 @@ def _floating(network):
     import keras
     import tensorflow as tf
 
-    from eyenet.model.evidence import rebuild
-
-    photograph = keras.Input(batch_shape=(1, *network.input_shape[1:]), dtype="float32", name="photograph")
-    twin = keras.Model(photograph, rebuild(network, photograph, lambda layer, *args, **more: layer(*args, **more)))
-    spec = [tf.TensorSpec(photograph.shape, tf.float32, "photograph")]
+    scaling = network.layers[1]
+    scaled = keras.Model(scaling.output, network.output)
+    spec = [tf.TensorSpec((1, *network.input_shape[1:]), tf.float32, "photograph")]
     return tf.function(
-        lambda photograph: twin(photograph, training=False), spec, autograph=False
+        lambda photograph: scaled(scaling(photograph), training=False), spec, autograph=False
     ).get_concrete_function()
 
 
