@@ -28,6 +28,7 @@ from pathlib import Path
 
 from eyenet.data.names import parse_name
 from eyenet.data.tasks import QUESTIONS
+from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.model.folder import LITE
 from eyenet.model.screener import Screener
 from eyenet.photo.decode import PHOTOGRAPHS
@@ -39,9 +40,6 @@ from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 
 UNREAD = "not read"
-NOT_A_DEVICE = (
-    "EyeNet is not a medical device: research software; a person who is trained for it decides about patients."
-)
 
 
 def find_photographs(places, left_out):
@@ -219,7 +217,7 @@ def summarize(counts, patients):
 def main():
     options = parser(__doc__, workers=None, scheduler=None)
     options.add_argument("photographs", type=local_path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
-    options.add_argument("--model", type=Path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
     point = options.add_mutually_exclusive_group()
     point.add_argument("--sensitivity", type=fraction, help="reached on validation; default: the model's own threshold")
     point.add_argument("--specificity", type=fraction, help="reached on validation, instead")
@@ -231,7 +229,7 @@ def main():
     sys.stdout.reconfigure(errors="replace")  # a terminal or a file may not hold every name
     screener = Screener(args.model, args.sensitivity, args.specificity)
     paths = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
-    log(NOT_A_DEVICE)
+    log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     if args.heatmap is not None:
         args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision

@@ -66,7 +66,7 @@ def test_the_model_card_says_what_it_must(tmp_path):
         assert f"\n## {title}\n" in text
     for title in ("Evaluation", "Limits and biases", "What made it"):
         assert f"\n## {title}\n" in text
-    assert "Not a medical device" in text and "only what is not retina" in text
+    assert "Not a medical device" in text and "shortcut baseline" in text
     text = text.replace("\xa0", " ")
     for unit in ("eye", "patient"):
         for key in ("auc", "sensitivity", "npv"):

@@ -11,7 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
-from eyenet.model.evidence import heat_maps, split_network
+from eyenet.model.evidence import explained, heat_maps
 from eyenet.model.networks import NETWORKS, build_features, build_network, count_multiply_adds, leaves, require_memory
 from eyenet.run.errors import StageError
 
@@ -116,9 +116,9 @@ def test_a_heat_map_of_each_kind(name, size):
     photographs = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     heat = heat_maps(network, photographs, 2)
     assert heat.shape == (2, size, size) and np.isfinite(heat).all() and heat.max() > 0
-    halves = split_network(network)
-    assert 1 < halves.front.output.shape[1] < size
-    both = halves.back(halves.front(photographs, training=False), training=False)
+    parts = explained(network)
+    assert 1 < parts.front.output.shape[1] < size
+    both = parts.back(parts.front(photographs, training=False), training=False)
     assert np.allclose(keras.ops.convert_to_numpy(both), network.predict_on_batch(photographs), atol=1e-5)
 
 
