@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Step 5: pack the images into one array that training reads without loading it.
+"""Step 5: pack the images into one array that training reads without loading it into memory.
 
 Reads   data/rotated/*.png, labels/rotated.csv
-Writes  data/array/X.npy                  uint8, (images, 256, 256, 3)
-        data/array/X-00000.npy ...        instead, with --shard-size N: N images each, the last one fewer
+Writes  data/array/X.npy                  uint8, shape (images, 256, 256, 3)
+        data/array/X-00000.npy ...        instead, with --shard-size N: N images each, fewer in the last one
         data/array/labels.csv             row i describes image i, in one file or in shards
         data/array/X.json                 shape and checksums; cnn.py refuses an array without it
         data/array/rejected.csv           images that could not be read, with the reason
 
     python image_to_array.py
-    python image_to_array.py --shard-size 5120        shards of 1 GB, for more than one disk or host can take
+    python image_to_array.py --shard-size 5120        shards of 1 GB, if one disk or host cannot hold the array
 
-Each worker reads 64 images into a buffer of 13 MB and writes it at its place in the file, so memory is near 120 MB on
-two cores, and half a kilobyte an image more for its name. (A writable memory map would do the same but counts every
-page it touched as memory, and dies by a signal when the disk is full.) Kaggle's 106,386 images need 20.9 GB of
-disk and two minutes on two cores. Stopped and run again, it goes on with the next block. A shard is written by one
-worker, from one end to the other; those that are finished are not written again. Whoever reads shards reads the array.
+Each worker reads 64 images into a buffer of 13 MB and writes it at its place in the file. Memory is about 120 MB on
+two cores, plus half a kilobyte per image for its name. (A writable memory map would count every page it touched as
+memory, and a full disk would kill the process by a signal.) Kaggle's 106,386 images take 20.9 GB of disk and two
+minutes on two cores. Stopped and run again, it continues with the next block. A shard is written by one worker, from
+start to end; finished shards are not written again. Every later script reads either layout.
 """
 
 import argparse
@@ -40,21 +40,22 @@ from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import Paths, read_json, write_json, write_whole
-from eyenet.run.folder import finish, list_files, output_folder, report_unlisted
+from eyenet.run.folder import list_files, report_unlisted
 from eyenet.run.options import fitting_next, fraction, parser
 from eyenet.run.script import run_main
-from eyenet.run.workers import crew, for_each
+from eyenet.run.stage import image_stage
+from eyenet.run.workers import for_each
 
-DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
+DONE = ".done"  # fingerprint of the inputs that were packed; X.json describes only the bytes of the array
 
 
 def images_of(folder, table):
-    """Give the paths of a table's images."""
+    """Return the paths of a table's images."""
     return Paths(folder, table["image"].tolist(), ".png")
 
 
 def size_and_time(path):
-    """Give the size and time of a file as text, `missing` if there is none."""
+    """Return the size and time of a file as text, `missing` if there is none."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -63,9 +64,9 @@ def size_and_time(path):
 
 
 def fingerprint(paths, table):
-    """Hash the table and the size and time of every image: what the array's bytes depend on."""
+    """Hash the table and the size and time of every image: everything that the array's bytes depend on."""
     digest = hashlib.sha256()
-    for first in range(0, len(table), 4096):  # the whole text would be held at once
+    for first in range(0, len(table), 4096):  # in parts, to save memory
         digest.update(table[first : first + 4096].to_csv(index=False, header=first == 0).encode())
     for path in paths:
         digest.update(f"{path.name} {size_and_time(path)}\n".encode())
@@ -73,7 +74,7 @@ def fingerprint(paths, table):
 
 
 def read_same_size(path, shape):
-    """Read an image that must have the shape of the others."""
+    """Read an image; raise a PhotoError if its shape differs from the others'."""
     image = read_crop(path)
     if image.shape != shape:
         raise PhotoError(f"is {image.shape[1]} x {image.shape[0]} pixels, the others are {shape[1]} x {shape[0]}")
@@ -81,7 +82,7 @@ def read_same_size(path, shape):
 
 
 def read_block(paths, shape):
-    """Read up to 64 images; zeros for those that cannot be read, and these with the reason."""
+    """Read up to 64 images, zeros for those that cannot be read; return them and a list of (path, PhotoError)."""
     images, rejected = np.zeros((len(paths), *shape), np.uint8), []
     for image, path in zip(images, paths):
         try:
@@ -92,10 +93,10 @@ def read_block(paths, shape):
 
 
 def finished_blocks(journal, identity):
-    """List the checksums of the blocks that an interrupted run of the same inputs has written."""
+    """Return the checksums of the blocks that an interrupted run of the same inputs has written."""
     if not journal.exists():
         return []
-    lines = journal.read_text().split("\n")[:-1]  # what follows the last line end was cut off
+    lines = journal.read_text().split("\n")[:-1]  # the last line may be incomplete
     return lines[1:] if lines[:1] == [identity] else []
 
 
@@ -106,14 +107,14 @@ def pack(paths, output, shape, identity, workers):
     -------
     checksums : list of str
     rejected : list of (path, PhotoError)
-        Images that could not be read; where there are any, the file is of no use.
+        Images that could not be read; if there are any, the file must be packed again without them.
     """
     partial, journal = output / "X.npy.partial", output / "X.npy.journal"
     checksums = finished_blocks(journal, identity) if partial.exists() else []
-    if not checksums:  # first, or a run that is killed before it writes its own would leave one that fits no array
+    if not checksums:  # before `reserve`: a journal must never outlive the file that it describes
         journal.unlink(missing_ok=True)
     file, begin = reserve(partial, (len(paths), *shape), keep=bool(checksums))
-    os.close(file)  # who writes a block opens it, maybe on another host
+    os.close(file)  # each block opens it again, perhaps on another host
     if not checksums:
         journal.write_text(identity + "\n")
 
@@ -142,20 +143,20 @@ def pack(paths, output, shape, identity, workers):
 
 
 def pack_shard(item, shape):
-    """Write one shard, from what the item holds alone: any worker on any host can do it.
+    """Write one shard; any worker on any host can do it.
 
     Parameters
     ----------
     item : (Path, list of Path)
-        The shard, and the images for it.
+        The path of the shard and its images.
     shape : tuple of int
-        Of an image.
+        Shape of one image.
 
     Returns
     -------
     checksums : list of str
     rejected : list of (path, PhotoError)
-        Images that could not be read; where there are any, the shard is of no use.
+        Images that could not be read; if there are any, the shard must be written again without them.
     """
     target, paths = item
     rejected = []
@@ -170,14 +171,14 @@ def pack_shard(item, shape):
 
 
 def finished_shards(journal, identities):
-    """Map the shards that an interrupted run has written, of the images that they are for now, to their checksums."""
+    """Return the checksums of the shards that an interrupted run has written from the same images, by name."""
     lines = [line.split(" ") for line in journal.read_text().split("\n")[:-1]] if journal.exists() else []
     known = {name: sums for name, identity, *sums in lines if identities.get(name) == identity}
     return {name: sums for name, sums in known.items() if (journal.parent / name).exists()}
 
 
 def pack_shards(paths, table, output, shape, shard_size, workers):
-    """Write the images into shards; return what `pack` does."""
+    """Write the images into shards; return the same as `pack`."""
     files, journal = shard_files(len(paths), shard_size), output / "X.npy.journal"
     identities = {name: fingerprint(paths[first:last], table[first:last]) for name, first, last in files}
     done = finished_shards(journal, identities)
@@ -188,7 +189,7 @@ def pack_shards(paths, table, output, shape, shard_size, workers):
     def line(name):
         return " ".join([name, identities[name], *done[name]]) + "\n"
 
-    write_whole(journal, "".join(map(line, done)).encode())  # a shard that is not in it is written again
+    write_whole(journal, "".join(map(line, done)).encode())  # shards that are not listed are written again
     rejected = []
     with open(journal, "a") as lines:
         work = functools.partial(pack_shard, shape=shape)
@@ -201,7 +202,7 @@ def pack_shards(paths, table, output, shape, shard_size, workers):
 
 
 def pack_readable(folder, table, output, settings, shard_size, workers):
-    """Pack the images of a table, without those that cannot be read.
+    """Pack the images of a table, except those that cannot be read.
 
     Returns
     -------
@@ -209,7 +210,7 @@ def pack_readable(folder, table, output, settings, shard_size, workers):
         Name and reason of the images that are left out.
     """
     rejected = []
-    while True:  # a second time without the damaged images, if there are any
+    while True:  # again without the damaged images, if there are any
         paths = images_of(folder, table)
         shape = first_shape(paths)
         if shard_size:
@@ -228,7 +229,7 @@ def pack_readable(folder, table, output, settings, shard_size, workers):
 
 
 def is_packed(output, identity):
-    """Tell whether the array of these inputs is there and whole."""
+    """Return whether the array of these inputs is complete."""
     if (read_json(output / DONE) or {}).get("inputs") != identity:
         return False
     try:
@@ -239,20 +240,40 @@ def is_packed(output, identity):
     return True
 
 
+def pack_once(output, source, table, shard_size, workers):
+    """Pack the images of a table unless they are packed already; return what `pack_readable` returns."""
+    identity = fingerprint(images_of(source, table), table)
+    if is_packed(output, identity):
+        return [tuple(row) for row in read_json(output / DONE)["rejected"]]
+    for name in (DONE, "X.json"):
+        (output / name).unlink(missing_ok=True)
+    settings = read_json(output / "stage.json")["settings"]
+    settings.pop("shard_size", None)  # not a property of the images: training can continue with either layout
+    rejected = pack_readable(source, table, output, settings, shard_size, workers)
+    write_json(output / DONE, {"inputs": identity, "rejected": rejected})
+    return rejected
+
+
+def describe_files(output, count, shard_size):
+    """Name the files of an array and their size for the summary."""
+    files = [output / name for name, *_ in shard_files(count, shard_size)]
+    size = sum(path.stat().st_size for path in files) / 1e9
+    names = files[0] if len(files) == 1 else f"{len(files):,} shards, {files[0]} to {files[-1].name}"
+    return f"{names}, {size:.2f} GB"
+
+
 def whole_blocks(text):
-    """Parse the images of a shard: a multiple of 64, so that a block with its checksum lies in one shard."""
+    """Parse the images per shard: a multiple of 64, so that each block with a checksum lies in one shard."""
     number = int(text)
     if number <= 0 or number % IMAGES_PER_BLOCK:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not a multiple of {IMAGES_PER_BLOCK}, the images that have a checksum"
-        )
+        raise argparse.ArgumentTypeError(f"{text} is not a multiple of {IMAGES_PER_BLOCK}, the images per checksum")
     return number
 
 
 def main():
     places = {"input": "data/rotated", "output": "data/array", "labels": "labels/rotated.csv"}
     options = parser(__doc__, **places, workers=None, scheduler=None)
-    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
+    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may be rejected")
     options.add_argument(
         "--shard-size",
         type=whole_blocks,
@@ -264,26 +285,14 @@ def main():
     files = list_files(args.input, [".png"], "rotate_images.py")
     table = read_table(args.labels, COLUMNS, "rotate_images.py")
     report_unlisted(files, table, args.labels)
-    own = {"shard_size": args.shard_size} if args.shard_size else {}
-    with output_folder(args.output, "image_to_array.py", own, args.input) as output:
-        identity = fingerprint(images_of(args.input, table), table)
-        if is_packed(output, identity):
-            rejected = [tuple(row) for row in read_json(output / DONE)["rejected"]]
-        else:
-            for name in (DONE, "X.json"):
-                (output / name).unlink(missing_ok=True)
-            settings = read_json(output / "stage.json")["settings"]
-            settings.pop("shard_size", None)  # says nothing of the images: a model may go on with either
-            with crew(args, files[:1], output) as workers:
-                rejected = pack_readable(args.input, table, output, settings, args.shard_size, workers)
-            write_json(output / DONE, {"inputs": identity, "rejected": rejected})
-        code = finish(rejected, len(table), args.max_rejected, output)
-    packed = len(table) - len(rejected)
-    written = [args.output / name for name, *_ in shard_files(packed, args.shard_size)]
-    size, where = sum(path.stat().st_size for path in written), written[0]
-    if len(written) > 1:
-        where = f"{len(written):,} shards, {where} to {written[-1].name}"
-    print(f"packed {packed:,} images in {where}, {size / 1e9:.2f} GB, {len(rejected)} rejected")
+    settings = {"shard_size": args.shard_size} if args.shard_size else {}
+    workers = {"reads": files[:1], "threads": args.workers, "scheduler": args.scheduler}
+    with image_stage("image_to_array.py", args.output, settings, args.input, **workers) as stage:
+        stage.rejected.extend(pack_once(stage.folder, args.input, table, args.shard_size, stage.workers))
+        code = stage.finish(len(table), args.max_rejected)
+    rejected = len(stage.rejected)
+    packed = len(table) - rejected
+    print(f"packed {packed:,} images in {describe_files(args.output, packed, args.shard_size)}, {rejected} rejected")
     print(f"next: python cnn.py{fitting_next(options, args, output='input')}")
     return code
 

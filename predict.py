@@ -242,7 +242,8 @@ def main():
             writer.writeheader()
         targets = name_targets(paths, args.heatmap)
         seen = [path.absolute() for path in (args.model / LITE, *paths[:1]) if path.exists()]
-        workers = files.enter_context(crew(args, seen, args.heatmap and args.heatmap.absolute()))
+        heatmaps = args.heatmap and args.heatmap.absolute()
+        workers = files.enter_context(crew(args.workers, args.scheduler, seen, heatmaps))
         for row in results(screener, paths, targets, workers):
             if args.csv is not None:
                 writer.writerow(flat(row))

@@ -1,25 +1,27 @@
 #!/usr/bin/env python3
-"""Step 3: drop all-black photographs, judge the others' quality, join the labels, split the patients.
+"""Step 3: drop all-black photographs, judge the quality of the others, join the labels, split the patients.
 
 Reads   data/resized/*.png, labels/trainLabels.csv (image,level; optionally patient,eye)
 Writes  data/preprocessed/<name>.png      the photographs that are kept (hard links where possible)
         data/preprocessed/dropped.csv     what was left out on purpose: black, without a label, without a photograph
-        data/preprocessed/quality.csv     of each photograph whether it can be graded, and if not, why
+        data/preprocessed/quality.csv     whether each photograph is gradable, and if not, why
         data/preprocessed/rejected.csv    images that could not be read
         labels/preprocessed.csv           image,patient,eye,level,split,quality,gradable
-        figures/class_balance_*.png       photographs by grade; DR against no DR before and after copying
+        figures/class_balance_*.png       photographs by grade; DR and no DR before and after copying
 
     python preprocess_images.py
-    python preprocess_images.py --quality drop       leave out what cannot be graded; keep: do not judge
+    python preprocess_images.py --quality drop       leave out ungradable photographs; keep: do not judge
 
-A patient's split is a hash of the patient and --seed: both eyes stay together, and patients added later move
-nobody. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py). Kaggle's
-35,126 photographs take two minutes on two cores, half a minute without judging.
+The split of a patient is a hash of the patient and --seed: both eyes are in the same split, and adding patients
+moves nobody. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py).
+Kaggle's 35,126 photographs take two minutes on two cores, half a minute without judging. The script can be stopped
+and run again: it does only what is missing.
 """
 
 import json
 import os
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 
@@ -29,15 +31,15 @@ from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
 from eyenet.photo.retina import inside_circle
-from eyenet.run.errors import PhotoError, StageError, log
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import Paths, is_current, place, read_json, refuse_same_file, sha256, write_rows, write_whole
-from eyenet.run.folder import finish, list_files, output_folder, remove_stale
+from eyenet.run.folder import list_files
 from eyenet.run.options import fitting_next, fraction, local_path, parser, seed
 from eyenet.run.script import run_main
-from eyenet.run.workers import crew, for_each
+from eyenet.run.stage import image_stage
 from eyenet.score.charts import draw_class_balance
 
-NOTES = ".quality"  # what was judged so far, a line a photograph: a run that is stopped and run again judges the rest
+NOTES = ".quality"  # the qualities found so far, one line per photograph, so that an interrupted run can continue
 
 
 def keep(source, target, note, quality):
@@ -47,7 +49,7 @@ def keep(source, target, note, quality):
     ----------
     source, target : path-like
     note : dict or None
-        What an earlier run noted of this photograph.
+        The quality that an earlier run found.
     quality : {'drop', 'keep', 'mark'}
 
     Returns
@@ -55,7 +57,7 @@ def keep(source, target, note, quality):
     reason : str or None
         Why it is left out.
     note : dict or None
-        Its quality, where that is asked for and it is not black.
+        Its quality; None if it is black or not judged.
     """
     time = os.stat(source).st_mtime_ns
     note = note if note and note["time"] == time else None
@@ -77,7 +79,7 @@ def keep(source, target, note, quality):
 
 
 def read_notes(path):
-    """Read what earlier runs noted by the same weights, by image."""
+    """Read the qualities that earlier runs found with the same weights; dict of image to note."""
     try:
         weights, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a killed run leaves half a line
         notes = [json.loads(line) for line in lines]
@@ -87,55 +89,49 @@ def read_notes(path):
 
 
 def write_notes(path, notes):
-    """Write the notes whole, in the order of the images."""
+    """Write all notes, sorted by image."""
     lines = [sha256(WEIGHTS), *(json.dumps(notes[image]) for image in sorted(notes))]
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
-def sort_out(sources, output, quality, workers):
+def sort_out(stage, sources, quality):
     """Place or leave out every photograph.
 
     Returns
     -------
-    dropped, rejected : list of (str, str)
-        Name and reason of what is left out on purpose, and of what cannot be read.
+    dropped : list of (str, str)
+        Name and reason of each photograph that is left out on purpose.
     kept : set of str
     notes : dict of str to dict
-        The quality of each photograph; empty if it is not asked for.
+        The quality of each photograph; empty if not judged.
     """
-    path = output / NOTES
+    folder, output, path = sources.folder, stage.folder, stage.folder / NOTES
     known = {} if quality == "keep" else read_notes(path)
-    dropped, rejected, kept, notes = [], [], set(), {}
+    dropped, kept, notes = [], set(), {}
     write_notes(path, known)
-
-    folder = sources.folder
 
     def work(item):
         name, note = item
         return keep(folder / name, output / name, note, quality)
 
-    noted = [(name, known.get(os.path.splitext(name)[0])) for name in sources.names]
+    items = [(name, known.get(os.path.splitext(name)[0])) for name in sources.names]
     with open(path, "a", encoding="utf-8") as file:
-        for (name, before), result in for_each(work, noted, workers, "preprocess"):
-            source = folder / name
-            if isinstance(result, PhotoError):
-                rejected.append((source.name, str(result)))
-                continue
-            reason, note = result
+        for (name, before), (reason, note) in stage.each(work, items, "preprocess", name=lambda item: item[0]):
+            image = os.path.splitext(name)[0]
             if note:
-                notes[source.stem] = note
+                notes[image] = note
                 if note != before:
                     print(json.dumps(note), file=file, flush=True)
             if reason:
-                dropped.append((source.stem, reason))
+                dropped.append((image, reason))
             else:
-                kept.add(source.stem)
+                kept.add(image)
     write_notes(path, notes)
-    return dropped, rejected, kept, notes
+    return dropped, kept, notes
 
 
 def write_quality(output, notes):
-    """Write quality.csv for the user, and say how many photographs cannot be graded, and why."""
+    """Write quality.csv and report how many photographs are ungradable, and why."""
     if not notes:
         (output / NOTES).unlink()
         (output / "quality.csv").unlink(missing_ok=True)
@@ -144,9 +140,9 @@ def write_quality(output, notes):
     rows = [[*(note[key] for key in columns), ", ".join(note["reasons"])] for note in notes.values()]
     write_rows(output / "quality.csv", [*columns, "reasons"], sorted(rows))
     poor = [note["reasons"] for note in notes.values() if not note["gradable"]]
-    why = Counter(reason for reasons in poor for reason in reasons).most_common()
-    words = ": " + ", ".join(f"{reason} {count:,}" for reason, count in why) if why else ""
-    log(f"{len(poor):,} of {len(notes):,} photographs cannot be graded{words} ({output}/quality.csv)")
+    counts = Counter(reason for reasons in poor for reason in reasons).most_common()
+    why = ": " + ", ".join(f"{reason} {count:,}" for reason, count in counts) if counts else ""
+    log(f"{len(poor):,} of {len(notes):,} photographs cannot be graded{why} ({output}/quality.csv)")
 
 
 def join(sources, labels, photographs, table):
@@ -155,25 +151,52 @@ def join(sources, labels, photographs, table):
     Returns
     -------
     labels : DataFrame
-        The rows whose photograph is there.
+        The rows that have a photograph.
     dropped : list of (str, str)
-        Name and reason of each photograph without a label and label without a photograph.
+        Name and reason of each photograph without a label and each label without a photograph.
     """
-    there, known = {p.stem for p in sources}, set(labels["image"])
-    require_match(there, labels, photographs, table)
-    dropped = [(name, "photograph without a label") for name in sorted(there - known)]
-    dropped += [(name, "label without a photograph") for name in sorted(known - there)]
-    return labels[labels["image"].isin(there)], dropped
+    present, labelled = {p.stem for p in sources}, set(labels["image"])
+    require_match(present, labels, photographs, table)
+    dropped = [(name, "photograph without a label") for name in sorted(present - labelled)]
+    dropped += [(name, "label without a photograph") for name in sorted(labelled - present)]
+    return labels[labels["image"].isin(present)], dropped
+
+
+def possible_quality(quality, source):
+    """Return --quality, or `keep` if the crops are too small to be judged; raise a StageError if it is `drop`."""
+    size = ((read_json(Path(source) / "stage.json") or {}).get("settings") or {}).get("size", SMALLEST)
+    if size >= SMALLEST or quality == "keep":
+        return quality
+    if quality == "drop":
+        raise StageError(f"the quality of crops of {size} px cannot be judged; {SMALLEST} px are needed")
+    log(f"note: crops of {size} px are too small to judge their quality; {SMALLEST} px are needed")
+    return "keep"
+
+
+def split_patients(labels, kept, notes, split):
+    """Make the table of the photographs that are kept, with split and quality."""
+    table = labels[labels["image"].isin(kept)].sort_values("image").reset_index(drop=True)
+    table["split"] = [split_of(patient, **split) for patient in table["patient"]]
+    for column in ("quality", "gradable") if notes else ():
+        table[column] = [notes[image][column] for image in table["image"]]
+    return table
 
 
 def class_table(before, after, splits):
-    """Format the photographs of each grade: all, kept, and kept by split."""
+    """Format the number of photographs of each grade: labelled, kept, and kept by split."""
     columns = {"labelled": count_by_grade(before), "kept": count_by_grade(after["level"])}
     for split in splits:
         columns[split] = count_by_grade(after.loc[after["split"] == split, "level"])
     table = pd.DataFrame(columns, index=[f"{grade} {name}" for grade, name in GRADES.items()])
     table.loc["all"] = table.sum()
     return table.to_string()
+
+
+def report_dropped(dropped, output):
+    """Report how many photographs were left out for each reason, with the names of the first ones."""
+    for reason, count in Counter(reason.split(":")[0] for _, reason in dropped).items():
+        names = [name for name, why in dropped if why.startswith(reason)]
+        log(f"dropped {count:,}, {reason}: {', '.join(names[:8])}{' ...' if count > 8 else ''} ({output}/dropped.csv)")
 
 
 def command_line():
@@ -195,9 +218,9 @@ def command_line():
         "--quality",
         choices=("drop", "keep", "mark"),
         default="mark",
-        help="what cannot be graded: leave it out, do not judge, or tell in two columns",
+        help="ungradable photographs: leave them out, do not judge, or mark them in two columns",
     )
-    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
+    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may be rejected")
     return options
 
 
@@ -211,43 +234,30 @@ def main():
     sources = list_files(args.input, [".png"], "resize_images.py")
     labels, dropped = join(sources, read_labels(args.labels), args.input, args.labels)
     labelled = set(labels["image"])
-    size = ((read_json(args.input / "stage.json") or {}).get("settings") or {}).get("size", SMALLEST)
-    if size < SMALLEST and args.quality != "keep":
-        if args.quality == "drop":
-            raise StageError(f"the quality of crops of {size} px cannot be judged; it takes {SMALLEST} px")
-        log(f"note: crops of {size} px are too small to judge their quality, which takes {SMALLEST} px")
-        args.quality = "keep"
-    split = {"seed": args.seed, "val": args.val, "test": args.test}
+    candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
+    quality = possible_quality(args.quality, args.input)
     settings = {"black": BLACK}
-    if args.quality == "drop":  # else the images do not depend on it
+    if quality == "drop":  # otherwise the images do not depend on it
         settings["quality"] = {"ungradable": "dropped", "weights": sha256(WEIGHTS)}
-    with output_folder(args.output, "preprocess_images.py", settings, args.input, split=split) as output:
-        candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
-        with crew(args, candidates[:1], output) as workers:
-            left_out, rejected, kept, notes = sort_out(candidates, output, args.quality, workers)
+    split = {"seed": args.seed, "val": args.val, "test": args.test}
+    workers = {"reads": candidates[:1], "threads": args.workers, "scheduler": args.scheduler}
+    with image_stage("preprocess_images.py", args.output, settings, args.input, split=split, **workers) as stage:
+        left_out, kept, notes = sort_out(stage, candidates, quality)
         dropped += left_out
-        remove_stale(output, kept)
-        write_rows(output / "dropped.csv", ["image", "reason"], dropped)
-        write_quality(output, notes)
-        code = finish(rejected, len(candidates), args.max_rejected, output)
+        write_rows(stage.folder / "dropped.csv", ["image", "reason"], dropped)
+        write_quality(stage.folder, notes)
+        code = stage.finish(len(candidates), args.max_rejected, kept)
         if not kept:
-            raise StageError(f"no photograph is left; the reasons are in {output / 'dropped.csv'}")
-
-        table = labels[labels["image"].isin(kept)].sort_values("image").reset_index(drop=True)
-        table["split"] = [split_of(patient, **split) for patient in table["patient"]]
-        for column in ("quality", "gradable") if notes else ():
-            table[column] = [notes[image][column] for image in table["image"]]
+            raise StageError(f"no photograph is left; the reasons are in {stage.folder / 'dropped.csv'}")
+        table = split_patients(labels, kept, notes, split)
         write_table(args.labels_out, table)
     draw_class_balance(table, labels["level"], args.figures)
 
     print(class_table(labels["level"], table, SPLITS))
-    for reason, count in Counter(reason.split(":")[0] for _, reason in dropped).items():
-        names = [name for name, why in dropped if why.startswith(reason)]
-        log(f"dropped {count:,}, {reason}: {', '.join(names[:8])}{' ...' if count > 8 else ''} ({output}/dropped.csv)")
-    print(
-        f"kept {len(table):,} of {len(sources):,} photographs of {table['patient'].nunique():,} patients in "
-        f"{args.output}, table in {args.labels_out}"
-    )
+    report_dropped(dropped, args.output)
+    patients = table["patient"].nunique()
+    print(f"kept {len(table):,} of {len(sources):,} photographs of {patients:,} patients in {args.output}, ", end="")
+    print(f"table in {args.labels_out}")
     print(f"next: python rotate_images.py{fitting_next(options, args, output='input', labels_out='labels')}")
     return code
 

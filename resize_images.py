@@ -3,17 +3,17 @@
 
 Reads   data/download/train/*.jpeg (also .jpg .png .tif), of any size
 Writes  data/resized/<name>.png           the retina fills the square; black outside its circle
-        data/resized/photographs.csv      size of each photograph and circle of its retina, in its pixels
+        data/resized/photographs.csv      size of each photograph and the circle of its retina, in pixels
         data/resized/rejected.csv         photographs that could not be used, with the reason
-        data/resized/stage.json           what made the folder
+        data/resized/stage.json           the settings that made the folder
 
     python resize_images.py
-    python resize_images.py --colours equalized      each channel's histogram equalised: alike from every camera
+    python resize_images.py --colours equalized      equalise each channel's histogram: cameras look alike
 
-A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 at which the retina is still about twice as wide as the
-result, the circle of the retina is fitted on that, and the square around it is averaged down. PNG keeps what
-follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 minutes on two cores and become
-2.6 GB. It can be stopped and run again; it does what is missing.
+A JPEG is decoded at the smallest scale (1/1, 1/2, 1/4 or 1/8) at which the retina is still about twice as wide as the
+result. The circle of the retina is fitted at that scale, and the square around it is averaged down. PNG is lossless,
+so later steps lose nothing. Expect about 40 photographs/s per core: Kaggle's 35,126 take 8 minutes on two cores and
+become 2.6 GB. The script can be stopped and run again: it makes only what is missing.
 """
 
 import os
@@ -22,18 +22,18 @@ from eyenet.photo.colours import COLOURS
 from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
-from eyenet.run.errors import PhotoError, log
+from eyenet.run.errors import log
 from eyenet.run.files import Paths, has_ending, is_current, write_rows, write_whole
-from eyenet.run.folder import finish, list_files, output_folder, remove_stale
+from eyenet.run.folder import list_files
 from eyenet.run.options import fitting_next, fraction, parser, side
 from eyenet.run.script import run_main
-from eyenet.run.workers import crew, for_each
+from eyenet.run.stage import image_stage
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
 
 
 def resize(source, target, size, colours="natural"):
-    """Write the crop of one photograph, unless it is there and current; return its geometry."""
+    """Write the crop of one photograph unless it is up to date; return the geometry."""
     if is_current(target, source):
         geometry = read_geometry(target)
         if geometry.keys() >= set(GEOMETRY):
@@ -43,56 +43,62 @@ def resize(source, target, size, colours="natural"):
     return geometry
 
 
+def resize_all(stage, sources, size, colours):
+    """Resize all photographs and write photographs.csv; return the set of the names of the crops."""
+    folder, resized = stage.folder, set()
+
+    def work(source):
+        return resize(source, folder / f"{source.stem}.png", size, colours)
+
+    def rows():  # a generator: a list of a million rows would take 600 MB
+        for source, geometry in stage.each(work, sources, "resize"):
+            resized.add(source.stem)
+            yield [source.stem, *(geometry[key] for key in GEOMETRY)]
+
+    write_rows(folder / "photographs.csv", ["image", *GEOMETRY], rows())
+    return resized
+
+
 def unique_names(sources):
-    """Separate photographs by name: the first of each name, and those that would overwrite it."""
-    first, doubled = {}, []
+    """Split photographs into the first of each name and those that would overwrite it, with the reason."""
+    first, duplicates = {}, []
     for source in sources:
         if source.stem in first:
-            doubled.append((source.name, f"has the same name as {first[source.stem]}; rename one of them"))
+            duplicates.append((source.name, f"has the same name as {first[source.stem]}; rename one of them"))
         else:
             first[source.stem] = source.name
-    return Paths(sources.folder, list(first.values())), doubled
+    return Paths(sources.folder, list(first.values())), duplicates
+
+
+def report_other_files(folder):
+    """Report the files of a folder that are not photographs."""
+    visible = (name for name in os.listdir(folder) if not name.startswith("."))
+    others = sorted(name for name in visible if not has_ending(name, PHOTOGRAPHS))
+    if others:
+        log(f"{len(others):,} other files in {folder} are left out: {', '.join(others[:8])}")
 
 
 def main():
     options = parser(__doc__, input="data/download/train", output="data/resized", workers=None, scheduler=None)
-    options.add_argument("--size", type=side, default=256, help="side of the result in pixels")
-    options.add_argument("--colours", choices=COLOURS, default="natural", help="equalized: alike from every camera")
-    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may fail")
+    options.add_argument("--size", type=side, default=256, help="width and height of the result in pixels")
+    options.add_argument("--colours", choices=COLOURS, default="natural", help="equalized: cameras look alike")
+    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may be rejected")
     args = options.parse_args()
 
     sources = list_files(args.input, PHOTOGRAPHS, "download_images.sh")
-    there = (name for name in os.listdir(args.input) if not name.startswith("."))
-    others = sorted(name for name in there if not has_ending(name, PHOTOGRAPHS))
-    if others:
-        log(f"{len(others):,} other files in {args.input} are left out: {', '.join(others[:8])}")
+    report_other_files(args.input)
     settings = {"size": args.size, "preprocessing": PREPROCESSING}
-    if args.colours != "natural":  # folders that were made before there was a choice do not say so
+    if args.colours != "natural":  # absent by default, as in folders made before the option existed
         settings["colours"] = args.colours
-    if any(map(is_synthetic, sources[:10])):  # every report on them will say so
+    if any(map(is_synthetic, sources[:10])):  # every report on these images will say so
         settings["synthetic"] = True
-    with output_folder(args.output, "resize_images.py", settings) as output:
-        kept, rejected = unique_names(sources)
-        size, colours = args.size, args.colours
-
-        def work(source):
-            return resize(source, output / f"{source.stem}.png", size, colours)
-
-        resized = set()
-
-        def rows(workers):  # written as they come: a million of them would take 600 MB
-            for source, result in for_each(work, kept, workers, "resize"):
-                if isinstance(result, PhotoError):
-                    rejected.append((source.name, str(result)))
-                else:
-                    resized.add(source.stem)
-                    yield [source.stem, *(result[key] for key in GEOMETRY)]
-
-        with crew(args, kept[:1], output) as workers:
-            write_rows(output / "photographs.csv", ["image", *GEOMETRY], rows(workers))
-        remove_stale(output, resized)
-        code = finish(rejected, len(sources), args.max_rejected, output)
-    print(f"resized {len(resized):,} of {len(sources):,} photographs to {args.output}, {len(rejected)} rejected")
+    first, duplicates = unique_names(sources)
+    workers = {"reads": first[:1], "threads": args.workers, "scheduler": args.scheduler}
+    with image_stage("resize_images.py", args.output, settings, **workers) as stage:
+        stage.rejected.extend(duplicates)
+        resized = resize_all(stage, first, args.size, args.colours)
+        code = stage.finish(len(sources), args.max_rejected, resized)
+    print(f"resized {len(resized):,} of {len(sources):,} photographs to {args.output}, {len(stage.rejected)} rejected")
     print(f"next: python preprocess_images.py{fitting_next(options, args, output='input')}")
     return code
 

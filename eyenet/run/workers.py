@@ -81,31 +81,37 @@ def for_each(function, items, workers, what, unit="img"):
 
 
 @contextlib.contextmanager
-def crew(args, reads, writes=None):
-    """Give the `workers` of `for_each`: threads of this machine, or with --scheduler a Dask cluster.
+def crew(threads, scheduler, reads, writes=None):
+    """Provide the `workers` of `for_each`: threads of this machine, or a Dask cluster.
 
     Parameters
     ----------
-    args : argparse.Namespace
-        With `workers` and `scheduler`.
+    threads : int
+        Threads of this machine, without a cluster.
+    scheduler : str or None
+        Address of the scheduler of a cluster.
     reads : sequence of Path
-        Files that every worker of a cluster must find.
+        Files that every worker of a cluster must see.
     writes : Path, optional
-        Folder that they will write to.
+        Folder that the workers write to.
+
+    Yields
+    ------
+    int or eyenet.run.cluster.Cluster
 
     Raises
     ------
     StageError
-        If there is no such cluster, or it does not see these files.
+        If there is no such cluster, or Dask is not installed.
     """
-    if args.scheduler is None:
-        yield args.workers
+    if scheduler is None:
+        yield threads
         return
     try:
         from eyenet.run.cluster import cluster
     except ImportError as error:
         raise StageError(
-            f"Dask, which --scheduler needs, is not there ({error}): pip install -r requirements-cluster.txt"
+            f"--scheduler needs Dask, which cannot be imported ({error}): pip install -r requirements-cluster.txt"
         ) from None
-    with cluster(args.scheduler, reads, writes) as workers:
+    with cluster(scheduler, reads, writes) as workers:
         yield workers
