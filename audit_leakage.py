@@ -1,105 +1,89 @@
 #!/usr/bin/env python3
-"""Audit an array or tables for leaks between training and test; build the array of the protocol of 2017.
+"""Audit an array or label tables for leaks between training, validation and test.
 
-Reads   data/array/X.npy, labels.csv, X.json      any folder with an X.npy and a labels.csv (image,split), or, with
+Reads   data/array/X.npy, labels.csv, X.json      any folder with X.npy and labels.csv (image,split); or, with
                                                   --labels, tables alone: image,split, or train.csv val.csv test.csv
-Writes  nothing, unless asked: --json FILE        all figures; --report FILE.csv every case
-Or, with --protocol 2017:
-Reads   data/preprocessed/*.png, labels/preprocessed.csv
-Writes  data/array-2017/X.npy, labels.csv, X.json, rejected.csv
+Writes  nothing by default; --json FILE: all figures; --report FILE.csv: every case
 
-    python audit_leakage.py --input data/array
-    python audit_leakage.py --protocol 2017 && python audit_leakage.py --input data/array-2017
+    python audit_leakage.py
+    python audit_leakage.py --labels train.csv val.csv test.csv
 
-Eleven checks, one line each with its figure and verdict: photographs, patients and pixels of one split in another
-(over any turn and reflection, also compressed again), the rule "a rotated copy is DR", and two classifiers that see no
-retina. Names are compared without folder and ending, numbers of patients as numbers (011 and 11.0 are 11).
-Exit code 0: no leak found, and photograph and patient of every row were compared; 1: a leak, or a row of unknown
-patient ("could not tell"). Checks that need pixels or grades may be missing. Of an array of this pipeline (X.json
-proves it) only originals count in validation and test, as in cnn.py. Tables alone cannot say which rows are used, and
-so every row counts: of labels/rotated.csv give --originals, or rather audit data/array. 16,000 images take two or
+Eleven checks, one line each with its figure and verdict: photographs, patients and pixels of one split that occur in
+another (rotated, mirrored or compressed again), the rule "a rotated copy has DR", and two classifiers that see
+everything but the retina. Names are compared without folder and ending, patient numbers as numbers (011 equals 11.0).
+Exit code 0: no leak found, and the photograph and patient of every row were compared; 1: a leak, or a row whose
+patient is unknown ("could not tell"). Checks that need pixels or grades may be skipped. In an array of this pipeline
+(with X.json), only originals count in validation and test, as in cnn.py. Tables alone do not say which rows are used,
+so every row counts: for labels/rotated.csv give --originals, or better audit data/array. 16,000 images take two or
 three minutes on two cores.
-
-The protocol of 2017: a square from the inside of each retina, compressed as JPEG of quality 75; then the copies, each
-compressed again, the one of 120 degrees with black corners; only then rows are drawn at random into train, val and
-test. The test patients of labels/preprocessed.csv are kept out of it: their originals are its split `unseen`, which
-says what a network so trained is worth. 5 ms an image; stopped and run again, it begins anew.
 """
 
-import io
 import os
-import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
-from sklearn.model_selection import train_test_split
 
 from eyenet.audit.checks import Evidence, audit, complete, conclude, results_table, used_rows
-from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, checksum, open_array
-from eyenet.data.copies import copies_table, transform
-from eyenet.data.names import SPLITS, UNSEEN
-from eyenet.data.packing import first_shape, reserve, write_at, write_sidecar
+from eyenet.data.array import open_array
+from eyenet.data.names import SPLITS
 from eyenet.data.tables import read_table
-from eyenet.photo.png import read_crop
-from eyenet.run.errors import PhotoError, StageError
+from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json, write_rows
-from eyenet.run.folder import finish, list_files, output_folder, report_unlisted
 from eyenet.run.options import fraction, local_path, parser, seed
 from eyenet.run.script import run_main
-from eyenet.run.workers import for_each
 
-# On real photographs, split by patient, the rim tells the grade with an AUC of 0.58 [0.54, 0.63], compression with 0.52
-# [0.48, 0.57] (976 of EyePACS in the test); in arrays of the protocol of 2017 both reach 0.87 [0.82, 0.91] and more.
+# On real photographs that are split by patient, border and corners tell the grade with an AUC of 0.58 [0.54, 0.63],
+# traces of compression with 0.52 [0.48, 0.57] (976 of EyePACS in the test); in arrays of the 2017 protocol both reach
+# 0.87 [0.82, 0.91] and more.
 LIMIT = 0.65
-QUALITY = 75  # of Pillow and of the skimage of 2017, unless told otherwise
-TEST, VALIDATION = 0.2, 0.2  # of all rows, and of the rest
-PACKERS = {"image_to_array.py", "audit_leakage.py"}  # scripts whose array is unfinished without an X.json
+ARRAY = Path("data/array")
+PACKERS = {"image_to_array.py", "protocols.py"}  # an array of these scripts is unfinished without X.json
+SPLITTER = "the tool that split the photographs"
 
 
 def read_split_table(path, split=None):
-    """Read a table of images and their split, and whatever else the audit can use.
+    """Read a table of images and their split, with the other columns that the audit can use.
 
     Parameters
     ----------
     path : path-like
     split : str, optional
-        Of all rows; default: the table has a column `split`.
+        The split of all rows; by default the table has a column `split`.
 
     Returns
     -------
     DataFrame
         See `eyenet.audit.checks.complete`.
     """
-    table = read_table(path, ["image"], "whoever split the photographs")
+    table = read_table(path, ["image"], SPLITTER)
     columns = [c for c in ("patient", "level", "transform") if c in table.columns]
-    table = read_table(path, ["image", *columns, *([] if split else ["split"])], "whoever split the photographs")
+    table = read_table(path, ["image", *columns, *([] if split else ["split"])], SPLITTER)
     if split:
         table["split"] = split
     return table[["image", "split", *columns]]
 
 
 def read_tables(paths):
-    """Read tables with a column `split`, or whose file is named after their split.
+    """Read tables that have a column `split` or are named after their split.
 
     Raises
     ------
     StageError
-        If a table says neither, or the tables do not say the same things.
+        If a table has neither, or the tables differ in their columns.
     """
     tables = []
     for path in paths:
-        own = "split" in read_table(path, ["image"], "whoever split the photographs").columns
-        if not own and path.stem not in SPLITS:
+        has_split = "split" in read_table(path, ["image"], SPLITTER).columns
+        if not has_split and path.stem not in SPLITS:
             raise StageError(
                 f"{path} has no column split, and its name is not train.csv, val.csv or test.csv; add the column"
             )
-        tables.append(read_split_table(path, None if own else path.stem))
+        tables.append(read_split_table(path, None if has_split else path.stem))
     for path, table in zip(paths, tables):
         if set(table.columns) != set(tables[0].columns):
-            odd = sorted(set(table.columns) ^ set(tables[0].columns))
-            raise StageError(f"{paths[0]} and {path} have not the same columns ({', '.join(odd)}); make them alike")
+            different = ", ".join(sorted(set(table.columns) ^ set(tables[0].columns)))
+            raise StageError(f"{paths[0]} and {path} differ in their columns ({different}); give both the same columns")
     return pd.concat(tables, ignore_index=True)
 
 
@@ -109,7 +93,7 @@ def read_foreign_array(folder):
     Raises
     ------
     StageError
-        If they are missing, damaged, of another form, or do not belong together.
+        If they are missing, damaged, of another shape or type, or do not belong together.
     """
     if not folder.is_dir():
         raise StageError(f"there is no folder {folder}; image_to_array.py makes it, or give --input")
@@ -135,13 +119,23 @@ def read_foreign_array(folder):
     return images, table
 
 
-def read_evidence(args):
-    """Read what is to be audited: tables, an array of this pipeline, or another."""
-    folder, settings = args.input or Path("data/array"), {} if args.originals else None
-    if args.labels:
-        images, table = None, read_tables(args.labels)
+def read_evidence(folder, labels=None, originals=False):
+    """Read what is to be audited: tables, an array of this pipeline, or another array.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of an array; ignored if there are `labels`.
+    labels : list of Path, optional
+        Tables to audit.
+    originals : bool
+        Copies of images are not used for validation and test; only for tables and arrays without X.json.
+    """
+    settings = {} if originals else None
+    if labels:
+        images, table = None, read_tables(labels)
     elif (folder / "X.json").exists() or (read_json(folder / "stage.json") or {}).get("script") in PACKERS:
-        if args.originals:
+        if originals:
             raise StageError(f"the X.json of {folder} says which rows are used; leave out --originals")
         images, table, sidecar = open_array(folder)
         settings = sidecar["settings"]
@@ -155,186 +149,69 @@ def read_evidence(args):
     return evidence
 
 
-def check_targets(args):
-    """Refuse, before the audit, files that its figures and cases cannot or must not be written to."""
-    folder = args.input or Path("data/array")
-    own = [folder / name for name in ("X.npy", "labels.csv", "X.json", "stage.json")]
-    taken = list(args.labels or [*own, *folder.glob("X-*.npy")])
-    for option, path in (("--json", args.json), ("--report", args.report)):
+def require_writable(outputs, inputs):
+    """Raise a StageError, before the audit, if a result cannot be written or would overwrite an input.
+
+    Parameters
+    ----------
+    outputs : dict of str to Path or None
+        Option and file.
+    inputs : list of Path
+    """
+    taken = list(inputs)
+    for option, path in outputs.items():
         if path is None:
             continue
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-            raise StageError(f"{option} {path}: there is no folder {path.parent} that can be written to; make it first")
-        if path.is_symlink() or (path.exists() and not path.is_file()):  # renaming over a device would replace it
+            raise StageError(f"{option} {path}: there is no writable folder {path.parent}; make it first")
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # renaming would replace a device
             raise StageError(f"{option} {path} exists and is not a regular file; choose another name")
         if path.resolve() in [other.resolve() for other in taken]:
             raise StageError(f"{option} {path} would overwrite a file of this audit; choose another name")
         taken.append(path)
 
 
-def run_audit(args):
-    """Audit, print and write the findings; return the exit code."""
-    check_targets(args)
-    evidence = read_evidence(args)
+def write_results(findings, verdict, json, report):
+    """Write the figures and the cases to the files that were asked for."""
+    if json:
+        checks = {f.check: {"found": f.found, "verdict": f.verdict, "figures": f.figures} for f in findings}
+        write_json(json, {"verdict": verdict, "checks": checks})
+    if report:
+        rows = [(f.check, *(case if isinstance(case, tuple) else (case, "", ""))) for f in findings for case in f.cases]
+        write_rows(report, ["check", "image", "same_as", "similarity"], rows)
+
+
+def main():
+    options = parser(__doc__)
+    options.add_argument("--input", type=local_path, help=f"folder of an array; default: {ARRAY}")
+    options.add_argument("--labels", type=local_path, nargs="+", help="tables to audit instead of an array")
+    options.add_argument(
+        "--originals",
+        action="store_true",
+        help="validation and test use originals only; for tables and arrays without X.json",
+    )
+    options.add_argument(
+        "--limit", type=fraction, default=LIMIT, help="largest AUC without the retina that is not a leak"
+    )
+    options.add_argument("--json", type=local_path, help="file for the figures")
+    options.add_argument("--report", type=local_path, help="CSV file for every case")
+    options.add_argument("--seed", type=seed, default=0, help="seed of the classifiers")
+    args = options.parse_args()
+    if args.input and args.labels:
+        options.error("an audit reads --input or --labels, not both")
+
+    folder = args.input or ARRAY
+    files = [folder / name for name in ("X.npy", "labels.csv", "X.json", "stage.json")]
+    inputs = args.labels or [*files, *folder.glob("X-*.npy")]
+    require_writable({"--json": args.json, "--report": args.report}, inputs)
+    evidence = read_evidence(folder, args.labels, args.originals)
     findings = audit(evidence, args.limit, args.seed)
     print("rows used: " + ", ".join(f"{split} {len(evidence.rows[split]):,}" for split in SPLITS))
     print(results_table(findings))
     verdict, why, code = conclude(findings)
-    if args.json:
-        checks = {f.check: {"found": f.found, "verdict": f.verdict, "figures": f.figures} for f in findings}
-        write_json(args.json, {"verdict": verdict, "checks": checks})
-    if args.report:
-        rows = [(f.check, *(case if isinstance(case, tuple) else (case, "", ""))) for f in findings for case in f.cases]
-        write_rows(args.report, ["check", "image", "same_as", "similarity"], rows)
+    write_results(findings, verdict, args.json, args.report)
     print(f"verdict: {verdict}{why}")
     return code
-
-
-def cut_square(crop):
-    """Cut the square out of the retina's circle and enlarge it to the size of the crop, as a JPEG would be read."""
-    size = len(crop)
-    edge = size / 2 * (1 - 0.5**0.5)
-    inside = (edge, edge, size - edge, size - edge)
-    return compress(np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BICUBIC, box=inside)))
-
-
-def compress(pixels):
-    """Write an image as JPEG and read it again."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=QUALITY)
-    return np.asarray(Image.open(file))
-
-
-def copy_of_2017(square, name):
-    """Mirror or rotate a square as 2017 did: 120 degrees linearly, within the frame, black where nothing comes from."""
-    if name == "original":
-        return square
-    if name == "rot120":
-        return compress(np.asarray(Image.fromarray(square).rotate(120, Image.Resampling.BILINEAR)))
-    return compress(transform(square, name))
-
-
-def rows_of_2017(photographs, seed):
-    """List the rows of the array: copies first, then a random split of rows; the test patients' originals at the end.
-
-    Parameters
-    ----------
-    photographs : DataFrame
-        Columns image, patient, eye, level, split.
-    seed : int
-
-    Returns
-    -------
-    DataFrame
-        The columns of labels.csv and `source`.
-    """
-    test = photographs["split"] == "test"
-    known = copies_table(photographs[~test], only_train=False) if not test.all() else photographs[~test]
-    if len(known) < 10:
-        raise StageError(f"{len(known)} images are too few to be split; run preprocess_images.py on more photographs")
-    rest, tested = train_test_split(np.arange(len(known)), test_size=TEST, random_state=seed)
-    trained, validated = train_test_split(rest, test_size=VALIDATION, random_state=seed)
-    for split, rows in (("train", trained), ("val", validated), ("test", tested)):
-        known.iloc[rows, known.columns.get_loc("split")] = split
-    unseen = photographs[test].assign(split=UNSEEN, transform="original", source=photographs["image"])
-    return pd.concat([known, unseen], ignore_index=True)
-
-
-def pack_2017(folder, table, output, workers):
-    """Write the images of the rows to X.npy, block by block.
-
-    Returns
-    -------
-    shape : tuple of int
-    checksums : list of str
-    """
-    paths = [folder / f"{source}.png" for source in table["source"]]
-    shape = (len(table), *first_shape(paths))
-    file, begin = reserve(output / "X.npy.partial", shape, keep=False)
-
-    def pack_block(first):
-        images = np.zeros((len(paths[first : first + IMAGES_PER_BLOCK]), *shape[1:]), np.uint8)
-        squares = {path: cut_square(read_crop(path)) for path in set(paths[first : first + IMAGES_PER_BLOCK])}
-        for image, row in zip(images, range(first, first + IMAGES_PER_BLOCK)):
-            image[:] = copy_of_2017(squares[paths[row]], table["transform"][row])
-        write_at(file, images, begin + first * int(np.prod(shape[1:])))
-        return checksum(images)
-
-    try:
-        blocks = range(0, len(paths), IMAGES_PER_BLOCK)
-        checksums = [crc for _, crc in for_each(pack_block, blocks, workers, "pack", f"x{IMAGES_PER_BLOCK} img")]
-    finally:
-        os.close(file)
-    os.replace(output / "X.npy.partial", output / "X.npy")
-    return shape, checksums
-
-
-def unreadable(folder, photographs, workers):
-    """List the photographs of a table whose crop cannot be read, or has another size than the first; with reasons."""
-    paths = [folder / f"{image}.png" for image in photographs["image"]]
-    shape = first_shape(paths)
-
-    def check(path):
-        if read_crop(path).shape != shape:
-            raise PhotoError(f"is not {shape[1]} x {shape[0]} pixels as the others")
-
-    return [(p.stem, str(r)) for p, r in for_each(check, paths, workers, "read") if isinstance(r, PhotoError)]
-
-
-def build_2017(options, args):
-    """Build the array of the protocol of 2017; return the exit code."""
-    source, output = args.input or Path("data/preprocessed"), args.output or Path("data/array-2017")
-    if args.labels and len(args.labels) > 1:
-        options.error("--protocol takes one table")
-    labels = args.labels[0] if args.labels else Path("labels/preprocessed.csv")
-    files = list_files(source, [".png"], "preprocess_images.py")
-    photographs = read_table(labels, ["image", "patient", "eye", "level", "split"], "preprocess_images.py")
-    report_unlisted(files, photographs, labels)
-    settings = {"protocol": args.protocol, "seed": args.seed}
-    with output_folder(output, "audit_leakage.py", settings, source) as folder:
-        (folder / "X.json").unlink(missing_ok=True)
-        rejected = unreadable(source, photographs, args.workers)
-        kept = photographs[~photographs["image"].isin([name for name, _ in rejected])]
-        table = rows_of_2017(kept.reset_index(drop=True), args.seed)
-        shape, checksums = pack_2017(source, table, folder, args.workers)
-        made = read_json(folder / "stage.json")["settings"]
-        write_sidecar(folder, table[COLUMNS], shape, made, checksums)
-        code = finish([(f"{name}.png", why) for name, why in rejected], len(photographs), args.max_rejected, folder)
-    counts = table["split"].value_counts()
-    print(
-        f"packed {len(table):,} images in {output / 'X.npy'}: "
-        + ", ".join(f"{split} {counts.get(split, 0):,}" for split in (*SPLITS, UNSEEN))
-    )
-    print(f"next: python cnn.py --input {shlex.quote(str(output))} --run protocol-2017 --augmentation none")
-    return code
-
-
-def main():
-    options = parser(__doc__, workers=None)
-    options.add_argument("--input", type=local_path, help="data/array; with --protocol data/preprocessed")
-    options.add_argument(
-        "--labels", type=local_path, nargs="+", help="tables to audit; with --protocol the one to read"
-    )
-    options.add_argument(
-        "--originals", action="store_true", help="of tables and foreign arrays: no copies are validated and tested on"
-    )
-    options.add_argument("--limit", type=fraction, default=LIMIT, help="AUC that is no leak without a retina")
-    options.add_argument("--json", type=local_path, help="file for the figures")
-    options.add_argument("--report", type=local_path, help="CSV file for every case")
-    options.add_argument("--protocol", choices=("2017",), help="build its array instead of auditing one")
-    options.add_argument("--output", type=local_path, help="with --protocol; data/array-2017")
-    options.add_argument("--max-rejected", type=fraction, default=0.05, help="with --protocol: fraction that may fail")
-    options.add_argument("--seed", type=seed, default=0, help="of the random rows, and of the classifiers")
-    args = options.parse_args()
-    if args.protocol:
-        if args.json or args.report or args.originals:
-            options.error("--json, --report and --originals belong to an audit; build first, then audit")
-        return build_2017(options, args)
-    if args.output:
-        options.error("--output belongs to --protocol; an audit writes --json and --report")
-    if args.input and args.labels:
-        options.error("an audit reads --input or --labels, not both")
-    return run_audit(args)
 
 
 if __name__ == "__main__":

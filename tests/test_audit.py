@@ -239,7 +239,7 @@ def test_which_copies_of_a_table_are_used(clean, tmp_path, capsys, monkeypatch):
         assert code == 0 and out.startswith("rows used: train 48, val 24, test 36\n") and "--originals" not in out
     (folder / "stage.json").write_text('{"script": "image_to_array.py"}')  # which was killed before X.json
     code, out, error = call(capsys, monkeypatch, "--input", folder)
-    assert code == 1 and not out and "has no whole X.json, so its array is not finished; run image_to_array" in error
+    assert code == 1 and not out and "has no complete X.json, so its array is not finished; run image_to_array" in error
     code, out, error = call(capsys, monkeypatch, "--input", folder, "--originals")
     assert code == 1 and not out and "leave out --originals" in error
 

@@ -159,7 +159,7 @@ def swap_rows(folder):
     [
         (lambda f: (f / "X.json").unlink(), ["X.json", "not finished"]),
         (lambda f: (f / "X.npy").unlink(), ["no X.npy"]),
-        (lambda f: os.truncate(f / "X.npy", 500_000), ["half-written"]),
+        (lambda f: os.truncate(f / "X.npy", 500_000), ["incomplete"]),
         (flip_a_byte, ["damaged", "checksum"]),
         (swap_rows, ["labels.csv", "not the table"]),
         (lambda f: (f / "labels.csv").unlink(), ["no table"]),

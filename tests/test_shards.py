@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentTypeError
 
 import numpy as np
 import pytest
@@ -134,7 +134,7 @@ def test_killed_it_goes_on_behind_the_finished_shards(rotated, arrays, tmp_path)
     "change, words",
     [
         (lambda f: (f / "X-00003.npy").unlink(), ["has no X-00003.npy"]),
-        (lambda f: os.truncate(f / "X-00002.npy", 9000), ["X-00002.npy is damaged or half-written"]),
+        (lambda f: os.truncate(f / "X-00002.npy", 9000), ["X-00002.npy is damaged or incomplete"]),
         (lambda f: shutil.copy(f / "X-00000.npy", f / "X-00001.npy"), ["X-00001.npy is damaged", "checksum"]),
         (
             lambda f: shutil.copy(f / "X-00000.npy", f / "X-00004.npy"),
@@ -233,7 +233,7 @@ def test_what_hosts_cannot_share_is_refused():
     for hosts in (3, 16):
         with pytest.raises(StageError, match="use 1, 2, 4 or 8"):
             require_hosts(hosts, 32)
-    with pytest.raises(StageError, match="--batch 20 takes no even share"):
+    with pytest.raises(StageError, match="--batch 20 cannot be divided evenly"):
         require_hosts(2, 20)
     require_hosts(1, 20)
 
@@ -310,7 +310,7 @@ def test_an_array_in_shards_grows_in_shards(arrays, tmp_path):
 
 def test_an_audit_reads_shards(arrays):
     """What audit and retraining measure of images, in threads, and how they lay them over each other."""
-    one, shards = (read_evidence(Namespace(input=folder, originals=False, labels=None)) for folder in arrays)
+    one, shards = (read_evidence(folder) for folder in arrays)
     assert all((one.rows[split] == shards.rows[split]).all() for split in one.rows)
     assert (describe(one.images, one.rows["train"]) == describe(shards.images, shards.rows["train"])).all()
     pairs = [(0, 0), (70, 70), (3, 299)]

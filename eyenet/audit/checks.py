@@ -1,4 +1,4 @@
-"""The checks of the leak audit: each looks at a table of images and their splits, some also at the pixels."""
+"""The checks of the leak audit: each reads a table of images and their splits; some also read the pixels."""
 
 import re
 from dataclasses import dataclass, field
@@ -24,8 +24,8 @@ NAMES = {"train": "training", "val": "validation", "test": "test"}
 class Evidence:
     """What is audited.
 
-    `table` is from `complete`; `rows` are the rows of each split that are used; `images` is the array, or None;
-    `assumed` tells that all rows are taken to be used, since nothing says which are.
+    `table` is from `complete`; `rows` are the rows of each split that are used; `images` is the array, or None.
+    `assumed` is set if nothing says which rows are used, so that all count.
     """
 
     table: pd.DataFrame
@@ -33,20 +33,20 @@ class Evidence:
     images: np.ndarray | None = None
     assumed: bool = False
 
-    def of(self, column, split):
-        """Give the values of a column in the rows of a split that are used."""
+    def values(self, column, split):
+        """Return a column in the rows of a split that are used."""
         return self.table[column].to_numpy()[self.rows[split]]
 
     def knows(self, column):
-        """Tell whether a column is known of all rows."""
+        """Return whether a column is known for all rows."""
         return self.table[column].notna().all()
 
 
 @dataclass
 class Finding:
-    """The outcome of a check: its name, what was found in words, a verdict, and the figures and cases behind it.
+    """The outcome of a check: its name, a description, a verdict, and the figures and cases behind it.
 
-    Without a `required` one nothing can be said to be free of leaks.
+    The audit can only find "no leak" if every `required` check was done.
     """
 
     check: str
@@ -58,7 +58,7 @@ class Finding:
 
 
 def complete(table):
-    """Add to a table the columns that the checks need, from the names of the images where it lacks them.
+    """Add the columns that the checks need, derived from the names of the images where the table lacks them.
 
     Parameters
     ----------
@@ -69,12 +69,14 @@ def complete(table):
     -------
     DataFrame
         With transform; level, all None if unknown; `photograph`, the image's name without folder (unless only folders
-        tell images apart), ending and suffix of a copy; `patient`, None where unknown, with a number in its shortest
-        form (11 for 011 and 11.0), and `written`, the patient as the table has it.
+        distinguish images), ending and suffix of a copy; `patient`, None if unknown, with numbers in their shortest
+        form (11 for 011 and 11.0); and `written`, the patient as written in the table.
     """
     names = [ENDING.sub("", re.split(r"[/\\]", image)[-1]) for image in table["image"]]
     shown = table[["split", "image"]].assign(name=names).drop_duplicates()
-    if shown.duplicated(["split", "name"]).any():  # such as p1/left.png and p2/left.png: the folder tells them apart
+    if shown.duplicated(
+        ["split", "name"]
+    ).any():  # such as p1/left.png and p2/left.png: only the folder distinguishes them
         names = [ENDING.sub("", image) for image in table["image"]]
     parsed = [_parse(name) for name in names]
     table = table.copy()
@@ -93,7 +95,7 @@ def complete(table):
 
 
 def used_rows(table, settings=None):
-    """Choose the rows of each split that are used: as cnn.py does for arrays of these settings; None: all rows."""
+    """Select the rows of each split that are used, as cnn.py does for an array with these settings; None: all rows."""
     if settings is not None:
         return rows_by_split(table, settings)
     return {split: np.flatnonzero(table["split"] == split) for split in SPLITS}
@@ -107,23 +109,23 @@ def _parse(name):
 
 
 def _shortest(patient):
-    """Write a number without leading zeros and without the .0 of a table that was kept as floats."""
+    """Return a number without leading zeros, and without the .0 of a column that was stored as floats."""
     number = NUMBER.fullmatch(patient)
     return number[1] if number else patient
 
 
 def shared(evidence, column, ours, theirs):
-    """Check that no photograph or patient of one split is in another; rows of which it is unknown are counted."""
+    """Check that no photograph or patient of one split is in another; count the rows for which it is unknown."""
     what = f"{NAMES[ours]} rows whose {column} is in {NAMES[theirs]}"
     if missing := _missing(evidence, ours, theirs):
         return Finding(what, missing, UNCHECKED)
-    values, others = (evidence.of(column, split) for split in (ours, theirs))
+    values, others = (evidence.values(column, split) for split in (ours, theirs))
     known, others_known = pd.notna(values), pd.notna(others)
-    odd = [*evidence.of("image", ours)[~known], *evidence.of("image", theirs)[~others_known]]
+    odd = [*evidence.values("image", ours)[~known], *evidence.values("image", theirs)[~others_known]]
     if not known.any() or not others_known.any():
         return Finding(what, f"names such as {odd[0]!r} do not say the {column}", UNCHECKED, required=True)
     bad = known & np.isin(values.astype(str), others[others_known].astype(str))
-    cases = list(evidence.of("image", ours)[bad])
+    cases = list(evidence.values("image", ours)[bad])
     text = _share(bad[known]) + (f", such as {cases[0]}" if cases else "")
     if column == "patient":
         text += _by_number(evidence, bad, ours, theirs)
@@ -134,17 +136,17 @@ def shared(evidence, column, ours, theirs):
 
 
 def _by_number(evidence, bad, ours, theirs):
-    """Say how many rows are in both splits only since numbers that are written differently are one patient."""
-    written = evidence.of("written", ours)
-    only = np.flatnonzero(bad & ~np.isin(written.astype(str), evidence.of("written", theirs).astype(str)))
+    """Report how many rows match only because a patient number is written in two ways, such as 011 and 11."""
+    written = evidence.values("written", ours)
+    only = np.flatnonzero(bad & ~np.isin(written.astype(str), evidence.values("written", theirs).astype(str)))
     if not len(only):
         return ""
     first = only[0]
-    return f"; {len(only):,} by number, such as {written[first]!r} taken for {evidence.of('patient', ours)[first]}"
+    return f"; {len(only):,} by number, such as {written[first]!r} taken for {evidence.values('patient', ours)[first]}"
 
 
 def _missing(evidence, *splits):
-    """Say which of some splits has no rows, if one has none."""
+    """Return a text that names the first of some splits without rows; None if all have rows."""
     return next((f"no {NAMES[split]} rows" for split in splits if not len(evidence.rows[split])), None)
 
 
@@ -153,9 +155,9 @@ def _share(bad):
 
 
 def same_pixels(evidence, split, trained):
-    """Check that no image of a split is the same photograph as a training image, whatever the two are called.
+    """Check that no image of a split is the same photograph as a training image, whatever their names.
 
-    `trained` are the descriptions of the training images, None without pixels.
+    `trained` are the descriptors of the training images; None without pixels.
     """
     what = f"{NAMES[split]} rows whose pixels are in training"
     images, rows = evidence.images, evidence.rows
@@ -175,66 +177,67 @@ def same_pixels(evidence, split, trained):
     if renamed:
         text += f", such as {names[renamed[0][0]]} = {names[renamed[0][1]]}"
     if blank:
-        text += f"; {blank:,} images show nothing and are not compared"
+        text += f"; {blank:,} blank images are not compared"
     return Finding(what, text, LEAK if cases else OK, figures, cases)
 
 
 def copy_rule(evidence):
-    """Check that the rule "a rotated copy is DR" does not beat the majority class where copies are tested on."""
-    what = 'accuracy of the rule "a rotated copy is DR"'
+    """Check that the rule "a rotated copy has DR" is no more accurate than always choosing the majority class."""
+    what = 'accuracy of the rule "a rotated copy has DR"'
     if not evidence.knows("level"):
         return Finding(what, "no grades", UNCHECKED)
     figures, texts, verdict = {}, [], OK
     for split in ("test", "val"):
-        turned = np.char.startswith(evidence.of("transform", split).astype(str), "rot")
-        sick = evidence.of("level", split).astype(int) > 0
-        if not len(sick):
+        rotated = np.char.startswith(evidence.values("transform", split).astype(str), "rot")
+        diseased = evidence.values("level", split).astype(int) > 0
+        if not len(diseased):
             continue
-        rule, majority = (turned == sick).mean(), max(sick.mean(), 1 - sick.mean())
-        figures[split] = {"rule": float(rule), "majority": float(majority), "rotated": int(turned.sum())}
+        rule, majority = (rotated == diseased).mean(), max(diseased.mean(), 1 - diseased.mean())
+        figures[split] = {"rule": float(rule), "majority": float(majority), "rotated": int(rotated.sum())}
         texts.append(f"{NAMES[split]} {rule:.1%}, majority class {majority:.1%}")
-        if turned.any() and rule > majority:
+        if rotated.any() and rule > majority:
             verdict = LEAK
     if not figures:
         return Finding(what, "no test rows", UNCHECKED)
-    rotated = sum(of_split["rotated"] for of_split in figures.values())
-    text = "; ".join(texts) + f" ({rotated:,} rotated copies)"
-    if rotated and evidence.assumed:
-        text += "; all rows count, give --originals if no copies are validated and tested on"
+    copies = sum(found["rotated"] for found in figures.values())
+    text = "; ".join(texts) + f" ({copies:,} rotated copies)"
+    if copies and evidence.assumed:
+        text += "; all rows count; give --originals if validation and test use originals only"
     return Finding(what, text, verdict, figures)
 
 
 def not_retina(evidence, features, what, limit, seed):
-    """Check that a small classifier that sees only what is not retina cannot tell the grade of test images."""
+    """Check that a small classifier cannot tell the grade of test images without seeing the retina."""
     what = f"AUC of a classifier that sees only {what}"
     if evidence.images is None:
         return Finding(what, NO_PIXELS, UNCHECKED)
     if not evidence.knows("level"):
         return Finding(what, "no grades", UNCHECKED)
-    truth = {split: evidence.of("level", split).astype(int) > 0 for split in ("train", "test")}
-    patients, photographs = (evidence.of(column, "test") for column in ("patient", "photograph"))
+    truth = {split: evidence.values("level", split).astype(int) > 0 for split in ("train", "test")}
+    patients, photographs = (evidence.values(column, "test") for column in ("patient", "photograph"))
     patients = np.where(pd.isna(patients), photographs, patients)
     if not len(truth["test"]) or truth["test"].all() or not truth["test"].any():
-        return Finding(what, "the test rows are not of both classes", UNCHECKED)
+        return Finding(what, "the test rows do not have both classes", UNCHECKED)
     trained = np.arange(len(truth["train"]))
     if len(trained) > MOST:
         trained = np.sort(np.random.default_rng(seed).choice(trained, MOST, replace=False))
     known, seen = _features(evidence, "train", features, trained), _features(evidence, "test", features)
     probability = shortcut_probability(known, truth["train"][trained], seen, seed)
     if probability is None:
-        return Finding(what, "training has too few rows of a class", UNCHECKED)
-    sick = truth["test"]
-    trials = {"auc": count_pairs(patients, sick, ~sick)}
-    figure = bootstrap(lambda w: {"auc": roc_auc(sick, probability, w)}, patients, seed=seed, trials=trials)["auc"]
+        return Finding(what, "a class has too few training rows", UNCHECKED)
+    diseased = truth["test"]
+    trials = {"auc": count_pairs(patients, diseased, ~diseased)}
+    figure = bootstrap(lambda w: {"auc": roc_auc(diseased, probability, w)}, patients, seed=seed, trials=trials)["auc"]
     if figure["low"] is None:
-        return Finding(what, f"{figure['value']:.3f}, of too few test patients for an interval", UNSURE, figure)
-    text = f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}], a leak if surely above {limit:g}"
+        return Finding(what, f"{figure['value']:.3f}, with too few test patients for an interval", UNSURE, figure)
+    interval = f"[{figure['low']:.3f}, {figure['high']:.3f}]"
+    text = f"{figure['value']:.3f} {interval}, a leak if the interval lies above {limit:g}"
     verdict = LEAK if figure["low"] > limit else UNSURE if figure["value"] > limit else OK
-    return Finding(what, text + (", of too few test patients to tell" if verdict == UNSURE else ""), verdict, figure)
+    return Finding(what, text + (", with too few test patients to tell" if verdict == UNSURE else ""), verdict, figure)
 
 
 def _features(evidence, split, features, chosen=slice(None)):
-    """Compute features of the images of a split, or of some of them, block by block."""
+    """Compute the features of the images of a split, or of the chosen ones, block by block."""
     return map_blocks(features, evidence.images, evidence.rows[split][chosen], "measure")
 
 
@@ -245,7 +248,7 @@ def audit(evidence, limit, seed):
     ----------
     evidence : Evidence
     limit : float
-        AUC that a classifier without a retina may reach: a leak if the lower end of its interval is above.
+        Largest AUC without the retina that is not a leak; it is a leak if the lower end of the interval is above.
     seed : int
 
     Returns
@@ -266,22 +269,22 @@ def audit(evidence, limit, seed):
 
 
 def results_table(findings):
-    """Format the findings as text, one line a check."""
+    """Format the findings as text, one line per check."""
     width = max(len(finding.check) for finding in findings) + 2
     return "\n".join(f"{f.verdict:<13}{f.check:<{width}}{f.found}" for f in findings)
 
 
 def conclude(findings):
-    """Draw the conclusion from all findings.
+    """Combine all findings into one verdict.
 
     Returns
     -------
     verdict : str
         LEAK, could not tell, no leak found in what could be checked, or no leak found.
     why : str
-        How many checks, or what is missing; may be empty.
+        The number of checks, or what is missing; may be empty.
     code : int
-        0 only if there is no leak, and every used row's photograph and patient were compared.
+        0 if no leak was found and the photograph and patient of every used row were compared, else 1.
     """
     leaks = sum(finding.verdict == LEAK for finding in findings)
     unknown = [finding for finding in findings if finding.verdict != OK]

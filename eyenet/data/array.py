@@ -1,4 +1,4 @@
-"""The packed array: X.npy or its shards, labels.csv, and the sidecar X.json that proves them whole."""
+"""The packed array: X.npy or its shards, labels.csv, and the sidecar X.json with their checksums."""
 
 import hashlib
 import math
@@ -20,26 +20,26 @@ COLUMNS = ["image", "patient", "eye", "level", "split", "transform"]
 
 
 def checksum(images):
-    """Compute the CRC-32 of an array's bytes, as eight hexadecimal digits."""
+    """Return the CRC-32 of an array's bytes as eight hexadecimal digits."""
     return f"{zlib.crc32(np.ascontiguousarray(images)):08x}"
 
 
 def content_hash(sidecar):
-    """Hash what an array holds, images and table: equal for equal arrays, in one file or in shards."""
+    """Hash the images and the table of an array; the same for one file and for shards."""
     return hashlib.sha256("".join([sidecar["labels"], *sidecar["checksums"]]).encode()).hexdigest()
 
 
 def open_array(folder, part=(0, 1)):
-    """Open a packed array, without loading it, after checking every byte against its sidecar.
+    """Open a packed array without loading it into memory, after verifying its checksums.
 
     Parameters
     ----------
     folder : path-like
         Holds X.npy or its shards, labels.csv and X.json.
     part : (int, int)
-        Number of this host and number of hosts: of several, each checks only the blocks of its own rows for training
-        (`eyenet.data.shuffling.own_rows`), the first those of the other splits too, and needs only the shards that they
-        are in. An array in one file is checked whole.
+        Number of this host and number of hosts. Each of several hosts verifies only the blocks of its own training
+        rows (`eyenet.data.shuffling.own_rows`), host 0 also those of the other splits, and needs only the shards that
+        hold them. An array in one file is verified completely.
 
     Returns
     -------
@@ -48,12 +48,12 @@ def open_array(folder, part=(0, 1)):
     table : DataFrame
         Row i describes image i; columns image, patient, eye, level, split, transform.
     sidecar : dict
-        `settings` are those of all the stages that made the images.
+        X.json; `settings` are those of all stages that made the images.
 
     Raises
     ------
     StageError
-        If a file is missing, half-written, damaged, or does not belong to the others.
+        If a file is missing, incomplete, damaged, or does not belong to the others.
     """
     folder = Path(folder)
     again = f"run image_to_array.py --output {folder} again"
@@ -61,7 +61,7 @@ def open_array(folder, part=(0, 1)):
         raise StageError(f"there is no folder {folder}; image_to_array.py makes it")
     sidecar = read_json(folder / "X.json")
     if sidecar is None or not sidecar.keys() >= {"shape", "settings", "labels", "checksums"}:
-        raise StageError(f"{folder} has no whole X.json, so its array is not finished; {again}")
+        raise StageError(f"{folder} has no complete X.json, so its array is not finished; {again}")
     table = read_table(folder / "labels.csv", COLUMNS, "image_to_array.py")
     if sha256(folder / "labels.csv") != sidecar["labels"] or [len(table)] != sidecar["shape"][:1]:
         raise StageError(f"{folder / 'labels.csv'} is not the table that the array was packed with; {again}")
@@ -70,25 +70,30 @@ def open_array(folder, part=(0, 1)):
         raise StageError(f"{folder / 'X.json'} is damaged; {again}")
     if part != (0, 1) and "shard_size" in sidecar:
         rows = rows_by_split(table, sidecar["settings"])
-        others = [of_split for split, of_split in rows.items() if split != "train" and part[0] == 0]
+        others = [rows[split] for split in rows if split != "train" and part[0] == 0]
         blocks = np.unique(np.concatenate([own_rows(rows["train"], part), *others]) // IMAGES_PER_BLOCK)
     files = shard_files(len(table), sidecar.get("shard_size"))
     for name, first, last in files:
         if ((blocks * IMAGES_PER_BLOCK >= first) & (blocks * IMAGES_PER_BLOCK < last)).any():
             _check_file(folder / name, [last - first, *sidecar["shape"][1:]], again)
     images = map_images(folder, sidecar)
-    starts = [int(block) * IMAGES_PER_BLOCK for block in blocks]
-    with ThreadPoolExecutor(cores()) as pool:  # about a second per gigabyte and core once the file is cached
-        sums = pool.map(lambda start: checksum(images[start : start + IMAGES_PER_BLOCK]), starts)
-        for start, found in zip(starts, sums):
-            if found != sidecar["checksums"][start // IMAGES_PER_BLOCK]:
-                damaged = next(name for name, first, last in files if first <= start < last)
-                raise StageError(f"{folder / damaged} is damaged: its checksum is not the one in X.json; {again}")
+    _verify_checksums(folder, images, sidecar["checksums"], blocks, files, again)
     return images, table, sidecar
 
 
+def _verify_checksums(folder, images, checksums, blocks, files, again):
+    """Raise a StageError that names the file of the first block whose checksum is wrong."""
+    starts = [int(block) * IMAGES_PER_BLOCK for block in blocks]
+    with ThreadPoolExecutor(cores()) as pool:  # about 1 s per GB and core once the file is cached
+        sums = pool.map(lambda start: checksum(images[start : start + IMAGES_PER_BLOCK]), starts)
+        for start, found in zip(starts, sums):
+            if found != checksums[start // IMAGES_PER_BLOCK]:
+                damaged = next(name for name, first, last in files if first <= start < last)
+                raise StageError(f"{folder / damaged} is damaged: its checksum is not the one in X.json; {again}")
+
+
 def map_images(folder, sidecar):
-    """Map the images of an array, as `open_array` gives them, without any check."""
+    """Return the images of an array as `open_array` does, without verifying them."""
     if "shard_size" not in sidecar:
         return np.load(Path(folder) / "X.npy", mmap_mode="r")
     count, *shape = sidecar["shape"]
@@ -97,35 +102,35 @@ def map_images(folder, sidecar):
 
 
 def _check_file(path, shape, again):
-    """Raise a StageError unless a file of an array is of its shape."""
+    """Raise a StageError unless a file of an array can be read and has the expected shape."""
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise StageError(f"{path.parent} has no {path.name}; {again}") from None
     except (ValueError, EOFError) as error:
-        raise StageError(f"{path} is damaged or half-written ({error}); {again}") from None
+        raise StageError(f"{path} is damaged or incomplete ({error}); {again}") from None
     if list(images.shape) != shape or images.dtype != np.uint8:
         raise StageError(f"{path} has shape {images.shape}, not {shape} of uint8; {again}")
 
 
 def map_blocks(function, images, rows, what):
-    """Apply a function to the images of some rows, 64 at a time on all cores.
+    """Apply a function to the images of some rows, in blocks of 64 on all cores.
 
     Parameters
     ----------
     function : callable
-        Takes images (m, size, size, 3) and gives an array of m rows.
+        Takes images of shape (m, size, size, 3) and returns an array of m rows.
     images : array of uint8, shape (n, size, size, 3)
         May be a memory map.
     rows : ndarray of int
         At least one.
     what : str or None
-        Word for the progress line, as in `eyenet.run.workers.for_each`.
+        Name of the work in the progress line; see `eyenet.run.workers.for_each`.
 
     Returns
     -------
     ndarray
-        The function's rows, one for each of `rows`.
+        The rows that the function returned, one for each of `rows`.
     """
     blocks = [rows[first : first + IMAGES_PER_BLOCK] for first in range(0, len(rows), IMAGES_PER_BLOCK)]
     work = for_each(lambda block: function(images[block]), blocks, cores(), what, f"x{IMAGES_PER_BLOCK} img")
@@ -133,21 +138,21 @@ def map_blocks(function, images, rows, what):
 
 
 def rows_by_split(table, settings):
-    """Choose the rows of each split that are used: all images to train on, originals only to validate and test.
+    """Select the rows of each split that are used: all images for training, originals for validation and test.
 
-    An array that was built by the protocol of 2017 is used as that protocol did: every row, whatever its copies.
+    In an array of the 2017 protocol every row is used, as that protocol did.
 
     Parameters
     ----------
     table : DataFrame
-        As `open_array` gives it.
+        The array's table, as from `open_array`.
     settings : dict
-        Of the array's sidecar.
+        Settings of the array's sidecar.
 
     Returns
     -------
     dict of str to ndarray of int
-        Ascending rows of `train`, `val`, `test`, and `unseen` where the table has it.
+        Ascending rows of `train`, `val`, `test`, and of `unseen` if the table has it.
     """
     used = (table["transform"] == "original") | (table["split"] == "train") | (settings.get("protocol") == "2017")
     splits = [*SPLITS, *({UNSEEN} & set(table["split"]))]

@@ -1,4 +1,4 @@
-"""The copies by class: which ones a photograph gets, how they are made, and the table that lists them."""
+"""Copies by class: the transforms of a photograph, how they are applied, and the table of all images."""
 
 import numpy as np
 from PIL import Image
@@ -12,7 +12,7 @@ ANY_DR = ("original", "mirror", "rot90", "rot120", "rot180", "rot270")
 
 
 def transforms_of(level):
-    """List the transforms of a photograph of this grade."""
+    """Return the transforms of a photograph of this grade."""
     return NO_DR if level == 0 else ANY_DR
 
 
@@ -35,18 +35,18 @@ def transform(pixels, name):
     degrees = int(name.removeprefix("rot"))
     if degrees % 90 == 0:
         return np.rot90(pixels, degrees // 90)
-    # Bicubic keeps more of the detail than bilinear: a copy should not be recognisable by its blur.
+    # Bicubic keeps more detail than bilinear: the network should not recognise a copy by its blur.
     return black_outside(np.asarray(Image.fromarray(pixels).rotate(degrees, Image.Resampling.BICUBIC)))
 
 
 def list_transforms(photographs, only_train):
-    """List for each row of the table of photographs the transforms that it gets; list of tuple."""
+    """Return the transforms of each row of the table of photographs; list of tuple."""
     rows = zip(photographs["level"], photographs["split"])
     return [transforms_of(level) if split == "train" or not only_train else ("original",) for level, split in rows]
 
 
 def copies_table(photographs, only_train):
-    """Expand the table of photographs to one row an image, with its transform and its `source`.
+    """Expand the table of photographs to one row per image, with its transform and `source` photograph.
 
     Raises
     ------
@@ -59,9 +59,9 @@ def copies_table(photographs, only_train):
     table["transform"] = [name for names in transforms for name in names]
     table["source"] = table["image"]
     table["image"] = [copy_name(image, name) for image, name in zip(table["source"], table["transform"])]
-    doubled = table.loc[table["image"].duplicated(), "image"]
-    if len(doubled):
+    duplicates = table.loc[table["image"].duplicated(), "image"]
+    if len(duplicates):
         raise StageError(
-            f"the name {doubled.iloc[0]!r} would be both a photograph and a copy of another; rename the photograph"
+            f"the name {duplicates.iloc[0]!r} would be both a photograph and a copy of another; rename the photograph"
         )
     return table

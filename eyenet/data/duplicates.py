@@ -1,9 +1,9 @@
-"""Find photographs that are the same under another name: turned, mirrored, compressed again, scaled, brightened.
+"""Find the same photograph under another name: rotated, mirrored, compressed again, scaled, brightened.
 
-Each crop is resampled to polar coordinates, where a turn is a shift along the angle. The magnitudes of the Fourier
-transform along the angle know neither a shift nor a reflection [1]_: they describe the photograph, and similar
-descriptions are found by matrix products. The most similar ones are then laid over each other at the best turn,
-mirrored or not, and of a few sizes, which the correlation of the phases finds [2]_.
+Each crop is resampled to polar coordinates, where a rotation is a shift along the angle. The magnitudes of the Fourier
+transform along the angle are invariant to shifts and reflections [1]_: they are the photograph's descriptor, and
+similar descriptors are found by matrix products. The most similar pairs are then aligned by circular
+cross-correlation [2]_ at the best rotation, mirrored or not, at a few scales.
 
 References
 ----------
@@ -22,37 +22,37 @@ from scipy import fft, ndimage, sparse
 from eyenet.data.array import IMAGES_PER_BLOCK, map_blocks
 from eyenet.run.workers import cores, for_each
 
-# Largest similarity of two different photographs among 18.9 million pairs of real ones: 0.82 (the same retina
-# photographed again, or the same dirt on the lens), next 0.74. Copies of 1,084 of them that were turned by 120 degrees,
-# compressed at quality 50 or scaled by 3 % have 0.86 and more, but for one that is nearly black; of those with a fifth
-# more light, which saturates the brightest, 2 are missed.
+# Among 18.9 million pairs of different real photographs, the largest similarity is 0.82 (the same retina photographed
+# again, or the same dirt on the lens), the next 0.74. Copies of 1,084 of them that were rotated by 120 degrees,
+# compressed at quality 50 or scaled by 3 % have at least 0.86, except one that is nearly black; of copies brightened
+# by 20 %, which saturates the brightest pixels, 2 are missed.
 SAME_PHOTOGRAPH = 0.85
-CANDIDATE = 0.9  # similarity of descriptions from which it is worth to look closer; copies have 0.91 and more
-NEAREST = 8  # candidates of a photograph at most: it has five copies in the pipeline
-GRID = 128  # crops are averaged to so many pixels, each side
+CANDIDATE = 0.9  # smallest similarity of descriptors for which the images are aligned; copies have at least 0.91
+NEAREST = 8  # largest number of candidates of a photograph; the pipeline makes five copies
+GRID = 128  # crops are reduced to this width and height in pixels
 RADII, ANGLES = 40, 256
-INNER, OUTER = 0.1, 0.9  # of the retina's radius: the rim is left out, it is the same circle on all
-ORDERS = 16  # of the Fourier transform that describe; higher ones do not survive compression
+INNER, OUTER = 0.1, 0.9  # fractions of the retina's radius; the rim is the same circle in all crops
+ORDERS = 16  # Fourier orders in the descriptor; higher ones do not survive compression
 SCALES = (0.98, 1.0, 1.02)
 BLUR, NEIGHBOURHOOD = 1.0, 4.0  # pixels of the grid
-CONTRAST = 4.0  # grey levels; what differs less from its neighbourhood is noise
-BLANK = 0.05  # root mean square of the normalised image below which it shows nothing; photographs have 0.08 and more
+CONTRAST = 4.0  # grey levels; smaller differences from the neighbourhood are noise
+BLANK = 0.05  # an image is blank if the RMS of its normalised pixels is lower; photographs have at least 0.08
 
 
 def describe(images, rows=None):
-    """Describe images such that turns and reflections make no difference.
+    """Compute descriptors that are invariant to rotation and reflection.
 
     Parameters
     ----------
     images : array of uint8, shape (n, size, size, 3)
-        Crops in which the retina fills the square; may be a memory map, it is read 64 images at a time.
+        Crops in which the retina fills the square; may be a memory map, which is read 64 images at a time.
     rows : ndarray of int, optional
-        The images to describe; default all.
+        The images to describe; by default all.
 
     Returns
     -------
     ndarray of float32, shape (n, 320)
-        Of length one each, or zero where an image shows nothing (black, blank): that is like nothing else.
+        Unit vectors; zero for a blank image, which is similar to nothing.
     """
     rows = np.arange(len(images)) if rows is None else np.asarray(rows)
     if not len(rows):
@@ -61,25 +61,25 @@ def describe(images, rows=None):
 
 
 def find_duplicates(a_images, b_images, a_rows=None, b_rows=None, threshold=SAME_PHOTOGRAPH):
-    """Find pairs of images that are the same photograph, over any turn and reflection.
+    """Find pairs of images that are the same photograph, in any rotation and reflection.
 
-    A million pairs take 0.03 s on two cores after the description, which takes 2 ms an image; a pair that is worth a
-    closer look, of which there are at most 8 a row, takes 1.3 ms. Memory: 1.3 kB an image and some 200 MB.
+    On two cores, descriptors take 2 ms per image, comparing a million pairs of them 0.03 s, and aligning a candidate
+    pair, of which there are at most 8 per row, 1.3 ms. Memory: 1.3 kB per image and about 200 MB.
 
     Parameters
     ----------
     a_images, b_images : array of uint8, shape (n, size, size, 3)
-        May be memory maps, and the same one; the sizes may differ.
+        May be memory maps, also the same one; the sizes may differ.
     a_rows, b_rows : ndarray of int, optional
-        Those to compare; default all.
+        The images to compare; by default all.
     threshold : float
-        Least similarity of a pair, 1 for equal images.
+        Smallest similarity of a pair; equal images have 1.
 
     Returns
     -------
     list of (int, int, float)
-        Row of `a_images`, row of `b_images` and similarity, ascending by rows; at most 8 pairs for a row of
-        `a_images`. An image that shows nothing is in no pair: see `is_blank`.
+        Row of `a_images`, row of `b_images` and similarity, sorted by rows; at most 8 pairs for each row of
+        `a_images`. Blank images are in no pair; see `is_blank`.
     """
     a_rows, b_rows = (
         np.arange(len(x)) if r is None else np.asarray(r) for x, r in ((a_images, a_rows), (b_images, b_rows))
@@ -91,17 +91,17 @@ def find_duplicates(a_images, b_images, a_rows=None, b_rows=None, threshold=SAME
 
 
 def is_blank(descriptions):
-    """Mark the images that show nothing, from what `describe` gave; bool, shape (n,)."""
+    """Return which images are blank, given the descriptors of `describe`; bool, shape (n,)."""
     return ~descriptions.any(axis=1)
 
 
 def match(a, b):
-    """List the pairs of similar descriptions, for each row of `a` the 8 most similar rows of `b`.
+    """List the pairs of similar descriptors: for each row of `a`, at most the 8 most similar rows of `b`.
 
     Parameters
     ----------
     a, b : ndarray of float32
-        From `describe`.
+        Descriptors from `describe`.
 
     Returns
     -------
@@ -121,14 +121,14 @@ def match(a, b):
 
 
 def _nearest(found):
-    """Keep for each first column the rows with the largest second column."""
+    """Keep, for each value of the first column, the rows with the largest values of the second."""
     found = found[np.lexsort([-found[:, 1], found[:, 0]])]
     place = np.arange(len(found)) - np.searchsorted(found[:, 0], found[:, 0])
     return found[place < NEAREST]
 
 
 def verify(a_images, b_images, pairs, threshold=SAME_PHOTOGRAPH):
-    """Lay the images of each pair over each other, and keep the pairs that are the same photograph.
+    """Align the images of each pair, and keep the pairs that are the same photograph.
 
     Parameters
     ----------
@@ -140,16 +140,16 @@ def verify(a_images, b_images, pairs, threshold=SAME_PHOTOGRAPH):
     Returns
     -------
     list of (int, int, float)
-        The pairs that are kept, in their order, and their similarity.
+        The remaining pairs, in the same order, with their similarity.
     """
     blocks = [np.array(pairs[first : first + IMAGES_PER_BLOCK]) for first in range(0, len(pairs), IMAGES_PER_BLOCK)]
 
     def work(block):
-        (a, a_of), (b, b_of) = (np.unique(block[:, side], return_inverse=True) for side in (0, 1))
-        turned = np.conj(fft.rfft(_polar(_normalise(b_images[b])), axis=2))[b_of]
+        (a, a_index), (b, b_index) = (np.unique(block[:, side], return_inverse=True) for side in (0, 1))
+        rotated = np.conj(fft.rfft(_polar(_normalise(b_images[b])), axis=2))[b_index]
         normal, best = _normalise(a_images[a]), np.zeros(len(block))
         for scale in SCALES:
-            best = np.maximum(best, _best_turn(fft.rfft(_polar(normal, scale), axis=2)[a_of], turned))
+            best = np.maximum(best, _best_rotation(fft.rfft(_polar(normal, scale), axis=2)[a_index], rotated))
         return best
 
     results = for_each(work, blocks, cores(), "compare", f"x{IMAGES_PER_BLOCK} pairs")
@@ -157,8 +157,8 @@ def verify(a_images, b_images, pairs, threshold=SAME_PHOTOGRAPH):
     return [(int(i), int(j), float(s)) for (i, j), s in zip(pairs, similar) if s >= threshold]
 
 
-def _best_turn(a, b):
-    """Correlate two polar images (m, radii, orders), `b` conjugate, at the best turn, mirrored or not; shape (m,)."""
+def _best_rotation(a, b):
+    """Correlate the spectra of polar images, `b` conjugate, at the best rotation, mirrored or not; shape (m,)."""
     lengths = [np.sqrt(_energy(x)) for x in (a, b)]
     plain = fft.irfft((a * b).sum(axis=1), ANGLES, axis=1).max(axis=1)
     mirrored = fft.irfft((a * np.conj(b)).sum(axis=1), ANGLES, axis=1).max(axis=1)
@@ -166,24 +166,26 @@ def _best_turn(a, b):
 
 
 def _energy(spectrum):
-    """Sum the squares of the image that has this spectrum (Parseval); shape (m,)."""
+    """Return the sum of squares of the images with these spectra (Parseval); shape (m,)."""
     squares = np.abs(spectrum) ** 2
     return (2 * squares.sum(axis=(1, 2)) - squares[:, :, 0].sum(axis=1) - squares[:, :, -1].sum(axis=1)) / ANGLES
 
 
 def _describe(images):
-    """Describe a few images, of shape (n, size, size, 3)."""
+    """Compute the descriptors of a block of images, shape (n, size, size, 3)."""
     polar = _polar(_normalise(images))
     blank = np.sqrt((polar**2).mean(axis=(1, 2))) < BLANK
     strength = np.abs(fft.rfft(polar, axis=2))[:, :, 1 : ORDERS + 1]
-    paired = np.sqrt((strength.reshape(len(images), RADII // 2, 2, ORDERS) ** 2).mean(axis=2))  # a size has some play
-    flat = paired.reshape(len(images), -1)
-    flat[blank] = 0
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    paired = np.sqrt(
+        (strength.reshape(len(images), RADII // 2, 2, ORDERS) ** 2).mean(axis=2)
+    )  # in pairs, to tolerate scaling
+    vectors = paired.reshape(len(images), -1)
+    vectors[blank] = 0
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
 def _normalise(images):
-    """Average the green channel, where vessels are darkest, to the grid; take off local brightness and contrast."""
+    """Reduce the green channel, where vessels are darkest, to the grid; normalise local brightness and contrast."""
     green = [Image.fromarray(np.ascontiguousarray(x[..., 1])) for x in images]
     small = np.stack([np.asarray(x.resize((GRID, GRID), Image.Resampling.BILINEAR), np.float32) for x in green])
     disc, weight = _disc()
@@ -198,20 +200,20 @@ def _normalise(images):
 
 @functools.cache
 def _disc():
-    """Give the disc in which pixels count, and the share of each pixel's neighbourhood that is in it."""
+    """Return the disc of valid pixels, and the fraction of each pixel's neighbourhood that lies in it."""
     offset = np.arange(GRID) + 0.5 - GRID / 2
     disc = (offset[:, None] ** 2 + offset**2 <= (0.97 * GRID / 2) ** 2).astype(np.float32)
     return disc, ndimage.gaussian_filter(disc, NEIGHBOURHOOD, truncate=3) + 1e-6
 
 
 def _polar(images, scale=1.0):
-    """Resample images (n, grid, grid) to (n, radii, angles), linearly."""
+    """Resample images (n, grid, grid) to (n, radii, angles) by bilinear interpolation."""
     return (_polar_map(scale) @ images.reshape(len(images), -1).T).T.reshape(len(images), RADII, ANGLES)
 
 
 @functools.cache
 def _polar_map(scale):
-    """Make the sparse matrix that interpolates the polar image from the pixels of the grid."""
+    """Return the sparse matrix that interpolates the polar image from the pixels of the grid."""
     radius = np.linspace(INNER, OUTER, RADII)[:, None] * scale * GRID / 2
     angle = 2 * np.pi * np.arange(ANGLES) / ANGLES
     y, x = ((GRID - 1) / 2 + radius * wave(angle) for wave in (np.sin, np.cos))

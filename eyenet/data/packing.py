@@ -1,4 +1,4 @@
-"""Writing a packed array block by block, so that memory does not grow with it."""
+"""Write a packed array block by block, in bounded memory."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from eyenet.run.files import sha256, whole_file, write_json
 
 
 def write_at(file, data, offset):
-    """Write all of `data` at `offset`; one call to pwrite may write less."""
+    """Write all of `data` at `offset`; a single call to pwrite may write less."""
     data = memoryview(data).cast("B")
     while data:
         written = os.pwrite(file, data, offset)
@@ -22,7 +22,7 @@ def write_at(file, data, offset):
 
 
 def reserve(path, shape, keep):
-    """Make the file with its .npy header and all of its disk space; return its descriptor and where data begins.
+    """Create a .npy file with its header and allocate all its disk space; return descriptor and offset of the data.
 
     Raises
     ------
@@ -38,20 +38,20 @@ def reserve(path, shape, keep):
         np.lib.format.open_memmap(path, "w+", np.uint8, shape).flush()
     offset = np.load(path, mmap_mode="r").offset
     file = os.open(path, os.O_RDWR)
-    if hasattr(os, "posix_fallocate"):  # a full disk shows now and not in the middle
+    if hasattr(os, "posix_fallocate"):  # a full disk fails now, not half-way
         os.posix_fallocate(file, 0, offset + need)
     return file, offset
 
 
 def remove_images(folder, keep=()):
-    """Remove the images of another array, but for some names: their space is needed."""
+    """Remove the files of an earlier array, except those named in `keep`, to make room."""
     for path in [folder / "X.npy", *folder.glob("X-*.npy")]:
         if path.name not in keep:
             path.unlink(missing_ok=True)
 
 
 def require_space(folder, shape, have=0):
-    """Raise a StageError if the disk lacks the space for images of a shape, of which it has so many bytes already."""
+    """Raise a StageError if images of a shape do not fit on the disk; `have` bytes of them are there already."""
     need = int(np.prod(shape))
     have += shutil.disk_usage(folder).free
     log(f"{shape[0]:,} images need {need / 1e9:.2f} GB; {have / 1e9:.2f} GB are free")
@@ -63,14 +63,14 @@ def require_space(folder, shape, have=0):
 
 
 def write_images(path, shape, blocks):
-    """Write a .npy file from one end to the other, whole or not at all; return the checksum of each block.
+    """Write a .npy file sequentially, whole or not at all; return the checksum of each block.
 
     Parameters
     ----------
     path : Path
     shape : sequence of int
     blocks : iterable of ndarray of uint8
-        One after the other; a generator keeps memory at one block.
+        The images in order; with a generator, one block is in memory at a time.
     """
     checksums = []
     with whole_file(path) as temporary, open(temporary, "wb") as file:
@@ -83,7 +83,7 @@ def write_images(path, shape, blocks):
 
 
 def first_shape(paths):
-    """Take the shape of the first image that can be read."""
+    """Return the shape of the first image that can be read."""
     for path in paths:
         try:
             return read_crop(path).shape
@@ -93,7 +93,7 @@ def first_shape(paths):
 
 
 def write_sidecar(folder, table, shape, settings, checksums, shard_size=None):
-    """Write what proves an array whole: labels.csv, and X.json last, without which `open_array` refuses it.
+    """Write labels.csv, and last X.json with the checksums, without which `open_array` refuses an array.
 
     Parameters
     ----------
@@ -102,13 +102,13 @@ def write_sidecar(folder, table, shape, settings, checksums, shard_size=None):
     table : DataFrame
         Row i describes image i.
     shape : sequence of int
-        Of the array.
+        Shape of the array.
     settings : dict
-        Of the stages that made the images.
+        Settings of the stages that made the images.
     checksums : list of str
-        Of each block of images.
+        One for each block of images.
     shard_size : int, optional
-        Images of each shard but the last; default: there is one X.npy.
+        Number of images in each shard but the last; by default there is one X.npy.
     """
     write_table(folder / "labels.csv", table)
     labels = sha256(folder / "labels.csv")

@@ -1,24 +1,24 @@
-"""An array in several files, its shards: each is written by itself, and all are read as one array is."""
+"""Arrays in several files (shards): each file is written separately, and all are read as one array."""
 
 import functools
 import math
 
 import numpy as np
 
-IMAGES_PER_BLOCK = 64  # images that are read, checksummed and shuffled at a time: 12.6 MB at 256 px
-OPEN = 64  # shards that are kept open: each takes a file descriptor, of which some systems give 256
-CHUNK = 4 * 2**20  # bytes that are read ahead at a time
+IMAGES_PER_BLOCK = 64  # unit of reading, checksums and shuffling: 12.6 MB at 256 px
+OPEN = 64  # shards that stay mapped; each needs a file descriptor, and some systems allow 256
+CHUNK = 4 * 2**20  # bytes per read in `read_ahead`
 
 
 def shard_files(count, shard_size=None):
-    """List the files of an array: name, first row and the row behind the last; X.npy alone if it is in one piece.
+    """List the files of an array as (name, first row, last row + 1); X.npy alone if it is not in shards.
 
     Parameters
     ----------
     count : int
-        Images.
+        Number of images.
     shard_size : int, optional
-        Images of each shard but the last: a multiple of 64, so that no block of checksums lies in two files.
+        Number of images in each shard but the last: a multiple of 64, so that no block lies in two files.
     """
     if shard_size is None:
         return [("X.npy", 0, count)]
@@ -27,18 +27,18 @@ def shard_files(count, shard_size=None):
 
 
 class Shards:
-    """The images of several files, read as those of one memory map: by number, slice, or array of rows.
+    """Images in several files, indexed like one memory map: by number, slice, or array of rows.
 
-    A file is mapped when it is first read; at most 64 are kept so, whatever the number of shards.
+    A file is mapped when it is first read; at most 64 stay mapped.
 
     Parameters
     ----------
     paths : sequence of Path
-        Each a .npy file of uint8, (images, size, size, 3).
+        .npy files of uint8, shape (images, size, size, 3).
     counts : sequence of int
-        Images in each.
+        Number of images in each file.
     shape : sequence of int
-        Of one image.
+        Shape of one image.
     """
 
     ndim, dtype = 4, np.dtype(np.uint8)
@@ -53,12 +53,12 @@ class Shards:
         return self.shape[0]
 
     def _map(self, number):
-        """Map a shard by its size: `np.load` parses its header, which Python 3.11 cannot do in two threads at once."""
+        """Map a shard without `np.load`, whose parsing of the header is not thread-safe in Python 3.11."""
         path, shape = self.paths[number], (int(self.ends[number] - self.firsts[number]), *self.shape[1:])
         return np.memmap(path, np.uint8, "r", path.stat().st_size - math.prod(shape), shape)
 
     def pieces(self, rows):
-        """Say where rows are: for each run of rows in one shard its slice of `rows`, memory map, and rows in that."""
+        """Yield (slice of `rows`, memory map, rows in that map) for each run of rows that lie in one shard."""
         shard = np.searchsorted(self.ends, rows, side="right")
         ends = [*(np.flatnonzero(np.diff(shard)) + 1), len(rows)]
         for first, last in zip([0, *ends], ends):
@@ -67,22 +67,22 @@ class Shards:
                 yield slice(first, last), self.map(number), rows[first:last] - self.firsts[number]
 
     def take(self, rows, axis=0, out=None, mode="raise"):
-        """Gather rows, as `np.take` does, which calls this."""
+        """Gather rows; `np.take` calls this method."""
         rows = np.asarray(rows)
         if axis != 0 or out is not None or rows.ndim != 1:
-            raise IndexError("shards are read by a list of rows")
+            raise IndexError("shards can only be indexed along the first axis, by a list of rows")
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
-            raise IndexError(f"row {rows.min()} or {rows.max()} is not among {len(self)}")
+            raise IndexError(f"rows {rows.min()} to {rows.max()} are out of bounds for {len(self)} images")
         images = np.empty((len(rows), *self.shape[1:]), np.uint8)
         for place, file, own in self.pieces(rows):
-            np.take(file, own, axis=0, out=images[place], mode="clip")  # "raise" would gather into a copy first
+            np.take(file, own, axis=0, out=images[place], mode="clip")  # "raise" would make a copy first
         return images
 
     def __getitem__(self, key):
         if isinstance(key, slice):
             rows = np.arange(len(self))[key]
             pieces = list(self.pieces(rows[[0, -1]])) if len(rows) and key.step in (None, 1) else []
-            if len(pieces) == 1:  # in one shard: no copy
+            if len(pieces) == 1:  # all in one shard: no copy
                 _, file, (first, last) = pieces[0]
                 return file[first : last + 1]
             return self.take(rows)
@@ -94,12 +94,12 @@ class Shards:
 
 
 def read_ahead(images, rows):
-    """Read rows into the system's cache of files, neighbours in one stretch: a disk far away is asked few times.
+    """Read rows into the operating system's page cache, adjacent rows in one read: few requests to a network disk.
 
     Parameters
     ----------
     images : Shards, memmap or ndarray
-        Of what is in memory, nothing is read.
+        For an ndarray, which is in memory already, this does nothing.
     rows : ndarray of int
         Ascending.
     """

@@ -75,10 +75,7 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
     """
     folder = Path(folder)
     if source is not None:
-        made = read_json(Path(source) / "stage.json") or {"finished": True}  # a folder that no stage made
-        if not made.get("finished"):
-            raise StageError(f"{source} is not finished; run {made.get('script')} again first")
-        settings = {**settings, "input": made.get("settings")}
+        settings = {**settings, "input": _finished_settings(source)}
     known = _read_record(folder, script, settings, record)
     with locked(folder):
         for name in os.listdir(folder):  # glob would hold one object per file
@@ -105,6 +102,14 @@ def locked(folder):
         except OSError:  # some network file systems have no locks
             log(f"note: {folder} cannot be locked; do not run this stage twice at once")
         yield
+
+
+def _finished_settings(source):
+    """Return the settings that made an input folder, None if no stage made it; raise a StageError if unfinished."""
+    made = read_json(Path(source) / "stage.json")
+    if made and not made.get("finished"):
+        raise StageError(f"{source} is not finished; run {made.get('script')} again first")
+    return (made or {}).get("settings")
 
 
 def _read_record(folder, script, settings, record):
