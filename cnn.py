@@ -151,7 +151,7 @@ def light(images, draw):
 
 
 def build_augmentation(size, augmented=True):
-    """Build the augmentation: uint8 photographs (n, size, size, 3) to float32 of the same range."""
+    """Build the augmentation, or none (as in 2017): uint8 photographs (n, size, size, 3) to float32 of the same range."""
     import keras
 
     from eyenet.training.layers import RandomChange
@@ -209,7 +209,7 @@ def build_trainer(network, first_layers, spread, learning_rate, steps):
     return trainer
 
 
-def train(network, args, images, labels, rows, order, spread, folder):
+def train(network, args, images, labels, rows, sidecar, spread, folder):
     """Train a network, or continue a stopped training; return the state of its `Checkpoint`."""
     from eyenet.model.batches import Batches, untuned
     from eyenet.training.cache import cache, first_layers
@@ -222,10 +222,11 @@ def train(network, args, images, labels, rows, order, spread, folder):
     spread.require_images(count, args.batch)
     with spread.scope():
         fed, held, resident = cache(args.cache, spread, images, rows)
+    order = spread.open_order(sidecar, args.batch)
     batches = Batches(fed, labels, rows["train"], args.batch, args.seed, order, spread.share)
     copy, inputs = spread.copy(network), first_layers(network, resident)
     with spread.scope():
-        augmentation = build_augmentation(images.shape[1], NETWORKS[args.network].recipe.augmented)
+        augmentation = build_augmentation(images.shape[1], sidecar["settings"].get("protocol") != "2017")
         steps = args.epochs * len(batches)
         trainer = build_trainer(copy, [*inputs, augmentation], spread, args.learning_rate, steps)
     validated = Batches(held, labels, rows["val"], args.batch)
@@ -258,7 +259,9 @@ def parse():
     options.add_argument("--logs", type=Path, default="logs", help="folder for TensorBoard")
     options.add_argument("--run", type=plain_name, default="cnn", help="name of this training")
     options.add_argument("--task", choices=list(TASKS), default="any", help="any DR, referable DR, or the grade")
-    options.add_argument("--network", choices=list(NETWORKS), default="three_layers", help="see the table", metavar="NAME")
+    options.add_argument(
+        "--network", choices=list(NETWORKS), default="three_layers", help="see the table", metavar="NAME"
+    )
     options.add_argument("--weights", help=f"initial weights: none, imagenet or a FILE of the convolutions; {own}")
     options.add_argument("--start", type=Path, metavar="FOLDER", help="model to continue from, instead of --weights")
     options.add_argument("--epochs", type=positive, help=f"epochs of the whole training; {own}")
@@ -270,7 +273,9 @@ def parse():
         default="auto",
         help="memory that holds the training images; auto: that of a GPU with enough room, or its host's",
     )
-    options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="arithmetic of training")
+    options.add_argument(
+        "--precision", choices=list(backend.POLICIES), default="float32", help="arithmetic of training"
+    )
     options.add_argument(
         "--distribute",
         choices=("none", "devices", "hosts"),
@@ -289,7 +294,6 @@ def main():
     options, args = parse()
     spread = Distribution(args.distribute)
     images, table, sidecar = open_array(args.input, (spread.process, spread.processes))
-    order = spread.open_order(sidecar, args.batch)
     rows = rows_by_split(table, sidecar["settings"])
     labels = classes_of(table["level"], args.task)
     class_weights(labels[rows["train"]])  # raises an error before the slow import
@@ -308,7 +312,7 @@ def main():
     made |= {"size": images.shape[1], "options": notes}
     model = output_folder(args.models / args.run, "cnn.py", settings, record="config.json", keep_notes=True, **made)
     with spread.first(model) as folder:
-        state = train(network, args, images, labels, rows, order, spread, folder)
+        state = train(network, args, images, labels, rows, sidecar, spread, folder)
         lines = finish(folder, state, Batches(images, None, rows["val"], args.batch), table, args.task, notes)
     name_latest(folder)
     print("\n".join(lines))

@@ -28,6 +28,7 @@ from eyenet.data.tables import count_by_grade, write_table
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import backend
 from eyenet.model.decision import BALANCED
+from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.folder import load_network, open_model
 from eyenet.model.probabilities import uncalibrate
 from eyenet.run.errors import StageError, log
@@ -252,7 +253,7 @@ def main():
     print(f"\nin brackets: 95 % interval, {args.draws:,} draws of patients")
     print("chosen on validation: all thresholds but those of the figures that are read off this set's own curve")
     if metrics["synthetic"]:
-        print("The photographs were synthetic: these figures say nothing about patients.")
+        print(SYNTHETIC_FIGURES)
     print(f"report: {shlex.quote(str(output / 'report.html'))}")
     return code
 

@@ -28,7 +28,7 @@ from eyenet.run.options import parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import for_each
 from eyenet.sample.eye import draw_look, paint_eye
-from eyenet.sample.shapes import COARSE, EDGE, SIDE, bump, enlarge, grid
+from eyenet.sample.shapes import CANVAS, COARSE, EDGE, bump, enlarge, grid
 
 DOWNLOADS = Path("data/download")
 VERSION = 1  # of the drawing: count up when its bytes change, so that no folder mixes two
@@ -125,7 +125,7 @@ def draw_accident(seed, patient, eye):
 
 
 def light_eye(image, rng, camera):
-    """Light the eye unevenly and let the camera colour it; changes and returns `image`, (3, SIDE, SIDE)."""
+    """Light the eye unevenly and let the camera colour it; changes and returns `image`, (3, CANVAS, CANVAS)."""
     x, y = grid(COARSE)
     far = np.hypot(x, y)
     fall = rng.uniform(0.10, 0.40) * far**2
@@ -145,7 +145,7 @@ def light_eye(image, rng, camera):
 
 def dirty_lens(image, rng):
     """Add what sits on the lens: grey dust specks, a pale reflex or two; changes and returns `image`."""
-    scale = SIDE / (2 * EDGE)
+    scale = CANVAS / (2 * EDGE)
     specks = rng.integers(0, 5) if rng.random() < 0.5 else 0
     reflexes = rng.integers(1, 3) if rng.random() < 0.2 else 0
     for change in [-0.25] * specks + [0.22] * reflexes:
@@ -161,8 +161,8 @@ def dirty_lens(image, rng):
 
 
 def field_of_view(camera):
-    """Make the mask of what the camera lets through, (SIDE, SIDE): a disc and, with some, a notch's tab."""
-    x, y = grid(SIDE)
+    """Make the mask of what the camera lets through, (CANVAS, CANVAS): a disc and, with some, a notch's tab."""
+    x, y = grid(CANVAS)
     mask = np.clip((1 - np.hypot(x, y)) / camera.rim + 0.5, 0, 1)
     if camera.notch is not None:
         turn = np.deg2rad(camera.notch)

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from eyenet.data.names import parse_name
 from eyenet.data.tasks import QUESTIONS
+from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.model.folder import LITE
 from eyenet.model.screener import Screener
 from eyenet.photo.decode import PHOTOGRAPHS
@@ -40,9 +41,6 @@ from eyenet.run.urls import is_url, make_folder, nearby, path_of
 from eyenet.run.workers import crew, for_each
 
 UNREAD = "not read"
-NOT_A_DEVICE = (
-    "EyeNet is not a medical device: research software; a person who is trained for it decides about patients."
-)
 
 
 def find_photographs(places, left_out):
@@ -236,7 +234,7 @@ def main():
     sys.stdout.reconfigure(errors="replace")  # a terminal or a file may not hold every name
     screener = Screener(args.model, args.sensitivity, args.specificity)
     paths = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
-    log(NOT_A_DEVICE)
+    log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     if args.heatmap is not None:
         make_folder(args.heatmap)
     questions, graded = screener.task.questions, "grade" in screener.decision

@@ -152,4 +152,3 @@ report       $work/models/latest/report.html
 TensorBoard  $python -m tensorboard.main --logdir $work/logs
 figures      $work/figures/
 EOF
-[ "$source" != sample ] || echo "The photographs were synthetic: these figures say nothing about patients."

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
@@ -24,6 +24,9 @@ from eyenet.photo.png import read_geometry  # noqa: E402
 from eyenet.run.files import read_json  # noqa: E402
 
 DATA, PICTURES = REPO / "data", REPO / "docs" / "pictures"
+
+STORY = "s0150_left"  # a test photograph of the sample with moderate DR
+CARD, INK, FAINT = (16, 24, 26), (236, 240, 239), (150, 164, 163)
 
 
 def sheet(cells, columns, width, height, captions=None):
@@ -72,6 +75,25 @@ def circle_and_crop(names):
     return sheet(cells, 4, 256, 256)
 
 
+def story(photograph, heat_map):
+    """Put a photograph, its crop and its evidence side by side on a dark card, labelled as a drawing."""
+    crop, evidence = (heat_map.crop((left, heat_map.height - 512, left + 512, heat_map.height)) for left in (0, 512))
+    side, gap, head, foot = 400, 28, 64, 52
+    wide = round(side * photograph.width / photograph.height)
+    panels = [(photograph, wide, "1  Photograph"), (crop, side, "2  Retina, cropped"), (evidence, side, "3  Evidence")]
+    page = Image.new("RGB", (sum(width for _, width, _ in panels) + 4 * gap, side + head + foot), CARD)
+    draw, x = ImageDraw.Draw(page), gap
+    for panel, width, title in panels:
+        shape = Image.new("L", (2 * width, 2 * side))
+        ImageDraw.Draw(shape).rounded_rectangle((0, 0, 2 * width - 1, 2 * side - 1), radius=28, fill=255)
+        page.paste(panel.convert("RGB").resize((width, side)), (x, head), shape.resize((width, side)))
+        draw.text((x, head - 16), title, fill=INK, anchor="ls", font_size=24)
+        x += width + gap
+    note = "A synthetic drawing from the project's sample, not a patient. Green: where the network's evidence lies."
+    draw.text((gap, head + side + 34), note, fill=FAINT, anchor="ls", font_size=19)
+    return page
+
+
 def main():
     PICTURES.mkdir(exist_ok=True)
     grades = read_labels(REPO / "labels" / "trainLabels.csv").set_index("image")["level"]
@@ -95,7 +117,12 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         photograph = DATA / "download" / "train" / f"{name}.jpeg"
         command = [sys.executable, REPO / "predict.py", photograph, "--model", latest, "--heatmap", folder]
-        subprocess.run(command, check=True)
+        subprocess.run([*command, photograph.with_name(f"{STORY}.jpeg")], check=True)
+        with (
+            Image.open(photograph.with_name(f"{STORY}.jpeg")) as image,
+            Image.open(Path(folder) / f"{STORY}.png") as heat,
+        ):
+            story(ImageOps.exif_transpose(image), heat).save(PICTURES / "story.png", optimize=True)
         Image.open(Path(folder) / f"{name}.png").save(PICTURES / "heatmap.jpeg", quality=90)
 
 

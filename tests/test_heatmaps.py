@@ -1,4 +1,4 @@
-"""Heat maps: the cut through any network, where its cells look, what the evidence is, how it is drawn."""
+"""Heat maps: the layer that holds the evidence, where its cells lie, what the evidence is, how it is drawn."""
 
 import gc
 import importlib.util
@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from conftest import REPO, draw_photograph
 
-from eyenet.model.evidence import differentiate, heat_maps, split_network
-from eyenet.model.overlay import COLOURS, enlarge, overlay
+import cnn
+from eyenet.model.evidence import differentiate, explained, heat_maps
+from eyenet.model.networks import NETWORKS, Evidence
+from eyenet.model.overlay import HEAT_COLOURS, enlarge, overlay
 from eyenet.photo.retina import inside_circle
 
 layers = keras.layers
@@ -25,75 +27,46 @@ def photographs(count, size=64, dots=6):
 
 
 def three_layers(size=64, classes=2, dtype="float32"):
-    """Build a small version of the network of cnn.py."""
+    """Build the three layers with a head that has something to say."""
     keras.utils.set_random_seed(1)
-    blocks = [
-        b for _ in range(3) for b in (layers.Conv2D(8, 3, activation="relu", dtype=dtype), layers.MaxPooling2D(2))
-    ]
-    head = [layers.Flatten(), layers.Dense(16, activation="relu", dtype=dtype), layers.Dropout(0.5)]
-    last = layers.Dense(classes, activation="softmax", dtype="float32")
-    return keras.Sequential(
-        [keras.Input((size, size, 3), dtype="uint8"), layers.Rescaling(1 / 255), *blocks, *head, last]
-    )
+    keras.config.set_dtype_policy(dtype)
+    try:
+        network = cnn.build_network("three_layers", size, classes, "none")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    kernel = network.layers[-1].kernel
+    kernel.assign(np.random.default_rng(1).normal(0, 0.3, kernel.shape))
+    return network
 
 
-def on_backbone(kind, size=64):
-    """Build a classifier on a backbone of keras.applications, laid out as users lay it out."""
+def explainable(monkeypatch, features, head, size, start=0):
+    """Build a small network and enter it into the table: scaling, features, then the head."""
+    keras.utils.set_random_seed(5)
     image = keras.Input((size, size, 3), dtype="uint8")
-    scaled = layers.Rescaling(1 / 255)(image)
-    options = {"weights": None, "include_top": False}
-    efficient, mobile = keras.applications.EfficientNetV2B0, keras.applications.MobileNetV2
-    if kind == "flattened into the graph":
-        found = layers.GlobalAveragePooling2D()(efficient(input_tensor=scaled, **options).output)
-    elif kind == "nested, of open size, pools itself":
-        found = efficient(pooling="avg", **options)(image)
-    elif kind == "nested, gives a feature map":
-        found = layers.GlobalAveragePooling2D()(mobile(input_shape=(size, size, 3), **options)(scaled))
-    else:
-        inner = mobile(input_shape=(size, size, 3), pooling="max", **options)
-        found = keras.Sequential([keras.Input((size, size, 3)), inner, layers.Dropout(0.2)])(scaled)
-    return keras.Model(image, layers.Dense(2, activation="softmax")(found))
+    x = keras.Sequential([keras.Input((size, size, 3)), *features])(layers.Rescaling(1 / 255)(image))
+    monkeypatch.setitem(NETWORKS, "small", NETWORKS["three_layers"]._replace(evidence=Evidence(start=start)))
+    monkeypatch.setattr("eyenet.model.evidence.STEP", 1)
+    return keras.Model(image, head(x), name="small")
 
 
-BACKBONES = (
-    "flattened into the graph",
-    "nested, of open size, pools itself",
-    "nested, gives a feature map",
-    "nested twice, in a Sequential",
-)
-PADDED = BACKBONES[2:]  # MobileNetV2 pads its last fine feature map by a row and a column
-
-
-@pytest.mark.parametrize("kind", BACKBONES)
-@pytest.mark.parametrize("coarsest, step, channels", [(10, 8, 192), (1, 32, 1280)])
-def test_every_layout_of_a_backbone_is_cut_at_its_last_fine_feature_map(kind, coarsest, step, channels, monkeypatch):
-    """Or, where none is so fine, at the last of all."""
-    monkeypatch.setattr("eyenet.model.evidence.COARSEST", coarsest)
-    network, images = on_backbone(kind), photographs(3)
-    halves = split_network(network)
-    cells = halves.front.predict_on_batch(images)
-    side = 64 // step + (step == 8 and kind in PADDED)
-    assert cells.shape == (3, side, side, channels)
-    assert (halves.step, halves.pooled) == (step, step == 32)
-    np.testing.assert_allclose(halves.back.predict_on_batch(cells), network.predict_on_batch(images), atol=1e-6)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_network_is_split_at_the_layer_of_its_table(name, size=101):
+    """The two parts give what the network gives, and the cells cover the photograph."""
+    keras.utils.set_random_seed(1)
+    network, images = cnn.build_network(name, size, 2, "none"), photographs(2, size)
+    kernel = network.layers[-1].kernel
+    kernel.assign(np.random.default_rng(1).normal(0, 0.05, kernel.shape))
+    parts = explained(network)
+    cells = parts.front.predict_on_batch(images)
+    np.testing.assert_allclose(parts.back.predict_on_batch(cells), network.predict_on_batch(images), atol=1e-6)
+    assert parts.step == 8 and abs(parts.start + 8 * (cells.shape[1] - 1) / 2 - (size - 1) / 2) <= 8
     heat = heat_maps(network, images, 1)
-    assert heat.shape == (3, 64, 64)
-    assert heat.dtype == np.float32
+    assert heat.shape == (2, size, size) and heat.dtype == np.float32
     assert heat.min() >= 0 and heat.max() <= 1
 
 
-def test_sequential_around_a_nested_model():
-    inner = keras.Sequential([keras.Input((20, 20, 3)), layers.Conv2D(4, 3), layers.MaxPooling2D()])
-    head = keras.Sequential([keras.Input((9, 9, 4)), layers.Flatten(), layers.Dense(2, activation="softmax")])
-    network = keras.Sequential([keras.Input((20, 20, 3), dtype="uint8"), layers.Rescaling(1 / 255), inner, head])
-    halves, images = split_network(network), photographs(2, 20)
-    cells = halves.front.predict_on_batch(images)
-    assert (cells.shape, halves.start, halves.step) == ((2, 9, 9, 4), 1.5, 2)
-    np.testing.assert_allclose(halves.back.predict_on_batch(cells), network.predict_on_batch(images), atol=1e-6)
-
-
 def test_cutting_leaves_the_network_as_it_was(tmp_path):
-    network, images = on_backbone("nested, gives a feature map"), photographs(2)
+    network, images = cnn.build_network("mobilenet_v2", 64, 2, "none"), photographs(2)
     before, names = network.predict_on_batch(images), [layer.name for layer in network.layers]
     heat = heat_maps(network, images, 1)
     network.save(tmp_path / "model.keras")
@@ -103,68 +76,59 @@ def test_cutting_leaves_the_network_as_it_was(tmp_path):
     np.testing.assert_allclose(heat_maps(again, images, 1), heat, atol=1e-5)
 
 
-def test_network_without_a_feature_map_is_refused():
-    network = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2)], name="flat")
-    with pytest.raises(ValueError, match="flat has no feature map"):
+def test_a_network_that_the_table_does_not_know_is_refused():
+    network = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2)], name="unknown")
+    with pytest.raises(ValueError, match="unknown is not in .*NETWORKS"):
         heat_maps(network, photographs(1, 8), 1)
 
 
 def test_enlarging_puts_a_cell_on_its_pixel():
-    halves = split_network(three_layers(256))
+    parts = explained(cnn.build_network("three_layers_2017", 256, 2, "none"))
     cells = np.zeros((1, 30, 30), np.float32)
     cells[0, 0, 29] = 1
-    large = enlarge(cells, 256, halves)[0]
-    assert (halves.start, halves.step) == (10.5, 8)
+    large = enlarge(cells, 256, parts)[0]
+    assert (parts.start, parts.step) == (10.5, 8)
     rows, columns = np.nonzero(large > 0.9 * large.max())
     assert rows.max() <= 12 and columns.min() >= 241  # 10.5 and 242.5, and the border beyond has nothing further out
 
 
-def test_map_after_average_pooling_is_the_class_activation_map():
-    """There the evidence has a closed form: the cells, weighed by the last layer's difference of weights."""
-    image = keras.Input((16, 16, 3), dtype="uint8")
-    cells = layers.Conv2D(5, 3, activation="relu")(layers.Rescaling(1 / 255)(image))
-    network = keras.Model(image, layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(cells)))
+def test_map_after_average_pooling_is_the_class_activation_map(monkeypatch):
+    """There the evidence has a closed form: the cells, weighted by the last layer's difference of weights."""
+
+    def head(x):
+        return layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+
+    network = explainable(monkeypatch, [layers.Conv2D(5, 3, activation="relu")], head, 16, start=1)
     images = photographs(4, 16)
     weights = np.array(network.layers[-1].kernel)
-    halves = split_network(network)
-    evidence = (halves.front.predict_on_batch(images) @ (weights[:, 1] - weights[:, 0])).clip(0)
-    expected = enlarge(evidence, 16, halves) * inside_circle(16)
+    parts = explained(network)
+    evidence = (parts.front.predict_on_batch(images) @ (weights[:, 1] - weights[:, 0])).clip(0)
+    expected = enlarge(evidence, 16, parts) * inside_circle(16)
     probability = network.predict_on_batch(images)[:, 1]
     assert expected.max(axis=(1, 2)).min() > 0
     expected *= (probability / expected.max(axis=(1, 2)))[:, None, None]
     np.testing.assert_allclose(heat_maps(network, images, 1), expected, atol=1e-5)
 
 
-def test_evidence_of_a_linear_head_sums_to_the_log_odds():
-    network = keras.Sequential(
-        [keras.Input((16, 16, 3), dtype="uint8"), layers.Rescaling(1 / 255), layers.Conv2D(4, 3, activation="relu")]
-        + [
-            layers.Flatten(),
-            layers.Dense(2, activation="softmax", bias_initializer=keras.initializers.Constant([0, 0.3])),
-        ]
-    )
-    images, halves = photographs(3, 16), split_network(network)
-    cells = halves.front.predict_on_batch(images)
-    gradient, log_odds = differentiate(halves.back, cells, 1)
+def test_evidence_of_a_linear_head_sums_to_the_log_odds(monkeypatch):
+    def head(x):
+        bias = keras.initializers.Constant([0, 0.3])
+        return layers.Dense(2, activation="softmax", bias_initializer=bias)(layers.Flatten()(x))
+
+    network = explainable(monkeypatch, [layers.Conv2D(4, 3, activation="relu")], head, 16)
+    images, parts = photographs(3, 16), explained(network)
+    cells = parts.front.predict_on_batch(images)
+    gradient, log_odds = differentiate(parts.back, cells, 1)
     p = network.predict_on_batch(images).astype(float)
     np.testing.assert_allclose(log_odds, np.log(p[:, 1] / p[:, 0]), atol=1e-4)
     np.testing.assert_allclose((cells * gradient).sum(axis=(1, 2, 3)) + 0.3, log_odds, atol=1e-4)
 
 
-def blue_dots_on_the_left():
+def blue_dots_on_the_left(monkeypatch):
     """Build a network that counts blue dots on the left half for disease and on the right half against it."""
     conv = layers.Conv2D(1, 1)
     dense = layers.Dense(2, activation="softmax")
-    network = keras.Sequential(
-        [
-            keras.Input((32, 32, 3), dtype="uint8"),
-            layers.Rescaling(1 / 255),
-            conv,
-            layers.ReLU(),
-            layers.Flatten(),
-            dense,
-        ]
-    )
+    network = explainable(monkeypatch, [conv, layers.ReLU()], lambda x: dense(layers.Flatten()(x)), 32)
     conv.set_weights([np.array([-1.0, -1, 1]).reshape(1, 1, 3, 1), np.zeros(1)])
     side = np.where(np.arange(32) < 16, 1.0, -1.0)
     kernel = np.stack([np.zeros(1024), np.tile(side, 32)], axis=1)
@@ -179,10 +143,10 @@ def dotted(*places):
     return image
 
 
-def test_heat_lies_where_the_evidence_is_and_not_where_it_speaks_against():
+def test_heat_lies_where_the_evidence_is_and_not_where_it_speaks_against(monkeypatch):
     """Grad-CAM's average over the cells is zero here: it would see nothing at all."""
     images = np.stack([dotted((10, 8), (12, 24)), dotted((20, 6)), dotted((20, 26)), dotted()])
-    heat = heat_maps(blue_dots_on_the_left(), images, 1)
+    heat = heat_maps(blue_dots_on_the_left(monkeypatch), images, 1)
     assert np.unravel_index(heat[0].argmax(), (32, 32)) == (10, 8)
     assert heat[0, 12, 24] == 0
     assert np.argwhere(heat[1]).tolist() == [[20, 6]]
@@ -190,14 +154,14 @@ def test_heat_lies_where_the_evidence_is_and_not_where_it_speaks_against():
     assert not heat[3].any()
 
 
-def test_lesions_that_are_alike_are_all_shown_where_a_maximum_is_taken():
+def test_lesions_that_are_alike_are_all_shown_where_a_maximum_is_taken(monkeypatch):
     """Only one cell has a maximum's gradient; and the letter-box has no heat, whatever the network finds there."""
-    image = keras.Input((32, 32, 3), dtype="uint8")
-    conv = layers.Conv2D(1, 1)
-    cells = layers.ReLU()(conv(layers.Rescaling(1 / 255)(image)))
-    pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(cells), layers.GlobalMaxPooling2D()(cells)])
-    dense = layers.Dense(2, activation="softmax")
-    network = keras.Model(image, dense(pooled))
+    conv, dense = layers.Conv2D(1, 1), layers.Dense(2, activation="softmax")
+
+    def head(x):
+        return dense(layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]))
+
+    network = explainable(monkeypatch, [conv, layers.ReLU()], head, 32)
     conv.set_weights([np.array([-1.0, -1, 1]).reshape(1, 1, 3, 1), np.full(1, 0.4)])
     dense.set_weights([np.array([[0.0, 50], [0, 2]]), np.zeros(2)])
     photograph = np.where(np.arange(32)[:, None, None] < 24, [255, 128, 0], [0, 0, 0])[None].repeat(32, 2)
@@ -209,8 +173,8 @@ def test_lesions_that_are_alike_are_all_shown_where_a_maximum_is_taken():
     assert network.predict_on_batch(photograph)[0, 1] > 0.9  # the dark below, of 0.4 each, counts for the network
 
 
-def test_greatest_heat_is_the_probability_and_the_threshold_moves_it():
-    network = blue_dots_on_the_left()
+def test_greatest_heat_is_the_probability_and_the_threshold_moves_it(monkeypatch):
+    network = blue_dots_on_the_left(monkeypatch)
     images = np.stack([dotted((10, 8)), dotted((10, 8), (12, 9)), dotted((10, 8), (12, 24), (14, 24))])
     probability = network.predict_on_batch(images)[:, 1]
     heat = heat_maps(network, images, 1)
@@ -235,7 +199,7 @@ def test_disease_may_be_several_classes():
 @pytest.mark.parametrize("margin", [300.0, -300.0])
 def test_probability_that_has_run_to_0_or_1_gives_numbers(margin):
     network = three_layers()
-    network.layers[-1].set_weights([np.zeros((16, 2)), np.array([0, margin])])
+    network.layers[-1].set_weights([np.zeros((256, 2)), np.array([0, margin])])
     assert set(network.predict_on_batch(photographs(2)).ravel()) == {0, 1}
     heat = heat_maps(network, photographs(2), 1)
     assert np.isfinite(heat).all() and heat.min() >= 0 and heat.max() <= 1
@@ -308,7 +272,7 @@ sys.path[:0] = [{tests!r}, {repo!r}]
 import test_heatmaps as t
 network = t.three_layers()
 network.load_weights({weights!r})
-nested = t.on_backbone("nested, gives a feature map")
+nested = cnn.build_network("mobilenet_v2", 64, 2, "none")
 assert t.heat_maps(nested, t.photographs(2), 1).shape == (2, 64, 64)
 np.save({out!r}, t.heat_maps(network, t.photographs(3), 1))
 """
@@ -330,4 +294,4 @@ def test_the_colours_are_those_of_matplotlib():
     """They are written down, since predict.py would wait for matplotlib."""
     from matplotlib import colormaps
 
-    assert np.abs(COLOURS - 255 * colormaps["viridis"](np.linspace(0.35, 0.95, 256))[:, :3]).max() < 5
+    assert np.abs(HEAT_COLOURS - 255 * colormaps["viridis"](np.linspace(0.35, 0.95, 256))[:, :3]).max() < 5

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from conftest import REPO, draw_photograph
 
+import cnn
 from eyenet.data.tasks import TASKS, first_disease
-from eyenet.model.evidence import differentiate, run_front, split_network
+from eyenet.model.evidence import differentiate, explained, run_front
 from eyenet.model.folder import LITE, NETWORK, load_network, open_model
 from eyenet.model.lite import LiteNetwork, add_lite, write_lite
-from eyenet.model.networks import build_network, leaves
+from eyenet.model.networks import NETWORKS, Evidence, leaves
 from eyenet.run.errors import StageError
 
 layers = keras.layers
@@ -42,11 +43,11 @@ def config_of(network, task, evidence):
 
 def evidence_of(network, images, task):
     """Compute what `heat_maps` draws, by question: (n, questions, cells, cells)."""
-    halves, maps = split_network(network), []
-    cells = run_front(halves.front, images)
+    parts, maps = explained(network), []
+    cells = run_front(parts.front, images)
     for question in TASKS[task].questions:
-        gradient, _ = differentiate(halves.back, cells, first_disease(task, question))
-        if halves.pooled:
+        gradient, _ = differentiate(parts.back, cells, first_disease(task, question))
+        if parts.pooled:
             gradient = gradient.mean(axis=(1, 2), keepdims=True)
         maps.append((cells * gradient).sum(axis=-1).clip(0))
     return np.stack(maps, axis=1)
@@ -63,8 +64,8 @@ def check(network, task, folder):
     ours = np.stack([of for _, of in answers])
     assert ours.shape == maps.shape and maps.max() > 0
     assert np.abs(ours - maps).max() < 1e-3 * maps.max()
-    halves = split_network(network)
-    assert lite.grid == (halves.start, halves.step)
+    parts = explained(network)
+    assert lite.grid == (parts.start, parts.step)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def check(network, task, folder):
 )
 def test_it_says_what_keras_says(name, task, tmp_path):
     keras.utils.set_random_seed(0)
-    check(undecided_no_more(build_network(keras, name, 64, len(TASKS[task].classes), "none")), task, tmp_path)
+    check(undecided_no_more(cnn.build_network(name, 64, len(TASKS[task].classes), "none")), task, tmp_path)
 
 
 BLOCKS = {
@@ -95,15 +96,18 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
-def test_each_gradient(kind, tmp_path):
+def test_each_gradient(kind, tmp_path, monkeypatch):
     """After the cut comes one kind of layer of the larger networks, with two ways past it."""
     keras.utils.set_random_seed(2)
-    image = keras.Input((46, 46, 3), dtype="uint8")
-    cut = layers.Conv2D(6, 7, 7, activation="relu")(layers.Rescaling(1 / 255)(image))
+    scaled = keras.Input((46, 46, 3))
+    cut = layers.Conv2D(6, 7, 7, activation="relu", name="cut")(scaled)
     x = layers.Concatenate()([cut, layers.ReLU()(layers.Conv2D(4, 1)(cut))])
-    x = keras.Sequential(BLOCKS[kind]())(x)
+    features = keras.Model(scaled, keras.Sequential(BLOCKS[kind]())(x))
+    image = keras.Input((46, 46, 3), dtype="uint8")
+    x = features(layers.Rescaling(1 / 255)(image))
     x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    network = keras.Model(image, layers.Dense(2, activation="softmax")(x))
+    monkeypatch.setitem(NETWORKS, "small", NETWORKS["three_layers"]._replace(evidence=Evidence("cut", 3)))
+    network = keras.Model(image, layers.Dense(2, activation="softmax")(x), name="small")
     for layer in leaves(network):  # most that is seen speaks for disease, so that there is evidence
         if hasattr(layer, "kernel"):
             layer.kernel.assign(np.abs(layer.kernel) - 0.05)
@@ -113,7 +117,7 @@ def test_each_gradient(kind, tmp_path):
 
 def small_network(task="any"):
     keras.utils.set_random_seed(3)
-    return undecided_no_more(build_network(keras, "three_layers", 32, len(TASKS[task].classes), "none"))
+    return undecided_no_more(cnn.build_network("three_layers", 32, len(TASKS[task].classes), "none"))
 
 
 def test_many_threads_ask_at_once(tmp_path):

@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 import make_sample
 from eyenet.sample.eye import draw_look, make_anatomy, paint_eye
-from eyenet.sample.shapes import EDGE, SIDE, grid
+from eyenet.sample.shapes import CANVAS, EDGE, grid
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BLACK, TRUNCATED = "s0003_right", "s0005_left"
@@ -205,7 +205,7 @@ def healthy():
 
 @pytest.mark.parametrize("level, least, most", [(1, 3e-4, 0.01), (2, 0.005, 0.10), (3, 0.02, 0.30), (4, 0.02, 0.40)])
 def test_a_grade_changes_nothing_but_its_lesions(healthy, level, least, most):
-    x, y = grid(SIDE)
+    x, y = grid(CANVAS)
     changed = np.abs(paint(level) - healthy).max(axis=0)[np.hypot(x, y) < 1] > 0.05
     assert least < changed.mean() < most
 
@@ -223,7 +223,7 @@ def test_the_disc_is_the_bright_thing_and_the_fovea_is_dark():
         look = draw_look(np.random.default_rng(seed))
         anatomy = make_anatomy(np.random.default_rng(seed).spawn(3)[0], look)
         image = paint_eye(np.random.default_rng(seed), look, 0)
-        x, y = grid(SIDE)
+        x, y = grid(CANVAS)
 
         def mean_near(place, radius, image=image, x=x, y=y):
             return image[1][np.hypot(x - place[0], y - place[1]) < radius].mean()

@@ -83,7 +83,7 @@ def rows_of(done):
 def answers(work):
     """What is said of all photographs."""
     done = predict(work, "source/train", "--json")
-    assert done.stderr.count("not a medical device") == 1 and "48 photographs and 24 patients" in done.stderr
+    assert done.stderr.count("Not a medical device") == 1 and "48 photographs and 24 patients" in done.stderr
     return rows_of(done)
 
 

@@ -24,11 +24,13 @@ from report_fixtures import (
 )
 
 from eyenet.data.tasks import TASKS
+from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.report.card import write_model_card
 from eyenet.report.charts import best_epoch, roc_chart
 from eyenet.report.html import write_report
 from eyenet.report.tables import SHOWN
 from eyenet.report.words import cautions, decimal, headline, interval_text, percent, point_name
+from eyenet.score.metrics import METRIC_NAMES
 
 
 def report(path, task="any", metrics=None, config=None, history=None, examples=None, balance=BALANCE):
@@ -123,7 +125,8 @@ def test_every_figure_of_the_metrics_is_on_the_page(task, tmp_path):
             assert f"{value} {low.removesuffix(' %')} to {high}" in page.text, (key, of)
     assert count > 150
     asked = metrics["questions"]["any"]
-    for key, (name, show) in SHOWN.items():
+    for key in SHOWN:
+        name, show = METRIC_NAMES[key][0], decimal if key in DECIMALS else percent
         row = [f"{show(of['value'])} {interval_text(of, show)}" for of in (asked["patient"][key], asked["eye"][key])]
         assert f"{name} {' '.join(row)}".replace("\xa0", " ") in page.text
     for unit in ("eye", "patient"):
@@ -143,8 +146,8 @@ def test_figures_that_are_not_defined_say_why(tmp_path):
         asked["baselines"]["not_retina"] = None
         asked["patient"]["operating_points"]["balanced"]["threshold"] = None
     page = check_whole(report(tmp_path / "null.html", "grade", nobody, {}, [], {}, {}))
-    assert "none called diseased" in page.text and "– (not known)" in page.text and "not measured" in page.text
-    assert "Training" not in page.every("id") and "not compared with a classifier" in page.text
+    assert "no positive prediction" in page.text and "– (unknown)" in page.text and "not measured" in page.text
+    assert "Training" not in page.every("id") and "not compared with the shortcut" in page.text
 
     infinite = json.loads(json.dumps(make_metrics(), default=str).replace('"value": 0.5,', '"value": NaN,'))
     check_whole(report(tmp_path / "nan.html", "any", infinite))
@@ -170,12 +173,15 @@ def test_names_are_escaped(tmp_path):
 
 
 def test_examples_show_right_and_wrong_beside_their_heat_maps(page, tmp_path):
-    right, wrong = page.text.index("Most confident and right"), page.text.index("Most confident and wrong")
-    assert right < page.text.index("0_left Graded 3 (Severe), called disease") < wrong
-    assert wrong < page.text.index("5_left Graded 3 (Severe), called no DR with a probability of disease of 0.020")
+    right, wrong = (
+        page.text.index("Most confident correct predictions"),
+        page.text.index("Most confident wrong predictions"),
+    )
+    assert right < page.text.index("0_left Grade 3 (Severe), predicted disease") < wrong
+    assert wrong < page.text.index("5_left Grade 3 (Severe), predicted no DR , probability")
     assert page.every("alt").count("Heat map of photograph 0_left") == 1
     only_right = {"any": make_examples()["any"][:2]}
-    assert "Most confident and wrong" not in report(tmp_path / "right.html", examples=only_right).text
+    assert "Most confident wrong predictions" not in report(tmp_path / "right.html", examples=only_right).text
 
 
 def test_parts_of_the_set_are_shown(tmp_path):
@@ -207,8 +213,10 @@ def test_the_verdict_is_in_words():
     metrics = make_metrics(patients=2000)
     asked = metrics["questions"]["any"]
     asked["patient"]["sensitivity"]["value"], asked["patient"]["specificity"]["value"] = 0.824, 0.937
-    assert headline(asked) == "Of 100 patients with disease it finds 82; of 100 without, it sends 6 on in vain."
-    assert "guessing" in headline(with_auc(metrics, 0.55, 0.5, 0.6)["questions"]["any"])
+    assert headline(asked) == (
+        "It detects 82 of 100 patients with disease; of 100 without disease, 6 are false positives."
+    )
+    assert "chance" in headline(with_auc(metrics, 0.55, 0.5, 0.6)["questions"]["any"])
     asked["patient"]["specificity"] = NULL
     assert "one class" in headline(asked)
 
@@ -217,12 +225,18 @@ def test_the_verdict_is_in_words():
     ("words", "change"),
     [
         ("set is small: of 36 patients", lambda m: make_metrics()),
-        ("no better than guessing", lambda m: with_auc(m, 0.6, 0.45, 0.7)),
-        ("not retina is as good", lambda m: with_auc(m, 0.6, 0.58, 0.63)),
-        ("not retina comes within", lambda m: with_auc(m, 0.65, 0.6, 0.7)),
-        ("always giving the commoner", lambda m: m["questions"]["any"]["eye"].update(accuracy=figure(0.3, 99)) or m),
+        ("no better than chance", lambda m: with_auc(m, 0.6, 0.45, 0.7)),
         (
-            "interval spans 38 points",
+            "shortcut baseline, a classifier that does not see the retina, is as good",
+            lambda m: with_auc(m, 0.6, 0.58, 0.63),
+        ),
+        ("lies within the network's interval", lambda m: with_auc(m, 0.65, 0.6, 0.7)),
+        (
+            "always predicting the majority",
+            lambda m: m["questions"]["any"]["eye"].update(accuracy=figure(0.3, 99)) or m,
+        ),
+        (
+            "interval spans 38 percentage points",
             lambda m: m["questions"]["any"]["patient"].update(sensitivity=figure(0.5, 27)) or m,
         ),
         ("not compared", lambda m: m["questions"]["any"]["baselines"].update(not_retina=None) or m),
@@ -239,13 +253,13 @@ def test_what_speaks_against_the_figures_is_said(words, change):
 def test_patients_that_the_network_knows_are_told_first(tmp_path):
     """By the protocol of 2017 they are trained on; in a folder of photographs only their names may be the same."""
     metrics = make_metrics(patients=3000)
-    assert not [c for c in cautions(metrics, "any") if "flatter" in c]
+    assert not [c for c in cautions(metrics, "any") if "too high" in c]
     metrics["known_patients"] = 135
     assert "trained or tuned on 135 of the 3,000" in cautions(metrics, "any")[0].replace("\xa0", " ")
-    assert "protocol of 2017" in cautions(metrics, "any")[0]
+    assert "2017 protocol" in cautions(metrics, "any")[0]
     page = report(tmp_path / "report.html", metrics=metrics).text
-    assert "protocol of 2017" in page and "Originals only" not in page
-    assert "have the name of one" in cautions(metrics | {"source": "photographs"}, "any")[0]
+    assert "2017 protocol" in page and "Originals only" not in page
+    assert "have the same name" in cautions(metrics | {"source": "photographs"}, "any")[0]
 
 
 def test_the_card_of_a_model_of_2017_says_how_it_was_trained(tmp_path):
@@ -257,8 +271,10 @@ def test_the_card_of_a_model_of_2017_says_how_it_was_trained(tmp_path):
 
 
 def test_synthetic_photographs_are_named_first(page, tmp_path):
-    words = "Synthetic photographs: this report says nothing about patients."
-    assert page.text.index(words) < page.text.index("How well") + 400 and "on synthetic photographs" in page.text
+    assert (
+        page.text.index(SYNTHETIC_FIGURES) < page.text.index("How well") + 400
+        and "on synthetic photographs" in page.text
+    )
     assert "ynthetic" not in report(tmp_path / "2.html", metrics=make_metrics(synthetic=False)).text
     for name, synthetic in (("a", True), ("b", False)):
         write_model_card(tmp_path / name, make_metrics(synthetic=synthetic), make_config())
@@ -297,7 +313,7 @@ def contrast(one, other):
 
 
 def test_contrast_suffices_in_light_and_dark():
-    css = (REPO / "eyenet" / "report.css").read_text()
+    css = (REPO / "eyenet" / "report" / "report.css").read_text()
     light, dark, _ = (
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{[^}]*\}", css)
     )

@@ -1,4 +1,4 @@
-"""Names of photographs and their copies, and the split of patients into train, val and test."""
+"""Names of photographs and of their copies, and the split of patients into train, val and test."""
 
 import hashlib
 import re
@@ -14,12 +14,18 @@ SUFFIX = {
 }
 TRANSFORM = {suffix: transform for transform, suffix in SUFFIX.items()}
 SPLITS = ("train", "val", "test")
-UNSEEN = "unseen"  # beside them in an array of the protocol of 2017: patients that are in none of its splits
+UNSEEN = "unseen"  # a fourth split of an array of the 2017 protocol: patients who are in none of the other three
+SPLIT_NAMES = {
+    "train": "training patients",
+    "val": "validation patients",
+    "test": "unseen test patients",
+    UNSEEN: "unseen patients",
+}
 _PATTERN = re.compile(r"(?P<patient>.+)_(?P<eye>left|right)(?P<suffix>_mir|_90|_120|_180|_270)?", re.DOTALL)
 
 
 class Name(NamedTuple):
-    """A photograph's name in its parts: `10_left_mir` is patient 10, left eye, mirrored."""
+    """The parts of a photograph's name: `10_left_mir` is patient 10, left eye, mirrored."""
 
     patient: str
     eye: str
@@ -48,20 +54,20 @@ def parse_name(text):
 
 
 def copy_name(image, transform):
-    """Name a copy of `image`, which may be of any form (other data sets have other names)."""
+    """Name a copy of `image`, whose name may have any form, as in other data sets."""
     return image + SUFFIX[transform]
 
 
 def original_name(image, transform):
-    """Name the photograph that an image is a copy of: what `copy_name` was given."""
+    """Name the photograph of which an image is a copy: the inverse of `copy_name`."""
     return image.removesuffix(SUFFIX[transform])
 
 
 def split_of(patient, seed=0, val=0.15, test=0.15):
-    """Assign a patient to train, val or test by a hash of the patient and the seed alone.
+    """Assign a patient to train, val or test by a hash of the patient and the seed.
 
-    A patient's split depends on no other patient, so adding or removing patients moves nobody, and
-    enlarging `test` only ever moves patients into it.
+    The split does not depend on other patients, so adding or removing patients never moves another one, and
+    enlarging `test` only moves patients into it.
 
     Parameters
     ----------

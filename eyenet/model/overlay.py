@@ -15,7 +15,9 @@ OPACITY = 0.75  # of the heat where it is greatest, so that the photograph shows
 # to the colour-blind. Matplotlib's viridis from 0.35 to 0.95 at nine places, to 5 of 255 between them.
 _PLACES = ("2f6c8e", "277e8e", "21908c", "1fa287", "2fb47c", "50c46a", "7ad251", "abdc32", "dfe318")
 _PLACES = np.array([list(bytes.fromhex(place)) for place in _PLACES])
-COLOURS = np.stack([np.interp(np.linspace(0, 8, 256), np.arange(9), c) for c in _PLACES.T], axis=1).astype(np.float32)
+HEAT_COLOURS = np.stack([np.interp(np.linspace(0, 8, 256), np.arange(9), c) for c in _PLACES.T], axis=1).astype(
+    np.float32
+)
 
 
 SHOWN, LINE = 512, 32  # pixels of a photograph and of the line above it on a page
@@ -84,7 +86,7 @@ def overlay(image, heat):
     """
     heat = np.where(inside_circle(len(image)), heat, 0).clip(0, 1)
     opacity = (OPACITY * heat**0.6)[..., None]  # the root makes half the heat visible too
-    colour = COLOURS[np.rint(255 * heat).astype(int)]
+    colour = HEAT_COLOURS[np.rint(255 * heat).astype(int)]
     return np.rint(image * (1 - opacity) + colour * opacity).astype(np.uint8)
 
 

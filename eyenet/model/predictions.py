@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.array import map_blocks, open_array, rows_by_split
-from eyenet.data.names import original_name
+from eyenet.data.names import SPLIT_NAMES, original_name
 from eyenet.data.tables import read_labels, require_match
 from eyenet.model.batches import Batches, predict
 from eyenet.model.folder import colours_of, read_patients, setting, split_hash
@@ -100,7 +100,7 @@ def name_set(split, known):
     """Say in words whose photographs a split holds; `known` of the patients are also in training."""
     if known:
         return f"{split} rows drawn at random, the protocol of 2017: {known:,} of their patients were trained on"
-    return {"val": "validation patients", "test": "unseen test patients", "unseen": "unseen patients"}[split]
+    return SPLIT_NAMES[split]
 
 
 def from_array(folder, split, model, config, network, photographs, batch):

@@ -7,6 +7,7 @@ import numpy as np
 
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.decision import BALANCED, expected_grade, predict_grade
+from eyenet.model.disclaimers import SYNTHETIC_MODEL
 from eyenet.model.folder import LITE, colours_of, open_model, setting
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
@@ -68,7 +69,7 @@ class Screener:
         self.size, self.colours = self.config["size"], colours_of(images)
         self.name = f"{folder.name} {self.config['files'][LITE][:12]}"
         if setting(images, "synthetic"):
-            log("WARNING: this model was trained on synthetic photographs; it says nothing about patients")
+            log(f"WARNING: {SYNTHETIC_MODEL}")
 
     def __reduce__(self):
         """Travel to another process as the name of the model, which is opened there."""

@@ -12,6 +12,7 @@ import json
 import re
 
 from eyenet.data.tasks import TASKS, first_disease
+from eyenet.model import disclaimers
 from eyenet.model.decision import BALANCED
 from eyenet.model.folder import colours_of
 from eyenet.report import tables, words
@@ -48,6 +49,7 @@ def write_model_card(path, metrics, config):
     page = env.get_template("model_card.md.jinja").render(
         metrics=metrics,
         words=words,
+        disclaimers=disclaimers,
         classes=TASKS[task].classes,
         question=first,
         first_disease=first_disease(task, first),

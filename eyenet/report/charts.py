@@ -1,4 +1,4 @@
-"""The report's charts, as SVG that is part of the page: its text is text and its colours follow the page's scheme."""
+"""The report's charts as inline SVG, whose text can be selected and whose colours follow the page's scheme."""
 
 import io
 import re
@@ -8,15 +8,17 @@ import matplotlib
 import numpy as np
 from markupsafe import Markup
 
+from eyenet.data.names import SPLIT_NAMES
 from eyenet.model.decision import BALANCED
+from eyenet.report.tables import UNITS
 from eyenet.report.words import decimal, defined, percent
 from eyenet.score.charts import BLUE, GREY, ORANGE, new_figure
 
 INK, RULE = "#1d2430", "#d8d5ce"
-# The page's style sheet gives these variables a value for light, for dark and for print.
+# report.css defines these variables for light, dark and print.
 THEME = {BLUE: "var(--blue)", ORANGE: "var(--orange)", GREY: "var(--grey)", INK: "var(--ink)", RULE: "var(--rule)"}
 STYLE = {
-    "svg.fonttype": "none",  # text stays text: as sharp as the page's, in its font, and found by a search
+    "svg.fonttype": "none",  # keep text as text: sharp, in the page's font, and searchable
     "font.size": 10.5,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -33,7 +35,7 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 9.5,
 }
-UNIT_STYLES = {"eye": ("per eye", GREY, "--"), "patient": ("per patient", BLUE, "-")}
+UNIT_STYLES = {"eye": (UNITS["eye"], GREY, "--"), "patient": (UNITS["patient"], BLUE, "-")}
 
 
 def _draw(name, label, draw, height=3.4):
@@ -42,13 +44,13 @@ def _draw(name, label, draw, height=3.4):
     Parameters
     ----------
     name : str
-        Of the chart, unlike any other of the page: its ids begin with it.
+        Name of the chart, unique on the page: its ids start with it.
     label : str
-        What a reader who does not see the chart should know.
+        Text alternative for screen readers.
     draw : callable
-        Draws into the axes that it is given.
+        Function that draws into the given axes.
     height : float
-        In inches; a phone shows the chart at about its own size.
+        In inches; about the size at which a phone shows it.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def _draw(name, label, draw, height=3.4):
 
 
 def _embed(svg, name, label):
-    """Make an SVG file part of an HTML page: no name spaces, size or style sheet of its own, ids that cannot clash."""
+    """Prepare an SVG for inlining in HTML: no namespaces, size or style sheet, and unique ids."""
     root = ElementTree.fromstring(svg)
     used = set(re.findall(rb'(?:url\(|href=")#([^")]+)', svg))
     for parent in list(root.iter()):
@@ -96,7 +98,7 @@ def _embed(svg, name, label):
 
 
 def _shares(axes, x_label, y_label):
-    """Set up axes on which both ways are shares from 0 to 1."""
+    """Set up axes that both range from 0 to 1."""
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x_label, ylabel=y_label)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks(np.linspace(0, 1, 6))
@@ -107,7 +109,7 @@ def _number(value):
 
 
 def _error_bars(axes, x, figures, **style):
-    """Draw figures with their intervals; what is not defined is left out."""
+    """Draw figures with their intervals; undefined ones are left out."""
     at = np.array([[_number(f and f[k]) for k in ("value", "low", "high")] for f in figures], float).reshape(-1, 3)
     value, low, high = at.T
     below, above = np.nan_to_num(np.maximum(value - low, 0)), np.nan_to_num(np.maximum(high - value, 0))
@@ -118,14 +120,14 @@ def roc_chart(name, asked):
     """Draw the ROC curves and mark the operating points chosen on validation."""
 
     def draw(axes):
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="guessing")
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")
         for unit, (words, color, line) in UNIT_STYLES.items():
             curve = np.reshape(asked[unit]["curves"]["roc"], (-1, 2))
             axes.plot(*curve.T, color=color, linestyle=line, label=words)
         points = asked["patient"]["operating_points"]
         others = [point for point in points if point != BALANCED]
-        for point, of in points.items():
-            x, y = 1 - _number(of["specificity"]["value"]), _number(of["sensitivity"]["value"])
+        for point, figures in points.items():
+            x, y = 1 - _number(figures["specificity"]["value"]), _number(figures["sensitivity"]["value"])
             default = point == BALANCED
             style = {"facecolor": ORANGE if default else "none", "edgecolor": ORANGE, "zorder": 4}
             label = "default operating point" if default else "other operating points" if point == others[0] else None
@@ -133,11 +135,11 @@ def roc_chart(name, asked):
         _shares(axes, "1 − specificity", "sensitivity")
 
     areas = _per_unit(asked, "auc")
-    return _draw(name, f"ROC curves. Area under the curve: {areas}. Operating points are marked on it.", draw)
+    return _draw(name, f"ROC curves. ROC AUC: {areas}. Operating points are marked.", draw)
 
 
 def _per_unit(asked, key):
-    """Say a figure of both units."""
+    """Format a figure of both units."""
     said = []
     for unit, (words, _, _) in reversed(UNIT_STYLES.items()):
         value = asked[unit][key]["value"]
@@ -146,23 +148,23 @@ def _per_unit(asked, key):
 
 
 def precision_recall_chart(name, asked):
-    """Draw precision against recall, with the prevalence that guessing would reach."""
+    """Draw precision against recall, with the prevalence, which is the precision of chance."""
 
     def draw(axes):
         for unit, (words, color, line) in UNIT_STYLES.items():
-            of = asked[unit]
-            curve = np.reshape(of["curves"]["precision_recall"], (-1, 2))
+            figures = asked[unit]
+            curve = np.reshape(figures["curves"]["precision_recall"], (-1, 2))
             axes.plot(*curve.T, color=color, linestyle=line, label=words)
-            if of["count"]:
-                share = of["diseased"] / of["count"]
-                axes.axhline(share, color=color, linewidth=1, linestyle=":", label=f"guessing, {percent(share, 0)}")
+            if figures["count"]:
+                share = figures["diseased"] / figures["count"]
+                axes.axhline(share, color=color, linewidth=1, linestyle=":", label=f"prevalence {percent(share, 0)}")
         _shares(axes, "recall (sensitivity)", "precision")
 
     return _draw(name, f"Precision-recall curves. Average precision: {_per_unit(asked, 'average_precision')}.", draw)
 
 
 def reliability_chart(name, unit):
-    """Draw the observed share of disease against the predicted probability, with the count of each bin below."""
+    """Draw the observed frequency of disease against the predicted probability, with the count of each bin below."""
     bins = unit["calibration"]["bins"]
 
     def draw(axes):
@@ -176,16 +178,16 @@ def reliability_chart(name, unit):
             axes.text(x, y + 0.012, f"{number:,.0f}", ha="center", va="bottom", fontsize=8)
         axes.axhline(0, color=GREY, linewidth=0.8)
         _error_bars(axes, predicted, [b["observed"] for b in bins], color=BLUE, label="observed")
-        _shares(axes, "predicted probability; grey: the count", "share with disease")
+        _shares(axes, "predicted probability (grey bars: count)", "observed frequency")
         axes.set_ylim(-0.27, 1.02)
 
     after = unit["calibration"]["after"]["ece"]["value"]
     error = f" Expected calibration error {decimal(after)}." if defined(after) else ""
-    return _draw(name, f"Reliability: observed share of disease by predicted probability.{error}", draw)
+    return _draw(name, f"Reliability: observed frequency of disease by predicted probability.{error}", draw)
 
 
 def by_grade_chart(name, asked, least):
-    """Draw the share of each grade that is called diseased.
+    """Draw the fraction of each grade predicted as disease.
 
     Parameters
     ----------
@@ -193,17 +195,17 @@ def by_grade_chart(name, asked, least):
     asked : dict
         A question of metrics.json.
     least : int
-        Grade from which on a call is right.
+        Lowest grade that counts as disease.
     """
 
     def draw(axes):
         for unit, shift, face in (("patient", -0.12, None), ("eye", 0.12, "none")):
             for diseased, color in ((False, BLUE), (True, ORANGE)):
                 rows = [r for r in asked[unit]["by_grade"] if (r["grade"] >= least) == diseased]
-                label = f"{UNIT_STYLES[unit][0]}, {'found' if diseased else 'false alarms'}"
+                label = f"{UNIT_STYLES[unit][0]}, {'true positives' if diseased else 'false positives'}"
                 x = [r["grade"] + shift for r in rows]
                 _error_bars(axes, x, [r["called"] for r in rows], color=color, markerfacecolor=face, label=label)
-        axes.set(xlim=(-0.5, 4.5), ylim=(-0.02, 1.04), xlabel="grade", ylabel="share called diseased")
+        axes.set(xlim=(-0.5, 4.5), ylim=(-0.02, 1.04), xlabel="grade", ylabel="positive predictions")
         axes.set_xticks(range(5))
         axes.grid(axis="x", visible=False)
 
@@ -212,11 +214,11 @@ def by_grade_chart(name, asked, least):
         for r in asked["patient"]["by_grade"]
         if r["called"] and defined(r["called"]["value"])
     )
-    return _draw(name, f"Share of patients called diseased, by grade: {said or 'not defined'}.", draw)
+    return _draw(name, f"Positive predictions of patients by grade: {said or 'not defined'}.", draw)
 
 
 def referral_chart(name, unit):
-    """Draw the figures of the rest when the least certain share goes to a person."""
+    """Draw the figures of the remainder when the least certain cases are graded by a person."""
     steps = unit["referral"]
 
     def draw(axes):
@@ -226,16 +228,15 @@ def referral_chart(name, unit):
             axes.fill_between(x, low, high, color=color, alpha=shade, linewidth=0)
             axes.plot(x, value, color=color, marker=".", label=key)
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
-        axes.set(xlabel="sent to a person, least certain first", ylabel="figure of the rest")
+        axes.set(xlabel="graded by a person, least certain first", ylabel="figures of the remainder")
 
     first, last = (steps[i]["accuracy"]["value"] if steps else None for i in (0, -1))
     said = f" Accuracy goes from {percent(first)} to {percent(last)}." if defined(first) and defined(last) else ""
-    return _draw(name, f"Referral: figures of the rest by the share that a person grades.{said}", draw)
+    return _draw(name, f"Figures of the remainder by the fraction graded by a person.{said}", draw)
 
 
 def balance_chart(name, balance):
-    """Draw the share of each grade in each split."""
-    names = {"train": "training", "val": "validation", "test": "test"}
+    """Draw the distribution of grades in each split."""
 
     def draw(axes):
         for y, counts in enumerate(balance.values()):
@@ -245,8 +246,8 @@ def balance_chart(name, balance):
                 color, alpha = (BLUE, 1) if grade == 0 else (ORANGE, 0.25 + 0.25 * (grade - 1))
                 label = f"grade {grade}" if y == 0 else None
                 axes.barh(y, share, 0.6, x, color=color, alpha=alpha, linewidth=0, label=label)
-        axes.set_yticks(range(len(balance)), [names.get(split, split) for split in balance])
-        axes.set(xlim=(0, 1), ylim=(len(balance) - 0.4, -0.6), xlabel="share of the photographs")
+        axes.set_yticks(range(len(balance)), [SPLIT_NAMES[split].removesuffix(" patients") for split in balance])
+        axes.set(xlim=(0, 1), ylim=(len(balance) - 0.4, -0.6), xlabel="fraction of the photographs")
         axes.grid(axis="y", visible=False)
 
     said = "; ".join(f"{split} {', '.join(f'{n:,}' for n in counts)}" for split, counts in balance.items())
@@ -254,14 +255,14 @@ def balance_chart(name, balance):
 
 
 def best_epoch(history):
-    """Find the epoch that was kept, the first of the largest validation AUC; None where no epoch has one."""
+    """Find the epoch that was kept, the first with the highest validation AUC; None if no epoch has one."""
     scored = [(_number(row.get("val_auc")), row["epoch"]) for row in history]
     scored = [pair for pair in scored if np.isfinite(pair[0])]
     return int(max(scored, key=lambda pair: pair[0])[1]) if scored else None
 
 
 def training_chart(name, history, key, y_label):
-    """Draw a figure of training and validation over the epochs.
+    """Draw a metric of training and validation over the epochs.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""report.html: what a model can do, on one page that opens from disk and asks nothing of the network.
+"""report.html: the evaluation of a model on one self-contained page that makes no network requests.
 
-The words are of `eyenet.report.words`, the tables of `eyenet.report.tables`, the charts of `eyenet.report.charts`;
-here they are put together for the template `report.html.jinja`.
+Texts come from `eyenet.report.words`, tables from `eyenet.report.tables`, charts from `eyenet.report.charts`; this
+module assembles them for the template `report.html.jinja`.
 """
 
 import base64
@@ -11,13 +11,15 @@ from PIL import Image
 
 from eyenet.data.tables import GRADES
 from eyenet.data.tasks import LEAST_GRADE, TASKS
+from eyenet.model import disclaimers
 from eyenet.report import charts, tables, words
 from eyenet.report.words import DASH, HEALTHY, decimal
 from eyenet.run.files import write_whole
 from eyenet.run.pages import environment
+from eyenet.score.metrics import METRIC_NAMES
 
 TITLES = {"any": "Any retinopathy", "referable": "Referable retinopathy"}
-FOLDERS = ("input", "models", "logs")  # options that tell of a machine's folders, not of what made the model
+FOLDERS = ("input", "models", "logs")  # options that name folders of one machine
 
 
 def write_report(path, metrics, config, history, examples, balance):
@@ -27,21 +29,22 @@ def write_report(path, metrics, config, history, examples, balance):
     ----------
     path : path-like
     metrics : dict
-        metrics.json, as evaluate.py writes it.
+        Contents of metrics.json.
     config : dict
-        config.json of the model.
+        Contents of the model's config.json.
     history : list of dict
-        Rows of history.csv, numbers as float; may be empty.
+        Rows of history.csv with float values; may be empty.
     examples : dict of str to list of dict
-        By question, the most confident right and wrong photographs: `image`, `level`, `probability`, `called`,
+        By question, the most confident correct and wrong predictions: `image`, `level`, `probability`, `called`,
         `right`, and `photograph` and `overlay`, uint8 of shape (s, s, 3).
     balance : dict of str to list of int
-        By split, photographs of grade 0 to 4.
+        By split, the number of photographs of grades 0 to 4.
     """
     template = environment(__file__, autoescape=True).get_template("report.html.jinja")
     page = template.render(
         metrics=metrics,
         words=words,
+        disclaimers=disclaimers,
         asked_for=" and ".join(question["disease"] for question in metrics["questions"].values()),
         verdicts=[_verdict(metrics, question) for question in metrics["questions"]],
         splits=tables.splits_table(metrics),
@@ -50,17 +53,17 @@ def write_report(path, metrics, config, history, examples, balance):
         training=_training(history, balance, metrics["set"]),
         made=made_by(metrics, config),
     )
-    # A file name may hold bytes that are no text; they become question marks.
+    # File names may contain bytes that are not valid UTF-8; they become question marks.
     write_whole(path, page.encode("utf-8", "replace"))
 
 
 def _verdict(metrics, question):
-    """Put together the summary of one question."""
+    """Assemble the summary of one question."""
     asked = metrics["questions"][question]
-    found, vain = words.found_and_vain(asked["patient"])
+    found, false_positives = words.true_and_false_positives(asked["patient"])
     dials = [
-        (name, asked["patient"][key], tables.figure_cell(asked["patient"], key))
-        for name, key in (("Sensitivity", "sensitivity"), ("Specificity", "specificity"), ("ROC area", "auc"))
+        (METRIC_NAMES[key][0], asked["patient"][key], tables.figure_cell(asked["patient"], key))
+        for key in ("sensitivity", "specificity", "auc")
     ]
     return {
         "id": question,
@@ -69,46 +72,46 @@ def _verdict(metrics, question):
         "sentences": words.sentences(metrics, question),
         "cautions": words.cautions(metrics, question),
         "found": found,
-        "vain": vain,
+        "false_positives": false_positives,
         "dials": dials,
     }
 
 
 def _charts(question, asked):
-    """Draw the charts of one question; a list of title, subtitle and SVG."""
+    """Draw the charts of one question; a list of (title, subtitle, SVG)."""
     patient, eye = asked["patient"], asked["eye"]
     return [
-        ("ROC", "Found against sent in vain.", charts.roc_chart(f"roc-{question}", asked)),
+        ("ROC curve", "Sensitivity against false positive rate.", charts.roc_chart(f"roc-{question}", asked)),
         (
             "Precision and recall",
-            "How many of those called have it.",
+            "Fraction of positive predictions that are correct.",
             charts.precision_recall_chart(f"pr-{question}", asked),
         ),
         (
             "Reliability, per patient",
-            "Of those given 30 %, do 30 % have it?",
+            "Observed frequency of disease by predicted probability.",
             charts.reliability_chart(f"reliability-{question}", patient),
         ),
         (
-            "Called diseased, by grade",
+            "Positive predictions by grade",
             "With 95 % intervals.",
             charts.by_grade_chart(f"grades-{question}", asked, LEAST_GRADE[question]),
         ),
         (
-            "Doubtful patients go to a person",
-            "How the network does on the rest.",
+            "Least certain patients graded by a person",
+            "Figures of the remaining patients.",
             charts.referral_chart(f"referral-{question}", patient),
         ),
         (
             "Reliability, per eye",
-            "The same for single photographs.",
+            "The same for each photograph.",
             charts.reliability_chart(f"reliability-eye-{question}", eye),
         ),
     ]
 
 
 def _question(metrics, question, examples):
-    """Put together the tables and charts of one question."""
+    """Assemble the tables and charts of one question."""
     asked = metrics["questions"][question]
     patient = asked["patient"]
     classes = [HEALTHY[question], "disease"]
@@ -128,7 +131,7 @@ def _question(metrics, question, examples):
         "subsets": tables.subsets_table(metrics, question) if metrics.get("subsets") else None,
         "points": [tables.points_table(asked[u], name) for u, name in tables.UNITS.items()],
         "confusions": [
-            tables.confusion(asked[u]["confusion"], classes, f"Graded against called, {name}")
+            tables.confusion(asked[u]["confusion"], classes, f"Grade against prediction, {name}")
             for u, name in tables.UNITS.items()
         ],
         "charts": _charts(question, asked),
@@ -139,13 +142,16 @@ def _question(metrics, question, examples):
         ],
         "examples": [
             (title, [_example(example, question) for example in examples if example["right"] == right])
-            for title, right in (("Most confident and right", True), ("Most confident and wrong", False))
+            for title, right in (
+                ("Most confident correct predictions", True),
+                ("Most confident wrong predictions", False),
+            )
         ],
     }
 
 
 def _example(example, question):
-    """Put together one photograph with its heat map."""
+    """Assemble one photograph with its heat map."""
     called = "disease" if example["called"] else HEALTHY[question]
     return {
         "image": example["image"],
@@ -160,48 +166,44 @@ def _example(example, question):
 
 
 def data_uri(pixels):
-    """Turn an image, uint8 of shape (h, w, 3), into a data URI of a JPEG, which is a fifth of a PNG's size."""
+    """Encode an image, uint8 of shape (h, w, 3), as a data URI of a JPEG, a fifth of the size of a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _grade(grade):
-    """Put together the figures of the task `grade`; None for the others."""
+    """Assemble the figures of the task `grade`; None for other tasks."""
     if not grade:
         return None
     classes = [f"{level} {name}" for level, name in GRADES.items()]
     return {
         "kappa": words.cell(grade["kappa"], decimal, "one class only"),
         "accuracy": words.cell(grade["accuracy"]),
-        "confusion": tables.confusion(grade["confusion"], classes, "Graded against predicted, per eye"),
+        "confusion": tables.confusion(grade["confusion"], classes, "Grade against prediction, per eye"),
     }
 
 
-def _training(history, balance, what):
-    """Put together the charts of the photographs and of the training."""
+def _training(history, balance, evaluated):
+    """Assemble the charts of class balance and of training."""
     drawn = []
     if balance:
         drawn.append(("Grades in each split", "", charts.balance_chart("balance", balance)))
     if history:
         drawn += [
             ("Loss", "", charts.training_chart("loss", history, "loss", "Loss")),
-            (
-                "Area under the ROC curve",
-                "",
-                charts.training_chart("auc", history, "auc", "Area under the ROC curve"),
-            ),
+            ("ROC AUC", "", charts.training_chart("auc", history, "auc", "ROC AUC")),
         ]
-    return {"charts": drawn, "tables": [tables.balance_table(balance, what)] if balance else []}
+    return {"charts": drawn, "tables": [tables.balance_table(balance, evaluated)] if balance else []}
 
 
 def made_by(metrics, config):
-    """List what made a model and its figures.
+    """List the provenance of a model and its figures: commit, data, versions, settings.
 
     Returns
     -------
     list of (str, str)
-        Name and value, both text.
+        Name and value, both strings.
     """
     settings = config.get("settings") or {}
     bootstrap = metrics["bootstrap"]
@@ -215,26 +217,27 @@ def made_by(metrics, config):
         **{f"{name} version": version for name, version in (config.get("versions") or {}).items()},
         "machine": config.get("machine"),
         "size of the input": config.get("size"),
-        **{name: value for name, value in flat(settings) if name not in ("split", "array")},
+        **{name: value for name, value in nested_settings(settings) if name not in ("split", "array")},
         **{n: v for n, v in (config.get("options") or {}).items() if n not in FOLDERS and n not in settings},
     }
     return [(name.replace("_", " "), plain(value)) for name, value in rows.items()]
 
 
-def flat(value, prefix=""):
-    """List the leaves of nested dicts as (``outer inner``, value).
+def nested_settings(value, prefix=""):
+    """List the leaves of nested settings as (``outer inner``, value).
 
-    A stage records the settings of the one before it as its `input`; of that chain the names leave nothing.
+    Each stage records the settings of the previous one under `input`; that key is left out of the names.
     """
     if not isinstance(value, dict):
         return [(prefix.strip(), value)]
-    return [leaf for key, part in value.items() for leaf in flat(part, prefix if key == "input" else f"{prefix} {key}")]
+    names = {key: prefix if key == "input" else f"{prefix} {key}" for key in value}
+    return [leaf for key, part in value.items() for leaf in nested_settings(part, names[key])]
 
 
 def plain(value):
-    """Show a value of a JSON file as text."""
+    """Format a value of a JSON file as text."""
     if value is None:
-        return f"{DASH} (not known)"
+        return f"{DASH} (unknown)"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

@@ -1,30 +1,27 @@
-"""The words of the report and the model card: figures with their intervals, the verdict, and what to be careful of."""
+"""Texts of the report and the model card: formatted figures with intervals, the summary and the cautions."""
 
 import math
 from typing import NamedTuple
 
 from eyenet.model.decision import BALANCED
 from eyenet.model.folder import setting
+from eyenet.score.metrics import METRIC_NAMES
 
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
-FEW = 50  # patients of a class; of fewer, each one moves a figure by more than 2 points
-WIDE = 0.2  # an interval of 20 points leaves open whether a network is good or poor
+FEW = 50  # patients of a class; with fewer, one patient changes a figure by more than 2 percentage points
+WIDE = 0.2  # an interval of more than 20 percentage points does not distinguish a good network from a poor one
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
 FUSION = {
     "mean": "the mean of the eyes' probabilities",
     "max": "the higher of the eyes' probabilities",
     "noisy_or": "the probability that at least one eye is diseased, as if the eyes were independent",
 }
-NO_DEVICE = (
-    "This is software for learning and research. Nobody may be diagnosed, treated or reassured on the ground of its "
-    "output."
-)
-SYNTHETIC = "They are drawings, so that everything can be tried without any patient's data."
+DECIMALS = ("auc", "average_precision", "ece", "brier", "kappa")  # metrics that are not percentages
 
 
 class Cell(NamedTuple):
-    """What a table shows in one place: a figure as text, its interval, or why there is none."""
+    """A table cell: a figure as text, with its interval or the reason why it is undefined."""
 
     text: str
     interval: str = ""
@@ -32,39 +29,44 @@ class Cell(NamedTuple):
 
 
 def defined(value):
-    """Tell whether a number is there and finite."""
+    """Return whether a value is a finite number."""
     return value is not None and math.isfinite(value)
 
 
 def percent(share, digits=1):
-    """Format a share: 0.8235 is 82.4 %."""
+    """Format a fraction: 0.8235 becomes 82.4 %."""
     return f"{100 * share:.{digits}f}{SPACE}%"
 
 
 def decimal(value):
-    """Format a figure that is no share, such as an AUC, with three digits."""
+    """Format a metric that is not a percentage, such as an AUC, with three decimals."""
     return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
+def format_of(key):
+    """Return the function that formats a metric, `decimal` or `percent`."""
+    return decimal if key in DECIMALS else percent
+
+
 def interval_text(figure, show=percent):
-    """Format a figure's interval; empty where it has none."""
+    """Format the interval of a figure; empty if it has none."""
     if not (defined(figure["low"]) and defined(figure["high"])):
         return ""
     low, high = show(figure["low"]), show(figure["high"])
     return f"{low.removesuffix(SPACE + '%')} to {high}"
 
 
-def cell(figure, show=percent, why="not defined by these photographs"):
-    """Turn a figure with interval into a `Cell`; a figure that is not defined becomes a dash and the reason.
+def cell(figure, show=percent, why="not defined for these photographs"):
+    """Format a figure and its interval as a `Cell`; an undefined figure becomes a dash and the reason.
 
     Parameters
     ----------
     figure : dict or None
         `value`, `low`, `high`; each may be None.
     show : callable
-        Formats a number.
+        Function that formats a number.
     why : str
-        Shown where the value is not defined.
+        Shown if the value is undefined.
 
     Returns
     -------
@@ -76,7 +78,7 @@ def cell(figure, show=percent, why="not defined by these photographs"):
 
 
 def why_undefined(name, counted):
-    """Say why a figure is not defined.
+    """Explain why a figure is undefined.
 
     Parameters
     ----------
@@ -90,8 +92,8 @@ def why_undefined(name, counted):
         return "no photographs"
     if not 0 < counted["diseased"] < count:
         return "one class only"
-    return {"precision": "none called diseased", "npv": "all called diseased"}.get(
-        name, "not defined by these photographs"
+    return {"precision": "no positive prediction", "npv": "no negative prediction"}.get(
+        name, "not defined for these photographs"
     )
 
 
@@ -101,7 +103,7 @@ def plural(count, noun):
 
 
 def point_name(name):
-    """Say what an operating point aims at: ``sensitivity_0.9`` is sensitivity 90 %."""
+    """Name an operating point by its target: ``sensitivity_0.9`` is sensitivity at least 90 %."""
     if name == BALANCED:
         return "balanced (default)"
     what, _, share = name.rpartition("_")
@@ -109,14 +111,14 @@ def point_name(name):
 
 
 class Hundred(NamedTuple):
-    """Of 100 people of a class, how many are called diseased, and the interval of that in words."""
+    """Of 100 people of a class, the number predicted as diseased, and its interval as text."""
 
     called: int
     interval: str
 
 
 def of_hundred(figure, called_share=lambda share: share):
-    """Turn a sensitivity (or, with `called_share`, a specificity) into people of 100; None where it is not defined."""
+    """Convert a sensitivity (or, with `called_share`, a specificity) to people out of 100; None if undefined."""
     if not defined(figure["value"]):
         return None
     text = ""
@@ -126,20 +128,23 @@ def of_hundred(figure, called_share=lambda share: share):
     return Hundred(round(100 * called_share(figure["value"])), text)
 
 
-def found_and_vain(unit):
-    """Count, of 100 with the disease, those who are found, and of 100 without it, those sent on in vain."""
+def true_and_false_positives(unit):
+    """Return the true positives of 100 people with the disease and the false positives of 100 without it."""
     return of_hundred(unit["sensitivity"]), of_hundred(unit["specificity"], lambda share: 1 - share)
 
 
 def headline(asked):
-    """Say in one sentence what a question's figures come to, per patient."""
+    """Summarise a question in one sentence, per patient."""
     patient = asked["patient"]
-    found, vain = found_and_vain(patient)
-    if not found or not vain:
-        return "These figures cannot be judged: all patients are of one class."
+    found, false_positives = true_and_false_positives(patient)
+    if not found or not false_positives:
+        return "Sensitivity and specificity cannot both be measured: all patients are of one class."
     if _chance(patient["auc"]):
-        return "These figures do not tell the network from guessing."
-    return f"Of 100 patients with disease it finds {found.called}; of 100 without, it sends {vain.called} on in vain."
+        return "These figures do not distinguish the network from chance."
+    return (
+        f"It detects {found.called} of 100 patients with disease; of 100 without disease, "
+        f"{false_positives.called} {'is a false positive' if false_positives.called == 1 else 'are false positives'}."
+    )
 
 
 def _chance(auc):
@@ -158,17 +163,14 @@ def sentences(metrics, question):
     scored = (
         f"{plural(metrics['photographs'], 'photograph')} of {plural(metrics['patients'], 'patient')} "
         f"({metrics['set']}) were scored for {asked['disease']}; "
-        f"{patient['diseased']:,} of the {plural(patient['count'], 'patient')} have it."
+        f"{patient['diseased']:,} of the {plural(patient['count'], 'patient')} "
+        f"{'has' if patient['diseased'] == 1 else 'have'} it."
     )
     level = percent(metrics["bootstrap"]["level"], 0)
     parts = [
-        f"{label} {shown.text} ({level} interval {shown.interval})"
-        for label, key, show in (
-            ("sensitivity", "sensitivity", percent),
-            ("specificity", "specificity", percent),
-            ("area under the ROC curve", "auc", decimal),
-        )
-        if (shown := cell(patient[key], show)).text != DASH
+        f"{METRIC_NAMES[key][0]} {shown.text} ({level} interval {shown.interval})"
+        for key in ("sensitivity", "specificity", "auc")
+        if (shown := cell(patient[key], format_of(key))).text != DASH
     ]
     said = [scored]
     if parts:
@@ -177,18 +179,18 @@ def sentences(metrics, question):
 
 
 def _next_to_baselines(asked):
-    """Set the network's figures per eye next to those of the two trivial baselines."""
+    """Compare the network's figures per eye with those of the two baselines."""
     eye, majority, other = asked["eye"], asked["baselines"]["majority"], asked["baselines"]["not_retina"]
     said = []
     if defined(majority["accuracy"]["value"]) and defined(eye["accuracy"]["value"]):
         said.append(
-            f"Per eye it is right in {percent(eye['accuracy']['value'])}; always giving the commoner answer is right "
-            f"in {percent(majority['accuracy']['value'])}."
+            f"Per eye, its accuracy is {percent(eye['accuracy']['value'])}; always predicting the majority class "
+            f"reaches {percent(majority['accuracy']['value'])}."
         )
     if other and defined(other["auc"]["value"]) and defined(eye["auc"]["value"]):
         said.append(
-            f"Per eye its area under the curve is {_with_interval(eye['auc'])}; that of a classifier which sees only "
-            f"what is not retina is {_with_interval(other['auc'])}."
+            f"Per eye, its ROC AUC is {_with_interval(eye['auc'])}; that of the shortcut baseline, a classifier that "
+            f"does not see the retina, is {_with_interval(other['auc'])}."
         )
     return said
 
@@ -199,12 +201,12 @@ def _with_interval(figure):
 
 
 def of_2017(config):
-    """Tell whether a model was trained on an array that `audit_leakage.py --protocol 2017` made."""
+    """Return whether a model was trained on an array of the 2017 protocol."""
     return setting((config.get("settings") or {}).get("images"), "protocol") == "2017"
 
 
 def cautions(metrics, question):
-    """List what a reader must know before trusting a question's figures.
+    """List the reasons to doubt a question's figures.
 
     Parameters
     ----------
@@ -214,7 +216,7 @@ def cautions(metrics, question):
     Returns
     -------
     list of str
-        Empty where nothing speaks against them.
+        Empty if there is none.
     """
     asked = metrics["questions"][question]
     patient, splits = asked["patient"], metrics["splits"].keys()
@@ -222,14 +224,16 @@ def cautions(metrics, question):
     if metrics["known_patients"]:
         known = f"{metrics['known_patients']:,} of the {plural(metrics['patients'], 'patient')}"
         found.append(
-            f"The network was trained or tuned on {known}, which flatters: these rows were drawn at random, the "
-            "protocol of 2017, and copies of one photograph and both eyes of one patient are on both sides."
+            f"The network was trained or tuned on {known}, so these figures are too high: in the 2017 protocol rows "
+            "are split at random, and copies of one photograph and both eyes of one patient fall into different splits."
             if metrics["source"] == "array"
-            else f"{known} have the name of one that the network was trained or tuned on; if they are the same people, "
-            "these figures flatter."
+            else f"{known} have the same name as a patient on whom the network was trained or tuned; if they are the "
+            "same people, these figures are too high."
         )
     if splits <= {"train", "val"}:
-        found.append("These are validation patients: the epoch and the thresholds were chosen on them, which flatters.")
+        found.append(
+            "These are validation patients: the epoch and the thresholds were chosen on them, so these are too high."
+        )
     return found + _small_set(patient) + _wide_intervals(patient) + _no_better(asked)
 
 
@@ -237,10 +241,10 @@ def _small_set(patient):
     diseased, healthy = patient["diseased"], patient["count"] - patient["diseased"]
     if not diseased or not healthy:
         everyone = plural(patient["count"], "patient")
-        return [f"All {everyone} are of one class: what needs both, such as the area under the curve, is not defined."]
+        return [f"All {everyone} are of one class: figures that need both, such as the ROC AUC, are not defined."]
     few = [
-        f"{count:,} {'has' if count == 1 else 'have'} {what} disease, and each one moves the {figure} by "
-        f"{100 / count:.0f} points"
+        f"{count:,} {'has' if count == 1 else 'have'} {what} disease, so that one patient changes the {figure} by "
+        f"{100 / count:.0f} percentage points"
         for count, what, figure in ((diseased, "the", "sensitivity"), (healthy, "no", "specificity"))
         if count < FEW
     ]
@@ -253,33 +257,31 @@ def _wide_intervals(patient):
         f = patient[figure]
         if defined(f["low"]) and defined(f["high"]) and f["high"] - f["low"] > WIDE:
             found.append(
-                f"The {figure} is known only roughly: the interval spans {100 * (f['high'] - f['low']):.0f} points."
+                f"The {figure} is uncertain: its interval spans {100 * (f['high'] - f['low']):.0f} percentage points."
             )
     if _chance(patient["auc"]):
-        found.append(
-            "The interval of the area under the ROC curve includes 0.5: the network may be no better than guessing."
-        )
+        found.append("The interval of the ROC AUC includes 0.5: the network may be no better than chance.")
     return found
 
 
 def _no_better(asked):
-    """Say where a trivial baseline is as good as the network; both are judged per eye."""
+    """List the baselines that reach the network's figures per eye."""
     eye, baselines = asked["eye"], asked["baselines"]
     majority, other = baselines["majority"]["accuracy"]["value"], baselines["not_retina"]
     found = []
     if defined(eye["accuracy"]["value"]) and defined(majority) and eye["accuracy"]["value"] <= majority:
-        found.append("Its accuracy is no better than that of always giving the commoner answer.")
+        found.append("Its accuracy is no better than that of always predicting the majority class.")
     if other is None:
-        found.append("It was not compared with a classifier that sees only what is not retina.")
+        found.append("It was not compared with the shortcut baseline, a classifier that does not see the retina.")
     elif defined(other["auc"]["value"]) and defined(eye["auc"]["value"]):
         if other["auc"]["value"] >= eye["auc"]["value"]:
             found.append(
-                "A classifier that sees only what is not retina is as good: this network may tell cameras apart, not "
-                "eyes."
+                "The shortcut baseline, a classifier that does not see the retina, is as good: the network may "
+                "recognise cameras instead of disease."
             )
         elif defined(eye["auc"]["low"]) and other["auc"]["value"] >= eye["auc"]["low"]:
             found.append(
-                "A classifier that sees only what is not retina comes within the network's interval: part of the "
-                "figures may tell cameras apart, not eyes."
+                "The ROC AUC of the shortcut baseline, a classifier that does not see the retina, lies within the "
+                "network's interval: part of the performance may come from recognising cameras."
             )
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from eyenet.sample.lesions import BEADED, draw_lesions, find_place
-from eyenet.sample.shapes import COARSE, SIDE, blob, bump, cloud, compose, draw_shape, enlarge, grid, grow, ribbon
+from eyenet.sample.shapes import CANVAS, COARSE, blob, bump, cloud, compose, draw_shape, enlarge, grid, grow, ribbon
 
 DISC_RADIUS = 0.155  # the disc's diameter is 1/6.5 of a 45-degree field's
 DISC_TO_FOVEA = 0.78  # 2.5 disc diameters
@@ -172,7 +172,7 @@ def draw_disc(layers, rng, anatomy, look):
 
 
 def paint_background(rng, anatomy, look):
-    """Paint the retina without vessels: pigment, choroid, macula, nerve fibre sheen; (3, SIDE, SIDE)."""
+    """Paint the retina without vessels: pigment, choroid, macula, nerve fibre sheen; (3, CANVAS, CANVAS)."""
     x, y = grid(COARSE)
     blond, medium, dark = np.array([(0.82, 0.50, 0.33), (0.68, 0.38, 0.21), (0.46, 0.27, 0.17)])
     light = look.pigment * 2
@@ -182,7 +182,7 @@ def paint_background(rng, anatomy, look):
     mottle = 0.06 * cloud(rng, 6, COARSE) + 0.025 * cloud(rng, 15, COARSE) + 0.012 * cloud(rng, 40, COARSE)
     depth = 0.32 * bump(to_fovea, 0.17) + 0.55 * bump(to_fovea, 0.055)
     shades = [tone * np.exp(mottle - depth * loss) for tone, loss in zip(colour, (0.75, 1.1, 0.9), strict=True)]
-    fibres = paint_fibres(rng, anatomy) * look.sheen * 0.14 + 0.008 * cloud(rng, 260, SIDE)
+    fibres = paint_fibres(rng, anatomy) * look.sheen * 0.14 + 0.008 * cloud(rng, 260, CANVAS)
     tubes = paint_choroid(rng, to_fovea) * look.choroid
     glow = 0.10 * look.sheen * bump(to_disc, 0.3)
     image = np.stack([enlarge(shade + glow) for shade in shades])
@@ -194,7 +194,7 @@ def paint_background(rng, anatomy, look):
 
 def paint_fibres(rng, anatomy):
     """Paint the sheen of the nerve fibres: fine streaks that leave the disc, densest above and below."""
-    x, y = grid(SIDE // 2)
+    x, y = grid(CANVAS // 2)
     dx, dy = x - anatomy.disc[0], y - anatomy.disc[1]
     # fibres arch like the vessels: straighten them by leaning the angle with the distance
     distance = np.hypot(dx, dy)
@@ -202,12 +202,12 @@ def paint_fibres(rng, anatomy):
     turns = np.linspace(-4, 4, 400)
     streaks = np.interp(np.copysign(angle, dy), turns, rng.normal(0, 0.3, 400) + 0.3 * np.sin(turns * 17))
     belt = bump(angle - 1.45, 0.45) * bump(distance - 0.45, 0.28)
-    return enlarge(belt * (0.8 + streaks) * (1 + 0.3 * cloud(rng, 25, SIDE // 2)))
+    return enlarge(belt * (0.8 + streaks) * (1 + 0.3 * cloud(rng, 25, CANVAS // 2)))
 
 
 def paint_choroid(rng, to_fovea):
     """Paint the choroid's vessels: tubes where smooth noise crosses zero; the macula's pigment hides them."""
-    side = SIDE // 3
+    side = CANVAS // 3
     noise = cloud(rng, 17, side) + 0.5 * cloud(rng, 30, side)
     tubes = bump(noise, 0.4) - 0.35
     fade = Image.fromarray(np.float32(1 - bump(to_fovea, 0.38))).resize((side, side), Image.Resampling.BILINEAR)
@@ -236,7 +236,7 @@ def paint_eye(rng, look, level):
 
     Returns
     -------
-    ndarray of shape (3, SIDE, SIDE), float32
+    ndarray of shape (3, CANVAS, CANVAS), float32
         Red, green and blue reflectance, about 0 to 1, over the square -EDGE..EDGE.
     """
     # separate streams: an eye keeps its anatomy whatever its grade

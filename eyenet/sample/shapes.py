@@ -1,7 +1,7 @@
 """What a synthetic eye is drawn with: the canvas, smooth noise, outlines, growing lines, layers of colour.
 
 Coordinates are (x, y), x to the right and y down; the field of view is the circle of radius 1 round (0, 0).
-Images are float32 of shape (3, SIDE, SIDE), channels first because numpy scales a whole channel several
+Images are float32 of shape (3, CANVAS, CANVAS), channels first because numpy scales a whole channel several
 times faster than it scales pixels.
 """
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-SIDE = 960  # pixels of the canvas, about the diameter of the retina in a photograph of the middle size
+CANVAS = 960  # pixels of the canvas, about the diameter of the retina in a photograph of the middle size
 EDGE = 1.1  # the canvas spans -EDGE..EDGE; the rest beyond 1 is for a camera's notch and for off-centre frames
-COARSE = SIDE // 8  # side of the fields that vary slowly (light, pigment); enlarged afterwards
+COARSE = CANVAS // 8  # side of the fields that vary slowly (light, pigment); enlarged afterwards
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ LAYERS = {
 
 def enlarge(field):
     """Enlarge a small float field of shape (h, w) smoothly to the canvas."""
-    return np.asarray(Image.fromarray(np.float32(field)).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(np.float32(field)).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
 
 
 def grid(side):
@@ -70,8 +70,8 @@ def draw_shape(layers, name, outline, value):
     Layers are drawn at twice the canvas and halved later: that is what smooths their edges.
     """
     if name not in layers:
-        layers[name] = Image.new("L", (2 * SIDE, 2 * SIDE))
-    pixels = (np.asarray(outline) + EDGE) * (SIDE / EDGE)
+        layers[name] = Image.new("L", (2 * CANVAS, 2 * CANVAS))
+    pixels = (np.asarray(outline) + EDGE) * (CANVAS / EDGE)
     ImageDraw.Draw(layers[name]).polygon(pixels.ravel().tolist(), fill=int(255 * min(value, 1)))
 
 

@@ -1,4 +1,4 @@
-"""Intervals of figures: a bootstrap over patients, whose photographs are drawn together."""
+"""Confidence intervals from a bootstrap over patients, whose photographs are drawn together."""
 
 from contextlib import nullcontext
 
@@ -7,24 +7,24 @@ from threadpoolctl import threadpool_limits
 
 from eyenet.run.workers import cores, for_each
 
-CHUNK = 4 * 2**20  # bytes of weights that are worked on at a time; they should stay in the cache
+CHUNK = 4 * 2**20  # bytes of weights processed at a time, to stay in the processor's cache
 
 
 def draw_patients(patients, draws, seed):
-    """Draw as many patients as there are, with replacement; all rows of a patient come along [1]_.
+    """Draw patients with replacement, each with all of its rows (cluster bootstrap) [1]_.
 
     Parameters
     ----------
     patients : sequence, shape (n,)
-        Whose each row is.
+        Patient of each row.
     draws : range
-        Numbers of the draws. Each has its own random numbers: what it holds depends on its number and the seed only.
+        Numbers of the draws. A draw depends only on its number and the seed.
     seed : int
 
     Returns
     -------
     ndarray of float, shape (len(draws), n)
-        How often each draw holds each row.
+        How often each draw contains each row.
 
     References
     ----------
@@ -40,31 +40,30 @@ def draw_patients(patients, draws, seed):
 
 
 def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None):
-    """Give figures with the percentile intervals of a bootstrap over patients [1]_.
+    """Compute statistics with percentile intervals from a bootstrap over patients [1]_.
 
-    Every draw repeats a share of exactly 0 or 1, and [1, 1] would claim a certainty that six patients cannot give: the
-    interval of such a share reaches at least as far as the exact binomial one of its `trials` [2]_. Draws in which a
-    figure is not defined are left out; if there are more of them than both tails of the interval hold, what they might
-    be could fill a tail, and there is no interval.
+    The bootstrap interval collapses where a proportion is 0 or 1, because every draw repeats that value; the interval
+    is then extended to the Clopper-Pearson interval for the number of `trials` [2]_. Draws in which a statistic is
+    undefined are left out. If their fraction exceeds 1 - `level`, the two tails together, there is no interval.
 
     Parameters
     ----------
     statistics : callable
-        Takes weights, float of shape (draws, n), and gives a dict of name to ndarray of float, shape (draws,), NaN
-        where not defined. Called from several threads.
+        Takes weights, float of shape (draws, n), and returns a dict of name to ndarray of float, shape (draws,), NaN
+        where undefined. Called from several threads.
     patients : sequence, shape (n,)
-        Whose each row is.
+        Patient of each row.
     draws, seed : int
     level : float
-        Share of such intervals that hold the truth.
+        Confidence level.
     trials : dict of name to int, optional
-        Of how many independent patients a figure is a share, as `count_trials` and `count_pairs` count them. A figure
-        that is not named has no interval where every draw repeats 0 or 1.
+        Number of independent patients behind each proportion, as counted by `count_trials` and `count_pairs`. A
+        statistic without an entry has no interval if every draw is 0 or every draw is 1.
 
     Returns
     -------
     dict of name to dict
-        `value`, `low` and `high`, each a float, or None where the data does not define it.
+        `value`, `low` and `high`, each a float, or None if undefined.
 
     References
     ----------
@@ -78,7 +77,7 @@ def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None)
     chunks = [range(first, min(first + each, draws)) for first in range(0, draws, each)]
     drawn = []
     if len(set(patients)) > 1:  # else every draw is the same
-        # Threads work on chunks; were the matrix products to start more of their own, they would be in the way.
+        # The chunks run in threads, so BLAS must not start threads of its own.
         with threadpool_limits(1, "blas") if len(chunks) > 1 else nullcontext():
             work = for_each(lambda c: statistics(draw_patients(patients, c, seed)), chunks, min(cores(), 8), None)
             drawn = [figures for _, figures in work]
@@ -89,21 +88,21 @@ def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None)
 
 
 def count_patients(patients, rows):
-    """Count the patients who have one of some rows: the trials of a share of these rows."""
+    """Count the patients with at least one of some rows: the trials of a proportion of these rows."""
     return len(np.unique(np.asarray(patients)[rows]))
 
 
 def count_trials(patients, truth, called):
-    """Count the patients behind each rate of `metrics.at_threshold`: the trials of `bootstrap`, by name."""
-    of = {"accuracy": np.ones_like(truth), "precision": called, "npv": ~called}
-    of |= {"sensitivity": truth, "specificity": ~truth}
-    return {rate: count_patients(patients, rows) for rate, rows in of.items()}
+    """Count the patients in the denominator of each rate of `metrics.at_threshold`: `bootstrap`'s trials, by name."""
+    denominators = {"accuracy": np.ones_like(truth), "precision": called, "npv": ~called}
+    denominators |= {"sensitivity": truth, "specificity": ~truth}
+    return {rate: count_patients(patients, rows) for rate, rows in denominators.items()}
 
 
 def count_pairs(patients, one, other):
-    """Count disjoint pairs of patients, of whom the first has one of some rows, the second one of the others.
+    """Count disjoint pairs of patients, the first with a row in `one`, the second with a row in `other`.
 
-    They are the trials of an AUC, the probability that such a pair is in the right order.
+    They are the trials of an AUC, which is the probability that such a pair is ranked correctly.
     """
     first, second, either = (count_patients(patients, rows) for rows in (one, other, one | other))
     return min(first, second, either // 2)
@@ -118,10 +117,10 @@ def _interval(value, drawn, tails, trials):
     if len(drawn) and len(defined) >= (1 - tails) * len(drawn):
         ends += np.quantile(defined, [tails / 2, 1 - tails / 2]).tolist()
     if value in (0, 1):
-        if trials:  # with no failure, or nothing but failures, Clopper's and Pearson's interval has a closed form
+        if trials:  # for 0 or 1 the Clopper-Pearson interval has a closed form
             ends.append(abs(1 - value - (tails / 2) ** (1 / trials)))
         elif len(set(ends)) < 2:
             ends = []
-    # Draws of a figure that is biased in few rows, as the calibration error is, may all lie on one side of it.
+    # Draws of a statistic biased on few rows, such as the calibration error, may all lie on one side of it.
     low, high = (min(*ends, value), max(*ends, value)) if ends else (None, None)
     return {"value": float(value), "low": low, "high": high}

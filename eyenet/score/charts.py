@@ -1,4 +1,4 @@
-"""Charts of the README, the report and TensorBoard, in one style."""
+"""Charts for the README, the report and TensorBoard, in one style."""
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,7 +12,7 @@ BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa3ad"
 
 
 def new_figure(width, height, *titles):
-    """Make a figure (inches) with axes side by side, one for each title; needs no display and no global state."""
+    """Make a figure (inches) with axes side by side, one for each title; it needs no display and no pyplot state."""
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(1, len(titles), squeeze=False)[0]
@@ -32,7 +32,7 @@ def save(figure, path):
     """Save a figure as PNG, whole or not at all."""
     path = path_of(path)
     make_folder(path.parent)
-    # Without the software's version two runs give the same bytes.
+    # Without the software version in the metadata, two runs write the same bytes.
     with whole_file(path, alone=True) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
@@ -43,11 +43,11 @@ def draw_class_balance(table, all_levels, folder):
     Parameters
     ----------
     table : DataFrame
-        Kept photographs, with a column `level`.
+        Photographs kept, with a column `level`.
     all_levels : Series of int
         Grades before any photograph was dropped.
     folder : path-like
-        Gets class_balance_grades.png and class_balance_copies.png.
+        Where class_balance_grades.png and class_balance_copies.png are written.
     """
     kept, before = count_by_grade(table["level"]), count_by_grade(all_levels)
     figure, axes = new_figure(7, 4, f"{sum(kept):,} photographs by grade")
@@ -64,8 +64,8 @@ def draw_class_balance(table, all_levels, folder):
     without, with_dr = kept[0], sum(kept[1:])
     figure, axes = new_figure(7, 4, "No DR against any DR, before and after copying")
     for shift, color, label, counts in (
-        (-0.2, BLUE, "no DR: itself and its mirror image", (without, 2 * without)),
-        (0.2, ORANGE, "any DR: itself, mirror image, four turns", (with_dr, 6 * with_dr)),
+        (-0.2, BLUE, "no DR: original and mirror image", (without, 2 * without)),
+        (0.2, ORANGE, "any DR: original, mirror image, four rotations", (with_dr, 6 * with_dr)),
     ):
         bars = axes.bar([0 + shift, 1 + shift], counts, 0.38, color=color, label=label)
         axes.bar_label(bars, [f"{n:,}" for n in counts], padding=2)
@@ -77,15 +77,15 @@ def draw_class_balance(table, all_levels, folder):
 
 
 def confusion_chart(confusion, title, names):
-    """Draw a 2 x 2 confusion matrix: truth downwards, prediction to the right; shade is the share of the row.
+    """Draw a 2 x 2 confusion matrix: true classes in rows, predictions in columns, shaded by fraction of the row.
 
     Parameters
     ----------
     confusion : list of two lists of two ints
-        As `eyenet.score.metrics.score` gives it.
+        As returned by `eyenet.score.metrics.score`.
     title : str
     names : sequence of str
-        Of the class without and the class with disease.
+        Names of the class without and the class with disease.
 
     Returns
     -------
@@ -112,14 +112,14 @@ def draw_training_curves(history, best_epoch, path):
     Parameters
     ----------
     history : list of dict
-        One an epoch: epoch, loss, auc, and val_loss and val_auc where there was validation.
+        One per epoch: epoch, loss, auc, and with validation val_loss and val_auc.
     best_epoch : int
-        Marked by a line.
+        Marked by a vertical line.
     path : path-like
         PNG to write.
     """
     epochs = [row["epoch"] for row in history]
-    figure, *both = new_figure(9, 3.6, "Loss", "Area under the ROC curve")
+    figure, *both = new_figure(9, 3.6, "Loss", "ROC AUC")
     for axes, keys in zip(both, (("loss", "val_loss"), ("auc", "val_auc"))):
         for key, color, label in zip(keys, (BLUE, ORANGE), ("training", "validation")):
             axes.plot(epochs, [row.get(key, np.nan) for row in history], color=color, marker=".", label=label)

@@ -1,11 +1,24 @@
-"""The figures by which a network is judged, each for many draws of a bootstrap at once.
+"""The metrics of a network, each computed for many bootstrap draws at once, and their display names.
 
-scikit-learn is imported where it is used: predict.py does not need it, and would wait for it.
+scikit-learn is imported inside the function that needs it, because predict.py does not need it and its import is slow.
 """
 
 import numpy as np
 
-ROUNDING = 1e-9  # of shares: 1 - 0.9 is a little less than 0.1, and 9 of 10 still reach 0.9
+ROUNDING = 1e-9  # tolerance for fractions: 1 - 0.9 is slightly less than 0.1, and 9 of 10 must still reach 0.9
+METRIC_NAMES = {  # key in metrics.json: name in full, name in a column heading
+    "auc": ("ROC AUC", "AUC"),
+    "average_precision": ("average precision", "average precision"),
+    "sensitivity": ("sensitivity (recall)", "sensitivity"),
+    "specificity": ("specificity", "specificity"),
+    "precision": ("precision (PPV)", "precision"),
+    "npv": ("negative predictive value (NPV)", "NPV"),
+    "accuracy": ("accuracy", "accuracy"),
+    "recall": ("recall (sensitivity)", "recall"),
+    "ece": ("expected calibration error (ECE)", "ECE"),
+    "brier": ("Brier score", "Brier score"),
+    "kappa": ("quadratic weighted kappa", "kappa"),
+}
 
 
 def choose_threshold(truth, probability):
@@ -15,13 +28,13 @@ def choose_threshold(truth, probability):
     ----------
     truth : ndarray of bool, shape (n,)
     probability : ndarray of float, shape (n,)
-        Of validation photographs: a threshold chosen on the test would flatter it.
+        Of validation photographs; a threshold chosen on the test set would bias its figures upwards.
 
     Returns
     -------
     float
-        Midway to the next lower probability, so that rounding moves nobody; above all of them where calling nobody is
-        best; 0.5 where `truth` lacks a class.
+        The midpoint to the next lower probability, so that rounding changes no prediction; above every probability if
+        predicting no disease at all is best; 0.5 if `truth` lacks a class.
 
     References
     ----------
@@ -34,28 +47,28 @@ def choose_threshold(truth, probability):
         return 0.5
     false_positive, true_positive, thresholds = roc_curve(truth, probability)
     best = thresholds[np.argmax(true_positive - false_positive)]
-    if np.isinf(best):  # to call nobody is best: the order is the wrong way round
+    if np.isinf(best):  # the ranking is worse than random: predict no disease
         return float((probability.max() + 1) / 2)
     lower = probability[probability < best]
     return float((best + lower.max()) / 2) if len(lower) else float(best)
 
 
 def score(truth, probability, threshold=0.5):
-    """Score probabilities of disease against the truth.
+    """Score probabilities of disease against the true classes.
 
     Parameters
     ----------
     truth : ndarray of bool, shape (n,)
     probability : ndarray of float, shape (n,)
     threshold : float
-        At or above it the prediction is disease.
+        A probability at or above it is a positive prediction.
 
     Returns
     -------
     dict
         `photographs`, `diseased` (counts), `accuracy`, `precision`, `recall`, `auc` and `confusion`
-        ([[true negative, false positive], [false negative, true positive]]). A figure that the data does not
-        define (precision without a positive prediction, AUC of one class) is None.
+        ([[true negative, false positive], [false negative, true positive]]). An undefined metric (precision without
+        a positive prediction, AUC of one class) is None.
     """
     truth, called = np.asarray(truth, bool), np.asarray(probability) >= threshold
     plain = np.ones((1, len(truth)))
@@ -78,8 +91,8 @@ def confusion(truth, called):
 def roc_corners(truth, score, weights):
     """Count the diseased and the healthy at or above each score, from none to all: the corners of the ROC curve.
 
-    Equal scores make one step. Of neighbouring scores that only healthy rows have, the lowest alone is kept: the
-    others lie on a straight piece of the ROC curve, add nothing to the average precision, and are the most.
+    Equal scores make one step. Of consecutive scores that only healthy rows have, the lowest is kept: the others, most
+    of all scores, lie on a straight segment of the ROC curve and do not change the average precision.
 
     Parameters
     ----------
@@ -87,12 +100,12 @@ def roc_corners(truth, score, weights):
     score : ndarray of float, shape (n,)
         The higher, the more likely diseased.
     weights : ndarray of float, shape (draws, n)
-        How often each draw of a bootstrap holds each row; ``np.ones((1, n))`` for the rows as they are.
+        How often each bootstrap draw contains each row; ``np.ones((1, n))`` for the rows themselves.
 
     Returns
     -------
     diseased, healthy : ndarray of float, shape (draws, corners)
-        Non-decreasing along a row; the first column is 0, the last holds all.
+        Non-decreasing along each row; the first column is 0, the last is the total.
     """
     truth, score = np.asarray(truth, bool), np.asarray(score, float)
     if (score[1:] > score[:-1]).any():
@@ -112,8 +125,8 @@ def roc_corners(truth, score, weights):
 def roc_auc(truth, score, weights):
     """Compute the area under the ROC curve, ties counting half.
 
-    Parameters are those of `roc_corners`, here and wherever they have these names. Returns an ndarray of float, shape
-    (draws,), NaN where a draw lacks a class, as do all the functions below where a figure is not defined.
+    The parameters are those of `roc_corners`. Returns an ndarray of float, shape (draws,), NaN where a draw lacks a
+    class. The functions below share these parameters, and return NaN where a metric is undefined.
     """
     return area_of(*roc_corners(truth, score, weights))
 
@@ -127,7 +140,7 @@ def area_of(diseased, healthy):
 def average_precision(truth, score, weights):
     """Compute the average precision, the sum of precision times gain in recall over all distinct scores [1]_.
 
-    As scikit-learn's, without interpolation; NaN where a draw lacks a class.
+    Equal to scikit-learn's, without interpolation; NaN where a draw lacks a class.
 
     References
     ----------
@@ -140,23 +153,23 @@ def average_precision(truth, score, weights):
 def precision_of(diseased, healthy):
     """Compute the average precision from the corners of the ROC curve."""
     above = diseased[:, 1:] + healthy[:, 1:]
-    precision = np.divide(diseased[:, 1:], above, out=above, where=above > 0)  # where none is above, recall gains none
+    precision = np.divide(diseased[:, 1:], above, out=above, where=above > 0)  # an empty draw gains no recall
     total = np.einsum("ij,ij->i", np.diff(diseased), precision)
     return _divide(total, diseased[:, -1] * (healthy[:, -1] > 0))
 
 
 def sensitivity_at_specificity(truth, score, weights, specificity):
-    """Find the largest sensitivity of the thresholds that reach a specificity; nothing is interpolated."""
+    """Find the largest sensitivity among thresholds with at least the given specificity, without interpolation."""
     return reached(*roc_corners(truth, score, weights), specificity=specificity)
 
 
 def specificity_at_sensitivity(truth, score, weights, sensitivity):
-    """Find the largest specificity of the thresholds that reach a sensitivity; nothing is interpolated."""
+    """Find the largest specificity among thresholds with at least the given sensitivity, without interpolation."""
     return reached(*roc_corners(truth, score, weights), sensitivity=sensitivity)
 
 
 def reached(diseased, healthy, specificity=None, sensitivity=None):
-    """Find, from the corners of the ROC curve, the best of the one figure where the other is at least as given."""
+    """Find the best sensitivity at a given specificity, or the reverse, from the corners of the ROC curve."""
     both = (diseased[:, -1] > 0) & (healthy[:, -1] > 0)
     if specificity is not None:
         most = (1 - specificity + ROUNDING) * healthy[:, -1:]
@@ -168,7 +181,7 @@ def reached(diseased, healthy, specificity=None, sensitivity=None):
 
 
 def at_threshold(truth, called, weights):
-    """Compute accuracy, precision, sensitivity, specificity and npv (negative predictive value) of calls.
+    """Compute accuracy, precision, sensitivity, specificity and npv (negative predictive value) of predictions.
 
     Parameters
     ----------
@@ -181,45 +194,46 @@ def at_threshold(truth, called, weights):
     """
     truth, called = np.asarray(truth, bool), np.asarray(called, bool)
     cells = np.stack([~truth & ~called, ~truth & called, truth & ~called, truth & called], axis=1)
-    right_healthy, false_alarm, missed, found = (weights @ cells.astype(float)).T
+    tn, fp, fn, tp = (weights @ cells.astype(float)).T
     return {
-        "accuracy": _divide(right_healthy + found, right_healthy + false_alarm + missed + found),
-        "precision": _divide(found, found + false_alarm),
-        "sensitivity": _divide(found, found + missed),
-        "specificity": _divide(right_healthy, right_healthy + false_alarm),
-        "npv": _divide(right_healthy, right_healthy + missed),
+        "accuracy": _divide(tn + tp, tn + fp + fn + tp),
+        "precision": _divide(tp, tp + fp),
+        "sensitivity": _divide(tp, tp + fn),
+        "specificity": _divide(tn, tn + fp),
+        "npv": _divide(tn, tn + fn),
     }
 
 
 def brier(truth, probability, weights):
-    """Compute the Brier score, the mean squared distance of probability and truth."""
+    """Compute the Brier score, the mean squared difference between probability and truth."""
     squared = (np.asarray(probability, float) - np.asarray(truth, bool)) ** 2
     return _divide(weights @ squared, weights.sum(axis=1))
 
 
 def reliability_bins(truth, probability, weights, bins=10):
-    """Sort rows by probability into bins of equal width, each with its lower end.
+    """Assign rows to probability bins of equal width, each including its lower edge.
 
     Returns
     -------
     count, predicted, observed : ndarray of float, shape (draws, bins)
-        Weight, mean probability and share of diseased; the last two NaN in empty bins.
+        Weight, mean probability and fraction with disease; the last two are NaN in empty bins.
     """
     truth, probability = np.asarray(truth, bool), np.asarray(probability, float)
     inside = bin_of(probability, bins)[:, None] == np.arange(bins)
-    count, predicted, observed = (weights @ (inside * of[:, None]) for of in (np.ones(len(truth)), probability, truth))
+    count, predicted, observed = (weights @ (inside * v[:, None]) for v in (np.ones(len(truth)), probability, truth))
     return count, _divide(predicted, count), _divide(observed, count)
 
 
 def bin_of(probability, bins):
-    """Find the bin of each probability; the last holds 1 too."""
+    """Find the bin of each probability; the last bin includes 1."""
     return np.minimum((probability * bins).astype(int), bins - 1)
 
 
 def expected_calibration_error(truth, probability, weights, bins=10):
-    """Compute the mean distance of predicted and observed over bins of equal width, weighted by count [1]_.
+    """Compute the mean absolute difference of predicted and observed over equal-width bins, weighted by count [1]_.
 
-    It is biased upwards: of finitely many rows even perfect probabilities have some, and draws of them have more.
+    Biased upwards: perfect probabilities have a positive error on finitely many rows, and a larger one on bootstrap
+    draws of them.
 
     References
     ----------
@@ -235,12 +249,12 @@ def calibration_error(count, predicted, observed):
 
 
 def quadratic_kappa(grade, predicted, weights, grades=5):
-    """Compute Cohen's kappa with quadratic weights [1]_; NaN where one grade is all there is.
+    """Compute Cohen's kappa with quadratic weights [1]_; NaN if there is only one grade.
 
     Parameters
     ----------
     grade, predicted : ndarray of int, shape (n,)
-        From 0 to below `grades`.
+        From 0 to `grades` - 1.
     weights : ndarray of float, shape (draws, n)
     grades : int
 
@@ -261,11 +275,11 @@ def quadratic_kappa(grade, predicted, weights, grades=5):
 
 
 def share_called_by_grade(grade, called, weights, grades=5):
-    """Compute the share of each grade that is called diseased; ndarray of float, shape (draws, grades)."""
+    """Compute the fraction of each grade predicted as disease; ndarray of float, shape (draws, grades)."""
     of_grade = (np.asarray(grade, int)[:, None] == np.arange(grades)).astype(float)
     return _divide(weights @ (of_grade * np.asarray(called, bool)[:, None]), weights @ of_grade)
 
 
 def _divide(part, whole):
-    """Divide; NaN where the whole is nothing."""
+    """Divide; NaN where the denominator is 0."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)

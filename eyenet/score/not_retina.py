@@ -1,7 +1,7 @@
-"""What is not retina: features that a classifier could use to guess the grade without seeing one.
+"""The shortcut baseline: features unrelated to the retina, and a classifier that predicts the grade from them.
 
-A network that knows the grade from the rim, from a file's size or from how often a photograph was compressed has
-learned how the photographs were made. A small classifier that sees nothing else tells how much there is to learn.
+A network that predicts the grade from the image border, the file size or the compression history has learned how the
+photographs were made, not disease. A classifier that sees only such features measures how well these shortcuts work.
 """
 
 import functools
@@ -11,16 +11,16 @@ from scipy import fft
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 
-RIM = 0.94  # of the radius: what lies between this circle and the retina's is border
+RIM = 0.94  # fraction of the retina's radius; the ring outside it counts as border
 SECTORS = 8
-BLOCK = 8  # JPEG compresses blocks of 8 x 8 pixels
-LEAST = 5  # photographs of each class that are needed to fit, and patients to hold out
+JPEG_BLOCK = 8  # JPEG compresses blocks of 8 x 8 pixels
+LEAST = 5  # photographs per class needed to fit, and patients per class needed to cross-validate
 FOLDS = 5
-MOST = 20_000  # training rows that are fitted; more change nothing but the time
+MOST = 20_000  # training rows used; more change only the time
 
 
 def border_features(images):
-    """Measure the border of crops: the thin ring at the rim inside the circle, and the four corners outside it.
+    """Measure the border of crops: the thin ring inside the circle's edge and the four corners outside the circle.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def border_features(images):
     -------
     ndarray of float32, shape (n, 90)
         Mean and standard deviation of each channel in eight sectors of the ring and in the four corners, and the
-        smallest, mean and largest of these over the ring, which do not depend on a turn.
+        minimum, mean and maximum of these over the ring, which are invariant to rotation.
     """
     found = []
     for image in images:
@@ -44,7 +44,7 @@ def border_features(images):
 
 @functools.lru_cache(maxsize=8)
 def _border(size):
-    """List the regions of a crop that are border, each as indices of its pixels: sectors of the ring, corners."""
+    """List the border regions of a crop as pixel indices: the sectors of the ring, then the corners."""
     offset = (np.arange(size) + 0.5) / (size / 2) - 1
     radius, angle = np.hypot(offset[:, None], offset), np.arctan2(offset[:, None], offset + 0 * offset[:, None])
     sector = np.minimum((angle + np.pi) / (2 * np.pi) * SECTORS, SECTORS - 1).astype(int)
@@ -54,12 +54,13 @@ def _border(size):
 
 
 def compression_features(images):
-    """Measure traces of compression and of resampling, in the square inside the retina's circle.
+    """Measure traces of compression and resampling in the square inside the retina's circle.
 
-    They say little about what is shown: the differences between neighbours by their place in JPEG's grid of 8 pixels
-    (of both axes, each over the mean of its axis) [1]_, how many neighbours are equal, saturated or unlike a straight
-    line, and of the blocks' cosine transform how often each frequency was rounded away, along one axis against the
-    other, since JPEG's tables treat the axes differently and a turn by 90 degrees exchanges them.
+    These features depend little on image content: the mean absolute difference between neighbours at each position of
+    JPEG's 8-pixel grid, per axis and relative to the axis mean [1]_; the second difference relative to the first; the
+    fractions of equal neighbours and of saturated pixels; and, for the discrete cosine transform of the blocks, how
+    often each frequency is quantised to zero on one axis compared with the other. JPEG's quantisation tables treat the
+    axes differently, and a rotation by 90 degrees exchanges them.
 
     Parameters
     ----------
@@ -80,13 +81,14 @@ def compression_features(images):
 
 def _compression(image):
     size = len(image)
-    first = -(-int(size * (1 - 0.5**0.5) / 2) // BLOCK) * BLOCK  # the square begins and ends on the grid
-    part = image[first : size - first - (size - 2 * first) % BLOCK, first : size - first - (size - 2 * first) % BLOCK]
+    first = -(-int(size * (1 - 0.5**0.5) / 2) // JPEG_BLOCK) * JPEG_BLOCK  # the square starts and ends on the grid
+    inside = slice(first, size - first - (size - 2 * first) % JPEG_BLOCK)
+    part = image[inside, inside]
     light = part.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     found = []
     for values in (light, light.T):
         step = np.abs(np.diff(values, axis=0)).mean(axis=1)
-        phases = np.array([step[k::BLOCK].mean() for k in range(BLOCK)])
+        phases = np.array([step[k::JPEG_BLOCK].mean() for k in range(JPEG_BLOCK)])
         bend = np.abs(np.diff(values, n=2, axis=0)).mean()
         found += [*(phases / max(phases.mean(), 1e-3)), bend / max(step.mean(), 1e-3)]
     for axis in (0, 1):
@@ -96,29 +98,30 @@ def _compression(image):
 
 
 def _rounded_away(light):
-    """Give for each frequency of 8 x 8 blocks the share of zeros less that of the frequency with axes exchanged."""
-    rows, columns = (n // BLOCK for n in light.shape)
-    blocks = light.reshape(rows, BLOCK, columns, BLOCK).transpose(0, 2, 1, 3).reshape(-1, BLOCK, BLOCK)
+    """Return, per frequency of the 8 x 8 blocks, the fraction of zeros minus that of the transposed frequency."""
+    side = JPEG_BLOCK
+    rows, columns = (n // side for n in light.shape)
+    blocks = light.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(-1, side, side)
     zeros = (np.abs(fft.dctn(blocks, axes=(1, 2), norm="ortho")) < 1).mean(axis=0)
-    upper = np.triu_indices(BLOCK, 1)
-    low = upper[0] + upper[1] < BLOCK
+    upper = np.triu_indices(side, 1)
+    low = upper[0] + upper[1] < side
     return [*(zeros - zeros.T)[upper][low], *zeros[upper][low]]
 
 
 def geometry_features(table):
-    """Take from the table of photographs what says nothing about a retina.
+    """Compute features of a photograph's file and framing that do not depend on the retina's content.
 
     Parameters
     ----------
     table : DataFrame
-        Columns bytes, width, height, center_x, center_y, radius, visible, as resize_images.py writes them; numbers
-        may be text.
+        Columns bytes, width, height, center_x, center_y, radius, visible, as written by resize_images.py; numbers
+        may be strings.
 
     Returns
     -------
     ndarray of float32, shape (n, 9)
-        File size, width, height, aspect, bytes a pixel, radius over the short side, offset of the centre over the
-        radius (2), share of the circle that is visible.
+        File size, width, height, aspect ratio, bytes per pixel, radius / short side, centre offset / radius (x, y),
+        visible fraction of the circle.
     """
     wanted = ["bytes", "width", "height", "center_x", "center_y", "radius", "visible"]
     size, width, height, x, y, radius, visible = table[wanted].astype(float).to_numpy().T
@@ -129,7 +132,7 @@ def geometry_features(table):
 
 
 def shortcut_probability(train_features, train_truth, features, seed=0):
-    """Fit a small classifier and give its probability of disease.
+    """Fit a random forest and return its probability of disease.
 
     Parameters
     ----------
@@ -141,7 +144,7 @@ def shortcut_probability(train_features, train_truth, features, seed=0):
     Returns
     -------
     ndarray of float64, shape (m,), or None
-        None where there are no features, or the training rows hold fewer than five of a class: nothing can be learned.
+        None if there are no features or fewer than five training rows of a class.
     """
     truth, given = np.asarray(train_truth, bool), np.asarray(train_features)
     if given.shape[1] == 0 or min(truth.sum(), (~truth).sum()) < LEAST or not len(features):
@@ -149,15 +152,15 @@ def shortcut_probability(train_features, train_truth, features, seed=0):
     if len(truth) > MOST:
         chosen = np.random.default_rng(seed).choice(len(truth), MOST, replace=False)
         truth, given = truth[chosen], given[chosen]
-    # Leaves of five photographs: no single photograph is learned by heart. Classes stay weighted as they are, since
-    # the probability is also scored as a call.
+    # Leaves of at least five photographs prevent memorising single ones. Classes are not reweighted, because the
+    # probability is also scored at a threshold of 0.5.
     forest = RandomForestClassifier(200, min_samples_leaf=5, n_jobs=-1, random_state=seed)
-    forest.fit(given, truth).set_params(n_jobs=1)  # threads would add up the trees in any order, and so round
+    forest.fit(given, truth).set_params(n_jobs=1)  # summing trees in thread order would round differently
     return forest.predict_proba(features)[:, 1]
 
 
 def cross_validated(features, truth, patients, seed=0):
-    """Give each photograph the probability of a small classifier that was fitted on other patients.
+    """Predict each photograph with a classifier fitted on other patients (cross-validation grouped by patient).
 
     Parameters
     ----------
@@ -169,7 +172,7 @@ def cross_validated(features, truth, patients, seed=0):
     Returns
     -------
     ndarray of float64, shape (n,), or None
-        None where the photographs are too few or of one class.
+        None if there are too few patients of a class.
     """
     truth, patients, features = np.asarray(truth, bool), np.asarray(patients), np.asarray(features)
     rarer = min(len(set(patients[truth])), len(set(patients[~truth])))

@@ -36,6 +36,7 @@ def settings_of(options, table, sidecar):
         "split": split_hash(table),
         "images": sidecar["settings"],
     }
+    settings |= {"shuffle": "blocks"} if "shard_size" in sidecar else {}  # an order of its own
     return settings | ({"start": hash_file(options["start"] / NETWORK)} if options["start"] else {})
 
 
