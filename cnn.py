@@ -151,7 +151,7 @@ def light(images, draw):
 
 
 def build_augmentation(size, augmented=True):
-    """Build the augmentation, or none (as in 2017): uint8 photographs (n, size, size, 3) to float32 of the same range."""
+    """Build the augmentation (none for 2017): uint8 photographs (n, size, size, 3) to float32 of the same range."""
     import keras
 
     from eyenet.training.layers import RandomChange

@@ -88,7 +88,7 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path
         kill_after(after, ["cnn.py", "--input", array, "--epochs", 6, *QUICK, "--cache", cache], tmp_path)
         assert len(history(tmp_path / "models" / "cnn")) < 6
     done = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
-    assert "going on after epoch" in done.stderr
+    assert "continuing after epoch" in done.stderr
     assert history(tmp_path / "models" / "cnn") == history(folder / "models" / "cnn")
     mine, theirs = ((f / "models" / "cnn" / "config.json").read_text() for f in (tmp_path, folder))
     assert json.loads(mine)["decision"] == json.loads(theirs)["decision"]

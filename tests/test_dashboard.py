@@ -19,7 +19,7 @@ from conftest import draw_photograph
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
-from cnn import ordinal_crossentropy
+import cnn
 from eyenet.model.batches import Batches, predict
 from eyenet.training.checkpoint import Checkpoint
 from eyenet.training.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
@@ -39,19 +39,9 @@ class StoppedError(Exception):
 
 def build(classes):
     """Build a network and, round it, a trainer with augmentation, as cnn.py does."""
-    layers = keras.layers
     keras.utils.set_random_seed(0)
-    network = keras.Sequential(
-        [
-            keras.Input((SIZE, SIZE, 3), dtype="uint8"),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(4, 3, activation="relu"),
-            layers.MaxPooling2D(4),
-            layers.Flatten(),
-            layers.Dense(classes, activation="softmax"),
-        ]
-    )
-    augment = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), layers.RandomFlip(dtype="float32")])
+    network = cnn.build_network("three_layers_2017", SIZE, classes, "none")
+    augment = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), keras.layers.RandomFlip(dtype="float32")])
     trainer = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), augment, network])
     return network, augment, trainer
 
@@ -71,7 +61,7 @@ def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=N
     folder.mkdir(parents=True, exist_ok=True)
     val = Batches(images, levels, np.arange(40, len(images)), 8)
     spread = Distribution()
-    validation = Validation(network, task, val, ordinal_crossentropy, spread)
+    validation = Validation(network, task, val, cnn.ordinal_crossentropy, spread)
     checkpoint = Checkpoint(network, feed, 99, 0, spread, folder)
     logs = root / "logs" / run
     hparams = {"learning_rate": rate, "task": task, "xla": False}

@@ -140,7 +140,7 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, t
     port = free_port()
     first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))
     told = first.end(0)
-    assert "going on after epoch 1 of 2" in told.stderr and "kept epoch" in told.stdout
+    assert "continuing after epoch 1 of 2" in told.stderr and "kept epoch" in told.stdout
     assert "process 1 is done" in second.end(0).stdout
     assert not any(folders[1].iterdir())
     same_weights(folders[0], alone)

@@ -146,7 +146,7 @@ def test_another_network_is_trained(array, tmp_path):
     kill_after("checkpoint-00001", [*args, *weights], tmp_path)
     assert len(history(tmp_path / "models" / "cnn")) == 1
     done = run(*args, *weights, cwd=tmp_path)
-    assert "going on after epoch 1" in done.stderr and "trained 2 epochs" in done.stdout
+    assert "continuing after epoch 1" in done.stderr and "trained 2 epochs" in done.stdout
     gone = run(*args, "--weights", "gone.h5", "--run", "b", cwd=tmp_path, code=1)
     one_sentence(gone, "no file of weights gone.h5")
     (tmp_path / "n.weights.h5").write_bytes((tmp_path / "m.weights.h5").read_bytes())

@@ -60,6 +60,10 @@ class Checkpoint(keras.callbacks.Callback):
             load_whole(lambda path: self.spread.load(trainer, path), path)  # the optimizer's variables too
         return self.saved
 
+    def on_train_begin(self, logs=None):
+        if self.saved and self.folder:
+            log(f"continuing after epoch {self.saved} of {self.params['epochs']}")
+
     def on_epoch_begin(self, epoch, logs=None):
         self.save()
         self.batches.set_epoch(epoch)
