@@ -27,7 +27,6 @@ they are for evaluate.py. A stopped training continues from its last complete ep
 
 import math
 import shlex
-from pathlib import Path
 
 from eyenet.data.array import open_array, rows_by_split
 from eyenet.data.tasks import TASKS, class_weights, classes_of
@@ -36,7 +35,7 @@ from eyenet.model.folder import FORMAT, provenance
 from eyenet.model.networks import NETWORKS, build_features, describe_networks, load_features, require_memory
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import output_folder
-from eyenet.run.options import fitting_next, parser, plain_name, positive, rate, seed
+from eyenet.run.options import fitting_next, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
 from eyenet.training.distribution import Distribution
 from eyenet.training.finish import finish, name_latest, settings_of
@@ -78,7 +77,7 @@ def build_network(name, size, classes, weights):
     else:
         if name == "three_layers":  # (n, 32, 32, 32) -> (n, 32, 32, 128): one decision per place, then pooling
             x = layers.Dense(128, activation="relu", kernel_initializer="he_normal")(x)
-        # The mean tells how much there is, the maximum whether there is anything: (n, 2 x channels).
+        # (n, 2 x channels): the mean measures how much there is, the maximum whether there is anything
         x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
     x = layers.Dropout(network.dropout)(x)
     # Zero-initialised head: a saturated softmax has no gradient. float32, whatever the precision of the rest.
@@ -255,15 +254,15 @@ def parse():
     """Parse the options; what is not given follows from the network. Return the parser too."""
     own = "default: that of the network, see the table"
     options = parser(f"{__doc__}\n{describe_networks()}", input="data/array")
-    options.add_argument("--models", type=Path, default="models", help="folder of the trained models")
-    options.add_argument("--logs", type=Path, default="logs", help="folder for TensorBoard")
+    options.add_argument("--models", type=local_path, default="models", help="folder of the trained models")
+    options.add_argument("--logs", type=local_path, default="logs", help="folder for TensorBoard")
     options.add_argument("--run", type=plain_name, default="cnn", help="name of this training")
     options.add_argument("--task", choices=list(TASKS), default="any", help="any DR, referable DR, or the grade")
-    options.add_argument(
-        "--network", choices=list(NETWORKS), default="three_layers", help="see the table", metavar="NAME"
-    )
+    options.add_argument("--network", choices=list(NETWORKS), default="three_layers", help="see above", metavar="NAME")
     options.add_argument("--weights", help=f"initial weights: none, imagenet or a FILE of the convolutions; {own}")
-    options.add_argument("--start", type=Path, metavar="FOLDER", help="model to continue from, instead of --weights")
+    options.add_argument(
+        "--start", type=local_path, metavar="FOLDER", help="model to continue from, instead of --weights"
+    )
     options.add_argument("--epochs", type=positive, help=f"epochs of the whole training; {own}")
     options.add_argument("--batch", type=positive, default=32, help="images per step")
     options.add_argument("--learning-rate", type=rate, help=f"maximum of the schedule; {own}")
@@ -273,9 +272,7 @@ def parse():
         default="auto",
         help="memory that holds the training images; auto: that of a GPU with enough room, or its host's",
     )
-    options.add_argument(
-        "--precision", choices=list(backend.POLICIES), default="float32", help="arithmetic of training"
-    )
+    options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the computation")
     options.add_argument(
         "--distribute",
         choices=("none", "devices", "hosts"),
