@@ -34,7 +34,7 @@ from eyenet.model import backend
 from eyenet.model.folder import FORMAT, provenance
 from eyenet.model.networks import NETWORKS, build_features, describe_networks, load_features, require_memory
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import output_folder
+from eyenet.run.folder import output_folder
 from eyenet.run.options import fitting_next, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
 from eyenet.training.distribution import Distribution

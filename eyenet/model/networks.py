@@ -4,7 +4,6 @@ The default network, three_layers, is built in cnn.py, and so is what follows th
 """
 
 import contextlib
-import hashlib
 import math
 import sys
 import warnings
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.run.errors import StageError
+from eyenet.run.files import sha256
 
 IMAGENET = Path("weights")  # where port_weights.py puts its files
 
@@ -185,7 +185,7 @@ def weights_file(name, weights):
 def hash_weights(name, weights):
     """Identify the initial weights of a training: none, imagenet for Keras's own, or the hash of the file; str."""
     path = None if weights == "none" else weights_file(name, weights)
-    return weights if path is None else f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+    return weights if path is None else f"sha256 {sha256(path)[:16]}"
 
 
 def download_features(name, size):

@@ -8,11 +8,11 @@ from eyenet.data.array import content_hash
 from eyenet.data.tables import write_table
 from eyenet.data.tasks import QUESTIONS, TASKS
 from eyenet.model.decision import BALANCED, choose_decision
-from eyenet.model.folder import NETWORK, hash_file, link_latest, load_network, split_hash
+from eyenet.model.folder import NETWORK, link_latest, load_network, split_hash
 from eyenet.model.lite import add_lite
 from eyenet.model.networks import hash_weights
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import read_json, write_json
+from eyenet.run.files import read_json, sha256, write_json
 from eyenet.score.charts import draw_training_curves
 
 
@@ -37,7 +37,7 @@ def settings_of(options, table, sidecar):
         "images": sidecar["settings"],
     }
     settings |= {"shuffle": "blocks"} if "shard_size" in sidecar else {}  # an order of its own
-    return settings | ({"start": hash_file(options["start"] / NETWORK)} if options["start"] else {})
+    return settings | ({"start": sha256(options["start"] / NETWORK)} if options["start"] else {})
 
 
 def choose_on_validation(network, batches, table, task):
