@@ -197,6 +197,7 @@ def compare(work, name, epochs):
     """Train and evaluate under both protocols, and record the results."""
     data, models = work / "data", work / "models"
     options = [*NETWORK, "--models", models, "--logs", work / "logs", "--epochs", epochs]
+    # cnn.py trains without augmentation on an array of the 2017 protocol.
     record.run("cnn.py", "--input", data / "array-2017", "--run", RUN, *options)
     record.run("cnn.py", "--input", data / "array", "--run", HONEST, *options)
     geometry = ["--photographs", data / "resized" / "photographs.csv"]
