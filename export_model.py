@@ -36,9 +36,10 @@ from eyenet.export.description import describe
 from eyenet.export.exam import exam_from_array, exam_from_photographs
 from eyenet.export.parity import LIMITS, compare, line, require_parity
 from eyenet.model import backend
-from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
+from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.run.errors import log
-from eyenet.run.files import locked
+from eyenet.run.files import sha256
+from eyenet.run.folder import locked
 from eyenet.run.options import local_path, parser, positive
 from eyenet.run.script import run_main
 
@@ -75,7 +76,7 @@ def check(target, how, exam, config, model):
 
 def export_files(formats, source, output, precision, only_check, exam, config, network):
     """Write and verify exports of the model in `source`, or only verify them; update model.json and README.md."""
-    description, model = describe(source, config), hash_file(source / NETWORK)
+    description, model = describe(source, config), sha256(source / NETWORK)
     with locked(output):
         folder.remove_unfinished(output)
         files = folder.read_record(output, model)

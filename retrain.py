@@ -35,9 +35,9 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from eyenet.data.array import COLUMNS, content_hash, file_hash, open_array, rows_by_split
+from eyenet.data.array import COLUMNS, content_hash, open_array, rows_by_split
 from eyenet.data.tables import read_labels, read_table
-from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
+from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.photo.quality import SMALLEST
 from eyenet.retraining.intake import Base, accept, merge, run_step
 from eyenet.retraining.promotion import (
@@ -55,7 +55,8 @@ from eyenet.retraining.promotion import (
     settle,
 )
 from eyenet.run.errors import EXIT_REJECTED, StageError, log
-from eyenet.run.files import locked, output_folder, read_json
+from eyenet.run.files import read_json, sha256
+from eyenet.run.folder import locked, output_folder
 from eyenet.run.options import fraction, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
 
@@ -99,7 +100,7 @@ def hash_batch(photos, labels):
         raise StageError(f"there is no table {labels}")
     read_labels(labels, "the graders")
     listing = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(photos) if entry.is_file())
-    return hashlib.sha256((repr(listing) + file_hash(labels)).encode()).hexdigest()
+    return hashlib.sha256((repr(listing) + sha256(labels)).encode()).hexdigest()
 
 
 def default_run_name(photos, batch):
@@ -264,7 +265,7 @@ def main():
         if row is None:
             base, folder = open_base(args.work, models), args.work / "data" / "retrain" / run
             training = {"epochs": args.epochs, "learning_rate": args.learning_rate, "seed": args.seed}
-            inputs = {"photographs": batch, "model": hash_file(base.folder / NETWORK)}
+            inputs = {"photographs": batch, "model": sha256(base.folder / NETWORK)}
             with output_folder(folder, "retrain.py", training | inputs):
                 counts = Counter(take_in(args.photos, args.labels, base, folder, args.workers)["result"])
                 row = {"old": base.folder.name, "new": run, "batch": batch}
