@@ -23,7 +23,7 @@ Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted,
    bootstrap over patients) must lie above -MARGIN.
 
 Exit code 0: promoted; 3: refused. An interrupted run continues when run again; a decision is made only once.
-Cropping takes about 30 ms a photograph and core, each epoch as long as one of cnn.py.
+Cropping and judging take about 20 ms per photograph and core, fine-tuning as long per epoch as cnn.py.
 """
 
 import hashlib
