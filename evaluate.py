@@ -215,7 +215,7 @@ def evaluate(args, config, output):
     network, task, decision = load_network(args.model, config), config["task"], config["decision"]
     sets, scored, code = score(args, config, network, output)
     if scored.table["level"].nunique() < 2:
-        log("note: all photographs have the same grade; figures that compare two classes are not defined")
+        log("note: all photographs are of one grade; figures that compare two classes are not defined")
     source = "array" if args.photos is None else "photographs"
     train = sets.get("train") if source == "array" else None
     metrics = {"format": 1, "model": args.model.resolve().name, "source": source}
