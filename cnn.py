@@ -19,9 +19,10 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
     python cnn.py --start models/cnn --run more   continue from a trained model; retrain.py also compares the two
     KERAS_BACKEND=jax python cnn.py               or torch; the default is TensorFlow
 
-This file is the training, from top to bottom: network, augmentation, loss, optimizer, fit. The epoch and the decision
-are chosen on the original validation photographs; test photographs are left to evaluate.py. A stopped training
-continues from its last complete epoch to the same result. The sample's 738 images take 3 to 10 minutes on two cores.
+Everything about learning is in this file, from top to bottom: network, augmentation, loss, optimizer, fit. Validation
+photographs are used as originals only; the epoch and the decision are chosen on them. Test photographs are not used:
+they are for evaluate.py. A stopped training continues from its last complete epoch to the same result. The sample's
+738 images take 3 to 10 minutes on two cores.
 """
 
 import math
@@ -76,7 +77,7 @@ def build_network(name, size, classes, weights):
     else:
         if name == "three_layers":  # (n, 32, 32, 32) -> (n, 32, 32, 128): one decision per place, then pooling
             x = layers.Dense(128, activation="relu", kernel_initializer="he_normal")(x)
-        # The mean tells how much there is, the maximum whether there is anything: (n, 2 x channels).
+        # (n, 2 x channels): the mean measures how much there is, the maximum whether there is anything
         x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
     x = layers.Dropout(network.dropout)(x)
     # Zero-initialised head: a saturated softmax has no gradient. float32, whatever the precision of the rest.
@@ -257,9 +258,11 @@ def parse():
     options.add_argument("--logs", type=local_path, default="logs", help="folder for TensorBoard")
     options.add_argument("--run", type=plain_name, default="cnn", help="name of this training")
     options.add_argument("--task", choices=list(TASKS), default="any", help="any DR, referable DR, or the grade")
-    options.add_argument("--network", choices=list(NETWORKS), default="three_layers", help="see table", metavar="NAME")
+    options.add_argument("--network", choices=list(NETWORKS), default="three_layers", help="see above", metavar="NAME")
     options.add_argument("--weights", help=f"initial weights: none, imagenet or a FILE of the convolutions; {own}")
-    options.add_argument("--start", type=local_path, metavar="FOLDER", help="model to start from, instead of --weights")
+    options.add_argument(
+        "--start", type=local_path, metavar="FOLDER", help="model to continue from, instead of --weights"
+    )
     options.add_argument("--epochs", type=positive, help=f"epochs of the whole training; {own}")
     options.add_argument("--batch", type=positive, default=32, help="images per step")
     options.add_argument("--learning-rate", type=rate, help=f"maximum of the schedule; {own}")
@@ -269,7 +272,7 @@ def parse():
         default="auto",
         help="memory that holds the training images; auto: that of a GPU with enough room, or its host's",
     )
-    options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the arithmetic")
+    options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the computation")
     options.add_argument(
         "--distribute",
         choices=("none", "devices", "hosts"),

@@ -104,7 +104,7 @@ def test_several_hosts_keep_nothing():
 
     hosts = SimpleNamespace(processes=2)
     assert choose_place("auto", 10, 1, hosts) == "none"
-    with pytest.raises(StageError, match="--cache device is for one host"):
+    with pytest.raises(StageError, match="--cache device is for a single host"):
         choose_place("device", 10, 1, hosts)
 
 
