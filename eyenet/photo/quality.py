@@ -1,7 +1,7 @@
 """The quality gate: can this photograph be graded, and if not, why not?
 
-A logistic regression over the few measures of eyenet/photo/measures.py; its weights are in eyenet/photo/quality.json, and
-benchmarks/quality.py fits and scores it. Each measure adds its weight times its distance from a typical good
+A logistic regression over the few measures of eyenet/photo/measures.py; its weights are in eyenet/photo/quality.json,
+and benchmarks/quality.py fits and scores it. Each measure adds its weight times its distance from a typical good
 photograph to the log odds of being rejected, so the sum says which of them was to blame.
 """
 
@@ -72,7 +72,7 @@ def judge(crop, geometry):
 
 
 def judge_measures(measures, fits=None):
-    """Judge what `measure` found, by the weights of eyenet/photo/quality.json or others: the part that looks at no pixels."""
+    """Judge what `measure` found, by the weights of eyenet/photo/quality.json or others; needs no pixels."""
     if "contrast" not in measures:
         return Quality(False, 1.0, (BLACK,), measures)
     if is_other(measures):
