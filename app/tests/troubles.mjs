@@ -57,7 +57,7 @@ export const troubles = {
     await page.goBack(); // like a phone's back button
     await page.getByRole("button", { name: "Delete all" }).click();
     await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
-    await page.waitForFunction(() => document.querySelector("#history").innerText.includes("Nothing yet"));
+    await page.waitForFunction(() => document.querySelector("#history").innerText.includes("No results yet"));
     await page.getByRole("link", { name: "Patient" }).click();
     await page.locator("#label").fill("Nobody");
     await page.locator("#label").blur();
