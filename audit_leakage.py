@@ -45,7 +45,7 @@ from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError
 from eyenet.run.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
-from eyenet.run.options import fraction, parser, seed
+from eyenet.run.options import fraction, local_path, parser, seed
 from eyenet.run.script import run_main
 from eyenet.run.workers import for_each
 
@@ -310,16 +310,18 @@ def build_2017(options, args):
 
 def main():
     options = parser(__doc__, workers=None)
-    options.add_argument("--input", type=Path, help="data/array; with --protocol data/preprocessed")
-    options.add_argument("--labels", type=Path, nargs="+", help="tables to audit; with --protocol the one to read")
+    options.add_argument("--input", type=local_path, help="data/array; with --protocol data/preprocessed")
+    options.add_argument(
+        "--labels", type=local_path, nargs="+", help="tables to audit; with --protocol the one to read"
+    )
     options.add_argument(
         "--originals", action="store_true", help="of tables and foreign arrays: no copies are validated and tested on"
     )
     options.add_argument("--limit", type=fraction, default=LIMIT, help="AUC that is no leak without a retina")
-    options.add_argument("--json", type=Path, help="file for the figures")
-    options.add_argument("--report", type=Path, help="CSV file for every case")
+    options.add_argument("--json", type=local_path, help="file for the figures")
+    options.add_argument("--report", type=local_path, help="CSV file for every case")
     options.add_argument("--protocol", choices=("2017",), help="build its array instead of auditing one")
-    options.add_argument("--output", type=Path, help="with --protocol; data/array-2017")
+    options.add_argument("--output", type=local_path, help="with --protocol; data/array-2017")
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="with --protocol: fraction that may fail")
     options.add_argument("--seed", type=seed, default=0, help="of the random rows, and of the classifiers")
     args = options.parse_args()

@@ -39,7 +39,7 @@ from eyenet.model import backend
 from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
 from eyenet.run.errors import log
 from eyenet.run.files import locked
-from eyenet.run.options import parser, positive
+from eyenet.run.options import local_path, parser, positive
 from eyenet.run.script import run_main
 
 FILES = {
@@ -106,11 +106,11 @@ def export_app(args, exam, config, network):
 def parse():
     """Parse the options."""
     options = parser(__doc__, input="data/array")
-    options.add_argument("--model", type=Path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
     options.add_argument("--format", choices=[*FILES, "app", "all"], default="all", help="all: all but app")
     options.add_argument("--precision", choices=list(LIMITS), default="float16", help="see above")
-    options.add_argument("--output", type=Path, help="folder to write; default: MODEL/export, for app: app/dist")
-    options.add_argument("--photos", type=Path, help="folder of photographs to prove it on, instead of --input")
+    options.add_argument("--output", type=local_path, help="folder to write; default: MODEL/export, for app: app/dist")
+    options.add_argument("--photos", type=local_path, help="folder of photographs to prove it on, instead of --input")
     options.add_argument("--most", type=positive, default=1000, help="photographs of the proof, at most")
     options.add_argument("--check", action="store_true", help="convert nothing; prove again what is there")
     args = options.parse_args()

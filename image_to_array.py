@@ -51,7 +51,6 @@ from eyenet.run.files import (
 )
 from eyenet.run.options import fitting_next, fraction, parser
 from eyenet.run.script import run_main
-from eyenet.run.urls import is_url, stamps
 from eyenet.run.workers import crew, for_each
 
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
@@ -62,13 +61,22 @@ def images_of(folder, table):
     return Paths(folder, table["image"].tolist(), ".png")
 
 
+def size_and_time(path):
+    """Give the size and time of a file as text, `missing` if there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
 def fingerprint(paths, table):
     """Hash the table and the size and time of every image: what the array's bytes depend on."""
     digest = hashlib.sha256()
     for first in range(0, len(table), 4096):  # the whole text would be held at once
         digest.update(table[first : first + 4096].to_csv(index=False, header=first == 0).encode())
-    for path, found in zip(paths, stamps(paths)):
-        digest.update(f"{path.name} {found}\n".encode())
+    for path in paths:
+        digest.update(f"{path.name} {size_and_time(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -187,7 +195,7 @@ def pack_shards(paths, table, output, shape, shard_size, workers):
 
     write_whole(journal, "".join(map(line, done)).encode())  # a shard that is not in it is written again
     rejected = []
-    with open(os.devnull if is_url(journal) else journal, "a") as lines:  # to a file at a URL nothing can be added
+    with open(journal, "a") as lines:
         work = functools.partial(pack_shard, shape=shape)
         for (target, _), (checksums, bad) in for_each(work, todo, workers, "pack", "shard"):
             rejected += bad
@@ -228,8 +236,6 @@ def is_packed(output, identity):
     """Tell whether the array of these inputs is there and whole."""
     if (read_json(output / DONE) or {}).get("inputs") != identity:
         return False
-    if is_url(output):  # X.json comes last; who brings the array to a disk reads it and its checksums there
-        return read_json(output / "X.json") is not None
     try:
         open_array(output)
     except StageError as error:
@@ -258,8 +264,6 @@ def main():
     )
     args = options.parse_args()
 
-    if is_url(args.output) and not args.shard_size:
-        raise StageError(f"{args.output}: X.npy is written in many places at once, as no URL can be; give --shard-size")
     files = list_files(args.input, [".png"], "rotate_images.py")
     table = read_table(args.labels, COLUMNS, "rotate_images.py")
     report_unlisted(files, table, args.labels)

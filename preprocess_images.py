@@ -44,9 +44,8 @@ from eyenet.run.files import (
     write_rows,
     write_whole,
 )
-from eyenet.run.options import fitting_next, fraction, parser, seed
+from eyenet.run.options import fitting_next, fraction, local_path, parser, seed
 from eyenet.run.script import run_main
-from eyenet.run.urls import is_url, modified, path_of
 from eyenet.run.workers import crew, for_each
 from eyenet.score.charts import draw_class_balance
 
@@ -70,7 +69,7 @@ def keep(source, target, note, quality):
     note : dict or None
         Its quality, where that is asked for and it is not black.
     """
-    time = modified(source)
+    time = os.stat(source).st_mtime_ns
     note = note if note and note["time"] == time else None
     current = is_current(target, source)
     if note is None and not (current and quality == "keep"):
@@ -128,8 +127,7 @@ def sort_out(sources, output, quality, workers):
         return keep(folder / name, output / name, note, quality)
 
     noted = [(name, known.get(os.path.splitext(name)[0])) for name in sources.names]
-    # To a file at a URL nothing can be added: there a run that is stopped judges again.
-    with open(os.devnull if is_url(path) else path, "a", encoding="utf-8") as file:
+    with open(path, "a", encoding="utf-8") as file:
         for (name, before), result in for_each(work, noted, workers, "preprocess"):
             source = folder / name
             if isinstance(result, PhotoError):
@@ -201,7 +199,7 @@ def command_line():
         workers=None,
         scheduler=None,
     )
-    options.add_argument("--figures", type=path_of, default="figures", help="folder for the charts")
+    options.add_argument("--figures", type=local_path, default="figures", help="folder for the charts")
     options.add_argument("--seed", type=seed, default=0, help="seed of the split")
     options.add_argument("--val", type=fraction, default=0.15, help="fraction of the patients for validation")
     options.add_argument("--test", type=fraction, default=0.15, help="fraction of the patients for the test")

@@ -27,7 +27,6 @@ import os
 import re
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -53,7 +52,7 @@ from eyenet.retraining.promotion import (
 )
 from eyenet.run.errors import EXIT_REJECTED, StageError, log
 from eyenet.run.files import locked, output_folder, read_json
-from eyenet.run.options import fraction, parser, plain_name, positive, rate, seed
+from eyenet.run.options import fraction, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
 
 EPOCHS = 3
@@ -226,10 +225,10 @@ def conclude(args, row):
 
 def main():
     options = parser(__doc__, workers=None)
-    options.add_argument("--photos", type=Path, help="folder of new photographs")
-    options.add_argument("--labels", type=Path, help="table of their grades")
-    options.add_argument("--work", type=Path, default=".", help="work folder of the pipeline, with data/")
-    options.add_argument("--models", type=Path, help="folder of the models; default: WORK/models")
+    options.add_argument("--photos", type=local_path, help="folder of new photographs")
+    options.add_argument("--labels", type=local_path, help="table of their grades")
+    options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline, with data/")
+    options.add_argument("--models", type=local_path, help="folder of the models; default: WORK/models")
     options.add_argument("--run", type=plain_name, help="name of the new model; default: from the photographs")
     options.add_argument("--margin", type=fraction, default=0.01, help="AUC by which the new model may be worse")
     options.add_argument("--epochs", type=positive, default=EPOCHS, help="of training further")

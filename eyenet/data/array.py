@@ -14,7 +14,6 @@ from eyenet.data.shuffling import own_rows
 from eyenet.data.tables import read_table
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json
-from eyenet.run.urls import path_of
 from eyenet.run.workers import cores, for_each
 
 COLUMNS = ["image", "patient", "eye", "level", "split", "transform"]
@@ -32,7 +31,7 @@ def content_hash(sidecar):
 
 def file_hash(path):
     """Compute the SHA-256 of a small file."""
-    return hashlib.sha256(path_of(path).read_bytes()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def open_array(folder, part=(0, 1)):

@@ -11,7 +11,6 @@ from eyenet.data.tables import write_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import whole_file, write_json
-from eyenet.run.urls import is_url
 
 
 def write_at(file, data, offset):
@@ -53,8 +52,6 @@ def remove_images(folder, keep=()):
 
 def require_space(folder, shape, have=0):
     """Raise a StageError if the disk lacks the space for images of a shape, of which it has so many bytes already."""
-    if is_url(folder):
-        return
     need = int(np.prod(shape))
     have += shutil.disk_usage(folder).free
     log(f"{shape[0]:,} images need {need / 1e9:.2f} GB; {have / 1e9:.2f} GB are free")

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eyenet.run.errors import EXIT_REJECTED, StageError, log
-from eyenet.run.urls import copy, is_url, make_folder, modified, names_in, path_of, uploaded
 
 TEMPORARY = ".tmp-"  # files of an interrupted run begin with this and are removed by the next one
 
@@ -23,7 +22,7 @@ class Paths(Sequence):
     """The paths of files in one folder, each made when it is asked for: a million at once would take 800 MB."""
 
     def __init__(self, folder, names, ending=""):
-        self.folder, self.names, self.ending = path_of(folder), names, ending
+        self.folder, self.names, self.ending = Path(folder), names, ending
 
     def __len__(self):
         return len(self.names)
@@ -40,14 +39,9 @@ def whole_file(path, source=None, alone=False):
 
     With a `source`, the file gets the time of the source: `is_current` will know it by that. `alone` is for a file
     that one run at a time writes, wherever it is: its temporary name is always the same, so that what a killed run
-    has left is written over. (In an output folder `output_folder` removes it.) What goes to a URL is made here and
-    uploaded, and has the time of that.
+    has left is written over. (In an output folder `output_folder` removes it.)
     """
-    path = path_of(path)
-    if is_url(path):
-        with uploaded(path) as temporary:
-            yield temporary
-        return
+    path = Path(path)
     if path.exists() and not path.is_file():  # renaming over a device would replace it
         raise StageError(f"{path} is there and is no plain file; choose another name")
     # Else a name that no other thread, process or host has.
@@ -55,7 +49,7 @@ def whole_file(path, source=None, alone=False):
     try:
         yield temporary
         if source is not None:
-            time = modified(source)
+            time = os.stat(source).st_mtime_ns
             os.utime(temporary, ns=(time, time))
         os.replace(temporary, path)
     finally:
@@ -76,7 +70,7 @@ def write_json(path, value):
 def read_json(path):
     """Read a JSON file that holds an object; None where it is absent or damaged."""
     try:
-        value = json.loads(path_of(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
@@ -92,9 +86,6 @@ def write_rows(path, header, rows):
 
 def place(source, target):
     """Give `source` a second name, `target`, by hard link, or a copy where the file system has none."""
-    if is_url(source) or is_url(target):
-        copy(source, target)
-        return
     with whole_file(target, source) as temporary:
         try:
             os.link(source, temporary)
@@ -105,13 +96,10 @@ def place(source, target):
 def is_current(target, source):
     """Tell whether `target` was made from `source` as it is now: it has the time of its source, to a microsecond.
 
-    (Make's rule, newer than the source, would miss a photograph that is replaced by one with an older time.) A URL has
-    the time of its upload, so there Make's rule is the right one; its time is in seconds, and within one nobody knows.
+    (Make's rule, newer than the source, would miss a photograph that is replaced by one with an older time.)
     """
     try:
-        if is_url(target):
-            return modified(target) > modified(source)
-        return modified(target) // 1000 == modified(source) // 1000
+        return os.stat(target).st_mtime_ns // 1000 == os.stat(source).st_mtime_ns // 1000
     except FileNotFoundError:
         return False
 
@@ -123,7 +111,7 @@ def refuse_same_file(read, written, option):
     ------
     StageError
     """
-    if path_of(read).resolve() == path_of(written).resolve():
+    if Path(read).resolve() == Path(written).resolve():
         raise StageError(f"{option} would overwrite {read}, which is read; choose another name")
 
 
@@ -135,10 +123,10 @@ def list_files(folder, endings, made_by):
     StageError
         If the folder is missing or holds no such file; the message names the script that makes it.
     """
-    folder = path_of(folder)
+    folder = Path(folder)
     if not folder.is_dir():
         raise StageError(f"there is no folder {folder}; {made_by} makes it")
-    names = sorted(name for name in names_in(folder) if has_ending(name, endings))
+    names = sorted(name for name in os.listdir(folder) if has_ending(name, endings))
     if not names:
         inside = " (folders in it are not looked into)" if any(p.is_dir() for p in folder.iterdir()) else ""
         raise StageError(f"{folder} holds no {'/'.join(endings)} file{inside}; {made_by} fills it")
@@ -180,15 +168,15 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         If the folder holds something else, was made with other settings, or is in use, or if the source is not
         finished.
     """
-    folder = path_of(folder)
+    folder = Path(folder)
     if source is not None:
-        made = read_json(path_of(source) / "stage.json") or {"finished": True}  # a folder from elsewhere
+        made = read_json(Path(source) / "stage.json") or {"finished": True}  # a folder from elsewhere
         if not made.get("finished"):
             raise StageError(f"{source} is not finished; run {made.get('script')} again first")
         settings = {**settings, "input": made.get("settings")}
     known = _known(folder, script, settings, record)
     with locked(folder):
-        for name in names_in(folder):  # glob would hold an object for each file
+        for name in os.listdir(folder):  # glob would hold an object for each file
             if name.startswith(TEMPORARY):
                 (folder / name).unlink(missing_ok=True)
         before = {k: v for k, v in (known or {}).items() if k != "finished"}
@@ -209,11 +197,7 @@ def locked(folder):
     """
     import fcntl  # here, since Windows has none and predict.py runs there too
 
-    make_folder(folder)
-    if is_url(folder):
-        log(f"note: {folder} cannot be locked; do not run this stage twice at once")
-        yield
-        return
+    folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -266,8 +250,8 @@ def report_unlisted(files, table, path):
 
 def remove_stale(folder, expected):
     """Remove the images but those `expected` (names without .png), so that the folder equals one made from scratch."""
-    folder = path_of(folder)
-    names = (name for name in names_in(folder) if name.endswith(".png"))
+    folder = Path(folder)
+    names = (name for name in os.listdir(folder) if name.endswith(".png"))
     stale = [name for name in names if name.removesuffix(".png") not in expected]
     for name in stale:
         (folder / name).unlink()
@@ -293,7 +277,7 @@ def finish(rejected, total, max_rejected, folder):
     int
         0, or 3 when too many failed.
     """
-    path = path_of(folder) / "rejected.csv"
+    path = Path(folder) / "rejected.csv"
     write_rows(path, ["image", "reason"], sorted(rejected))
     for name, reason in sorted(rejected)[:10]:
         log(f"rejected {name}: {reason}")
