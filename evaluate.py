@@ -162,12 +162,14 @@ def read_history(model):
 
 def score(args, config, network, output):
     """Let the network look at all photographs; return the sets by split, the one to evaluate, and an exit code."""
-    from eyenet.model.predictions import from_array, from_photographs
+    from eyenet.model.predictions import score_array, score_photographs
 
     if args.photos is None:
-        sets = from_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
+        sets = score_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
         return sets, sets[args.split], 0
-    scored, code = from_photographs(args, output, config, network)
+    scored, code = score_photographs(
+        args.photos, args.labels, args.model, config, network, output, args.workers, args.max_rejected
+    )
     return {"test": scored}, scored, code
 
 

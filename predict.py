@@ -29,7 +29,7 @@ from pathlib import Path
 from eyenet.data.names import parse_name
 from eyenet.data.tasks import QUESTIONS
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
-from eyenet.model.folder import LITE
+from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
 from eyenet.photo.decode import PHOTOGRAPHS
 from eyenet.photo.dicom import ENDINGS, is_dicom, read_names
@@ -241,7 +241,7 @@ def main():
             writer = csv.DictWriter(file, columns_of(questions, graded), extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
         targets = name_targets(paths, args.heatmap)
-        seen = [path.absolute() for path in (args.model / LITE, *paths[:1]) if path.exists()]
+        seen = [path.absolute() for path in (args.model / LITE_NETWORK, *paths[:1]) if path.exists()]
         workers = files.enter_context(crew(args, seen, args.heatmap and args.heatmap.absolute()))
         for row in results(screener, paths, targets, workers):
             if args.csv is not None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
-from eyenet.model.folder import LITE, open_model
+from eyenet.model.folder import LITE_NETWORK, open_model
 from eyenet.model.screener import Screener
 
 MISSING = missing()
@@ -236,7 +236,7 @@ def test_the_operating_point_moves_the_decision_and_not_the_probability(page, mo
     points = ["sensitivity_0.95", "specificity_0.95"]
     photographs = pairs(sample, ["s0002"])["s0002"]
     answers = browse("point", page, patient=photographs, points=points)["answers"]
-    decision = open_model(model, LITE)["decision"]
+    decision = open_model(model, LITE_NETWORK)["decision"]
     for question in ("any", "referable"):
         given = [answers[point]["questions"][question] for point in points]
         assert given[0]["probability"] == given[1]["probability"]

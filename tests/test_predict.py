@@ -22,7 +22,7 @@ from PIL import Image
 from scipy.special import expit, logit
 
 from eyenet.data.tasks import disease_probability, first_disease
-from eyenet.model.folder import LITE, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, load_network, open_model
 from eyenet.model.overlay import LINE, SHOWN
 from eyenet.photo.retina import photograph_to_input
 
@@ -335,17 +335,17 @@ def test_bad_input(work, args, code, words):
 
 def test_a_model_folder_that_was_tampered_with(work, tmp_path):
     """Only model.tflite and config.json are needed; one changed byte is noticed."""
-    for name in (LITE, "config.json"):
+    for name in (LITE_NETWORK, "config.json"):
         shutil.copy(work / "models/cnn" / name, tmp_path)
     photograph = work / "source/train/h0_left.jpeg"
     assert "no DR" in predict(work, photograph, "--model", tmp_path).stdout
-    data = bytearray((tmp_path / LITE).read_bytes())
+    data = bytearray((tmp_path / LITE_NETWORK).read_bytes())
     data[-100] ^= 1
-    (tmp_path / LITE).write_bytes(data)
+    (tmp_path / LITE_NETWORK).write_bytes(data)
     one_sentence(
         predict(work, photograph, "--model", tmp_path, code=1), "model.tflite is not the file that training wrote"
     )
-    (tmp_path / LITE).unlink()
+    (tmp_path / LITE_NETWORK).unlink()
     one_sentence(
         predict(work, photograph, "--model", tmp_path, code=1), "model.tflite is missing", "python -m eyenet.model.lite"
     )

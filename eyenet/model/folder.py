@@ -17,7 +17,10 @@ from eyenet.run.errors import StageError
 from eyenet.run.files import read_json
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
-NETWORK, LITE = "model.keras", "model.tflite"  # of a model folder: for all who have Keras, and for those who do not
+NETWORK, LITE_NETWORK = (
+    "model.keras",
+    "model.tflite",
+)  # of a model folder: for all who have Keras, and for those who do not
 
 
 def split_hash(table):
@@ -63,7 +66,7 @@ def open_model(folder, file=NETWORK):
     ----------
     folder : path-like
     file : str
-        The network that will be read: `NETWORK` or `LITE`.
+        The network that will be read: `NETWORK` or `LITE_NETWORK`.
 
     Returns
     -------
@@ -121,14 +124,14 @@ def hash_file(path):
 def require_unchanged(folder, config, name):
     """Refuse a network's file that is not the one that training wrote.
 
-    A folder from before checksums has none for its `NETWORK`, which is then read as it is, and no `LITE`.
+    A folder from before checksums has none for its `NETWORK`, which is then read as it is, and no `LITE_NETWORK`.
 
     Raises
     ------
     StageError
     """
     path, files = Path(folder) / name, config.get("files", {})
-    if name == LITE and (not path.is_file() or name not in files or "evidence" not in config):
+    if name == LITE_NETWORK and (not path.is_file() or name not in files or "evidence" not in config):
         lacks = "is missing" if name in files else "was not yet written by the version of EyeNet that trained it"
         raise StageError(f"{path} {lacks}; python -m eyenet.model.lite {shlex.quote(str(folder))} makes it")
     if name in files and hash_file(path) != files[name]:
@@ -145,9 +148,9 @@ def _decides(config):
         for question in task.questions:
             chosen = decision[question]
             points = [chosen[unit]["operating_points"] for unit in ("eye", "patient")]
-            numbers = [chosen["shift"], *(threshold for of in points for threshold in of.values())]
+            numbers = [chosen["shift"], *(threshold for unit in points for threshold in unit.values())]
             sound = all(map(math.isfinite, numbers)) and 0 < chosen["temperature"] < math.inf
-            if not sound or any(BALANCED not in of for of in points) or chosen["patient"]["fusion"] not in RULES:
+            if not sound or any(BALANCED not in unit for unit in points) or chosen["patient"]["fusion"] not in RULES:
                 return False
         return config["task"] != "grade" or len(decision["grade"]["cuts"]) == len(task.classes) - 1
     except (KeyError, TypeError, AttributeError):  # a piece is missing, or is no such piece

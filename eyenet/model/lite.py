@@ -17,7 +17,7 @@ import numpy as np
 
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.backend import hidden_stderr
-from eyenet.model.folder import LITE, NETWORK, hash_file, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, NETWORK, hash_file, load_network, open_model
 from eyenet.model.overlay import Grid
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import write_json, write_whole
@@ -51,7 +51,7 @@ def write_lite(network, task, folder):
 
     parts = explained(network)
     if os.environ["KERAS_BACKEND"] == "tensorflow":
-        write_whole(Path(folder) / LITE, _convert(network, parts, task))
+        write_whole(Path(folder) / LITE_NETWORK, _convert(network, parts, task))
     else:
         _convert_elsewhere(network, task, folder)
     return {"questions": list(TASKS[task].questions), "start": parts.start, "step": parts.step}
@@ -67,8 +67,8 @@ def _convert_elsewhere(network, task, folder):
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=here, env=environment)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise StageError(f"{LITE} could not be made with TensorFlow: {last}")
-        write_whole(Path(folder) / LITE, (Path(work) / LITE).read_bytes())
+            raise StageError(f"{LITE_NETWORK} could not be made with TensorFlow: {last}")
+        write_whole(Path(folder) / LITE_NETWORK, (Path(work) / LITE_NETWORK).read_bytes())
 
 
 def ways_to_ask(network, parts, task):
@@ -132,7 +132,7 @@ class LiteNetwork:
     Parameters
     ----------
     folder : path-like
-        Of the model; `eyenet.model.folder.open_model(folder, LITE)` must have checked it.
+        Of the model; `eyenet.model.folder.open_model(folder, LITE_NETWORK)` must have checked it.
     config : dict
         Its config.json.
 
@@ -149,7 +149,7 @@ class LiteNetwork:
             raise StageError(
                 f"LiteRT, which runs the network, is not there ({error}): pip install -r requirements-predict.txt"
             ) from None
-        self.path, self.make, self.local = Path(folder) / LITE, Interpreter, threading.local()
+        self.path, self.make, self.local = Path(folder) / LITE_NETWORK, Interpreter, threading.local()
         size, classes = config["size"], len(config["classes"])
         try:
             self.questions = config["evidence"]["questions"]
@@ -192,7 +192,7 @@ class LiteNetwork:
 def add_lite(folder, config, network):
     """Write `model.tflite` into a model folder; return config.json with it, and with the checksums of both files."""
     config = config | {"evidence": write_lite(network, config["task"], folder)}
-    return config | {"files": {name: hash_file(Path(folder) / name) for name in (NETWORK, LITE)}}
+    return config | {"files": {name: hash_file(Path(folder) / name) for name in (NETWORK, LITE_NETWORK)}}
 
 
 def main():
@@ -212,7 +212,7 @@ def main():
         write_lite(keras.models.load_model(args.folder / NETWORK, compile=False), args.task, args.folder)
         return
     write_json(args.folder / "config.json", add_lite(args.folder, config, load_network(args.folder, config)))
-    log(f"wrote {args.folder / LITE}")
+    log(f"wrote {args.folder / LITE_NETWORK}")
 
 
 if __name__ == "__main__":

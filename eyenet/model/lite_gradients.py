@@ -29,7 +29,9 @@ def depthwise_convolution(op, gradient):
 
 def average_pooling(op, gradient):
     window = op.get_attr("ksize")[1:3]
-    counts = [_counts(*of) for of in zip(op.inputs[0].shape[1:3], gradient.shape[1:3], window, *_strides_padding(op))]
+    counts = [
+        _counts(*side) for side in zip(op.inputs[0].shape[1:3], gradient.shape[1:3], window, *_strides_padding(op))
+    ]
     gradient = gradient * (window[0] * window[1] / np.outer(*counts)[None, :, :, None]).astype(np.float32)
     return tf.nn.avg_pool2d(_spread(op, gradient, window), window, 1, "VALID")
 
@@ -37,7 +39,7 @@ def average_pooling(op, gradient):
 def max_pooling(op, gradient):
     (height, width), (strides, padding) = op.get_attr("ksize")[1:3], _strides_padding(op)
     around = [
-        _around(*of) for of in zip(op.inputs[0].shape[1:3], gradient.shape[1:3], (height, width), strides, padding)
+        _around(*side) for side in zip(op.inputs[0].shape[1:3], gradient.shape[1:3], (height, width), strides, padding)
     ]
     padded = tf.pad(op.inputs[0], [(0, 0), *around, (0, 0)], constant_values=op.inputs[0].dtype.min)
     rows, columns = ((cells - 1) * step + 1 for cells, step in zip(gradient.shape[1:3], strides))

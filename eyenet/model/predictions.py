@@ -65,8 +65,8 @@ def require_numbers(probabilities, images):
 
 def known_patients(table, model, splits=("train", "val")):
     """List the patients of a table whom the model was trained on, or on whom its epoch and thresholds were chosen."""
-    of = read_patients(model)
-    return sorted(set(table["patient"]) & set(of.loc[of["split"].isin(splits), "patient"]))
+    known = read_patients(model)
+    return sorted(set(table["patient"]) & set(known.loc[known["split"].isin(splits), "patient"]))
 
 
 def require_unseen(table, model, split, protocol):
@@ -103,7 +103,7 @@ def name_set(split, known):
     return SPLIT_NAMES[split]
 
 
-def from_array(folder, split, model, config, network, photographs, batch):
+def score_array(folder, split, model, config, network, photographs, batch):
     """Score the splits of a packed array.
 
     Parameters
@@ -171,7 +171,7 @@ def read_geometries(path, table):
         features = pd.DataFrame([[np.nan]])
     if not np.isfinite(features.to_numpy()).all():
         raise StageError(f"{path} is damaged; run resize_images.py again")
-    source = pd.Index([original_name(*of) for of in zip(table["image"], table["transform"])])
+    source = pd.Index([original_name(*row) for row in zip(table["image"], table["transform"])])
     if not source.isin(features.index).all():
         log(f"note: {path} does not know {(~source.isin(features.index)).sum():,} of the photographs, and is not used")
         return np.zeros((len(table), 0))
@@ -218,18 +218,21 @@ def warn_of_known(table, model):
     return len(known)
 
 
-def from_photographs(args, output, config, network):
+def score_photographs(photographs, labels, model, config, network, output, workers, max_rejected):
     """Score a folder of photographs that has a label table: another hospital's, or Kaggle's test.
 
     Parameters
     ----------
-    args : argparse.Namespace
-        `photos`, `labels`, `model`, `workers`, `max_rejected` of evaluate.py.
-    output : path-like
-        Gets rejected.csv, the photographs that cannot be used and are left out.
+    photographs, labels, model : Path
+        The folder of photographs, its label table, and the model's folder.
     config : dict
-        Of the model.
+        config.json of the model.
     network : keras.Model
+    output : path-like
+        Receives rejected.csv, which lists the photographs that could not be used.
+    workers : int
+    max_rejected : float
+        Share of rejected photographs above which the exit code is 3.
 
     Returns
     -------
@@ -237,8 +240,8 @@ def from_photographs(args, output, config, network):
     code : int
         Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
     """
-    table = read_photograph_labels(args.labels, args.photos)
-    known = warn_of_known(table, args.model)
+    table = read_photograph_labels(labels, photographs)
+    known = warn_of_known(table, model)
     size, colours = config["size"], colours_of(config["settings"]["images"])
     chunks, rejected, kept = [], [], []
 
@@ -246,7 +249,7 @@ def from_photographs(args, output, config, network):
         def work(row):
             return photograph_to_input(table["path"][row], size, colours)
 
-        for row, result in for_each(work, range(len(table)), args.workers, "score"):
+        for row, result in for_each(work, range(len(table)), workers, "score"):
             if isinstance(result, PhotoError):
                 rejected.append((table["path"][row].name, str(result)))
             else:
@@ -259,7 +262,7 @@ def from_photographs(args, output, config, network):
         geometry = pd.DataFrame([geometry for _, geometry in chunk])
         probabilities = predict(network, Batches(crops, None, np.arange(len(crops)), 64))
         chunks.append((probabilities, np.concatenate([border_features(crops), geometry_features(geometry)], axis=1)))
-    code = finish(rejected, len(table), args.max_rejected, output)
+    code = finish(rejected, len(table), max_rejected, output)
     if not kept:
         raise StageError(f"none of the {len(table):,} photographs could be used; see {Path(output) / 'rejected.csv'}")
     table = table.iloc[kept].reset_index(drop=True)
@@ -270,6 +273,6 @@ def from_photographs(args, output, config, network):
         return np.stack([photograph_to_input(table["path"][row], size, colours)[0] for row in rows])
 
     synthetic = is_synthetic(table["path"][0])
-    what = f"photographs in {args.photos.parent.name}/{args.photos.name}"
+    what = f"photographs in {photographs.parent.name}/{photographs.name}"
     shown = table.drop(columns="path").assign(split="test")
     return Scored(shown, probabilities, features, crops, what, synthetic, known), code

@@ -8,7 +8,7 @@ import numpy as np
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.decision import BALANCED, expected_grade, predict_grade
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
-from eyenet.model.folder import LITE, colours_of, open_model, setting
+from eyenet.model.folder import LITE_NETWORK, colours_of, open_model, setting
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, fuse, log_odds, uncalibrate
@@ -32,7 +32,7 @@ def choose_point(decision, questions, sensitivity, specificity):
     if level is None:
         return BALANCED
     units = [decision[question][unit]["operating_points"] for question in questions for unit in ("eye", "patient")]
-    stored = [point for point in units[0] if all(point in of for of in units)]
+    stored = [point for point in units[0] if all(point in unit for unit in units)]
     if (point := f"{kind}_{level:g}") in stored:
         return point
     known = ", ".join(name.replace("_", " ") for name in stored if name != BALANCED)
@@ -61,13 +61,13 @@ class Screener:
     def __init__(self, folder, sensitivity, specificity):
         folder = folder.resolve() if folder.is_dir() else folder  # `latest` may move meanwhile
         self.made_of = folder, sensitivity, specificity
-        self.config = open_model(folder, LITE)
+        self.config = open_model(folder, LITE_NETWORK)
         self.network = LiteNetwork(folder, self.config)
         self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
         self.point = choose_point(self.decision, self.task.questions, sensitivity, specificity)
         images = self.config["settings"]["images"]
         self.size, self.colours = self.config["size"], colours_of(images)
-        self.name = f"{folder.name} {self.config['files'][LITE][:12]}"
+        self.name = f"{folder.name} {self.config['files'][LITE_NETWORK][:12]}"
         if setting(images, "synthetic"):
             log(f"WARNING: {SYNTHETIC_MODEL}")
 
@@ -124,7 +124,7 @@ class Screener:
     def panels(self, answers, own, evidence, seen):
         """Draw the heat map of each question, with a line of what it shows; `own` is what the network itself says."""
         chosen = [(self.decision[question], answers[question]["threshold"]) for question in answers]
-        thresholds = np.array([uncalibrate(least, of["temperature"], of["shift"]) for of, least in chosen])
+        thresholds = np.array([uncalibrate(least, fit["temperature"], fit["shift"]) for fit, least in chosen])
         odds = log_odds(list(own.values()))
         heats = draw_heat(evidence, odds, thresholds, np.stack([seen] * len(odds)), self.network.grid)
         said = [

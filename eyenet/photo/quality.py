@@ -29,7 +29,7 @@ REASONS = {
 }
 SMALLEST = 160  # pixels of a crop that can be judged: 112 of 120 verdicts are those at 256 px; at 128 px 107
 OTHER = "not a fundus photograph"
-BLACK = "too dark"
+TOO_DARK = "too dark"
 CUT_OFF = 0.8  # share of the circle below which it is more than the camera's format: of EyePACS's 6,980, 3 show less
 TO_BLAME = 0.2  # share of all that speaks against a photograph from which something is named
 
@@ -74,7 +74,7 @@ def judge(crop, geometry):
 def judge_measures(measures, fits=None):
     """Judge what `measure` found, by the weights of eyenet/quality.json or others: the part that looks at no pixels."""
     if "contrast" not in measures:
-        return Quality(False, 1.0, (BLACK,), measures)
+        return Quality(False, 1.0, (TOO_DARK,), measures)
     if is_other(measures):
         return Quality(False, 1.0, (OTHER,), measures)
     fit = (fits or weights())["equalized" if measures["equalized"] else "natural"]
