@@ -93,7 +93,7 @@ def test_offline_it_grades_as_python_does_and_asks_nobody(page, model, sample):
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
     compare(seen, model, paths_of(patients))
-    screener = Screener(model, None, None)
+    screener = Screener(model)
     for name, eyes in patients.items():
         rows = {eye: [screener.look(path)] for eye, path in eyes.items()}
         assert seen["patients"][name] == screener.join(rows)["result"]
@@ -250,7 +250,7 @@ def test_haste_and_a_closed_storage_mix_nothing_up(page, model, sample):
     seen = browse("hurry", page, patient=patient, first=sample / "s0004_right.jpeg")
     assert "questions" in seen["without"]["row"] and seen["errors"] == []
     assert "s0002_right" in seen["shown"] and "s0004" not in seen["shown"]
-    expected = Screener(model, None, None).look(patient["right"])["questions"]["any"]
+    expected = Screener(model).look(patient["right"])["questions"]["any"]
     assert seen["row"]["questions"]["any"]["probability"] == pytest.approx(expected["probability"], abs=0.005)
     assert seen["row"]["questions"]["any"]["threshold"] == expected["threshold"] and seen["point"] == "balanced"
     assert "Looking at the photographs" in seen["meanwhile"] and "to grade" not in seen["meanwhile"]

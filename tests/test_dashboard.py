@@ -39,16 +39,13 @@ def build(classes):
     """Build a network and, round it, a trainer with augmentation, as cnn.py does."""
     layers = keras.layers
     keras.utils.set_random_seed(0)
-    network = keras.Sequential(
-        [
-            keras.Input((SIZE, SIZE, 3), dtype="uint8"),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(4, 3, activation="relu"),
-            layers.MaxPooling2D(4),
-            layers.Flatten(),
-            layers.Dense(classes, activation="softmax"),
-        ]
+    photograph = keras.Input((SIZE, SIZE, 3), dtype="uint8")
+    features = keras.Sequential(
+        [keras.Input((SIZE, SIZE, 3)), layers.Conv2D(4, 3, padding="same", activation="relu"), layers.MaxPooling2D(8)]
     )
+    flat = layers.Flatten()(features(layers.Rescaling(1 / 255)(photograph)))
+    probability = layers.Dense(classes, activation="softmax")(flat)
+    network = keras.Model(photograph, probability, name="three_layers")  # a name that has heat maps
     augment = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), layers.RandomFlip(dtype="float32")])
     trainer = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), augment, network])
     return network, augment, trainer

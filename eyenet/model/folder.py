@@ -17,10 +17,7 @@ from eyenet.run.errors import StageError
 from eyenet.run.files import read_json
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
-NETWORK, LITE_NETWORK = (
-    "model.keras",
-    "model.tflite",
-)  # of a model folder: for all who have Keras, and for those who do not
+NETWORK, LITE_NETWORK = "model.keras", "model.tflite"  # for Keras, and for LiteRT
 
 
 def split_hash(table):

@@ -53,12 +53,12 @@ class Scored:
 
 
 def require_numbers(probabilities, images):
-    """Raise a StageError that names the first photograph for which the network predicts no number."""
+    """Raise a StageError that names the first photograph for which the network predicts NaN or infinity."""
     wrong = ~np.isfinite(probabilities).all(axis=1)
     if wrong.any():
         name = np.asarray(images)[wrong][0]
         raise StageError(
-            f"the network predicts values that are no numbers for {wrong.sum():,} photographs, such as {name}; "
+            f"the network predicts NaN or infinity for {wrong.sum():,} photographs, such as {name}; "
             "its weights are damaged, train it again"
         )
 
