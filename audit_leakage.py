@@ -37,14 +37,15 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from eyenet.audit.checks import Evidence, audit, complete, conclude, results_table, used_rows
-from eyenet.data.array import BLOCK, COLUMNS, checksum, open_array
+from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, checksum, open_array
 from eyenet.data.copies import copies_table, transform
 from eyenet.data.names import SPLITS, UNSEEN
 from eyenet.data.packing import first_shape, reserve, write_at, write_sidecar
 from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError
-from eyenet.run.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
+from eyenet.run.files import read_json, write_json, write_rows
+from eyenet.run.folder import finish, list_files, output_folder, report_unlisted
 from eyenet.run.options import fraction, local_path, parser, seed
 from eyenet.run.script import run_main
 from eyenet.run.workers import for_each
@@ -165,7 +166,7 @@ def check_targets(args):
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise StageError(f"{option} {path}: there is no folder {path.parent} that can be written to; make it first")
         if path.is_symlink() or (path.exists() and not path.is_file()):  # renaming over a device would replace it
-            raise StageError(f"{option} {path} is there and is no plain file; choose another name")
+            raise StageError(f"{option} {path} exists and is not a regular file; choose another name")
         if path.resolve() in [other.resolve() for other in taken]:
             raise StageError(f"{option} {path} would overwrite a file of this audit; choose another name")
         taken.append(path)
@@ -252,16 +253,16 @@ def pack_2017(folder, table, output, workers):
     file, begin = reserve(output / "X.npy.partial", shape, keep=False)
 
     def pack_block(first):
-        images = np.zeros((len(paths[first : first + BLOCK]), *shape[1:]), np.uint8)
-        squares = {path: cut_square(read_crop(path)) for path in set(paths[first : first + BLOCK])}
-        for image, row in zip(images, range(first, first + BLOCK)):
+        images = np.zeros((len(paths[first : first + IMAGES_PER_BLOCK]), *shape[1:]), np.uint8)
+        squares = {path: cut_square(read_crop(path)) for path in set(paths[first : first + IMAGES_PER_BLOCK])}
+        for image, row in zip(images, range(first, first + IMAGES_PER_BLOCK)):
             image[:] = copy_of_2017(squares[paths[row]], table["transform"][row])
         write_at(file, images, begin + first * int(np.prod(shape[1:])))
         return checksum(images)
 
     try:
-        blocks = range(0, len(paths), BLOCK)
-        checksums = [crc for _, crc in for_each(pack_block, blocks, workers, "pack", f"x{BLOCK} img")]
+        blocks = range(0, len(paths), IMAGES_PER_BLOCK)
+        checksums = [crc for _, crc in for_each(pack_block, blocks, workers, "pack", f"x{IMAGES_PER_BLOCK} img")]
     finally:
         os.close(file)
     os.replace(output / "X.npy.partial", output / "X.npy")

@@ -46,7 +46,6 @@ from eyenet.model.folder import (
     NETWORK,
     colours_of,
     copy_weights,
-    hash_file,
     link_latest,
     load_network,
     open_model,
@@ -65,7 +64,8 @@ from eyenet.model.networks import (
     require_memory,
 )
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import output_folder, read_json, write_json
+from eyenet.run.files import read_json, sha256, write_json
+from eyenet.run.folder import output_folder
 from eyenet.run.options import fitting_next, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.processes import supervise
 from eyenet.run.script import run_main
@@ -111,7 +111,7 @@ def settings_of(args, table, sidecar):
         "images": sidecar["settings"],
     }
     settings |= {"shuffle": args.shuffle} if args.shuffle != "full" else {}  # older runs know no other
-    return settings | ({"start": hash_file(args.start / NETWORK)} if args.start else {})
+    return settings | ({"start": sha256(args.start / NETWORK)} if args.start else {})
 
 
 def start_network(network, args, table, sidecar):

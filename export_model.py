@@ -42,9 +42,10 @@ from eyenet.export.proof import (
     require_parity,
 )
 from eyenet.model import backend
-from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
+from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.run.errors import log
-from eyenet.run.files import locked
+from eyenet.run.files import sha256
+from eyenet.run.folder import locked
 from eyenet.run.options import local_path, parser, positive
 from eyenet.run.script import run_main
 
@@ -65,7 +66,7 @@ def prove(path, run, precision, exam, config):
 
 def export(name, how, args, exam, config, network, description):
     """Write and prove one export, or with --check prove the one that is there; return its entry of export.json."""
-    target, model = args.output / name, hash_file(args.model / NETWORK)
+    target, model = args.output / name, sha256(args.model / NETWORK)
     by = how.runner() if how is coreml else "its runtime"
     exam = exam.take(SLOW) if by == IN_NUMPY else exam
     if args.check:
@@ -83,7 +84,7 @@ def export(name, how, args, exam, config, network, description):
 
 def export_files(formats, args, exam, config, network):
     """Write and prove exports, and what is said of them."""
-    description, model = describe(args.model, config), hash_file(args.model / NETWORK)
+    description, model = describe(args.model, config), sha256(args.model / NETWORK)
     with locked(args.output):
         folder.remove_unfinished(args.output)
         files = folder.read_record(args.output, model)

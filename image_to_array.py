@@ -25,7 +25,7 @@ import os
 
 import numpy as np
 
-from eyenet.data.array import BLOCK, COLUMNS, checksum, open_array
+from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, checksum, open_array
 from eyenet.data.packing import (
     first_shape,
     remove_images,
@@ -39,16 +39,8 @@ from eyenet.data.shards import shard_files
 from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.files import (
-    Paths,
-    finish,
-    list_files,
-    output_folder,
-    read_json,
-    report_unlisted,
-    write_json,
-    write_whole,
-)
+from eyenet.run.files import Paths, read_json, write_json, write_whole
+from eyenet.run.folder import finish, list_files, output_folder, report_unlisted
 from eyenet.run.options import fitting_next, fraction, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
@@ -136,9 +128,12 @@ def pack(paths, output, shape, identity, workers):
         return checksum(images), rejected
 
     rejected = []
-    todo = [(paths[at : at + BLOCK], at) for at in range(len(checksums) * BLOCK, len(paths), BLOCK)]
+    todo = [
+        (paths[at : at + IMAGES_PER_BLOCK], at)
+        for at in range(len(checksums) * IMAGES_PER_BLOCK, len(paths), IMAGES_PER_BLOCK)
+    ]
     with open(journal, "a") as done:
-        for _, (crc, bad) in for_each(pack_block, todo, workers, "pack", f"x{BLOCK} img"):
+        for _, (crc, bad) in for_each(pack_block, todo, workers, "pack", f"x{IMAGES_PER_BLOCK} img"):
             rejected += bad
             checksums.append(crc)
             if not rejected:
@@ -166,8 +161,8 @@ def pack_shard(item, shape):
     rejected = []
 
     def blocks():
-        for start in range(0, len(paths), BLOCK):
-            images, bad = read_block(paths[start : start + BLOCK], shape)
+        for start in range(0, len(paths), IMAGES_PER_BLOCK):
+            images, bad = read_block(paths[start : start + IMAGES_PER_BLOCK], shape)
             rejected.extend(bad)
             yield images
 
@@ -247,8 +242,10 @@ def is_packed(output, identity):
 def whole_blocks(text):
     """Parse the images of a shard: a multiple of 64, so that a block with its checksum lies in one shard."""
     number = int(text)
-    if number <= 0 or number % BLOCK:
-        raise argparse.ArgumentTypeError(f"{text} is not a multiple of {BLOCK}, the images that have a checksum")
+    if number <= 0 or number % IMAGES_PER_BLOCK:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a multiple of {IMAGES_PER_BLOCK}, the images that have a checksum"
+        )
     return number
 
 
@@ -260,7 +257,7 @@ def main():
         "--shard-size",
         type=whole_blocks,
         metavar="N",
-        help=f"images a file, a multiple of {BLOCK}; more shards than workers keep all at work; default: one X.npy",
+        help=f"images per file, a multiple of {IMAGES_PER_BLOCK}; default: a single X.npy",
     )
     args = options.parse_args()
 

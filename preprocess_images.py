@@ -23,7 +23,6 @@ from collections import Counter
 
 import pandas as pd
 
-from eyenet.data.array import file_hash
 from eyenet.data.names import SPLITS, split_of
 from eyenet.data.tables import GRADES, count_by_grade, read_labels, require_match, write_table
 from eyenet.photo.colours import BLACK, brightness
@@ -31,19 +30,8 @@ from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
 from eyenet.photo.retina import inside_circle
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.files import (
-    Paths,
-    finish,
-    is_current,
-    list_files,
-    output_folder,
-    place,
-    read_json,
-    refuse_same_file,
-    remove_stale,
-    write_rows,
-    write_whole,
-)
+from eyenet.run.files import Paths, is_current, place, read_json, refuse_same_file, sha256, write_rows, write_whole
+from eyenet.run.folder import finish, list_files, output_folder, remove_stale
 from eyenet.run.options import fitting_next, fraction, local_path, parser, seed
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
@@ -95,12 +83,12 @@ def read_notes(path):
         notes = [json.loads(line) for line in lines]
     except (FileNotFoundError, ValueError):
         return {}
-    return {note["image"]: note for note in notes} if weights == file_hash(WEIGHTS) else {}
+    return {note["image"]: note for note in notes} if weights == sha256(WEIGHTS) else {}
 
 
 def write_notes(path, notes):
     """Write the notes whole, in the order of the images."""
-    lines = [file_hash(WEIGHTS), *(json.dumps(notes[image]) for image in sorted(notes))]
+    lines = [sha256(WEIGHTS), *(json.dumps(notes[image]) for image in sorted(notes))]
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -232,7 +220,7 @@ def main():
     split = {"seed": args.seed, "val": args.val, "test": args.test}
     settings = {"black": BLACK}
     if args.quality == "drop":  # else the images do not depend on it
-        settings["quality"] = {"ungradable": "dropped", "weights": file_hash(WEIGHTS)}
+        settings["quality"] = {"ungradable": "dropped", "weights": sha256(WEIGHTS)}
     with output_folder(args.output, "preprocess_images.py", settings, args.input, split=split) as output:
         candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
         with crew(args, candidates[:1], output) as workers:

@@ -23,17 +23,8 @@ from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
 from eyenet.run.errors import PhotoError, log
-from eyenet.run.files import (
-    Paths,
-    finish,
-    has_ending,
-    is_current,
-    list_files,
-    output_folder,
-    remove_stale,
-    write_rows,
-    write_whole,
-)
+from eyenet.run.files import Paths, has_ending, is_current, write_rows, write_whole
+from eyenet.run.folder import finish, list_files, output_folder, remove_stale
 from eyenet.run.options import fitting_next, fraction, parser, side
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each

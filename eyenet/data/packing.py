@@ -5,12 +5,12 @@ import shutil
 
 import numpy as np
 
-from eyenet.data.array import checksum, file_hash
+from eyenet.data.array import checksum
 from eyenet.data.shards import shard_files
 from eyenet.data.tables import write_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.files import whole_file, write_json
+from eyenet.run.files import sha256, whole_file, write_json
 
 
 def write_at(file, data, offset):
@@ -111,7 +111,7 @@ def write_sidecar(folder, table, shape, settings, checksums, shard_size=None):
         Images of each shard but the last; default: there is one X.npy.
     """
     write_table(folder / "labels.csv", table)
-    labels = file_hash(folder / "labels.csv")
+    labels = sha256(folder / "labels.csv")
     sidecar = {"shape": list(shape), "settings": settings, "labels": labels, "checksums": checksums}
     if shard_size is not None:
         sidecar |= {"shard_size": shard_size, "shards": [name for name, *_ in shard_files(shape[0], shard_size)]}
