@@ -390,7 +390,7 @@ sys.modules.update(dict.fromkeys(["tensorflow", "keras", "pandas", "scipy", "skl
 import doctest
 from eyenet.model import screener
 failed, tried = doctest.testmod(screener)
-assert not failed and tried == 5, (failed, tried)
+assert not failed and tried == 6, (failed, tried)
 """
     environment = os.environ | {"PYTHONPATH": str(REPO)}
     done = subprocess.run(

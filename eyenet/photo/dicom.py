@@ -1,6 +1,6 @@
-"""DICOM ophthalmic photography: the picture in its right colours, whose eye it is, and nothing else of the header.
+"""Read DICOM ophthalmic photographs: the image, its patient and its eye.
 
-pydicom is asked for only when there is such a file (requirements-dicom.txt).
+pydicom is imported only for such a file (requirements-dicom.txt).
 """
 
 import io
@@ -119,7 +119,10 @@ def open_dicom(path, most):
 
 
 def _jpeg(header, colours):
-    """Take the JPEG out of a DICOM file; None where only the header says what its colours are."""
+    """Extract the JPEG of a DICOM file; None if only the header tells its colours.
+
+    pydicom.pixels decodes at full size only. Pillow decodes the JPEG itself at 1/2, 1/4 or 1/8, as any photograph.
+    """
     from pydicom.encaps import get_frame
 
     data = io.BytesIO(get_frame(header.PixelData, 0, number_of_frames=1))
@@ -132,7 +135,7 @@ def _jpeg(header, colours):
 
 
 def _decode(header):
-    """Decode the pixels as they are stored; say what is missing where nothing here can."""
+    """Decode the stored pixels with pydicom.pixels, unconverted; PhotoError if the compression is not supported."""
     from pydicom.pixels import get_decoder, pixel_array
     from pydicom.uid import RLELossless
 
@@ -163,6 +166,7 @@ def _to_image(pixels, colours, header):
     pixels = (pixels >> (bits - 8) if bits > 8 else pixels).clip(0, 255).astype(np.uint8)
     if colours == "MONOCHROME1":
         pixels = 255 - pixels
+    # pydicom would convert these too, but Pillow converts a JPEG as well, so both give the same pixels.
     if colours in ("YBR_FULL", "YBR_FULL_422"):
         return Image.frombytes("YCbCr", pixels.shape[1::-1], pixels.tobytes()).convert("RGB")
     return Image.fromarray(pixels)
