@@ -75,7 +75,7 @@ def open_base(work, models):
             f"{folder} takes photographs of {config['size']} px, whose quality cannot be judged; train one of "
             f"{SMALLEST} px or more"
         )
-    if old := {"network", "task", "batch", "augmentation", "precision", "learning_rate"} - config["settings"].keys():
+    if old := {"network", "task", "batch", "precision", "learning_rate"} - config["settings"].keys():
         raise StageError(f"{folder} was trained by an older version, which kept no {min(old)}; train a new one first")
     made = read_json(work / "data" / "preprocessed" / "stage.json") or {}
     if "split" not in made:
@@ -114,7 +114,7 @@ def hash_tested(tested):
 def train_further(args, base, run, array):
     """Train the network of the model in use on the old and the new photographs; return the new model's folder."""
     known = base.config["settings"]
-    same = {name: known[name] for name in ("network", "task", "batch", "augmentation", "precision")}
+    same = {name: known[name] for name in ("network", "task", "batch", "precision")}
     slower = known["learning_rate"] / (1 if "start" in known else SLOWER)  # it was slowed when first retrained
     slower = slower if args.learning_rate is None else args.learning_rate
     places = {"input": array, "models": args.models / CANDIDATES, "logs": args.work / "logs", "run": run}
