@@ -44,8 +44,7 @@ from eyenet.training.start import start_weights
 # Keras is imported inside the functions: it takes seconds, and --help or a wrong option need not wait for it.
 
 PATIENCE = 8  # epochs without a better validation AUC after which training stops
-WEIGHT_DECAY = 0.02
-WARMUP = 0.05  # share of the training steps in which the learning rate rises; then it falls along a cosine
+WEIGHT_DECAY, WARMUP = 0.02, 0.05  # the learning rate rises in 5 % of the steps, then falls along a cosine
 SURROUNDINGS = 16  # side in pixels of the squares whose average is subtracted from each place
 
 # Augmentation: ends of uniform draws. Zoom and stretch are logarithms, the shift is a share of the side; each value of
@@ -57,8 +56,7 @@ CURVE, CONTRAST, BRIGHTNESS = 0.25, 0.15, 0.08
 def build_network(name, size, classes, weights):
     """Build a network: uint8 photographs (n, size, size, 3) in, probabilities (n, classes) out.
 
-    `weights` is 'none', 'imagenet' or a file of the convolutions. Raises StageError if the photographs are too small
-    for the network, or if the weights are missing or do not fit.
+    `weights` is 'none', 'imagenet' or a file; StageError if they do not fit, or if the photographs are too small.
     """
     import keras
     from keras import layers
@@ -305,10 +303,9 @@ def main():
     require_memory(network, args.batch, args.precision)
     settings, notes = settings_of(vars(args), table, sidecar), {key: str(value) for key, value in vars(args).items()}
     spread.require_same(settings)
-    made = provenance() | {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes}
-    made |= {"size": images.shape[1], "options": notes}
-    model = output_folder(args.models / args.run, "cnn.py", settings, record="config.json", keep_notes=True, **made)
-    with spread.first(model) as folder:
+    made = {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes, "size": images.shape[1]}
+    made |= provenance() | {"options": notes, "record": "config.json", "keep_notes": True}
+    with spread.first(output_folder(args.models / args.run, "cnn.py", settings, **made)) as folder:
         state = train(network, args, images, labels, rows, sidecar, spread, folder)
         lines = finish(folder, state, Batches(images, None, rows["val"], args.batch), table, args.task, notes)
     name_latest(folder)
