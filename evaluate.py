@@ -165,12 +165,12 @@ def read_training_curves(model):
 
 def score(args, config, network, output):
     """Predict all photographs; return the sets by split, the one to evaluate, and an exit code."""
-    from eyenet.model.predictions import from_array, from_photographs
+    from eyenet.model.predictions import score_array, score_photographs
 
     if args.photos is None:
-        sets = from_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
+        sets = score_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
         return sets, sets[args.split], 0
-    scored, code = from_photographs(
+    scored, code = score_photographs(
         args.photos, args.labels, args.model, config, network, output, args.workers, args.max_rejected
     )
     return {"test": scored}, scored, code

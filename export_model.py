@@ -33,8 +33,14 @@ os.environ["KERAS_BACKEND"] = "tensorflow"  # the only backend that all converte
 from eyenet.export import coreml, folder, litert, onnx
 from eyenet.export.coreml import IN_NUMPY
 from eyenet.export.description import describe
-from eyenet.export.exam import exam_from_array, exam_from_photographs
-from eyenet.export.parity import LIMITS, compare, line, require_parity
+from eyenet.export.proof import (
+    LIMITS,
+    compare,
+    exam_from_array,
+    exam_from_photographs,
+    line,
+    require_parity,
+)
 from eyenet.model import backend
 from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.run.errors import log

@@ -30,7 +30,7 @@ from pathlib import Path
 from eyenet.data.names import parse_name
 from eyenet.data.tasks import QUESTIONS
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
-from eyenet.model.folder import LITE
+from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
 from eyenet.photo.decode import PHOTOGRAPHS
 from eyenet.photo.dicom import ENDINGS, is_dicom, read_names
@@ -248,7 +248,7 @@ def main():
         args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision
     table, counts = Table(paths, questions, graded), Counter()
-    needed = [path.absolute() for path in (args.model / LITE, *paths[:1]) if path.exists()]
+    needed = [path.absolute() for path in (args.model / LITE_NETWORK, *paths[:1]) if path.exists()]
     with (
         csv_writer(args.csv, columns_of(questions, graded)) as write_row,
         crew(args.workers, args.scheduler, needed, args.heatmap and args.heatmap.absolute()) as workers,

@@ -17,7 +17,7 @@ import record
 
 from benchmarks import browser
 from eyenet.export.page import NETWORK
-from eyenet.model.folder import LITE, open_model
+from eyenet.model.folder import LITE_NETWORK, open_model
 
 ENDS = "_left.jpeg", "_right.jpeg"
 
@@ -72,7 +72,7 @@ def main():
     args = options.parse_args()
     if why := browser.missing():
         raise SystemExit(f"the page cannot be run: {why}")
-    config = open_model(args.model, LITE)
+    config = open_model(args.model, LITE_NETWORK)
     browser.install()
     browser.build()
     with tempfile.TemporaryDirectory() as work:

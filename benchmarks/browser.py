@@ -111,7 +111,7 @@ def differences(seen, model, paths):
     ------
     Difference
     """
-    screener = Screener(model, None, None)
+    screener = Screener(model)
     for path in paths:
         page, expected = seen["photographs"][str(path)], screener.look(path)
         row, geometry = page["row"], page["geometry"]

@@ -16,9 +16,8 @@ import record
 
 from eyenet.export import coreml, litert, onnx
 from eyenet.export.description import describe
-from eyenet.export.exam import exam_from_array
 from eyenet.export.folder import size_of
-from eyenet.export.parity import LIMITS, compare
+from eyenet.export.proof import LIMITS, compare, exam_from_array
 from eyenet.model import backend
 from eyenet.model.folder import load_network, open_model
 from eyenet.photo.retina import photograph_to_input

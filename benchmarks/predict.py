@@ -18,7 +18,7 @@ import record
 
 from benchmarks.materials import give_names
 from eyenet.model import backend
-from eyenet.model.folder import LITE, colours_of, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, colours_of, load_network, open_model
 from eyenet.model.lite import LiteNetwork
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import EXIT_REJECTED
@@ -55,7 +55,7 @@ def per_photograph(folders, work):
 
 def alternate(repeat, model, work, folders):
     """Predict and resize in turn; lists of CPU seconds a photograph."""
-    colours = ["--colours", colours_of(open_model(model, LITE)["settings"]["images"])]
+    colours = ["--colours", colours_of(open_model(model, LITE_NETWORK)["settings"]["images"])]
     ours, theirs = [], []
     for _ in range(repeat):
         ours.append(per_photograph(folders, lambda folder: predict(model, folder, 1)))
@@ -115,7 +115,7 @@ def watch_folder(folder, model):
 def disagreement(model, paths):
     """Find the largest difference between the probabilities of LiteRT and of Keras."""
     backend.start("float32", 0)
-    config = open_model(model, LITE)
+    config = open_model(model, LITE_NETWORK)
     lite, network = LiteNetwork(model, config), load_network(model, config)
     colours = colours_of(config["settings"]["images"])
     crops = np.stack([photograph_to_input(path, config["size"], colours)[0] for path in paths])
@@ -129,7 +129,7 @@ def main():
     options.add_argument("--most", type=int, default=10_000, help="files in the largest folder, every tenth broken")
     args = options.parse_args()
     paths = sorted((args.data / "train").glob("*.jpeg"))
-    network = open_model(args.model, LITE)["options"]["network"]
+    network = open_model(args.model, LITE_NETWORK)["options"]["network"]
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         here = [Path(shutil.copy(path, work)) for path in paths]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
-from eyenet.model.folder import LITE, open_model
+from eyenet.model.folder import LITE_NETWORK, open_model
 from eyenet.model.screener import Screener
 
 MISSING = missing()
@@ -93,7 +93,7 @@ def test_offline_it_grades_as_python_does_and_asks_nobody(page, model, sample):
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
     compare(seen, model, paths_of(patients))
-    screener = Screener(model, None, None)
+    screener = Screener(model)
     for name, eyes in patients.items():
         rows = {eye: [screener.look(path)] for eye, path in eyes.items()}
         assert seen["patients"][name] == screener.join(rows)["result"]
@@ -236,7 +236,7 @@ def test_the_operating_point_moves_the_decision_and_not_the_probability(page, mo
     points = ["sensitivity_0.95", "specificity_0.95"]
     photographs = pairs(sample, ["s0002"])["s0002"]
     answers = browse("point", page, patient=photographs, points=points)["answers"]
-    decision = open_model(model, LITE)["decision"]
+    decision = open_model(model, LITE_NETWORK)["decision"]
     for question in ("any", "referable"):
         given = [answers[point]["questions"][question] for point in points]
         assert given[0]["probability"] == given[1]["probability"]
@@ -250,7 +250,7 @@ def test_haste_and_a_closed_storage_mix_nothing_up(page, model, sample):
     seen = browse("hurry", page, patient=patient, first=sample / "s0004_right.jpeg")
     assert "questions" in seen["without"]["row"] and seen["errors"] == []
     assert "s0002_right" in seen["shown"] and "s0004" not in seen["shown"]
-    expected = Screener(model, None, None).look(patient["right"])["questions"]["any"]
+    expected = Screener(model).look(patient["right"])["questions"]["any"]
     assert seen["row"]["questions"]["any"]["probability"] == pytest.approx(expected["probability"], abs=0.005)
     assert seen["row"]["questions"]["any"]["threshold"] == expected["threshold"] and seen["point"] == "balanced"
     assert "Looking at the photographs" in seen["meanwhile"] and "to grade" not in seen["meanwhile"]

@@ -247,7 +247,7 @@ network.layers[-1].bias.assign(np.array([np.nan, 0])); network.save({str(tmp_pat
         subprocess.run([sys.executable, str(tmp_path / "damage.py")], check=True, capture_output=True)
 
     model = changed(work, tmp_path / "model", change)
-    one_sentence(evaluate(work, "--model", model, code=1), "no numbers", "_left")
+    one_sentence(evaluate(work, "--model", model, code=1), "NaN or infinity", "_left")
 
 
 def test_bad_input(work, tmp_path):

@@ -22,8 +22,7 @@ from eyenet.data.tasks import TASKS
 from eyenet.export import coreml, litert, onnx, page
 from eyenet.export import folder as export_folder
 from eyenet.export.coreml_numpy import Program
-from eyenet.export.exam import Exam
-from eyenet.export.parity import compare, require_parity
+from eyenet.export.proof import Exam, compare, require_parity
 from eyenet.model.folder import NETWORK
 from eyenet.model.lite import LiteNetwork, write_lite
 from eyenet.model.networks import NETWORKS, leaves

@@ -18,7 +18,7 @@ from conftest import REPO, draw_photograph
 import cnn
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.evidence import differentiate, explained, run_front
-from eyenet.model.folder import LITE, NETWORK, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, NETWORK, load_network, open_model
 from eyenet.model.lite import LiteNetwork, add_lite, write_lite
 from eyenet.model.networks import NETWORKS, Evidence, leaves
 from eyenet.run.errors import StageError
@@ -163,7 +163,7 @@ assert np.abs(np.stack([lite(x)[0] for x in images]) - network.predict(images, v
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": f"{REPO}:{REPO / 'tests'}"}
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == [LITE]
+    assert [path.name for path in tmp_path.iterdir()] == [LITE_NETWORK]
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def change_config(folder, **values):
     (folder / "config.json").write_text(json.dumps({k: v for k, v in (config | values).items() if v is not None}))
 
 
-@pytest.mark.parametrize("name", [NETWORK, LITE])
+@pytest.mark.parametrize("name", [NETWORK, LITE_NETWORK])
 def test_a_file_that_was_tampered_with(model, name):
     assert open_model(model, name)["task"] == "any"
     data = bytearray((model / name).read_bytes())
@@ -200,19 +200,19 @@ def test_a_file_that_was_tampered_with(model, name):
     (model / name).write_bytes(data[:1000])  # half copied
     with pytest.raises(StageError, match="checksum"):
         open_model(model, name)
-    other = LITE if name == NETWORK else NETWORK
+    other = LITE_NETWORK if name == NETWORK else NETWORK
     assert open_model(model, other)["task"] == "any"  # whose file is whole
 
 
 def test_a_folder_from_before_there_was_lite(model):
     change_config(model, files=None, evidence=None)
-    (model / LITE).unlink()
+    (model / LITE_NETWORK).unlink()
     load_network(model, open_model(model))
-    with pytest.raises(StageError, match=f"{LITE} was not yet written.*python -m eyenet.model.lite {model}"):
-        open_model(model, LITE)
+    with pytest.raises(StageError, match=f"{LITE_NETWORK} was not yet written.*python -m eyenet.model.lite {model}"):
+        open_model(model, LITE_NETWORK)
     command = [sys.executable, "-m", "eyenet.model.lite", str(model)]
     subprocess.run(command, check=True, capture_output=True, cwd=REPO)
-    lite = LiteNetwork(model, open_model(model, LITE))
+    lite = LiteNetwork(model, open_model(model, LITE_NETWORK))
     images = photographs(32)
     expected = load_network(model, open_model(model)).predict(images, verbose=0)
     assert np.abs(np.stack([lite(x)[0] for x in images]) - expected).max() < 1e-5
@@ -246,11 +246,11 @@ def test_code_in_a_network_is_never_run(model, tmp_path):
 def test_a_config_that_does_not_fit(model, change, words):
     change_config(model, **change)
     with pytest.raises(StageError, match=words):
-        LiteNetwork(model, open_model(model, LITE))
+        LiteNetwork(model, open_model(model, LITE_NETWORK))
 
 
 def test_garbage_with_the_right_checksum(model):
-    (model / LITE).write_bytes(b"no network")
-    change_config(model, files={LITE: hashlib.sha256(b"no network").hexdigest()})
+    (model / LITE_NETWORK).write_bytes(b"no network")
+    change_config(model, files={LITE_NETWORK: hashlib.sha256(b"no network").hexdigest()})
     with pytest.raises(StageError, match="model.tflite is damaged"):
-        LiteNetwork(model, open_model(model, LITE))
+        LiteNetwork(model, open_model(model, LITE_NETWORK))

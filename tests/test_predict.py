@@ -3,11 +3,14 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from conftest import (
     REAL,
+    REPO,
     bytes_of,
     draw_photograph,
     make_dataset,
@@ -22,9 +25,10 @@ from PIL import Image
 from scipy.special import expit, logit
 
 from eyenet.data.tasks import disease_probability, first_disease
-from eyenet.model.folder import LITE, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, load_network, open_model
 from eyenet.model.overlay import LINE, SHOWN
 from eyenet.photo.retina import photograph_to_input
+from make_sample import take_photograph
 
 # The drawings are no retinas, which the gate would say. Here it looks at the light alone.
 GATE = """
@@ -335,17 +339,17 @@ def test_bad_input(work, args, code, words):
 
 def test_a_model_folder_that_was_tampered_with(work, tmp_path):
     """Only model.tflite and config.json are needed; one changed byte is noticed."""
-    for name in (LITE, "config.json"):
+    for name in (LITE_NETWORK, "config.json"):
         shutil.copy(work / "models/cnn" / name, tmp_path)
     photograph = work / "source/train/h0_left.jpeg"
     assert "no DR" in predict(work, photograph, "--model", tmp_path).stdout
-    data = bytearray((tmp_path / LITE).read_bytes())
+    data = bytearray((tmp_path / LITE_NETWORK).read_bytes())
     data[-100] ^= 1
-    (tmp_path / LITE).write_bytes(data)
+    (tmp_path / LITE_NETWORK).write_bytes(data)
     one_sentence(
         predict(work, photograph, "--model", tmp_path, code=1), "model.tflite is not the file that training wrote"
     )
-    (tmp_path / LITE).unlink()
+    (tmp_path / LITE_NETWORK).unlink()
     one_sentence(
         predict(work, photograph, "--model", tmp_path, code=1), "model.tflite is missing", "python -m eyenet.model.lite"
     )
@@ -373,6 +377,26 @@ import atexit; atexit.register(say)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     args = ["source/train/h0_left.jpeg", "--csv", tmp_path / "o.csv", "--heatmap", tmp_path / "maps"]
     assert "imported []" in run("predict.py", *args, cwd=work, env=environment).stdout
+
+
+def test_the_example_of_the_screener(work):
+    """With the packages of requirements-predict.txt alone."""
+    photograph = work / "data/download/train/s0001_left.jpeg"
+    photograph.parent.mkdir(parents=True, exist_ok=True)
+    photograph.write_bytes(take_photograph(seed=0, patient=1, eye="left", level=0))
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(["tensorflow", "keras", "pandas", "scipy", "sklearn", "skimage", "matplotlib"]))
+import doctest
+from eyenet.model import screener
+failed, tried = doctest.testmod(screener)
+assert not failed and tried == 6, (failed, tried)
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPO)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=work, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def as_dicom(path, pixels, colours, eye="R", jpeg=None, **values):

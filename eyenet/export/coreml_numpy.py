@@ -56,11 +56,11 @@ class Program:
         """
         values = {self.input: np.float32(photograph.transpose(2, 0, 1)[None])}
         for op in self.operations:
-            given = {name: _value(of, values) for name, of in op.inputs.items()}
+            inputs = {name: _value(given, values) for name, given in op.inputs.items()}
             if op.op_type == "classify":
-                return np.float32(given["probabilities"]).ravel()
+                return np.float32(inputs["probabilities"]).ravel()
             (output,) = op.outputs
-            values[output.name] = rounded(OPERATIONS[op.op_type](**given), output)
+            values[output.name] = rounded(OPERATIONS[op.op_type](**inputs), output)
         raise StageError(f"{self.path} ends without a classification; export the model again")
 
 
@@ -88,17 +88,17 @@ def _read(path):
         raise StageError(f"{path} is damaged or not whole ({why}); export the model again") from None
 
 
-def _value(of, values):
+def _value(given, values):
     """Find what an input of an operation is: computed before, or a constant of the package; lists are of either."""
-    if isinstance(of, (list, tuple)):
-        return [_value(each, values) for each in of]
-    if of is None:
+    if isinstance(given, (list, tuple)):
+        return [_value(each, values) for each in given]
+    if given is None:
         return None
-    if of.name in values:
-        return values[of.name]
-    constant = of.val
+    if given.name in values:
+        return values[given.name]
+    constant = given.val
     if isinstance(constant, np.ndarray) and constant.dtype == np.float16:
-        constant = values[of.name] = constant.astype(np.float32)
+        constant = values[given.name] = constant.astype(np.float32)
     return constant
 
 
@@ -108,7 +108,7 @@ def around(size, window, stride, dilation, padding, given, side):
         case "valid":
             return 0, 0
         case "custom":
-            return tuple(int(of) for of in given[2 * side : 2 * side + 2])
+            return tuple(int(zeros) for zeros in given[2 * side : 2 * side + 2])
         case "same" | "same_lower":
             total = max(0, (-(-size // stride) - 1) * stride + dilation * (window - 1) + 1 - size)
             less, more = total // 2, total - total // 2
@@ -147,7 +147,7 @@ def conv(x, weight, strides, pad_type, groups, dilations, pad=None, bias=None):
             many = np.repeat(seen, len(weight) // groups, axis=1) if len(weight) > groups else seen
             total = total + many * weight[None, :, :, row, column, None]
     else:
-        seen = np.concatenate([of.reshape(of.shape[1], -1) for *_, of in places])
+        seen = np.concatenate([seen.reshape(seen.shape[1], -1) for *_, seen in places])
         kernel = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)  # in the order of the places
         total = (kernel @ seen).reshape(1, len(weight), *places[0][2].shape[2:])
     return total if bias is None else total + bias[None, :, None, None]
@@ -161,8 +161,8 @@ def max_pool(x, kernel_sizes, strides, pad_type, pad=None, ceil_mode=False):
 def avg_pool(x, kernel_sizes, strides, pad_type, pad=None, exclude_padding_from_average=False, ceil_mode=False):
     _require(not ceil_mode, "pooling with ceil_mode")
 
-    def summed(of):
-        return sum(seen for *_, seen in windows(of, kernel_sizes, strides, (1, 1), pad_type, pad, 0))
+    def summed(values):
+        return sum(seen for *_, seen in windows(values, kernel_sizes, strides, (1, 1), pad_type, pad, 0))
 
     count = summed(np.ones_like(x[:, :1])) if exclude_padding_from_average else np.prod(kernel_sizes)
     return summed(x) / count
@@ -210,7 +210,7 @@ def dequantize(quantized_data, zero_point, scale, axis):
     """Give the weights that are stored in eight bits."""
     shape = [1] * quantized_data.ndim
     shape[int(axis)] = -1
-    zero, step = (np.float32(of).reshape(shape) if np.ndim(of) else np.float32(of) for of in (zero_point, scale))
+    zero, step = (np.float32(x).reshape(shape) if np.ndim(x) else np.float32(x) for x in (zero_point, scale))
     return (quantized_data.astype(np.float32) - zero) * step
 
 

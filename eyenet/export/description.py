@@ -46,4 +46,4 @@ def describe(folder, config):
 def operating_points(description, unit):
     """Give the thresholds of `unit`, eye or patient, by question and operating point."""
     decision = description["decision"]
-    return {question: of[unit]["operating_points"] for question, of in decision.items() if unit in of}
+    return {question: chosen[unit]["operating_points"] for question, chosen in decision.items() if unit in chosen}

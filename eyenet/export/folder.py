@@ -18,7 +18,7 @@ FORMAT = 1  # of export.json
 
 def files_of(path):
     """List the files of an export, which is a file or a folder of files, in the order of their names."""
-    return [path] if path.is_file() else sorted(of for of in path.rglob("*") if of.is_file())
+    return [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
 
 
 def hash_export(path):
@@ -71,7 +71,7 @@ def read_record(folder, model):
     """Read which exports a folder holds, by name; none of another model or version, or without a whole record."""
     record = read_json(folder / RECORD) or {}
     ours = (record.get("format"), record.get("model")) == (FORMAT, model)
-    return {name: of for name, of in record.get("files", {}).items() if ours and (folder / name).exists()}
+    return {name: known for name, known in record.get("files", {}).items() if ours and (folder / name).exists()}
 
 
 def remove_others(folder, names, files):
@@ -126,7 +126,7 @@ def write_record(folder, model, files, description):
         questions=task.questions,
         words=QUESTIONS,
         first={question: first_disease(description["task"], question) for question in task.questions},
-        in_numpy=any(of["by"] == IN_NUMPY for of in files.values()),
+        in_numpy=any(known["by"] == IN_NUMPY for known in files.values()),
         cell=_cell,
     )
     write_whole(folder / "README.md", page.encode())

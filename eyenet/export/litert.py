@@ -76,7 +76,7 @@ def halve_weights(data):
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = flatbuffer_utils.convert_bytearray_to_object(data)
-    single = {of.buffer for graph in model.subgraphs for of in graph.tensors if of.type == schema.TensorType.FLOAT32}
+    single = {t.buffer for graph in model.subgraphs for t in graph.tensors if t.type == schema.TensorType.FLOAT32}
     halves = {index: _half(model.buffers[index].data) for index in single}
     halves = {index: half for index, half in halves.items() if half is not None}
     for index, half in halves.items():

@@ -99,7 +99,7 @@ def quarter_weights(model):
         graph.initializer.remove(tensor)
         parts = {"eight": np.round(values / step).astype(np.int8), "step": step.ravel().astype(np.float32)}
         names = [f"{tensor.name}/{part}" for part in parts]
-        graph.initializer.extend(numpy_helper.from_array(of, name) for name, of in zip(names, parts.values()))
+        graph.initializer.extend(numpy_helper.from_array(part, name) for name, part in zip(names, parts.values()))
         made.append(helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis))
     put_first(graph, made)
 

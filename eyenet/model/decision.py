@@ -1,7 +1,7 @@
-"""What turns probabilities into decisions: chosen on validation, stored with the model, used by all who grade.
+"""Turn probabilities into decisions: chosen on validation, stored with the model, used by every script that grades.
 
-The choice, by question: a temperature and a shift that calibrate, thresholds on the calibrated probability for single
-photographs and for patients, and the rule by which the photographs of a patient become one probability.
+For each question: a temperature and a shift for calibration, thresholds on the calibrated probability of an eye and of
+a patient, and the rule that fuses the photographs of a patient into one probability.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ BALANCED = "balanced"  # the operating point that is used unless another is aske
 
 
 def threshold_for(truth, probability, sensitivity=None, specificity=None):
-    """Choose the threshold that reaches a sensitivity and loses the least specificity, or the other way round.
+    """Choose the threshold that reaches a sensitivity with the highest specificity, or the reverse.
 
     Parameters
     ----------
@@ -24,17 +24,17 @@ def threshold_for(truth, probability, sensitivity=None, specificity=None):
         With both classes.
     probability : ndarray of float, shape (n,)
     sensitivity, specificity : float
-        The one that is to be reached.
+        Target; give one of the two.
 
     Returns
     -------
     float
-        Midway between two probabilities that occur, so that rounding moves nobody.
+        Midway between two observed probabilities, so that rounding changes no decision.
     """
     every = np.concatenate([[0.0], np.unique(probability), [1.0]])
     between = (every[1:] + every[:-1]) / 2
     group = np.sort(probability[truth if sensitivity is not None else ~truth])
-    below = np.searchsorted(group, between) / len(group)  # of the group, the share that each threshold leaves out
+    below = np.searchsorted(group, between) / len(group)  # share of the group below each threshold
     if sensitivity is not None:
         return float(between[1 - below >= sensitivity - 1e-12].max(initial=0.0))
     return float(between[below >= specificity - 1e-12].min(initial=1.0))
@@ -57,7 +57,7 @@ def operating_points(truth, probability):
 
 
 def by_patient(patients, truth, probability, rule):
-    """Fuse the photographs of each patient; a patient is diseased if one of the eyes is."""
+    """Fuse the photographs of each patient; a patient is diseased if either eye is."""
     ids, fused = fuse(patients, probability, rule)
     _, diseased = fuse(patients, np.asarray(truth, float), "max")
     return ids, diseased > 0, fused
@@ -69,7 +69,7 @@ def choose_decision(patients, levels, probabilities, task):
     Parameters
     ----------
     patients : array of str, shape (n,)
-        Of validation photographs; nothing is chosen on the test.
+        Patients of the validation photographs; nothing is chosen on the test split.
     levels : ndarray of int, shape (n,)
     probabilities : ndarray of float, shape (n, classes)
     task : str
@@ -77,10 +77,10 @@ def choose_decision(patients, levels, probabilities, task):
     Returns
     -------
     dict
-        By question `temperature`, `shift`, `eye` and `patient`, as config.json stores it; for the task `grade` also
-        `grade`, the cuts of the expected grade.
+        Maps each question to `temperature`, `shift`, `eye` and `patient`, as config.json stores it. For the task
+        `grade` also `grade`, the cuts of the expected grade.
     """
-    from sklearn.metrics import roc_auc_score  # here, since predict.py would wait for it
+    from sklearn.metrics import roc_auc_score  # slow to import, and not needed by predict.py
 
     chosen = {}
     for question in TASKS[task].questions:
@@ -104,15 +104,14 @@ def choose_decision(patients, levels, probabilities, task):
 
 
 def expected_grade(probabilities):
-    """Average the grades 0-4 by their probabilities (n, 5); float64, shape (n,)."""
+    """Compute the expected grade from probabilities (n, 5) of grades 0-4; float64, shape (n,)."""
     return np.asarray(probabilities, np.float64) @ np.arange(len(GRADES))
 
 
 def choose_cuts(levels, expected):
-    """Cut the expected grade so that validation gets each grade as often as its graders gave it.
+    """Choose cuts of the expected grade that reproduce the frequency of each grade on validation.
 
-    The most probable class would not do: training weighs the classes alike, so that rare grades are called too
-    often.
+    The most probable class would overcall rare grades, since training gives all classes equal weight.
 
     Returns
     -------

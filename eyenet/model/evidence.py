@@ -116,6 +116,9 @@ def explained(network):
         cells = features.get_layer(layer).output
         front = keras.Model(network.input, keras.Model(features.input, cells)(scaling.output))
         back = keras.Model(cells, back(features.output))
+    # The symbolic tensors of a network that was trained in a lower precision keep that type; call the layers again.
+    cells = keras.Input(batch_shape=front.output.shape, dtype=network.compute_dtype)
+    back = keras.models.clone_model(back, cells, lambda layer: layer)
     if start is None:
         start = (network.input_shape[1] - 1 - STEP * (front.output_shape[1] - 1)) / 2
     pooled = layer is None and isinstance(pooling, keras.layers.GlobalAveragePooling2D)

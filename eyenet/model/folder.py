@@ -1,4 +1,4 @@
-"""The folder of a trained model: what made it, and whether all of it is there."""
+"""Read and check the folder of a trained model."""
 
 import hashlib
 import importlib
@@ -17,17 +17,17 @@ from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, sha256
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
-NETWORK, LITE = "model.keras", "model.tflite"  # of a model folder: for all who have Keras, and for those who do not
+NETWORK, LITE_NETWORK = "model.keras", "model.tflite"  # for Keras, and for LiteRT
 
 
 def split_hash(table):
-    """Hash which patient is in which split: two models with the same hash were tested on the same patients."""
+    """Hash the assignment of patients to splits: models with the same hash were tested on the same patients."""
     pairs = sorted(set(zip(table["patient"], table["split"])))
     return hashlib.sha256(repr(pairs).encode()).hexdigest()
 
 
 def provenance():
-    """Record what made the model: versions, machine and commit."""
+    """Record the versions, machine and commit that train the model."""
     here = Path(__file__).parent
     git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
@@ -43,7 +43,7 @@ def provenance():
 
 
 def setting(settings, name):
-    """Find a setting of one of the stages that made the images; None where no stage has it."""
+    """Find a setting of the stages that made the images; None if no stage has it."""
     while isinstance(settings, dict):
         if name in settings:
             return settings[name]
@@ -52,29 +52,29 @@ def setting(settings, name):
 
 
 def colours_of(settings):
-    """Find the colours of images, from the settings of the stages that made them; natural where no stage says so."""
+    """Find the colours of images in the settings of the stages that made them; natural by default."""
     return setting(settings, "colours") or "natural"
 
 
 def open_model(folder, file=NETWORK):
-    """Read what a model folder says about its model, after checking that it is whole and of this version.
+    """Read config.json of a model folder, after checking that the folder is complete and of this version.
 
     Parameters
     ----------
     folder : path-like
     file : str
-        The network that will be read: `NETWORK` or `LITE`.
+        The network that will be read: `NETWORK` or `LITE_NETWORK`.
 
     Returns
     -------
     dict
-        config.json; `task`, `classes`, `size` and `decision` are what a prediction needs.
+        config.json; a prediction needs `task`, `classes`, `size` and `decision`.
 
     Raises
     ------
     StageError
-        If the folder or a piece of it is missing or damaged, if the file of the network is not the one that training
-        wrote, or if another version made it.
+        If the folder or a part of it is missing or damaged, if the network's file is not the one that training wrote,
+        or if another version made it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -113,16 +113,16 @@ def open_model(folder, file=NETWORK):
 
 
 def require_unchanged(folder, config, name):
-    """Refuse a network's file that is not the one that training wrote.
+    """Refuse a network's file whose checksum differs from the one in config.json.
 
-    A folder from before checksums has none for its `NETWORK`, which is then read as it is, and no `LITE`.
+    A folder from before checksums has none for its `NETWORK`, which is then read as it is, and no `LITE_NETWORK`.
 
     Raises
     ------
     StageError
     """
     path, files = Path(folder) / name, config.get("files", {})
-    if name == LITE and (not path.is_file() or name not in files or "evidence" not in config):
+    if name == LITE_NETWORK and (not path.is_file() or name not in files or "evidence" not in config):
         lacks = "is missing" if name in files else "was not yet written by the version of EyeNet that trained it"
         raise StageError(f"{path} {lacks}; python -m eyenet.model.lite {shlex.quote(str(folder))} makes it")
     if name in files and sha256(path) != files[name]:
@@ -133,28 +133,28 @@ def require_unchanged(folder, config, name):
 
 
 def _decides(config):
-    """Tell whether a model's decision has all that its task needs, and nothing but numbers and rules that are known."""
+    """Tell whether a decision is complete for its task, with finite numbers and known fusion rules."""
     try:
         task, decision = TASKS[config["task"]], config["decision"]
         for question in task.questions:
             chosen = decision[question]
             points = [chosen[unit]["operating_points"] for unit in ("eye", "patient")]
-            numbers = [chosen["shift"], *(threshold for of in points for threshold in of.values())]
+            numbers = [chosen["shift"], *(threshold for unit in points for threshold in unit.values())]
             sound = all(map(math.isfinite, numbers)) and 0 < chosen["temperature"] < math.inf
-            if not sound or any(BALANCED not in of for of in points) or chosen["patient"]["fusion"] not in RULES:
+            if not sound or any(BALANCED not in unit for unit in points) or chosen["patient"]["fusion"] not in RULES:
                 return False
         return config["task"] != "grade" or len(decision["grade"]["cuts"]) == len(task.classes) - 1
-    except (KeyError, TypeError, AttributeError):  # a piece is missing, or is no such piece
+    except (KeyError, TypeError, AttributeError):  # a part is missing or of the wrong type
         return False
 
 
 def load_network(folder, config):
-    """Load the network of a model folder, to compute in float32; Keras must have been started.
+    """Load the network of a model folder in float32; the Keras backend must have been started.
 
     Raises
     ------
     StageError
-        If the file is damaged, or is not the network that config.json speaks of.
+        If the file is damaged, or does not match config.json.
     """
     import keras
 
@@ -171,7 +171,7 @@ def load_network(folder, config):
 
 
 def compute_exactly(network):
-    """Make a network compute in float32 whatever it was trained in, nested models included: so all copies agree."""
+    """Make a network, with its nested models, compute in float32 whatever precision it was trained in."""
     network.dtype_policy = "float32"
     for layer in network.layers:
         layer.dtype_policy = "float32"
@@ -180,7 +180,7 @@ def compute_exactly(network):
 
 
 def load_whole(load, path):
-    """Call `load(path)`, and say in one sentence when the file is damaged or missing."""
+    """Call `load(path)`; raise a StageError if the file is damaged or missing."""
     try:
         return load(path)
     except (OSError, ValueError, KeyError, TypeError) as error:  # may say "not found" of a file that is cut off
@@ -193,14 +193,14 @@ def load_whole(load, path):
 
 
 def read_patients(folder):
-    """Read which patients a model was trained, validated and tested on; DataFrame with patient, split."""
-    from eyenet.data.tables import read_table  # here, since predict.py would wait for pandas
+    """Read the patients of each split of a model; DataFrame with patient, split."""
+    from eyenet.data.tables import read_table  # imports pandas, which is slow and not needed by predict.py
 
     return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")
 
 
 def copy_weights(network, trained):
-    """Copy the weights of a trained network into one of the same kind, and which layers do not learn."""
+    """Copy weights, and which layers are trainable, from a trained network to one of the same architecture."""
     from eyenet.model.networks import leaves
 
     for layer, known in zip(leaves(network), leaves(trained), strict=True):
@@ -209,12 +209,12 @@ def copy_weights(network, trained):
 
 
 def link_latest(folder):
-    """Point `latest`, beside a model's folder, to it, in one step.
+    """Link `latest`, beside a model's folder, to the folder, atomically.
 
     Raises
     ------
     OSError
-        If something else has that name, or the file system has no links.
+        If `latest` is not a link, or the file system has no links.
     """
     temporary = folder.parent / ".tmp-latest"
     try:

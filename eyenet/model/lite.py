@@ -1,4 +1,4 @@
-"""The network without Keras: `model.tflite`, which LiteRT runs on a laptop or a phone, with the evidence in its graph.
+"""Write and run `model.tflite`: the network for LiteRT, without Keras, with the heat map's evidence in its graph.
 
     python -m eyenet.model.lite models/latest       writes it for a model that an older version trained
 
@@ -17,13 +17,13 @@ import numpy as np
 
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.backend import hidden_stderr
-from eyenet.model.folder import LITE, NETWORK, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, NETWORK, load_network, open_model
 from eyenet.model.overlay import Grid
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import sha256, write_json, write_whole
 from eyenet.run.script import run_main
 
-ANSWER, EXPLAIN = "answer", "explain"  # what model.tflite can be asked for: the probability, or the evidence too
+ANSWER, EXPLAIN = "answer", "explain"  # signatures of model.tflite: the probability, or the evidence as well
 
 
 def write_lite(network, task, folder):
@@ -39,26 +39,26 @@ def write_lite(network, task, folder):
     Returns
     -------
     dict
-        What config.json must say for `LiteNetwork`: `questions`, whose evidence is given in this order, and the `start`
-        and `step` of the cells of it, in pixels.
+        The entry `evidence` of config.json: `questions`, in the order of the evidence, and `start` and `step` of its
+        cells in pixels.
 
     Raises
     ------
     StageError
-        If TensorFlow, which converts, is not there.
+        If TensorFlow, which does the conversion, is not installed.
     """
     from eyenet.model.evidence import explained
 
     parts = explained(network)
     if os.environ["KERAS_BACKEND"] == "tensorflow":
-        write_whole(Path(folder) / LITE, _convert(network, parts, task))
+        write_whole(Path(folder) / LITE_NETWORK, _convert(network, parts, task))
     else:
         _convert_elsewhere(network, task, folder)
     return {"questions": list(TASKS[task].questions), "start": parts.start, "step": parts.step}
 
 
 def _convert_elsewhere(network, task, folder):
-    """Convert in a process of its own, where Keras runs on TensorFlow."""
+    """Convert in another process, where Keras runs on TensorFlow."""
     with tempfile.TemporaryDirectory(dir=Path(folder).resolve(), prefix=".tmp-") as work:
         network.save(Path(work) / NETWORK)
         command = [sys.executable, "-m", "eyenet.model.lite", work, "--task", task]
@@ -67,15 +67,15 @@ def _convert_elsewhere(network, task, folder):
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=here, env=environment)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise StageError(f"{LITE} could not be made with TensorFlow: {last}")
-        write_whole(Path(folder) / LITE, (Path(work) / LITE).read_bytes())
+            raise StageError(f"{LITE_NETWORK} could not be made with TensorFlow: {last}")
+        write_whole(Path(folder) / LITE_NETWORK, (Path(work) / LITE_NETWORK).read_bytes())
 
 
 def ways_to_ask(network, parts, task):
-    """Trace an explained network for one photograph; tf.functions by name.
+    """Trace a network and its evidence for one photograph; dict of tf.functions by signature.
 
-    There are two ways to ask it: for the probability alone, and for the evidence too, which takes twice as long. The
-    gradient is part of the graph. Disease is summed by a product, since the gradient of a slice is not LiteRT's.
+    `answer` gives the probability, `explain` also the evidence, which takes twice as long, with the gradient in the
+    graph. The probability of disease is a matrix product because LiteRT lacks the gradient of a slice.
     """
     import tensorflow as tf
 
@@ -127,19 +127,19 @@ def _convert(network, parts, task):
 
 
 class LiteNetwork:
-    """A network of `write_lite`, run by LiteRT; several threads may ask it at once.
+    """Run a network of `write_lite` with LiteRT; safe to call from several threads.
 
     Parameters
     ----------
     folder : path-like
-        Of the model; `eyenet.model.folder.open_model(folder, LITE)` must have checked it.
+        The model's folder, checked by `eyenet.model.folder.open_model(folder, LITE_NETWORK)`.
     config : dict
         Its config.json.
 
     Raises
     ------
     StageError
-        If ai-edge-litert is not installed, or the file does not fit to config.json.
+        If ai-edge-litert is not installed, or the file does not match config.json.
     """
 
     def __init__(self, folder, config):
@@ -149,12 +149,12 @@ class LiteNetwork:
             raise StageError(
                 f"LiteRT, which runs the network, is not there ({error}): pip install -r requirements-predict.txt"
             ) from None
-        self.path, self.make, self.local = Path(folder) / LITE, Interpreter, threading.local()
+        self.path, self.make, self.local = Path(folder) / LITE_NETWORK, Interpreter, threading.local()
         size, classes = config["size"], len(config["classes"])
         try:
             self.questions = config["evidence"]["questions"]
             self.grid = Grid(float(config["evidence"]["start"]), float(config["evidence"]["step"]))
-            with hidden_stderr():  # LiteRT says once that it was made for this processor
+            with hidden_stderr():  # LiteRT logs which delegate it uses
                 probability, _ = self(np.zeros((size, size, 3), np.uint8))
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
@@ -165,22 +165,22 @@ class LiteNetwork:
             raise StageError(f"{self.path} answers other questions than config.json; the folder is a mixture")
 
     def __call__(self, photograph, explain=False):
-        """Look at a photograph.
+        """Compute the probabilities of a photograph.
 
         Parameters
         ----------
         photograph : ndarray of uint8, shape (size, size, 3)
             In the colours that the network was trained on.
         explain : bool
-            Find the evidence too, which takes about as long again.
+            Compute the evidence as well, which takes about twice as long.
 
         Returns
         -------
         probability : ndarray of float32, shape (classes,)
         evidence : ndarray of float32, shape (questions, cells, cells), or None
-            For disease, by question of the task; not below 0.
+            Evidence for disease, by question of the task; not negative.
         """
-        runners = vars(self.local)  # an interpreter is of one thread; the file's pages are shared
+        runners = vars(self.local)  # one interpreter per thread; they share the file's memory pages
         way = EXPLAIN if explain else ANSWER
         if way not in runners:
             interpreter = self.make(model_path=str(self.path), num_threads=1)
@@ -190,9 +190,9 @@ class LiteNetwork:
 
 
 def add_lite(folder, config, network):
-    """Write `model.tflite` into a model folder; return config.json with it, and with the checksums of both files."""
+    """Write `model.tflite` into a model folder; return config.json with evidence and checksums."""
     config = config | {"evidence": write_lite(network, config["task"], folder)}
-    return config | {"files": {name: sha256(Path(folder) / name) for name in (NETWORK, LITE)}}
+    return config | {"files": {name: sha256(Path(folder) / name) for name in (NETWORK, LITE_NETWORK)}}
 
 
 def main():
@@ -212,7 +212,7 @@ def main():
         write_lite(keras.models.load_model(args.folder / NETWORK, compile=False), args.task, args.folder)
         return
     write_json(args.folder / "config.json", add_lite(args.folder, config, load_network(args.folder, config)))
-    log(f"wrote {args.folder / LITE}")
+    log(f"wrote {args.folder / LITE_NETWORK}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Gradients made of what LiteRT has on every device: TensorFlow's own are operations of training that it lacks.
+"""Gradients built from operations that LiteRT has on every device; it lacks TensorFlow's own gradient operations.
 
-Each is registered under a name of its own and takes the place of TensorFlow's in a graph of fixed shapes, for one
-photograph. All give the gradient by the input; that by the weights is not asked for.
+Each replaces TensorFlow's gradient in a graph with fixed shapes, for one photograph. Only the gradient with respect to
+the input is computed, not that of the weights.
 """
 
 import numpy as np
@@ -29,7 +29,9 @@ def depthwise_convolution(op, gradient):
 
 def average_pooling(op, gradient):
     window = op.get_attr("ksize")[1:3]
-    counts = [_counts(*of) for of in zip(op.inputs[0].shape[1:3], gradient.shape[1:3], window, *_strides_padding(op))]
+    counts = [
+        _counts(*side) for side in zip(op.inputs[0].shape[1:3], gradient.shape[1:3], window, *_strides_padding(op))
+    ]
     gradient = gradient * (window[0] * window[1] / np.outer(*counts)[None, :, :, None]).astype(np.float32)
     return tf.nn.avg_pool2d(_spread(op, gradient, window), window, 1, "VALID")
 
@@ -37,7 +39,7 @@ def average_pooling(op, gradient):
 def max_pooling(op, gradient):
     (height, width), (strides, padding) = op.get_attr("ksize")[1:3], _strides_padding(op)
     around = [
-        _around(*of) for of in zip(op.inputs[0].shape[1:3], gradient.shape[1:3], (height, width), strides, padding)
+        _around(*side) for side in zip(op.inputs[0].shape[1:3], gradient.shape[1:3], (height, width), strides, padding)
     ]
     padded = tf.pad(op.inputs[0], [(0, 0), *around, (0, 0)], constant_values=op.inputs[0].dtype.min)
     rows, columns = ((cells - 1) * step + 1 for cells, step in zip(gradient.shape[1:3], strides))
@@ -65,7 +67,7 @@ GRADIENTS = {
 
 
 def replaced():
-    """Replace the gradients of what is now added to TensorFlow's graph; a context."""
+    """Override the gradients of operations added to TensorFlow's graph in this context."""
     names = {kind: f"EyeNet{kind}Gradient" for kind in GRADIENTS}
     for kind, name in names.items():
         try:
@@ -76,24 +78,24 @@ def replaced():
 
 
 def _strides_padding(op):
-    """Give the strides down and across, and the kind of padding for each."""
+    """Return the vertical and horizontal strides, and the padding of both sides."""
     return op.get_attr("strides")[1:3], [op.get_attr("padding")] * 2
 
 
 def _around(size, cells, window, stride, padding):
-    """Count the zeros before and after a side of `size` of which windows make `cells`."""
+    """Count the zeros padded before and after a side of `size` pixels whose windows give `cells` outputs."""
     total = max(0, (cells - 1) * stride + window - size) if padding == b"SAME" else 0
     return total // 2, total - total // 2
 
 
 def _counts(size, cells, window, stride, padding):
-    """Count the pixels that each window along a side sees, without the zeros around."""
+    """Count the pixels in each window along a side, without padding."""
     begin = np.arange(cells) * stride - _around(size, cells, window, stride, padding)[0]
     return np.minimum(begin + window, size) - np.maximum(begin, 0)
 
 
 def _insert_zeros(gradient, strides):
-    """Set the values of (1, rows, columns, channels) `strides` apart, with zeros between them."""
+    """Space the values of (1, rows, columns, channels) `strides` apart, with zeros between them."""
     if max(strides) == 1:
         return gradient
     _, rows, columns, channels = gradient.shape
@@ -106,7 +108,7 @@ def _insert_zeros(gradient, strides):
 
 
 def _spread(op, gradient, window):
-    """Lay the gradient out so that the windows, turned round, give that of each input pixel, without more padding."""
+    """Dilate and pad the gradient so that a valid convolution gives the gradient of each input pixel."""
     strides, padding = _strides_padding(op)
     spread, borders = _insert_zeros(gradient, strides), []
     for side in (0, 1):

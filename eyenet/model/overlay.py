@@ -1,4 +1,4 @@
-"""From the evidence in a network's cells to the heat map over a photograph, without Keras: predict.py starts fast."""
+"""Draw the evidence in a network's cells as a heat map over the photograph, without Keras."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,9 @@ from eyenet.photo.png import encode_png
 from eyenet.photo.retina import crop_photograph, inside_circle
 from eyenet.run.files import write_whole
 
-OPACITY = 0.75  # of the heat where it is greatest, so that the photograph shows through
-# Blue-green to yellow-green: unlike anything in an orange retina, where red would pass for blood; in this order also
-# to the colour-blind. Matplotlib's viridis from 0.35 to 0.95 at nine places, to 5 of 255 between them.
+OPACITY = 0.75  # where the heat is greatest, so that the photograph shows through
+# Blue-green to yellow-green stands out on an orange retina, where red would look like blood, and stays ordered for the
+# colour-blind: matplotlib's viridis from 0.35 to 0.95, interpolated between nine colours (error at most 5 of 255).
 _PLACES = ("2f6c8e", "277e8e", "21908c", "1fa287", "2fb47c", "50c46a", "7ad251", "abdc32", "dfe318")
 _PLACES = np.array([list(bytes.fromhex(place)) for place in _PLACES])
 HEAT_COLOURS = np.stack([np.interp(np.linspace(0, 8, 256), np.arange(9), c) for c in _PLACES.T], axis=1).astype(
@@ -20,27 +20,27 @@ HEAT_COLOURS = np.stack([np.interp(np.linspace(0, 8, 256), np.arange(9), c) for 
 )
 
 
-SHOWN, LINE = 512, 32  # pixels of a photograph and of the line above it on a page
+SHOWN, LINE = 512, 32  # side of a photograph and height of its caption on a page, in pixels
 
 
 class Grid(NamedTuple):
-    """Where a feature map's cells look: cell i at the pixels around `start` + `step` * i of the photograph."""
+    """Receptive-field centres of a feature map: cell i is centred on pixel `start` + `step` * i."""
 
     start: float
     step: float
 
 
 def draw_heat(evidence, log_odds, threshold, images, grid):
-    """Draw the evidence for disease as heat maps: its shape, with the probability of disease as the greatest value.
+    """Draw the evidence for disease as heat maps, scaled so that the maximum is the probability of disease.
 
     Parameters
     ----------
     evidence : ndarray of float32, shape (n, cells, cells)
-        Not below 0.
+        Not negative.
     log_odds : ndarray of float, shape (n,)
-        Of disease, as the network gives them.
+        Log-odds of disease, uncalibrated.
     threshold : float, or ndarray of float, shape (n,)
-        Probability of the network's own from which a photograph is called diseased; it becomes one half.
+        Uncalibrated probability from which a photograph is called diseased; it maps to one half.
     images : array of uint8, shape (n, size, size, 3)
         The photographs.
     grid : Grid
@@ -48,7 +48,7 @@ def draw_heat(evidence, log_odds, threshold, images, grid):
     Returns
     -------
     ndarray of float32, shape (n, size, size)
-        0 to 1; 0 outside the retina, the letter-box where the frame cuts it off included.
+        0 to 1; 0 outside the visible retina.
     """
     evidence = enlarge(evidence, images.shape[1], grid) * [retina_of(crop) for crop in images]
     greatest = evidence.max(axis=(1, 2))
@@ -57,14 +57,14 @@ def draw_heat(evidence, log_odds, threshold, images, grid):
 
 
 def retina_of(crop):
-    """Mark the pixels of a crop that show the retina; the whole circle where all is dark."""
+    """Mark the pixels of a crop that show the retina; the whole circle for a black photograph."""
     circle = inside_circle(len(crop))
     visible = find_visible(crop, circle)
     return visible if visible.any() else circle
 
 
 def enlarge(cells, size, grid):
-    """Interpolate maps (n, cells, cells) linearly to (n, size, size), each cell at the pixel that it looks at."""
+    """Interpolate maps (n, cells, cells) linearly to (n, size, size), each cell at its receptive-field centre."""
     last = cells.shape[1] - 1
     place = ((np.arange(size) - grid.start) / grid.step).clip(0, last)
     weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(last + 1))).astype(np.float32)
@@ -72,7 +72,7 @@ def enlarge(cells, size, grid):
 
 
 def overlay(image, heat):
-    """Lay a heat map over its photograph, which stays as it is where there is no heat and outside the retina.
+    """Blend a heat map over its photograph, which is unchanged outside the retina and where there is no heat.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def overlay(image, heat):
     ndarray of uint8, shape (size, size, 3)
     """
     heat = np.where(inside_circle(len(image)), heat, 0).clip(0, 1)
-    opacity = (OPACITY * heat**0.6)[..., None]  # the root makes half the heat visible too
+    opacity = (OPACITY * heat**0.6)[..., None]  # the root keeps medium heat visible
     colour = HEAT_COLOURS[np.rint(255 * heat).astype(int)]
     return np.rint(image * (1 - opacity) + colour * opacity).astype(np.uint8)
 
@@ -96,10 +96,10 @@ def draw_page(path, target, panels):
     Parameters
     ----------
     path : path-like
-        Of the photograph.
+        The photograph.
     target : path-like
     panels : list of (str, ndarray of float, shape (size, size))
-        Heat maps, each with what stands above it.
+        Heat maps with their captions.
     """
     crop, _ = crop_photograph(path, SHOWN)
     shown = [(target.stem, crop)]

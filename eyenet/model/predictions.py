@@ -1,4 +1,4 @@
-"""Photographs with their grades and what a network says of them: from a packed array, or from a folder."""
+"""Score photographs that have grades with a network: from a packed array, or from a folder."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,10 +27,10 @@ CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
 class Scored:
     """Photographs with grades and predictions.
 
-    `table` has the columns image, patient, eye, level, split (and Usage); `probabilities` (n, classes) and
-    `features` (n, k) of what is not retina belong to its rows; `crops(rows)` reads photographs, uint8
-    (n, size, size, 3); `what` says in words which photographs they are; `known` of their patients are also among those
-    that the network was trained or tuned on.
+    `table` has the columns image, patient, eye, level, split (and Usage). Its rows match those of `probabilities`
+    (n, classes) and of `features` (n, k), which describe everything but the retina. `crops(rows)` reads photographs,
+    uint8 (n, size, size, 3). `what` describes the set in words. `known` counts patients that the network was trained or
+    tuned on.
     """
 
     table: pd.DataFrame
@@ -42,7 +42,7 @@ class Scored:
     known: int
 
     def take(self, rows):
-        """Give the photographs in some rows, an ndarray of int, as a set of its own."""
+        """Return the subset of photographs in some rows, an ndarray of int."""
         return replace(
             self,
             table=self.table.iloc[rows].reset_index(drop=True),
@@ -53,29 +53,29 @@ class Scored:
 
 
 def require_numbers(probabilities, images):
-    """Raise a StageError that names the first photograph for which the network predicts no number."""
+    """Raise a StageError that names the first photograph for which the network predicts NaN or infinity."""
     wrong = ~np.isfinite(probabilities).all(axis=1)
     if wrong.any():
         name = np.asarray(images)[wrong][0]
         raise StageError(
-            f"the network predicts values that are no numbers for {wrong.sum():,} photographs, such as {name}; "
+            f"the network predicts NaN or infinity for {wrong.sum():,} photographs, such as {name}; "
             "its weights are damaged, train it again"
         )
 
 
 def known_patients(table, model, splits=("train", "val")):
-    """List the patients of a table whom the model was trained on, or on whom its epoch and thresholds were chosen."""
-    of = read_patients(model)
-    return sorted(set(table["patient"]) & set(of.loc[of["split"].isin(splits), "patient"]))
+    """List the patients of a table that the model was trained on, or that chose its epoch and thresholds."""
+    known = read_patients(model)
+    return sorted(set(table["patient"]) & set(known.loc[known["split"].isin(splits), "patient"]))
 
 
 def require_unseen(table, model, split, protocol):
-    """Refuse photographs of patients that the model knows; an array of 2017 is so by design.
+    """Refuse photographs of patients that the model was trained or tuned on, except under the protocol of 2017.
 
     Returns
     -------
     int
-        Patients of the table that the model knows.
+        Number of such patients.
     """
     again = known_patients(table, model, ("train",) if split == "val" else ("train", "val"))
     if again and protocol != "2017":
@@ -87,7 +87,7 @@ def require_unseen(table, model, split, protocol):
 
 
 def require_colours(settings, trained, folder, model):
-    """Refuse an array in other colours than those of the array that the model was trained on."""
+    """Refuse an array whose colours differ from those that the model was trained on."""
     colours, known = colours_of(settings), colours_of(trained)
     if colours != known:
         raise StageError(
@@ -97,25 +97,25 @@ def require_colours(settings, trained, folder, model):
 
 
 def name_set(split, known):
-    """Say in words whose photographs a split holds; `known` of the patients are also in training."""
+    """Describe a split in words; `known` of its patients are also in training."""
     if known:
         return f"{split} rows drawn at random, the protocol of 2017: {known:,} of their patients were trained on"
     return SPLIT_NAMES[split]
 
 
-def from_array(folder, split, model, config, network, photographs, batch):
+def score_array(folder, split, model, config, network, photographs, batch):
     """Score the splits of a packed array.
 
     Parameters
     ----------
     folder, model : path-like
     split : {'val', 'test', 'unseen'}
-        The one that is evaluated; training and validation rows come along if the model was trained on this array.
+        The split to evaluate; training and validation are scored too if the model was trained on this array.
     config : dict
         Of the model.
     network : keras.Model
     photographs : path-like
-        Table with the geometry of the photographs, from resize_images.py; may be absent.
+        Table of the photographs' geometry, from resize_images.py; may be missing.
     batch : int
 
     Returns
@@ -126,7 +126,7 @@ def from_array(folder, split, model, config, network, photographs, batch):
     Raises
     ------
     StageError
-        If the array has another size or other colours than the model's, no row of the split, or patients it knows.
+        If size or colours of the array differ from the model's, the split is empty, or the model knows its patients.
     """
     images, table, sidecar = open_array(folder)
     size, protocol = images.shape[1], setting(sidecar["settings"], "protocol")
@@ -160,7 +160,7 @@ def from_array(folder, split, model, config, network, photographs, batch):
 
 
 def read_geometries(path, table):
-    """Read size and circle of each photograph of a table; no columns where the file is absent or knows too few."""
+    """Read size and circle of each photograph of a table; no columns if the file is missing or incomplete."""
     if not Path(path).is_file():
         log(f"note: there is no {path}; the classifier that sees no retina will do without file and photograph size")
         return np.zeros((len(table), 0))
@@ -171,7 +171,7 @@ def read_geometries(path, table):
         features = pd.DataFrame([[np.nan]])
     if not np.isfinite(features.to_numpy()).all():
         raise StageError(f"{path} is damaged; run resize_images.py again")
-    source = pd.Index([original_name(*of) for of in zip(table["image"], table["transform"])])
+    source = pd.Index([original_name(*row) for row in zip(table["image"], table["transform"])])
     if not source.isin(features.index).all():
         log(f"note: {path} does not know {(~source.isin(features.index)).sum():,} of the photographs, and is not used")
         return np.zeros((len(table), 0))
@@ -208,7 +208,7 @@ def read_photograph_labels(path, photographs):
 
 
 def warn_of_known(table, model):
-    """Count the patients whose name the model knows, and say what that may mean; they may be other people."""
+    """Count, and warn of, patients with the name of one that the model knows; they may be other people."""
     known = known_patients(table, model)
     if known:
         log(
@@ -218,23 +218,21 @@ def warn_of_known(table, model):
     return len(known)
 
 
-def from_photographs(photos, labels, model, config, network, output, workers, max_rejected):
+def score_photographs(photographs, labels, model, config, network, output, workers, max_rejected):
     """Score a folder of photographs that has a label table: another hospital's, or Kaggle's test.
 
     Parameters
     ----------
-    photos : Path
-        Folder of the photographs.
-    labels, model : path-like
-        Label table of the photographs; folder of the model.
+    photographs, labels, model : Path
+        The folder of photographs, its label table, and the model's folder.
     config : dict
         config.json of the model.
     network : keras.Model
     output : path-like
-        Folder for rejected.csv, which lists the photographs that cannot be used.
-    workers : int or None
+        Receives rejected.csv, which lists the photographs that could not be used.
+    workers : int
     max_rejected : float
-        Fraction of the photographs that may be rejected.
+        Share of rejected photographs above which the exit code is 3.
 
     Returns
     -------
@@ -242,7 +240,7 @@ def from_photographs(photos, labels, model, config, network, output, workers, ma
     code : int
         Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
     """
-    table = read_photograph_labels(labels, photos)
+    table = read_photograph_labels(labels, photographs)
     known = warn_of_known(table, model)
     size, colours = config["size"], colours_of(config["settings"]["images"])
     chunks, rejected, kept = [], [], []
@@ -275,6 +273,6 @@ def from_photographs(photos, labels, model, config, network, output, workers, ma
         return np.stack([photograph_to_input(table["path"][row], size, colours)[0] for row in rows])
 
     synthetic = is_synthetic(table["path"][0])
-    what = f"photographs in {photos.parent.name}/{photos.name}"
+    what = f"photographs in {photographs.parent.name}/{photographs.name}"
     shown = table.drop(columns="path").assign(split="test")
     return Scored(shown, probabilities, features, crops, what, synthetic, known), code

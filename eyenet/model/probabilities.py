@@ -1,19 +1,19 @@
-"""What is made of a network's probabilities: they are calibrated, and those of a patient's photographs fused.
+"""Calibrate a network's probabilities, and fuse those of a patient's photographs.
 
-SciPy is imported where it is used: predict.py does not need it, and would wait for it.
+SciPy is imported in the function that needs it, because it is slow to import and predict.py does not use it.
 """
 
 import numpy as np
 
-LEAST_PROBABILITY = 2.0**-25  # half of what float32 can tell from 1: log-odds of 17 instead of infinity
+LEAST_PROBABILITY = 2.0**-25  # half the float32 spacing below 1: log-odds of 17 instead of infinity
 
 
 def fit_calibration(truth, probability):
-    """Fit the temperature [1]_ and the shift that make probabilities of validation rows the most likely.
+    """Fit temperature [1]_ and shift by maximum likelihood on validation rows.
 
-    The temperature corrects how sure a network is, the shift how much disease it has been shown: training weighs the
-    classes alike, so the network takes disease to be as common as health. Both together are Platt's scaling [2]_, and
-    the targets are his: short of 0 and 1 by what so few rows leave open, so that there is always one best fit.
+    The temperature corrects overconfidence, the shift the class balance of training, which gives both classes equal
+    weight. Together they are Platt scaling [2]_. Its smoothed targets, short of 0 and 1, make the optimum unique and
+    finite even when the classes are separable.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def fit_calibration(truth, probability):
     Returns
     -------
     temperature : float
-        From 0.1 to 10; above 1 the network was too sure of itself. 1 where the rows lack a class.
+        From 0.1 to 10; above 1 for an overconfident network. 1 if the rows lack a class.
     shift : float
-        Of the log-odds, from -10 to 10. 0 where the rows lack a class.
+        Added to the log-odds, from -10 to 10. 0 if the rows lack a class.
 
     References
     ----------
@@ -56,25 +56,25 @@ def calibrate(probability, temperature, shift=0.0):
 
 
 def uncalibrate(probability, temperature, shift=0.0):
-    """Find the network's own probability that `calibrate` makes into this one; ndarray of float, shape (n,)."""
+    """Invert `calibrate`: find the network's own probability; ndarray of float, shape (n,)."""
     return expit((log_odds(probability) - shift) * temperature)
 
 
 def fuse(patients, values, rule):
-    """Fuse what the photographs of each patient say into one value.
+    """Fuse the values of each patient's photographs into one.
 
     Parameters
     ----------
     patients : sequence, shape (n,)
     values : ndarray of float, shape (n,)
-        Probabilities; with "max" also grades, of which the worse eye's is the patient's.
+        Probabilities, or grades with the rule "max".
     rule : {"mean", "max", "noisy_or"}
-        "noisy_or" is the probability that at least one is diseased, were they independent.
+        "noisy_or" is the probability that at least one is diseased if they were independent.
 
     Returns
     -------
     patients : ndarray, shape (p,)
-        Each once, sorted.
+        Unique and sorted.
     fused : ndarray, shape (p,)
     """
     values = np.asarray(values)
@@ -90,11 +90,11 @@ def fuse(patients, values, rule):
 
 
 def log_odds(probability):
-    """Compute log(p / (1 - p)), kept finite: certain probabilities are taken as not quite certain."""
+    """Compute log(p / (1 - p)), kept finite by clipping probabilities of 0 and 1."""
     certain = np.clip(np.asarray(probability, float), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     return np.log(certain) - np.log1p(-certain)
 
 
 def expit(odds):
-    """Turn log-odds back into probabilities: 1 / (1 + exp(-odds)), which does not overflow."""
+    """Convert log-odds to probabilities: 1 / (1 + exp(-odds)), without overflow."""
     return np.exp(-np.logaddexp(0, -np.asarray(odds, float)))

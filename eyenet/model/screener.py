@@ -1,14 +1,16 @@
-"""What a screening service is told of a photograph and of a patient: quality first, then probability and decision.
+"""Grade photographs and patients with a trained model: quality first, then probability and decision.
 
-Starts in a quarter of a second: no Keras, pandas, SciPy or matplotlib may be imported on this path.
+Starts in a quarter of a second: this path must not import Keras, pandas, SciPy or matplotlib.
 """
+
+from pathlib import Path
 
 import numpy as np
 
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.decision import BALANCED, expected_grade, predict_grade
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
-from eyenet.model.folder import LITE, colours_of, open_model, setting
+from eyenet.model.folder import LITE_NETWORK, colours_of, open_model, setting
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, fuse, log_odds, uncalibrate
@@ -21,18 +23,18 @@ CALLED = {"any": "DR", "referable": "referable DR"}
 
 
 def choose_point(decision, questions, sensitivity, specificity):
-    """Choose the operating point: the model's own unless another is asked for.
+    """Name the operating point for a sensitivity or a specificity; with neither, the model's own.
 
     Raises
     ------
     StageError
-        If the model has no such point.
+        If the model has no such operating point.
     """
     kind, level = ("sensitivity", sensitivity) if sensitivity is not None else ("specificity", specificity)
     if level is None:
         return BALANCED
     units = [decision[question][unit]["operating_points"] for question in questions for unit in ("eye", "patient")]
-    stored = [point for point in units[0] if all(point in of for of in units)]
+    stored = [point for point in units[0] if all(point in unit for unit in units)]
     if (point := f"{kind}_{level:g}") in stored:
         return point
     known = ", ".join(name.replace("_", " ") for name in stored if name != BALANCED)
@@ -43,57 +45,78 @@ def choose_point(decision, questions, sensitivity, specificity):
 
 
 class Screener:
-    """A model at an operating point, and what it makes of photographs and patients.
+    """Grade photographs with a trained model, without Keras or TensorFlow.
 
     Parameters
     ----------
-    folder : Path
-        Of the model.
-    sensitivity, specificity : float or None
-        Reached on validation; None for both: the model's own threshold.
+    folder : str or Path
+        Folder of the model, as cnn.py writes it.
+    sensitivity, specificity : float, optional
+        Use the operating point that reached this sensitivity, or specificity, on validation. Give one at most.
+        Default: the model's own operating point.
+
+    Attributes
+    ----------
+    config : dict
+        The model's config.json.
+    point : str
+        Name of the operating point.
 
     Raises
     ------
     StageError
-        If the model is not whole, or has no such operating point.
+        If the model folder is incomplete, or has no such operating point.
+
+    Examples
+    --------
+    >>> from eyenet.model.screener import Screener
+    >>> screener = Screener("models/cnn")
+    >>> row = screener.look("data/download/train/s0001_left.jpeg")
+    >>> row["reasons"]  # why it is ungradable; empty for a gradable photograph
+    []
+    >>> answer = row["questions"]["any"]
+    >>> answer["disease"] == (answer["probability"] >= answer["threshold"])
+    True
     """
 
-    def __init__(self, folder, sensitivity, specificity):
-        folder = folder.resolve() if folder.is_dir() else folder  # `latest` may move meanwhile
+    def __init__(self, folder, sensitivity=None, specificity=None):
+        folder = Path(folder)
+        folder = folder.resolve() if folder.is_dir() else folder  # `latest` may be relinked during a run
         self.made_of = folder, sensitivity, specificity
-        self.config = open_model(folder, LITE)
+        self.config = open_model(folder, LITE_NETWORK)
         self.network = LiteNetwork(folder, self.config)
         self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
         self.point = choose_point(self.decision, self.task.questions, sensitivity, specificity)
         images = self.config["settings"]["images"]
         self.size, self.colours = self.config["size"], colours_of(images)
-        self.name = f"{folder.name} {self.config['files'][LITE][:12]}"
+        self.name = f"{folder.name} {self.config['files'][LITE_NETWORK][:12]}"
         if setting(images, "synthetic"):
             log(f"WARNING: {SYNTHETIC_MODEL}")
 
     def __reduce__(self):
-        """Travel to another process as the name of the model, which is opened there."""
+        """Pickle as the model's folder and name: another process opens the folder itself."""
         return reopen, (*self.made_of, self.name)
 
     def look(self, path, target=None):
-        """Look at a photograph.
+        """Grade a photograph.
 
         Parameters
         ----------
         path : path-like
-        target : path-like, optional
-            Heat map to write, if the photograph can be graded.
+        target : Path, optional
+            Where to write the heat map of a gradable photograph.
 
         Returns
         -------
         dict
-            `result` in words, `reasons` why there is none, `quality` (the probability that it would be rejected),
-            `questions`: by question `probability`, `threshold` and `disease`; `expected_grade`, `grade`, `heatmap`.
+            `result` in words; `reasons`, why the photograph is ungradable; `quality`, the probability that a grader
+            would reject it. For a gradable photograph also `questions`, which maps each question to `probability`,
+            `threshold` and `disease`; `expected_grade` and `grade` for a model of grades; `heatmap`, the path written.
 
         Raises
         ------
         PhotoError
-            If it cannot be read.
+            If the photograph cannot be read.
         """
         try:
             crop, geometry = crop_photograph(path, self.size)
@@ -105,7 +128,7 @@ class Screener:
             return row
         probabilities, evidence = self.network(seen := in_colours(crop, self.colours), explain=target is not None)
         if not np.isfinite(probabilities).all():
-            raise StageError(f"the network predicts values that are no numbers for {path}; train it again")
+            raise StageError(f"the network predicts NaN or infinity for {path}; train it again")
         answers, own = {}, {}
         for question in self.task.questions:
             chosen = self.decision[question]
@@ -122,9 +145,9 @@ class Screener:
         return row
 
     def panels(self, answers, own, evidence, seen):
-        """Draw the heat map of each question, with a line of what it shows; `own` is what the network itself says."""
+        """Draw the heat map of each question, with its caption; `own` maps questions to uncalibrated probabilities."""
         chosen = [(self.decision[question], answers[question]["threshold"]) for question in answers]
-        thresholds = np.array([uncalibrate(least, of["temperature"], of["shift"]) for of, least in chosen])
+        thresholds = np.array([uncalibrate(least, fit["temperature"], fit["shift"]) for fit, least in chosen])
         odds = log_odds(list(own.values()))
         heats = draw_heat(evidence, odds, thresholds, np.stack([seen] * len(odds)), self.network.grid)
         said = [
@@ -134,13 +157,13 @@ class Screener:
         return list(zip(said, heats))
 
     def call(self, question, unit, probability):
-        """Answer a question of an eye or a patient."""
+        """Compare a probability with the threshold of a question, for unit `eye` or `patient`."""
         threshold = self.decision[question][unit]["operating_points"][self.point]
         disease = probability >= threshold
         return {"probability": round(probability, 6), "threshold": round(threshold, 6), "disease": disease}
 
     def words(self, answers):
-        """Say the answers to all questions in one word or two; None is an answer that is left open."""
+        """Summarise the answers to all questions in a few words; `disease` is None where it is undecided."""
         called = {question: answer["disease"] for question, answer in answers.items()}
         worst = next((CALLED[question] for question in reversed(called) if called[question]), None)
         if worst == "DR" and called.get("referable") is False:
@@ -150,16 +173,17 @@ class Screener:
         return worst or ("not referable" if self.config["task"] == "referable" else "no DR")
 
     def join(self, eyes):
-        """Join the eyes of a patient, {'left': rows, 'right': rows} as `look` gives them, to such a row.
+        """Combine the photographs of a patient, {'left': rows, 'right': rows} from `look`, into one such row.
 
-        With one eye gradable the patient is called by it, or to be photographed again: one eye clears nobody.
+        If only one eye is gradable, the patient is positive if that eye is; otherwise the patient must be photographed
+        again, since one eye cannot rule out disease.
         """
         graded = {eye: [row for row in rows if "questions" in row] for eye, rows in eyes.items()}
         poor = [f"{eye} eye: {eyes[eye][-1].get('result', AGAIN)}" for eye in sorted(eyes) if not graded[eye]]
         seen = [rows for rows in graded.values() if rows]
         answers = {}
         for question in self.task.questions:
-            # A second photograph of an eye counts no more than one: the rule was chosen for two eyes.
+            # Average the photographs of an eye: the fusion rule was chosen for one photograph per eye.
             each = [float(np.mean([row["questions"][question]["probability"] for row in rows])) for rows in seen]
             if poor:
                 disease = True if any(self.call(question, "eye", p)["disease"] for p in each) else None
@@ -178,7 +202,7 @@ def reopen(folder, sensitivity, specificity, name):
     Raises
     ------
     StageError
-        If it is another model than there.
+        If the folder holds another model on this host.
     """
     screener = Screener(folder, sensitivity, specificity)
     if screener.name != name:

@@ -120,7 +120,10 @@ def open_dicom(path, most):
 
 
 def _jpeg(header, colours):
-    """Extract the JPEG of a DICOM file; None if its colour space is known only from the header."""
+    """Extract the JPEG of a DICOM file; None if its colour space is known only from the header.
+
+    pydicom.pixels decodes at full size only, Pillow also at 1/2, 1/4 or 1/8 as it does any JPEG.
+    """
     from pydicom.encaps import get_frame
 
     data = io.BytesIO(get_frame(header.PixelData, 0, number_of_frames=1))
@@ -164,6 +167,7 @@ def _to_image(pixels, colours, header):
     pixels = (pixels >> (bits - 8) if bits > 8 else pixels).clip(0, 255).astype(np.uint8)
     if colours == "MONOCHROME1":
         pixels = 255 - pixels
+    # Converted by Pillow, not pydicom, so that the pixels match those of a JPEG.
     if colours in ("YBR_FULL", "YBR_FULL_422"):
         return Image.frombytes("YCbCr", pixels.shape[1::-1], pixels.tobytes()).convert("RGB")
     return Image.fromarray(pixels)

@@ -29,7 +29,7 @@ REASONS = {
 }
 SMALLEST = 160  # px; smallest crop to judge: 112 of 120 verdicts agree with those at 256 px, 107 at 128 px
 OTHER = "not a fundus photograph"
-BLACK = "too dark"
+TOO_DARK = "too dark"
 CUT_OFF = 0.8  # visible share of the circle; above it, only the camera's format hides the rest (all but 3 of 6,980)
 TO_BLAME = 0.2  # minimum share of a reason in the log odds of rejection
 
@@ -74,7 +74,7 @@ def judge(crop, geometry):
 def judge_measures(measures, fits=None):
     """Judge the result of `measure`, by the weights of eyenet/photo/quality.json or others."""
     if "contrast" not in measures:
-        return Quality(False, 1.0, (BLACK,), measures)
+        return Quality(False, 1.0, (TOO_DARK,), measures)
     if is_other(measures):
         return Quality(False, 1.0, (OTHER,), measures)
     fit = (fits or weights())["equalized" if measures["equalized"] else "natural"]

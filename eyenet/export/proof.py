@@ -1,0 +1,238 @@
+"""Compare an exported network with Keras on test photographs, before the file is released."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from eyenet.data.array import open_array, rows_by_split
+from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
+from eyenet.model.decision import BALANCED
+from eyenet.model.folder import colours_of, split_hash
+from eyenet.model.probabilities import calibrate
+from eyenet.photo.decode import PHOTOGRAPHS
+from eyenet.photo.retina import photograph_to_input
+from eyenet.run.errors import PhotoError, StageError, log
+from eyenet.run.folder import list_files
+from eyenet.run.workers import cores, for_each
+
+CALIBRATION = 100  # training photographs on which int8 measures its ranges
+BATCH = 32
+
+
+class Exam(NamedTuple):
+    """What exports are asked about: `photographs` of uint8 (n, size, size, 3), and `expected`, what Keras says.
+
+    `what` says in words which they are; `levels` are their grades, None where nobody graded them; `calibration` are
+    other photographs, of training patients, None without an array.
+    """
+
+    what: str
+    photographs: np.ndarray
+    levels: np.ndarray | None
+    expected: np.ndarray
+    calibration: np.ndarray | None
+
+    def take(self, count):
+        """Give at most `count` of the photographs, evenly from all."""
+        rows = spread(np.arange(len(self.photographs)), count)
+        levels = None if self.levels is None else self.levels[rows]
+        return self._replace(photographs=self.photographs[rows], levels=levels, expected=self.expected[rows])
+
+
+def spread(rows, count):
+    """Take at most `count` of the rows, evenly from all."""
+    return rows if len(rows) <= count else rows[np.linspace(0, len(rows) - 1, count).astype(int)]
+
+
+def exam_from_array(folder, model, config, network, most):
+    """Choose test photographs of the array that a model was trained on, and ask Keras.
+
+    Parameters
+    ----------
+    folder, model : path-like
+        Of the array and of the model.
+    config : dict
+        Of the model.
+    network : keras.Model
+    most : int
+        Photographs.
+
+    Returns
+    -------
+    Exam
+
+    Raises
+    ------
+    StageError
+        If the array is not the model's own, or has no test photograph.
+    """
+    from eyenet.model.predictions import require_colours  # imports Keras, which must have been started
+
+    images, table, sidecar = open_array(folder)
+    if images.shape[1] != config["size"]:
+        raise StageError(f"the images in {folder} have {images.shape[1]} px, and {model} takes {config['size']} px")
+    require_colours(sidecar["settings"], config["settings"]["images"], folder, model)
+    if split_hash(table) != config["settings"]["split"]:
+        raise StageError(
+            f"{model} was not trained on {folder}, so its patients may not be unseen; give the array that it was "
+            "trained on with --input"
+        )
+    rows = rows_by_split(table, sidecar["settings"])
+    if not len(rows["test"]):
+        raise StageError(
+            f"{folder} has no test photograph to prove an export on; preprocess_images.py makes the splits"
+        )
+    test, train = spread(rows["test"], most), spread(rows["train"], CALIBRATION)
+    log(f"asking Keras about {len(test):,} test photographs")
+    expected = _ask(network, images[test], table["image"].iloc[test])
+    return Exam("unseen test photographs", images[test], table["level"].to_numpy()[test], expected, images[train])
+
+
+def exam_from_photographs(folder, config, network, most):
+    """Prepare photographs of a folder as the network wants them, and ask Keras.
+
+    Returns
+    -------
+    Exam
+
+    Raises
+    ------
+    StageError
+        If none can be read.
+    """
+    files = spread(np.array(list_files(folder, PHOTOGRAPHS, "a camera")), most)
+    colours = colours_of(config["settings"]["images"])
+    done = list(for_each(lambda p: photograph_to_input(p, config["size"], colours)[0], files, cores(), "prepare"))
+    for path, failed in ((path, crop) for path, crop in done if isinstance(crop, PhotoError)):
+        log(f"left out {path}: {failed}")
+    read = [(path.name, crop) for path, crop in done if not isinstance(crop, PhotoError)]
+    if not read:
+        raise StageError(f"none of the photographs in {folder} can be read; the reasons are above")
+    crops = np.stack([crop for _, crop in read])
+    log(f"asking Keras about {len(crops):,} photographs")
+    return Exam("photographs without grades", crops, None, _ask(network, crops, [name for name, _ in read]), None)
+
+
+def _ask(network, photographs, names):
+    """Ask Keras for the probabilities of photographs; float64, shape (n, classes)."""
+    from eyenet.model.batches import Batches, predict
+    from eyenet.model.predictions import require_numbers
+
+    expected = predict(network, Batches(photographs, None, np.arange(len(photographs)), BATCH))
+    require_numbers(expected, names)
+    return expected
+
+
+class Limit(NamedTuple):
+    """What an export may differ by.
+
+    A class's probability, the share of decisions that change, how far from the threshold they may lie, and the AUC
+    that is lost.
+    """
+
+    probability: float
+    decisions: float
+    farthest: float
+    auc: float
+
+
+# Those of float32, and of a probability in float16, were asked for; the others were set after three layers and
+# EfficientNet-Lite0 had been measured on the test patients (benchmarks/results/export-*.csv), so they guard against a
+# broken export and prove no more. In float16 no decision may change but of a photograph on the threshold, which the
+# least rounding moves to either side: not further from it than half of what a probability may differ by, and one in 100
+# at most: of Core ML's 100 photographs a trained EfficientNet-Lite0 changed one. In eight bits were measured: 0.07
+# (dynamic) and 0.17 (int8), up to 2 % and 3.5 % of decisions.
+LIMITS = {
+    "float32": Limit(1e-4, 0, 0, 1e-3),
+    "float16": Limit(1e-2, 0.01, 5e-3, 1e-2),
+    "dynamic": Limit(0.1, 0.05, 1, 0.02),
+    "int8": Limit(0.2, 0.1, 1, 0.02),
+}
+
+
+def compare(exam, found, config):
+    """Compare the probabilities of an exported network with those of Keras.
+
+    Parameters
+    ----------
+    exam : Exam
+    found : ndarray of float, shape (n, classes)
+        What the exported network says of its photographs.
+    config : dict
+        config.json of the model.
+
+    Returns
+    -------
+    dict
+        `photographs`, `what` they are, `largest` difference of a probability (NaN if there is no number), and by
+        question `decisions` that changed at the model's own threshold, `farthest` that Keras's probability was from it
+        in one of them (0 if there is none), and `auc` of Keras and of the export, None where a class or the grades are
+        missing.
+    """
+    expected, levels = exam.expected, exam.levels
+    figures = {"photographs": len(expected), "what": exam.what, "largest": float(np.abs(expected - found).max())}
+    figures["questions"] = {}
+    for question in TASKS[config["task"]].questions:
+        before, after = (_calibrated(x, question, config) for x in (expected, found))
+        threshold = config["decision"][question]["eye"]["operating_points"][BALANCED]
+        changed = (before >= threshold) != (after >= threshold)
+        diseased = None if levels is None else np.asarray(levels) >= LEAST_GRADE[question]
+        figures["questions"][question] = {
+            "decisions": int(changed.sum()),
+            "farthest": float(np.abs(before - threshold)[changed].max(initial=0)),
+            "auc": [_auc(diseased, x) for x in (before, after)],
+        }
+    return figures
+
+
+def _calibrated(probabilities, question, config):
+    own = disease_probability(probabilities, first_disease(config["task"], question))
+    return calibrate(own, config["decision"][question]["temperature"], config["decision"][question]["shift"])
+
+
+def _auc(diseased, probability):
+    """Compute the area under the ROC curve; None without grades, both classes or numbers."""
+    from sklearn.metrics import roc_auc_score
+
+    if diseased is None or diseased.all() or not diseased.any() or not np.isfinite(probability).all():
+        return None
+    return float(roc_auc_score(diseased, probability))
+
+
+def require_parity(figures, precision, path):
+    """Refuse an export that differs from Keras by more than its precision may.
+
+    Raises
+    ------
+    StageError
+        It says by how much.
+    """
+    limit, wrong = LIMITS[precision], []
+    if not figures["largest"] <= limit.probability:  # NaN too
+        wrong.append(f"a probability by {figures['largest']:.2g}, where {limit.probability:g} is allowed")
+    for question, answers in figures["questions"].items():
+        allowed = int(limit.decisions * figures["photographs"])
+        if answers["decisions"] > allowed:
+            wrong.append(f"{answers['decisions']} decisions on {question} DR, where {allowed} are allowed")
+        elif answers["farthest"] > limit.farthest:
+            far = f"{answers['farthest']:.2g} from the threshold, where {limit.farthest:g} is allowed"
+            wrong.append(f"a decision on {question} DR, {far}")
+        before, after = answers["auc"]
+        if before is not None and (after is None or before - after > limit.auc):
+            lost = "it has none" if after is None else f"{before:.3f} became {after:.3f}"
+            wrong.append(f"the AUC of {question} DR: {lost}, where a loss of {limit.auc:g} is allowed")
+    if wrong:
+        raise StageError(
+            f"{path} in {precision} is not the network that was trained; on {figures['photographs']:,} photographs it "
+            f"differs in {'; '.join(wrong)}"
+        )
+
+
+def line(figures):
+    """Say the figures in one line."""
+    parts = [f"largest difference of a probability {figures['largest']:.1e}"]
+    for question, answers in figures["questions"].items():
+        known = "" if answers["auc"][0] is None else f", AUC {answers['auc'][0]:.4f} -> {answers['auc'][1]:.4f}"
+        near = f", at most {answers['farthest']:.4f} from the threshold" if answers["decisions"] else ""
+        parts.append(f"{question} DR: decisions changed {answers['decisions']}{near}{known}")
+    return f"{figures['photographs']:,} {figures['what']}: {'; '.join(parts)}"
