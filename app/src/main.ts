@@ -7,7 +7,7 @@ import { keepOffline } from "./offline";
 import { BALANCED, type Eye, type Seen, join, pointsOf } from "./screener";
 import { type Visit, keep, recallPoint, rememberPoint, remove } from "./store";
 import { type Handlers, SIDES, drawChooser, drawEye, drawPrintHead, drawResult, forget } from "./view";
-import { EYES, QUESTIONS, eyeOf, sayPoint, sayResult } from "./words";
+import { EYES, QUESTIONS, SYNTHETIC_MODEL, eyeOf, sayPoint, sayResult } from "./words";
 import type { Reply, Request } from "./worker";
 
 const label = byId<HTMLInputElement>("label");
@@ -201,7 +201,7 @@ function started(ready: Model, offline: boolean): void {
   if (!pointsOf(model).includes(point)) point = BALANCED;
   drawFacts(model);
   draw();
-  const warning = model.synthetic ? " Trained on synthetic photographs: its answers say nothing about patients." : "";
+  const warning = model.synthetic ? ` ${SYNTHETIC_MODEL}` : "";
   say(offline ? `Ready. No internet is needed.${warning}` : `Ready, but only while connected to the internet.${warning}`, warning ? "wrong" : "ready");
   for (const eye of SIDES) void look(eye); // photographs chosen meanwhile
 }

@@ -7,6 +7,7 @@ export type Tone = "refer" | "mild" | "clear" | "again";
 
 export const EYES: Record<Eye, string> = { right: "Right eye", left: "Left eye" };
 export const QUESTIONS: Record<Question, string> = { any: "Any retinopathy", referable: "Referable retinopathy" };
+export const SYNTHETIC_MODEL = "Trained on synthetic photographs: its answers say nothing about patients.";
 export const NOT_A_DEVICE =
   "EyeNet is not a medical device. It is research software: a trained person decides about every patient.";
 
