@@ -28,15 +28,15 @@ def import_all():
     import sklearn.metrics  # noqa: F401
 
 
-def become(request):
-    """Make this process the script's: its files, folder, environment and arguments."""
+def become(request, defaults):
+    """Make this process the script's: its files, folder, environment (with what the imports set) and arguments."""
     for number, name in enumerate((os.devnull, request["stdout"], request["stderr"])):
         file = os.open(name, os.O_RDWR)
         os.dup2(file, number)
         os.close(file)
     os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update(request["environment"])
+    os.environ.update(defaults | request["environment"])
     sys.argv = request["command"]
 
 
@@ -55,12 +55,14 @@ def wait(child, seconds):
 
 
 def main():
+    before = dict(os.environ)
     import_all()
+    defaults = {name: value for name, value in os.environ.items() if name not in before}
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
         if not child:
-            become(request)
+            become(request, defaults)
             break
         print(json.dumps(wait(child, request["timeout"])), flush=True)
     else:
