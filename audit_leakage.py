@@ -37,15 +37,16 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from eyenet.audit.checks import Evidence, audit, complete, conclude, results_table, used_rows
-from eyenet.data.array import BLOCK, COLUMNS, checksum, open_array
+from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, checksum, open_array
 from eyenet.data.copies import copies_table, transform
 from eyenet.data.names import SPLITS, UNSEEN
 from eyenet.data.packing import first_shape, reserve, write_at, write_sidecar
 from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError
-from eyenet.run.files import finish, list_files, output_folder, read_json, report_unlisted, write_json, write_rows
-from eyenet.run.options import fraction, parser, seed
+from eyenet.run.files import read_json, write_json, write_rows
+from eyenet.run.folder import finish, list_files, output_folder, report_unlisted
+from eyenet.run.options import fraction, local_path, parser, seed
 from eyenet.run.script import run_main
 from eyenet.run.workers import for_each
 
@@ -165,7 +166,7 @@ def check_targets(args):
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise StageError(f"{option} {path}: there is no folder {path.parent} that can be written to; make it first")
         if path.is_symlink() or (path.exists() and not path.is_file()):  # renaming over a device would replace it
-            raise StageError(f"{option} {path} is there and is no plain file; choose another name")
+            raise StageError(f"{option} {path} exists and is not a regular file; choose another name")
         if path.resolve() in [other.resolve() for other in taken]:
             raise StageError(f"{option} {path} would overwrite a file of this audit; choose another name")
         taken.append(path)
@@ -252,16 +253,16 @@ def pack_2017(folder, table, output, workers):
     file, begin = reserve(output / "X.npy.partial", shape, keep=False)
 
     def pack_block(first):
-        images = np.zeros((len(paths[first : first + BLOCK]), *shape[1:]), np.uint8)
-        squares = {path: cut_square(read_crop(path)) for path in set(paths[first : first + BLOCK])}
-        for image, row in zip(images, range(first, first + BLOCK)):
+        images = np.zeros((len(paths[first : first + IMAGES_PER_BLOCK]), *shape[1:]), np.uint8)
+        squares = {path: cut_square(read_crop(path)) for path in set(paths[first : first + IMAGES_PER_BLOCK])}
+        for image, row in zip(images, range(first, first + IMAGES_PER_BLOCK)):
             image[:] = copy_of_2017(squares[paths[row]], table["transform"][row])
         write_at(file, images, begin + first * int(np.prod(shape[1:])))
         return checksum(images)
 
     try:
-        blocks = range(0, len(paths), BLOCK)
-        checksums = [crc for _, crc in for_each(pack_block, blocks, workers, "pack", f"x{BLOCK} img")]
+        blocks = range(0, len(paths), IMAGES_PER_BLOCK)
+        checksums = [crc for _, crc in for_each(pack_block, blocks, workers, "pack", f"x{IMAGES_PER_BLOCK} img")]
     finally:
         os.close(file)
     os.replace(output / "X.npy.partial", output / "X.npy")
@@ -310,16 +311,18 @@ def build_2017(options, args):
 
 def main():
     options = parser(__doc__, workers=None)
-    options.add_argument("--input", type=Path, help="data/array; with --protocol data/preprocessed")
-    options.add_argument("--labels", type=Path, nargs="+", help="tables to audit; with --protocol the one to read")
+    options.add_argument("--input", type=local_path, help="data/array; with --protocol data/preprocessed")
+    options.add_argument(
+        "--labels", type=local_path, nargs="+", help="tables to audit; with --protocol the one to read"
+    )
     options.add_argument(
         "--originals", action="store_true", help="of tables and foreign arrays: no copies are validated and tested on"
     )
     options.add_argument("--limit", type=fraction, default=LIMIT, help="AUC that is no leak without a retina")
-    options.add_argument("--json", type=Path, help="file for the figures")
-    options.add_argument("--report", type=Path, help="CSV file for every case")
+    options.add_argument("--json", type=local_path, help="file for the figures")
+    options.add_argument("--report", type=local_path, help="CSV file for every case")
     options.add_argument("--protocol", choices=("2017",), help="build its array instead of auditing one")
-    options.add_argument("--output", type=Path, help="with --protocol; data/array-2017")
+    options.add_argument("--output", type=local_path, help="with --protocol; data/array-2017")
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="with --protocol: fraction that may fail")
     options.add_argument("--seed", type=seed, default=0, help="of the random rows, and of the classifiers")
     args = options.parse_args()

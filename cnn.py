@@ -32,7 +32,6 @@ after a stop, it goes on from the last whole epoch to the same end.
 import argparse
 import os
 import shlex
-from pathlib import Path
 
 import numpy as np
 
@@ -47,7 +46,6 @@ from eyenet.model.folder import (
     NETWORK,
     colours_of,
     copy_weights,
-    hash_file,
     link_latest,
     load_network,
     open_model,
@@ -66,8 +64,9 @@ from eyenet.model.networks import (
     require_memory,
 )
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import output_folder, read_json, write_json
-from eyenet.run.options import fitting_next, parser, plain_name, positive, rate, seed
+from eyenet.run.files import read_json, sha256, write_json
+from eyenet.run.folder import output_folder
+from eyenet.run.options import fitting_next, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.processes import supervise
 from eyenet.run.script import run_main
 from eyenet.score.charts import draw_training_curves
@@ -112,7 +111,7 @@ def settings_of(args, table, sidecar):
         "images": sidecar["settings"],
     }
     settings |= {"shuffle": args.shuffle} if args.shuffle != "full" else {}  # older runs know no other
-    return settings | ({"start": hash_file(args.start / NETWORK)} if args.start else {})
+    return settings | ({"start": sha256(args.start / NETWORK)} if args.start else {})
 
 
 def start_network(network, args, table, sidecar):
@@ -146,8 +145,8 @@ def parse():
     """Parse the options; give the parser too. What a network does in its own way is taken from its recipe."""
     own = "default: the network's own, see above"
     options = parser(f"{__doc__}\n{describe_networks()}", input="data/array")
-    options.add_argument("--models", type=Path, default="models", help="folder of the trained models")
-    options.add_argument("--logs", type=Path, default="logs", help="folder for TensorBoard")
+    options.add_argument("--models", type=local_path, default="models", help="folder of the trained models")
+    options.add_argument("--logs", type=local_path, default="logs", help="folder for TensorBoard")
     options.add_argument("--run", type=plain_name, default="cnn", help="name of this training")
     options.add_argument("--task", choices=list(TASKS), default="any", help="any DR, referable DR, or the grade")
     options.add_argument("--network", choices=list(NETWORKS), default="three_layers", help="see above", metavar="NAME")
@@ -156,7 +155,7 @@ def parse():
         default=argparse.SUPPRESS,
         help=f"to begin with: none, imagenet or a FILE of the convolutions; {own}",
     )
-    options.add_argument("--start", type=Path, metavar="FOLDER", help="model to go on from, instead of --weights")
+    options.add_argument("--start", type=local_path, metavar="FOLDER", help="model to go on from, instead of --weights")
     options.add_argument("--epochs", type=positive, default=argparse.SUPPRESS, help=f"of the whole training; {own}")
     options.add_argument("--patience", type=positive, default=8, help="epochs without a better validation AUC")
     options.add_argument("--batch", type=positive, default=32, help="images a step")

@@ -19,7 +19,6 @@ with the model. Use --split val while you experiment, and the test once. Kaggle'
 """
 
 import shlex
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -33,7 +32,7 @@ from eyenet.model.folder import load_network, open_model
 from eyenet.model.probabilities import uncalibrate
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import write_json
-from eyenet.run.options import between, fraction, parser, positive, seed
+from eyenet.run.options import between, fraction, local_path, parser, positive, seed
 from eyenet.run.script import run_main
 
 EXAMPLES = 3  # photographs shown of each kind: right and wrong, with and without disease
@@ -218,12 +217,12 @@ def evaluate(args, config, output):
 
 def main():
     options = parser(__doc__, input="data/array", workers=None)
-    options.add_argument("--model", type=Path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
     options.add_argument("--split", choices=("val", "test", "unseen"), default="test", help="of the array")
-    options.add_argument("--photos", type=Path, help="folder of photographs to evaluate on instead of the array")
-    options.add_argument("--labels", type=Path, help="their table: image,level; optionally patient,eye,Usage")
-    options.add_argument("--output", type=Path, help="folder to write; default: that of the model, or one in it")
-    options.add_argument("--photographs", type=Path, default="data/resized/photographs.csv", help="of the array")
+    options.add_argument("--photos", type=local_path, help="folder of photographs to evaluate on instead of the array")
+    options.add_argument("--labels", type=local_path, help="their table: image,level; optionally patient,eye,Usage")
+    options.add_argument("--output", type=local_path, help="folder to write; default: that of the model, or one in it")
+    options.add_argument("--photographs", type=local_path, default="data/resized/photographs.csv", help="of the array")
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction of --photos that may fail")
     options.add_argument("--draws", type=between(100, 10**6), default=2000, help="of the bootstrap")
     options.add_argument("--batch", type=positive, default=64, help="photographs a step")

@@ -36,10 +36,11 @@ from eyenet.export.description import describe
 from eyenet.export.exam import exam_from_array, exam_from_photographs
 from eyenet.export.parity import LIMITS, compare, line, require_parity
 from eyenet.model import backend
-from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
+from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.run.errors import log
-from eyenet.run.files import locked
-from eyenet.run.options import parser, positive
+from eyenet.run.files import sha256
+from eyenet.run.folder import locked
+from eyenet.run.options import local_path, parser, positive
 from eyenet.run.script import run_main
 
 FILES = {
@@ -59,7 +60,7 @@ def prove(path, run, precision, exam, config):
 
 def export(name, how, args, exam, config, network, description):
     """Write and prove one export, or with --check prove the one that is there; return its entry of export.json."""
-    target, model = args.output / name, hash_file(args.model / NETWORK)
+    target, model = args.output / name, sha256(args.model / NETWORK)
     by = how.runner() if how is coreml else "its runtime"
     exam = exam.take(SLOW) if by == IN_NUMPY else exam
     if args.check:
@@ -77,7 +78,7 @@ def export(name, how, args, exam, config, network, description):
 
 def export_files(formats, args, exam, config, network):
     """Write and prove exports, and what is said of them."""
-    description, model = describe(args.model, config), hash_file(args.model / NETWORK)
+    description, model = describe(args.model, config), sha256(args.model / NETWORK)
     with locked(args.output):
         folder.remove_unfinished(args.output)
         files = folder.read_record(args.output, model)
@@ -106,11 +107,11 @@ def export_app(args, exam, config, network):
 def parse():
     """Parse the options."""
     options = parser(__doc__, input="data/array")
-    options.add_argument("--model", type=Path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
     options.add_argument("--format", choices=[*FILES, "app", "all"], default="all", help="all: all but app")
     options.add_argument("--precision", choices=list(LIMITS), default="float16", help="see above")
-    options.add_argument("--output", type=Path, help="folder to write; default: MODEL/export, for app: app/dist")
-    options.add_argument("--photos", type=Path, help="folder of photographs to prove it on, instead of --input")
+    options.add_argument("--output", type=local_path, help="folder to write; default: MODEL/export, for app: app/dist")
+    options.add_argument("--photos", type=local_path, help="folder of photographs to prove it on, instead of --input")
     options.add_argument("--most", type=positive, default=1000, help="photographs of the proof, at most")
     options.add_argument("--check", action="store_true", help="convert nothing; prove again what is there")
     args = options.parse_args()

@@ -25,7 +25,7 @@ import os
 
 import numpy as np
 
-from eyenet.data.array import BLOCK, COLUMNS, checksum, open_array
+from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, checksum, open_array
 from eyenet.data.packing import (
     first_shape,
     remove_images,
@@ -39,19 +39,10 @@ from eyenet.data.shards import shard_files
 from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.files import (
-    Paths,
-    finish,
-    list_files,
-    output_folder,
-    read_json,
-    report_unlisted,
-    write_json,
-    write_whole,
-)
+from eyenet.run.files import Paths, read_json, write_json, write_whole
+from eyenet.run.folder import finish, list_files, output_folder, report_unlisted
 from eyenet.run.options import fitting_next, fraction, parser
 from eyenet.run.script import run_main
-from eyenet.run.urls import is_url, stamps
 from eyenet.run.workers import crew, for_each
 
 DONE = ".done"  # which inputs, by their times, the array was packed from; X.json speaks of the bytes alone
@@ -62,13 +53,22 @@ def images_of(folder, table):
     return Paths(folder, table["image"].tolist(), ".png")
 
 
+def size_and_time(path):
+    """Give the size and time of a file as text, `missing` if there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
 def fingerprint(paths, table):
     """Hash the table and the size and time of every image: what the array's bytes depend on."""
     digest = hashlib.sha256()
     for first in range(0, len(table), 4096):  # the whole text would be held at once
         digest.update(table[first : first + 4096].to_csv(index=False, header=first == 0).encode())
-    for path, found in zip(paths, stamps(paths)):
-        digest.update(f"{path.name} {found}\n".encode())
+    for path in paths:
+        digest.update(f"{path.name} {size_and_time(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -128,9 +128,12 @@ def pack(paths, output, shape, identity, workers):
         return checksum(images), rejected
 
     rejected = []
-    todo = [(paths[at : at + BLOCK], at) for at in range(len(checksums) * BLOCK, len(paths), BLOCK)]
+    todo = [
+        (paths[at : at + IMAGES_PER_BLOCK], at)
+        for at in range(len(checksums) * IMAGES_PER_BLOCK, len(paths), IMAGES_PER_BLOCK)
+    ]
     with open(journal, "a") as done:
-        for _, (crc, bad) in for_each(pack_block, todo, workers, "pack", f"x{BLOCK} img"):
+        for _, (crc, bad) in for_each(pack_block, todo, workers, "pack", f"x{IMAGES_PER_BLOCK} img"):
             rejected += bad
             checksums.append(crc)
             if not rejected:
@@ -158,8 +161,8 @@ def pack_shard(item, shape):
     rejected = []
 
     def blocks():
-        for start in range(0, len(paths), BLOCK):
-            images, bad = read_block(paths[start : start + BLOCK], shape)
+        for start in range(0, len(paths), IMAGES_PER_BLOCK):
+            images, bad = read_block(paths[start : start + IMAGES_PER_BLOCK], shape)
             rejected.extend(bad)
             yield images
 
@@ -187,7 +190,7 @@ def pack_shards(paths, table, output, shape, shard_size, workers):
 
     write_whole(journal, "".join(map(line, done)).encode())  # a shard that is not in it is written again
     rejected = []
-    with open(os.devnull if is_url(journal) else journal, "a") as lines:  # to a file at a URL nothing can be added
+    with open(journal, "a") as lines:
         work = functools.partial(pack_shard, shape=shape)
         for (target, _), (checksums, bad) in for_each(work, todo, workers, "pack", "shard"):
             rejected += bad
@@ -228,8 +231,6 @@ def is_packed(output, identity):
     """Tell whether the array of these inputs is there and whole."""
     if (read_json(output / DONE) or {}).get("inputs") != identity:
         return False
-    if is_url(output):  # X.json comes last; who brings the array to a disk reads it and its checksums there
-        return read_json(output / "X.json") is not None
     try:
         open_array(output)
     except StageError as error:
@@ -241,8 +242,10 @@ def is_packed(output, identity):
 def whole_blocks(text):
     """Parse the images of a shard: a multiple of 64, so that a block with its checksum lies in one shard."""
     number = int(text)
-    if number <= 0 or number % BLOCK:
-        raise argparse.ArgumentTypeError(f"{text} is not a multiple of {BLOCK}, the images that have a checksum")
+    if number <= 0 or number % IMAGES_PER_BLOCK:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a multiple of {IMAGES_PER_BLOCK}, the images that have a checksum"
+        )
     return number
 
 
@@ -254,12 +257,10 @@ def main():
         "--shard-size",
         type=whole_blocks,
         metavar="N",
-        help=f"images a file, a multiple of {BLOCK}; more shards than workers keep all at work; default: one X.npy",
+        help=f"images per file, a multiple of {IMAGES_PER_BLOCK}; default: a single X.npy",
     )
     args = options.parse_args()
 
-    if is_url(args.output) and not args.shard_size:
-        raise StageError(f"{args.output}: X.npy is written in many places at once, as no URL can be; give --shard-size")
     files = list_files(args.input, [".png"], "rotate_images.py")
     table = read_table(args.labels, COLUMNS, "rotate_images.py")
     report_unlisted(files, table, args.labels)

@@ -23,7 +23,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from eyenet.run.errors import StageError
-from eyenet.run.files import output_folder, write_rows, write_whole
+from eyenet.run.files import write_rows, write_whole
+from eyenet.run.folder import output_folder
 from eyenet.run.options import parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import for_each

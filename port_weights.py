@@ -26,7 +26,7 @@ from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.model.networks import IMAGENET, LITE
 from eyenet.run.errors import StageError
-from eyenet.run.options import parser
+from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main
 
 SIZE = 256  # of the pictures of the proof, in pixels
@@ -278,7 +278,7 @@ def main():
     options.add_argument(
         "networks", nargs="*", type=known_network, default=list(SCALES), metavar="NETWORK", help="to port"
     )
-    options.add_argument("--from", dest="source", type=Path, metavar="FILE", help=".pth file of the one NETWORK")
+    options.add_argument("--from", dest="source", type=local_path, metavar="FILE", help=".pth file of the one NETWORK")
     args = options.parse_args()
     networks = list(dict.fromkeys(args.networks))
     if args.source and len(networks) > 1:

@@ -35,9 +35,8 @@ from eyenet.photo.decode import PHOTOGRAPHS
 from eyenet.photo.dicom import ENDINGS, is_dicom, read_names
 from eyenet.run.errors import EXIT_REJECTED, PhotoError, StageError, log
 from eyenet.run.files import whole_file
-from eyenet.run.options import fraction, parser
+from eyenet.run.options import fraction, local_path, parser
 from eyenet.run.script import run_main
-from eyenet.run.urls import is_url, make_folder, nearby, path_of
 from eyenet.run.workers import crew, for_each
 
 UNREAD = "not read"
@@ -63,8 +62,8 @@ def find_photographs(places, left_out):
         if not place.is_dir():
             found.append(place)
             continue
-        for folder, inner, names in place.walk() if is_url(place) else os.walk(place, onerror=stop):
-            here = path_of(folder)
+        for folder, inner, names in os.walk(place, onerror=stop):
+            here = Path(folder)
             inner[:] = sorted(d for d in inner if not d.startswith(".") and (here / d).resolve() != left_out)
             files = [here / name for name in sorted(names) if not name.startswith(".")]
             taken = [path for path in files if is_photograph(path)]
@@ -143,17 +142,13 @@ def results(screener, paths, targets, workers):
     patients, here = {}, Path.cwd()  # a worker of a cluster is in another folder
     shared = {"model": screener.name, "operating_point": screener.point}
 
-    def absolute(path):
-        return path if path is None or is_url(path) else here / path
-
     def work(item):
         path, target = item
-        with nearby(absolute(path)) as near:
-            patient, eye, where = names_of(near)
-            try:
-                row = screener.look(near, absolute(target))
-            except PhotoError as error:
-                row = {"result": UNREAD, "reasons": [str(error)]}
+        patient, eye, where = names_of(here / path)
+        try:
+            row = screener.look(here / path, target and here / target)
+        except PhotoError as error:
+            row = {"result": UNREAD, "reasons": [str(error)]}
         if "heatmap" in row:
             row["heatmap"] = str(target)
         whose = {"patient": patient and plain(patient), "eye": eye}
@@ -221,14 +216,14 @@ def summarize(counts, patients):
 
 def main():
     options = parser(__doc__, workers=None, scheduler=None)
-    options.add_argument("photographs", type=path_of, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
-    options.add_argument("--model", type=Path, default="models/latest", help="folder of the model")
+    options.add_argument("photographs", type=local_path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
+    options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
     point = options.add_mutually_exclusive_group()
     point.add_argument("--sensitivity", type=fraction, help="reached on validation; default: the model's own threshold")
     point.add_argument("--specificity", type=fraction, help="reached on validation, instead")
-    options.add_argument("--csv", type=path_of, help="table to write")
+    options.add_argument("--csv", type=local_path, help="table to write")
     options.add_argument("--json", action="store_true", help="one JSON object a line instead of the table")
-    options.add_argument("--heatmap", type=path_of, metavar="DIR", help="folder for the heat maps")
+    options.add_argument("--heatmap", type=local_path, metavar="DIR", help="folder for the heat maps")
     args = options.parse_args()
 
     sys.stdout.reconfigure(errors="replace")  # a terminal or a file may not hold every name
@@ -236,7 +231,7 @@ def main():
     paths = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     if args.heatmap is not None:
-        make_folder(args.heatmap)
+        args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision
     table, counts, patients = Table(paths, questions, graded), {}, 0
     with contextlib.ExitStack() as files:

@@ -23,7 +23,6 @@ from collections import Counter
 
 import pandas as pd
 
-from eyenet.data.array import file_hash
 from eyenet.data.names import SPLITS, split_of
 from eyenet.data.tables import GRADES, count_by_grade, read_labels, require_match, write_table
 from eyenet.photo.colours import BLACK, brightness
@@ -31,22 +30,10 @@ from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
 from eyenet.photo.retina import inside_circle
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.files import (
-    Paths,
-    finish,
-    is_current,
-    list_files,
-    output_folder,
-    place,
-    read_json,
-    refuse_same_file,
-    remove_stale,
-    write_rows,
-    write_whole,
-)
-from eyenet.run.options import fitting_next, fraction, parser, seed
+from eyenet.run.files import Paths, is_current, place, read_json, refuse_same_file, sha256, write_rows, write_whole
+from eyenet.run.folder import finish, list_files, output_folder, remove_stale
+from eyenet.run.options import fitting_next, fraction, local_path, parser, seed
 from eyenet.run.script import run_main
-from eyenet.run.urls import is_url, modified, path_of
 from eyenet.run.workers import crew, for_each
 from eyenet.score.charts import draw_class_balance
 
@@ -70,7 +57,7 @@ def keep(source, target, note, quality):
     note : dict or None
         Its quality, where that is asked for and it is not black.
     """
-    time = modified(source)
+    time = os.stat(source).st_mtime_ns
     note = note if note and note["time"] == time else None
     current = is_current(target, source)
     if note is None and not (current and quality == "keep"):
@@ -96,12 +83,12 @@ def read_notes(path):
         notes = [json.loads(line) for line in lines]
     except (FileNotFoundError, ValueError):
         return {}
-    return {note["image"]: note for note in notes} if weights == file_hash(WEIGHTS) else {}
+    return {note["image"]: note for note in notes} if weights == sha256(WEIGHTS) else {}
 
 
 def write_notes(path, notes):
     """Write the notes whole, in the order of the images."""
-    lines = [file_hash(WEIGHTS), *(json.dumps(notes[image]) for image in sorted(notes))]
+    lines = [sha256(WEIGHTS), *(json.dumps(notes[image]) for image in sorted(notes))]
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -128,8 +115,7 @@ def sort_out(sources, output, quality, workers):
         return keep(folder / name, output / name, note, quality)
 
     noted = [(name, known.get(os.path.splitext(name)[0])) for name in sources.names]
-    # To a file at a URL nothing can be added: there a run that is stopped judges again.
-    with open(os.devnull if is_url(path) else path, "a", encoding="utf-8") as file:
+    with open(path, "a", encoding="utf-8") as file:
         for (name, before), result in for_each(work, noted, workers, "preprocess"):
             source = folder / name
             if isinstance(result, PhotoError):
@@ -201,7 +187,7 @@ def command_line():
         workers=None,
         scheduler=None,
     )
-    options.add_argument("--figures", type=path_of, default="figures", help="folder for the charts")
+    options.add_argument("--figures", type=local_path, default="figures", help="folder for the charts")
     options.add_argument("--seed", type=seed, default=0, help="seed of the split")
     options.add_argument("--val", type=fraction, default=0.15, help="fraction of the patients for validation")
     options.add_argument("--test", type=fraction, default=0.15, help="fraction of the patients for the test")
@@ -234,7 +220,7 @@ def main():
     split = {"seed": args.seed, "val": args.val, "test": args.test}
     settings = {"black": BLACK}
     if args.quality == "drop":  # else the images do not depend on it
-        settings["quality"] = {"ungradable": "dropped", "weights": file_hash(WEIGHTS)}
+        settings["quality"] = {"ungradable": "dropped", "weights": sha256(WEIGHTS)}
     with output_folder(args.output, "preprocess_images.py", settings, args.input, split=split) as output:
         candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
         with crew(args, candidates[:1], output) as workers:

@@ -16,25 +16,17 @@ follows lossless. Expect about 40 photographs/s a core: Kaggle's 35,126 take 8 m
 2.6 GB. It can be stopped and run again; it does what is missing.
 """
 
+import os
+
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
 from eyenet.run.errors import PhotoError, log
-from eyenet.run.files import (
-    Paths,
-    finish,
-    has_ending,
-    is_current,
-    list_files,
-    output_folder,
-    remove_stale,
-    write_rows,
-    write_whole,
-)
+from eyenet.run.files import Paths, has_ending, is_current, write_rows, write_whole
+from eyenet.run.folder import finish, list_files, output_folder, remove_stale
 from eyenet.run.options import fitting_next, fraction, parser, side
 from eyenet.run.script import run_main
-from eyenet.run.urls import names_in
 from eyenet.run.workers import crew, for_each
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
@@ -70,7 +62,7 @@ def main():
     args = options.parse_args()
 
     sources = list_files(args.input, PHOTOGRAPHS, "download_images.sh")
-    there = (name for name in names_in(args.input) if not name.startswith("."))
+    there = (name for name in os.listdir(args.input) if not name.startswith("."))
     others = sorted(name for name in there if not has_ending(name, PHOTOGRAPHS))
     if others:
         log(f"{len(others):,} other files in {args.input} are left out: {', '.join(others[:8])}")

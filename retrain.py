@@ -27,14 +27,13 @@ import os
 import re
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from eyenet.data.array import COLUMNS, content_hash, file_hash, open_array, rows_by_split
+from eyenet.data.array import COLUMNS, content_hash, open_array, rows_by_split
 from eyenet.data.tables import read_labels, read_table
-from eyenet.model.folder import NETWORK, hash_file, load_network, open_model
+from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.photo.quality import SMALLEST
 from eyenet.retraining.intake import Base, accept, merge, step
 from eyenet.retraining.promotion import (
@@ -52,8 +51,9 @@ from eyenet.retraining.promotion import (
     settle,
 )
 from eyenet.run.errors import EXIT_REJECTED, StageError, log
-from eyenet.run.files import locked, output_folder, read_json
-from eyenet.run.options import fraction, parser, plain_name, positive, rate, seed
+from eyenet.run.files import read_json, sha256
+from eyenet.run.folder import locked, output_folder
+from eyenet.run.options import fraction, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
 
 EPOCHS = 3
@@ -98,7 +98,7 @@ def hash_batch(photos, labels):
         raise StageError(f"there is no table {labels}")
     read_labels(labels, "whoever graded the photographs")  # what is wrong there is said before anything is begun
     listing = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(photos) if entry.is_file())
-    return hashlib.sha256((repr(listing) + file_hash(labels)).encode()).hexdigest()
+    return hashlib.sha256((repr(listing) + sha256(labels)).encode()).hexdigest()
 
 
 def name_of(photos, batch):
@@ -155,7 +155,7 @@ def retrain(args, run, batch):
     rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
     tested = base.table.iloc[rows]
     settings = {name: getattr(args, name) for name in ("epochs", "learning_rate", "seed")}
-    settings |= {"photographs": batch, "model": hash_file(base.folder / NETWORK)}
+    settings |= {"photographs": batch, "model": sha256(base.folder / NETWORK)}
     with output_folder(folder, "retrain.py", settings):
         merged = folder / "array"
         if not (read_json(merged / "stage.json") or {}).get("finished"):
@@ -226,10 +226,10 @@ def conclude(args, row):
 
 def main():
     options = parser(__doc__, workers=None)
-    options.add_argument("--photos", type=Path, help="folder of new photographs")
-    options.add_argument("--labels", type=Path, help="table of their grades")
-    options.add_argument("--work", type=Path, default=".", help="work folder of the pipeline, with data/")
-    options.add_argument("--models", type=Path, help="folder of the models; default: WORK/models")
+    options.add_argument("--photos", type=local_path, help="folder of new photographs")
+    options.add_argument("--labels", type=local_path, help="table of their grades")
+    options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline, with data/")
+    options.add_argument("--models", type=local_path, help="folder of the models; default: WORK/models")
     options.add_argument("--run", type=plain_name, help="name of the new model; default: from the photographs")
     options.add_argument("--margin", type=fraction, default=0.01, help="AUC by which the new model may be worse")
     options.add_argument("--epochs", type=positive, default=EPOCHS, help="of training further")

@@ -22,17 +22,8 @@ from eyenet.data.names import copy_name
 from eyenet.data.tables import read_table, write_table
 from eyenet.photo.png import encode_png, read_crop
 from eyenet.run.errors import PhotoError
-from eyenet.run.files import (
-    finish,
-    is_current,
-    list_files,
-    output_folder,
-    place,
-    refuse_same_file,
-    remove_stale,
-    report_unlisted,
-    write_whole,
-)
+from eyenet.run.files import is_current, place, refuse_same_file, write_whole
+from eyenet.run.folder import finish, list_files, output_folder, remove_stale, report_unlisted
 from eyenet.run.options import fitting_next, fraction, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each

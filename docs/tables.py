@@ -1,9 +1,13 @@
-"""Write the README's table of results, between its markers, from benchmarks/results/experiments.csv.
+"""Write the tables of measured figures into the documentation, from benchmarks/results/.
 
-python docs/tables.py            write the table
-python docs/tables.py --check    exit with 1 if it differs from the results
+    python docs/tables.py            write the tables between their markers
+    python docs/tables.py --check    change nothing; exit with 1 if a table differs from the results
+
+A page marks the place of a table by `<!-- table NAME, written by docs/tables.py -->` and `<!-- end of table -->`.
 """
 
+import csv
+import re
 import sys
 from pathlib import Path
 
@@ -13,36 +17,139 @@ sys.path.insert(0, str(REPO / "benchmarks"))
 import experiments  # noqa: E402
 import summary  # noqa: E402
 
-BEGIN, END = "<!-- results: written by docs/tables.py -->\n", "<!-- end of results -->"
-ROWS = (
-    ("EfficientNet-Lite0, from ImageNet", "lite0-grade", "test", "3.4 million"),
-    ("three layers (the default)", "three-layers-grade", "test", "24 thousand"),
-    ("three layers of 2017", "protocol-honest", "test", "3.7 million"),
-    ("the same, with the data split of 2017", "protocol-2017", "unseen", "3.7 million"),
-)
+PAGES = ("README.md", "docs/results.md", "docs/history.md")
+PLACE = re.compile(r"(<!-- table (\w+), written by docs/tables\.py -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+
+NO_BREAK = "\u2011"  # a hyphen at which no line is broken, for intervals
+CROPPED, NATURAL = "eyepacs-256eq", "eyepacs-1024"  # the two sets of photographs, see docs/results.md
 
 
-def results():
-    """Format the table: ROC AUC per photograph, mean of the seeds, with the 95 % interval over patients."""
-    table = summary.summarize(experiments.read())
-    lines = ["| network | any DR | referable DR | parameters | training |", "|---|---|---|---|---|"]
-    for title, experiment, split, size in ROWS:
-        keys = [(experiment, "eyepacs-256eq", split, question) for question in ("any", "referable")]
-        found = [table.loc[key] if key in table.index else None for key in keys]
-        cells = ["" if row is None else f"{row['mean']:.3f} ({row.low:.3f}-{row.high:.3f})" for row in found]
-        lines.append(f"| {title} | {cells[0]} | {cells[1]} | {size} | {found[0].minutes:.0f} min |")
-    return "\n".join(lines) + "\n"
+class Experiments:
+    """The experiments of benchmarks/results/experiments.csv, summarised over their seeds."""
+
+    def __init__(self):
+        self.rows = experiments.read()
+        self.table = summary.summarize(self.rows)
+
+    def auc(self, experiment, split="test", question="any", photographs=CROPPED, seeds=False):
+        """Format the mean ROC AUC and its 95 % interval; with `seeds` also the range over the seeds."""
+        key = (experiment, photographs, split, question)
+        if key not in self.table.index:
+            return ""
+        row = self.table.loc[key]
+        spread = f", {row.least:.3f}-{row.most:.3f}" if seeds else ""
+        return f"{row['mean']:.3f}{spread} ({row.low:.3f}-{row.high:.3f})"
+
+    def minutes(self, experiment):
+        """Format the range of the training times."""
+        minutes = [round(float(row["minutes"])) for row in self.rows if row["experiment"] == experiment]
+        return f"{min(minutes)}-{max(minutes)} min"
+
+
+def read(name):
+    """Read a result file: its figures by what was measured."""
+    with open(REPO / "benchmarks" / "results" / name, newline="") as file:
+        return {row["measured"]: row["value"] for row in csv.DictReader(file)}
+
+
+def front():
+    """The table of the README: each network on patients who were in no training."""
+    found = Experiments()
+    rows = (
+        ("EfficientNet-Lite0, from ImageNet", "lite0-grade", "test", "3.4 million"),
+        ("three layers, from scratch (the default)", "three-layers-grade", "test", "24,000"),
+        ("network of 2017, split by patient", "protocol-honest", "test", "3.7 million"),
+        ("network of 2017, split as in 2017, scored on unseen patients", "protocol-2017", "unseen", "3.7 million"),
+    )
+    return table(
+        ("network", "AUC, any DR", "AUC, referable DR", "parameters", "training, 1-2 cores"),
+        (
+            (
+                title,
+                found.auc(name, split),
+                found.auc(name, split, "referable") or "-",
+                size,
+                found.minutes(name),
+            )
+            for title, name, split, size in rows
+        ),
+    )
+
+
+def networks():
+    """The table of docs/results.md: each network on both sets of photographs, with the range over the seeds."""
+    found = Experiments()
+    rows = (
+        ("EfficientNet-Lite0, from ImageNet", "lite0-grade"),
+        ("three layers", "three-layers-grade"),
+        ("three layers of 2017, task `any`", "protocol-honest"),
+    )
+    return table(
+        ("network", "any DR", "referable DR", "any DR, other 484", "referable DR, other 484", "training, 1-2 cores"),
+        (
+            (
+                title,
+                *(
+                    found.auc(name, split, question, photographs, seeds=True)
+                    for photographs, split in ((CROPPED, "test"), (NATURAL, "all"))
+                    for question in ("any", "referable")
+                ),
+                found.minutes(name),
+            )
+            for title, name in rows
+        ),
+    )
+
+
+def protocols():
+    """The table of docs/history.md: what the protocol of 2017 claims, and what unseen patients show."""
+    found, sample = Experiments(), read("protocols-sample.csv")
+
+    def drawn(figure, protocol):
+        name = next(name for name in sample if name.startswith(f"{figure}, {protocol}"))
+        ends = (sample[f"{name}, {end} end of 95 %"] for end in ("lower", "upper"))
+        value, low, high = (float(text) for text in (sample[name], *ends))
+        return f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+    places = ("protocol of 2017, on its own test", "protocol of 2017, on unseen", "this protocol, on the same unseen")
+    return table(
+        ("", "ROC AUC, 6,496 Kaggle photographs", "ROC AUC, sample", "accuracy, sample"),
+        (
+            (title, found.auc(name, split, seeds=True), drawn("AUC", place), drawn("accuracy", place))
+            for (title, name, split), place in zip(
+                (
+                    ("protocol of 2017: its claim, on its own test rows", "protocol-2017", "test"),
+                    ("protocol of 2017: the same network on unseen patients", "protocol-2017", "unseen"),
+                    ("this project's protocol, on the same unseen patients", "protocol-honest", "test"),
+                ),
+                places,
+            )
+        ),
+    )
+
+
+TABLES = {"front": front, "networks": networks, "protocols": protocols}
+
+
+def table(head, rows):
+    """Format a Markdown table."""
+    lines = (f"| {' | '.join(cells)} |\n" for cells in (head, ["---"] * len(head), *rows))
+    return re.sub(r"(?<=\d)-(?=\d)", NO_BREAK, "".join(lines))
 
 
 def main():
-    path = REPO / "README.md"
-    text = path.read_text()
-    before, rest = text.split(BEGIN)
-    new = before + BEGIN + results() + END + rest.split(END)[1]
-    if "--check" in sys.argv[1:]:
-        return int(new != text)
-    path.write_text(new)
-    return 0
+    differ = []
+    for page in PAGES:
+        path = REPO / page
+        text = path.read_text()
+        new = PLACE.sub(lambda place: place[1] + TABLES[place[2]]() + place[4], text)
+        if new != text:
+            differ.append(page)
+            if "--check" not in sys.argv[1:]:
+                path.write_text(new)
+    if differ:
+        print("tables that differ from benchmarks/results:", *differ)
+    return int("--check" in sys.argv[1:] and bool(differ))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The image stages on a Dask cluster of several processes: same bytes, whatever dies; on S3 too, which moto plays."""
+"""The image stages on a Dask cluster of several processes: same bytes, whatever dies."""
 
 import contextlib
 import os
@@ -7,10 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 
 import pytest
-from conftest import REPO, bytes_of, one_sentence, run
+from conftest import REPO, bytes_of, run
 
 from eyenet.run.errors import PhotoError, StageError
 from eyenet.run.workers import for_each
@@ -20,8 +19,6 @@ pytest.importorskip("distributed", reason="no Dask here: pip install -r requirem
 import cloudpickle
 
 from eyenet.run import cluster as clusters
-from eyenet.run.urls import path_of
-from predict import find_photographs
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers do not have this file
 
@@ -73,27 +70,9 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def credentials(tmp_path_factory):
-    """S3 as moto plays it: where it is, as everyone says it who uses AWS."""
-    pytest.importorskip("moto", reason="no moto here: pip install -r requirements-dev.txt")
-    port = free_port()
-    with open(tmp_path_factory.mktemp("moto") / "log", "w") as log:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), server)
-        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        where = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_DEFAULT_REGION": "us-east-1"}
-        yield dict.fromkeys(names, "testing") | where
-    finally:
-        server.kill()
-        server.wait()
-
-
-@pytest.fixture(scope="module")
-def farm(tmp_path_factory, credentials):
+def farm(tmp_path_factory):
     """A scheduler and two workers."""
-    made = Farm(tmp_path_factory.mktemp("farm"), **credentials)
+    made = Farm(tmp_path_factory.mktemp("farm"))
     try:
         made.parts = [made.scheduler(), made.worker(), made.worker()]
         yield made
@@ -270,81 +249,7 @@ def test_a_worker_is_killed_and_the_scheduler_restarted(sample, farm, tmp_path):
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")
 
 
-@pytest.fixture
-def bucket(credentials, monkeypatch):
-    """An S3 with one empty bucket; gives a client of it."""
-    boto3 = pytest.importorskip("boto3", reason="no boto3 here: pip install -r requirements-dev.txt")
-    for name, value in credentials.items():
-        monkeypatch.setenv(name, value)
-    reset = urllib.request.Request(credentials["AWS_ENDPOINT_URL"] + "/moto-api/reset", method="POST")
-    urllib.request.urlopen(reset).close()
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="eyenet")
-    return client
-
-
-def objects_of(client, prefix):
-    """Map the objects of the bucket below a prefix to their bytes, and to when they were written."""
-    found, times = {}, {}
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket="eyenet", Prefix=prefix):
-        for each in page.get("Contents", ()):
-            name = each["Key"].removeprefix(prefix)
-            found[name] = client.get_object(Bucket="eyenet", Key=each["Key"])["Body"].read()
-            times[name] = each["LastModified"]
-    return found, times
-
-
-def test_on_s3_the_same_bytes(sample, alone, farm, bucket, tmp_path):
-    """All tables and images in a bucket; then a run that finds all done and a photograph replaced."""
-    for path in [sample / "labels.csv", *(sample / "train").iterdir()]:
-        bucket.upload_file(str(path), "eyenet", f"sample/{path.relative_to(sample)}")
-    steps("s3://eyenet/sample", "s3://eyenet/made", "--scheduler", farm.address, array=tmp_path / "array")
-    here = {name: data for name, data in bytes_of(alone).items() if not name.startswith("array/")}
-    there, times = objects_of(bucket, "made/")
-    here.pop("preprocessed/.quality"), there.pop("preprocessed/.quality")  # it holds the times of the crops
-    assert there == here
-    assert bytes_of(tmp_path / "array") == bytes_of(alone / "array")
-    shards = ["--max-rejected", 0.1, "--shard-size", 64]
-    place = ["--input", "s3://eyenet/made/rotated", "--labels", "s3://eyenet/made/rotated.csv"]
-    run("image_to_array.py", *place, "--output", "s3://eyenet/shards", *shards, "--scheduler", farm.address)
-    place = ["--input", alone / "rotated", "--labels", alone / "rotated.csv"]
-    run("image_to_array.py", *place, "--output", tmp_path / "shards", *shards)
-    assert {name for name in bytes_of(tmp_path / "shards") if name.endswith(".npy")} == {"X-00000.npy"}
-    packed = objects_of(bucket, "shards/")[0]
-    packed.pop(".done")
-    assert packed == bytes_of(tmp_path / "shards")
-    time.sleep(1.1)  # the time of an object is in seconds
-    bucket.copy({"Bucket": "eyenet", "Key": "sample/train/s0001_left.jpeg"}, "eyenet", "sample/train/s0002_left.jpeg")
-    place = ["--input", "s3://eyenet/sample/train", "--output", "s3://eyenet/made/resized", "--max-rejected", 0.1]
-    run("resize_images.py", *place)
-    changed, later = objects_of(bucket, "made/resized/")
-    assert {name for name in later if name.endswith(".png") and later[name] != times[f"resized/{name}"]} == {
-        "s0002_left.png"
-    }
-    assert changed["s0002_left.png"] == here["resized/s0001_left.png"]
-
-
-def test_urls_that_cannot_be_used(bucket, tmp_path, sample):
-    args = ["--output", tmp_path / "out"]
-    one_sentence(
-        run("resize_images.py", "--input", "s3://eyenet/none", *args, code=1), "there is no folder s3://eyenet/none"
-    )
-    one_sentence(run("resize_images.py", "--input", "nonsense://x/y", *args, code=1), "nonsense://x/y")
-    args = ["--input", sample / "train", "--output", "s3://nobody/x", "--max-rejected", 0.1]
-    one_sentence(run("resize_images.py", *args, code=1), "bucket")
-    args = ["--output", "s3://eyenet/array"]
-    one_sentence(run("image_to_array.py", *args, code=1), "s3://eyenet/array", "give --shard-size")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
-    done = run("resize_images.py", "--input", "s3://eyenet/sample", code=1, env=environment, cwd=tmp_path)
-    one_sentence(done, "s3://eyenet/sample cannot be opened", "credentials")
-
-
-def test_photographs_to_grade_are_found_in_a_bucket(bucket):
-    """As in a folder: with all folders in it, hidden files and the heat maps' folder left out, DICOM by its content."""
-    dicom = b"\0" * 128 + b"DICM"
-    for name, data in {"b.jpeg": b"1", "a/c.png": b"2", "a/x.txt": b"3", "a/d": dicom, ".h/e.png": b"4"}.items():
-        bucket.put_object(Bucket="eyenet", Key=f"clinic/{name}", Body=data)
-    bucket.put_object(Bucket="eyenet", Key="clinic/maps/b.png", Body=b"5")
-    found = find_photographs([path_of("s3://eyenet/clinic")], path_of("s3://eyenet/clinic/maps"))
-    assert sorted(map(str, found)) == [f"s3://eyenet/clinic/{name}" for name in ("a/c.png", "a/d", "b.jpeg")]
+def test_a_url_is_refused_and_makes_no_folder(tmp_path):
+    done = run("resize_images.py", "--input", tmp_path, "--output", "s3://bucket/resized", code=2, cwd=tmp_path)
+    assert "argument --output: s3://bucket/resized is a URL; mount the bucket" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,10 +1,16 @@
 """The documentation: its figures are those of the result files, and its links lead somewhere."""
 
+import importlib
 import re
 import subprocess
 import sys
 
+import pytest
 from conftest import REPO
+
+PAGES = [*REPO.glob("*.md"), *REPO.glob("docs/*.md"), REPO / "app" / "README.md", REPO / "labels" / "README.md"]
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+SCRIPTS = sorted(path.name for path in [*REPO.glob("*.py"), *REPO.glob("*.sh")])
 
 
 def test_the_readme_is_short_and_its_figures_are_the_measured_ones():
@@ -13,8 +19,7 @@ def test_the_readme_is_short_and_its_figures_are_the_measured_ones():
 
 
 def test_links_lead_to_files_and_headings():
-    pages = [*REPO.glob("*.md"), *REPO.glob("docs/*.md"), REPO / "app" / "README.md", REPO / "labels" / "README.md"]
-    for page in pages:
+    for page in PAGES:
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
             if link.startswith("http"):
                 continue
@@ -24,3 +29,34 @@ def test_links_lead_to_files_and_headings():
             if anchor:
                 titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
                 assert anchor in [re.sub(r"[^\w\- ]", "", t.lower()).replace(" ", "-") for t in titles], link
+
+
+def options_shown(script):
+    """List the options that the pages show after the name of a script; those after ` -- ` are for cnn.py."""
+    found = {}
+    for page in PAGES:
+        for command in re.findall(rf"(?<![\w/]){re.escape(script)}([^`\n|;#&]*)", page.read_text()):
+            found.update(dict.fromkeys(OPTION.findall(command.split(" -- ")[0]), page.name))
+        if script == "cnn.py":
+            for command in re.findall(r"run_pipeline\.sh[^`\n]* -- ([^`\n]*)", page.read_text()):
+                found.update(dict.fromkeys(OPTION.findall(command), page.name))
+    return found
+
+
+def help_of(script, monkeypatch, capsys):
+    """Give what `script --help` prints, in this process; of a shell script its source, which holds its usage."""
+    if script.endswith(".sh"):
+        return (REPO / script).read_text()
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    monkeypatch.syspath_prepend(REPO)
+    with pytest.raises(SystemExit):
+        importlib.import_module(script.removesuffix(".py")).main()
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_option_in_the_documentation_exists(script, monkeypatch, capsys):
+    shown = options_shown(script)
+    text = help_of(script, monkeypatch, capsys) if shown else ""
+    missing = {option: page for option, page in shown.items() if not re.search(rf"{option}(?![\w-])", text)}
+    assert not missing, f"{script} has no such options"

@@ -263,7 +263,7 @@ def test_bad_input(work, tmp_path):
     one_sentence(evaluate(work, "--photographs", tmp_path / "file", code=1), "file is damaged", "resize_images.py")
     one_sentence(evaluate(work, "--draws", 1, code=2), "--draws")
     (tmp_path / "nested" / "a").mkdir(parents=True)
-    one_sentence(evaluate(work, "--photos", tmp_path / "nested", "--labels", nothing, code=1), "not looked into")
+    one_sentence(evaluate(work, "--photos", tmp_path / "nested", "--labels", nothing, code=1), "not searched")
     other = run_stages(work / "source", tmp_path / "other", size=80)
     one_sentence(evaluate(work, "--input", other / "array", code=1), "80 px", "64 px")
 

@@ -23,10 +23,11 @@ from eyenet.export import folder as export_folder
 from eyenet.export.coreml_numpy import Program
 from eyenet.export.exam import Exam
 from eyenet.export.parity import compare, require_parity
-from eyenet.model.folder import NETWORK, hash_file
+from eyenet.model.folder import NETWORK
 from eyenet.model.lite import LiteNetwork, write_lite
 from eyenet.model.networks import NETWORKS, build_network, leaves
 from eyenet.run.errors import StageError
+from eyenet.run.files import sha256
 
 layers = keras.layers
 POINTS = {"operating_points": {"balanced": 0.5}}
@@ -237,7 +238,7 @@ def test_a_retrained_model_leaves_nothing_of_the_old(copied, work):
     other.layers[-1].set_weights([0.9 * of for of in other.layers[-1].get_weights()])
     other.save(copied / NETWORK)
     config = json.loads((copied / "config.json").read_text())
-    config["files"][NETWORK] = hash_file(copied / NETWORK)
+    config["files"][NETWORK] = sha256(copied / NETWORK)
     (copied / "config.json").write_text(json.dumps(config))
     one_sentence(export(work, "--model", copied, "--check", "--format", "onnx", code=1), "not of this model")
     done = export(work, "--model", copied, "--format", "onnx", "--precision", "int8")

@@ -318,7 +318,7 @@ def test_a_second_photograph_of_an_eye_counts_no_more_than_one(work, tmp_path, a
         (["x.jpeg", "--specificity", "0.9", "--sensitivity", "0.9"], 2, ["not allowed with"]),
         (["x.jpeg", "--sensitivity", "2"], 2, ["--sensitivity", "not between 0 and 1"]),
         (["x.jpeg", "--csv", "nowhere/o.csv"], 1, ["nowhere", "No such file"]),
-        (["x.jpeg", "--csv", "empty"], 1, ["empty", "no plain file"]),
+        (["x.jpeg", "--csv", "empty"], 1, ["empty", "not a regular file"]),
         (["x.jpeg", "--heatmap", "others/a.txt"], 1, ["others/a.txt"]),
         ([], 2, ["PHOTO"]),
     ],

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from eyenet.data.names import SPLITS, UNSEEN
-from eyenet.data.shards import BLOCK, Shards, shard_files
+from eyenet.data.shards import IMAGES_PER_BLOCK, Shards, shard_files
 from eyenet.data.shuffling import own_rows
 from eyenet.data.tables import read_table
 from eyenet.run.errors import StageError
-from eyenet.run.files import read_json
-from eyenet.run.urls import path_of
+from eyenet.run.files import read_json, sha256
 from eyenet.run.workers import cores, for_each
 
 COLUMNS = ["image", "patient", "eye", "level", "split", "transform"]
@@ -28,11 +27,6 @@ def checksum(images):
 def content_hash(sidecar):
     """Hash what an array holds, images and table: equal for equal arrays, in one file or in shards."""
     return hashlib.sha256("".join([sidecar["labels"], *sidecar["checksums"]]).encode()).hexdigest()
-
-
-def file_hash(path):
-    """Compute the SHA-256 of a small file."""
-    return hashlib.sha256(path_of(path).read_bytes()).hexdigest()
 
 
 def open_array(folder, part=(0, 1)):
@@ -69,25 +63,25 @@ def open_array(folder, part=(0, 1)):
     if sidecar is None or not sidecar.keys() >= {"shape", "settings", "labels", "checksums"}:
         raise StageError(f"{folder} has no whole X.json, so its array is not finished; {again}")
     table = read_table(folder / "labels.csv", COLUMNS, "image_to_array.py")
-    if file_hash(folder / "labels.csv") != sidecar["labels"] or [len(table)] != sidecar["shape"][:1]:
+    if sha256(folder / "labels.csv") != sidecar["labels"] or [len(table)] != sidecar["shape"][:1]:
         raise StageError(f"{folder / 'labels.csv'} is not the table that the array was packed with; {again}")
-    blocks = np.arange(math.ceil(len(table) / BLOCK))
+    blocks = np.arange(math.ceil(len(table) / IMAGES_PER_BLOCK))
     if len(sidecar["checksums"]) != len(blocks):
         raise StageError(f"{folder / 'X.json'} is damaged; {again}")
     if part != (0, 1) and "shard_size" in sidecar:
         rows = rows_by_split(table, sidecar["settings"])
         others = [of_split for split, of_split in rows.items() if split != "train" and part[0] == 0]
-        blocks = np.unique(np.concatenate([own_rows(rows["train"], part), *others]) // BLOCK)
+        blocks = np.unique(np.concatenate([own_rows(rows["train"], part), *others]) // IMAGES_PER_BLOCK)
     files = shard_files(len(table), sidecar.get("shard_size"))
     for name, first, last in files:
-        if ((blocks * BLOCK >= first) & (blocks * BLOCK < last)).any():
+        if ((blocks * IMAGES_PER_BLOCK >= first) & (blocks * IMAGES_PER_BLOCK < last)).any():
             _check_file(folder / name, [last - first, *sidecar["shape"][1:]], again)
     images = map_images(folder, sidecar)
-    starts = [int(block) * BLOCK for block in blocks]
+    starts = [int(block) * IMAGES_PER_BLOCK for block in blocks]
     with ThreadPoolExecutor(cores()) as pool:  # about a second per gigabyte and core once the file is cached
-        sums = pool.map(lambda start: checksum(images[start : start + BLOCK]), starts)
+        sums = pool.map(lambda start: checksum(images[start : start + IMAGES_PER_BLOCK]), starts)
         for start, found in zip(starts, sums):
-            if found != sidecar["checksums"][start // BLOCK]:
+            if found != sidecar["checksums"][start // IMAGES_PER_BLOCK]:
                 damaged = next(name for name, first, last in files if first <= start < last)
                 raise StageError(f"{folder / damaged} is damaged: its checksum is not the one in X.json; {again}")
     return images, table, sidecar
@@ -133,8 +127,8 @@ def map_blocks(function, images, rows, what):
     ndarray
         The function's rows, one for each of `rows`.
     """
-    blocks = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
-    work = for_each(lambda block: function(images[block]), blocks, cores(), what, f"x{BLOCK} img")
+    blocks = [rows[first : first + IMAGES_PER_BLOCK] for first in range(0, len(rows), IMAGES_PER_BLOCK)]
+    work = for_each(lambda block: function(images[block]), blocks, cores(), what, f"x{IMAGES_PER_BLOCK} img")
     return np.concatenate([found for _, found in work])
 
 

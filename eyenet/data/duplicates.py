@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from scipy import fft, ndimage, sparse
 
-from eyenet.data.array import BLOCK, map_blocks
+from eyenet.data.array import IMAGES_PER_BLOCK, map_blocks
 from eyenet.run.workers import cores, for_each
 
 # Largest similarity of two different photographs among 18.9 million pairs of real ones: 0.82 (the same retina
@@ -142,7 +142,7 @@ def verify(a_images, b_images, pairs, threshold=SAME_PHOTOGRAPH):
     list of (int, int, float)
         The pairs that are kept, in their order, and their similarity.
     """
-    blocks = [np.array(pairs[first : first + BLOCK]) for first in range(0, len(pairs), BLOCK)]
+    blocks = [np.array(pairs[first : first + IMAGES_PER_BLOCK]) for first in range(0, len(pairs), IMAGES_PER_BLOCK)]
 
     def work(block):
         (a, a_of), (b, b_of) = (np.unique(block[:, side], return_inverse=True) for side in (0, 1))
@@ -152,7 +152,7 @@ def verify(a_images, b_images, pairs, threshold=SAME_PHOTOGRAPH):
             best = np.maximum(best, _best_turn(fft.rfft(_polar(normal, scale), axis=2)[a_of], turned))
         return best
 
-    results = for_each(work, blocks, cores(), "compare", f"x{BLOCK} pairs")
+    results = for_each(work, blocks, cores(), "compare", f"x{IMAGES_PER_BLOCK} pairs")
     similar = np.concatenate([best for _, best in results]) if blocks else np.zeros(0)
     return [(int(i), int(j), float(s)) for (i, j), s in zip(pairs, similar) if s >= threshold]
 

@@ -5,13 +5,12 @@ import shutil
 
 import numpy as np
 
-from eyenet.data.array import checksum, file_hash
+from eyenet.data.array import checksum
 from eyenet.data.shards import shard_files
 from eyenet.data.tables import write_table
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.files import whole_file, write_json
-from eyenet.run.urls import is_url
+from eyenet.run.files import sha256, whole_file, write_json
 
 
 def write_at(file, data, offset):
@@ -53,8 +52,6 @@ def remove_images(folder, keep=()):
 
 def require_space(folder, shape, have=0):
     """Raise a StageError if the disk lacks the space for images of a shape, of which it has so many bytes already."""
-    if is_url(folder):
-        return
     need = int(np.prod(shape))
     have += shutil.disk_usage(folder).free
     log(f"{shape[0]:,} images need {need / 1e9:.2f} GB; {have / 1e9:.2f} GB are free")
@@ -114,7 +111,7 @@ def write_sidecar(folder, table, shape, settings, checksums, shard_size=None):
         Images of each shard but the last; default: there is one X.npy.
     """
     write_table(folder / "labels.csv", table)
-    labels = file_hash(folder / "labels.csv")
+    labels = sha256(folder / "labels.csv")
     sidecar = {"shape": list(shape), "settings": settings, "labels": labels, "checksums": checksums}
     if shard_size is not None:
         sidecar |= {"shard_size": shard_size, "shards": [name for name, *_ in shard_files(shape[0], shard_size)]}

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-BLOCK = 64  # images that are read, checksummed and shuffled at a time: 12.6 MB at 256 px
+IMAGES_PER_BLOCK = 64  # images that are read, checksummed and shuffled at a time: 12.6 MB at 256 px
 OPEN = 64  # shards that are kept open: each takes a file descriptor, of which some systems give 256
 CHUNK = 4 * 2**20  # bytes that are read ahead at a time
 

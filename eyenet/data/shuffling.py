@@ -13,7 +13,7 @@ host of several devices may need a few images of its neighbour.)
 
 import numpy as np
 
-from eyenet.data.shards import BLOCK
+from eyenet.data.shards import IMAGES_PER_BLOCK
 from eyenet.run.errors import StageError
 
 PARTS = 8  # of the rows: the number of hosts that share them must divide it
@@ -52,7 +52,7 @@ def shuffle_blocks(rows, seed):
     order = np.empty(PARTS * each, rows.dtype)
     for number, own in enumerate(np.array_split(rows, PARTS)):
         random = np.random.default_rng([*seed, number])
-        blocks, block = np.unique(own // BLOCK, return_inverse=True)
+        blocks, block = np.unique(own // IMAGES_PER_BLOCK, return_inverse=True)
         begin = random.permutation(len(blocks))[block]
         order[number::PARTS] = own[np.argsort(begin + WINDOW * random.random(len(own)))][:each]
     return order

@@ -1,12 +1,13 @@
 """Read and check the CSV tables that the scripts exchange."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from eyenet.data.names import SPLITS, SUFFIX, UNSEEN, parse_name
 from eyenet.data.tasks import GRADES
 from eyenet.run.errors import StageError
 from eyenet.run.files import write_rows
-from eyenet.run.urls import make_folder, nearby, path_of
 
 ALLOWED = {
     "level": {str(g) for g in GRADES},
@@ -38,8 +39,7 @@ def read_table(path, columns, made_by):
     StageError
     """
     try:
-        with nearby(path_of(path)) as near:
-            table = pd.read_csv(near, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
     except FileNotFoundError:
         raise StageError(f"there is no table {path}; {made_by} makes it") from None
     except IsADirectoryError:
@@ -156,5 +156,5 @@ def count_by_grade(levels):
 
 def write_table(path, table):
     """Write a table as CSV (UTF-8, LF), whole or not at all."""
-    make_folder(path_of(path).parent)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_rows(path, list(table.columns), table.itertuples(index=False))

@@ -9,7 +9,7 @@ from eyenet.model.folder import colours_of, split_hash
 from eyenet.photo.decode import PHOTOGRAPHS
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.files import list_files
+from eyenet.run.folder import list_files
 from eyenet.run.workers import cores, for_each
 
 CALIBRATION = 100  # training photographs on which int8 measures its ranges

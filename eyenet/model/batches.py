@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from eyenet.data.shards import BLOCK, read_ahead
+from eyenet.data.shards import IMAGES_PER_BLOCK, read_ahead
 from eyenet.data.shuffling import PARTS, shuffle_blocks
 
 
@@ -54,9 +54,9 @@ class Batches(keras.utils.PyDataset):
         self.asked = max(first, last), known
         self.reader = self.reader or ThreadPoolExecutor(1)
         images, _ = self.share(np.sort(self.order[first:last]))
-        for block in [block for block in dict.fromkeys(images // BLOCK) if block not in known]:
+        for block in [block for block in dict.fromkeys(images // IMAGES_PER_BLOCK) if block not in known]:
             known.add(block)
-            ends = np.searchsorted(self.rows, [block * BLOCK, (block + 1) * BLOCK])
+            ends = np.searchsorted(self.rows, [block * IMAGES_PER_BLOCK, (block + 1) * IMAGES_PER_BLOCK])
             self.reader.submit(read_ahead, self.images, self.rows[slice(*ends)])
 
     def __len__(self):
@@ -66,7 +66,7 @@ class Batches(keras.utils.PyDataset):
         # Rows of one batch may be read in any order, and ascending ones read the disk forwards.
         images, labels = self.share(np.sort(self.order[index * self.batch : (index + 1) * self.batch]))
         if self.blocks:
-            self.read_ahead((index + 1) * self.batch + PARTS * BLOCK)
+            self.read_ahead((index + 1) * self.batch + PARTS * IMAGES_PER_BLOCK)
         photographs = np.take(self.images, images, axis=0)
         return (photographs,) if self.labels is None else (photographs, self.labels[labels])
 

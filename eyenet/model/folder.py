@@ -14,7 +14,7 @@ from eyenet.model.decision import BALANCED, RULES
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError
-from eyenet.run.files import read_json
+from eyenet.run.files import read_json, sha256
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
 NETWORK, LITE = "model.keras", "model.tflite"  # of a model folder: for all who have Keras, and for those who do not
@@ -112,12 +112,6 @@ def open_model(folder, file=NETWORK):
     return config
 
 
-def hash_file(path):
-    """Hash a file of a model folder, as config.json stores it; str."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def require_unchanged(folder, config, name):
     """Refuse a network's file that is not the one that training wrote.
 
@@ -131,7 +125,7 @@ def require_unchanged(folder, config, name):
     if name == LITE and (not path.is_file() or name not in files or "evidence" not in config):
         lacks = "is missing" if name in files else "was not yet written by the version of EyeNet that trained it"
         raise StageError(f"{path} {lacks}; python -m eyenet.model.lite {shlex.quote(str(folder))} makes it")
-    if name in files and hash_file(path) != files[name]:
+    if name in files and sha256(path) != files[name]:
         raise StageError(
             f"{path} is not the file that training wrote: its checksum differs from that in config.json; copy the "
             "whole folder again, or train again"

@@ -17,10 +17,10 @@ import numpy as np
 
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.backend import hidden_stderr
-from eyenet.model.folder import LITE, NETWORK, hash_file, load_network, open_model
+from eyenet.model.folder import LITE, NETWORK, load_network, open_model
 from eyenet.model.overlay import Grid
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import write_json, write_whole
+from eyenet.run.files import sha256, write_json, write_whole
 from eyenet.run.script import run_main
 
 ANSWER, EXPLAIN = "answer", "explain"  # what model.tflite can be asked for: the probability, or the evidence too
@@ -192,7 +192,7 @@ class LiteNetwork:
 def add_lite(folder, config, network):
     """Write `model.tflite` into a model folder; return config.json with it, and with the checksums of both files."""
     config = config | {"evidence": write_lite(network, config["task"], folder)}
-    return config | {"files": {name: hash_file(Path(folder) / name) for name in (NETWORK, LITE)}}
+    return config | {"files": {name: sha256(Path(folder) / name) for name in (NETWORK, LITE)}}
 
 
 def main():

@@ -4,7 +4,6 @@ Each takes uint8 photographs and has its scaling inside, so that no exported mod
 """
 
 import contextlib
-import hashlib
 import math
 import sys
 import warnings
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.run.errors import StageError
+from eyenet.run.files import sha256
 
 IMAGENET = Path("weights")  # where port_weights.py puts its files
 
@@ -230,7 +230,7 @@ def weights_file(name, weights):
 def hash_weights(name, weights):
     """Name the weights that a training begins with: none, imagenet for Keras's own, or the hash of the file; str."""
     path = None if weights == "none" else weights_file(name, weights)
-    return weights if path is None else f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+    return weights if path is None else f"sha256 {sha256(path)[:16]}"
 
 
 def download_features(keras, name, size):

@@ -16,7 +16,7 @@ from eyenet.model.folder import colours_of, read_patients, setting, split_hash
 from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.files import finish, list_files
+from eyenet.run.folder import finish, list_files
 from eyenet.run.workers import for_each
 from eyenet.score.not_retina import border_features, geometry_features
 

@@ -8,7 +8,6 @@ from PIL import Image, ImageOps
 
 from eyenet.photo.dicom import is_dicom, open_dicom
 from eyenet.run.errors import PhotoError
-from eyenet.run.urls import reads_nearby
 
 PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # about twice the largest fundus camera; 400 MB while it is decoded
@@ -72,7 +71,6 @@ def open_photograph(path, least=None):
         raise PhotoError(_reason(path, error)) from None
 
 
-@reads_nearby
 def is_synthetic(path):
     """Tell whether a photograph was made by make_sample.py, which says so in the file's comment."""
     try:

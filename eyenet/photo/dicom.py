@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 from eyenet.run.errors import PhotoError
-from eyenet.run.urls import is_url
 
 ENDINGS = (".dcm", ".dicom")
 EYES = {"L": "left", "R": "right"}
@@ -21,8 +20,6 @@ WANTED = ["PatientID", "ImageLaterality", "Laterality", "SharedFunctionalGroupsS
 def is_dicom(path):
     """Tell whether a file is DICOM, by its first bytes: its name may be anything."""
     try:
-        if is_url(path):
-            return path.fs.cat_file(path.path, end=132)[128:] == b"DICM"
         with open(path, "rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:  # whoever opens it will say what is wrong

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from eyenet.photo.decode import open_photograph
-from eyenet.run.urls import reads_nearby
 
 
 def encode_png(pixels, geometry=None):
@@ -46,7 +45,6 @@ def encode_png(pixels, geometry=None):
     )
 
 
-@reads_nearby
 def read_crop(path):
     """Read an image that a stage wrote.
 
@@ -62,7 +60,6 @@ def read_crop(path):
     return np.asarray(open_photograph(path)[0])
 
 
-@reads_nearby
 def read_geometry(path):
     """Read the geometry that `encode_png` stored; an empty dict where there is none or the file is damaged."""
     try:

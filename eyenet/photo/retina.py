@@ -15,7 +15,6 @@ from PIL import Image
 from eyenet.photo.colours import BLACK, COLOURS, equalize
 from eyenet.photo.decode import open_photograph
 from eyenet.run.errors import NoRetina
-from eyenet.run.urls import reads_nearby
 
 PREPROCESSING = 1
 MIN_DIAMETER = 128  # pixels of retina in the original; less than half the default output is not worth grading
@@ -215,7 +214,6 @@ def in_colours(crop, colours):
     return equalize(crop, inside_circle(len(crop))) if colours == "equalized" else crop
 
 
-@reads_nearby
 def crop_photograph(path, size):
     """Crop as `photograph_to_input`, in the photograph's own colours, by which its quality is judged."""
     least = int(DETAIL * size)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from eyenet.data.array import BLOCK, COLUMNS, content_hash, file_hash, open_array
+from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, content_hash, open_array
 from eyenet.data.duplicates import find_duplicates
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
 from eyenet.data.shards import Shards, shard_files
@@ -19,7 +19,8 @@ from eyenet.data.tables import read_table, write_table
 from eyenet.model.folder import colours_of
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import StageError
-from eyenet.run.files import output_folder, write_rows
+from eyenet.run.files import sha256, write_rows
+from eyenet.run.folder import output_folder
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 
@@ -169,14 +170,16 @@ def merge(base, new, output):
     shape, shard_size = (len(both), *images.shape[1:]), base.sidecar.get("shard_size")
 
     def block(first):
-        last = min(first + BLOCK, len(both))
+        last = min(first + IMAGES_PER_BLOCK, len(both))
         behind = images[max(0, first - first_new) : max(0, last - first_new)]
         return np.concatenate([base.images[first:last], behind])
 
-    with output_folder(output, "retrain.py", {"base": content_hash(base.sidecar), "new": file_hash(new / "X.json")}):
+    with output_folder(output, "retrain.py", {"base": content_hash(base.sidecar), "new": sha256(new / "X.json")}):
         remove_images(output)
         require_space(output, shape)
         sums = []
         for name, first, last in shard_files(len(both), shard_size):
-            sums += write_images(output / name, (last - first, *shape[1:]), map(block, range(first, last, BLOCK)))
+            sums += write_images(
+                output / name, (last - first, *shape[1:]), map(block, range(first, last, IMAGES_PER_BLOCK))
+            )
         write_sidecar(output, both, shape, base.sidecar["settings"], sums, shard_size)

@@ -23,7 +23,6 @@ from distributed import Client, KilledWorker
 from eyenet.run import remote
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import TEMPORARY
-from eyenet.run.urls import is_url
 
 BATCH = 32  # photographs; a batch takes about a second, and the scheduler half a millisecond for it
 AHEAD = 4  # batches for each thread of the cluster that are on their way
@@ -202,5 +201,5 @@ def cluster(address, reads, writes):
         with contextlib.closing(Cluster(address, [*reads, *token])) as made:
             yield made
     finally:  # a worker that was killed left a piece of a file
-        for path in token if writes is None or is_url(writes) else writes.glob(TEMPORARY + 32 * "[0-9a-f]"):
+        for path in token if writes is None else writes.glob(TEMPORARY + 32 * "[0-9a-f]"):
             path.unlink(missing_ok=True)

@@ -3,8 +3,8 @@
 import argparse
 import re
 import shlex
+from pathlib import Path
 
-from eyenet.run.urls import path_of
 from eyenet.run.workers import cores
 
 
@@ -31,6 +31,15 @@ def rate(text):
     if not 0 <= number < 100:
         raise argparse.ArgumentTypeError(f"{text} is not a learning rate, 0 or more")
     return number
+
+
+def local_path(text):
+    """Parse a path of this machine's file system; a URL is refused, or it would become a folder named `s3:`."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text} is a URL; mount the bucket or copy it to a folder first (docs/cluster.md)"
+        )
+    return Path(text)
 
 
 def plain_name(text):
@@ -84,7 +93,7 @@ def parser(description, **defaults):
     }
     for name, text in helps.items():
         if name in defaults:
-            made.add_argument("--" + name.replace("_", "-"), type=path_of, default=defaults[name], help=text)
+            made.add_argument("--" + name.replace("_", "-"), type=local_path, default=defaults[name], help=text)
     if "workers" in defaults:
         made.add_argument("--workers", type=positive, default=cores(), help="threads at work")
     if "scheduler" in defaults:

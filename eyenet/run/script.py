@@ -7,7 +7,6 @@ from pathlib import Path
 
 from eyenet.run.errors import EXIT_FAILED, EXIT_STOPPED, StageError, log
 
-STORES = ("botocore", "aiobotocore", "aiohttp")  # whose errors are not Python's own
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -39,10 +38,5 @@ def run_main(main):
         if error.errno in DISK_FULL:
             where += "the disk is full (or a quota is reached); free some space and run the same command again: "
         log(f"{name}: error: {where}{error.strerror or error}")
-        code = EXIT_FAILED
-    except Exception as error:
-        if not type(error).__module__.startswith(STORES):
-            raise
-        log(f"{name}: error: the store of a URL could not be used: {error}; run the same command again to go on")
         code = EXIT_FAILED
     sys.exit(code)

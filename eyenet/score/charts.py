@@ -1,12 +1,13 @@
 """Charts for the README, the report and TensorBoard, in one style."""
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eyenet.data.tables import GRADES, count_by_grade
 from eyenet.run.files import whole_file
-from eyenet.run.urls import make_folder, path_of
 
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa3ad"
 
@@ -30,8 +31,8 @@ def to_pixels(figure):
 
 def save(figure, path):
     """Save a figure as PNG, whole or not at all."""
-    path = path_of(path)
-    make_folder(path.parent)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     # Without the software version in the metadata, two runs write the same bytes.
     with whole_file(path, alone=True) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
@@ -59,7 +60,7 @@ def draw_class_balance(table, all_levels, folder):
     axes.margins(y=0.18)
     if sum(before) > sum(kept):
         axes.legend(frameon=False)
-    save(figure, path_of(folder) / "class_balance_grades.png")
+    save(figure, Path(folder) / "class_balance_grades.png")
 
     without, with_dr = kept[0], sum(kept[1:])
     figure, axes = new_figure(7, 4, "No DR against any DR, before and after copying")
@@ -73,7 +74,7 @@ def draw_class_balance(table, all_levels, folder):
     axes.set_ylabel("images")
     axes.margins(y=0.3)
     axes.legend(frameon=False, loc="upper left")
-    save(figure, path_of(folder) / "class_balance_copies.png")
+    save(figure, Path(folder) / "class_balance_copies.png")
 
 
 def confusion_chart(confusion, title, names):
