@@ -1,34 +1,34 @@
 #!/usr/bin/env python3
-"""Bring a model onto the phone: Core ML, LiteRT, ONNX and the offline page, each proved against Keras.
+"""Export a model for phones and browsers, and verify each export against Keras.
 
-Reads   models/latest/                    a model of cnn.py
-        data/array/                       the array that it was trained on: its test photographs are the proof
-        app/dist-template/                for --format app: the page, as npm run build makes it
-Writes  MODEL/export/EyeNet.mlpackage     Core ML: Xcode, Vision; ML program, image in, class out
-        MODEL/export/EyeNet.tflite        LiteRT: Android
-        MODEL/export/EyeNet.onnx          ONNX: onnxruntime
-        MODEL/export/model.json           what an app must know: size, colours, thresholds, calibration, quality gate
-        MODEL/export/README.md            how to drop it into Xcode or Android Studio, and what must come before
-        app/dist/                         for --format app: the finished page; python -m http.server is enough
+Reads   models/latest/                    a model trained by cnn.py
+        data/array/                       the array that it was trained on; the test photographs verify the exports
+        app/dist-template/                --format app only: the page built by npm run build
+Writes  MODEL/export/EyeNet.mlpackage     Core ML for Xcode and Vision: ML program, image in, class out
+        MODEL/export/EyeNet.tflite        LiteRT for Android
+        MODEL/export/EyeNet.onnx          ONNX for onnxruntime
+        MODEL/export/model.json           what an app needs: size, colours, thresholds, calibration, quality gate
+        MODEL/export/README.md            how to use the exports in Xcode or Android Studio, and what to do before
+        app/dist/                         --format app only: the finished page; serve it with python -m http.server
 
     pip install -r requirements-export.txt
-    python export_model.py                             all but the page, in float16
+    python export_model.py                             Core ML, LiteRT and ONNX in float16
     python export_model.py --format litert --precision int8
-    python export_model.py --format coreml --check     prove again what is there; on a Mac with Core ML itself
+    python export_model.py --format coreml --check     verify existing exports again; on a Mac with Core ML itself
     python export_model.py --format app
-    python export_model.py --photos clinic/            without the array: proved on other photographs
+    python export_model.py --photos clinic/            verify on other photographs, without the array
 
---precision float32, float16 (half the size), dynamic (weights in eight bits: a quarter) or int8
-(activations too, measured on training photographs; Core ML: weights alone). Each export is asked about the test
-photographs and compared with Keras; what differs by more than its precision may is not written, and the exit code is
-1. Core ML predicts on a Mac only: elsewhere the package is read back and computed in NumPy, on 100 of them. All three
-take two minutes with EfficientNet-Lite0 and 1,000 photographs on two cores.
+Precisions: float32; float16 (half the size); dynamic (8-bit weights, a quarter of the size); int8 (8-bit weights and
+activations, calibrated on training photographs; in Core ML only the weights). Each export predicts the test
+photographs; if it differs from Keras by more than its precision allows, it is not written and the exit code is 1.
+Core ML runs only on a Mac; elsewhere the package is read back and computed in NumPy, on 100 photographs.
+Exporting all three formats of EfficientNet-Lite0 takes two minutes with 1,000 photographs on two cores.
 """
 
 import os
 from pathlib import Path
 
-os.environ["KERAS_BACKEND"] = "tensorflow"  # which all converters read, whatever trained the model
+os.environ["KERAS_BACKEND"] = "tensorflow"  # the only backend that all converters read
 
 from eyenet.export import coreml, folder, litert, onnx
 from eyenet.export.coreml import IN_NUMPY
@@ -48,80 +48,83 @@ FILES = {
     "litert": ("EyeNet.tflite", litert),
     "onnx": ("EyeNet.onnx", onnx),
 }
-SLOW = 100  # test photographs that are computed in NumPy
+MOST_IN_NUMPY = 100  # test photographs; Core ML in NumPy is slow
 
 
-def prove(path, run, precision, exam, config):
-    """Ask an export about the photographs; return how it differs from Keras, or raise a StageError."""
+def verify(path, run, precision, exam, config):
+    """Compare an export with Keras; return the differences, or raise a StageError if they are too large."""
     figures = compare(exam, run(path, exam.photographs), config)
     require_parity(figures, precision, path.name)
     return figures
 
 
-def export(name, how, args, exam, config, network, description):
-    """Write and prove one export, or with --check prove the one that is there; return its entry of export.json."""
-    target, model = args.output / name, sha256(args.model / NETWORK)
-    by = how.runner() if how is coreml else "its runtime"
-    exam = exam.take(SLOW) if by == IN_NUMPY else exam
-    if args.check:
-        known = folder.require_export(args.output, name, model)
-        figures = prove(target, how.run, known["precision"], exam, config)
-        return known | {"parity": figures, "by": by}
-    log(f"converting to {name} in {args.precision}")
+def export(target, how, precision, exam, config, network, description):
+    """Convert, verify and write one export; return its entry of export.json."""
+    log(f"converting to {target.name} in {precision}")
     with folder.proved_export(target) as path:
-        how.convert(network, path, args.precision, description, exam.calibration)
-        figures = prove(path, how.run, args.precision, exam, config)
-        entry = {"precision": args.precision, "bytes": folder.size_of(path)}
-        entry |= {"sha256": folder.hash_export(path)}
-    return entry | {"parity": figures, "by": by}
+        how.convert(network, path, precision, description, exam.calibration)
+        figures = verify(path, how.run, precision, exam, config)
+        entry = {"precision": precision, "bytes": folder.size_of(path), "sha256": folder.hash_export(path)}
+    return entry | {"parity": figures}
 
 
-def export_files(formats, args, exam, config, network):
-    """Write and prove exports, and what is said of them."""
-    description, model = describe(args.model, config), sha256(args.model / NETWORK)
-    with locked(args.output):
-        folder.remove_unfinished(args.output)
-        files = folder.read_record(args.output, model)
-        if not args.check:
-            folder.remove_others(args.output, [name for name, _ in FILES.values()], files)
-            folder.write_record(args.output, model, files, description)  # from now on the folder is ours
+def check(target, how, exam, config, model):
+    """Verify an existing export; return its updated entry of export.json."""
+    known = folder.require_export(target.parent, target.name, model)
+    return known | {"parity": verify(target, how.run, known["precision"], exam, config)}
+
+
+def export_files(formats, source, output, precision, only_check, exam, config, network):
+    """Write and verify exports of the model in `source`, or only verify them; update model.json and README.md."""
+    description, model = describe(source, config), sha256(source / NETWORK)
+    with locked(output):
+        folder.remove_unfinished(output)
+        files = folder.read_record(output, model)
+        if not only_check:
+            folder.remove_others(output, [name for name, _ in FILES.values()], files)
+            folder.write_record(output, model, files, description)  # marks the folder as one of exports
         for name, how in (FILES[kind] for kind in formats):
-            files[name] = export(name, how, args, exam, config, network, description)
-            folder.write_record(args.output, model, files, description)
-            size = f"{files[name]['bytes'] / 1e6:.2f} MB, {files[name]['precision']}"
-            print(f"{args.output / name}: {size}; {line(files[name]['parity'])}", flush=True)
-    print(f"next: read {args.output / 'README.md'}")
+            by = how.runner() if how is coreml else "its runtime"
+            asked = exam.take(MOST_IN_NUMPY) if by == IN_NUMPY else exam
+            if only_check:
+                entry = check(output / name, how, asked, config, model)
+            else:
+                entry = export(output / name, how, precision, asked, config, network, description)
+            files[name] = entry | {"by": by}
+            folder.write_record(output, model, files, description)
+            size = f"{entry['bytes'] / 1e6:.2f} MB, {entry['precision']}"
+            print(f"{output / name}: {size}; {line(entry['parity'])}", flush=True)
+    print(f"next: read {output / 'README.md'}")
 
 
-def export_app(args, exam, config, network):
-    """Write the offline page, after proving its network."""
-    from eyenet.export import page as app
+def export_app(source, output, precision, exam, config, network):
+    """Verify the network of the offline page, and write the page."""
+    from eyenet.export import page
 
-    data = app.convert(network, config["task"], args.precision)
-    figures = prove(Path(app.NETWORK), lambda _, photographs: onnx.run(data, photographs), args.precision, exam, config)
-    total = app.write_page(data, args.model, config, args.output)
-    print(f"{args.output}: {total / 1e6:.1f} MB, {args.precision}; {line(figures)}")
-    print(f"next: python -m http.server --directory {args.output}")
+    data = page.convert(network, config["task"], precision)
+    figures = verify(Path(page.NETWORK), lambda _, images: onnx.run(data, images), precision, exam, config)
+    total = page.write_page(data, source, config, output)
+    print(f"{output}: {total / 1e6:.1f} MB, {precision}; {line(figures)}")
+    print(f"next: python -m http.server --directory {output}")
 
 
 def parse():
     """Parse the options."""
     options = parser(__doc__, input="data/array")
     options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
-    options.add_argument("--format", choices=[*FILES, "app", "all"], default="all", help="all: all but app")
-    options.add_argument("--precision", choices=list(LIMITS), default="float16", help="see above")
+    options.add_argument("--format", choices=[*FILES, "app", "all"], default="all", help="all: all except app")
+    options.add_argument("--precision", choices=list(LIMITS), default="float16", help="of the weights, see above")
     options.add_argument("--output", type=local_path, help="folder to write; default: MODEL/export, for app: app/dist")
-    options.add_argument("--photos", type=local_path, help="folder of photographs to prove it on, instead of --input")
-    options.add_argument("--most", type=positive, default=1000, help="photographs of the proof, at most")
-    options.add_argument("--check", action="store_true", help="convert nothing; prove again what is there")
+    options.add_argument("--photos", type=local_path, help="folder of photographs to verify on, instead of --input")
+    options.add_argument("--most", type=positive, default=1000, help="verify on at most this many photographs")
+    options.add_argument("--check", action="store_true", help="only verify existing exports")
     args = options.parse_args()
     if args.format == "app" and (args.check or args.precision == "int8"):
-        options.error("the page is not made in int8, since its heat map would suffer, and --check is not for it")
+        options.error("--format app supports neither int8, which degrades the heat map, nor --check")
     if args.photos is not None and args.precision == "int8" and not args.check:
-        options.error("int8 measures its ranges on training photographs: give the array with --input, not --photos")
-    args.output = args.output or (
-        Path(__file__).resolve().parent / "app" / "dist" if args.format == "app" else args.model / "export"
-    )
+        options.error("int8 is calibrated on training photographs: give the array with --input, not --photos")
+    page = Path(__file__).resolve().parent / "app" / "dist"
+    args.output = args.output or (page if args.format == "app" else args.model / "export")
     return args
 
 
@@ -130,7 +133,7 @@ def main():
     config = open_model(args.model)
     formats = list(FILES) if args.format == "all" else [args.format]
     for how in [onnx] if args.format == "app" else [FILES[kind][1] for kind in formats]:
-        how.require_packages()  # before Keras starts, which takes a while
+        how.require_packages()  # before Keras starts, which is slow
     if args.format == "app":
         from eyenet.export.page import require_template
 
@@ -144,9 +147,9 @@ def main():
     else:
         exam = exam_from_photographs(args.photos, config, network, args.most)
     if args.format == "app":
-        export_app(args, exam, config, network)
+        export_app(args.model, args.output, args.precision, exam, config, network)
     else:
-        export_files(formats, args, exam, config, network)
+        export_files(formats, args.model, args.output, args.precision, args.check, exam, config, network)
 
 
 if __name__ == "__main__":

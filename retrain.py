@@ -1,25 +1,29 @@
 #!/usr/bin/env python3
-"""Retrain with new photographs, if they make the network no worse: gate, duplicates, fine-tuning, comparison.
+"""Retrain the model in use with new photographs, and promote the new model only if it is not worse.
 
-Reads   a folder of new photographs, a table of their grades (image,level; optionally patient,eye)
-        WORK/models/latest                the model in use, and the array that it was trained on, in WORK/data
-Writes  WORK/data/retrain/<run>/photographs.csv   of each new photograph: accepted, or why not
-        WORK/data/retrain/<run>/array/    old and new photographs, for training
-        WORK/models/candidates/<run>/     the new model; promoted, it moves to WORK/models/<run>
-        WORK/models/latest                points to the new model if it is promoted
-        WORK/models/history.csv           what was compared with what, on whom, and what was decided
+Reads   a folder of new photographs, and a table of their grades (image,level; optionally patient,eye)
+        WORK/models/latest                the model in use
+        WORK/data                         the array that it was trained on
+Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted, or rejected and why
+        WORK/data/retrain/<run>/array/    the old and the accepted photographs
+        WORK/models/candidates/<run>/     the new model; moved to WORK/models/<run> when promoted
+        WORK/models/latest                link to the model in use; updated on promotion
+        WORK/models/history.csv           one row per decision: the models, test patients, AUCs and outcome
 
     python retrain.py --photos new/ --labels new.csv
-    python retrain.py --rollback              back to the model before
+    python retrain.py --rollback              return to the previous model
 
-Left out, each with its reason: what cannot be read or graded (eyenet/photo/quality.py), what is known already, also
-turned, mirrored, scaled or compressed again, and a name that another photograph has. A patient keeps the split, old or
-new.
-The network is trained further, on old and new training patients together. Both models are then asked about the test
-patients of the old array alone, so that no one brings his own exam: new photographs of test patients count from the
-next time on. The new model is promoted if it is no worse: the 95 % interval of the difference between the AUCs, by a
-paired bootstrap over patients, must lie above -MARGIN for each question of the task.
-Exit code 0: promoted; 3: not promoted. Stopped and run again, it goes on; what was decided once stays so.
+1. Reject photographs that are unreadable or ungradable (eyenet/photo/quality.py), duplicates of known ones (also
+   rotated, mirrored, resized or recompressed), and those whose name is already taken.
+2. Split the rest by patient, as the pipeline does; a known patient keeps the split.
+3. Fine-tune the network on all training patients, old and new.
+4. Compare both models on the test patients of the old array only, so that a batch cannot choose its own test set. New
+   test patients count from the next retraining on.
+5. Promote the new model if it is non-inferior: for each question, the 95 % interval of the AUC difference (paired
+   bootstrap over patients) must lie above -MARGIN.
+
+Exit code 0: promoted; 3: refused. An interrupted run continues when run again; a decision is made only once.
+Cropping and judging take about 20 ms per photograph and core, fine-tuning as long per epoch as cnn.py.
 """
 
 import hashlib
@@ -35,18 +39,18 @@ from eyenet.data.array import COLUMNS, content_hash, open_array, rows_by_split
 from eyenet.data.tables import read_labels, read_table
 from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.photo.quality import SMALLEST
-from eyenet.retraining.intake import Base, accept, merge, step
+from eyenet.retraining.intake import Base, accept, merge, run_step
 from eyenet.retraining.promotion import (
     CANDIDATES,
     PROMOTED,
     REFUSED,
     ROLLED_BACK,
-    add_history,
+    add_decision,
     compare,
     current_model,
     decide,
-    flat,
-    read_history,
+    figure_columns,
+    read_decisions,
     roll_back,
     settle,
 )
@@ -57,73 +61,121 @@ from eyenet.run.options import fraction, local_path, parser, plain_name, positiv
 from eyenet.run.script import run_main
 
 EPOCHS = 3
-SLOWER = 3  # times slower than the model learned at first: it is near its end already
+SLOWDOWN = 3  # the first retraining divides the learning rate by this: the network is already near its optimum
+KEPT_SETTINGS = ("network", "task", "batch", "precision")  # as the model in use was trained
 
 
 def open_base(work, models):
-    """Find the model in use and its array: that of the pipeline, or of an earlier retraining.
+    """Open the model in use and the array that it was trained on, from the pipeline or an earlier retraining.
 
     Raises
     ------
     StageError
-        If there is no model, or none of the arrays is its own.
+        If the model is missing or cannot be retrained, or its array is missing.
     """
     folder = current_model(models)
     config = open_model(folder)
     if config["size"] < SMALLEST:
         raise StageError(
-            f"{folder} takes photographs of {config['size']} px, whose quality cannot be judged; train one of "
+            f"{folder} takes images of {config['size']} px, too small to judge their quality; train a model at "
             f"{SMALLEST} px or more"
         )
-    if old := {"network", "task", "batch", "augmentation", "precision", "learning_rate"} - config["settings"].keys():
-        raise StageError(f"{folder} was trained by an older version, which kept no {min(old)}; train a new one first")
+    if missing := {*KEPT_SETTINGS, "learning_rate"} - config["settings"].keys():
+        raise StageError(f"{folder} is from an older version that did not record {min(missing)}; train a new model")
     made = read_json(work / "data" / "preprocessed" / "stage.json") or {}
     if "split" not in made:
-        raise StageError(
-            f"{work} is not the work folder of a finished pipeline: it has no data/preprocessed/stage.json"
-        )
-    places = [work / "data" / "array", *sorted((work / "data" / "retrain").glob("*/array"))]
-    for array in places:
+        raise StageError(f"{work} is not the work folder of a finished pipeline: no data/preprocessed/stage.json")
+    for array in (work / "data" / "array", *sorted((work / "data" / "retrain").glob("*/array"))):
         sidecar = read_json(array / "X.json")
         if sidecar is not None and content_hash(sidecar) == config["settings"]["array"]:
             return Base(folder, config, array, *open_array(array), made["split"])
-    raise StageError(f"the array that {folder} was trained on is not in {work / 'data'}; image_to_array.py makes it")
+    raise StageError(f"the array that {folder} was trained on is not in {work / 'data'}; run image_to_array.py")
 
 
 def hash_batch(photos, labels):
-    """Hash a batch of photographs: their names and sizes, and the table of grades."""
+    """Hash the names and sizes of the new photographs, and the table of their grades, after checking the table."""
     if not photos.is_dir():
         raise StageError(f"there is no folder {photos}")
     if not labels.is_file():
         raise StageError(f"there is no table {labels}")
-    read_labels(labels, "whoever graded the photographs")  # what is wrong there is said before anything is begun
+    read_labels(labels, "the graders")
     listing = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(photos) if entry.is_file())
     return hashlib.sha256((repr(listing) + sha256(labels)).encode()).hexdigest()
 
 
-def name_of(photos, batch):
-    """Name a new model after the folder of its photographs and their hash."""
+def default_run_name(photos, batch):
+    """Name the new model after the folder of photographs and the batch's hash."""
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', photos.resolve().name).strip('-') or 'photographs'}-{batch[:8]}"
 
 
-def hash_tested(tested):
-    """Hash which photographs of which patients, by their table, the models are compared on."""
-    return hashlib.sha256(tested[["image", "patient", "level"]].to_csv().encode()).hexdigest()[:16]
+def find_decision(models, run, batch):
+    """Find the decision already made on a batch of photographs; None if there is none.
+
+    Raises
+    ------
+    StageError
+        If the run name belongs to another model or batch, or a later decision has replaced this one.
+    """
+    decisions = read_decisions(models)
+    row = next((row for row in reversed(decisions) if row["new"] == run and row["action"] != ROLLED_BACK), None)
+    if row is None and (models / run).exists():
+        raise StageError(f"the model {models / run} already exists; choose another --run")
+    if row is not None and row["batch"] != batch:
+        raise StageError(f"{run} was made from other photographs or grades; choose another --run")
+    if row is not None and row is not decisions[-1]:
+        raise StageError(f"{run} was {row['action']} on {row['date']}, before later decisions; choose another --run")
+    return row
 
 
-def train_further(args, base, run, array):
-    """Train the network of the model in use on the old and the new photographs; return the new model's folder."""
-    known = base.config["settings"]
-    same = {name: known[name] for name in ("network", "task", "batch", "augmentation", "precision")}
-    slower = known["learning_rate"] / (1 if "start" in known else SLOWER)  # it was slowed when first retrained
-    slower = slower if args.learning_rate is None else args.learning_rate
-    places = {"input": array, "models": args.models / CANDIDATES, "logs": args.work / "logs", "run": run}
-    step("cnn.py", start=base.folder, epochs=args.epochs, learning_rate=slower, seed=args.seed, **same, **places)
-    return args.models / CANDIDATES / run
+def take_in(photos, labels, base, folder, workers):
+    """Sort the new photographs, and write the array of the old and the accepted ones; return photographs.csv."""
+    merged = folder / "array"
+    if not (read_json(merged / "stage.json") or {}).get("finished"):
+        accept(photos, labels, base, folder, workers)
+        if (folder / "packed").exists():
+            merge(base, folder / "packed", merged)
+    for intermediate in ("rotated", "packed"):  # their images are in the array now
+        shutil.rmtree(folder / intermediate, ignore_errors=True)
+    photographs = pd.read_csv(folder / "photographs.csv", keep_default_na=False)
+    report_rejected(photographs, folder)
+    return photographs
 
 
-def ask_both(base, candidate, rows):
-    """Ask both models about the photographs in some rows of the base's array.
+def report_rejected(photographs, folder):
+    """Log how many photographs were accepted, and the others by reason."""
+    rejected = photographs[photographs["result"] == "rejected"]
+    kinds = Counter(re.split(r"[:(]|(?<=duplicate) of ", reason)[0].strip() for reason in rejected["reason"])
+    log(f"accepted {len(photographs) - len(rejected):,} of {len(photographs):,} photographs")
+    for kind, count in kinds.most_common():
+        log(f"  rejected {count:,}: {kind}")
+    if len(rejected):
+        log(f"  the reason for each is in {folder / 'photographs.csv'}")
+
+
+def reason_not_to_train(base, array):
+    """Say why there is nothing to train on; None if there is."""
+    if not array.exists():
+        return "no photograph is both new and gradable"
+    table = read_table(array / "labels.csv", COLUMNS, "retrain.py")
+    if not (table["split"][len(base.table) :] == "train").any():
+        return "no new photograph belongs to a training patient"
+    return None
+
+
+def fine_tune(base, array, work, models, run, training):
+    """Train the network in use further with cnn.py; return the folder of the new model."""
+    settings = base.config["settings"]
+    kept = {name: settings[name] for name in KEPT_SETTINGS}
+    learning_rate = training["learning_rate"]
+    if learning_rate is None:  # a retrained model ("start") has been slowed down already
+        learning_rate = settings["learning_rate"] / (1 if "start" in settings else SLOWDOWN)
+    places = {"input": array, "models": models / CANDIDATES, "logs": work / "logs", "run": run, "start": base.folder}
+    run_step("cnn.py", **places, **kept, **training | {"learning_rate": learning_rate})
+    return models / CANDIDATES / run
+
+
+def predict_both(base, candidate, rows):
+    """Predict rows of the base's array with the model in use and the candidate.
 
     Returns
     -------
@@ -132,129 +184,96 @@ def ask_both(base, candidate, rows):
     Raises
     ------
     StageError
-        If there are none.
+        If there are no rows, or a prediction is not finite.
     """
     from eyenet.model import backend
 
     if not len(rows):
         raise StageError(f"{base.array} has no test patients to compare the models on")
     backend.start("float32", 0)
-    from eyenet.model.batches import Batches, predict  # imports Keras, which must have been started
+    from eyenet.model.batches import Batches, predict  # imports Keras, so only after backend.start
 
     feed = Batches(base.images, None, rows, 64)
     models = ((base.folder, base.config), (candidate, open_model(candidate)))
     old, new = (predict(load_network(folder, config), feed) for folder, config in models)
     if not np.isfinite([old, new]).all():
-        raise StageError("a network predicts values that are no numbers")
+        raise StageError("a network predicts values that are not finite")
     return old, new
 
 
-def retrain(args, run, batch):
-    """Do all that is not done yet for a batch of photographs; return the row of the history that decides on it."""
-    base, folder = open_base(args.work, args.models), args.work / "data" / "retrain" / run
+def retrain(base, array, work, models, run, training, margin):
+    """Train a candidate and compare it with the model in use; return the columns of the decision."""
     rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
     tested = base.table.iloc[rows]
-    settings = {name: getattr(args, name) for name in ("epochs", "learning_rate", "seed")}
-    settings |= {"photographs": batch, "model": sha256(base.folder / NETWORK)}
-    with output_folder(folder, "retrain.py", settings):
-        merged = folder / "array"
-        if not (read_json(merged / "stage.json") or {}).get("finished"):
-            accept(args.photos, args.labels, base, folder, args.workers)
-            if (folder / "packed").exists():
-                merge(base, folder / "packed", merged)
-        for done in ("rotated", "packed"):  # they are in the array
-            shutil.rmtree(folder / done, ignore_errors=True)
-        photographs = pd.read_csv(folder / "photographs.csv", keep_default_na=False)
-        report(photographs, folder)
-        counts = Counter(photographs["result"])
-        row = {"old": base.folder.name, "new": run, "batch": batch, "margin": args.margin}
-        row |= {"test": hash_tested(tested)} | {what: counts[what] for what in ("accepted", "rejected")}
-        if not merged.exists():
-            return row | {"action": REFUSED, "why": "no photograph is new and can be graded"}
-        table = read_table(merged / "labels.csv", COLUMNS, "retrain.py")
-        if not (table["split"][len(base.table) :] == "train").any():
-            return row | {"action": REFUSED, "why": "no new photograph is of a patient for training"}
-        candidate = train_further(args, base, run, merged)
-        compared = compare(*ask_both(base, candidate, rows), tested, base.config["task"])
-        action, why = decide(compared, args.margin)
-        row |= {"patients": tested["patient"].nunique(), "photographs": len(tested)}
-        return row | {"action": action, "why": why} | flat(compared)
+    table = tested[["image", "patient", "level"]].to_csv()
+    row = {"test": hashlib.sha256(table.encode()).hexdigest()[:16], "margin": margin}
+    if why := reason_not_to_train(base, array):
+        return row | {"action": REFUSED, "why": why}
+    candidate = fine_tune(base, array, work, models, run, training)
+    compared = compare(*predict_both(base, candidate, rows), tested, base.config["task"])
+    action, why = decide(compared, margin)
+    row |= {"patients": tested["patient"].nunique(), "photographs": len(tested)}
+    return row | {"action": action, "why": why} | figure_columns(compared)
 
 
-def report(photographs, folder):
-    """Say how many photographs are accepted, and why the others are not."""
-    rejected = photographs[photographs["result"] == "rejected"]
-    kinds = Counter(re.split(r"[:(]| as ", reason)[0].strip() for reason in rejected["reason"])
-    log(f"{len(photographs) - len(rejected):,} of {len(photographs):,} photographs are accepted")
-    for kind, count in kinds.most_common():
-        log(f"  {count:,} are not: {kind}")
-    if len(rejected):
-        log(f"  each with its reason in {folder / 'photographs.csv'}")
-
-
-def decided(models, run, batch):
-    """Find what was decided on a batch of photographs; None if nothing was yet.
-
-    Raises
-    ------
-    StageError
-        If the name of the run is another's, or if the decision has been overtaken.
-    """
-    history = read_history(models)
-    row = next((row for row in reversed(history) if row["new"] == run and row["action"] != ROLLED_BACK), None)
-    if row is None and (models / run).exists():
-        raise StageError(f"there is a model {models / run} already; give another --run")
-    if row is not None and row["batch"] != batch:
-        raise StageError(f"{run} was of other photographs or grades; give another --run")
-    if row is not None and row is not history[-1]:
-        raise StageError(f"{run} was {row['action']} on {row['date']}, and more has happened since; give another --run")
-    return row
-
-
-def conclude(args, row):
-    """Tell the decision; return the exit code."""
+def conclude(work, models, row):
+    """Print the decision and the model in use; return the exit code."""
     run, promoted = row["new"], row["action"] == PROMOTED
-    array = args.work / "data" / "retrain" / run / "array"
+    array = work / "data" / "retrain" / run / "array"
     if not promoted:
-        shutil.rmtree(array, ignore_errors=True)  # it is large, and of no model in use
+        shutil.rmtree(array, ignore_errors=True)  # large, and no model in use needs it
     print(f"{row['action']}: {run} over {row['old']}: {row['why']}")
-    print(f"in use: {args.models / 'latest'} -> {current_model(args.models).name}; see {args.models / 'history.csv'}")
+    print(f"in use: {models / 'latest'} -> {current_model(models).name}; see {models / 'history.csv'}")
     if promoted:
-        print(f"next: python evaluate.py --model {args.models / run} --input {array}")
+        print(f"next: python evaluate.py --model {models / run} --input {array}")
     return 0 if promoted else EXIT_REJECTED
 
 
-def main():
+def parse():
+    """Parse the options."""
     options = parser(__doc__, workers=None)
     options.add_argument("--photos", type=local_path, help="folder of new photographs")
     options.add_argument("--labels", type=local_path, help="table of their grades")
-    options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline, with data/")
+    options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline, which holds data/")
     options.add_argument("--models", type=local_path, help="folder of the models; default: WORK/models")
     options.add_argument("--run", type=plain_name, help="name of the new model; default: from the photographs")
-    options.add_argument("--margin", type=fraction, default=0.01, help="AUC by which the new model may be worse")
-    options.add_argument("--epochs", type=positive, default=EPOCHS, help="of training further")
-    options.add_argument("--learning-rate", type=rate, help="default: a third of what the model learned with")
-    options.add_argument("--seed", type=seed, default=0, help="of order and augmentation")
-    options.add_argument("--rollback", action="store_true", help="go back to the model before the one in use")
+    options.add_argument("--margin", type=fraction, default=0.01, help="non-inferiority margin of the AUC")
+    options.add_argument("--epochs", type=positive, default=EPOCHS, help="epochs of fine-tuning")
+    options.add_argument("--learning-rate", type=rate, help="default: a third of that of the first training")
+    options.add_argument("--seed", type=seed, default=0, help="seed of shuffling and augmentation")
+    options.add_argument("--rollback", action="store_true", help="return to the previous model")
     args = options.parse_args()
     args.models = args.models or args.work / "models"
     if args.rollback == (args.photos is not None) or (args.photos is None) != (args.labels is None):
         options.error("give --photos and --labels, or --rollback alone")
-    current_model(args.models)
-    with locked(args.models):
-        settle(args.models)  # an earlier run may have been stopped before it
+    return args
+
+
+def main():
+    args = parse()
+    models = args.models
+    current_model(models)
+    with locked(models):
+        settle(models)  # a previous run may have been stopped between its decision and this
         if args.rollback:
-            now, before = roll_back(args.models)
-            print(f"rolled back: {args.models / 'latest'} -> {now}, which {before} had been promoted over")
+            restored, replaced = roll_back(models)
+            print(f"rolled back: {models / 'latest'} -> {restored}, the model before {replaced}")
             return 0
         batch = hash_batch(args.photos, args.labels)
-        run = args.run or name_of(args.photos, batch)
-        row = decided(args.models, run, batch)
+        run = args.run or default_run_name(args.photos, batch)
+        row = find_decision(models, run, batch)
         if row is None:
-            row = retrain(args, run, batch)
-            add_history(args.models, **row)
-            settle(args.models)
-        return conclude(args, row)
+            base, folder = open_base(args.work, models), args.work / "data" / "retrain" / run
+            training = {"epochs": args.epochs, "learning_rate": args.learning_rate, "seed": args.seed}
+            inputs = {"photographs": batch, "model": sha256(base.folder / NETWORK)}
+            with output_folder(folder, "retrain.py", training | inputs):
+                counts = Counter(take_in(args.photos, args.labels, base, folder, args.workers)["result"])
+                row = {"old": base.folder.name, "new": run, "batch": batch}
+                row |= {result: counts[result] for result in ("accepted", "rejected")}
+                row |= retrain(base, folder / "array", args.work, models, run, training, args.margin)
+            add_decision(models, **row)
+            settle(models)
+        return conclude(args.work, models, row)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """What the benchmarks of training share. To be imported after Keras was started."""
 
 import time
-from types import SimpleNamespace
 
 import keras
 
-from eyenet.model.networks import build_network
+import cnn
+from eyenet.training.cache import first_layers
 from eyenet.training.distribution import Distribution
-from eyenet.training.training import build_trainer, make_augmentation
 
 
 class Again(keras.utils.PyDataset):
@@ -24,12 +23,11 @@ class Again(keras.utils.PyDataset):
         return self.batch
 
 
-def build_three_layers(size, steps, augmentation="turn", xla=False, resident=None):
-    """Build the three layers with what goes before them, compiled, as cnn.py does."""
-    network = build_network(keras, "three_layers", size, 2, "none")
-    options = SimpleNamespace(learning_rate=1e-4, xla=xla, augmentation=augmentation)
-    augment = make_augmentation(options, network)
-    return build_trainer(Distribution(keras), network, augment, options, steps, resident)
+def build_three_layers(size, steps, augmented=True, resident=None):
+    """Build the three-layer network with its augmentation, compiled, as cnn.py does."""
+    network = cnn.build_network("three_layers", size, 2, "none")
+    layers = [*first_layers(network, resident), cnn.build_augmentation(size, augmented)]
+    return cnn.build_trainer(network, layers, Distribution(), 1e-4, steps)
 
 
 def gather(feed):

@@ -8,8 +8,8 @@ Trains the three layers, with augmentation, in turn on one batch that lies on th
 counts. Then with a callback that asks for each step's figures, as Keras's own TensorBoard does. On JAX also where the
 time of a step goes: the compiled step alone, without Keras's loop round it, the same without augmentation, and without
 the gradient; the bus; and how fast batches are gathered when nothing is trained. The array is repeated up to --images,
-so that no cache hides the disk's work on a small one. JAX always compiles with XLA; on PyTorch --xla stands for
-torch.compile.
+so that no cache hides the disk's work on a small one. JAX compiles with XLA; the other backends do not, as in
+cnn.py.
 """
 
 import os
@@ -42,7 +42,7 @@ class Asking(keras.callbacks.Callback):
         pass
 
 
-def rates(images, labels, batch, xla, repeat):
+def rates(images, labels, batch, repeat):
     """Train epochs in turn in all ways; give the images a second of each, the first, cold, left out."""
     count, side = len(images) // batch, images.shape[1]
     rows = np.arange(count * batch)
@@ -50,8 +50,8 @@ def rates(images, labels, batch, xla, repeat):
     kept = {"device": resident, "host": Held(images, rows), "none": images, ASKED: resident}
     feeds = {way: Batches(fed, labels, rows, batch, seed=0) for way, fed in kept.items()}
     feeds[RESIDENT] = Again((keras.ops.convert_to_tensor(images[:batch]), labels[:batch]), count)
-    plain = build_three_layers(side, count, xla=xla)
-    placed = build_three_layers(side, count, xla=xla, resident=resident)
+    plain = build_three_layers(side, count)
+    placed = build_three_layers(side, count, resident=resident)
     found = {way: [] for way in WAYS}
     for epoch in range(repeat + 1):
         for way in WAYS:
@@ -74,7 +74,7 @@ def steps(images, labels, batch, repeat):
     weights = [[v.value for v in part] for part in (trainer.trainable_variables, trainer.non_trainable_variables)]
     found = {"only forward": timed(lambda: forward(*weights), repeat)}
     found["whole"] = timed(step_of(trainer, images, labels), repeat)
-    trainer = build_three_layers(images.shape[1], 100, "none")
+    trainer = build_three_layers(images.shape[1], 100, augmented=False)
     return found | {"without augmentation": timed(step_of(trainer, images, labels), repeat)}
 
 
@@ -144,10 +144,11 @@ def repeated(images, count, folder):
         return np.load(file.name, mmap_mode="r")
 
 
-def measure(images, labels, precision, xla, batch, repeat):
+def measure(images, labels, precision, batch, repeat):
     """Measure one combination; give its rows of the table."""
-    name = f"{precision}{', compiled' if xla else ''}, batch {batch}"
-    found = rates(images, labels, batch, xla, repeat)
+    compiled = os.environ["KERAS_BACKEND"] == "jax"
+    name = f"{precision}{', compiled' if compiled else ''}, batch {batch}"
+    found = rates(images, labels, batch, repeat)
     for way in WAYS:
         what = way if way == RESIDENT else f"--cache {way}"
         yield f"{name}: {what}", f"{median(found[way]):.0f}", "images/s", ""
@@ -166,17 +167,15 @@ def main():
     options.add_argument("--images", type=int, default=20_000, help="of an epoch, at least one batch")
     options.add_argument("--batches", type=int, nargs="+", default=[32, 128, 512])
     options.add_argument("--precisions", nargs="+", choices=list(backend.POLICIES), default=["float32", "bfloat16"])
-    options.add_argument("--xla", action="store_true", help="on PyTorch: compiled as well as not")
     args = options.parse_args()
     name, rows = os.environ["KERAS_BACKEND"], []
     images = map_images(args.array, read_json(args.array / "X.json"))
     if len(images) < args.images:
         images = repeated(images, args.images, args.array)
     labels = np.arange(args.images) % 2
-    compiled = [True] if name == "jax" else [False, True][: 1 + args.xla]
-    for precision, xla, batch in product(args.precisions, compiled, args.batches):
+    for precision, batch in product(args.precisions, args.batches):
         keras.config.set_dtype_policy(backend.POLICIES[precision])
-        for row in measure(images[: args.images], labels, precision, xla, batch, args.repeat):
+        for row in measure(images[: args.images], labels, precision, batch, args.repeat):
             print(record.line(row), file=sys.stderr)
             rows.append(row)
         keras.backend.clear_session()

@@ -73,15 +73,15 @@ def make_images(folder, count):
 
 def make_model(folder, name, photographs):
     """Make a model folder whose network was trained on nothing, but says of each photograph something else."""
+    import cnn
     from eyenet.data.tasks import TASKS
     from eyenet.model import backend
     from eyenet.model.decision import choose_decision
     from eyenet.model.lite import add_lite
-    from eyenet.model.networks import build_network
     from eyenet.photo.retina import photograph_to_input
 
     keras = backend.start("float32", 0)
-    made = build_network(keras, name, 256, len(TASKS["grade"].classes), "none")
+    made = cnn.build_network(name, 256, len(TASKS["grade"].classes), "none")
     rng = np.random.default_rng(0)
     crops = np.stack([photograph_to_input(path, 256, "equalized")[0] for path in photographs])
     kernel = rng.normal(size=made.layers[-1].get_weights()[0].shape)

@@ -11,13 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 
 import numpy as np
 import record
 
+import cnn
 from eyenet.model import backend
-from eyenet.model.networks import NETWORKS, build_features, build_network, count_multiply_adds
+from eyenet.model.networks import NETWORKS, build_features, count_multiply_adds
 from eyenet.training.distribution import Distribution
 
 SIZE, BATCH = 256, 32
@@ -36,8 +36,7 @@ def rate(repeat, work, *batch):
 def main():
     args = record.parse(__doc__).parse_args()
     keras = backend.start("float32", seed=0)
-    from eyenet.training.augmentation import build_augmentation
-    from eyenet.training.training import build_trainer
+    from eyenet.training.cache import first_layers
 
     photographs = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
     labels, rows = np.arange(BATCH) % 2, []
@@ -46,10 +45,10 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             if weights != "none":  # the rates do not ask what the weights are
                 weights = str(Path(folder) / "random.weights.h5")
-                build_features(keras, name, SIZE).save_weights(weights)
-            model = build_network(keras, name, SIZE, 2, weights)
-        options = SimpleNamespace(learning_rate=1e-5, xla=False)
-        trainer = build_trainer(Distribution(keras), model, build_augmentation(SIZE), options, steps=100)
+                build_features(name, SIZE).save_weights(weights)
+            model = cnn.build_network(name, SIZE, 2, weights)
+        layers = [*first_layers(model, None), cnn.build_augmentation(SIZE)]
+        trainer = cnn.build_trainer(model, layers, Distribution(), 1e-5, steps=100)
         training = rate(args.repeat, trainer.train_on_batch, photographs, labels)
         predicting = rate(args.repeat, model.predict_on_batch, photographs)
         rows += [

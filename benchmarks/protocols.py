@@ -51,7 +51,7 @@ def main():
     source = ["--input", data / "preprocessed", "--labels", args.work / "labels" / "preprocessed.csv"]
     record.run("audit_leakage.py", "--protocol", 2017, *source, "--output", data / "array-2017")
     same = ["--network", "three_layers_2017", *places]
-    record.run("cnn.py", "--input", data / "array-2017", "--run", RUN, "--augmentation", "none", *same)
+    record.run("cnn.py", "--input", data / "array-2017", "--run", RUN, *same)  # without augmentation, as the array says
     record.run("cnn.py", "--input", data / "array", "--run", HONEST, *same)
     for model, array, split in ((RUN, "array-2017", "test"), (RUN, "array-2017", "unseen"), (HONEST, "array", "test")):
         record.run("evaluate.py", "--model", models / model, "--input", data / array, "--split", split, *geometry)

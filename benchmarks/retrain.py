@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 
 from eyenet.data.names import parse_name
 from eyenet.data.tasks import QUESTIONS
-from eyenet.retraining.promotion import read_history
+from eyenet.retraining.promotion import read_decisions
 from eyenet.run.files import place, write_rows
 
 
@@ -50,7 +50,7 @@ def retrain(work, batch):
     options = ["--photos", batch / "train", "--labels", batch / "trainLabels.csv", "--work", work, "--run", batch.name]
     done = subprocess.run([sys.executable, record.REPO / "retrain.py", *options], check=False)
     assert done.returncode in (0, 3), done.returncode
-    return next(row for row in reversed(read_history(work / "models")) if row["new"] == batch.name)
+    return next(row for row in reversed(read_decisions(work / "models")) if row["new"] == batch.name)
 
 
 def rows_of(what, row):

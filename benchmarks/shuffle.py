@@ -1,6 +1,6 @@
 """Shuffling by blocks against shuffling fully: what the network learns, and what a disk has to read.
 
-    python benchmarks/shuffle.py --array data/array --seeds 0 1 2 -- --epochs 6
+    python benchmarks/shuffle.py --array data/array --shards data/shards --seeds 0 1 2 -- --epochs 6
     python benchmarks/shuffle.py --array data/array --seeds          reading alone; a minute
 
 Trains the same network in both orders with each seed (what follows -- goes to cnn.py; what is there already in --work
@@ -41,8 +41,9 @@ def train(args, way, seed, further):
     models = args.work / "models"
     folder = models / f"{way}-{seed}"
     if not (read_json(folder / "config.json") or {}).get("finished"):
-        places = ["--input", args.array, "--models", models, "--logs", args.work / "logs", "--run", folder.name]
-        record.run("cnn.py", *places, "--shuffle", way, "--seed", seed, *further)
+        array = args.array if way == "full" else args.shards  # cnn.py shuffles shards by blocks
+        places = ["--input", array, "--models", models, "--logs", args.work / "logs", "--run", folder.name]
+        record.run("cnn.py", *places, "--seed", seed, *further)
     return folder
 
 
@@ -151,7 +152,10 @@ def read(args, sidecar, rows, labels):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder of the array")
+    options.add_argument(
+        "--array", type=Path, default=record.REPO / "data" / "array", help="folder of the array, one file"
+    )
+    options.add_argument("--shards", type=Path, help="folder of the same array in shards, for training by blocks")
     options.add_argument("--work", type=Path, default=record.REPO / "work" / "shuffle", help="folder for the models")
     options.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: nothing is trained")
     options.add_argument("--batch", type=int, default=32, help="of the reading")

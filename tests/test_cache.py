@@ -67,13 +67,13 @@ def test_auto_takes_the_device_then_the_host(keras, monkeypatch, gpu, device, ho
     from eyenet.training.cache import choose_place
 
     memory(monkeypatch, gpu, device, host)
-    assert choose_place("auto", 10, 1, Distribution(keras)) == place
+    assert choose_place("auto", 10, 1, Distribution()) == place
 
 
 def test_what_has_no_room_is_refused(keras, monkeypatch):
     from eyenet.training.cache import choose_place
 
-    spread = Distribution(keras)
+    spread = Distribution()
     memory(monkeypatch, True, 9e9, 11e9)
     assert choose_place("none", 10e9, 1e9, spread) == "none" and choose_place("host", 10e9, 1e9, spread) == "host"
     with pytest.raises(StageError, match="device needs 10.0 GB of the device's memory, and 9.0 GB are free"):
@@ -104,17 +104,17 @@ def test_several_hosts_keep_nothing():
 
     hosts = SimpleNamespace(processes=2)
     assert choose_place("auto", 10, 1, hosts) == "none"
-    with pytest.raises(StageError, match="--cache device is for one host"):
+    with pytest.raises(StageError, match="--cache device is for a single host"):
         choose_place("device", 10, 1, hosts)
 
 
 def test_validation_is_held_with_the_training(keras):
     from eyenet.training.cache import Held, cache
 
-    train, val, resident = cache("host", Distribution(keras), IMAGES, ROWS)
+    train, val, resident = cache("host", Distribution(), IMAGES, ROWS)
     assert isinstance(train, Held) and resident is None
     assert np.array_equal(np.take(val, ROWS["val"], axis=0), IMAGES[ROWS["val"]])
-    train, val, resident = cache("device", Distribution(keras), IMAGES, ROWS)
+    train, val, resident = cache("device", Distribution(), IMAGES, ROWS)
     assert train is resident and np.array_equal(np.take(val, ROWS["val"], axis=0), IMAGES[ROWS["val"]])
-    train, val, resident = cache("none", Distribution(keras), IMAGES, ROWS)
+    train, val, resident = cache("none", Distribution(), IMAGES, ROWS)
     assert train is IMAGES and val is IMAGES and resident is None

@@ -24,6 +24,7 @@ from conftest import (
 )
 from test_stages import mounted
 
+from cnn import PATIENCE
 from eyenet.data.array import rows_by_split
 from eyenet.data.names import split_of
 from eyenet.model import backend
@@ -97,7 +98,7 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path
         kill_after(after, ["cnn.py", "--input", array, "--epochs", 6, *QUICK, "--cache", cache], tmp_path)
         assert len(history(tmp_path / "models" / "cnn")) < 6
     done = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
-    assert "going on after epoch" in done.stderr
+    assert "continuing after epoch" in done.stderr
     assert history(tmp_path / "models" / "cnn") == history(folder / "models" / "cnn")
     mine, theirs = ((f / "models" / "cnn" / "config.json").read_text() for f in (tmp_path, folder))
     assert json.loads(mine)["decision"] == json.loads(theirs)["decision"]
@@ -106,13 +107,13 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path
 
 
 def test_early_stopping_counts_over_a_stop(array, tmp_path):
-    """A learning rate of zero never gets better: patience 2 ends after epoch 3, also when stopped in between."""
-    args = ["cnn.py", "--input", array, "--patience", 2, "--learning-rate", 0, "--epochs", 20]
-    args += ["--network", "three_layers_2017"]  # without normalisation, whose statistics would move all the same
+    """A learning rate of zero never improves: training ends after 1 + PATIENCE epochs, also when it was stopped."""
+    args = ["cnn.py", "--input", array, "--learning-rate", 0, "--epochs", 20]
+    args += ["--network", "three_layers_2017"]  # without normalisation, whose statistics would change all the same
     kill_after("checkpoint-00002", args, tmp_path)
     done = run(*args, cwd=tmp_path)
-    assert len(history(tmp_path / "models" / "cnn")) == 3
-    assert "no better validation AUC for 2 epochs; the best is epoch 1" in done.stderr
+    assert len(history(tmp_path / "models" / "cnn")) == 1 + PATIENCE
+    assert f"no better validation AUC for {PATIENCE} epochs; the best is epoch 1" in done.stderr
     assert "every validation photograph is called" in done.stderr  # an untrained network calls one class
 
 
@@ -216,7 +217,7 @@ def test_backends_and_precision(array, tmp_path):
     one_sentence(done, "theano", "tensorflow, jax or torch")
     if not backend.has_gpu():
         one_sentence(run(*args, "--precision", "float16", code=1, cwd=tmp_path), "needs a GPU")
-    run(*args, "--precision", "bfloat16", "--xla", cwd=tmp_path)
+    run(*args, "--precision", "bfloat16", cwd=tmp_path)
     for name in ("jax", "torch"):
         if importlib.util.find_spec(name) is None:
             done = run(*args, code=1, cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": name})
@@ -274,7 +275,7 @@ def test_help_is_quick_and_complete():
     code += "runpy.run_path('cnn.py', run_name='__main__')"
     text = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=REPO).stdout
     assert text.endswith("imported []\n")
-    for option in ("--precision", "--xla", "--patience", "--learning-rate", "--seed", "--run", "--task", "--network"):
+    for option in ("--precision", "--learning-rate", "--seed", "--run", "--task", "--network"):
         assert option in text
     assert "(default: three_layers)" in text
 

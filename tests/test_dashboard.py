@@ -19,11 +19,13 @@ from conftest import draw_photograph
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
+import cnn
 from eyenet.model.batches import Batches, predict
+from eyenet.training.checkpoint import Checkpoint
 from eyenet.training.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
 from eyenet.training.distribution import Distribution
-from eyenet.training.keeper import Keeper
-from eyenet.training.losses import of_disease
+from eyenet.training.progress import Progress
+from eyenet.training.validation import Validation, of_disease
 
 SIZE = 32
 CARD = "| option | value |\n|---|---|\n| learning-rate | `0.001` |"
@@ -37,19 +39,9 @@ class StoppedError(Exception):
 
 def build(classes):
     """Build a network and, round it, a trainer with augmentation, as cnn.py does."""
-    layers = keras.layers
     keras.utils.set_random_seed(0)
-    network = keras.Sequential(
-        [
-            keras.Input((SIZE, SIZE, 3), dtype="uint8"),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(4, 3, activation="relu"),
-            layers.MaxPooling2D(4),
-            layers.Flatten(),
-            layers.Dense(classes, activation="softmax"),
-        ]
-    )
-    augment = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), layers.RandomFlip(dtype="float32")])
+    network = cnn.build_network("three_layers_2017", SIZE, classes, "none")
+    augment = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), keras.layers.RandomFlip(dtype="float32")])
     trainer = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), augment, network])
     return network, augment, trainer
 
@@ -68,20 +60,23 @@ def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=N
     folder = root / "models" / run
     folder.mkdir(parents=True, exist_ok=True)
     val = Batches(images, levels, np.arange(40, len(images)), 8)
-    keeper = Keeper(network, Distribution(keras), task, folder, feed, val, 99, 0)
+    spread = Distribution()
+    validation = Validation(network, task, val, cnn.ordinal_crossentropy, spread)
+    checkpoint = Checkpoint(network, feed, 99, 0, spread, folder)
     logs = root / "logs" / run
-    dashboard = Dashboard(keeper, augment, logs, 1, CARD, {"learning_rate": rate, "task": task, "xla": False})
+    hparams = {"learning_rate": rate, "task": task, "xla": False}
+    dashboard = Dashboard(validation, checkpoint, augment, logs, CARD, hparams, spread)
 
-    def save(epoch, logs):
+    def fail(epoch, logs):
         if epoch + 1 == fail_after:
             raise StoppedError
-        keeper.save()
 
-    done = keeper.restore(trainer)
-    last = keras.callbacks.LambdaCallback(on_epoch_end=save)
-    callbacks = [keeper, dashboard, keras.callbacks.TensorBoard(logs), last]
+    done = checkpoint.restore(trainer)
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=fail)
+    progress = Progress(len(feed.rows), 8)
+    callbacks = [progress, validation, checkpoint, dashboard, keras.callbacks.TensorBoard(logs), stop]
     trainer.fit(feed, initial_epoch=done, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
-    return keeper
+    return SimpleNamespace(validation=validation, checkpoint=checkpoint)
 
 
 class Browser:
@@ -153,15 +148,15 @@ class Browser:
 def trained(tmp_path_factory):
     """Train two runs: the first undisturbed, the second killed twice and gone on with, and one killed for good."""
     root = tmp_path_factory.mktemp("trained")
-    keepers = {"first": train(root, "first", EPOCHS["first"])}
+    runs = {"first": train(root, "first", EPOCHS["first"])}
     with pytest.raises(StoppedError):
         train(root, "second", EPOCHS["second"], rate=0.03, fail_after=1)  # nothing was saved: begins anew
     with pytest.raises(StoppedError):
         train(root, "second", EPOCHS["second"], rate=0.03, fail_after=3)  # epoch 3 is done, but not saved: again
-    keepers["second"] = train(root, "second", EPOCHS["second"], rate=0.03)
+    runs["second"] = train(root, "second", EPOCHS["second"], rate=0.03)
     with pytest.raises(StoppedError):
         train(root, "killed", 3, fail_after=2)
-    return SimpleNamespace(root=root, keepers=keepers)
+    return SimpleNamespace(root=root, runs=runs)
 
 
 @pytest.fixture(scope="module")
@@ -181,12 +176,12 @@ def test_runs_are_what_they_should_be(browser):
 def test_hparams_has_a_row_for_each_run_with_the_figures_of_its_best_epoch(browser, trained):
     rows = browser.rows()
     assert sorted(rows) == ["first/summary", "killed/summary", "second/summary"]
-    for run, keeper in trained.keepers.items():
+    for run, kept in trained.runs.items():
         options, figures, statuses = rows[f"{run}/summary"]
         assert options == {"learning_rate": {"first": 0.01, "second": 0.03}[run], "task": "any", "xla": False}
         assert statuses == ["STATUS_SUCCESS"]
-        best = keeper.state["history"][keeper.state["best_epoch"] - 1]
-        assert figures.pop("best/epoch") == keeper.state["best_epoch"]
+        best = kept.checkpoint.state["history"][kept.checkpoint.state["best_epoch"] - 1]
+        assert figures.pop("best/epoch") == kept.checkpoint.state["best_epoch"]
         assert {"best/validation_auc", "best/validation_recall"} <= figures.keys()
         for name, value in figures.items():
             expected = best.get(name.replace("best/validation_", "val_"), "NaN")
@@ -221,14 +216,14 @@ def test_precision_recall_curves_are_right(browser, trained, run):
     assert tag in browser.json("plugin/pr_curves/tags")[f"{run}/summary"]
     curves = browser.json("plugin/pr_curves/pr_curves", run=f"{run}/summary", tag=tag)[f"{run}/summary"]
     assert [curve["step"] for curve in curves] == list(range(EPOCHS[run]))
-    keeper, last = trained.keepers[run], curves[-1]
+    kept, last = trained.runs[run], curves[-1]
     for i in (0, 60, 100, 101):
         if i < len(last["thresholds"]):
-            called = keeper.probability >= last["thresholds"][i]
-            assert last["precision"][i] == pytest.approx(precision_score(keeper.truth, called), abs=1e-6)
-            assert last["recall"][i] == pytest.approx(recall_score(keeper.truth, called), abs=1e-6)
+            called = kept.validation.probability >= last["thresholds"][i]
+            assert last["precision"][i] == pytest.approx(precision_score(kept.validation.truth, called), abs=1e-6)
+            assert last["recall"][i] == pytest.approx(recall_score(kept.validation.truth, called), abs=1e-6)
             counts = [last[k][i] for k in ("true_negatives", "false_positives", "false_negatives", "true_positives")]
-            assert counts == confusion_matrix(keeper.truth, called).ravel().tolist()
+            assert counts == confusion_matrix(kept.validation.truth, called).ravel().tolist()
 
 
 @pytest.mark.parametrize("run", EPOCHS)
@@ -312,11 +307,11 @@ def test_run_whose_model_was_deleted_leaves_nothing_behind(tmp_path):
 def test_grades_of_one_class_in_validation(tmp_path):
     """Neither curve is defined then; everything else is shown."""
     levels = np.r_[np.arange(40) % 5, np.zeros(10, int)]
-    keeper = train(tmp_path, "grades", 1, task="grade", levels=levels)
+    kept = train(tmp_path, "grades", 1, task="grade", levels=levels)
     tags = {tag for _, tag, _ in events_of(tmp_path / "logs" / "grades" / "summary")}
     assert {"heat maps, validation", "confusion matrix, validation", "best/validation_loss"} <= tags
     assert not any("ROC" in tag or "recall, validation" in tag or tag == "best/validation_auc" for tag in tags)
-    assert predict(keeper.network, keeper.val).shape == (10, 5)
+    assert predict(kept.validation.network, kept.validation.batches).shape == (10, 5)
 
 
 def test_without_validation_photographs(tmp_path):

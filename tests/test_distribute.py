@@ -22,15 +22,18 @@ QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
 
 # cnn.py on four virtual devices. Without dropout: TensorFlow's replicas draw each by itself.
 FOUR_CPUS = f"""
-import runpy, sys
-import tensorflow as tf
+import sys
 sys.path.insert(0, {str(REPO)!r})
+import cnn
+import tensorflow as tf
 from eyenet.model.networks import NETWORKS
 NETWORKS["three_layers"] = NETWORKS["three_layers"]._replace(dropout=0.0)
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, 4 * [tf.config.LogicalDeviceConfiguration()])
 sys.argv[0] = "cnn.py"
-runpy.run_path({str(REPO / "cnn.py")!r}, run_name="__main__")
+build = cnn.build_augmentation
+cnn.build_augmentation = lambda size, augmented: build(size, False)
+cnn.run_main(cnn.main)
 """
 
 
@@ -137,7 +140,7 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, t
     port = free_port()
     first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))
     told = first.end(0)
-    assert "going on after epoch 1 of 2" in told.stderr and "kept epoch" in told.stdout
+    assert "continuing after epoch 1 of 2" in told.stderr and "kept epoch" in told.stdout
     assert "process 1 is done" in second.end(0).stdout
     assert not any(folders[1].iterdir())
     same_weights(folders[0], alone)
@@ -148,7 +151,7 @@ def test_devices_of_tensorflow(array, tmp_path):
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
     for kind, cache in (("none", "none"), ("devices", "device")):
         (tmp_path / kind).mkdir()
-        args = ["--input", array, *QUICK, "--augmentation", "none", "--distribute", kind, "--cache", cache]
+        args = ["--input", array, *QUICK, "--distribute", kind, "--cache", cache]
         command = [sys.executable, "-c", FOUR_CPUS, *map(str, args)]
         options = {"capture_output": True, "text": True, "timeout": 300}
         done = subprocess.run(command, check=False, cwd=tmp_path / kind, env=environment, **options)
@@ -173,7 +176,7 @@ def test_shares_of_a_batch(count):
     rows = np.arange(100, 100 + count)
     shares = []
     for process in (0, 1):
-        spread = distribution.Distribution(None)
+        spread = distribution.Distribution()
         spread.engine, spread.replicas, spread.process, spread.processes = object(), 4, process, 2
         images, labels = spread.share(rows)
         assert labels.tolist() == rows.tolist() and len(images) % 2 == 0

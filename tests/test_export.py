@@ -17,6 +17,7 @@ ct = pytest.importorskip("coremltools", reason="pip install -r requirements-expo
 pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
 
 # ruff: noqa: E402
+import cnn
 from eyenet.data.tasks import TASKS
 from eyenet.export import coreml, litert, onnx, page
 from eyenet.export import folder as export_folder
@@ -25,7 +26,7 @@ from eyenet.export.exam import Exam
 from eyenet.export.parity import compare, require_parity
 from eyenet.model.folder import NETWORK
 from eyenet.model.lite import LiteNetwork, write_lite
-from eyenet.model.networks import NETWORKS, build_network, leaves
+from eyenet.model.networks import NETWORKS, leaves
 from eyenet.run.errors import StageError
 from eyenet.run.files import sha256
 
@@ -71,7 +72,7 @@ def difference(network, module, path, precision, images):
 def each_network(request):
     """One network after the other, awake, and its name."""
     keras.utils.set_random_seed(0)
-    return request.param, awake(build_network(keras, request.param, 96, 2, "none"), photographs(96))
+    return request.param, awake(cnn.build_network(request.param, 96, 2, "none"), photographs(96))
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -87,7 +88,7 @@ def test_precisions(ending, tmp_path):
     """Fewer bits are smaller files and larger differences; none is lost."""
     keras.utils.set_random_seed(0)
     images, sizes, apart = photographs(96), [], []
-    network = awake(build_network(keras, "three_layers_2017", 96, 2, "none"), images)
+    network = awake(cnn.build_network("three_layers_2017", 96, 2, "none"), images)
     for precision in ("float32", "float16", "dynamic", "int8"):
         path = tmp_path / f"{precision}.{ending}"
         apart.append(difference(network, FORMATS[ending], path, precision, images))
@@ -102,7 +103,7 @@ def test_litert_in_float16(tmp_path):
 
     keras.utils.set_random_seed(0)
     images, path = photographs(64), tmp_path / "EyeNet.tflite"
-    network = awake(build_network(keras, "efficientnet_lite0", 64, 2, "none"), images)
+    network = awake(cnn.build_network("efficientnet_lite0", 64, 2, "none"), images)
     assert 1e-5 < difference(network, litert, path, "float16", images) < 0.03
     tensors = Interpreter(str(path)).get_tensor_details()
     half = [np.prod(of["shape"]) for of in tensors if of["dtype"] == np.float16]
@@ -370,7 +371,7 @@ def test_the_page(tmp_path, monkeypatch):
     (tmp_path / "dist-template").mkdir()
     (tmp_path / "dist-template" / "index.html").write_text("page")
     images = photographs(64, 3)
-    network = awake(build_network(keras, "efficientnet_lite0", 64, 2, "none"), photographs(64, 8))
+    network = awake(cnn.build_network("efficientnet_lite0", 64, 2, "none"), photographs(64, 8))
     evidence = write_lite(network, "any", tmp_path)
     lite = LiteNetwork(tmp_path, CONFIG | {"size": 64, "evidence": evidence})
     expected = [lite(image, explain=True) for image in images]

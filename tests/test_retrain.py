@@ -19,7 +19,7 @@ from eyenet.model.folder import open_model
 from eyenet.photo.png import encode_png
 from eyenet.photo.retina import photograph_to_input
 from eyenet.retraining.intake import Base, crop_and_judge, find_known
-from eyenet.retraining.promotion import add_history, compare, decide, read_history
+from eyenet.retraining.promotion import add_decision, compare, decide, read_decisions
 from eyenet.score.metrics import roc_auc
 
 RUN = "autumn"
@@ -104,9 +104,9 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
     assert len(accepted) >= 20 and accepted <= set(others[:24]) | {f"again{others[0]}"}
     reason = {name: row["reason"] for name, row in listed.items() if row["result"] == "rejected"}
     for name in first[:2]:
-        assert f"the same photograph as {name} (similarity 0." in reason[f"turned{name}"]
-    assert f"the same photograph as {others[0]}" in reason.get(f"again{others[0]}", "") or (
-        f"the same photograph as again{others[0]}" in reason[others[0]]
+        assert f"duplicate of {name} (similarity 0." in reason[f"turned{name}"]
+    assert f"duplicate of {others[0]}" in reason.get(f"again{others[0]}", "") or (
+        f"duplicate of again{others[0]}" in reason[others[0]]
     )
     for name in others[24:27]:
         assert "cannot be graded: " in reason[name] and "out of focus" in reason[name]
@@ -121,7 +121,7 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
     assert set(more.loc[more["transform"] == "original", "image"]) == accepted
     assert (table.groupby("patient")["split"].nunique() == 1).all()
 
-    (row,) = read_history(work / "models")
+    (row,) = read_decisions(work / "models")
     assert (row["action"], row["old"], row["new"], row["accepted"]) == ("promoted", "cnn", RUN, str(len(accepted)))
     tested = before[(before["split"] == "test") & (before["transform"] == "original")]
     assert (int(row["photographs"]), int(row["patients"])) == (len(tested), tested["patient"].nunique())
@@ -130,12 +130,12 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
 
     again = retrain(work, "--margin", 1)
     assert again.stdout.startswith(f"promoted: {RUN} over cnn: ") and "epoch" not in again.stderr
-    assert len(read_history(work / "models")) == 1
+    assert len(read_decisions(work / "models")) == 1
 
     kept = bytes_of(work / "models" / RUN)
     assert run("retrain.py", "--rollback", "--work", work).stdout.startswith("rolled back: ")
     assert latest(work) == "cnn" and bytes_of(work / "models" / RUN) == kept
-    assert [row["action"] for row in read_history(work / "models")] == ["promoted", "rolled back"]
+    assert [row["action"] for row in read_decisions(work / "models")] == ["promoted", "rolled back"]
     one_sentence(run("retrain.py", "--rollback", "--work", work, code=1), "nothing to go back to")
     one_sentence(retrain(work, code=1), "was promoted on", "--run")
 
@@ -145,7 +145,7 @@ def test_a_model_that_is_no_better_is_refused_at_margin_0(work):
     assert done.stdout.startswith(f"refused: {RUN} over cnn: any DR: AUC ") and "not above -0" in done.stdout
     assert latest(work) == "cnn" and (work / "models" / "candidates" / RUN / "model.keras").exists()
     assert not (work / "data" / "retrain" / RUN / "array").exists()
-    assert [row["action"] for row in read_history(work / "models")] == ["refused"]
+    assert [row["action"] for row in read_decisions(work / "models")] == ["refused"]
     assert retrain(work, code=3).stdout == done.stdout
 
 
@@ -154,7 +154,7 @@ def test_poor_photographs_stop_at_the_gate(work):
         if can_be_opened(path):
             degraded.blur(Image.open(path), 0.03).save(path)
     done = retrain(work, code=3)
-    assert "no photograph is new and can be graded" in done.stdout and "epoch" not in done.stderr
+    assert "no photograph is both new and gradable" in done.stdout and "epoch" not in done.stderr
     assert latest(work) == "cnn" and not (work / "models" / "candidates").exists()
 
 
@@ -170,7 +170,7 @@ def test_killed_and_run_again_it_ends_as_undisturbed(work, moment):
     process.wait()
     assert process.returncode == -signal.SIGKILL and latest(work) == "cnn"
     assert retrain(work, "--margin", 1).stdout.startswith("promoted: ")
-    assert latest(work) == RUN and len(read_history(work / "models")) == 1
+    assert latest(work) == RUN and len(read_decisions(work / "models")) == 1
     open_array(work / "data" / "retrain" / RUN / "array")
 
 
@@ -178,13 +178,15 @@ def test_a_promotion_that_was_stopped_half_way_is_finished(work):
     models = work / "models"
     (models / "candidates").mkdir()
     shutil.copytree(models / "cnn", models / "candidates" / RUN)
-    add_history(models, action="promoted", old="cnn", new=RUN, why="for the test")
+    add_decision(models, action="promoted", old="cnn", new=RUN, why="for the test")
     assert latest(work) == "cnn"
-    one_sentence(retrain(work, code=1), f"{RUN} was of other photographs")  # the row has no batch; it is settled first
+    one_sentence(
+        retrain(work, code=1), f"{RUN} was made from other photographs"
+    )  # the row has no batch; it is settled first
     assert latest(work) == RUN and not (models / "candidates" / RUN).exists()
-    add_history(models, action="rolled back", old=RUN, new="cnn", why="--rollback")  # and then it was stopped
+    add_decision(models, action="rolled back", old=RUN, new="cnn", why="--rollback")  # and then it was stopped
     one_sentence(run("retrain.py", "--rollback", "--work", work, code=1), "nothing to go back to")
-    assert latest(work) == "cnn" and len(read_history(models)) == 2
+    assert latest(work) == "cnn" and len(read_decisions(models)) == 2
     shutil.copytree(models / "cnn", models / "other")
     (models / "latest").unlink()
     (models / "latest").symlink_to("other")
@@ -193,8 +195,8 @@ def test_a_promotion_that_was_stopped_half_way_is_finished(work):
 
 
 def test_another_batch_under_the_same_name_is_refused(work):
-    add_history(work / "models", action="refused", old="cnn", new=RUN, batch="of others", why="for the test")
-    one_sentence(retrain(work, code=1), f"{RUN} was of other photographs or grades")
+    add_decision(work / "models", action="refused", old="cnn", new=RUN, batch="of others", why="for the test")
+    one_sentence(retrain(work, code=1), f"{RUN} was made from other photographs or grades")
 
 
 def test_many_copies_of_one_photograph_are_all_found(pipeline, tmp_path):
@@ -214,7 +216,7 @@ def test_many_copies_of_one_photograph_are_all_found(pipeline, tmp_path):
             rows.append({"image": f"{name}{i}_left", "level": 0})
     base = Base(None, None, None, images, table, sidecar, None)
     known = find_known(pd.DataFrame(rows), crops, base)
-    assert all(f"the same photograph as {first[6]}" in known[f"old{i}_left"] for i in range(12))
+    assert all(f"duplicate of {first[6]}" in known[f"old{i}_left"] for i in range(12))
     assert [row["image"] for row in rows if row["image"] not in known] == ["new0_left"]
 
 
@@ -228,8 +230,8 @@ def test_a_copy_of_what_only_its_name_rejects_is_kept(pipeline, tmp_path):
         (tmp_path / f"{name}.png").write_bytes(encode_png(crop, {"visible": 1.0}))
     new = pd.DataFrame({"image": names, "level": 0})
     known = find_known(new, tmp_path, Base(None, None, None, images, table, sidecar, None))
-    assert set(known) == {first[6], "copy1_left"} and "a name of its own" in known[first[6]]
-    assert known["copy1_left"] == "the same photograph as copy0_left, which is new too"
+    assert set(known) == {first[6], "copy1_left"} and "rename it" in known[first[6]]
+    assert known["copy1_left"] == "duplicate of copy0_left, which is also new"
 
 
 def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
@@ -256,7 +258,7 @@ def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
         (lambda w: (w / "new" / "trainLabels.csv").unlink(), ["there is no table"]),
         (lambda w: shutil.rmtree(w / "new" / "train"), ["there is no folder"]),
         (lambda w: (w / "new" / "trainLabels.csv").write_text("image,level\n1_left,7\n"), ["line 2", "level is '7'"]),
-        (lambda w: shutil.copytree(w / "models" / "cnn", w / "models" / RUN), ["there is a model"]),
+        (lambda w: shutil.copytree(w / "models" / "cnn", w / "models" / RUN), ["already exists"]),
         (lambda w: (w / "models" / "history.csv").write_text("date,who\n1,2\n"), ["history.csv is damaged"]),
         (lambda w: (w / "models" / "cnn" / "model.keras").write_bytes(b"x"), ["checksum"]),
     ],
@@ -314,4 +316,4 @@ def test_each_question_must_be_no_worse():
     assert decide({"any": fine, "referable": fine}, 0.01)[0] == "promoted"
     assert decide({"any": fine, "referable": worse}, 0.01)[0] == "refused"
     action, why = decide({"any": fine | {"low": None}}, 1)
-    assert action == "refused" and "too few to tell" in why
+    assert action == "refused" and "too few test patients" in why

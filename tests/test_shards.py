@@ -319,12 +319,15 @@ def test_an_audit_reads_shards(arrays):
 
 
 def test_the_same_training(arrays, tmp_path):
-    """Fully shuffled, shards train to what one file does; by default their blocks are shuffled, and the run says so."""
+    """Shuffled fully, shards train to what one file does; by default cnn.py shuffles their blocks."""
     args = ["--epochs", 1, "--batch", 16, "--network", "three_layers_2017", "--models", tmp_path, "--logs", tmp_path]
     run("cnn.py", "--input", arrays[0], "--run", "one", *args)
-    run("cnn.py", "--input", arrays[1], "--run", "shards", "--shuffle", "full", *args)
+    run("cnn.py", "--input", arrays[1], "--run", "blocks", *args)
+    full = "import sys; sys.path.insert(0, %r); import cnn; cnn.Distribution.open_order = lambda *_: 'full'; cnn.main()"
+    command = [sys.executable, "-c", full % str(REPO), "--input", arrays[1], "--run", "shards", *args]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, cwd=tmp_path)
     one, shards = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("one", "shards"))
-    assert history(tmp_path / "one") == history(tmp_path / "shards")
-    assert one["settings"] == shards["settings"] and one["decision"] == shards["decision"]
+    assert history(tmp_path / "one") == history(tmp_path / "shards") != history(tmp_path / "blocks")
+    assert one["settings"] | {"shuffle": "blocks"} == shards["settings"] and one["decision"] == shards["decision"]
     done = run("cnn.py", "--input", arrays[1], "--run", "one", *args, code=1)
     one_sentence(done, "shuffle: None -> blocks", "another folder")

@@ -1,6 +1,6 @@
-"""The networks that cnn.py trains: the story's three layers, and larger ones that begin with what ImageNet taught them.
+"""The networks of `cnn.py --network`: a table of what they cost, and the convolutions of all but the default one.
 
-Each takes uint8 photographs and has its scaling inside, so that no exported model can forget it.
+The default network, three_layers, is built in cnn.py, and so is what follows the convolutions of every network.
 """
 
 import contextlib
@@ -20,22 +20,21 @@ IMAGENET = Path("weights")  # where port_weights.py puts its files
 
 
 class Recipe(NamedTuple):
-    """What cnn.py does with a network unless its options say otherwise."""
+    """How cnn.py trains a network by default."""
 
     weights: str
     epochs: int
     learning_rate: float
 
 
-RECIPE = Recipe._fields
 SCRATCH, TUNED = Recipe("none", 30, 1e-3), Recipe("imagenet", 5, 3e-4)
 
 
 class Cost(NamedTuple):
-    """What a network costs at 256 px with two classes, and what it reached (benchmarks/results/).
+    """Cost of a network at 256 px with two classes, and the AUC that it reached (benchmarks/results/).
 
-    Millions of parameters, millions of multiply-adds a photograph, images/s of training on two cores, and the AUC of
-    any and of referable DR on unseen patients of `eyepacs-256eq`; None where it was not measured.
+    Millions of parameters, millions of multiply-adds per photograph, training rate in images/s on two cores, and the
+    AUC of any and of referable DR on test patients of `eyepacs-256eq`; None if not measured.
     """
 
     parameters: float
@@ -58,8 +57,8 @@ class Evidence(NamedTuple):
 class Network(NamedTuple):
     """A network of `cnn.py --network`.
 
-    `application` is its class in keras.applications, or None; `scale` and `offset` bring 0-255 to what its weights were
-    trained on; `least` is the least size of a photograph in pixels; `dropout` is the rate before the last layer.
+    `application` is its class in keras.applications, or None; `scale` and `offset` map 0-255 to the range that its
+    weights were trained on; `least` is the smallest photograph in pixels; `dropout` is the rate before the last layer.
     """
 
     application: str | None
@@ -71,129 +70,85 @@ class Network(NamedTuple):
     cost: Cost
     evidence: Evidence
 
+    def recipe_for(self, weights, continued=False):
+        """Return the recipe for initial weights (None: the network's own); random ones need a longer training.
 
-LITE, KERAS = (1 / 128, -127 / 128), (1 / 127.5, -1)  # scale and offset
+        `continued` is for a training that starts from a model: its convolutions are trained already.
+        """
+        weights = weights or self.recipe.weights
+        random = weights == "none" != self.recipe.weights and not continued
+        return (SCRATCH if random else self.recipe)._replace(weights=weights)
+
+
+LITE_RANGE, KERAS_RANGE = (1 / 128, -127 / 128), (1 / 127.5, -1)  # scale and offset
 NETWORKS = {
     "three_layers": Network(
         None, 1 / 32, 0, 32, 0.2, Recipe("none", 30, 3e-3), Cost(0.02, 250, 102, (0.72, 0.77)), Evidence(start=3.5)
     ),
     "three_layers_2017": Network(
-        None, 1 / 255, 0, 22, 0.5, Recipe("none", 30, 3e-4), Cost(3.71, 237, 94, (0.48, None)), Evidence(start=10.5)
+        None,
+        1 / 255,
+        0,
+        22,
+        0.5,
+        Recipe("none", 30, 3e-4),
+        Cost(3.71, 237, 94, (0.48, None)),
+        Evidence(start=10.5),
     ),
     "efficientnet_lite0": Network(
-        None, *LITE, 32, 0.3, TUNED, Cost(3.42, 501, 42, (0.78, 0.84)), Evidence("block05_expand_relu")
+        None, *LITE_RANGE, 32, 0.3, TUNED, Cost(3.42, 501, 42, (0.78, 0.84)), Evidence("block05_expand_relu")
     ),
-    "efficientnet_lite1": Network(None, *LITE, 32, 0.3, TUNED, Cost(4.19, 655, 32), Evidence("block07_expand_relu")),
-    "efficientnet_lite2": Network(None, *LITE, 32, 0.3, TUNED, Cost(4.87, 751, 29), Evidence("block07_expand_relu")),
-    "mobilenet_v2": Network("MobileNetV2", *KERAS, 32, 0.3, TUNED, Cost(2.26, 391, 49), Evidence("block_6_pad")),
+    "efficientnet_lite1": Network(
+        None, *LITE_RANGE, 32, 0.3, TUNED, Cost(4.19, 655, 32), Evidence("block07_expand_relu")
+    ),
+    "efficientnet_lite2": Network(
+        None, *LITE_RANGE, 32, 0.3, TUNED, Cost(4.87, 751, 29), Evidence("block07_expand_relu")
+    ),
+    "mobilenet_v2": Network("MobileNetV2", *KERAS_RANGE, 32, 0.3, TUNED, Cost(2.26, 391, 49), Evidence("block_6_pad")),
     "resnet50_v2": Network(
-        "ResNet50V2", *KERAS, 32, 0.3, TUNED, Cost(23.57, 4546, 11), Evidence("conv3_block3_out", 0)
+        "ResNet50V2", *KERAS_RANGE, 32, 0.3, TUNED, Cost(23.57, 4546, 11), Evidence("conv3_block3_out", 0)
     ),
-    "inception_v3": Network("InceptionV3", *KERAS, 75, 0.3, TUNED, Cost(21.81, 3848, 15), Evidence("mixed2", 13)),
+    "inception_v3": Network("InceptionV3", *KERAS_RANGE, 75, 0.3, TUNED, Cost(21.81, 3848, 15), Evidence("mixed2", 13)),
 }
-SURROUNDINGS = 16  # pixels of the square whose average is the ground that a place is seen against
 
 
-def build_network(keras, name, size, classes, weights):
-    """Build a network: uint8 photographs (n, size, size, 3) in, probabilities of the classes out.
+def build_features(name, size, weights=None):
+    """Build the convolutions of a network: scaled photographs in, a feature map out; random weights, or Keras's own."""
+    import keras
 
-    Parameters
-    ----------
-    keras : module
-    name : str
-        Key of `NETWORKS`.
-    size : int
-        Of the photographs, in pixels.
-    classes : int
-    weights : str
-        'none', 'imagenet' or the path of a file that Keras can load into the convolutions.
-
-    Returns
-    -------
-    keras.Model
-
-    Raises
-    ------
-    StageError
-        If the photographs are too small, or the weights are not there or do not fit.
-    """
-    layers, network = keras.layers, NETWORKS[name]
-    if size < network.least:
-        raise StageError(f"images of {size} px are too small for {name}; use at least {network.least}")
-    features = build_features(keras, name, size)
-    if weights != "none":
-        load_features(keras, features, name, weights)
-    photograph = keras.Input((size, size, 3), dtype="uint8", name="photograph")
-    x = features(layers.Rescaling(network.scale, network.offset, dtype="float32")(photograph))
     if name == "three_layers_2017":
-        x = layers.Dense(128, activation="relu")(layers.Flatten()(x))
-    else:
-        if name == "three_layers":  # looks at each place by itself; then where it is no longer matters
-            x = layers.Dense(128, activation="relu", kernel_initializer="he_normal")(x)
-        x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    x = layers.Dropout(network.dropout)(x)
-    # It begins undecided: the loss of what is wrong and certain to seven digits has no gradient.
-    last = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probability"}
-    x = layers.Dense(classes, activation="softmax", **last)(x)
-    return keras.Model(photograph, x, name=name)
-
-
-def build_features(keras, name, size, weights=None):
-    """Build the convolutions of a network: scaled photographs in, a feature map out; random weights, or Keras's."""
-    if name == "three_layers":
-        return three_layers(keras, size)
-    if name == "three_layers_2017":
-        return three_layers_2017(keras, size)
+        return three_layers_2017(size)
     if name in SCALES:
         return build_efficientnet_lite(keras, name, size)
     application = getattr(keras.applications, NETWORKS[name].application)
     return application(include_top=False, weights=weights, input_shape=(size, size, 3))
 
 
-def three_layers(keras, size):
-    """Build three convolutions of 32 filters on the local contrast, each followed by 2 x 2 max pooling.
+def three_layers_2017(size):
+    """Build the convolutions of the EyeNet of 2017: three of 32 filters, each followed by 2 x 2 max pooling."""
+    import keras
+    from keras import layers
 
-    What counts are small spots on a ground whose colour varies far more than they differ from it: three convolutions
-    find them once the average of the surroundings is subtracted, as B. Graham's winning entry to the Kaggle competition
-    of 2015 did, and hardly before. Pooling comes before normalisation and ReLU, which then see a quarter of the pixels.
-    """
-    layers = keras.layers
-    exact = {"dtype": "float32"}  # bfloat16 would round a photograph to a grey level before it is subtracted
-    photograph = keras.Input((size, size, 3))
-    more = -size % SURROUNDINGS  # to whole squares: backends differ in how they would pad
-    border = ((more // 2, more - more // 2),) * 2
-    average = layers.AveragePooling2D(SURROUNDINGS, **exact)(layers.ZeroPadding2D(border, **exact)(photograph))
-    average = layers.UpSampling2D(SURROUNDINGS, interpolation="bilinear", **exact)(average)
-    average = layers.Cropping2D(border, **exact)(average)
-    x = layers.Subtract(name="local_contrast", **exact)([photograph, average])
-    for _ in range(3):
-        x = layers.Conv2D(32, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-        x = layers.MaxPooling2D(2)(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    return keras.Model(photograph, x, name="features")
-
-
-def three_layers_2017(keras, size):
-    """Build three convolutions of 32 filters, each followed by 2 x 2 max pooling, and nothing else."""
-    layers = keras.layers
     block = (lambda: layers.Conv2D(32, 3, activation="relu"), lambda: layers.MaxPooling2D(2))
     return keras.Sequential([keras.Input((size, size, 3)), *(make() for make in 3 * block)], name="features")
 
 
-def load_features(keras, features, name, weights):
-    """Load weights into the convolutions, and freeze their normalisation, but for the three layers.
+def load_features(features, name, weights):
+    """Load weights into the convolutions, and freeze the batch normalisation of every network but three_layers.
 
-    Its statistics, scales and shifts are of a million pictures; a few thousand photographs in small batches would not
-    better them, and training without them takes half the time.
+    Its statistics, scales and shifts come from a million pictures; a few thousand photographs in small batches do not
+    improve them, and training with them frozen takes half the time.
 
     Raises
     ------
     StageError
         If the weights are not there or do not fit.
     """
+    import keras
+
     path = weights_file(name, weights)
     if path is None:
-        features.set_weights(download_features(keras, name, features.input_shape[1]).get_weights())
+        features.set_weights(download_features(name, features.input_shape[1]).get_weights())
     else:
         try:
             with warnings.catch_warnings(action="ignore"):  # Keras lists every layer that does not fit
@@ -206,7 +161,7 @@ def load_features(keras, features, name, weights):
 
 
 def weights_file(name, weights):
-    """Find the file of weights, here or beside the scripts; None if Keras is to get it.
+    """Find the file of weights, in this folder or beside the scripts; None if Keras downloads them.
 
     Raises
     ------
@@ -228,16 +183,16 @@ def weights_file(name, weights):
 
 
 def hash_weights(name, weights):
-    """Name the weights that a training begins with: none, imagenet for Keras's own, or the hash of the file; str."""
+    """Identify the initial weights of a training: none, imagenet for Keras's own, or the hash of the file; str."""
     path = None if weights == "none" else weights_file(name, weights)
     return weights if path is None else f"sha256 {sha256(path)[:16]}"
 
 
-def download_features(keras, name, size):
-    """Build the convolutions with the ImageNet weights that Keras downloads, or has downloaded before."""
+def download_features(name, size):
+    """Build the convolutions with the ImageNet weights that Keras downloads, or finds in its cache."""
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"):
-            return build_features(keras, name, size, "imagenet")
+            return build_features(name, size, "imagenet")
     except Exception as error:  # Keras raises nothing narrower when it cannot reach its server
         why = " ".join(str(error).split()) or type(error).__name__
         raise StageError(
@@ -247,7 +202,7 @@ def download_features(keras, name, size):
 
 
 def leaves(network):
-    """Give the layers of a network, for a nested model its own."""
+    """Yield the layers of a network, those of nested models included."""
     for layer in network.layers:
         if hasattr(layer, "layers"):
             yield from leaves(layer)
@@ -263,15 +218,17 @@ def count_multiply_adds(network):
 
 
 def require_memory(network, batch, precision):
-    """Raise before the memory of a machine without a GPU runs out, which would end the process without a word.
+    """Raise an error if the feature maps of a batch would not fit into memory: the system would kill the process.
+
+    For machines without a GPU; a GPU's own error is caught in `backend.one_sentence`.
 
     Raises
     ------
     StageError
-        If the feature maps of a batch, which are kept for the gradient, need more than there is.
+        If the feature maps, which are kept for the gradient, need more memory than is free.
     """
     free = backend.host_memory()
-    if free is None or backend.has_gpu():  # a GPU's own memory ends with a sentence in `backend.one_sentence`
+    if free is None or backend.has_gpu():
         return
     need = (4 if precision == "float32" else 2) * batch * count_values(network) + 16 * network.count_params()
     if need > free:
@@ -287,7 +244,7 @@ def count_values(network):
 
 
 def describe_networks():
-    """Tell what each network costs, what it has reached and how it is trained, for the help of cnn.py; str."""
+    """Describe cost, results and recipe of each network as a table for the help of cnn.py; str."""
     columns = "{:<19}{:>11}{:>9}{:>10}{:>8}{:>8}{:>11}{:>10}{:>7}{:>9}".format
     rows = [
         ("", "million", "million", "images/s", "MB on", "AUC of", "AUC of", "", "", "learning"),

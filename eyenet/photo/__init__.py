@@ -1,4 +1,4 @@
-"""From the file of a photograph to a square crop of the retina, and whether that crop can be graded.
+"""Turn the file of a photograph into a square crop of the retina, and decide whether it is gradable.
 
-The image steps, prediction, retraining and export use it. It imports the room run.
+Used by the image steps, prediction, retraining and export. Imports the room run.
 """

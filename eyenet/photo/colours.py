@@ -1,4 +1,4 @@
-"""The colours of a crop: natural, as the camera gave them, or equalised, which are alike from every camera."""
+"""The colours of a crop: natural, as from the camera, or equalised, which removes differences between cameras."""
 
 import functools
 
@@ -6,32 +6,32 @@ import numpy as np
 from PIL import Image
 
 COLOURS = ("natural", "equalized")
-BLACK = 24  # a frame whose brightest hundredth is darker than this shows nothing
-NOISE = 6  # grey levels; of the surround of 172 of EyePACS's, averaged to 256 px, three quarters are at or below it
-SHADE = 0.08  # of the brightest: of EyePACS's rows, 1 in 200 has between 0.04 and 0.1, the letter-box less, retina more
-LIT = 0.25  # share of a row in the circle that is lit where there is retina: it may be vessel and shade for the rest
+BLACK = 24  # a frame whose 99th percentile is at or below this is black
+NOISE = 6  # grey levels; the background of three quarters of 172 EyePACS photographs at 256 px is at or below it
+# Share of the brightest level. In EyePACS only 1 row in 200 lies between 0.04 and 0.1: letterbox below, retina above.
+SHADE = 0.08
+LIT = 0.25  # minimum lit share of a row of retina inside the circle; vessels and shade may darken the rest
 
 
 def light_of(crop):
-    """Give the brightest channel of each pixel of a crop, uint8 (size, size, 3)."""
+    """Maximum of the channels at each pixel of a crop, uint8 (size, size, 3)."""
     return functools.reduce(np.maximum, (crop[..., channel] for channel in range(3)))
 
 
 def brightness(crop, inside):
-    """Measure the light in a crop: the 99th percentile of max(R, G, B) inside the circle, 0-255."""
+    """Brightness of a crop: the 99th percentile of max(R, G, B) inside the circle, 0-255."""
     return brightest(light_of(crop), inside)
 
 
 def brightest(light, inside):
-    """Give the 99th percentile of the light inside the circle, 0-255."""
+    """99th percentile of the light inside the circle, 0-255."""
     return float(np.percentile(light[inside], 99))
 
 
 def find_visible(crop, inside):
-    """Mark the part of the circle that shows the retina, without the letter-box where the frame cuts it off.
+    """Mask of the visible retina: the circle without black letterbox rows and columns.
 
-    The letter-box is whole rows or columns, so rows and columns are judged, not pixels: a dark pixel between lit ones
-    is a vessel, a haemorrhage or the fovea.
+    Whole rows and columns are judged, not pixels: a dark pixel among lit ones is a vessel, a haemorrhage or the fovea.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def find_visible(crop, inside):
     Returns
     -------
     ndarray of bool, shape (size, size)
-        Empty where nothing is to be seen: a black frame, with or without a reflex in it.
+        All False for a black frame, with or without a reflection in it.
     """
     light = light_of(crop)
     most = brightest(light, inside)
@@ -59,11 +59,11 @@ def find_visible(crop, inside):
 
 
 def equalize(crop, inside):
-    """Equalise the histogram of each channel over the retina that is to be seen, and blacken the rest.
+    """Equalise the histogram of each channel over the visible retina, and blacken the rest.
 
-    A level becomes the mean rank of its pixels, so that equalising again changes nothing but by rounding, and a
-    photograph that somebody has equalised gives what the natural one gives. Pillow's own function rounds its steps
-    down, which leaves a twentieth of a crop of 64 px white.
+    Each level becomes the mean rank of its pixels, so equalising twice changes nothing but rounding, and an equalised
+    photograph gives the same result as the natural one. Pillow's `equalize` rounds its steps down, which leaves 5 % of
+    a crop of 64 px white.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def equalize(crop, inside):
     Returns
     -------
     ndarray of uint8, shape (size, size, 3)
-        The crop as it is where nothing is to be seen: the noise of a black frame is not to become a picture.
+        The unchanged crop if no retina is visible, so that the noise of a black frame is not amplified.
     """
     visible = find_visible(crop, inside)
     if not visible.any():

@@ -1,4 +1,4 @@
-"""From a file to pixels: upright 8-bit RGB of any photograph, a JPEG at the fraction of its size that is enough."""
+"""Decode a photograph to upright 8-bit RGB, a JPEG at the smallest sufficient scale."""
 
 import errno
 from pathlib import Path
@@ -10,22 +10,22 @@ from eyenet.photo.dicom import is_dicom, open_dicom
 from eyenet.run.errors import PhotoError
 
 PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
-MAX_PIXELS = 100_000_000  # about twice the largest fundus camera; 400 MB while it is decoded
+MAX_PIXELS = 100_000_000  # about twice the largest fundus camera; 400 MB while decoding
 ORIENTATION = 0x0112  # EXIF tag
-Image.MAX_IMAGE_PIXELS = None  # `open_photograph` has its own limit and its own sentence
+Image.MAX_IMAGE_PIXELS = None  # `open_photograph` has its own limit and message
 
 
 def open_photograph(path, least=None):
-    """Decode a photograph into upright RGB, a JPEG at the smallest of 1/1, 1/2, 1/4, 1/8 that is large enough.
+    """Decode a photograph to upright RGB, a JPEG at the smallest sufficient scale of 1, 1/2, 1/4 and 1/8.
 
-    A JPEG's cosine transform can be inverted at a fraction of its size, which averages the pixels and costs
-    little more than reading the file.
+    Inverting a JPEG's cosine transform at a reduced scale averages the pixels, and costs little more than reading the
+    file.
 
     Parameters
     ----------
     path : path-like
     least : int, optional
-        The decoded short side keeps at least as many pixels. Default: full size.
+        Minimum short side of the decoded image, in pixels. Default: full size.
 
     Returns
     -------
@@ -39,22 +39,20 @@ def open_photograph(path, least=None):
     Raises
     ------
     PhotoError
-        If the file cannot be read, is not an image, is damaged or is larger than `MAX_PIXELS`.
+        If the file is unreadable, damaged, not an image, or larger than `MAX_PIXELS`.
     """
     source = open_dicom(path, MAX_PIXELS) if is_dicom(path) else path
     try:
         with source if isinstance(source, Image.Image) else Image.open(source) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise PhotoError(
-                    f"{width} x {height} pixels are more than the {MAX_PIXELS // 10**6} million that are accepted"
-                )
+                raise PhotoError(f"{width} x {height} pixels exceed the limit of {MAX_PIXELS // 10**6} million")
             factor = 1
             if least is not None and image.format == "JPEG":
                 factor = next((k for k in (8, 4, 2) if min(width, height) // k >= least), 1)
                 image.draft(None, (width // factor, height // factor))
             image.load()
-            if image.getexif().get(ORIENTATION, 1) != 1:  # else Pillow would copy the whole image
+            if image.getexif().get(ORIENTATION, 1) != 1:  # otherwise Pillow would copy the whole image
                 turned = image.getexif()[ORIENTATION] in (5, 6, 7, 8)
                 width, height = (height, width) if turned else (width, height)
                 return _to_rgb(ImageOps.exif_transpose(image)), factor, (width, height)
@@ -64,38 +62,38 @@ def open_photograph(path, least=None):
     except IsADirectoryError:
         raise PhotoError("is a folder, not a photograph") from None
     except MemoryError:
-        raise  # the photograph may be good
-    except Exception as error:  # on garbage Pillow's decoders raise nearly anything: OSError, SyntaxError, struct.error
+        raise  # not the photograph's fault
+    except Exception as error:  # damaged files make Pillow raise OSError, SyntaxError, struct.error and others
         if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-            raise  # so may it here
+            raise  # nor here
         raise PhotoError(_reason(path, error)) from None
 
 
 def is_synthetic(path):
-    """Tell whether a photograph was made by make_sample.py, which says so in the file's comment."""
+    """Tell by the file's comment whether a photograph was made by make_sample.py."""
     try:
         with Image.open(path) as image:
             return image.info.get("comment", b"").startswith(b"EyeNet synthetic")
-    except Exception:  # as in `open_photograph`, which will say what is wrong
+    except Exception:  # as in `open_photograph`, which reports it
         return False
 
 
 def _reason(path, error):
-    """Say in plain words why Pillow could not read a file."""
+    """Describe in plain words why Pillow could not read a file."""
     try:
         if Path(path).stat().st_size == 0:
             return "the file is empty"
     except OSError as gone:
         return f"cannot be read: {gone.strerror}"
     if isinstance(error, Image.UnidentifiedImageError):
-        return "is not an image in a format that can be read (JPEG, PNG, TIFF, DICOM)"
+        return "is not an image in a supported format (JPEG, PNG, TIFF, DICOM)"
     if "truncated" in str(error) or "Truncated" in str(error):
         return "the file is truncated: its end is missing"
     return f"the image data is damaged ({type(error).__name__}: {error})"
 
 
 def _to_rgb(image):
-    """Convert any Pillow mode to 8-bit RGB: 16-bit by its high byte, floats from 0-1, transparency over black."""
+    """Convert any Pillow mode to 8-bit RGB: the high byte of 16 bits, floats scaled from 0-1, alpha over black."""
     if image.mode.startswith("I"):
         values = np.asarray(image)
         deep = image.mode.startswith("I;16") or values.max() > 255

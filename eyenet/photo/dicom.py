@@ -1,6 +1,6 @@
-"""DICOM ophthalmic photography: the picture in its right colours, whose eye it is, and nothing else of the header.
+"""Read DICOM ophthalmic photographs: the image in correct colours, the patient ID and the eye; nothing else is used.
 
-pydicom is asked for only when there is such a file (requirements-dicom.txt).
+pydicom (requirements-dicom.txt) is imported only when a file needs it.
 """
 
 import io
@@ -12,17 +12,17 @@ from eyenet.run.errors import PhotoError
 
 ENDINGS = (".dcm", ".dicom")
 EYES = {"L": "left", "R": "right"}
-JPEG = "1.2.840.10008.1.2.4.50"  # baseline, 8 bits: what fundus cameras write most
+JPEG = "1.2.840.10008.1.2.4.50"  # baseline, 8 bits: the most common format of fundus cameras
 FRAME = "FrameAnatomySequence"
 WANTED = ["PatientID", "ImageLaterality", "Laterality", "SharedFunctionalGroupsSequence"]
 
 
 def is_dicom(path):
-    """Tell whether a file is DICOM, by its first bytes: its name may be anything."""
+    """Tell by its first bytes whether a file is DICOM, whatever its name."""
     try:
         with open(path, "rb") as file:
             return file.read(132)[128:] == b"DICM"
-    except OSError:  # whoever opens it will say what is wrong
+    except OSError:  # reported when the file is opened
         return False
 
 
@@ -38,37 +38,38 @@ def read_header(path, **options):
         from pydicom import config, dcmread
     except ImportError:
         raise PhotoError(
-            "is a DICOM file, and pydicom, which reads these, is not installed: pip install -r requirements-dicom.txt"
+            "is a DICOM file, but pydicom is not installed: pip install -r requirements-dicom.txt"
         ) from None
-    config.settings.reading_validation_mode = config.IGNORE  # cameras are careless with what is not needed here
+    config.settings.reading_validation_mode = (
+        config.IGNORE
+    )  # cameras often write invalid fields that are not needed here
     try:
         return dcmread(path, **options)
-    except Exception as error:  # on garbage it raises nearly anything, as Pillow does
+    except Exception as error:  # damaged files raise many kinds of errors
         raise _damaged(error) from None
 
 
 def _damaged(error):
-    """Make the sentence of a DICOM file that could not be read."""
+    """Build the error for a DICOM file that could not be read."""
     words = " ".join(str(error).split())
     return PhotoError(f"the DICOM file is damaged ({type(error).__name__}: {words[:200]})")
 
 
 def read_names(path):
-    """Read whose eye a DICOM file shows.
+    """Read the patient ID and the eye from a DICOM header.
 
     Returns
     -------
     patient : str or None
-        The header's patient ID.
     eye : {'left', 'right', None}
 
     Raises
     ------
     PhotoError
-        As `read_header`.
+        If pydicom is not installed, or the file is damaged.
     """
     header = read_header(path, stop_before_pixels=True, specific_tags=WANTED)
-    try:  # pydicom converts a value only when it is asked for
+    try:  # pydicom converts values on access
         laterality = header.get("ImageLaterality") or header.get("Laterality")
         for shared in header.get("SharedFunctionalGroupsSequence") or ():
             laterality = laterality or next((f.get("FrameLaterality") for f in shared.get(FRAME) or ()), None)
@@ -79,36 +80,36 @@ def read_names(path):
 
 
 def open_dicom(path, most):
-    """Find the picture of a DICOM file.
+    """Extract the image of a DICOM file.
 
     Parameters
     ----------
     path : path-like
     most : int
-        Pixels that are accepted.
+        Maximum number of pixels.
 
     Returns
     -------
     io.BytesIO or PIL.Image.Image
-        A JPEG, to be decoded as any other, or 8-bit pixels.
+        A JPEG file, or the decoded 8-bit image.
 
     Raises
     ------
     PhotoError
-        If there is none, or more than one, or if it cannot be decoded.
+        If there is not exactly one image, or it is too large or cannot be decoded.
     """
     header = read_header(path)
     if "PixelData" not in header:
-        raise PhotoError("the DICOM file holds no picture")
+        raise PhotoError("the DICOM file contains no image")
     try:
         frames, size = int(header.get("NumberOfFrames") or 1), (int(header.Columns), int(header.Rows))
         syntax, colours = str(header.file_meta.TransferSyntaxUID), str(header.PhotometricInterpretation)
     except Exception as error:
         raise _damaged(error) from None
     if frames != 1:
-        raise PhotoError(f"the DICOM file holds {frames} pictures; save the one to be graded as a file of its own")
+        raise PhotoError(f"the DICOM file contains {frames} images; save the one to grade as a separate file")
     if size[0] * size[1] > most:
-        raise PhotoError(f"{size[0]} x {size[1]} pixels are more than the {most // 10**6} million that are accepted")
+        raise PhotoError(f"{size[0]} x {size[1]} pixels exceed the limit of {most // 10**6} million")
     try:
         jpeg = _jpeg(header, colours) if syntax == JPEG else None
         return jpeg or _to_image(_decode(header), colours, header)
@@ -119,11 +120,11 @@ def open_dicom(path, most):
 
 
 def _jpeg(header, colours):
-    """Take the JPEG out of a DICOM file; None where only the header says what its colours are."""
+    """Extract the JPEG of a DICOM file; None if its colour space is known only from the header."""
     from pydicom.encaps import get_frame
 
     data = io.BytesIO(get_frame(header.PixelData, 0, number_of_frames=1))
-    if colours == "MONOCHROME1":  # white and black change places
+    if colours == "MONOCHROME1":  # inverted greyscale
         return None
     with Image.open(data) as image:
         told = {"jfif", "adobe"} & image.info.keys()
@@ -132,7 +133,7 @@ def _jpeg(header, colours):
 
 
 def _decode(header):
-    """Decode the pixels as they are stored; say what is missing where nothing here can."""
+    """Decode the pixels as stored, without colour conversion, or raise a PhotoError that names the missing decoder."""
     from pydicom.pixels import get_decoder, pixel_array
     from pydicom.uid import RLELossless
 
@@ -144,14 +145,14 @@ def _decode(header):
             able = False
         if not able:
             raise PhotoError(
-                f"the DICOM file is compressed as {syntax.name}, which is not read here: pip install python-gdcm, or "
-                "let the camera export JPEG"
+                f"the DICOM file is compressed as {syntax.name}, which needs another decoder: pip install python-gdcm, "
+                "or export JPEG from the camera"
             )
     return pixel_array(header, raw=True)
 
 
 def _to_image(pixels, colours, header):
-    """Turn stored pixels into an 8-bit picture, by what the header says of their colours."""
+    """Convert stored pixels to an 8-bit image in the header's colour space."""
     if colours == "PALETTE COLOR":
         from pydicom.pixels import apply_color_lut
 
@@ -159,7 +160,7 @@ def _to_image(pixels, colours, header):
         bits = 8 * pixels.itemsize
     else:
         bits = int(header.BitsStored)
-    # Signed pixels do not occur in photographs; those of more than 8 bits lose the lowest.
+    # Photographs have no signed pixels; of more than 8 bits the lowest are dropped.
     pixels = (pixels >> (bits - 8) if bits > 8 else pixels).clip(0, 255).astype(np.uint8)
     if colours == "MONOCHROME1":
         pixels = 255 - pixels

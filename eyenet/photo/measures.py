@@ -1,9 +1,9 @@
-"""What can be measured of a photograph's quality: light, its evenness, glare, colour, focus, contrast of the vessels.
+"""Measures of a photograph's quality: light, evenness, glare, colour, focus and vessel contrast.
 
-All is measured on the crop at 256 px, where one pixel is 1/256 of the retina's diameter in every photograph: the
-pixels of the camera do not count. Structure is measured on the green channel after equalisation, which sets the
-vessels' contrast against that of the whole retina, so that neither exposure nor camera matters to it; and it makes a
-photograph that somebody has equalised like any other.
+All are measured on the crop at 256 px, where a pixel is 1/256 of the retina's diameter whatever the camera's
+resolution. Structure is measured on the green channel after equalisation, which relates the vessels' contrast to that
+of the whole retina: the result depends on neither exposure nor camera, nor on whether the photograph was already
+equalised.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ from eyenet.photo.colours import equalize, find_visible
 from eyenet.photo.retina import black_outside, inside_circle
 
 SIDE = 256
-CELL = 16  # pixels of a cell's side: an optic disc is about two cells wide, a large vessel a quarter
+CELL = 16  # px, side of a cell: an optic disc is about two cells wide, a large vessel a quarter of one
 CELLS = SIDE // CELL
-RIM = 8  # pixels within the rim that are left out of the structure: the rim itself is an edge
-NONE = float(np.log(1e-3))  # no structure at all
-FLAT = 0.12  # of EyePACS's, 484 of 484 natural ones are at 0.22 or more, 99 in 100 equalised ones at 0.05 or less
-GLARE = 250  # green level from which nothing but light is to be seen; red alone saturates in good photographs
+RIM = 8  # px inside the rim that are excluded from the structure, since the rim itself is an edge
+NONE = float(np.log(1e-3))  # log of no structure at all
+FLAT = 0.12  # EyePACS: all 484 natural photographs are at 0.22 or more, 99 % of equalised ones at 0.05 or less
+GLARE = 250  # green level of a saturated pixel; the red channel also saturates in good photographs
 
 
 def measure(crop, geometry):
@@ -27,25 +27,24 @@ def measure(crop, geometry):
     Parameters
     ----------
     crop : ndarray of uint8, shape (size, size, 3)
-        In the photograph's own colours, as `eyenet.photo.retina.crop_retina` gives it.
+        In the photograph's own colours, as returned by `eyenet.photo.retina.crop_photograph`.
     geometry : dict
-        As `eyenet.photo.retina.photograph_to_input` gives it; of it `visible` counts, and may be missing.
+        As returned by `eyenet.photo.retina.crop_photograph`; only `visible` is used, 1 if missing.
 
     Returns
     -------
     dict of str to float
-        Logarithms are natural. `equalized`: 1 where somebody has equalised the photograph, so that its light and
-        colour say nothing; `visible`: share of the circle that is to be seen; `light`: log of the median red level;
-        `shade`: log of the darkest tenth over the median; `glare`: share of pixels without anything but light;
-        `clipped`: share of pixels that are at one level, where detail was lost; `red_green`, `green_blue`: log ratios;
-        `contrast`: log of the fine structure's where it is clearest; `vessels`: the same after equalisation;
-        `dark_lines`: asymmetry of the fine structure, positive where it is dark lines on a lighter ground.
-        Of a black frame only the first three.
+        Logarithms are natural. `equalized`: 1 for a histogram-equalised photograph, whose light and colour carry no
+        information; `visible`: visible share of the circle; `light`: log of the median red level; `shade`: log of the
+        ratio of its 10th percentile to the median; `glare`: share of saturated pixels; `clipped`: largest share of
+        pixels at one level, where detail was lost; `red_green`, `green_blue`: log ratios; `contrast`: log amplitude of
+        the fine structure where it is clearest; `vessels`: the same after equalisation; `dark_lines`: asymmetry of the
+        fine structure, positive for dark lines on a lighter background. A black frame has only the first three.
     """
     crop = _at_side(crop)
     inside = inside_circle(SIDE)
     seen = find_visible(crop, inside)
-    share = min(geometry.get("visible", 1.0), seen.sum() / inside.sum())  # the frame may hold a black letter-box
+    share = min(geometry.get("visible", 1.0), seen.sum() / inside.sum())  # without a black letterbox in the frame
     found = {"equalized": 0.0, "visible": share, "light": 0.0}
     if seen.any():
         even = equalize(crop, inside)
@@ -55,10 +54,10 @@ def measure(crop, geometry):
 
 
 def flatness(crop, seen):
-    """Give the largest distance (Kolmogorov's) of the levels' distribution from an even one, the median of three.
+    """Kolmogorov distance of the levels from a uniform distribution, median of the three channels.
 
-    Even from the level that a fiftieth of the pixels lie below up to white: whoever equalises the whole frame gives the
-    lowest levels to the black surround.
+    The uniform distribution starts at the 2nd percentile: equalising a whole frame assigns the lowest levels to the
+    black background.
     """
     counts = np.array(Image.fromarray(crop).histogram(mask=_mask(seen))).reshape(3, 256)
     share, level = counts.cumsum(axis=1) / seen.sum(), np.arange(256)
@@ -68,7 +67,7 @@ def flatness(crop, seen):
 
 
 def _at_side(crop):
-    """Bring a crop to 256 px."""
+    """Resample a crop to 256 px."""
     if len(crop) == SIDE:
         return crop
     way = Image.Resampling.HAMMING if len(crop) > SIDE else Image.Resampling.BICUBIC
@@ -80,12 +79,12 @@ def _mask(seen):
 
 
 def _light(crop, seen):
-    """Measure light, evenness, glare and colour from the means of the cells."""
+    """Measure light, evenness and colour on the means of the cells, and glare on the pixels."""
     weight = seen.astype(np.float32)
     share = _averages(weight)
     shown = share > 0.5 * min(1, share.max())
     means = [_averages(crop[..., k] * weight)[shown] / share[shown] for k in range(3)]
-    red, green, blue = np.log(np.stack(means) + 4)  # 4 grey levels: the noise of a dark photograph has no colour
+    red, green, blue = np.log(np.stack(means) + 4)  # + 4 levels suppresses the colour of noise in dark photographs
     dark, middle = np.quantile(red, (0.1, 0.5))
     return {
         "light": middle,
@@ -97,9 +96,9 @@ def _light(crop, seen):
 
 
 def _structure(green, even, seen):
-    """Measure structure of a hundredth of the diameter in the green channel, natural and equalised."""
+    """Measure structure at 1/100 of the diameter in the green channel, natural and equalised."""
     levels = np.array(Image.fromarray(even).histogram(mask=_mask(seen))) / seen.sum()
-    found = {"clipped": np.convolve(levels, np.ones(6), "valid").max()}  # 6 levels: a JPEG makes one level several
+    found = {"clipped": np.convolve(levels, np.ones(6), "valid").max()}  # 6 levels: JPEG compression spreads one level
     inner = np.asarray(_mask(seen).filter(ImageFilter.BoxBlur(RIM))) >= 254
     share = _averages(inner.astype(np.float32))
     shown = share > 0.5
@@ -110,13 +109,13 @@ def _structure(green, even, seen):
     bent = _bend(even.astype(np.float32) / 255) * inner
     found["vessels"] = _clearest(bent, share, shown)
     light, middle, dark = np.quantile(bent[::2, ::2][inner[::2, ::2]], (0.05, 0.5, 0.95))
-    # Quantiles, not the third moment: hard exudates are bright, and a diseased retina would look out of focus.
+    # By the third moment, bright hard exudates would make a diseased retina look out of focus.
     found["dark_lines"] = (light + dark - 2 * middle) / (dark - light + 1e-4)
     return found
 
 
 def _bend(level, lag=2):
-    """Take the Laplacian at a distance of `lag` pixels: positive where it is darker than round about."""
+    """Laplacian at a distance of `lag` pixels: positive where a pixel is darker than its surroundings."""
     bent = np.zeros_like(level)
     k = slice(lag, -lag)
     bent[k, k] = level[2 * lag :, k] + level[: -2 * lag, k] + level[k, 2 * lag :] + level[k, : -2 * lag]
@@ -125,11 +124,11 @@ def _bend(level, lag=2):
 
 
 def _clearest(bent, share, shown):
-    """Give the log of the structure's root mean square that a tenth of the cells exceed."""
+    """Log of the 90th percentile over cells of the structure's root mean square."""
     cells = np.sqrt(_averages(bent * bent)[shown] / share[shown])
     return float(np.log(np.quantile(cells, 0.9) + 1e-3))
 
 
 def _averages(values):
-    """Average a square of floats to 16 x 16 cells."""
+    """Average a square array of floats to 16 x 16 cells."""
     return values.reshape(CELLS, CELL, CELLS, CELL).mean(axis=(1, 3))

@@ -1,8 +1,8 @@
-"""The quality gate: can this photograph be graded, and if not, why not?
+"""The quality gate: is a photograph gradable, and if not, why?
 
-A logistic regression over the few measures of eyenet/photo/measures.py; its weights are in eyenet/quality.json, and
-benchmarks/quality.py fits and scores it. Each measure adds its weight times its distance from a typical good
-photograph to the log odds of being rejected, so the sum says which of them was to blame.
+A logistic regression over the measures of eyenet/photo/measures.py, fitted and evaluated by benchmarks/quality.py; the
+weights are in eyenet/photo/quality.json. Each measure adds its weight times its deviation from a typical good
+photograph to the log odds of rejection; the largest terms give the reasons.
 """
 
 import functools
@@ -16,7 +16,7 @@ from eyenet.photo.measures import SIDE, measure
 __all__ = ["REASONS", "SIDE", "SMALLEST", "Quality", "judge", "measure"]
 
 WEIGHTS = Path(__file__).with_name("quality.json")
-# What a nurse is told. Measures with the same words are added up.
+# Reasons shown to the photographer. Terms of measures with the same reason are added.
 REASONS = {
     "light": "too dark",
     "glare": "overexposed",
@@ -27,18 +27,18 @@ REASONS = {
     "vessels": "out of focus",
     "dark_lines": "out of focus",
 }
-SMALLEST = 160  # pixels of a crop that can be judged: 112 of 120 verdicts are those at 256 px; at 128 px 107
+SMALLEST = 160  # px; smallest crop to judge: 112 of 120 verdicts agree with those at 256 px, 107 at 128 px
 OTHER = "not a fundus photograph"
 BLACK = "too dark"
-CUT_OFF = 0.8  # share of the circle below which it is more than the camera's format: of EyePACS's 6,980, 3 show less
-TO_BLAME = 0.2  # share of all that speaks against a photograph from which something is named
+CUT_OFF = 0.8  # visible share of the circle; above it, only the camera's format hides the rest (all but 3 of 6,980)
+TO_BLAME = 0.2  # minimum share of a reason in the log odds of rejection
 
 
 class Quality(NamedTuple):
-    """What the gate says of a photograph.
+    """Verdict on a photograph.
 
-    `score` is the probability (0-1) that a grader rejects it; `reasons` are words for a nurse, the weightiest first,
-    and none if it is gradable; `measures` are those of `measure`.
+    `score` is the probability (0-1) that a grader rejects it; `reasons` are for the photographer, the strongest first,
+    empty if it is gradable; `measures` are the result of `measure`.
     """
 
     gradable: bool
@@ -49,20 +49,20 @@ class Quality(NamedTuple):
 
 @functools.cache
 def weights():
-    """Read eyenet/quality.json."""
+    """Read eyenet/photo/quality.json."""
     return json.loads(WEIGHTS.read_text(encoding="utf-8"))
 
 
 def judge(crop, geometry):
-    """Judge whether a photograph can be graded.
+    """Judge whether a photograph is gradable.
 
     Parameters
     ----------
     crop : ndarray of uint8, shape (size, size, 3)
-        In the photograph's own colours, as `eyenet.photo.retina.crop_retina` gives it; size at least `SMALLEST`. A
-        photograph that somebody has equalised is known by its flat histograms, and judged by weights of its own.
+        In the photograph's own colours, as returned by `eyenet.photo.retina.crop_photograph`; size at least `SMALLEST`.
+        Histogram-equalised photographs are recognised by their flat histograms and judged with separate weights.
     geometry : dict
-        As `eyenet.photo.retina.photograph_to_input` gives it; of it `visible` counts, and may be missing.
+        As returned by `eyenet.photo.retina.crop_photograph`; only `visible` is used, 1 if missing.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def judge(crop, geometry):
 
 
 def judge_measures(measures, fits=None):
-    """Judge what `measure` found, by the weights of eyenet/quality.json or others: the part that looks at no pixels."""
+    """Judge the result of `measure`, by the weights of eyenet/photo/quality.json or others."""
     if "contrast" not in measures:
         return Quality(False, 1.0, (BLACK,), measures)
     if is_other(measures):
@@ -86,25 +86,25 @@ def judge_measures(measures, fits=None):
 
 
 def is_other(measures):
-    """Tell whether the picture is no colour photograph of a retina, by limits that no retina of EyePACS reaches.
+    """Tell whether the image is not a colour photograph of a retina, by limits that no EyePACS retina reaches.
 
-    More fine structure than vessels make, as print, grass and the grain of an empty wall have; and where the colours
-    are the camera's own, contrast without dark lines, as fur has, blue or green light, or no colour and no dark lines.
+    True for more fine structure than vessels cause (print, grass, the grain of a wall). In natural colours also for
+    contrast without dark lines (fur), for blue or green light, and for neither colour nor dark lines.
     """
-    if measures["vessels"] > -0.1:  # 6,980 photographs: -0.32 at most
+    if measures["vessels"] > -0.1:  # at most -0.32 in 6,980 photographs
         return True
     if measures["equalized"]:
         return False
     contrast, lines = measures["contrast"], measures["dark_lines"]
     red_green, green_blue = measures["red_green"], measures["green_blue"]
-    rough = contrast > (-0.75 if lines < 0 else -0.3)  # 484 photographs: -0.60 at most
-    grey = max(abs(red_green), abs(green_blue)) < 0.003 and lines < 0.03  # a retina in one colour has dark vessels
-    foreign = red_green < -0.1 or green_blue < -0.35  # 484 photographs: -0.03 and -0.23 at least
+    rough = contrast > (-0.75 if lines < 0 else -0.3)  # at most -0.60 in 484 photographs
+    grey = max(abs(red_green), abs(green_blue)) < 0.003 and lines < 0.03  # even a grey retina has dark vessels
+    foreign = red_green < -0.1 or green_blue < -0.35  # at least -0.03 and -0.23 in 484 photographs
     return rough or foreign or (grey and measures["glare"] < 0.5)
 
 
 def _blame(against, visible):
-    """Name what speaks against a photograph, the weightiest first; `against` maps measures to log odds."""
+    """List the reasons for rejection, the strongest first; `against` maps measures to log odds."""
     total = {}
     for name, odds in against.items():
         total[REASONS[name]] = total.get(REASONS[name], 0) + max(0, odds)

@@ -1,7 +1,7 @@
-"""From a photograph to the network's input: decode, find the circle of the retina, crop, average to 256 px.
+"""Turn a photograph into the network's input: decode, find the circle of the retina, crop, average to 256 px.
 
-One way for training, prediction and retraining. `PREPROCESSING` is its version: a model stores it and
-refuses photographs prepared in another way.
+Training, prediction and retraining share this code. `PREPROCESSING` is its version: a model stores it, and is refused
+by code of another version.
 """
 
 import functools
@@ -17,10 +17,10 @@ from eyenet.photo.decode import open_photograph
 from eyenet.run.errors import NoRetina
 
 PREPROCESSING = 1
-MIN_DIAMETER = 128  # pixels of retina in the original; less than half the default output is not worth grading
-SAMPLES = 128  # the circle is sought on an image of so many pixels, short side; more find it no better
-# The decoded retina is at least so many times as wide as the result: 2 but for a margin, so that photographs of
-# 2592 x 1944, common in EyePACS, are decoded at 1/4 and not at 1/2 (51.8 dB for 54.9, in two thirds of the time).
+MIN_DIAMETER = 128  # of the retina in the photograph, in pixels: half the default output size
+SAMPLES = 128  # short side of the image in which the circle is sought; more pixels do not improve the fit
+# Minimum ratio of the decoded retina's diameter to the result's. Slightly below 2, so that photographs of 2592 x 1944,
+# common in EyePACS, are decoded at 1/4 instead of 1/2 (51.8 dB instead of 54.9, in two thirds of the time).
 DETAIL = 1.9
 
 
@@ -28,7 +28,7 @@ DETAIL = 1.9
 class Circle:
     """Circle of the retina in pixels of the upright photograph; pixel centres are at half-integers.
 
-    `found` is False for a black frame, where the circle is merely the largest one that fits.
+    `found` is False for a black frame; the circle is then the largest that fits the frame.
     """
 
     x: float
@@ -37,16 +37,15 @@ class Circle:
     found: bool = True
 
     def scaled(self, factor):
-        """Give the same circle in an image `factor` times as large."""
+        """Scale the circle to an image `factor` times as large."""
         return Circle(self.x * factor, self.y * factor, self.radius * factor, self.found)
 
 
 def find_retina(image):
-    """Find the circle of the retina, also when it is cut off, off-centre, small or dark.
+    """Find the circle of the retina, even if it is cut off, off-centre, small or dark.
 
-    The outermost lit pixels of every row and column that are not on the frame's border lie on the rim, however
-    much of the disc is cut off; a circle is fitted to them by linear least squares [1]_, leaving out the worst
-    in a few rounds (notch, flare, dust).
+    The outermost lit pixels of each row and column lie on the rim, unless they are on the frame's border. A circle is
+    fitted to them by linear least squares [1]_, with outliers (notch, flare, dust) removed in a few rounds.
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ def find_retina(image):
     Raises
     ------
     NoRetina
-        If there is no round, lit field against a dark surround.
+        If there is no round, lit field on a dark background.
 
     References
     ----------
@@ -75,9 +74,9 @@ def find_retina(image):
     light = functools.reduce(np.maximum, [np.asarray(channel) for channel in sample.split()])
     cumulative = np.bincount(light.ravel(), minlength=256).cumsum()
     low, high, top = np.searchsorted(cumulative, np.array([0.01, 0.95, 0.99]) * light.size)  # percentiles
-    # The first threshold withstands glow and noise, the second finds a retina that is half in shade, the third
-    # one that fills less than a twentieth of the frame, the last two one whose surround is speckled, as it is in
-    # photographs that somebody has histogram-equalised.
+    # The first threshold is robust against glow and noise; the second finds a retina half in shade, the third one that
+    # fills less than 5 % of the frame, and the last two one on a speckled background, as in histogram-equalised
+    # photographs.
     span = high - low
     for threshold in (max(6, 0.12 * span), max(4, 0.04 * span), max(6, 0.12 * (top - low)), 0.3 * span, 0.45 * span):
         lit = light > low + max(4, threshold)
@@ -92,12 +91,12 @@ def find_retina(image):
 
 
 def _rim_points(lit):
-    """List (x, y) of the first and last lit pixel of each row and column, without those on the border."""
+    """List (x, y) of the first and last lit pixel of each row and column, except those on the border."""
     height, width = lit.shape
     rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
     first, last = lit[rows].argmax(axis=1), width - 1 - lit[rows, ::-1].argmax(axis=1)
     top, bottom = lit[:, columns].argmax(axis=0), height - 1 - lit[::-1, columns].argmax(axis=0)
-    # The rim runs between the last dark and the first lit pixel, hence the half pixel outwards.
+    # The rim lies between the last dark and the first lit pixel, half a pixel outside the lit one.
     x = np.concatenate([first - 0.5, last + 0.5, columns, columns])
     y = np.concatenate([rows, rows, top - 0.5, bottom + 0.5])
     inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
@@ -105,7 +104,7 @@ def _rim_points(lit):
 
 
 def _fit_circle(points):
-    """Fit (x, y, radius) to points (n, 2), up to six times, each time to those nearest the last circle."""
+    """Fit (x, y, radius) to points (n, 2) in up to six rounds, each to the points nearest the previous circle."""
     near = np.ones(len(points), bool)
     for _ in range(6):
         middle = points[near].mean(axis=0)
@@ -119,7 +118,7 @@ def _fit_circle(points):
         x, y = middle[0] + shift_x, middle[1] + shift_y
         radius = (squares.mean() + shift_x**2 + shift_y**2) ** 0.5
         distance = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius)
-        # At least the better half stays; a good fit keeps all that lie within 1.5 % of the radius.
+        # Keep at least the nearer half, and all within 1.5 % of the radius.
         nearer = distance <= max(np.median(distance), 0.015 * radius)
         if (nearer == near).all():
             break
@@ -128,7 +127,7 @@ def _fit_circle(points):
 
 
 def _plausible(circle, lit, points):
-    """Tell whether the circle explains what is lit: most rim points on it, most of it lit, little lit outside."""
+    """Check that most rim points lie on the circle, most of its inside is lit, and little outside is."""
     x, y, radius = circle
     height, width = lit.shape
     if not (0.15 * min(lit.shape) < radius < max(lit.shape) and 0 < x < width and 0 < y < height):
@@ -142,7 +141,7 @@ def _plausible(circle, lit, points):
 
 @functools.lru_cache(maxsize=8)
 def inside_circle(size):
-    """Mark the pixels of a size x size crop whose centres lie in the retina's circle; (size, size) bool."""
+    """Mask of the pixels of a crop whose centres lie in the retina's circle; bool (size, size)."""
     offset = np.arange(size) + 0.5 - size / 2
     mask = offset[:, None] ** 2 + offset**2 <= (size / 2) ** 2
     mask.flags.writeable = False
@@ -150,14 +149,14 @@ def inside_circle(size):
 
 
 def crop_retina(image, circle, size):
-    """Crop the square around the circle, average it to size x size, black outside the circle.
+    """Crop the square around the circle, average it to size x size, and blacken the outside of the circle.
 
     Parameters
     ----------
     image : PIL.Image.Image
         RGB.
     circle : Circle
-        In pixels of `image`; it may reach beyond the frame.
+        In pixels of `image`; it may extend beyond the frame.
     size : int
 
     Returns
@@ -168,58 +167,58 @@ def crop_retina(image, circle, size):
     right, lower = left + 2 * circle.radius, upper + 2 * circle.radius
     if left < 0 or upper < 0 or right > image.width or lower > image.height:
         x0, y0 = math.floor(left), math.floor(upper)
-        image = image.crop((x0, y0, math.ceil(right), math.ceil(lower)))  # beyond the frame it is black
+        image = image.crop((x0, y0, math.ceil(right), math.ceil(lower)))  # black beyond the frame
         left, upper, right, lower = left - x0, upper - y0, right - x0, lower - y0
-    # Pillow's BOX is no exact area average at ratios near 2; HAMMING comes 14 dB closer to one (benchmarks/).
+    # At ratios near 2, Pillow's HAMMING is 14 dB closer to an exact area average than BOX (benchmarks/).
     small = image.resize((size, size), Image.Resampling.HAMMING, box=(left, upper, right, lower))
     return black_outside(np.asarray(small))
 
 
 def black_outside(crop):
-    """Blacken what is outside the circle of a crop, uint8 (size, size, 3)."""
+    """Blacken the outside of a crop's circle, uint8 (size, size, 3)."""
     return crop * inside_circle(len(crop))[..., None].view(np.uint8)
 
 
 def photograph_to_input(path, size=256, colours="natural"):
-    """Turn a photograph into the network's input.
+    """Convert a photograph to the network's input.
 
     Parameters
     ----------
     path : path-like
     size : int
-        Side of the result in pixels, which is the retina's diameter.
+        Side of the result, and diameter of the retina in it, in pixels.
     colours : {'natural', 'equalized'}
-        What a network was trained on, it must be shown.
+        As in the network's training set.
 
     Returns
     -------
     crop : ndarray of uint8, shape (size, size, 3)
     geometry : dict
-        `bytes`, `width`, `height` of the photograph, `center_x`, `center_y`, `radius` of the circle in its
-        pixels, `visible` (share of the circle that is inside the frame) and `found`.
+        `bytes`, `width`, `height` of the photograph; `center_x`, `center_y`, `radius` of the circle in its pixels;
+        `visible`, the share of the circle inside the frame; and `found`.
 
     Raises
     ------
     PhotoError
-        If the photograph cannot be read, shows no retina, or shows it too small.
+        If the photograph is unreadable, or shows no retina or too small a one.
     """
     crop, geometry = crop_photograph(path, size)
     return in_colours(crop, colours), geometry
 
 
 def in_colours(crop, colours):
-    """Give a crop of `crop_photograph` the colours that a network was trained on."""
+    """Convert a crop of `crop_photograph` to the colours of a network's training set."""
     if colours not in COLOURS:
         raise ValueError(f"colours are {' or '.join(COLOURS)}, not {colours!r}")
     return equalize(crop, inside_circle(len(crop))) if colours == "equalized" else crop
 
 
 def crop_photograph(path, size):
-    """Crop as `photograph_to_input`, in the photograph's own colours, by which its quality is judged."""
+    """Crop as `photograph_to_input`, but keep the photograph's colours, which the quality gate needs."""
     least = int(DETAIL * size)
     image, factor, frame = open_photograph(path, least)
     circle = find_retina(image)
-    while factor > 1 and 2 * circle.radius < least:  # a small disc in a large frame: decode it larger
+    while factor > 1 and 2 * circle.radius < least:  # a small retina in a large frame: decode at a larger scale
         image, smaller, frame = open_photograph(path, min(image.size) + 1)
         circle, factor = circle.scaled(factor / smaller), smaller
     whole = circle.scaled(factor)
@@ -239,7 +238,7 @@ def crop_photograph(path, size):
 
 
 def _visible(circle, frame):
-    """Estimate the share of the circle's area that is inside the frame, on a grid of 200 x 200."""
+    """Estimate the share of the circle's area inside the frame, on a grid of 200 x 200."""
     x, y, r = circle.x, circle.y, circle.radius
     if r <= x <= frame[0] - r and r <= y <= frame[1] - r:
         return 1.0

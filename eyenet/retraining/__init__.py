@@ -1,4 +1,4 @@
-"""New photographs on their way into training, and whether a retrained model replaces the old one.
+"""Take in new photographs for retraining, and decide whether the retrained model replaces the one in use.
 
-retrain.py uses it. It imports the shared rooms.
+Used by retrain.py. Imports the shared rooms.
 """

@@ -1,4 +1,4 @@
-"""New photographs on their way into the array: cropped, judged, compared with what is known, packed behind it."""
+"""Take new photographs in: crop, judge the quality, reject duplicates, and append the rest to the array."""
 
 import ctypes
 import signal
@@ -38,7 +38,7 @@ class Base(NamedTuple):
 
 
 class Crops:
-    """Crops in a folder, read as rows of an array are."""
+    """The crops in a folder, indexed by rows like an array."""
 
     def __init__(self, folder, names):
         self.paths = np.array([str(folder / f"{name}.png") for name in names])
@@ -51,13 +51,13 @@ class Crops:
 
 
 def die_with_parent():
-    """Ask Linux to end this process when its parent is killed: nobody else may go on writing then."""
+    """Ask Linux to kill this process with its parent, so that it cannot write into the parent's next run."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def step(script, **options):
-    """Run a script of the pipeline; what it logs is shown, what it prints is not.
+def run_step(script, **options):
+    """Run a script of the pipeline, showing its stderr and hiding its stdout.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def step(script, **options):
     command = [sys.executable, str(SCRIPTS / script), *words]
     done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     if done.returncode:
-        raise StageError(f"{script} could not do its part, see above; run the same command again when that is mended")
+        raise StageError(f"{script} failed, see above; fix that and run the same command again")
 
 
 def crop_and_judge(photos, labels, base, folder, workers):
@@ -79,19 +79,24 @@ def crop_and_judge(photos, labels, base, folder, workers):
     Returns
     -------
     DataFrame
-        Those that were cropped and have a label: image, patient, eye, level, split, quality, gradable.
+        The gradable photographs that have a label: image, patient, eye, level, split, quality, gradable.
     rejected : dict of str to str
-        Why the others were left out.
+        Name of each other photograph to the reason.
     """
     crops, kept, joined = folder / "resized", folder / "preprocessed", folder / "labels" / "preprocessed.csv"
     common, colours = {"workers": workers, "max_rejected": 1}, colours_of(base.config["settings"]["images"])
-    step("resize_images.py", input=photos, output=crops, size=base.config["size"], colours=colours, **common)
+    run_step("resize_images.py", input=photos, output=crops, size=base.config["size"], colours=colours, **common)
     split = {name: base.split[name] for name in ("seed", "val", "test")}
     places = {"input": crops, "output": kept, "labels": labels, "labels_out": joined}
-    step("preprocess_images.py", **places, figures=folder / "figures", **split, **common)
+    run_step("preprocess_images.py", **places, figures=folder / "figures", **split, **common)
     table = read_table(joined, [*COLUMNS[:-1], "gradable"], "preprocess_images.py")
-    known = dict(zip(base.table["patient"], base.table["split"]))  # who is known keeps the split, whatever made it
+    known = dict(zip(base.table["patient"], base.table["split"]))  # a known patient keeps the split
     table["split"] = [known.get(patient, split) for patient, split in zip(table["patient"], table["split"])]
+    return table[table["gradable"] == "1"].reset_index(drop=True), read_rejected(crops, kept)
+
+
+def read_rejected(crops, kept):
+    """Read which photographs the two stages rejected or found ungradable; dict of name to reason."""
     rejected = {}
     for path in (crops / "rejected.csv", kept / "dropped.csv", kept / "rejected.csv"):
         for row in pd.read_csv(path, dtype=str, keep_default_na=False).itertuples():
@@ -99,37 +104,34 @@ def crop_and_judge(photos, labels, base, folder, workers):
     judged = pd.read_csv(kept / "quality.csv", dtype=str, keep_default_na=False)
     for row in judged[judged["gradable"] == "0"].itertuples():
         rejected[row.image] = f"cannot be graded: {row.reasons}"
-    return table[table["gradable"] == "1"].reset_index(drop=True), rejected
+    return rejected
 
 
 def find_known(table, crops, base):
-    """Find the new photographs that are known already, among themselves too; dict of name to reason."""
-    known = base.table[base.table["transform"] == "original"]
-    images, known_names, reasons = Crops(crops, table["image"]), set(known["image"]), {}
-
-    def same(other, level, similarity, i):
-        graded = "" if level == table["level"][i] else f", which is graded {level}, and here {table['level'][i]}"
-        return f"the same photograph as {other} (similarity {similarity:.2f}){graded}"
-
-    for i, row, similarity in find_duplicates(images, base.images, None, known.index.to_numpy()):
-        reasons.setdefault(table["image"][i], same(base.table["image"][row], base.table["level"][row], similarity, i))
-    seen = set(reasons)
-    for name in table["image"]:
-        if name in known_names:
-            reasons.setdefault(name, "another photograph of this name is known; give it a name of its own")
-    # Among themselves: of those that are joined by pairs the first with a name of its own is kept, if none was seen.
+    """Find new photographs that are duplicates, or whose name is taken; dict of name to reason."""
+    images, reasons = Crops(crops, table["image"]), {}
+    originals = base.table[base.table["transform"] == "original"]
+    for i, row, similarity in find_duplicates(images, base.images, None, originals.index.to_numpy()):
+        image, level, new_level = base.table["image"][row], base.table["level"][row], table["level"][i]
+        graded = "" if level == new_level else f", graded {level} there and {new_level} here"
+        reasons.setdefault(table["image"][i], f"duplicate of {image} (similarity {similarity:.2f}){graded}")
+    duplicates = set(reasons)
+    for name in set(originals["image"]) & set(table["image"]):
+        reasons.setdefault(name, "another photograph with this name is already known; rename it")
+    # Of each group of new duplicates, one is kept: preferably one that is not rejected yet, and none if one of them
+    # duplicates a known photograph.
     pairs = np.array([(i, j) for i, j, _ in find_duplicates(images, images)], int).reshape(-1, 2)
-    joined = sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(table),) * 2)
+    graph = sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(table),) * 2)
+    groups = zip(table["image"], sparse.csgraph.connected_components(graph, directed=False)[1])
     first = {}
-    groups = zip(table["image"], sparse.csgraph.connected_components(joined, directed=False)[1])
-    for name, group in sorted(groups, key=lambda of: (of[0] not in seen, of[0] in reasons)):
+    for name, group in sorted(groups, key=lambda pair: (pair[0] not in duplicates, pair[0] in reasons)):
         if first.setdefault(group, name) != name:
-            reasons.setdefault(name, f"the same photograph as {first[group]}, which is new too")
+            reasons.setdefault(name, f"duplicate of {first[group]}, which is also new")
     return reasons
 
 
 def accept(photos, labels, base, folder, workers):
-    """Sort out new photographs, and pack those that are accepted.
+    """Sort new photographs into accepted and rejected, and pack the accepted ones.
 
     Parameters
     ----------
@@ -137,13 +139,14 @@ def accept(photos, labels, base, folder, workers):
         Folder of the photographs, and table of their grades.
     base : Base
     folder : Path
-        Gets photographs.csv, which says of each whether it is accepted, and `packed`, their array, if there is one.
+        Receives photographs.csv (each photograph, accepted or rejected, with the reason) and, if any is accepted,
+        their array, `packed`.
     workers : int
 
     Raises
     ------
     StageError
-        If the labels are damaged, or none of the photographs can be read.
+        If the labels are damaged, or no photograph can be read.
     """
     table, rejected = crop_and_judge(photos, labels, base, folder, workers)
     if len(table):
@@ -158,12 +161,12 @@ def accept(photos, labels, base, folder, workers):
     write_table(tables["accepted"], accepted)
     rotated, common = folder / "rotated", {"workers": workers}
     places = {"input": folder / "preprocessed", "labels": tables["accepted"]}
-    step("rotate_images.py", **places, output=rotated, labels_out=tables["rotated"], only_train=True, **common)
-    step("image_to_array.py", input=rotated, labels=tables["rotated"], output=folder / "packed", **common)
+    run_step("rotate_images.py", **places, output=rotated, labels_out=tables["rotated"], only_train=True, **common)
+    run_step("image_to_array.py", input=rotated, labels=tables["rotated"], output=folder / "packed", **common)
 
 
 def merge(base, new, output):
-    """Write an array of the base's images and the new ones behind them, in shards if the base is."""
+    """Write an array of the base's images followed by the new ones, in shards if the base is in shards."""
     images, table, _ = open_array(new)
     columns = [column for column in base.table if column in table]
     both, first_new = pd.concat([base.table[columns], table[columns]], ignore_index=True), len(base.images)
@@ -171,15 +174,14 @@ def merge(base, new, output):
 
     def block(first):
         last = min(first + IMAGES_PER_BLOCK, len(both))
-        behind = images[max(0, first - first_new) : max(0, last - first_new)]
-        return np.concatenate([base.images[first:last], behind])
+        new_images = images[max(0, first - first_new) : max(0, last - first_new)]
+        return np.concatenate([base.images[first:last], new_images])
 
     with output_folder(output, "retrain.py", {"base": content_hash(base.sidecar), "new": sha256(new / "X.json")}):
         remove_images(output)
         require_space(output, shape)
         sums = []
         for name, first, last in shard_files(len(both), shard_size):
-            sums += write_images(
-                output / name, (last - first, *shape[1:]), map(block, range(first, last, IMAGES_PER_BLOCK))
-            )
+            blocks = map(block, range(first, last, IMAGES_PER_BLOCK))
+            sums += write_images(output / name, (last - first, *shape[1:]), blocks)
         write_sidecar(output, both, shape, base.sidecar["settings"], sums, shard_size)

@@ -1,7 +1,7 @@
-"""Which model is in use: two are compared on the same patients, and what was decided stands in models/history.csv.
+"""Compare two models on the same patients, record the decision in models/history.csv, and promote or roll back.
 
-Everything is done in an order that can be stopped anywhere: the decision is written before anything is moved, and
-`models/latest` moves last and in one step, so that it always names a whole model.
+Safe to interrupt: the decision is written before anything is moved, and the link `models/latest` changes last and
+atomically, so it always points to a complete model.
 """
 
 import csv
@@ -17,7 +17,7 @@ from eyenet.score.bootstrap import bootstrap
 from eyenet.score.metrics import roc_auc
 
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"
-CANDIDATES = "candidates"  # in the folder of the models: those that are not in use, or not yet
+CANDIDATES = "candidates"  # subfolder of models/ for new models until they are promoted
 FIGURES = [f"{question}_{part}" for question in QUESTIONS for part in ("old", "new", "difference", "low", "high")]
 COLUMNS = (
     *("date", "action", "old", "new", "batch", "accepted", "rejected", "test", "patients", "photographs", "margin"),
@@ -26,22 +26,23 @@ COLUMNS = (
 
 
 def compare(old, new, table, task, draws=2000):
-    """Compare two networks on the same photographs by the AUC of each question, with a paired bootstrap over patients.
+    """Compare the AUCs of two networks on the same photographs by a paired bootstrap over patients.
 
     Parameters
     ----------
     old, new : ndarray of float, shape (n, classes)
-        What the networks say of the photographs.
+        Predicted probabilities.
     table : DataFrame
-        patient and level of the photographs.
+        patient and level of each photograph.
     task : str
     draws : int
+        Bootstrap samples.
 
     Returns
     -------
     dict of str to dict
-        By question: `old` and `new`, the AUCs; `difference`, new less old, and `low` and `high`, the ends of its 95 %
-        interval; None where the patients are too few to tell.
+        For each question: `old` and `new`, the AUCs; `difference`, new minus old; `low` and `high`, its 95 % interval,
+        None where there are too few patients.
     """
     compared = {}
     for question in TASKS[task].questions:
@@ -54,21 +55,23 @@ def compare(old, new, table, task, draws=2000):
 
         found = bootstrap(statistics, table["patient"].to_numpy(), draws)
         ends = {end: found["difference"][end] for end in ("low", "high")}
-        if found["difference"]["value"] == 0 and found["old"]["low"] is not None:  # then no draw may differ
+        if (
+            found["difference"]["value"] == 0 and found["old"]["low"] is not None
+        ):  # identical predictions: the interval is 0 to 0
             ends = {end: ends[end] or 0.0 for end in ends}
         compared[question] = {name: found[name]["value"] for name in found} | ends
     return compared
 
 
 def decide(compared, margin):
-    """Decide whether the new model is promoted: in no question may it be worse by more than the margin [1]_.
+    """Promote the new model if it is non-inferior in every question [1]_.
 
     Parameters
     ----------
     compared : dict
-        As `compare` gives it.
+        Result of `compare`.
     margin : float
-        Of the AUC.
+        Non-inferiority margin of the AUC.
 
     Returns
     -------
@@ -78,73 +81,73 @@ def decide(compared, margin):
     References
     ----------
     .. [1] G. Piaggio et al., "Reporting of noninferiority and equivalence randomized trials: extension of the CONSORT
-       2010 statement", JAMA, 2012: the interval of the difference must lie above the margin as a whole.
+       2010 statement", JAMA, 2012: the whole interval of the difference must lie above -margin.
     """
     reasons, action = [], PROMOTED
     for question, found in compared.items():
         name = QUESTIONS[question].split(" (")[0]
         if found["low"] is None:
             action = REFUSED
-            reasons.append(f"{name}: the test patients are too few to tell")
+            reasons.append(f"{name}: too few test patients to tell")
             continue
-        fine = found["low"] > -margin
-        action = action if fine else REFUSED
+        passed = found["low"] > -margin
+        action = action if passed else REFUSED
         reasons.append(
             f"{name}: AUC {found['old']:.3f} -> {found['new']:.3f}, difference {found['difference']:+.3f} "
-            f"({found['low']:+.3f} to {found['high']:+.3f}), {'above' if fine else 'not above'} -{margin:g}"
+            f"({found['low']:+.3f} to {found['high']:+.3f}), {'above' if passed else 'not above'} -{margin:g}"
         )
     return action, "; ".join(reasons)
 
 
-def read_history(models):
-    """Read models/history.csv; a list of dicts, none where there is no such table yet."""
+def read_decisions(models):
+    """Read models/history.csv; a list of dicts, empty if the table does not exist yet."""
     path = Path(models) / "history.csv"
     if not path.exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if any(row.keys() != set(COLUMNS) for row in rows):
-        raise StageError(f"{path} is damaged: its columns are not {', '.join(COLUMNS)}; correct it, or move it away")
+        raise StageError(f"{path} is damaged: its columns are not {', '.join(COLUMNS)}; repair it, or move it away")
     return rows
 
 
-def add_history(models, **row):
-    """Add a row to models/history.csv, whole or not at all."""
-    rows = [*read_history(models), {"date": datetime.datetime.now().isoformat(timespec="seconds")} | row]
+def add_decision(models, **row):
+    """Append a row to models/history.csv, atomically."""
+    rows = [*read_decisions(models), {"date": datetime.datetime.now().isoformat(timespec="seconds")} | row]
     write_rows(Path(models) / "history.csv", COLUMNS, [[r.get(column, "") for column in COLUMNS] for r in rows])
 
 
-def flat(compared):
-    """Flatten what `compare` gives to columns of the history."""
+def figure_columns(compared):
+    """Convert the result of `compare` to columns of models/history.csv."""
     figures = {f"{q}_{part}": value for q, found in compared.items() for part, value in found.items()}
     return {name: "" if value is None else f"{value:.4f}" for name, value in figures.items()}
 
 
 def current_model(models):
-    """Find the folder of the model that is in use.
+    """Find the folder of the model in use.
 
     Raises
     ------
     StageError
-        If `latest` names none.
+        If `latest` is not a link, or the model that it points to is incomplete.
     """
     latest = Path(models) / "latest"
     if not latest.is_symlink():
-        raise StageError(f"{latest} is no link to a model; train one with cnn.py first")
+        raise StageError(f"{latest} is not a link to a model; train one with cnn.py first")
     folder = Path(models) / os.readlink(latest)
     open_model(folder)
     return folder
 
 
 def settle(models):
-    """Put into effect what the last row of the history decided, if that is not done yet.
+    """Carry out the last promotion or rollback in models/history.csv, if that is not done yet.
 
-    `latest` is left alone if it names neither of the two models: somebody has trained another since.
+    `latest` stays as it is unless it points to the old model: another model may have been trained since.
     """
-    models, history = Path(models), read_history(models)
-    if not history or history[-1]["action"] == REFUSED:
+    models, decisions = Path(models), read_decisions(models)
+    if not decisions or decisions[-1]["action"] == REFUSED:
         return
-    old, new = history[-1]["old"], history[-1]["new"]
+    old, new = decisions[-1]["old"], decisions[-1]["new"]
     candidate = models / CANDIDATES / new
     if candidate.exists() and not (models / new).exists():
         os.replace(candidate, models / new)
@@ -158,30 +161,28 @@ def use(folder):
     Raises
     ------
     StageError
-        If the model is not whole, or `latest` cannot be a link to it.
+        If the model is incomplete, or the link cannot be made.
     """
     open_model(folder)
     try:
         link_latest(folder)
     except OSError as error:
-        raise StageError(
-            f"{folder.parent / 'latest'} could not be pointed to {folder.name} ({error.strerror})"
-        ) from None
+        raise StageError(f"cannot point {folder.parent / 'latest'} to {folder.name} ({error.strerror})") from None
 
 
 def roll_back(models):
-    """Go back to the model that the one in use was promoted over; return the names of both, the new one first.
+    """Return to the model that the one in use replaced; return the names of the restored and the replaced model.
 
     Raises
     ------
     StageError
-        If the model in use was not promoted over another, or that one is not whole any more.
+        If the model in use replaced none, or that one is incomplete.
     """
-    now, history = current_model(models).name, read_history(models)
-    over = [row["old"] for row in history if (row["action"], row["new"]) == (PROMOTED, now)]
-    if not over:
-        raise StageError(f"{now}, the model in use, was not promoted over another; there is nothing to go back to")
-    open_model(Path(models) / over[-1])
-    add_history(models, action=ROLLED_BACK, old=now, new=over[-1], why="--rollback")
+    current, decisions = current_model(models).name, read_decisions(models)
+    previous = [row["old"] for row in decisions if (row["action"], row["new"]) == (PROMOTED, current)]
+    if not previous:
+        raise StageError(f"{current}, the model in use, was not promoted over another; there is nothing to go back to")
+    open_model(Path(models) / previous[-1])
+    add_decision(models, action=ROLLED_BACK, old=current, new=previous[-1], why="--rollback")
     settle(models)
-    return over[-1], now
+    return previous[-1], current

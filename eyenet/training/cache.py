@@ -1,8 +1,8 @@
-"""Where the images of a training lie while it runs: on the disk, in the host's memory, or in the device's.
+"""Where the training images are held: on disk, in the host's memory, or in the device's.
 
-A small network on a large GPU takes images faster than a host gathers them and sends them over the bus
-(benchmarks/results/gpu-jax.csv). The 74,000 training images of Kaggle's set are 14.6 GB of bytes at 256 px, which such
-a device has to spare: then a batch is asked for by its places alone, and gathered where it is used.
+A small network on a large GPU consumes images faster than a host gathers and transfers them
+(benchmarks/results/gpu-jax.csv). The 74,000 training images of the Kaggle data take 14.6 GB at 256 px, which such a
+device can hold: batches are then lists of indices, and the device gathers the images.
 """
 
 import keras
@@ -11,11 +11,11 @@ import numpy as np
 from eyenet.model import backend
 from eyenet.run.errors import StageError, log
 
-SHARE = 0.5  # of the free memory that the images may take: networks and their feature maps need the rest
+SHARE = 0.5  # of the free memory that images may take; the network and its feature maps need the rest
 
 
 def places(held, rows):
-    """Find rows among those that are held, ascending; IndexError if one is not."""
+    """Find rows among the held ones (ascending); IndexError if one is not held."""
     found = np.searchsorted(held, rows)
     if len(found) and not np.array_equal(np.take(held, found, mode="clip"), rows):
         raise IndexError("not all of these rows are held")
@@ -23,12 +23,12 @@ def places(held, rows):
 
 
 class Held:
-    """Some rows of an array in the host's memory; `take` asks for them by their numbers in the array.
+    """Some rows of an array in the host's memory, addressed by their row numbers in the array.
 
     Parameters
     ----------
     images : array of uint8, shape (n, size, size, 3)
-        Such as a memory map.
+        For example a memory map.
     rows : ndarray of int
         Ascending.
     """
@@ -37,14 +37,14 @@ class Held:
         self.rows, self.images = rows, np.take(images, rows, axis=0)
 
     def take(self, rows, axis=0, out=None, mode="raise"):
-        """Gather rows along the first axis, as `np.take` does, which calls this."""
+        """Gather rows along the first axis; called by `np.take`."""
         return np.take(self.images, places(self.rows, rows), axis=0)
 
 
 class Resident(keras.layers.Layer):
-    """Some rows of an array in the device's memory: the first layer of a model that is fed with their places.
+    """Some rows of an array in the device's memory: the first layer of a model whose input are indices.
 
-    `take` gives the places, uint8 photographs come out of the layer. The images are no part of a checkpoint.
+    `take` gives the indices; the layer's output are uint8 photographs. Checkpoints do not contain the images.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Resident(keras.layers.Layer):
         )
 
     def take(self, rows, axis=0, out=None, mode="raise"):
-        """Give the places of rows, int32, shape (n, 1); `np.take` calls this."""
+        """Return the indices of rows, int32, shape (n, 1); called by `np.take`."""
         return places(self.rows, rows).astype(np.int32)[:, None]
 
     def call(self, asked):
@@ -74,7 +74,7 @@ class Resident(keras.layers.Layer):
     def compute_output_spec(self, asked):
         return keras.KerasTensor((asked.shape[0], *self.images.shape[1:]), "uint8")
 
-    def get_config(self):  # TensorBoard draws the model from it; it is not made anew
+    def get_config(self):  # TensorBoard draws the model from it; the layer is not rebuilt
         return {"name": self.name}
 
     def save_own_variables(self, store):
@@ -85,25 +85,25 @@ class Resident(keras.layers.Layer):
 
 
 def choose_place(wanted, train, val, spread):
-    """Choose where the images lie.
+    """Choose where the images are held.
 
     Parameters
     ----------
     wanted : {'auto', 'device', 'host', 'none'}
-        'auto' is 'device' on a GPU that has room (and whose backend can tell so: JAX, PyTorch), else 'host' if that
-        has, else 'none'; without a GPU it is 'none', since the system keeps files that it has read in memory anyway.
+        'auto' is 'device' on a GPU with enough free memory (as JAX and PyTorch report it), else 'host' if that has
+        enough, else 'none'. Without a GPU it is 'none': the system caches the files that it has read.
     train, val : int
-        Bytes of the images of each split. On their way to the device they are in the host's memory too.
+        Bytes of the images of each split. They pass through the host's memory on their way to the device.
     spread : eyenet.training.distribution.Distribution
 
     Raises
     ------
     StageError
-        If they shall lie where there is no room, or several hosts train, each of which reads its own part.
+        If there is not enough memory, or if several hosts train, each of which reads its own part.
     """
     if spread.processes > 1:
         if wanted not in ("auto", "none"):
-            raise StageError(f"--cache {wanted} is for one host; of several, each reads its part of the array")
+            raise StageError(f"--cache {wanted} is for a single host; with several, each reads its part of the array")
         return "none"
     host, device = backend.host_memory(), backend.device_memory()
     if wanted == "auto":
@@ -125,7 +125,7 @@ def choose_place(wanted, train, val, spread):
 
 
 def cache(wanted, spread, images, rows):
-    """Bring the images that a training uses to where they shall lie.
+    """Load the images of a training to where they are held.
 
     Parameters
     ----------
@@ -139,9 +139,9 @@ def cache(wanted, spread, images, rows):
     Returns
     -------
     train, val : array-like
-        What `eyenet.model.batches.Batches` of each split are made of.
+        Images for `eyenet.model.batches.Batches`.
     resident : Resident or None
-        The layer that the training model begins with if `train` is on the device.
+        First layer of the training model if `train` is on the device.
     """
     needed = {split: len(rows[split]) * images[0].nbytes for split in ("train", "val")}
     place = choose_place(wanted, **needed, spread=spread)
@@ -150,3 +150,10 @@ def cache(wanted, spread, images, rows):
     log(f"reading {len(rows['train']):,} training images, {needed['train'] / 1e9:.1f} GB, to the memory of the {place}")
     train = Resident(images, rows["train"]) if place == "device" else Held(images, rows["train"])
     return train, Held(images, rows["val"]), train if place == "device" else None
+
+
+def first_layers(network, resident):
+    """Return the layers that turn the input into photographs: an input, and the resident images if there are any."""
+    if resident is None:
+        return [keras.Input(network.input_shape[1:], dtype="uint8")]
+    return [keras.Input((1,), dtype="int32"), resident]

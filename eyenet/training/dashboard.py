@@ -1,9 +1,10 @@
-"""What TensorBoard shows of a training besides Keras's own curves: how it goes on, and how it compares with others.
+"""TensorBoard: Keras's own curves, and beside them the validation of each epoch and a comparison of runs.
 
-All of it goes into one folder, logs/<run>/summary: HParams takes a folder for a run and every figure in and below it
-for a column, and those that Keras writes beside it, of the last epoch and of training, would be two dozen columns more.
+What is not Keras's goes into a folder of its own, logs/<run>/summary: HParams treats a folder as a run and every scalar
+in and below it as a column, and Keras's scalars would add two dozen columns.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -20,66 +21,127 @@ from eyenet.model.evidence import heat_maps
 from eyenet.model.overlay import overlay
 from eyenet.score.charts import BLUE, GREY, confusion_chart, new_figure, to_pixels
 
-WATCHED = 4  # photographs of either class on the sheet of heat maps
+WATCHED = 4  # photographs of each class on the sheet of heat maps
 IN_BATCH = 32  # photographs on the sheet of a training batch
+COMPARED = (
+    "network",
+    "task",
+    "batch",
+    "learning_rate",
+    "seed",
+)  # options by which HParams compares runs: it shows five
+
+
+def build_boards(validation, checkpoint, layers, logs, options, spread):
+    """Build the callbacks that write TensorBoard's files; none in any process but the first.
+
+    Parameters
+    ----------
+    validation : eyenet.training.validation.Validation
+    checkpoint : eyenet.training.checkpoint.Checkpoint
+        After `restore`.
+    layers : list of keras.layers.Layer
+        Turn what the training batches hold into augmented photographs.
+    logs : Path
+        logs/<run>.
+    options : dict
+        The options of the training.
+    spread : eyenet.training.distribution.Distribution
+    """
+    if spread.process:
+        return []
+    if not checkpoint.state["epoch"]:  # a new training: remove what an earlier run of this name left
+        for part in ("train", "validation"):
+            shutil.rmtree(logs / part, ignore_errors=True)
+    logs.mkdir(parents=True, exist_ok=True)
+    with spread.alone():
+        see = keras.Sequential(layers)
+    card = options_card(options, validation.network)
+    hparams = {name: options[name] for name in COMPARED}
+    return [Dashboard(validation, checkpoint, see, logs, card, hparams, spread), EpochBoard(logs, spread)]
+
+
+class EpochBoard(keras.callbacks.TensorBoard):
+    """Keras's TensorBoard without its work at each step, for which JAX and PyTorch would wait for the device."""
+
+    on_train_batch_begin = keras.callbacks.Callback.on_train_batch_begin
+    on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
+
+    def __init__(self, logs, spread):
+        super().__init__(logs)
+        self.spread = spread
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self.spread.alone():
+            super().on_epoch_end(epoch, logs)
+
+
+def options_card(options, network):
+    """Format the options as a Markdown table, which TensorBoard shows."""
+    rows = {key.replace("_", "-"): value for key, value in options.items()}
+    rows |= {"parameters": f"{network.count_params():,}", "backend": os.environ["KERAS_BACKEND"]}
+    return "\n".join(["| option | value |", "|---|---|", *(f"| {key} | `{value}` |" for key, value in rows.items())])
 
 
 class Dashboard(keras.callbacks.Callback):
     """Write to TensorBoard what Keras's own callback does not.
 
-    Once: the network's graph, a training batch as the network sees it, the card of the options, and the options by
-    which HParams compares runs. Each epoch, on validation: precision-recall curve, ROC curve, confusion matrix, heat
-    maps of the same few photographs, and the figures of the best epoch so far, which are HParams's columns.
+    Once: the network's graph, a training batch as the network sees it, the table of the options, and the options by
+    which HParams compares runs. After each epoch, on validation: precision-recall curve, ROC curve, confusion matrix,
+    heat maps of the same few photographs, and the figures of the best epoch so far, the columns of HParams.
 
-    A training that goes on after a stop goes on in the same folder, and so in the same row of HParams.
+    A training that continues after a stop writes to the same folder, so it stays one row of HParams.
 
     Parameters
     ----------
-    keeper : eyenet.training.keeper.Keeper
-        Called before this one; gives the network, the batches and each epoch's validation.
+    validation : eyenet.training.validation.Validation
+        Called before this one.
+    checkpoint : eyenet.training.checkpoint.Checkpoint
+        Called before this one.
     see : keras.Model
-        Turns what the training's batches hold into augmented photographs.
+        Turns what the training batches hold into augmented photographs.
     folder : path-like
         logs/<run>.
-    first : int
-        First class that counts as disease in the question that `keeper` scores.
     card : str
         The options, in Markdown.
     hparams : dict
-        Name of each option that runs are compared by, and its value.
+        Options by which runs are compared.
+    spread : eyenet.training.distribution.Distribution
     """
 
-    def __init__(self, keeper, see, folder, first, card, hparams):
+    def __init__(self, validation, checkpoint, see, folder, card, hparams, spread):
         super().__init__()
-        self.keeper, self.see, self.folder, self.first = keeper, see, Path(folder) / "summary", first
-        self.card, self.hparams = card, {name: plain_value(value) for name, value in hparams.items()}
-        val = keeper.val
-        self.watched = choose_watched(val.labels[val.rows] >= first)
-        self.photographs = np.take(val.images, val.rows[self.watched], axis=0)
+        self.validation, self.checkpoint, self.see, self.spread = validation, checkpoint, see, spread
+        self.folder, self.card = Path(folder) / "summary", card
+        self.hparams = {name: plain_value(value) for name, value in hparams.items()}
+        self.first = next(iter(validation.first.values()))  # first class that counts as disease in the first question
+        batches = validation.batches
+        self.watched = choose_watched(validation.labels >= self.first)
+        self.photographs = np.take(batches.images, batches.rows[self.watched], axis=0)
         self.begun = False
 
     def on_train_begin(self, logs=None):
-        if self.keeper.state["epoch"] == 0:
-            shutil.rmtree(self.folder, ignore_errors=True)  # of a run of this name whose model was deleted
+        if self.checkpoint.state["epoch"] == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)  # left by an earlier run of this name
         self.begun = any(self.folder.glob("events.out.tfevents.*"))
         self.writer = tf.summary.create_file_writer(str(self.folder))
         if not self.begun:
             with self.writer.as_default():
-                # Without a name of its own a run would share a row with all that have the same options.
+                # Without a unique group, runs with the same options would share a row.
                 start = summary_v2.hparams_pb(self.hparams, trial_id="")
                 tf.summary.experimental.write_raw_pb(start.SerializeToString(), step=0)
                 tf.summary.text("options", self.card, step=0)
             self.writer.flush()
 
     def on_epoch_end(self, epoch, logs=None):
-        with self.writer.as_default(epoch):
+        with self.spread.alone(), self.writer.as_default(epoch):
             if not self.begun:
                 self.write_once()
                 self.begun = True
             self.write_figures()
-            if len(self.keeper.truth):
+            if len(self.validation.truth):
                 self.write_validation(epoch)
-            # Now and not in on_train_end: a training that is killed after its last epoch does not come back here.
+            # Not in on_train_end: a training that is killed after its last epoch does not come back there.
             if self.model.stop_training or epoch + 1 == self.params["epochs"]:
                 end = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
                 tf.summary.experimental.write_raw_pb(end.SerializeToString())
@@ -90,48 +152,48 @@ class Dashboard(keras.callbacks.Callback):
 
     def write_once(self):
         """Write the graph (only TensorFlow has one) and the sheet of a training batch."""
-        network = self.keeper.network
+        network = self.validation.network
         if keras.backend.backend() == "tensorflow":
             traced = tf.function(lambda photograph: network(photograph, training=False))
             shape = tf.TensorSpec(network.input_shape, tf.uint8)
             tf.summary.graph(traced.get_concrete_function(shape).graph)
-        images, labels = self.keeper.train[0]
+        images, labels = self.checkpoint.batches[0]
         seen = keras.ops.convert_to_numpy(self.see(images[:IN_BATCH], training=True))
         sheet = contact_sheet(np.asarray(seen), labels[:IN_BATCH] >= self.first)
         write_image("training batch, as the network sees it", sheet)
 
     def write_figures(self):
-        """Write the validation figures of the best epoch so far: at the end they are those of the network kept."""
-        best, history = self.keeper.state["best_epoch"], self.keeper.state["history"]
+        """Write the validation figures of the best epoch so far; at the end they are those of the network kept."""
+        best, history = self.checkpoint.state["best_epoch"], self.checkpoint.state["history"]
         tf.summary.scalar("best/epoch", best)
         for name in dict.fromkeys(name for row in history for name in row if name.startswith("val_")):
-            # A figure that this epoch lacks, as precision where nothing is called disease, must not show another's.
+            # An undefined figure, such as precision where nothing is called disease, must not show an earlier epoch's.
             tf.summary.scalar(f"best/validation_{name.removeprefix('val_')}", history[best - 1].get(name, np.nan))
 
     def write_validation(self, epoch):
         """Write the curves, the confusion matrix and the heat maps of an epoch."""
-        truth, probability = self.keeper.truth, self.keeper.probability.clip(0, 1)  # sums may be 1 + 1e-7
+        truth, probability = self.validation.truth, self.validation.probability.clip(0, 1)  # sums may be 1 + 1e-7
         title = f"validation, epoch {epoch + 1}"
-        chart = confusion_chart(self.keeper.score["confusion"], title, self.keeper.names)
+        chart = confusion_chart(self.validation.figures["confusion"], title, self.validation.names)
         write_image("confusion matrix, validation", to_pixels(chart))
         if truth.any() and not truth.all():  # else neither curve is defined
             curve = pr_summary.pb("precision-recall, validation", truth, probability)
             tf.summary.experimental.write_raw_pb(curve.SerializeToString())
             write_image(
-                "ROC curve, validation", to_pixels(roc_chart(truth, probability, self.keeper.score["auc"], title))
+                "ROC curve, validation", to_pixels(roc_chart(truth, probability, self.validation.figures["auc"], title))
             )
-        heats = heat_maps(self.keeper.network, self.photographs, self.first)
+        heats = heat_maps(self.validation.network, self.photographs, self.first)
         sheet = heat_sheet(self.photographs, heats, truth[self.watched], probability[self.watched])
         write_image("heat maps, validation", sheet)
 
 
 def plain_value(value):
-    """Turn an option's value into one that HParams can hold: a truth value, a number or a text."""
+    """Convert an option's value to one that HParams can store: a boolean, a number or a string."""
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def choose_watched(diseased, each=WATCHED):
-    """Choose photographs to watch, some without and some with disease, as far apart in the table as can be.
+    """Choose photographs to watch, some without and some with disease, spread over the table.
 
     Neighbours in the table are often the two eyes of a patient.
 
@@ -139,7 +201,7 @@ def choose_watched(diseased, each=WATCHED):
     ----------
     diseased : ndarray of bool, shape (n,)
     each : int
-        At most so many of either.
+        Maximum number of each.
 
     Returns
     -------

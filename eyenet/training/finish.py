@@ -1,0 +1,112 @@
+"""Finish a training: choose the decision on validation, and write what predict.py and evaluate.py need."""
+
+import os
+
+import numpy as np
+
+from eyenet.data.array import content_hash
+from eyenet.data.tables import write_table
+from eyenet.data.tasks import QUESTIONS, TASKS
+from eyenet.model.decision import BALANCED, choose_decision
+from eyenet.model.folder import NETWORK, link_latest, load_network, split_hash
+from eyenet.model.lite import add_lite
+from eyenet.model.networks import hash_weights
+from eyenet.run.errors import StageError, log
+from eyenet.run.files import read_json, sha256, write_json
+from eyenet.score.charts import draw_training_curves
+
+
+def settings_of(options, table, sidecar):
+    """Return what a run's folder may not mix: options, array, split, and the content of the initial weights.
+
+    Parameters
+    ----------
+    options : dict
+        The options of cnn.py.
+    table : DataFrame
+        Table of the array.
+    sidecar : dict
+        X.json of the array.
+    """
+    compared = ("network", "task", "epochs", "batch", "learning_rate", "precision", "seed")
+    settings = {key: options[key] for key in compared} | {
+        "weights": hash_weights(options["network"], options["weights"]),
+        "backend": os.environ["KERAS_BACKEND"],
+        "array": content_hash(sidecar),
+        "split": split_hash(table),
+        "images": sidecar["settings"],
+    }
+    settings |= {"shuffle": "blocks"} if "shard_size" in sidecar else {}  # an order of its own
+    return settings | ({"start": sha256(options["start"] / NETWORK)} if options["start"] else {})
+
+
+def choose_on_validation(network, batches, table, task):
+    """Choose the decision on the validation photographs.
+
+    Parameters
+    ----------
+    network : keras.Model
+    batches : eyenet.model.batches.Batches
+    table : DataFrame
+        Their rows: patient, level.
+    task : str
+
+    Returns
+    -------
+    decision : dict
+        From `eyenet.model.decision.choose_decision`.
+    lines : list of str
+        A description for the user.
+    """
+    from eyenet.model.batches import predict
+
+    probabilities = predict(network, batches)
+    if not np.isfinite(probabilities).all():
+        raise StageError("the network predicts values that are not finite on validation; train it again")
+    decision = choose_decision(table["patient"].to_numpy(), table["level"].to_numpy(), probabilities, task)
+    lines = []
+    for question in TASKS[task].questions:
+        points = decision[question]["eye"]["operating_points"]
+        why = "chosen on validation by Youden's index" if len(points) > 1 else "validation lacks a class"
+        threshold = points[BALANCED]
+        lines.append(f"called {QUESTIONS[question]} from a calibrated probability of {threshold:.3f}: {why}")
+    return decision, lines
+
+
+def finish(folder, state, batches, table, task, options):
+    """Write patients.csv, model.tflite, the decision and the curves of a trained model; return lines for the user.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's folder, with model.keras and config.json.
+    state : dict
+        Of `eyenet.training.checkpoint.Checkpoint`.
+    batches : eyenet.model.batches.Batches
+        The validation photographs.
+    table : DataFrame
+        Table of the array.
+    task : str
+    options : dict
+        The options of this run, as text.
+    """
+    write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
+    config = read_json(folder / "config.json")
+    network = load_network(folder, config)
+    decision, lines = choose_on_validation(network, batches, table.iloc[batches.rows], task)
+    config = add_lite(folder, config, network) | {"decision": decision, "options": options}
+    write_json(folder / "config.json", config)
+    draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
+    best = f", validation AUC {state['best']:.3f}" if state["best"] is not None else ""
+    return [
+        f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']}{best}, in {folder / 'model.keras'}",
+        *lines,
+    ]
+
+
+def name_latest(folder):
+    """Point models/latest to a model, or say that it could not be done."""
+    try:
+        link_latest(folder)
+    except OSError as error:  # a folder of that name, or a file system without links
+        log(f"note: {folder.parent / 'latest'} could not be made a link to {folder.name} ({error.strerror})")

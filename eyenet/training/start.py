@@ -1,0 +1,42 @@
+"""Start a training from the weights of a trained model."""
+
+from eyenet.model.folder import colours_of, copy_weights, load_network, open_model, read_patients
+from eyenet.run.errors import StageError
+
+
+def start_weights(network, folder, task, table, images):
+    """Give a network the weights of a trained model, and freeze the same layers.
+
+    Parameters
+    ----------
+    network : keras.Model
+    folder : Path
+        Of the trained model.
+    task : str
+    table : DataFrame
+        Table of the array: patient, split.
+    images : dict
+        Settings of the stages that made the array.
+
+    Raises
+    ------
+    StageError
+        If the model is of another kind, or was trained on patients who are for validation or test here.
+    """
+    config = open_model(folder)
+    there = {"network": config["settings"]["network"], "task": config["task"], "size": config["size"]}
+    here = {"network": network.name, "task": task, "size": network.input_shape[1]}
+    there["colours"], here["colours"] = colours_of(config["settings"]["images"]), colours_of(images)
+    if differing := [f"{key} {there[key]}, not {here[key]}" for key in there if there[key] != here[key]]:
+        raise StageError(f"training cannot continue from {folder}: it has {', '.join(differing)}")
+    known = read_patients(folder)
+    held_out = set(table.loc[table["split"] != "train", "patient"])
+    if again := sorted(held_out & set(known.loc[known["split"] == "train", "patient"])):
+        raise StageError(
+            f"{folder} was trained on {len(again):,} patients, such as {again[0]}, who are for validation or test in "
+            "this array; continue from a model of the same split"
+        )
+    try:
+        copy_weights(network, load_network(folder, config))
+    except ValueError:
+        raise StageError(f"{folder} holds another network of the name {network.name}; train it again") from None
