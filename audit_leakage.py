@@ -305,7 +305,7 @@ def build_2017(options, args):
         f"packed {len(table):,} images in {output / 'X.npy'}: "
         + ", ".join(f"{split} {counts.get(split, 0):,}" for split in (*SPLITS, UNSEEN))
     )
-    print(f"next: python cnn.py --input {shlex.quote(str(output))} --run protocol-2017 --augmentation none")
+    print(f"next: python cnn.py --input {shlex.quote(str(output))} --run protocol-2017")
     return code
 
 

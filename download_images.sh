@@ -87,7 +87,7 @@ parse_options() {
         shift
     done
     [ -n "$source" ] || wrong_usage "say --sample or --kaggle"
-    case $output in -*) output=./$output ;; esac # no command shall take it for an option
+    case $output in -*) output=./$output ;; esac # so that no command takes it for an option
     case $labels in -*) labels=./$labels ;; esac
     is_number "${EYENET_STALL_SECONDS:-120}" || wrong_usage "EYENET_STALL_SECONDS must be a whole number"
     is_number "${EYENET_RETRY_SECONDS:-10}" || wrong_usage "EYENET_RETRY_SECONDS must be a whole number"
@@ -107,19 +107,19 @@ find_python() {
     esac
 }
 
-# A module of this repository. SAFEPATH: no file of the caller's folder is taken for a module.
+# Run a module of this repository. PYTHONSAFEPATH: do not import modules from the current folder.
 eyenet() {
     local module=$1 code=0
     shift
-    PYTHONSAFEPATH=1 PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m "eyenet.download.$module" "$@" || code=$?
-    [ "$code" -le 128 ] || # it could not say anything
+    PYTHONSAFEPATH=1 PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m "eyenet.$module" "$@" || code=$?
+    [ "$code" -le 128 ] || # it could not print an error itself
         fail "Python was ended by signal $((code - 128)) (9 may mean: no memory);" \
             "run the same command again to continue"
     return "$code"
 }
 
-# One run at a time. The lock lies on the open file, which this script and its children share until the last of
-# them has ended, however it ends: nothing is left to clean up.
+# One run at a time. The lock belongs to the open file, which this script and its children share; it is released when
+# the last of them ends.
 lock_output() {
     exec 9> "$output/.lock"
     local patience=10 # tenths of a second, for the children of a run that was just killed
@@ -141,8 +141,8 @@ holds_files() { # photographs or parts of them
     [ -n "$(find "$output" -type f \( -name '*.jpeg' -o -path '*/archives/*' \) 2> /dev/null | head -n 1)" ]
 }
 
-# Synthetic and real photographs in one folder would be trained on together. SOURCE says whose folder it is; it
-# counts for nothing while the folder is empty, so that who fails with Kaggle can still try the sample.
+# Keep synthetic and real photographs in separate folders. SOURCE records which kind a folder holds; it is ignored while
+# the folder is empty, so that --sample works after a failed --kaggle.
 claim_output() {
     mkdir -p "$output" 2> /dev/null && [ -w "$output" ] ||
         fail "the folder $output cannot be written; choose another --output"
@@ -160,7 +160,7 @@ claim_output() {
 get_sample() {
     claim_output
     "$PYTHON" "$here/make_sample.py" --photographs "$photographs" --output "$output" --labels-out "$labels" > /dev/null
-    finish train # its summary goes to the bin: ours is one for both sources
+    finish train # finish prints the summary for both sources
 }
 
 finish() {
@@ -172,7 +172,7 @@ finish() {
 
 count_photographs() { find "$output/$1" -name '*.jpeg' 2> /dev/null | wc -l | tr -d ' '; }
 
-# Whether all photographs of a set are there: unpack writes their number when each one's CRC was verified.
+# Test whether a set is complete: unpack writes its number of photographs after verifying each CRC.
 is_complete() {
     [ -f "$output/$1.complete" ] || return 1
     local expected there
@@ -189,15 +189,15 @@ count_archives() {
     echo "$count"
 }
 
-# Fetch what is missing, in up to 5 attempts; a part that arrived whole makes the next attempt the first again.
+# Download the missing files in up to 5 attempts; a completed part resets the count.
 fetch() {
     local attempt=1 code before pause
     while true; do
         before=$(count_archives)
         code=0
-        eyenet competition "$output" "$@" >&2 || code=$? # the client chats on stdout
+        eyenet competition "$output" "$@" >&2 || code=$? # the client prints to stdout
         [ "$code" -ne 0 ] || return 0
-        [ "$code" -eq 75 ] || exit "$code" # it has said why
+        [ "$code" -eq 75 ] || exit "$code" # it has printed the reason
         if [ "$(count_archives)" -gt "$before" ]; then attempt=1; fi
         [ "$attempt" -lt 5 ] ||
             fail "5 attempts failed, the last as said above; what arrived is kept:" \
@@ -230,7 +230,7 @@ get_kaggle() {
         for set in $sets; do rm -f "$output/archives/$set.zip."[0-9][0-9][0-9]; done
         rm -f "$output/archives/trainLabels.csv.zip"
     fi
-    rmdir "$output/archives/partial" "$output/archives" 2> /dev/null || true # what is empty
+    rmdir "$output/archives/partial" "$output/archives" 2> /dev/null || true # if empty
     # shellcheck disable=SC2086 # words
     finish $sets
 }

@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
-"""Step 7: honest figures, on patients that the network has never seen.
+"""Step 7: evaluate a model on patients that were in neither training nor validation.
 
-Reads   models/latest/                    the network and the decision that was chosen on validation
-        data/array/                       its test photographs, originals only
-        data/resized/photographs.csv      file and photograph size, for a baseline that sees no retina
-        or --photos DIR --labels CSV      any photographs with grades: another hospital's, Kaggle's test
-Writes  models/<run>/report.html          all figures, charts, heat maps; one file, opens from disk
-        models/<run>/metrics.json         all figures, with intervals
-        models/<run>/predictions.csv      the network's probabilities, a row a photograph
-        models/<run>/MODEL_CARD.md        in Hugging Face's form
+Reads   models/latest/                    the network and its decision rule, which was chosen on validation
+        data/array/                       the test photographs (originals only)
+        data/resized/photographs.csv      file and photograph sizes, for the shortcut baseline
+        or --photos DIR --labels CSV      any graded photographs, such as another hospital's or Kaggle's test set
+Writes  models/<run>/report.html          all figures, charts and heat maps in one file
+        models/<run>/metrics.json         all figures with their intervals
+        models/<run>/predictions.csv      the predicted probabilities, one row per photograph
+        models/<run>/MODEL_CARD.md        model card in Hugging Face's format
 
     python evaluate.py
     python evaluate.py --photos other/train --labels other/labels.csv      writes to models/<run>/on-other-train
 
-Every figure has a 95 % interval from a bootstrap over patients, and stands beside what a majority vote and a
-classifier without a retina reach. Nothing is chosen here: thresholds, calibration and the rule for two eyes come
-with the model. Use --split val while you experiment, and the test once. Kaggle's 35,126: 6 minutes on two cores.
+Every figure has a 95 % interval from a bootstrap over patients and is compared with two baselines: the majority
+class, and a classifier that does not see the retina. Nothing is chosen here: thresholds, calibration and the rule
+that fuses two eyes come with the model. Use --split val while you experiment, and the test split once. Kaggle's
+35,126 photographs take 6 minutes on two cores.
 """
 
 import shlex
@@ -23,6 +24,7 @@ import shlex
 import numpy as np
 import pandas as pd
 
+from eyenet.data.names import SPLIT_NAMES
 from eyenet.data.tables import count_by_grade, write_table
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import backend
@@ -34,22 +36,15 @@ from eyenet.run.errors import StageError, log
 from eyenet.run.files import write_json
 from eyenet.run.options import between, fraction, local_path, parser, positive, seed
 from eyenet.run.script import run_main
+from eyenet.score.metrics import METRIC_NAMES
 
-EXAMPLES = 3  # photographs shown of each kind: right and wrong, with and without disease
-TITLES = {"train": "training patients", "val": "validation patients"}
-FIGURES = {
-    "auc": "ROC AUC",
-    "average_precision": "average precision",
-    "accuracy": "accuracy",
-    "sensitivity": "sensitivity (recall)",
-    "specificity": "specificity",
-    "precision": "precision (PPV)",
-    "npv": "NPV",
-}
+EXAMPLES = 3  # photographs shown of each kind: true and false positives, true and false negatives
+SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "precision", "npv")
+FUSION = {"mean": "mean", "max": "higher", "noisy_or": "noisy or"}
 
 
 def show(figure):
-    """Write a figure with its interval, such as `0.930 (0.850-0.985)`."""
+    """Format a figure with its interval, such as `0.930 (0.850-0.985)`."""
     if figure["value"] is None:
         return "-"
     if figure["low"] is None:
@@ -57,8 +52,8 @@ def show(figure):
     return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
 
 
-def lines_of(rows):
-    """Lay rows of text out in columns, the first to the left and the others to the right."""
+def align_columns(rows):
+    """Format rows of text as lines: the first column aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return [
         "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
@@ -66,48 +61,56 @@ def lines_of(rows):
     ]
 
 
-def story_table(splits, what):
-    """Format accuracy, precision, recall and AUC of each split: the story's own table."""
-    rows = [["", "photographs", "diseased", "accuracy", "precision", "recall", "AUC"]]
-    for split, s in splits.items():
-        figures = [show(s[name]) for name in ("accuracy", "precision", "recall", "auc")]
-        name = TITLES.get(split) or what.split(":")[0]
-        rows.append([name, f"{s['photographs']:,}", f"{s['diseased']:,}", *figures])
-    return lines_of(rows)
+def splits_lines(splits, what):
+    """Format accuracy, precision, recall and AUC of each split; `what` names the set that was evaluated."""
+    keys = ("accuracy", "precision", "recall", "auc")
+    rows = [["", "photographs", "diseased", *(METRIC_NAMES[key][1] for key in keys)]]
+    for split, figures in splits.items():
+        name = SPLIT_NAMES[split] if split in ("train", "val") else what.split(":")[0]
+        counts = [f"{figures['photographs']:,}", f"{figures['diseased']:,}"]
+        rows.append([name, *counts, *(show(figures[key]) for key in keys)])
+    return align_columns(rows)
 
 
-def question_table(question):
-    """Format the figures of one question, per photograph and per patient, and the baselines."""
+def curve_rows(units):
+    """List sensitivity at each specificity and the reverse: on this set's ROC curve, and at validation's threshold."""
+    rows, rates = [], ("specificity", "sensitivity")
+    for target, other in (rates, rates[::-1]):
+        key = f"{other}_at_{target}"
+        for level in units[0]["roc"][key]:
+            shown = [show(unit["roc"][key][level]) for unit in units]
+            rows.append([f"{other} at {float(level):.0%} {target}, on this set's ROC curve", *shown])
+            points = [unit["operating_points"].get(f"{target}_{level}") for unit in units]
+            for rate in rates if None not in points else ():
+                rows.append([f"  {rate} at the threshold chosen on validation", *(show(p[rate]) for p in points)])
+    return rows
+
+
+def question_lines(question):
+    """Format the figures of one question, per photograph and per patient, and those of the baselines."""
     eye, patient = units = question["eye"], question["patient"]
-    fused = {"mean": "mean", "max": "higher", "noisy_or": "noisy or"}[patient["fusion"]] + " of the eyes"
+    fused = f"{FUSION[patient['fusion']]} of the eyes"
     rows = [
         [question["disease"], f"{eye['count']:,} photographs", f"{patient['count']:,} patients, {fused}"],
-        *([title, show(eye[name]), show(patient[name])] for name, title in FIGURES.items()),
+        *([METRIC_NAMES[key][0], *(show(unit[key]) for unit in units)] for key in SHOWN),
+        *curve_rows(units),
     ]
-    kinds = ("specificity", "sensitivity")
-    for kind, other in (kinds, kinds[::-1]):
-        for level in eye["roc"][f"{other}_at_{kind}"]:
-            of = [unit["roc"][f"{other}_at_{kind}"][level] for unit in units]
-            rows.append([f"{other} at {float(level):.0%} {kind}, read off the curve", *map(show, of)])
-            points = [unit["operating_points"].get(f"{kind}_{level}") for unit in units]
-            for name in kinds if None not in points else ():
-                rows.append([f"  {name} with validation's threshold for it", *(show(p[name]) for p in points)])
-    for name, title in (("ece", "calibration error (ECE)"), ("brier", "Brier score")):
-        rows.append([title, *(show(unit["calibration"]["after"][name]) for unit in units)])
+    for key in ("ece", "brier"):
+        rows.append([METRIC_NAMES[key][0], *(show(unit["calibration"]["after"][key]) for unit in units)])
     for parts in zip(*(unit["by_grade"] for unit in units)):
-        rows.append([f"called diseased, of grade {parts[0]['grade']}", *(show(part["called"]) for part in parts)])
+        rows.append([f"predicted diseased, grade {parts[0]['grade']}", *(show(part["called"]) for part in parts)])
     for parts in zip(*(unit["referral"] for unit in units)):
         if parts[0]["referred"] in (0.1, 0.3, 0.5):
-            share = f"accuracy, least certain {parts[0]['referred']:.0%} to a person"
-            rows.append([share, *(show(part["accuracy"]) for part in parts)])
-    majority, without = question["baselines"]["majority"], question["baselines"]["not_retina"]
-    rows.append(["baseline, majority: accuracy", show(majority["accuracy"]), ""])
-    rows.append(["baseline without a retina: AUC", show(without["auc"]) if without else "-", ""])
-    return lines_of(rows)
+            title = f"accuracy after referral of the least certain {parts[0]['referred']:.0%}"
+            rows.append([title, *(show(part["accuracy"]) for part in parts)])
+    majority, shortcut = question["baselines"]["majority"], question["baselines"]["not_retina"]
+    rows.append(["majority class: accuracy", show(majority["accuracy"]), ""])
+    rows.append(["shortcut baseline: ROC AUC", show(shortcut["auc"]) if shortcut else "-", ""])
+    return align_columns(rows)
 
 
 def choose_examples(truth, probability, threshold):
-    """Choose the rows of the most confident photographs: found, missed, sent in vain, sent home rightly."""
+    """Choose the most confident true positives, false negatives, false positives and true negatives, in this order."""
     called = probability >= threshold
     chosen = []
     for diseased, positive_call in ((True, True), (True, False), (False, True), (False, False)):
@@ -117,8 +120,8 @@ def choose_examples(truth, probability, threshold):
     return chosen
 
 
-def examples_of(scored, network, task, decision):
-    """Give the report its photographs, with heat maps, by question."""
+def make_examples(scored, network, task, decision):
+    """Choose example photographs for the report and compute their heat maps; dict of question to list of dict."""
     from eyenet.model.evidence import heat_maps
     from eyenet.model.overlay import overlay
     from eyenet.report.assessment import answer
@@ -129,10 +132,10 @@ def examples_of(scored, network, task, decision):
         threshold = decision[question]["eye"]["operating_points"][BALANCED]
         rows = choose_examples(truth, probability, threshold)
         photographs = scored.crops(np.array(rows))
-        # The network's own probability, before calibration, is what the heat is scaled by.
+        # Heat maps are scaled by the uncalibrated probability.
         chosen = decision[question]
-        own = float(uncalibrate(threshold, chosen["temperature"], chosen["shift"]))
-        heats = heat_maps(network, photographs, first_disease(task, question), threshold=own)
+        raw = float(uncalibrate(threshold, chosen["temperature"], chosen["shift"]))
+        heats = heat_maps(network, photographs, first_disease(task, question), threshold=raw)
         examples[question] = [
             {
                 "image": scored.table["image"][row],
@@ -148,8 +151,8 @@ def examples_of(scored, network, task, decision):
     return examples
 
 
-def read_history(model):
-    """Read history.csv as a list of dicts; empty where there is none, or none that can be read."""
+def read_training_curves(model):
+    """Read history.csv as a list of dicts, one per epoch; empty if it is missing or damaged."""
     try:
         history = pd.read_csv(model / "history.csv").astype(float)
     except (OSError, ValueError):  # pandas' own errors are ValueErrors
@@ -161,76 +164,110 @@ def read_history(model):
 
 
 def score(args, config, network, output):
-    """Let the network look at all photographs; return the sets by split, the one to evaluate, and an exit code."""
+    """Predict all photographs; return the sets by split, the one to evaluate, and an exit code."""
     from eyenet.model.predictions import from_array, from_photographs
 
     if args.photos is None:
         sets = from_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
         return sets, sets[args.split], 0
-    scored, code = from_photographs(args, output, config, network)
+    scored, code = from_photographs(
+        args.photos, args.labels, args.model, config, network, output, args.workers, args.max_rejected
+    )
     return {"test": scored}, scored, code
+
+
+def compute_metrics(sets, scored, train, task, decision, draws, seed):
+    """Compute the figures of metrics.json: each split's, the evaluated set's, and those of its subsets by Usage."""
+    from eyenet.report.assessment import assess, assess_split
+
+    metrics = {
+        "task": task,
+        "set": scored.what,
+        "known_patients": scored.known,
+        "synthetic": scored.synthetic,
+        "bootstrap": {"draws": draws, "seed": seed, "level": 0.95},
+        "splits": {split: assess_split(sets[split], task, decision, draws, seed) for split in sets},
+        **assess(scored, train, task, decision, draws, seed),
+    }
+    if "Usage" in scored.table:
+        groups = scored.table.groupby("Usage").indices
+        metrics["subsets"] = {
+            usage: {"set": f"{scored.what}, {usage}"} | assess(scored.take(rows), None, task, decision, draws, seed)
+            for usage, rows in groups.items()
+        }
+    return metrics
+
+
+def write_predictions(path, sets):
+    """Write the predicted probabilities of all sets, one column per class."""
+    tables = [
+        scored.table.assign(**{f"p{k}": column for k, column in enumerate(scored.probabilities.T)})
+        for scored in sets.values()
+    ]
+    write_table(path, pd.concat(tables))
 
 
 def evaluate(args, config, output):
     """Score, assess and write everything; return metrics.json and an exit code."""
-    from eyenet.report.assessment import assess, assess_split
     from eyenet.report.card import write_model_card
     from eyenet.report.html import write_report
 
     network, task, decision = load_network(args.model, config), config["task"], config["decision"]
     sets, scored, code = score(args, config, network, output)
-    levels = scored.table["level"]
-    if levels.nunique() < 2:
-        log("note: all photographs are of one grade; what compares diseased with healthy ones is not defined")
-    train = sets.get("train") if args.photos is None else None
-    metrics = {
-        "format": 1,
-        "model": args.model.resolve().name,
-        "task": task,
-        "set": scored.what,
-        "known_patients": scored.known,
-        "synthetic": scored.synthetic,
-        "source": "array" if args.photos is None else "photographs",
-        "bootstrap": {"draws": args.draws, "seed": args.seed, "level": 0.95},
-        "splits": {s: assess_split(sets[s], task, decision, args.draws, args.seed) for s in sets},
-        **assess(scored, train, task, decision, args.draws, args.seed),
-    }
-    if "Usage" in scored.table:
-        groups = scored.table.groupby("Usage").indices
-        metrics["subsets"] = {
-            usage: {"set": f"{scored.what}, {usage}"}
-            | assess(scored.take(rows), None, task, decision, args.draws, args.seed)
-            for usage, rows in groups.items()
-        }
-    predictions = [
-        of.table.assign(**{f"p{k}": of.probabilities[:, k] for k in range(of.probabilities.shape[1])})
-        for of in sets.values()
-    ]
-    write_table(output / "predictions.csv", pd.concat(predictions))
+    if scored.table["level"].nunique() < 2:
+        log("note: all photographs are of one grade; figures that compare two classes are not defined")
+    source = "array" if args.photos is None else "photographs"
+    train = sets.get("train") if source == "array" else None
+    metrics = {"format": 1, "model": args.model.resolve().name, "source": source}
+    metrics |= compute_metrics(sets, scored, train, task, decision, args.draws, args.seed)
+    write_predictions(output / "predictions.csv", sets)
     write_json(output / "metrics.json", metrics)
-    balance = {split: count_by_grade(of.table["level"]) for split, of in sets.items()}
-    examples = examples_of(scored, network, task, decision)
-    write_report(output / "report.html", metrics, config, read_history(args.model), examples, balance)
+    balance = {split: count_by_grade(part.table["level"]) for split, part in sets.items()}
+    examples = make_examples(scored, network, task, decision)
+    write_report(output / "report.html", metrics, config, read_training_curves(args.model), examples, balance)
     write_model_card(output / "MODEL_CARD.md", metrics, config)
     return metrics, code
 
 
-def main():
+def print_summary(metrics, draws, report):
+    """Print the figures of all splits, questions and subsets, and where the report is."""
+    print("\n".join(splits_lines(metrics["splits"], metrics["set"])))
+    for part in (metrics, *metrics.get("subsets", {}).values()):
+        for question in part["questions"].values():
+            print(f"\n{part['set']}" if part is not metrics else "")
+            print("\n".join(question_lines(question)))
+        if part["grade"] is not None:
+            print(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(part['grade']['kappa'])}")
+    print(f"\nin brackets: 95 % interval from {draws:,} bootstrap draws of patients")
+    print("thresholds were chosen on validation, except for the figures on this set's ROC curve")
+    if metrics["synthetic"]:
+        print(SYNTHETIC_FIGURES)
+    print(f"report: {shlex.quote(str(report))}")
+
+
+def parse_options():
+    """Parse the command line."""
     options = parser(__doc__, input="data/array", workers=None)
     options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
-    options.add_argument("--split", choices=("val", "test", "unseen"), default="test", help="of the array")
+    options.add_argument("--split", choices=("val", "test", "unseen"), default="test", help="split of the array")
     options.add_argument("--photos", type=local_path, help="folder of photographs to evaluate on instead of the array")
     options.add_argument("--labels", type=local_path, help="their table: image,level; optionally patient,eye,Usage")
-    options.add_argument("--output", type=local_path, help="folder to write; default: that of the model, or one in it")
-    options.add_argument("--photographs", type=local_path, default="data/resized/photographs.csv", help="of the array")
+    options.add_argument("--output", type=local_path, help="output folder; default: the model's, or one inside it")
+    options.add_argument(
+        "--photographs", type=local_path, default="data/resized/photographs.csv", help="sizes of the photographs"
+    )
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction of --photos that may fail")
-    options.add_argument("--draws", type=between(100, 10**6), default=2000, help="of the bootstrap")
-    options.add_argument("--batch", type=positive, default=64, help="photographs a step")
-    options.add_argument("--seed", type=seed, default=0, help="of the bootstrap")
+    options.add_argument("--draws", type=between(100, 10**6), default=2000, help="bootstrap draws")
+    options.add_argument("--batch", type=positive, default=64, help="photographs per batch")
+    options.add_argument("--seed", type=seed, default=0, help="seed of the bootstrap")
     args = options.parse_args()
     if (args.photos is None) != (args.labels is None):
         options.error("--photos and --labels go together")
+    return args
 
+
+def main():
+    args = parse_options()
     config = open_model(args.model)
     if args.photos is not None:
         args.photos = args.photos.resolve()
@@ -242,18 +279,7 @@ def main():
     output.mkdir(parents=True, exist_ok=True)
     backend.start("float32", args.seed)
     metrics, code = evaluate(args, config, output)
-    print("\n".join(story_table(metrics["splits"], metrics["set"])))
-    for of in (metrics, *metrics.get("subsets", {}).values()):
-        for question in of["questions"].values():
-            print(f"\n{of['set']}" if of is not metrics else "")
-            print("\n".join(question_table(question)))
-        if of["grade"] is not None:
-            print(f"quadratic kappa of the grade  {show(of['grade']['kappa'])}")
-    print(f"\nin brackets: 95 % interval, {args.draws:,} draws of patients")
-    print("chosen on validation: all thresholds but those of the figures that are read off this set's own curve")
-    if metrics["synthetic"]:
-        print(SYNTHETIC_FIGURES)
-    print(f"report: {shlex.quote(str(output / 'report.html'))}")
+    print_summary(metrics, args.draws, output / "report.html")
     return code
 
 

@@ -1,15 +1,14 @@
-"""Make synthetic fundus photographs: the built-in default data, and what the tests run on.
+"""Make synthetic fundus photographs, the default data of the pipeline and of its tests.
 
-They look as a Kaggle download looks: two eyes a patient whose grades mostly agree, the competition's class
-imbalance, a dozen cameras, and the accidents of a real collection (lens cap on, transfer cut off). The grade
-is in the lesions only: camera and light are drawn without knowing it. No number learnt from these says
-anything about patients.
+They resemble a Kaggle download: two eyes per patient whose grades mostly agree, the competition's class imbalance,
+fifteen cameras, and the defects of a real collection (lens cap on, truncated file). Only the lesions depend on the
+grade; camera and light are independent of it. Figures on these photographs say nothing about patients.
 
 Writes   <output>/train/<patient>_<left|right>.jpeg   patients s0001, s0002 ... (Kaggle's are plain numbers)
          <labels-out>                                 image,level: grade 0 to 4
 Command  python make_sample.py
-Expect   400 photographs, 50 MB, in about a minute on two cores. The first n photographs of a seed are the
-         same whatever the count; the first 40 hold every grade, every camera and both accidents.
+Expect   400 photographs, 50 MB, in about a minute on two cores. The first n photographs of a seed do not depend
+         on the count; the first 40 include every grade, every camera and both defects.
 """
 
 import argparse
@@ -32,41 +31,41 @@ from eyenet.sample.eye import draw_look, paint_eye
 from eyenet.sample.shapes import CANVAS, COARSE, EDGE, bump, enlarge, grid
 
 DOWNLOADS = Path("data/download")
-VERSION = 1  # of the drawing: count up when its bytes change, so that no folder mixes two
+VERSION = 1  # of the drawing: increase it when the bytes change, so that no folder mixes two versions
 EYES = ("left", "right")
 SAMPLE_NAME = re.compile(r"s\d{4,}_(left|right)")
 KAGGLE_COUNTS = (25810, 2443, 5292, 873, 708)  # photographs of grade 0 to 4 in the competition's training set
 PREVALENCE = np.array(KAGGLE_COUNTS) / sum(KAGGLE_COUNTS)
-# Kaggle's two eyes agree in 87 %. An eye drawn anew agrees by chance in sum(PREVALENCE ** 2) = 57 %.
+# In Kaggle's data the two eyes agree in 87 % of patients; two independent eyes agree in sum(PREVALENCE**2) = 57 %.
 REDRAWN = 0.13 / (1 - np.sum(PREVALENCE**2))
-ACCIDENT_RATE = 0.01  # all-black, and truncated, each
+ACCIDENT_RATE = 0.01  # of each kind, all-black and truncated
 
-# The first twenty patients are cast by hand, so that even a small sample holds everything.
+# The first twenty patients are fixed, so that even a small sample includes every case.
 FIRST_GRADES = (0, 2, 0, 4, 0, 1, 0, 3, 0, 0, 2, 0, 0, 1, 0, 0, 2, 0, 0, 0)
 FIRST_ACCIDENTS = {(3, "right"): "all-black", (5, "left"): "truncated"}
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A model of camera and the habits of those who use it. Lengths are fractions of the frame's height."""
+    """A camera and how it is used. Lengths are fractions of the height of the frame."""
 
     width: int
     height: int
-    diameter: float = 0.94  # of the retina; above 1 it is cut off at top and bottom
+    diameter: float = 0.94  # of the retina; above 1 it is cropped at top and bottom
     shift: tuple = (0.0, 0.0)  # of the retina's centre from the frame's
     notch: float | None = None  # degrees from the right, counter-clockwise, of a tab on the rim
     gain: float = 1.0
     tint: tuple = (1.0, 1.0, 1.0)
     haze: float = 0.0  # share of stray light
     flare: float = 0.0  # strength of a bright crescent at the rim
-    rim: float = 0.012  # softness of the edge of the field, radii
+    rim: float = 0.012  # softness of the edge of the field, in radii
     black: float = 2.0  # level of the frame outside the field
-    noise: float = 1.5  # deviation, levels
+    noise: float = 1.5  # standard deviation, in grey levels
     blur: float = 0.8  # pixels of the canvas
     quality: int = 90
     subsampling: str = "4:2:0"
     grey: bool = False
-    inverted: bool = False  # seen through an indirect lens: turned by 180 degrees
+    inverted: bool = False  # rotated by 180 degrees, as through an indirect lens
     orientation: int = 1  # EXIF: how a viewer must turn the stored pixels
 
 
@@ -89,16 +88,16 @@ CAMERAS = (
 )
 
 
-# ---- who is photographed --------------------------------------------------------------------------------
+# ---- patients --------------------------------------------------------------------------------
 
 
 def photograph_name(patient, eye):
-    """Name a photograph as Kaggle does, but for the s before the patient's number."""
+    """Name a photograph as Kaggle does, with an s before the number of the patient."""
     return f"s{patient:04d}_{eye}"
 
 
 def draw_grades(seed, patient):
-    """Draw the grades of a patient's left and right eye: each as frequent as in Kaggle's set, 87 % equal."""
+    """Draw the grades of a patient's eyes, with Kaggle's prevalence; 87 % of the pairs are equal."""
     rng = np.random.default_rng([seed, patient, 10])
     first, anew, second = rng.random(3)
     limits = np.cumsum(PREVALENCE)[:-1]
@@ -108,14 +107,14 @@ def draw_grades(seed, patient):
 
 
 def draw_camera(seed, patient):
-    """Draw the camera of a patient, without a look at the grade; the first patients get one each in turn."""
+    """Draw the camera of a patient, independently of the grade; the first patients get each camera in turn."""
     if patient <= len(FIRST_GRADES):
         return CAMERAS[(patient - 1) % len(CAMERAS)]
     return CAMERAS[np.random.default_rng([seed, patient, 11]).integers(len(CAMERAS))]
 
 
 def draw_accident(seed, patient, eye):
-    """Draw what goes wrong with a photograph: "all-black", "truncated" or, nearly always, None."""
+    """Draw the defect of a photograph: "all-black", "truncated" or, nearly always, None."""
     if patient <= len(FIRST_GRADES):
         return FIRST_ACCIDENTS.get((patient, eye))
     chance = np.random.default_rng([seed, patient, EYES.index(eye), 12]).random()
@@ -126,13 +125,13 @@ def draw_accident(seed, patient, eye):
 
 
 def light_eye(image, rng, camera):
-    """Light the eye unevenly and let the camera colour it; changes and returns `image`, (3, CANVAS, CANVAS)."""
+    """Add uneven light and the camera's colour cast; modifies and returns `image`, (3, CANVAS, CANVAS)."""
     x, y = grid(COARSE)
     far = np.hypot(x, y)
     fall = rng.uniform(0.10, 0.40) * far**2
     lean = rng.normal(0, 0.10) * x + rng.normal(0, 0.10) * y
     light = camera.gain * rng.uniform(0.85, 1.12) * (1 - fall) * (1 + lean)
-    if rng.random() < 0.2:  # the shadow of a lid or of a small pupil
+    if rng.random() < 0.2:  # shadow of an eyelid or a small pupil
         turn = rng.uniform(0, 2 * np.pi)
         light *= 1 - rng.uniform(0.3, 0.7) * bump(np.hypot(x - np.cos(turn), y - np.sin(turn)), 0.3)
     toward = rng.uniform(0, 2 * np.pi)
@@ -145,7 +144,7 @@ def light_eye(image, rng, camera):
 
 
 def dirty_lens(image, rng):
-    """Add what sits on the lens: grey dust specks, a pale reflex or two; changes and returns `image`."""
+    """Add dust specks and pale reflexes of the lens; modifies and returns `image`."""
     scale = CANVAS / (2 * EDGE)
     specks = rng.integers(0, 5) if rng.random() < 0.5 else 0
     reflexes = rng.integers(1, 3) if rng.random() < 0.2 else 0
@@ -162,7 +161,7 @@ def dirty_lens(image, rng):
 
 
 def field_of_view(camera):
-    """Make the mask of what the camera lets through, (CANVAS, CANVAS): a disc and, with some, a notch's tab."""
+    """Make the mask of the field of view, (CANVAS, CANVAS): a disc, for some cameras with a notch."""
     x, y = grid(CANVAS)
     mask = np.clip((1 - np.hypot(x, y)) / camera.rim + 0.5, 0, 1)
     if camera.notch is not None:
@@ -173,7 +172,7 @@ def field_of_view(camera):
 
 
 def frame_eye(image, rng, camera):
-    """Project the retina onto the sensor: a uint8 array of shape (height, width, 3)."""
+    """Project the retina onto the sensor; returns a uint8 array of shape (height, width, 3)."""
     image = (image * field_of_view(camera) * 255).clip(0, 255).astype(np.uint8)
     retina = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
     retina = retina.filter(ImageFilter.GaussianBlur(camera.blur * rng.uniform(0.7, 1.4)))
@@ -187,7 +186,7 @@ def frame_eye(image, rng, camera):
 
 
 def add_noise(frame, rng, camera):
-    """Add the sensor's black level and its noise to a uint8 frame."""
+    """Add the black level and the noise of the sensor to a uint8 frame."""
     noise = rng.standard_normal(frame.shape[:2], dtype=np.float32)
     noise *= np.float32(camera.noise)
     noise += np.float32(camera.black + 0.5)
@@ -196,7 +195,7 @@ def add_noise(frame, rng, camera):
 
 
 def encode_jpeg(frame, camera, note):
-    """Compress a frame as its camera does.
+    """Compress a frame with the JPEG settings of its camera.
 
     Returns
     -------
@@ -215,7 +214,7 @@ def encode_jpeg(frame, camera, note):
 
 
 def take_photograph(seed, patient, eye, level):
-    """Take one photograph; its bytes depend on these four alone.
+    """Make one photograph; its bytes depend only on the arguments.
 
     Parameters
     ----------
@@ -227,7 +226,7 @@ def take_photograph(seed, patient, eye, level):
     Returns
     -------
     bytes
-        A JPEG file, cut off in the middle if that is the photograph's fate.
+        A JPEG file, truncated if that is the defect drawn for it.
     """
     look = draw_look(np.random.default_rng([seed, patient, 13]))
     camera, accident = draw_camera(seed, patient), draw_accident(seed, patient, eye)
@@ -250,7 +249,7 @@ def take_photograph(seed, patient, eye, level):
 
 
 def list_sample(seed, photographs):
-    """List a sample in the order of its patients: (patient's number, eye, grade) of every photograph."""
+    """List (number of the patient, eye, grade) of every photograph, in the order of the patients."""
     sample = []
     for patient in range(1, photographs // 2 + 1):
         grades = draw_grades(seed, patient)
@@ -259,7 +258,7 @@ def list_sample(seed, photographs):
 
 
 def check_labels(path):
-    """Refuse to write over a label table that is not a sample's.
+    """Refuse to overwrite a label table that is not a sample's.
 
     Raises
     ------
@@ -300,7 +299,7 @@ def parse_options():
 
 
 def main():
-    """Make what is missing of the sample, then the label table."""
+    """Make the missing photographs of the sample, then the label table."""
     options = parse_options()
     check_labels(options.labels_out)
     sample = list_sample(options.seed, options.photographs + options.photographs % 2)
@@ -309,7 +308,7 @@ def main():
     def make_missing(item):
         patient, eye, level = item
         path = folder / f"{photograph_name(patient, eye)}.jpeg"
-        if path.exists():  # whole, since files are written under a temporary name
+        if path.exists():  # complete, because files are written under a temporary name
             return False
         write_whole(path, take_photograph(options.seed, patient, eye, level))
         return True

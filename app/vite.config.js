@@ -5,10 +5,10 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { defineConfig } from "vite";
 
-const target = "dist-template"; // the page without a network; export_model.py --format app makes dist/ of it
+const target = "dist-template"; // the page without a network; export_model.py --format app makes dist/ from it
 const runtime = fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm"));
 
-// Of index.html; the service worker gives it to every file too.
+// For index.html; the service worker also sets it for every file.
 const policy = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
@@ -23,7 +23,7 @@ const policy = [
 
 const withPolicy = { name: "with-policy", transformIndexHtml: (html) => html.replace("%POLICY%", policy) };
 
-/** Keep the 14 MB of the runtime out of the bundle: the page unpacks them itself, since a plain server packs nothing. */
+/** Keep the 14 MB of the runtime out of the bundle: the page unpacks them itself, because a simple server does not compress. */
 const withoutRuntime = {
   name: "without-runtime",
   generateBundle(_, bundle) {
@@ -31,7 +31,7 @@ const withoutRuntime = {
   },
 };
 
-/** Write the runtime, packed, and tell the service worker which files there are. */
+/** Write the runtime, compressed, and give the service worker its list of files. */
 const finish = {
   name: "finish",
   closeBundle() {

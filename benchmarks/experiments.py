@@ -25,7 +25,7 @@ COLUMNS = (
     *("experiment", "seed", "array", "split", "scored_on", "question", "unit", "count", "auc", "low", "high"),
     *("validation_auc", "epochs", "best_epoch", "minutes", "options", "commit", "date", "machine"),
 )
-OPTIONS = ("network", "weights", "task", "batch", "learning_rate", "augmentation", "precision")
+OPTIONS = ("network", "weights", "task", "batch", "learning_rate", "precision")
 
 
 def main():

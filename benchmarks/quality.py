@@ -9,7 +9,7 @@ their own colours and once equalised. Figures are of photographs that the fit ha
 patients, in which the threshold is chosen too, and for the equalised ones also on --equalized, which is never fitted.
 (Which measures there are was decided by looking at these same figures, so they flatter a little: of 100 measures that
 were tried, the best 8 stayed.)
-`--write` writes eyenet/quality.json. Takes ten minutes on two cores.
+`--write` writes eyenet/photo/quality.json. Takes ten minutes on two cores.
 """
 
 import datetime
@@ -231,7 +231,7 @@ def main():
     options = record.parse(__doc__)
     options.add_argument("--equalized", type=Path, help="equalised photographs to test on")
     options.add_argument("--originals", type=Path, help="full-size photographs, to test that size does not matter")
-    options.add_argument("--write", action="store_true", help="write eyenet/quality.json")
+    options.add_argument("--write", action="store_true", help="write eyenet/photo/quality.json")
     args = options.parse_args()
     table = measure_folder(args.data, read_labels(args.data))
     copies = measure_copies(args.data, table["image"][table["eyeq"].isin(["good", "usable"])])
@@ -258,7 +258,7 @@ def main():
 
 
 def write_weights(made, table, args):
-    """Write eyenet/quality.json: the weights, and what made them."""
+    """Write eyenet/photo/quality.json: the weights, and what made them."""
     labelled = table[table["eyeq"] != ""]
     source = {
         "data": f"{args.data.name} (Kaggle 2015, EyePACS), labels of EyeQ",

@@ -109,7 +109,7 @@ def finish_fit(data, patients, seed=0, weak=0.0):
     Returns
     -------
     dict
-        As eyenet/quality.json holds it for one kind of colours: a photograph is rejected from `threshold` on.
+        As eyenet/photo/quality.json holds it for one kind of colours: a photograph is rejected from `threshold` on.
     """
     weight, typical = fit(data, patients, weak)
     odds = held_out(data, patients, seed, weak)

@@ -1,11 +1,13 @@
-"""Make the README's pictures from the sample, after `bash run_pipeline.sh`.
+"""Make the pictures of the documentation from the sample, after `bash run_pipeline.sh`.
 
     python docs/make_pictures.py
+    python docs/make_pictures.py --work DIR      the work folder of another sample run
 
 Writes docs/pictures/*.jpeg and *.png: a sheet of photographs, the circle and the crop, one photograph's copies,
 predict.py's heat map, and copies of the charts that the pipeline drew.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -21,16 +23,15 @@ from eyenet.data.copies import ANY_DR  # noqa: E402
 from eyenet.data.names import copy_name  # noqa: E402
 from eyenet.data.tables import read_labels  # noqa: E402
 from eyenet.photo.png import read_geometry  # noqa: E402
-from eyenet.run.files import read_json  # noqa: E402
 
-DATA, PICTURES = REPO / "data", REPO / "docs" / "pictures"
+PICTURES = REPO / "docs" / "pictures"
 
 STORY = "s0150_left"  # a test photograph of the sample with moderate DR
 CARD, INK, FAINT = (16, 24, 26), (236, 240, 239), (150, 164, 163)
 
 
 def sheet(cells, columns, width, height, captions=None):
-    """Lay images out on black, each fitted into width x height, with a caption below."""
+    """Arrange images on black, each fitted into width x height, with a caption below."""
     foot = 22 if captions else 0
     rows = -(-len(cells) // columns)
     page = Image.new("RGB", (columns * (width + 6) - 6, rows * (height + foot + 6) - 6), "white")
@@ -46,14 +47,14 @@ def sheet(cells, columns, width, height, captions=None):
     return page
 
 
-def photographs(grades):
-    """Choose photographs of the sample: for each grade the first three whose cameras differ in size."""
+def photographs(grades, data):
+    """Choose photographs of the sample: for each grade the first three of different sizes."""
     chosen = []
     for grade in range(5):
         sizes = set()
         for name in grades.index[grades == grade]:
-            path = DATA / "download" / "train" / f"{name}.jpeg"
-            crop = DATA / "resized" / f"{name}.png"
+            path = data / "download" / "train" / f"{name}.jpeg"
+            crop = data / "resized" / f"{name}.png"
             if crop.exists() and read_geometry(crop)["found"]:
                 with Image.open(path) as image:
                     if image.size not in sizes and len(sizes) < 3:
@@ -62,16 +63,16 @@ def photographs(grades):
     return chosen
 
 
-def circle_and_crop(names):
+def circle_and_crop(names, data):
     """Put a photograph with its circle beside its crop, for each name."""
     cells = []
     for name in names:
-        geometry = read_geometry(DATA / "resized" / f"{name}.png")
-        with Image.open(DATA / "download" / "train" / f"{name}.jpeg") as image:
+        geometry = read_geometry(data / "resized" / f"{name}.png")
+        with Image.open(data / "download" / "train" / f"{name}.jpeg") as image:
             image = image.convert("RGB")
         x, y, r = (geometry[key] for key in ("center_x", "center_y", "radius"))
         ImageDraw.Draw(image).ellipse((x - r, y - r, x + r, y + r), outline=(80, 220, 120), width=image.width // 200)
-        cells += [image, Image.open(DATA / "resized" / f"{name}.png")]
+        cells += [image, Image.open(data / "resized" / f"{name}.png")]
     return sheet(cells, 4, 256, 256)
 
 
@@ -94,36 +95,42 @@ def story(photograph, heat_map):
     return page
 
 
+def graded(work, name):
+    """Grade photographs with predict.py: the story's panels, and the heat map of the photograph `name`."""
+    train = work / "data" / "download" / "train"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, REPO / "predict.py", "--model", work / "models" / "latest", "--heatmap", folder]
+        subprocess.run([*command, train / f"{name}.jpeg", train / f"{STORY}.jpeg"], check=True)
+        with Image.open(train / f"{STORY}.jpeg") as image, Image.open(Path(folder) / f"{STORY}.png") as heat:
+            story(ImageOps.exif_transpose(image), heat).save(PICTURES / "story.png", optimize=True)
+        Image.open(Path(folder) / f"{name}.png").save(PICTURES / "heatmap.jpeg", quality=90)
+
+
 def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--work", type=Path, default=REPO, help="work folder of the finished sample run")
+    work = options.parse_args().work
+    data, latest = work / "data", work / "models" / "latest"
+    if not (latest / "metrics.json").exists():
+        sys.exit(f"{latest} has no metrics.json; run first: bash run_pipeline.sh")
     PICTURES.mkdir(exist_ok=True)
-    grades = read_labels(REPO / "labels" / "trainLabels.csv").set_index("image")["level"]
-    paths, captions = zip(*photographs(grades))
+    grades = read_labels(work / "labels" / "trainLabels.csv").set_index("image")["level"]
+    paths, captions = zip(*photographs(grades, data))
     sheet([Image.open(p) for p in paths], 3, 300, 230, captions).save(PICTURES / "sample.jpeg", quality=88)
-    geometry = {p.stem: read_geometry(p) for p in sorted((DATA / "resized").glob("*.png"))}
+    geometry = {p.stem: read_geometry(p) for p in sorted((data / "resized").glob("*.png"))}
     upright = {n: g for n, g in geometry.items() if g["found"] and g["width"] > g["height"]}
     cut, small = (
         min(upright, key=lambda n: upright[n]["visible"]),
         min(upright, key=lambda n: upright[n]["radius"] / upright[n]["width"]),
     )
-    circle_and_crop([cut, small]).save(PICTURES / "crop.jpeg", quality=90)
+    circle_and_crop([cut, small], data).save(PICTURES / "crop.jpeg", quality=90)
     name = grades.index[grades >= 3][0]
-    copies = [Image.open(DATA / "rotated" / f"{copy_name(name, t)}.png") for t in ANY_DR]
+    copies = [Image.open(data / "rotated" / f"{copy_name(name, t)}.png") for t in ANY_DR]
     sheet(copies, 6, 160, 160, ANY_DR).save(PICTURES / "copies.jpeg", quality=90)
     for chart in ("class_balance_grades.png", "class_balance_copies.png"):
-        shutil.copy(REPO / "figures" / chart, PICTURES / chart)
-    latest = REPO / "models" / "latest"
-    assert read_json(latest / "metrics.json"), "train first: bash run_pipeline.sh"
+        shutil.copy(work / "figures" / chart, PICTURES / chart)
     shutil.copy(latest / "training_curves.png", PICTURES / "training_curves.png")
-    with tempfile.TemporaryDirectory() as folder:
-        photograph = DATA / "download" / "train" / f"{name}.jpeg"
-        command = [sys.executable, REPO / "predict.py", photograph, "--model", latest, "--heatmap", folder]
-        subprocess.run([*command, photograph.with_name(f"{STORY}.jpeg")], check=True)
-        with (
-            Image.open(photograph.with_name(f"{STORY}.jpeg")) as image,
-            Image.open(Path(folder) / f"{STORY}.png") as heat,
-        ):
-            story(ImageOps.exif_transpose(image), heat).save(PICTURES / "story.png", optimize=True)
-        Image.open(Path(folder) / f"{name}.png").save(PICTURES / "heatmap.jpeg", quality=90)
+    graded(work, name)
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def test_what_is_no_photograph_gets_a_sentence(page, sample, tmp_path):
         "cut.png": (None, "the end of the file is missing"),
         "large.png": (None, "20000 x 20000 pixels, more than the 100 million"),
         "huge.jpeg": (huge, "20000 x 20000 pixels, more than the 100 million"),
-        "cat.jpeg": (None, "No retina is to be seen"),
+        "cat.jpeg": (None, "No retina is visible"),
         "phone.heic": (
             b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(2000),
             "HEIC photograph, which this browser cannot",
@@ -225,7 +225,7 @@ def test_keyboard_and_history(page, sample):
     assert seen["announced"].startswith("Left eye: ")
     assert len(seen["kept"]) == 1 and "Keyboard" in seen["kept"][0]
     assert seen["spared"] == 1
-    assert "Nothing yet" in seen["left"]
+    assert "No results yet" in seen["left"]
 
 
 def test_the_operating_point_moves_the_decision_and_not_the_probability(page, model, sample):
@@ -270,8 +270,8 @@ def altered(page, target, **changes):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"preprocessing": 2}, "not of this version of the program"),
-        ({"model": {"file": "model.onnx.gz", "sha256": "0" * 64}}, "damaged or not of this program"),
+        ({"preprocessing": 2}, "does not match this version of the program"),
+        ({"model": {"file": "model.onnx.gz", "sha256": "0" * 64}}, "damaged or does not belong to this program"),
     ],
 )
 def test_a_network_that_does_not_fit_gets_a_sentence(page, sample, tmp_path, changes, words):

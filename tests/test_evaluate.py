@@ -154,7 +154,7 @@ def test_a_folder_of_photographs(work, tmp_path):
     trained = ["--photos", work / "source/train", "--labels", work / "source/trainLabels.csv"]
     assert "these figures flatter" in evaluate(work, *trained).stderr
     (page,) = (work / "models/cnn").glob("on-source-train/report.html")
-    assert "if they are the same people, these figures flatter" in page.read_text()
+    assert "if they are the same people, these figures are too high" in page.read_text()
     same = write_csv(tmp_path / "two.csv", [("image", "level", "Usage"), (rows[0][0], 0, "a"), (rows[0][0], 0, "b")])
     one_sentence(evaluate(work, *args[:3], same, code=1), "two different values of Usage")
 

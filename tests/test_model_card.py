@@ -9,13 +9,11 @@ import pytest
 import yaml
 from conftest import draw_photograph
 from huggingface_hub import ModelCard
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from report_fixtures import DECIMALS, EVIL, NULL, make_config, make_metrics, without_figures
 
 from eyenet.model.probabilities import calibrate
-from eyenet.report.card import write_model_card, yaml_text
+from eyenet.report.card import write_model_card
 from eyenet.report.words import decimal, percent
 
 
@@ -47,7 +45,6 @@ def test_hugging_face_reads_the_model_card(task, tmp_path):
 
 def test_the_model_card_leaves_out_what_is_not_defined(tmp_path):
     tiny = make_metrics(patients=2, shares=(1, 0, 0, 0, 0))
-    # 1e-5 would be a text in YAML 1.1
     tiny["questions"]["any"]["eye"] |= {"specificity": {**NULL, "value": 1.0}, "accuracy": {**NULL, "value": 1e-5}}
     write_model_card(tmp_path / "tiny.md", tiny, make_config())
     found = {r.metric_type: r.metric_value for r in ModelCard.load(tmp_path / "tiny.md").data.eval_results}
@@ -102,12 +99,6 @@ def test_names_cannot_break_the_model_card(tmp_path):
     assert not re.search(r"(?<!\\)<script", card.text) and "\n# x" not in card.text
     rows = [line for line in card.text.splitlines() if line.startswith("| machine")]
     assert len(rows) == 1 and len(re.findall(r"(?<!\\)\|", rows[0])) == 3
-
-
-@given(st.text())
-def test_any_text_is_a_text_of_yaml(text):
-    expected = "".join(c if c.isprintable() else " " for c in text)
-    assert yaml.safe_load(f"- name: {yaml_text(text)}\n") == [{"name": expected}]
 
 
 @pytest.mark.parametrize("task", ["any", "referable", "grade"])

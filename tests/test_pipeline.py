@@ -1,4 +1,4 @@
-"""The README's first command, on photographs that are there and on the sample, in the environment of the tests."""
+"""The README's first command, on existing photographs and on the sample, in the environment of the tests."""
 
 import os
 import shutil

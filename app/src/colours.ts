@@ -5,12 +5,12 @@ import { quantile, rint, sum } from "./stats";
 
 export type Colours = "natural" | "equalized";
 
-export const BLACK = 24; // a frame whose brightest hundredth is darker shows nothing
-const NOISE = 6; // grey levels of the surround
-const SHADE = 0.08; // of the brightest
-const LIT = 0.25; // share of a row in the circle that is lit where there is retina
+export const BLACK = 24; // a frame whose brightest hundredth is darker is black
+const NOISE = 6; // grey levels of noise in the surround
+const SHADE = 0.08; // share of the brightest level
+const LIT = 0.25; // share of a row inside the circle that must be lit to count as retina
 
-/** Mark the part of the circle that shows the retina, without the letter-box; all 0 where nothing is to be seen. */
+/** Mark the visible part of the retina, without letter-box bars; all 0 for a black frame. */
 export function findVisible(crop: Picture, inside: Uint8Array): Uint8Array {
   const size = crop.width;
   const light = inside.map((_, i) => Math.max(crop.data[3 * i], crop.data[3 * i + 1], crop.data[3 * i + 2]));
@@ -27,7 +27,7 @@ export function findVisible(crop: Picture, inside: Uint8Array): Uint8Array {
   });
 }
 
-/** Find the first and the last line, row or column, of which enough is lit. */
+/** Find the first and the last line (row or column) of which enough is lit. */
 function spanOfLit(
   size: number,
   index: (line: number, place: number) => number,
@@ -52,12 +52,12 @@ function spanOfLit(
 export function histograms(crop: Picture, mask: Uint8Array): Float64Array[] {
   const counts = [0, 1, 2].map(() => new Float64Array(256));
   mask.forEach((seen, i) => {
-    if (seen) counts.forEach((of, channel) => of[crop.data[3 * i + channel]]++);
+    if (seen) counts.forEach((histogram, channel) => histogram[crop.data[3 * i + channel]]++);
   });
   return counts;
 }
 
-/** Equalise the histogram of each channel over the retina that is to be seen, and blacken the rest. */
+/** Equalise the histogram of each channel over the visible retina, and blacken the rest. */
 export function equalize(crop: Picture, inside: Uint8Array): Picture {
   const visible = findVisible(crop, inside);
   const pixels = sum(visible);

@@ -1,6 +1,6 @@
 /**
- * From a file to pixels, upright (as browsers turn it by its EXIF, if not told otherwise) and in the photograph's own
- * numbers, at 1/1, 1/2, 1/4 or 1/8 of its size.
+ * From a file to pixels: upright (browsers apply the EXIF orientation by default), without colour conversion, at 1/1,
+ * 1/2, 1/4 or 1/8 of its size.
  */
 
 import { checkFile, checkSize, isJpeg, whyUnreadable } from "./files";
@@ -9,16 +9,16 @@ import { type Circle, DETAIL, MIN_DIAMETER, NoRetina, PhotoError, findRetina, sc
 import type { Picture } from "./resample";
 import { round } from "./stats";
 
-const TILE = 1024; // pixels of a canvas' side: no browser refuses it, and it is 4 MB
+const TILE = 1024; // side of a canvas in pixels: every browser allows it, and it takes 4 MB
 
-/** A photograph whose header is known; `close` gives its memory back. */
+/** An open photograph; `close` releases its memory. */
 export interface Photograph {
   width: number;
   height: number;
   bytes: number;
-  /** Decode it at 1/factor: 1, 2, 4 or 8. Throws PhotoError. */
+  /** Decode it at 1/factor of its size (factor 1, 2, 4 or 8). Throws PhotoError. */
   read(factor: number): Promise<Picture>;
-  /** Make a small JPEG of all of it. */
+  /** Make a small JPEG of the whole photograph. */
   thumbnail(side: number): Promise<Blob>;
   close(): void;
 }
@@ -41,7 +41,7 @@ export interface Geometry {
   found: boolean;
 }
 
-/** Open a file. Throws PhotoError, with a sentence for the user, if it is no photograph. */
+/** Open a file. Throws PhotoError, with a sentence for the user, if it is not a photograph. */
 export async function openPhotograph(file: Blob): Promise<Photograph> {
   let bytes: Uint8Array;
   try {
@@ -53,7 +53,7 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
   let jpeg = isJpeg(bytes) ? openJpeg(bytes) : null;
   const header = jpeg;
   let decoded: Promise<ImageBitmap> | null = null;
-  const bitmapOf = () => (decoded ??= decode(file, bytes, header)); // all of it, only where it is needed
+  const bitmapOf = () => (decoded ??= decode(file, bytes, header)); // decodes the whole file, so only when needed
   const { width, height } = jpeg ?? (await bitmapOf());
   const read = new Map<number, Picture>();
   return {
@@ -67,7 +67,7 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
         if (!own) jpeg = null; // it would fail again
       }
       const finer = Math.max(...[...read.keys()].filter((other) => factor % other === 0));
-      const from = read.get(finer); // to read a bitmap takes longer
+      const from = read.get(finer); // scaling this is faster than reading the bitmap
       const picture = own ?? (from ? scalePicture(from, factor / finer) : scaleBitmap(await bitmapOf(), factor));
       read.set(factor, picture);
       return picture;
@@ -82,21 +82,21 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
   };
 }
 
-/** Have the browser decode a file; of a JPEG whose header was read, the size must be that of the header. */
+/** Let the browser decode a file; for a JPEG whose header was read, the size must equal that of the header. */
 async function decode(file: Blob, bytes: Uint8Array, header: Jpeg | null): Promise<ImageBitmap> {
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(file, {
-      colorSpaceConversion: "none", // the numbers of the file: the network was trained on them
+      colorSpaceConversion: "none", // the network was trained on unconverted pixels
       premultiplyAlpha: "none",
     });
   } catch {
     throw new PhotoError(whyUnreadable(bytes));
   }
   try {
-    checkSize(bitmap); // of a file whose header is not read in files.ts
+    checkSize(bitmap); // for formats whose header files.ts does not read
     if (header && (bitmap.width !== header.width || bitmap.height !== header.height)) {
-      throw new PhotoError("The photograph does not say clearly which side is up. Save it anew and choose it again.");
+      throw new PhotoError("The orientation of the photograph is ambiguous. Save it again and choose the new file.");
     }
   } catch (error) {
     bitmap.close();
@@ -105,17 +105,17 @@ async function decode(file: Blob, bytes: Uint8Array, header: Jpeg | null): Promi
   return bitmap;
 }
 
-/** Scale to 1/factor, reading in tiles: a phone refuses a canvas of 16 megapixels. */
+/** Scale to 1/factor, reading in tiles: phones do not allow a canvas of 16 megapixels. */
 function scaleBitmap(bitmap: ImageBitmap, factor: number): Picture {
   const picture = blank(bitmap, factor);
   const canvas = new OffscreenCanvas(Math.min(TILE, bitmap.width), Math.min(TILE, bitmap.height));
   const context = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
-  if (!context) throw new PhotoError("This device has not enough memory for the photograph. Close other pages.");
+  if (!context) throw new PhotoError("This device does not have enough memory for the photograph. Close other pages.");
   context.imageSmoothingEnabled = false;
   for (let top = 0; top < bitmap.height; top += TILE) {
     for (let left = 0; left < bitmap.width; left += TILE) {
       const [wide, high] = [Math.min(TILE, bitmap.width - left), Math.min(TILE, bitmap.height - top)];
-      context.fillRect(0, 0, wide, high); // black shows through where a photograph is transparent
+      context.fillRect(0, 0, wide, high); // transparent pixels become black
       context.drawImage(bitmap, left, top, wide, high, 0, 0, wide, high);
       const tile = context.getImageData(0, 0, wide, high);
       averageBlocks(tile, 4, factor, picture, left / factor, top / factor);
@@ -124,7 +124,7 @@ function scaleBitmap(bitmap: ImageBitmap, factor: number): Picture {
   return picture;
 }
 
-/** Scale what was read before, from the browser's pixels. */
+/** Scale a picture that was read at a larger size. */
 function scalePicture(picture: Picture, factor: number): Picture {
   if (factor === 1) return picture;
   const small = blank(picture, factor);
@@ -143,10 +143,10 @@ interface Source {
   data: Uint8Array | Uint8ClampedArray;
 }
 
-/** Average blocks of a part of a photograph into a picture, from (left, top) on: nearly as libjpeg does at a fraction. */
+/** Average blocks of a tile into the picture at (left, top): close to what libjpeg computes at a reduced scale. */
 function averageBlocks(source: Source, channels: number, factor: number, picture: Picture, left: number, top: number): void {
   const wide = Math.ceil(source.width / factor);
-  const sums = new Uint16Array(wide * 3); // 64 pixels of 255 at most
+  const sums = new Uint16Array(wide * 3); // at most 64 pixels of 255
   for (let y = 0; y * factor < source.height; y++) {
     sums.fill(0);
     const rows = Math.min(factor, source.height - y * factor);
@@ -168,20 +168,20 @@ function averageBlocks(source: Source, channels: number, factor: number, picture
   }
 }
 
-/** Choose the scale at which the short side keeps at least so many pixels. */
+/** Choose the scale at which the short side keeps at least `least` pixels. */
 function factorFor(photograph: Photograph, least: number): number {
   const side = Math.min(photograph.width, photograph.height);
   return [8, 4, 2].find((factor) => Math.floor(side / factor) >= least) ?? 1;
 }
 
-/** Find the retina of a photograph, at a scale that is enough for a crop of so many pixels. */
+/** Find the retina of a photograph, at a scale sufficient for a crop of `size` pixels. */
 export async function locate(photograph: Photograph, size: number): Promise<Located> {
   const least = Math.floor(DETAIL * size);
   let factor = factorFor(photograph, least);
   let picture = await photograph.read(factor);
   let circle = findRetina(picture);
   while (factor > 1 && 2 * circle.radius < least) {
-    const smaller = factorFor(photograph, Math.min(picture.width, picture.height) + 1); // a small disc: read it larger
+    const smaller = factorFor(photograph, Math.min(picture.width, picture.height) + 1); // a small disc: read at a larger scale
     picture = await photograph.read(smaller);
     circle = scaled(circle, factor / smaller);
     factor = smaller;
@@ -193,7 +193,7 @@ export async function locate(photograph: Photograph, size: number): Promise<Loca
   return { picture, circle, factor };
 }
 
-/** Give what is known of a photograph's circle, in the photograph's pixels. */
+/** Return the circle of the retina in pixels of the photograph. */
 export function geometryOf(photograph: Photograph, { picture, circle, factor }: Located): Geometry {
   return {
     bytes: photograph.bytes,

@@ -1,4 +1,4 @@
-/** Building the page: one function that makes an element. */
+/** Helpers that build the page. */
 
 type Child = Node | string | null | false | undefined;
 
@@ -18,7 +18,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Tell the user something, above the page; a screen reader says it. */
+/** Show a message above the page; screen readers announce it. */
 export function say(text: string, kind = ""): void {
   const status = byId("status");
   status.textContent = text;

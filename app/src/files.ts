@@ -1,25 +1,25 @@
 /**
- * What a file is, from its bytes: its kind, its size in pixels and whether its end is there.
+ * Check a file from its bytes: its format, its size in pixels, and whether it is complete.
  *
- * A browser tells none of this: of half a photograph it shows the upper half and says nothing, and of too large a one
- * it may run out of memory.
+ * Browsers do not report this: they show the upper half of a truncated photograph without an error, and may run out of
+ * memory on one that is too large.
  */
 
 import { PhotoError } from "./photo";
 
-const MAX_PIXELS = 100_000_000; // as eyenet/photo/decode.py
+const MAX_PIXELS = 100_000_000; // as in eyenet/photo/decode.py
 
 const HEIC = new Set(["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"]);
 const READABLE = "Choose a JPEG or PNG photograph instead.";
 
-/** Refuse a file that is no photograph, is damaged or is too large; `bytes` is the whole of it. */
+/** Throw PhotoError if a file is empty, truncated or too large; `bytes` is the whole file. */
 export function checkFile(bytes: Uint8Array): void {
   if (!bytes.length) throw new PhotoError("The file is empty. Copy it from the camera again.");
   const size = isJpeg(bytes) ? readJpeg(bytes) : isPng(bytes) ? readPng(bytes) : null;
   if (size) checkSize(size);
 }
 
-/** Refuse a photograph of too many pixels. */
+/** Throw PhotoError if a photograph has too many pixels. */
 export function checkSize({ width, height }: Size): void {
   if (width * height <= MAX_PIXELS) return;
   throw new PhotoError(
@@ -28,7 +28,7 @@ export function checkSize({ width, height }: Size): void {
   );
 }
 
-/** Say why the browser could not read a file, and what to do. */
+/** Explain why the browser could not read a file, and what to do. */
 export function whyUnreadable(bytes: Uint8Array): string {
   if (HEIC.has(text(bytes, 8, 4)) && text(bytes, 4, 4) === "ftyp") {
     return (
@@ -51,7 +51,7 @@ interface Size {
   height: number;
 }
 
-const TRUNCATED = "The photograph is cut off: the end of the file is missing. Copy it from the camera again.";
+const TRUNCATED = "The photograph is incomplete: the end of the file is missing. Copy it from the camera again.";
 
 function text(bytes: Uint8Array, at: number, length: number): string {
   return String.fromCharCode(...bytes.subarray(at, at + length));
@@ -65,19 +65,19 @@ function isPng(bytes: Uint8Array): boolean {
   return text(bytes, 0, 8) === "\x89PNG\r\n\x1a\n";
 }
 
-/** A part of a JPEG that has a length: its marker, and from where to where its contents go. */
+/** A segment of a JPEG: its marker, and the start and end of its contents. */
 interface Segment {
   marker: number;
   start: number;
   end: number;
 }
 
-/** Walk a JPEG from marker to marker to its end, as ISO/IEC 10918-1, annex B, has them. */
+/** Iterate over the segments of a JPEG (ISO/IEC 10918-1, annex B). Throws PhotoError if the end is missing. */
 export function* segmentsOf(bytes: Uint8Array): Generator<Segment> {
   let at = 2;
   while (at + 2 <= bytes.length) {
     if (bytes[at] !== 0xff) {
-      at = bytes.indexOf(0xff, at); // the pixels, or stuffing
+      at = bytes.indexOf(0xff, at); // compressed data, or stuffing
       if (at < 0) break;
       continue;
     }
@@ -95,12 +95,12 @@ export function* segmentsOf(bytes: Uint8Array): Generator<Segment> {
   throw new PhotoError(TRUNCATED);
 }
 
-/** Tell whether a marker begins the header of a frame. */
+/** Tell whether a marker starts a frame header. */
 export function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 }
 
-/** Walk a JPEG to its end; null if it has no frame. */
+/** Read the size of a JPEG, and check that its end is there; null if it has no frame. */
 function readJpeg(bytes: Uint8Array): Size | null {
   let size: Size | null = null;
   for (const { marker, start } of segmentsOf(bytes)) {
@@ -110,7 +110,7 @@ function readJpeg(bytes: Uint8Array): Size | null {
   return size;
 }
 
-/** Walk a PNG from chunk to chunk to its end. */
+/** Read the size of a PNG, and check that its end is there. */
 function readPng(bytes: Uint8Array): Size | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = bytes.length >= 24 ? { width: view.getUint32(16), height: view.getUint32(20) } : null;

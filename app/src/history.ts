@@ -1,14 +1,14 @@
-/** The history: what was graded on this device, to be opened, printed or deleted. */
+/** The history: results on this device, to open, print or delete. */
 
 import { byId, el, say } from "./dom";
 import { type Visit, list, remove, removeAll } from "./store";
 import { SIDES, confirmDelete, drawEye, drawPrintHead, drawResult, forget } from "./view";
 import { sayPoint, sayResult, sayWhen } from "./words";
 
-/** Told of the visit that was deleted; of null where all were. */
+/** Called with the id of the deleted visit, or with null if all were deleted. */
 type Deleted = (id: string | null) => void;
 
-const OPENED = "visit-"; // begins the page's address, #visit-..., while a visit is open
+const OPENED = "visit-"; // prefix of the address, #visit-..., while a visit is open
 let opened: Visit | null = null;
 
 /** Tell whether an address within the page belongs to the history. */
@@ -16,7 +16,7 @@ export function isHistory(address: string): boolean {
   return address === "history" || address.startsWith(OPENED);
 }
 
-/** Draw the list of the visits, or the one that the address names. */
+/** Draw the list of visits, or the visit that the address names. */
 export async function drawHistory(address: string, deleted: Deleted): Promise<void> {
   const all = await list().catch(() => null);
   Object.values(opened?.eyes ?? {}).forEach(forget);
@@ -26,12 +26,12 @@ export async function drawHistory(address: string, deleted: Deleted): Promise<vo
 
 function drawList(visits: Visit[] | null, deleted: Deleted): HTMLElement[] {
   const title = el("h1", { id: "history-title" }, "History");
-  if (!visits) return [title, el("p", { class: "lead" }, "This browser keeps no history for this page, as in a private window.")];
-  if (!visits.length) return [title, el("p", { class: "lead" }, "Nothing yet. Results are kept here, on this device only.")];
+  if (!visits) return [title, el("p", { class: "lead" }, "This browser does not store a history for this page, for example in a private window.")];
+  if (!visits.length) return [title, el("p", { class: "lead" }, "No results yet. Results are stored on this device only.")];
   const every = visits.length === 1 ? "the only result" : `all ${visits.length} results`;
   return [
     title,
-    el("p", { class: "lead" }, "Kept on this device only, until you delete them."),
+    el("p", { class: "lead" }, "Stored on this device only, until you delete them."),
     el("ul", { class: "visits" }, ...visits.map((visit) => drawEntry(visit, deleted))),
     el(
       "div",
@@ -92,11 +92,11 @@ function drawDeleteOne(visit: Visit, aside: string, style: string, deleted: Dele
   });
 }
 
-/** Draw a button that asks before it deletes. `aside` is said by a screen reader only. */
+/** Draw a button that asks before it deletes. `aside` is for screen readers only. */
 function drawDelete(words: string, aside: string, style: string, question: string, act: () => Promise<void>): HTMLElement {
   const onclick = async () => {
-    if (await confirmDelete(`${question} What is deleted cannot be brought back.`)) {
-      await act().catch(() => say("It could not be deleted: this browser does not let the page at its storage.", "wrong"));
+    if (await confirmDelete(`${question} This cannot be undone.`)) {
+      await act().catch(() => say("It could not be deleted: the browser's storage is not available to this page.", "wrong"));
     }
   };
   return el("button", { type: "button", class: style, onclick }, words, el("span", { class: "hidden" }, aside));

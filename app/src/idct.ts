@@ -1,12 +1,12 @@
 /**
- * From the coefficients of a block to 8, 4, 2 or 1 pixels a side, as libjpeg computes them: with its integer constants
- * and its rounding after each of the two passes (its accurate "islow" transform, and the reduced ones of that).
+ * Inverse cosine transform of a block to 8, 4, 2 or 1 pixels a side, with libjpeg's integer constants and its rounding
+ * after each of the two passes (the accurate "islow" transform, and the reduced transforms derived from it).
  */
 
-/** Invert a block of dequantised coefficients into a plane, from `at` on. */
+/** Transform a block of dequantised coefficients into a plane, starting at `at`. */
 export type Transform = (block: Int32Array, plane: Uint8ClampedArray, at: number, stride: number) => void;
 
-/** Transform eight coefficients, `step` apart, to fewer or as many values, `next` apart. */
+/** Transform eight coefficients, `step` apart, into at most eight values, `next` apart. */
 type Line = (
   from: Int32Array,
   at: number,
@@ -18,14 +18,14 @@ type Line = (
   shift: number,
 ) => void;
 
-const CONST_BITS = 13; // of the constants' fractions
-const PASS1_BITS = 2; // of the fractions that the first pass leaves to the second
-const CENTER = 128; // is added to every pixel
+const CONST_BITS = 13; // fractional bits of the constants
+const PASS1_BITS = 2; // fractional bits kept between the passes
+const CENTER = 128; // added to every pixel
 
 const fix = (value: number) => Math.round(value * (1 << CONST_BITS));
 
-// Of the 8-point transform by Loeffler, Ligtenberg and Moschytz. What it adds up in steps is multiplied out here, from
-// the constants as rounded for the steps.
+// Constants of the 8-point transform by Loeffler, Ligtenberg and Moschytz. Its intermediate sums are multiplied out here,
+// from the rounded constants.
 const [ROOT, C2, C6] = [fix(0.541196100), fix(0.765366865), fix(1.847759065)];
 const [EVEN_2, EVEN_6] = [ROOT + C2, ROOT - C6];
 const ALL = fix(1.175875602);
@@ -57,7 +57,7 @@ const eight: Line = (from, at, step, to, out, next, bias, shift) => {
   to[out + 7 * next] = (sum + outer - odd0) >> shift;
 };
 
-// Of the reduced transforms; what they leave out is what a smaller picture cannot show.
+// Constants of the reduced transforms, which omit the frequencies that a smaller picture cannot show.
 const [F2, F6] = [fix(1.847759065), fix(0.765366865)];
 const [F1, F3, F5, F7] = [fix(2.562915447), fix(0.899976223), fix(0.601344887), fix(0.509795579)];
 const [G1, G3, G5, G7] = [fix(1.061594337), fix(2.172734803), fix(1.451774981), fix(0.211164243)];
@@ -84,7 +84,7 @@ const two: Line = (from, at, step, to, out, next, bias, shift) => {
   to[out + next] = (mean - odd) >> shift;
 };
 
-/** Join two passes, first over the columns that count. `extra` bits are in the line's numbers beyond the constants'. */
+/** Combine two passes, first over the `columns` that matter. `extra`: additional fractional bits of the line's constants. */
 function twice(line: Line, side: number, columns: number[], extra: number): Transform {
   const [between, pixels] = [new Int32Array(8 * side), new Int32Array(side)];
   const first = CONST_BITS - PASS1_BITS + extra;
@@ -95,15 +95,15 @@ function twice(line: Line, side: number, columns: number[], extra: number): Tran
     for (let i = 0; i < columns.length; i++) line(block, columns[i], 8, between, columns[i], 8, half, first);
     for (let y = 0; y < side; y++, at += stride) {
       line(between, 8 * y, 1, pixels, 0, 1, bias, second);
-      for (let x = 0; x < side; x++) plane[at + x] = pixels[x]; // which clips
+      for (let x = 0; x < side; x++) plane[at + x] = pixels[x]; // clips
     }
   };
 }
 
-/** The pixel, or all pixels, of a block that has nothing but its mean. */
+/** The value of all pixels of a block that has only a mean. */
 export const flat = (mean: number) => ((mean + 4) >> 3) + CENTER;
 
-/** By pixels a side: the transform, and the coefficients that count in each direction. */
+/** By pixels a side: the transform, and the coefficients that it uses in each direction. */
 export const TRANSFORMS: Record<number, { invert: Transform; counts: number[] }> = {
   8: { invert: twice(eight, 8, [0, 1, 2, 3, 4, 5, 6, 7], 0), counts: [0, 1, 2, 3, 4, 5, 6, 7] },
   4: { invert: twice(four, 4, [0, 1, 2, 3, 5, 6, 7], 1), counts: [0, 1, 2, 3, 5, 6, 7] },

@@ -1,9 +1,9 @@
 /**
- * JPEG at 1/2, 1/4 or 1/8 of its size, by reduced cosine transforms: the pixels of libjpeg-turbo, and so of Pillow.
+ * Decode a JPEG at 1/2, 1/4 or 1/8 of its size with reduced cosine transforms: the pixels of libjpeg-turbo and Pillow.
  *
- * A browser decodes at full size only, and averages of that differ from what the network was trained on. This is for
- * Huffman-coded, sequential JPEGs of 8 bits, grey or YCbCr of 4:4:4 or 4:2:0; all else is left to the browser. (Tables of
- * quantization beyond any real one overflow the 16 bits in which libjpeg-turbo computes, and not the 32 here.)
+ * Browsers decode at full size only, and averages of that differ from what the network was trained on. Supported are
+ * Huffman-coded sequential JPEGs of 8 bits, grey or YCbCr 4:4:4 or 4:2:0; the browser decodes all others. (Unrealistic
+ * quantization tables overflow the 16 bits of libjpeg-turbo, but not the 32 bits used here.)
  */
 
 import { isFrame, segmentsOf } from "./files";
@@ -15,22 +15,22 @@ const [SOF0, SOF1, DHT, SOS, DQT, DRI, APP0, APP1, APP14] = [0xc0, 0xc1, 0xc4, 0
 const ORIENTATION = 0x0112; // EXIF tag
 const SHORT = 3; // EXIF type
 
-const ZIGZAG = [ // from the order in the file to rows of eight
+const ZIGZAG = [ // from the order in the file to row-major order
   0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35,
   42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/** The header of a JPEG that can be decoded here. */
+/** The header of a supported JPEG. */
 export interface Jpeg {
-  width: number; // upright, as `decodeJpeg` gives it
+  width: number; // upright, as `decodeJpeg` returns it
   height: number;
-  orientation: number; // of EXIF, 1 to 8
-  sampling: number; // brightness is so many times as fine as colour, in both directions
-  ids: number[]; // of the components
-  tables: number[]; // of their quantization
+  orientation: number; // from EXIF, 1 to 8
+  sampling: number; // resolution of brightness relative to colour, in both directions: 1 or 2
+  ids: number[]; // component identifiers
+  tables: number[]; // quantization table of each component
 }
 
-/** Read the header of a JPEG that files.ts found to be whole; null for one that is left to the browser. */
+/** Read the header of a JPEG that passed `checkFile`; null if it is not supported here. */
 export function openJpeg(bytes: Uint8Array): Jpeg | null {
   let [frame, jfif, adobe, orientation]: [Uint8Array | null, boolean, number, number] = [null, false, -1, 0];
   for (const segment of segmentsOf(bytes)) {
@@ -52,7 +52,7 @@ export function openJpeg(bytes: Uint8Array): Jpeg | null {
   const samplings = components.map(([, sampling]) => sampling);
   let sampling = 1;
   if (count === 3) {
-    // What libjpeg takes for red, green and blue.
+    // What libjpeg interprets as RGB.
     if (!jfif && (adobe === 0 || (adobe < 0 && String.fromCharCode(...ids) === "RGB"))) return null;
     if (samplings[1] !== 0x11 || samplings[2] !== 0x11 || ![0x11, 0x22].includes(samplings[0])) return null;
     sampling = samplings[0] & 15;
@@ -61,7 +61,7 @@ export function openJpeg(bytes: Uint8Array): Jpeg | null {
   return { width, height, orientation: orientation || 1, sampling, ids, tables: components.map(([, , table]) => table) };
 }
 
-/** Read the orientation of an EXIF block, which is a TIFF file without pixels; 0 if there is none. */
+/** Read the orientation from an EXIF block (a TIFF file without pixels); 0 if there is none. */
 function readOrientation(tiff: Uint8Array): number {
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
   if (view.byteLength < 8) return 0;
@@ -79,17 +79,17 @@ function readOrientation(tiff: Uint8Array): number {
   return 0;
 }
 
-/** Decode at 1/factor (2, 4 or 8), upright; null if the data are damaged or too many: the browser may make something of them. */
+/** Decode at 1/factor (2, 4 or 8), upright; null if the data are damaged or need too much memory: then the browser tries. */
 export function decodeJpeg(bytes: Uint8Array, jpeg: Jpeg, factor: number): Picture | null {
   try {
     return draw(jpeg, decodePlanes(bytes, jpeg, factor), factor);
   } catch (error) {
-    if (error instanceof Damaged || error instanceof RangeError) return null; // RangeError: there is no memory for it
+    if (error instanceof Damaged || error instanceof RangeError) return null; // RangeError: not enough memory
     throw error;
   }
 }
 
-/** The tables that a scan uses; a file may change them from one scan to the next. */
+/** The current tables; a file may change them between scans. */
 interface Tables {
   quantization: Uint16Array[];
   dc: Huffman[];
@@ -108,7 +108,7 @@ function decodePlanes(bytes: Uint8Array, jpeg: Jpeg, factor: number): Component[
     else if (marker === DRI) restart = content[0] * 256 + content[1];
     else if (marker === SOS) {
       const components = choose(content, jpeg, planned, tables);
-      if (!components.every((component) => left.delete(component))) throw new Damaged("a component comes twice");
+      if (!components.every((component) => left.delete(component))) throw new Damaged("a component occurs twice");
       decodeScan(bytes, end, components, restart);
       if (!left.size) return planned;
     }
@@ -116,10 +116,10 @@ function decodePlanes(bytes: Uint8Array, jpeg: Jpeg, factor: number): Component[
   throw new Damaged("a component is missing");
 }
 
-/** Plan where the pixels of a component go; its tables come with its scan. */
+/** Allocate a component; its tables are set when its scan starts. */
 function plan({ width, height, orientation, sampling }: Jpeg, index: number, factor: number): Component {
   const across = index ? 1 : sampling;
-  const share = sampling / across; // a colour has so many times fewer pixels in the file, and as many in the picture
+  const share = sampling / across; // colour has fewer pixels in the file by this factor, but as many in the picture
   const [wide, high] = orientation > 4 ? [height, width] : [width, height];
   const unit = 8 * sampling;
   const side = (8 / factor) * share;
@@ -143,9 +143,9 @@ function plan({ width, height, orientation, sampling }: Jpeg, index: number, fac
   };
 }
 
-/** Find the components of a scan, and give them the tables that they use in it. */
+/** Find the components of a scan, and set the tables that they use in it. */
 function choose(header: Uint8Array, { ids, tables: used }: Jpeg, planned: Component[], tables: Tables): Component[] {
-  if (!header[0]) throw new Damaged("a scan of nothing");
+  if (!header[0]) throw new Damaged("a scan without components");
   return Array.from({ length: header[0] }, (_, i) => {
     const index = ids.indexOf(header[1 + 2 * i]);
     const [dc, ac] = [tables.dc[header[2 + 2 * i] >> 4], tables.ac[header[2 + 2 * i] & 15]];
@@ -178,13 +178,13 @@ const fix = (value: number) => Math.round(value * 65536);
 const [RED, GREEN_OF_BLUE, GREEN_OF_RED, BLUE] = [fix(1.402), fix(0.34414), fix(0.71414), fix(1.772)];
 const HALF = 32768;
 
-/** Join the planes to a picture and turn it upright. */
+/** Combine the planes into a picture and turn it upright. */
 function draw({ width, height, orientation }: Jpeg, planes: Component[], factor: number): Picture {
   const picture = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
-  const data = new Uint8ClampedArray(picture.width * picture.height * 3); // which clips
+  const data = new Uint8ClampedArray(picture.width * picture.height * 3); // clips
   const turned = orientation > 4;
   const [wide, high] = turned ? [picture.height, picture.width] : [picture.width, picture.height];
-  // From one pixel of the file to the next in its row and in its column, in the picture's bytes.
+  // Offsets in the picture's bytes between neighbouring pixels of the file, along a row and along a column.
   const [right, below] = turned ? [3 * high, 3] : [3, 3 * wide];
   const across = [2, 3, 7, 8].includes(orientation) ? -right : right;
   const down = [3, 4, 6, 7].includes(orientation) ? -below : below;

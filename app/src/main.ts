@@ -1,4 +1,4 @@
-/** The page: three views, the patient in front of the nurse, and the worker that looks at photographs. */
+/** The page: its three views, the current patient, and the worker that grades photographs. */
 
 import { byId, el, say } from "./dom";
 import { drawHistory, isHistory } from "./history";
@@ -7,33 +7,33 @@ import { keepOffline } from "./offline";
 import { BALANCED, type Eye, type Seen, join, pointsOf } from "./screener";
 import { type Visit, keep, recallPoint, rememberPoint, remove } from "./store";
 import { type Handlers, SIDES, drawChooser, drawEye, drawPrintHead, drawResult, forget } from "./view";
-import { EYES, QUESTIONS, eyeOf, sayPoint, sayResult } from "./words";
+import { EYES, QUESTIONS, SYNTHETIC_MODEL, eyeOf, sayPoint, sayResult } from "./words";
 import type { Reply, Request } from "./worker";
 
 const label = byId<HTMLInputElement>("label");
 const files: Partial<Record<Eye, File>> = {};
 const asked = new Map<number, (seen: Seen) => void>();
-const busy: Partial<Record<Eye, number>> = {}; // by eye: the question to the worker that counts
-let model: Model | null = null; // until it is there, photographs wait
-let failure = ""; // why it will not be
+const busy: Partial<Record<Eye, number>> = {}; // by eye: the latest request to the worker
+let model: Model | null = null; // photographs wait until it is loaded
+let failure = ""; // why it could not be loaded
 let worker: Worker | null = null;
 let point = recallPoint() ?? BALANCED;
 let visit = newVisit();
-let kept = false; // in the history
+let kept = false; // whether the visit is in the history
 let questions = 0;
 
 function newVisit(): Visit {
-  // randomUUID is not there where the page is served without https.
+  // crypto.randomUUID does not exist when the page is served without https.
   const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   return { id, when: Date.now(), label: "", point: BALANCED, model: "", classes: [], eyes: {}, joined: null };
 }
 
-/** Have the photograph of an eye looked at, if there is one. */
+/** Grade the photograph of an eye, if there is one. */
 async function look(eye: Eye): Promise<void> {
   const file = files[eye];
   if (!file) return;
   if (failure) return say(failure, "wrong");
-  drop(eye); // what was said is of another photograph, or of other limits
+  drop(eye); // the old result is for another photograph or other thresholds
   const id = ++questions;
   busy[eye] = id;
   draw();
@@ -41,13 +41,13 @@ async function look(eye: Eye): Promise<void> {
   const seen = new Promise<Seen>((resolve) => asked.set(id, resolve));
   worker?.postMessage({ id, file, point } satisfies Request);
   const { row, picture, heat, heatOf } = await seen;
-  if (busy[eye] !== id) return; // another photograph was chosen meanwhile, or another patient has come
+  if (busy[eye] !== id) return; // another photograph was chosen meanwhile, or the next patient started
   delete busy[eye];
   visit.eyes[eye] = { name: file.name, row, picture, heat, heatOf };
   await update(`${EYES[eye]}: ${sayResult(row.result).title}.`);
 }
 
-/** Leave out what is known of an eye. */
+/** Remove the result of an eye. */
 function drop(eye: Eye): void {
   const shot = visit.eyes[eye];
   if (shot) forget(shot);
@@ -56,7 +56,7 @@ function drop(eye: Eye): void {
   visit.joined = null;
 }
 
-/** Join the eyes, draw again and keep what there is. */
+/** Join the eyes, redraw, and save the visit. */
 async function update(said: string): Promise<void> {
   if (!model) return;
   const { left, right } = visit.eyes;
@@ -67,7 +67,7 @@ async function update(said: string): Promise<void> {
   await save();
 }
 
-/** Keep the visit in the history, or take it out when its last photograph is removed. */
+/** Save the visit in the history, or remove it when it has no photograph left. */
 async function save(): Promise<void> {
   const worthIt = Object.values(visit.eyes).some((shot) => shot.picture);
   if (!worthIt && !kept) return;
@@ -77,7 +77,7 @@ async function save(): Promise<void> {
     await (worthIt ? keep(visit) : remove(visit.id));
     if (first) await navigator.storage?.persist?.();
   } catch {
-    say("This result is not kept in the history: the device's storage is full or closed to this page.", "wrong");
+    say("This result is not kept in the history: the device's storage is full, or not available to this page.", "wrong");
   }
 }
 
@@ -94,18 +94,18 @@ const handlers: Handlers = {
   },
 };
 
-/** Take several files, each to the eye that its name says. */
+/** Assign several files to the eyes in their names. */
 function chooseBoth(chosen: File[]): void {
   const eyes = chosen.map((file) => eyeOf(file.name));
   if (chosen.length === 1 && eyes[0]) return handlers.choose(eyes[0], chosen);
   if (chosen.length !== 2 || !eyes.includes("left") || !eyes.includes("right")) {
-    say("The names of the files do not say which eye is which. Choose each eye by itself.", "wrong");
+    say("The file names do not say which eye is which. Choose each eye separately.", "wrong");
     return;
   }
   chosen.forEach((file, i) => handlers.choose(eyes[i] as Eye, [file]));
 }
 
-/** Take what is dropped on the page: one photograph to the eye that it falls on, others by their names. */
+/** Accept files dropped on the page: a single one for the eye it is dropped on, others by their names. */
 function takeDropped({ dataTransfer, target }: DragEvent): void {
   const chosen = [...(dataTransfer?.files ?? [])];
   const eye = target instanceof Element && target.closest<HTMLElement>("#new [data-eye]")?.dataset.eye;
@@ -129,18 +129,18 @@ function next(): void {
   label.focus();
 }
 
-function drawPoint(of: Model): HTMLElement {
-  const options = pointsOf(of).map((name) => el("option", { value: name, selected: name === point }, sayPoint(name)));
+function drawPoint(graded: Model): HTMLElement {
+  const options = pointsOf(graded).map((name) => el("option", { value: name, selected: name === point }, sayPoint(name)));
   const onchange = () => {
     point = select.value;
     rememberPoint(point);
     for (const eye of SIDES) void look(eye);
   };
   const select = el("select", { id: "point", onchange }, ...options);
-  return el("div", { class: "field last" }, el("label", { for: "point" }, "Operating point: where the limits lie"), select);
+  return el("div", { class: "field last" }, el("label", { for: "point" }, "Operating point: sets the thresholds"), select);
 }
 
-/** Draw the patient anew, and give the focus back to where it was. */
+/** Redraw the patient, and keep the focus. */
 function draw(): void {
   const { activeElement } = document;
   const eye = activeElement?.closest<HTMLElement>("#patient [data-eye]")?.dataset.eye;
@@ -163,18 +163,18 @@ function draw(): void {
   if (focused) document.querySelector<HTMLElement>(focused)?.focus({ preventScroll: true });
 }
 
-function drawFacts(of: Model): void {
-  const asked = Object.keys(of.decision).flatMap((name) => (name in QUESTIONS ? [QUESTIONS[name as keyof typeof QUESTIONS]] : []));
+function drawFacts(ready: Model): void {
+  const asked = Object.keys(ready.decision).flatMap((name) => (name in QUESTIONS ? [QUESTIONS[name as keyof typeof QUESTIONS]] : []));
   const facts = [
-    ["Name", of.name],
-    ["Trained on", of.synthetic ? "synthetic photographs: it says nothing about patients" : "photographs of patients"],
-    ["It looks for", asked.join(", ")],
-    ["It tells apart", of.classes.join(", ")],
+    ["Name", ready.name],
+    ["Trained on", ready.synthetic ? "synthetic photographs: its answers say nothing about patients" : "photographs of patients"],
+    ["Detects", asked.join(", ")],
+    ["Classes", ready.classes.join(", ")],
   ];
   byId("facts").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
-/** Show the view that the page's address names; at first the patient. */
+/** Show the view that the address names; without one, the patient. */
 function show(): void {
   const address = location.hash.slice(1) || "new";
   const view = isHistory(address) ? "history" : address;
@@ -188,7 +188,7 @@ function show(): void {
   scrollTo(0, 0);
 }
 
-/** Show the history without what was deleted there, and no longer the patient either, if it was this one. */
+/** Update the history after a deletion, and start the next patient if the current one was deleted. */
 function deleted(id: string | null): void {
   if (id === visit.id || (id === null && kept)) next();
   if (location.hash === "#history") show();
@@ -201,9 +201,9 @@ function started(ready: Model, offline: boolean): void {
   if (!pointsOf(model).includes(point)) point = BALANCED;
   drawFacts(model);
   draw();
-  const warning = model.synthetic ? " Trained on synthetic photographs: it says nothing about patients." : "";
-  say(offline ? `Ready. No internet is needed.${warning}` : `Ready, but only with a connection.${warning}`, warning ? "wrong" : "ready");
-  for (const eye of SIDES) void look(eye); // what was chosen meanwhile
+  const warning = model.synthetic ? ` ${SYNTHETIC_MODEL}` : "";
+  say(offline ? `Ready. No internet is needed.${warning}` : `Ready, but only while connected to the internet.${warning}`, warning ? "wrong" : "ready");
+  for (const eye of SIDES) void look(eye); // photographs chosen meanwhile
 }
 
 function failed(message: string): void {
@@ -235,9 +235,9 @@ async function start(): Promise<void> {
   draw();
   show();
   if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
-    return failed("This browser is too old. EyeNet needs Safari 16.4, Chrome 105, Firefox 121 or a later one.");
+    return failed("This browser is too old. EyeNet needs Safari 16.4, Chrome 105, Firefox 121 or later.");
   }
-  say("Getting ready. The first visit loads up to 15 MB, once.");
+  say("Loading. The first visit downloads up to 15 MB, once.");
   const offline = await keepOffline(() => Object.keys(files).length > 0 || label.value !== "");
   worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   worker.addEventListener("error", () => failed("The program could not start. Reload the page."));

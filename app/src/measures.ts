@@ -1,4 +1,4 @@
-/** What can be measured of a photograph's quality: a port of eyenet/photo/measures.py, where the reasons stand. */
+/** Measures of a photograph's quality: a port of eyenet/photo/measures.py, which gives the reasons. */
 
 import { equalize, findVisible, histograms } from "./colours";
 import { blackOutside, insideCircle } from "./photo";
@@ -12,11 +12,11 @@ const RIM = 8;
 const NONE = Math.log(1e-3);
 const FLAT = 0.12;
 const GLARE = 250;
-const LAG = 2; // pixels between those that are compared
+const LAG = 2; // distance in pixels of the compared pixels
 
 export type Measures = Record<string, number>;
 
-/** Measure the quality of a crop in the photograph's own colours; of a black frame three measures only. */
+/** Measure the quality of a crop in natural colours; a black frame has only three measures. */
 export function measure(crop: Picture, visible: number): Measures {
   crop = atSide(crop);
   const inside = insideCircle(SIDE);
@@ -38,7 +38,7 @@ function atSide(crop: Picture): Picture {
   return blackOutside(resize(crop, SIDE, size > SIDE ? HAMMING : BICUBIC, box));
 }
 
-/** Give the largest distance of the levels' distribution from an even one, the median of three channels. */
+/** Return the largest distance of the distribution of levels from a uniform one, the median of three channels. */
 function flatness(crop: Picture, seen: Uint8Array, pixels: number): number {
   const distances = histograms(crop, seen).map((counts) => {
     let below = 0;
@@ -62,7 +62,7 @@ function averages(value: (i: number) => number): Float64Array {
   return cells;
 }
 
-/** Measure light, evenness, glare and colour from the means of the cells. */
+/** Measure brightness, evenness, glare and colour from the means of the cells. */
 function lightOf(crop: Picture, seen: Uint8Array, pixels: number): Measures {
   const share = averages((i) => seen[i]);
   const least = 0.5 * Math.min(1, Math.max(...share));
@@ -82,7 +82,7 @@ function lightOf(crop: Picture, seen: Uint8Array, pixels: number): Measures {
   };
 }
 
-/** Measure structure of a hundredth of the diameter in the green channel, natural and equalised. */
+/** Measure structures of one hundredth of the diameter in the green channel, natural and equalised. */
 function structureOf(crop: Picture, even: Picture, seen: Uint8Array, pixels: number): Measures {
   const clipped = mostAtSixLevels(even, seen, pixels);
   const inner = innerPart(seen);
@@ -100,7 +100,7 @@ function structureOf(crop: Picture, even: Picture, seen: Uint8Array, pixels: num
   };
 }
 
-/** Give the largest share of pixels that six neighbouring levels of the equalised green channel hold. */
+/** Return the largest share of pixels within six neighbouring levels of the equalised green channel. */
 function mostAtSixLevels(even: Picture, seen: Uint8Array, pixels: number): number {
   const levels = histograms(even, seen)[1];
   let most = 0;
@@ -108,7 +108,7 @@ function mostAtSixLevels(even: Picture, seen: Uint8Array, pixels: number): numbe
   return most;
 }
 
-/** Leave out the pixels within the rim: a box blur of the mask, rounded as Pillow's, of which the whole remains. */
+/** Remove the pixels near the rim: those at which a box blur of the mask, rounded as Pillow rounds, is not 1. */
 function innerPart(seen: Uint8Array): Uint8Array {
   const width = 2 * RIM + 1;
   const blur = (values: Uint8Array, step: number) =>
@@ -122,7 +122,7 @@ function innerPart(seen: Uint8Array): Uint8Array {
   return blurred.map((value) => Number(value >= 254));
 }
 
-/** Take the Laplacian at a distance of `LAG` pixels: positive where it is darker than round about; 0 where not inner. */
+/** Laplacian at a distance of `LAG` pixels: positive where a pixel is darker than its surroundings; 0 outside `inner`. */
 function bend(inner: Uint8Array, level: (i: number) => number): Float64Array {
   const levels = Float64Array.from({ length: SIDE * SIDE }, (_, i) => level(i));
   const bent = new Float64Array(SIDE * SIDE);
@@ -137,7 +137,7 @@ function bend(inner: Uint8Array, level: (i: number) => number): Float64Array {
   return bent;
 }
 
-/** Give the log of the structure's root mean square that a tenth of the cells exceed. */
+/** Return the log of the root mean square of the structure that a tenth of the cells exceed. */
 function clearest(bent: Float64Array, share: Float64Array): number {
   const power = averages((i) => bent[i] * bent[i]);
   const cells = power.map((value, i) => Math.sqrt(value / share[i])).filter((_, i) => share[i] > 0.5);

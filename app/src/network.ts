@@ -1,4 +1,4 @@
-/** The network and what belongs to it, read from beside the page and run by onnxruntime-web. */
+/** The network and its settings, loaded from the page's folder and run by onnxruntime-web. */
 
 import * as ort from "onnxruntime-web/wasm";
 
@@ -18,7 +18,7 @@ export interface Decision {
   patient: { operating_points: Points; fusion: Fusion };
 }
 
-/** model.json: config.json's part that the page needs. */
+/** model.json: the part of config.json that the page needs. */
 export interface Model {
   format: number;
   name: string;
@@ -39,10 +39,10 @@ export interface Answer {
   evidence: Float32Array[] | null; // by question
 }
 
-const page = new URL("../", self.location.href); // the worker's own file is one folder below it
-const INCOMPLETE = "The program is not complete. Open this page again while there is internet.";
+const page = new URL("../", self.location.href); // the worker's file is one folder below the page
+const INCOMPLETE = "The program is incomplete. Open this page again while connected to the internet.";
 
-/** Load a file of the page, unpacked if it is a gzip that the server did not unpack. */
+/** Load a file of the page; unpack it if it is still gzipped. */
 async function load(name: string): Promise<ArrayBuffer> {
   const response = await fetch(new URL(name, page));
   if (!response.ok || !response.body) throw new Error(INCOMPLETE);
@@ -57,7 +57,7 @@ export async function loadModel(): Promise<Model> {
   if (!response.ok) throw new Error(INCOMPLETE);
   const model = (await response.json()) as Model;
   if (model.format !== 1 || model.preprocessing !== PREPROCESSING) {
-    throw new Error("The network is not of this version of the program. Export it again with export_model.py.");
+    throw new Error("The network does not match this version of the program. Export it again with export_model.py.");
   }
   return model;
 }
@@ -68,17 +68,17 @@ export class Network {
     private readonly model: Model,
   ) {}
 
-  /** Load the network, and let it look at nothing once: the first time takes longest. */
+  /** Load the network and run it once on a black image: the first run is the slowest. */
   static async load(model: Model): Promise<Network> {
     const [runtime, weights] = await Promise.all([
       load("runtime.wasm.gz"),
       load(`${model.model.file}?${model.model.sha256.slice(0, 12)}`),
     ]);
     if (crypto.subtle && (await sha256(weights)) !== model.model.sha256) {
-      throw new Error("The network is damaged or not of this program. Export it again with export_model.py.");
+      throw new Error("The network is damaged or does not belong to this program. Export it again with export_model.py.");
     }
     ort.env.wasm.wasmBinary = runtime;
-    ort.env.wasm.numThreads = 1; // more need headers that a plain server does not send
+    ort.env.wasm.numThreads = 1; // more threads need headers that a simple server does not send
     ort.env.logLevel = "error";
     const session = await ort.InferenceSession.create(new Uint8Array(weights), { executionProviders: ["wasm"] });
     const network = new Network(session, model);
@@ -87,14 +87,14 @@ export class Network {
     return network;
   }
 
-  /** Look at a crop in the colours that the network was trained on. */
+  /** Run the network on a crop, in the colours that it was trained on. */
   async look(crop: Picture): Promise<Answer> {
     const { size, classes, evidence } = this.model;
     const photograph = new ort.Tensor("uint8", new Uint8Array(crop.data), [1, size, size, 3]);
     const found = await this.session.run({ photograph });
     const probabilities = found.probability.data as Float32Array;
     if (probabilities.length !== classes.length || !probabilities.every(Number.isFinite)) {
-      throw new Error("The network gives values that are no probabilities. Export it again with export_model.py.");
+      throw new Error("The network returned values that are not probabilities. Export it again with export_model.py.");
     }
     if (!evidence || !found.evidence) return { probabilities, evidence: null };
     const all = found.evidence.data as Float32Array;

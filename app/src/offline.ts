@@ -1,14 +1,14 @@
-/** Keeping the program on the device, so that it needs no internet: the page's side of the service worker. */
+/** Store the program on the device, so that it works offline: the page's side of the service worker. */
 
-const FIRST_VISIT = 60_000; // milliseconds to wait for everything to be kept, before going on without
+const FIRST_VISIT = 60_000; // milliseconds to wait until everything is stored, before continuing without
 // A new version may have to wait until the old one is idle, and in Chromium that can take until the page's next request.
-const TAKE_OVER = 3_000; // milliseconds to wait for it, before going on with the old one
+const TAKE_OVER = 3_000; // milliseconds to wait for it, before continuing with the old one
 
 /**
- * Keep the program on the device; true if it then needs no internet.
+ * Store the program on the device; true if it now works offline.
  *
- * Loads the page anew where a new version waits; one that takes over late spares whom `inUse` tells of, and is there the
- * next time.
+ * Reloads the page when a new version is waiting. If the new version takes over late and `inUse()` is true, the page is
+ * not reloaded, and the new version is used at the next visit.
  */
 export async function keepOffline(inUse: () => boolean): Promise<boolean> {
   if (!("serviceWorker" in navigator)) return false;
@@ -22,7 +22,7 @@ function after(milliseconds: number, answer: boolean): Promise<boolean> {
 async function register(inUse: () => boolean): Promise<boolean> {
   const { serviceWorker } = navigator;
   const kept = await serviceWorker.getRegistration();
-  // To register again would wait until a newer version is fetched whole.
+  // Registering again would wait until a newer version is completely downloaded.
   const { installing, waiting, active } = kept?.active ? kept : await serviceWorker.register("./sw.js");
   if (active && !waiting) return true;
   const taken = new Promise<boolean>((resolve) => {

@@ -1,27 +1,27 @@
-/** From the evidence in a network's cells to the heat map over a photograph: a port of eyenet/model/overlay.py. */
+/** Draw the evidence of a network's cells as a heat map over a photograph: a port of eyenet/model/overlay.py. */
 
 import { findVisible } from "./colours";
 import { insideCircle } from "./photo";
 import type { Picture } from "./resample";
 import { clip, rint } from "./stats";
 
-const OPACITY = 0.75; // of the heat where it is greatest
-// Blue-green to yellow-green: unlike anything in an orange retina, where red would pass for blood.
+const OPACITY = 0.75; // of the hottest pixel
+// Blue-green to yellow-green: unlike anything in an orange retina, where red could be mistaken for blood.
 const PLACES = ["2f6c8e", "277e8e", "21908c", "1fa287", "2fb47c", "50c46a", "7ad251", "abdc32", "dfe318"].map((hex) =>
   [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)),
 );
 
-/** Where a feature map's cells look: cell i at the pixels around `start` + `step` * i. */
+/** Receptive fields of a feature map: cell i is centred at pixel `start` + `step` * i. */
 export interface Grid {
   start: number;
   step: number;
 }
 
 /**
- * Draw the evidence as a heat map, 0 to 1: its shape, with the probability of disease as the greatest value.
+ * Scale the evidence to a heat map from 0 to 1, whose maximum follows the probability of disease.
  *
- * `threshold` is the probability of the network's own from which a photograph is called diseased; it becomes one half.
- * `crop` is what the network was shown.
+ * `threshold` is the uncalibrated probability from which a photograph is called diseased; it is mapped to one half.
+ * `crop` is the network's input.
  */
 export function drawHeat(
   evidence: Float32Array,
@@ -41,14 +41,14 @@ export function drawHeat(
   return heat.map((value) => (value * strength) / greatest);
 }
 
-/** Mark the pixels of a crop that show the retina; the whole circle where all is dark. */
+/** Mark the pixels of a crop that show the retina; the whole circle if the crop is dark. */
 function retinaOf(crop: Picture): Uint8Array {
   const circle = insideCircle(crop.width);
   const visible = findVisible(crop, circle);
   return visible.includes(1) ? visible : circle;
 }
 
-/** Interpolate a square of cells linearly, each cell at the pixel that it looks at. */
+/** Interpolate a square of cells linearly, each cell at the centre of its receptive field. */
 function enlarge(cells: Float32Array, size: number, grid: Grid): Float32Array {
   const side = Math.round(Math.sqrt(cells.length));
   const places = Array.from({ length: size }, (_, i) => clip((i - grid.start) / grid.step, 0, side - 1));
@@ -65,13 +65,13 @@ function enlarge(cells: Float32Array, size: number, grid: Grid): Float32Array {
   return large;
 }
 
-/** Lay a heat map over its photograph, which stays as it is where there is no heat and outside the retina. */
+/** Overlay a heat map on its photograph, which stays unchanged without heat and outside the retina. */
 export function overlay(crop: Picture, heat: Float32Array): Picture {
   const inside = insideCircle(crop.width);
   const data = new Uint8ClampedArray(crop.data.length);
   for (let i = 0; i < heat.length; i++) {
     const value = inside[i] ? clip(heat[i], 0, 1) : 0;
-    const opacity = OPACITY * value ** 0.6; // the root makes half the heat visible too
+    const opacity = OPACITY * value ** 0.6; // the exponent keeps medium heat visible
     const place = rint(255 * value) / 255 * (PLACES.length - 1);
     const low = Math.min(Math.floor(place), PLACES.length - 2);
     for (let channel = 0; channel < 3; channel++) {

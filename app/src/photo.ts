@@ -5,14 +5,14 @@ import { type Picture, HAMMING, resize } from "./resample";
 import { clip, median, sum } from "./stats";
 
 export const PREPROCESSING = 1;
-export const MIN_DIAMETER = 128; // pixels of retina in the photograph
-export const DETAIL = 1.9; // the retina is read at least so many times as wide as the crop
-const SAMPLES = 128; // pixels, short side, of the image on which the circle is sought
+export const MIN_DIAMETER = 128; // diameter of the retina in the photograph, in pixels
+export const DETAIL = 1.9; // the retina is decoded at least this many times as wide as the crop
+const SAMPLES = 128; // short side in pixels of the image in which the circle is searched
 
 /** The file cannot be used; the message is for the user. */
 export class PhotoError extends Error {}
 
-/** The file is a picture, but shows no retina, or too small a one. */
+/** The picture shows no retina, or one that is too small. */
 export class NoRetina extends PhotoError {}
 
 /** Circle of the retina; pixel centres are at half-integers. `found` is false for a black frame. */
@@ -40,7 +40,7 @@ export function scaled(circle: Circle, factor: number): Circle {
 }
 
 /**
- * Find the circle of the retina, also when it is cut off, off-centre, small or dark.
+ * Find the circle of the retina, even if it is cut off, off-centre, small or dark.
  *
  * Throws NoRetina if there is no round, lit field against a dark surround.
  */
@@ -60,10 +60,10 @@ export function findRetina(picture: Picture): Circle {
   const [low, high, top] = [0.01, 0.95, 0.99].map((share) => percentile(counts, share * light.length));
   const span = high - low;
   const thresholds = [
-    Math.max(6, 0.12 * span), // withstands glow and noise
-    Math.max(4, 0.04 * span), // half in shade
-    Math.max(6, 0.12 * (top - low)), // small in the frame
-    0.3 * span, // a speckled surround
+    Math.max(6, 0.12 * span), // robust to glow and noise
+    Math.max(4, 0.04 * span), // for a retina half in shade
+    Math.max(6, 0.12 * (top - low)), // for a retina that is small in the frame
+    0.3 * span, // for a speckled surround
     0.45 * span,
   ];
   for (const threshold of thresholds) {
@@ -81,7 +81,7 @@ export function findRetina(picture: Picture): Circle {
   throw new NoRetina("no retina found: there is no round, lit field against a dark surround");
 }
 
-/** Find the first level up to which there are at least so many pixels. */
+/** Find the first level up to which there are at least this many pixels. */
 function percentile(counts: Float64Array, pixels: number): number {
   let total = 0;
   const level = counts.findIndex((count) => (total += count) >= pixels);
@@ -93,7 +93,7 @@ function markLit(light: Uint8Array, width: number, height: number, above: number
   return { width, height, pixels, count: sum(pixels) };
 }
 
-/** List the first and last lit pixel of each row and column, without those on the border. */
+/** List the first and last lit pixel of each row and column, except on the border. */
 function rimPoints({ width, height, pixels }: Lit): Points {
   const x: number[] = [];
   const y: number[] = [];
@@ -107,7 +107,7 @@ function rimPoints({ width, height, pixels }: Lit): Points {
     const line = pixels.subarray(row * width, (row + 1) * width);
     const first = line.indexOf(1);
     if (first < 0) continue;
-    add(first - 0.5, row); // the rim runs between the last dark and the first lit pixel
+    add(first - 0.5, row); // the rim is between the last dark and the first lit pixel
     add(line.lastIndexOf(1) + 0.5, row);
   }
   for (let column = 0; column < width; column++) {
@@ -125,7 +125,7 @@ function rimPoints({ width, height, pixels }: Lit): Points {
   return { x: Float64Array.from(x), y: Float64Array.from(y) };
 }
 
-/** Fit a circle by linear least squares, up to six times, each time to the points nearest the last one. */
+/** Fit a circle by linear least squares, up to six times, each time to the points nearest to the previous circle. */
 function fitCircle(points: Points): Circle | null {
   const n = points.x.length;
   let near = new Uint8Array(n).fill(1);
@@ -135,7 +135,7 @@ function fitCircle(points: Points): Circle | null {
     if (!circle) return null;
     const { x, y, radius } = circle;
     const distance = points.x.map((px, i) => Math.abs(Math.hypot(px - x, points.y[i] - y) - radius));
-    const most = Math.max(median(distance), 0.015 * radius); // the better half stays
+    const most = Math.max(median(distance), 0.015 * radius); // keeps the better half
     const nearer = Uint8Array.from(distance, (d) => Number(d <= most));
     if (nearer.every((value, i) => value === near[i])) break;
     near = nearer;
@@ -167,7 +167,7 @@ function fitOnce(points: Points, near: Uint8Array): Circle | null {
   return { x: middleX + shiftX, y: middleY + shiftY, radius, found: true };
 }
 
-/** Tell whether most rim points are on the circle, most of it is lit, and little is lit outside. */
+/** Tell whether most rim points are on the circle, most of its inside is lit, and little of its outside. */
 function plausible({ x, y, radius }: Circle, lit: Lit, points: Points): boolean {
   const { width, height, pixels } = lit;
   if (!(radius > 0.15 * Math.min(width, height) && radius < Math.max(width, height))) return false;

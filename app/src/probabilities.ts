@@ -1,4 +1,4 @@
-/** Probabilities: calibrated, decided upon and fused; a port of eyenet/model/probabilities.py, tasks.py and decision.py. */
+/** Probabilities and decisions: a port of eyenet/model/probabilities.py and decision.py and of eyenet/data/tasks.py. */
 
 import { clip } from "./stats";
 
@@ -8,7 +8,7 @@ export type Question = "any" | "referable";
 export type Task = "any" | "referable" | "grade";
 export type Fusion = "mean" | "max" | "noisy_or";
 
-/** By task: the least grade of each class that the network tells apart, and the questions that they answer. */
+/** By task: the lowest grade of each class of the network, and the questions that the classes answer. */
 export const TASKS: Record<Task, { starts: number[]; questions: Question[] }> = {
   any: { starts: [0, 1], questions: ["any"] },
   referable: { starts: [0, 2], questions: ["referable"] },

@@ -3,7 +3,7 @@
 import type { Measures } from "./measures";
 import { clip, round } from "./stats";
 
-/** What eyenet/quality.json holds of each of its two fits. */
+/** One of the two fits in eyenet/photo/quality.json. */
 interface Fit {
   intercept: number;
   threshold: number;
@@ -19,7 +19,7 @@ export interface Quality {
   measures: Measures;
 }
 
-export const SMALLEST = 160; // pixels of a crop that can be judged
+export const SMALLEST = 160; // smallest crop that can be assessed, in pixels
 export const OTHER = "not a fundus photograph";
 const REASONS: Record<string, string> = {
   light: "too dark",
@@ -35,7 +35,7 @@ const BLACK = "too dark";
 const CUT_OFF = 0.8;
 const TO_BLAME = 0.2;
 
-/** Judge what `measure` found. */
+/** Assess the measures of a crop. */
 export function judge(measures: Measures, weights: Weights): Quality {
   const poor = (reason: string) => ({ gradable: false, score: 1, reasons: [reason], measures });
   if (!("contrast" in measures)) return poor(BLACK);
@@ -50,7 +50,7 @@ export function judge(measures: Measures, weights: Weights): Quality {
   return { gradable, score: round(score, 4), reasons: gradable ? [] : blame(against, measures.visible), measures };
 }
 
-/** Tell whether the picture is no colour photograph of a retina, by limits that no retina of EyePACS reaches. */
+/** Tell whether the picture is not a colour photograph of a retina, by limits that no retina of EyePACS reaches. */
 function isOther(found: Measures): boolean {
   if (found.vessels > -0.1) return true;
   if (found.equalized) return false;
@@ -61,7 +61,7 @@ function isOther(found: Measures): boolean {
   return rough || foreign || (grey && glare < 0.5);
 }
 
-/** Name what speaks against a photograph, the weightiest first. */
+/** List the reasons against a photograph, the most important first. */
 function blame(against: (readonly [string, number])[], visible: number): string[] {
   const total = new Map<string, number>();
   for (const [name, odds] of against) {

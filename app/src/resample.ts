@@ -1,8 +1,7 @@
 /**
- * Pillow's `Image.resize` with a box: two passes of a filter as wide as an output pixel, rounded to 8 bits after each.
+ * Pillow's `Image.resize` with a box: two passes of a filter scaled to the output pixel, rounded to 8 bits after each.
  *
- * The page must show the network the pixels that it was trained on, and the browsers' own scaling differs from one to
- * the next.
+ * The network must get the pixels that it was trained on, and each browser scales differently.
  */
 
 /** Pixels as Pillow holds them: rows of red, green, blue. */
@@ -52,7 +51,7 @@ interface Window {
   weights: Float64Array;
 }
 
-/** Find, for each output pixel, the input pixels that count and their weights. */
+/** Compute, for each output pixel, the first input pixel and the weights. */
 function windows(length: number, start: number, end: number, size: number, filter: Filter): Window[] {
   const scale = (end - start) / size;
   const wide = Math.max(scale, 1);

@@ -1,22 +1,22 @@
-/** The compressed data of a JPEG's scan: from bits to coefficients (ISO/IEC 10918-1, annex F) to the planes' pixels. */
+/** Decode the compressed data of a JPEG scan: from bits to coefficients (ISO/IEC 10918-1, annex F) to pixels. */
 
 import { type Transform, flat } from "./idct";
 
-/** The data are not what the headers promise. */
+/** The data contradict the headers. */
 export class Damaged extends Error {}
 
-const FAST = 9; // bits of a code that are looked up at once
+const FAST = 9; // codes up to this many bits are decoded by a table
 const LONGEST = 16;
 
-/** The codes of a table, by their lengths in order (annex C). */
+/** A Huffman table: codes in the order of their lengths (annex C). */
 export interface Huffman {
-  fast: Uint16Array; // by the next bits: length << 8 | symbol; 0 for a longer code
-  ends: Int32Array; // by length: the first 16 bits that are no code of this length or a shorter one
-  offsets: Int32Array; // by length: what leads from a code to its symbol
+  fast: Uint16Array; // indexed by the next bits: length << 8 | symbol; 0 for a longer code
+  ends: Int32Array; // by length: the first 16-bit value above all codes up to this length
+  offsets: Int32Array; // by length: add it to a code for the index of its symbol
   symbols: Uint8Array;
 }
 
-/** Make a table of how many codes there are of each length, and of their symbols. */
+/** Build a table from the number of codes of each length and their symbols. */
 export function makeHuffman(counts: Uint8Array, symbols: Uint8Array): Huffman {
   const fast = new Uint16Array(1 << FAST);
   const [ends, offsets] = [new Int32Array(LONGEST + 1), new Int32Array(LONGEST + 1)];
@@ -28,31 +28,31 @@ export function makeHuffman(counts: Uint8Array, symbols: Uint8Array): Huffman {
       const first = code << (FAST - length);
       fast.fill((length << 8) | symbols[at], first, first + (1 << (FAST - length)));
     }
-    if (code >= 1 << length) throw new Damaged("more codes than there can be"); // none is all ones
+    if (code >= 1 << length) throw new Damaged("too many codes"); // no code may be all ones
     ends[length] = code << (LONGEST - length);
     code <<= 1;
   }
   return { fast, ends, offsets, symbols };
 }
 
-/** What a scan needs to know of a component. */
+/** A colour component, as a scan needs it. */
 export interface Component {
-  across: number; // blocks of it in a unit of an interleaved scan
+  across: number; // blocks in a unit (MCU) of an interleaved scan
   down: number;
-  blocksWide: number; // without what only fills up units
+  blocksWide: number; // without padding of units
   blocksHigh: number;
-  side: number; // pixels that become of a block
+  side: number; // output pixels a side of a block
   stride: number;
   plane: Uint8ClampedArray;
   invert: Transform;
-  places: Uint8Array; // of the coefficients in the order of the file; 0 for one that does not count
+  places: Uint8Array; // position of each coefficient in the order of the file; 0 if it is not used
   quantization: Uint16Array;
   dc: Huffman;
   ac: Huffman;
-  last: number; // mean of the block before
+  last: number; // mean of the previous block
 }
 
-/** The bits between two markers, without the zeros that are stuffed in after each 0xff. */
+/** The bits between two markers, without the zero stuffed after each 0xff. */
 class Bits {
   private readonly data: Uint8Array;
   private at = 0; // in bits
@@ -62,10 +62,10 @@ class Bits {
     private readonly bytes: Uint8Array,
     private next: number,
   ) {
-    this.data = new Uint8Array(bytes.length - next + 4); // 4: `peek` looks ahead
+    this.data = new Uint8Array(bytes.length - next + 4); // 4: `peek` reads ahead
   }
 
-  /** Take what there is up to the next marker; gives the marker. */
+  /** Load the data up to the next marker; returns the marker. */
   advance(): number {
     const { bytes, data } = this;
     let [from, to] = [this.next, 0];
@@ -87,7 +87,7 @@ class Bits {
     return this.at > 8 * this.length;
   }
 
-  /** Look at the next 25 bits, at the top of a word. */
+  /** Return the next 25 bits, left-aligned in a word. */
   private peek(): number {
     const { data, at } = this;
     const i = at >>> 3;
@@ -107,10 +107,10 @@ class Bits {
       this.at += length;
       return table.symbols[(code >> (LONGEST - length)) + table.offsets[length]];
     }
-    throw new Damaged("no code");
+    throw new Damaged("not a code");
   }
 
-  /** Read a number of so many bits, at least one; the lower half of them are the negative ones. */
+  /** Read a signed number of `size` bits, at least one; the lower half of the values are negative (annex F). */
   signed(size: number): number {
     const value = this.peek() >>> (32 - size);
     this.at += size;
@@ -122,13 +122,13 @@ class Bits {
   }
 }
 
-/** Read a block, dequantised; tells whether anything but its mean counts. */
-function readBlock(bits: Bits, of: Component, block: Int32Array): boolean {
-  const { ac, places, quantization } = of;
-  const size = bits.symbol(of.dc);
-  if (size > 15) throw new Damaged("no size of a mean");
-  if (size) of.last += bits.signed(size);
-  block[0] = of.last * quantization[0];
+/** Read a dequantised block; returns whether any used coefficient but the mean is set. */
+function readBlock(bits: Bits, component: Component, block: Int32Array): boolean {
+  const { ac, places, quantization } = component;
+  const size = bits.symbol(component.dc);
+  if (size > 15) throw new Damaged("invalid size of a mean");
+  if (size) component.last += bits.signed(size);
+  block[0] = component.last * quantization[0];
   let more = false;
   for (let k = 1; k < 64; k++) {
     const symbol = bits.symbol(ac);
@@ -148,12 +148,12 @@ function readBlock(bits: Bits, of: Component, block: Int32Array): boolean {
   return more;
 }
 
-/** Read a block and put its pixels where they belong. */
-function decodeBlock(bits: Bits, of: Component, block: Int32Array, x: number, y: number): void {
-  const { plane, side, stride } = of;
+/** Decode a block into the pixels of its plane. */
+function decodeBlock(bits: Bits, component: Component, block: Int32Array, x: number, y: number): void {
+  const { plane, side, stride } = component;
   let at = side * (y * stride + x);
-  if (readBlock(bits, of, block)) {
-    of.invert(block, plane, at, stride);
+  if (readBlock(bits, component, block)) {
+    component.invert(block, plane, at, stride);
     block.fill(0);
     return;
   }
@@ -164,9 +164,9 @@ function decodeBlock(bits: Bits, of: Component, block: Int32Array, x: number, y:
 }
 
 /**
- * Decode a scan of all components or of some into their planes.
+ * Decode a scan of some or all components into their planes.
  *
- * `start` is where its data begin, `restart` the units from one restart marker to the next (0: there are none).
+ * `start`: offset of the data; `restart`: units between restart markers (0: none).
  * Throws Damaged.
  */
 export function decodeScan(bytes: Uint8Array, start: number, components: Component[], restart: number): void {
@@ -176,7 +176,7 @@ export function decodeScan(bytes: Uint8Array, start: number, components: Compone
   const [{ across, down, blocksWide, blocksHigh }] = components;
   const wide = alone ? blocksWide : Math.ceil(blocksWide / across);
   const high = alone ? blocksHigh : Math.ceil(blocksHigh / down);
-  const begin = () => components.forEach((of) => (of.last = 0));
+  const begin = () => components.forEach((component) => (component.last = 0));
   begin();
   let marker = bits.advance();
   for (let unit = 0; unit < wide * high; unit++) {
@@ -188,12 +188,14 @@ export function decodeScan(bytes: Uint8Array, start: number, components: Compone
     const [left, top] = [unit % wide, Math.floor(unit / wide)];
     if (alone) decodeBlock(bits, components[0], block, left, top);
     else {
-      for (const of of components) {
-        for (let y = of.down * top; y < of.down * (top + 1); y++) {
-          for (let x = of.across * left; x < of.across * (left + 1); x++) decodeBlock(bits, of, block, x, y);
+      for (const component of components) {
+        for (let y = component.down * top; y < component.down * (top + 1); y++) {
+          for (let x = component.across * left; x < component.across * (left + 1); x++) {
+            decodeBlock(bits, component, block, x, y);
+          }
         }
       }
     }
-    if (bits.overrun) throw new Damaged("the data end too early");
+    if (bits.overrun) throw new Damaged("the data end early");
   }
 }

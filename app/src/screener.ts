@@ -1,4 +1,4 @@
-/** What is told of a photograph and of a patient: quality first, then probability and decision. eyenet/model/screener.py. */
+/** Grade a photograph and a patient: quality first, then probability and decision. A port of eyenet/model/screener.py. */
 
 import { equalize } from "./colours";
 import { type Geometry, type Located, type Photograph, geometryOf, locate, openPhotograph } from "./decode";
@@ -32,7 +32,7 @@ export type Eye = "right" | "left";
 export interface Answer {
   probability: number | null;
   threshold: number | null;
-  disease: boolean | null; // null: left open
+  disease: boolean | null; // null: undecided
 }
 
 export interface Row {
@@ -44,18 +44,18 @@ export interface Row {
   grade?: number;
 }
 
-/** A photograph's row, and what is shown of it. */
+/** The result of a photograph, and its pictures. */
 export interface Seen {
   row: Row;
   picture: Blob | null; // the crop, or the whole photograph where no retina was found
-  heat: Blob | null; // the crop with the evidence over it
+  heat: Blob | null; // the crop with the evidence overlaid
   heatOf: Question | null;
   geometry: Geometry | null;
-  crop: Picture | null; // what was judged
-  input: Picture | null; // what the network was shown
+  crop: Picture | null; // input of the quality gate
+  input: Picture | null; // input of the network
 }
 
-/** List the operating points that all of a model's questions have, for eyes and patients. */
+/** List the operating points that every question of the model has, for eyes and for patients. */
 export function pointsOf(model: Model): string[] {
   const units = TASKS[model.task].questions.flatMap((question) => {
     const { eye, patient } = model.decision[question];
@@ -70,12 +70,12 @@ function call(model: Model, point: string, question: Question, unit: "eye" | "pa
   return { probability: round(probability, 6), threshold: round(threshold, 6), disease: probability >= threshold };
 }
 
-/** Find the worst question that is answered with disease. */
+/** Find the most severe question that is answered with disease. */
 function worstCalled(model: Model, answers: Row["questions"] = {}): Question | null {
   return [...TASKS[model.task].questions].reverse().find((question) => answers[question]?.disease) ?? null;
 }
 
-/** Say the answers to all questions in one word or two. */
+/** Summarise the answers to all questions in a few words. */
 function words(model: Model, answers: NonNullable<Row["questions"]>): string {
   const worst = worstCalled(model, answers);
   if (worst === "any" && answers.referable?.disease === false) return "DR, not referable";
@@ -84,7 +84,7 @@ function words(model: Model, answers: NonNullable<Row["questions"]>): string {
   return model.task === "referable" ? "not referable" : "no DR";
 }
 
-/** Join the eyes of a patient. With one eye gradable the patient is called by it, or to be photographed again. */
+/** Join the eyes of a patient. If only one eye is gradable, the patient is referred for it or must be photographed again. */
 export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
   const sides: Eye[] = ["left", "right"];
   const seen = sides.filter((eye) => eyes[eye].questions).map((eye) => eyes[eye]);
@@ -105,7 +105,7 @@ export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
   return { result: words(model, answers), reasons: poor, questions: answers, ...grade };
 }
 
-/** Look at a photograph. Throws PhotoError if it cannot be read. */
+/** Grade a photograph. Throws PhotoError if it cannot be read. */
 export async function look(network: Network, model: Model, point: string, file: Blob): Promise<Seen> {
   const photograph = await openPhotograph(file);
   try {
@@ -148,7 +148,7 @@ function graded(quality: Quality): Row {
   return { result: AGAIN, reasons: quality.reasons, quality: quality.score };
 }
 
-/** Turn what the network says into a row's answers. */
+/** Turn the network's output into the answers of a row. */
 function answer(model: Model, point: string, { probabilities }: Looked): Row {
   const answers: NonNullable<Row["questions"]> = {};
   for (const question of TASKS[model.task].questions) {
@@ -164,7 +164,7 @@ function answer(model: Model, point: string, { probabilities }: Looked): Row {
   return row;
 }
 
-/** Lay the evidence for a question over the crop that is shown. */
+/** Overlay the evidence for a question on the crop that is shown. */
 function heated(
   model: Model,
   point: string,

@@ -1,6 +1,6 @@
-/** The few functions of NumPy that the ports need, with NumPy's rules for ties and for what lies between two values. */
+/** The NumPy functions that the ports need, with NumPy's rounding of ties and interpolation. */
 
-/** Give a quantile (0-1) of values, interpolated linearly between the two nearest. */
+/** Return a quantile (0-1), interpolated linearly between the two nearest values. */
 export function quantile(values: ArrayLike<number>, q: number): number {
   const sorted = Float64Array.from(values).sort();
   const place = q * (sorted.length - 1);
@@ -13,7 +13,7 @@ export function median(values: ArrayLike<number>): number {
   return quantile(values, 0.5);
 }
 
-/** Round to the nearest whole number, a half to the even one. */
+/** Round to the nearest whole number, halves to even. */
 export function rint(value: number): number {
   const rounded = Math.round(value);
   return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;

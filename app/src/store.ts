@@ -1,9 +1,9 @@
-/** The history: what was graded on this device, in the browser's own database, and nowhere else. */
+/** The storage of the history: results in the browser's database on this device, and nowhere else. */
 
 import type { Question } from "./probabilities";
 import type { Eye, Row } from "./screener";
 
-/** A photograph and what was said of it. */
+/** A photograph and its result. */
 export interface Shot {
   name: string;
   row: Row;
@@ -12,7 +12,7 @@ export interface Shot {
   heatOf: Question | null;
 }
 
-/** A patient on a day. */
+/** A visit of a patient. */
 export interface Visit {
   id: string;
   when: number;
@@ -37,7 +37,7 @@ function open(): Promise<IDBDatabase> {
   return opened;
 }
 
-/** Ask the store, and wait until the answer is on the disk: a full device says so only then. */
+/** Run a request, and wait until its transaction is complete: only then does a full disk report an error. */
 async function ask<T>(mode: IDBTransactionMode, question: (visits: IDBObjectStore) => IDBRequest<T>): Promise<T> {
   const transaction = (await open()).transaction(VISITS, mode);
   const request = question(transaction.objectStore(VISITS));
@@ -47,7 +47,7 @@ async function ask<T>(mode: IDBTransactionMode, question: (visits: IDBObjectStor
   });
 }
 
-/** Recall the operating point that was chosen last; null where there is none, or the browser keeps nothing. */
+/** Recall the last chosen operating point; null if there is none or the browser stores nothing. */
 export function recallPoint(): string | null {
   try {
     return localStorage.getItem("point");
@@ -60,16 +60,16 @@ export function rememberPoint(point: string): void {
   try {
     localStorage.setItem("point", point);
   } catch {
-    // then it is asked for again on the next visit
+    // without storage, the next visit starts with the default
   }
 }
 
 export async function keep(visit: Visit): Promise<void> {
-  const now = structuredClone(visit); // it may change before the database is open
+  const now = structuredClone(visit); // the visit may change before the database is open
   await ask("readwrite", (visits) => visits.put(now));
 }
 
-/** List all visits, the latest first. */
+/** List all visits, latest first. */
 export async function list(): Promise<Visit[]> {
   const all = await ask<Visit[]>("readonly", (visits) => visits.getAll());
   return all.sort((a, b) => b.when - a.when);

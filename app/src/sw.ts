@@ -1,14 +1,14 @@
 /**
- * The service worker: keeps the whole program on the device, so that it needs no internet after its first visit.
+ * The service worker: stores the whole program on the device, so that it works offline after the first visit.
  *
- * Everything is answered from what was kept. When there is internet, a new version is fetched whole in the background,
- * and takes over when the page is opened next: a program that is half old and half new could grade wrongly.
+ * All requests are served from the cache. When online, a new version is downloaded completely in the background and takes
+ * over when the page is next opened: a mixture of old and new files could grade wrongly.
  */
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
-const FILES = "__FILES__" as unknown as string[]; // the build fills in both
+const FILES = "__FILES__" as unknown as string[]; // both are filled in by the build
 const CACHE = "eyenet-__VERSION__";
-declare const __POLICY__: string; // of the page, where it does not reach the worker that looks at photographs
+declare const __POLICY__: string; // the page's policy, which does not apply to the worker that grades photographs
 const POLICY = `${__POLICY__}; frame-ancestors 'none'`;
 
 interface ModelFile {
@@ -27,10 +27,10 @@ async function fetchWhole(url: string): Promise<Response> {
 }
 
 /**
- * Fetch model.json and, if the network is another one, the network; model.json is kept last.
+ * Download model.json and, if the network changed, the network; model.json is stored last.
  *
- * A network for another version of the program is left to that version. The network that was is kept until the visit
- * after: the page may be loading it.
+ * A network for another version of the program is ignored. The previous network is kept until the next visit, because
+ * the page may be loading it.
  */
 async function keepModel(cache: Cache): Promise<void> {
   const response = await fetchWhole(urlOf("model.json"));
@@ -64,19 +64,19 @@ async function answer(request: Request): Promise<Response> {
   if (!kept) return fetch(request);
   const headers = new Headers(kept.headers);
   headers.set("Content-Security-Policy", POLICY);
-  headers.delete("Content-Encoding"); // what is kept is unpacked
+  headers.delete("Content-Encoding"); // the cached body is already unpacked
   headers.delete("Content-Length");
   return new Response(kept.body, { status: kept.status, headers });
 }
 
 worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(activate()));
-worker.addEventListener("message", () => void worker.skipWaiting()); // of offline.ts: it is this one's turn
+worker.addEventListener("message", () => void worker.skipWaiting()); // from offline.ts: take over now
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET" || !request.url.startsWith(worker.registration.scope)) return;
   event.respondWith(answer(request));
   if (request.url === urlOf("model.json")) {
-    event.waitUntil(caches.open(CACHE).then(keepModel).catch(() => undefined)); // no internet is no error
+    event.waitUntil(caches.open(CACHE).then(keepModel).catch(() => undefined)); // being offline is not an error
   }
 });

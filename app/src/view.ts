@@ -7,9 +7,9 @@ import type { Shot, Visit } from "./store";
 import { EYES, NOT_A_DEVICE, QUESTIONS, type Tone, percents, sayPoint, sayReasons, sayResult, sayWhen } from "./words";
 
 const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻" };
-export const SIDES: Eye[] = ["right", "left"]; // as one sees the patient
+export const SIDES: Eye[] = ["right", "left"]; // as seen when facing the patient
 
-/** What can be done with an eye's photograph; nothing with one of the history. */
+/** Actions on an eye's photograph; a visit in the history has none. */
 export interface Handlers {
   choose(eye: Eye, files: File[]): void;
   clear(eye: Eye): void;
@@ -25,7 +25,7 @@ function urlOf(blob: Blob): string {
   return url;
 }
 
-/** Give the memory of an eye's pictures back. */
+/** Release the memory of an eye's pictures. */
 export function forget({ picture, heat }: Shot): void {
   for (const blob of [picture, heat]) {
     const url = blob && urls.get(blob);
@@ -36,7 +36,7 @@ export function forget({ picture, heat }: Shot): void {
   }
 }
 
-/** Draw the result of a patient, or of the one eye that there is; null before there is any. */
+/** Draw the result of the patient, or of the only eye; null before there is a result. */
 export function drawResult(visit: Visit): HTMLElement | null {
   const shots = SIDES.flatMap((eye) => (visit.eyes[eye] ? [[eye, visit.eyes[eye]] as const] : []));
   if (!shots.length) return null;
@@ -58,17 +58,17 @@ export function drawResult(visit: Visit): HTMLElement | null {
   );
 }
 
-/** Say "left eye: photograph again" as a sentence. */
+/** Turn "left eye: photograph again" into a sentence. */
 function sayMissing(reasons: string[]): string[] {
   if (reasons.length > 1) return ["Both eyes need another photograph."];
-  return reasons.map((reason) => `The ${reason.split(" ")[0]} eye needs another photograph: one eye clears nobody.`);
+  return reasons.map((reason) => `The ${reason.split(" ")[0]} eye needs another photograph: without it, disease cannot be ruled out.`);
 }
 
 function drawTitle(tag: "h2" | "h3", tone: Tone, title: string, id?: string): HTMLElement {
   return el(tag, { class: `title ${tone}`, id }, el("span", { class: "symbol", "aria-hidden": "true" }, SYMBOLS[tone]), title);
 }
 
-/** Draw what a row answers: by question the probability, as a number and a bar, and from where it is called. */
+/** Draw the answers of a row: for each question the probability, as a number and a bar, and the threshold. */
 function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
   const answers = Object.entries(row.questions ?? {}).filter(([, answer]) => answer.probability !== null);
   if (!answers.length) return null;
@@ -77,12 +77,12 @@ function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
     const bar = el("span", { class: `meter ${disease ? "called" : ""}`, "aria-hidden": "true" }, el("i"), el("b"));
     bar.style.setProperty("--value", String(value));
     bar.style.setProperty("--least", String(least));
-    const [said, limit] = percents(value, least);
+    const [said, shown] = percents(value, least);
     return el(
       "div",
       {},
       el("dt", {}, QUESTIONS[question as Question]),
-      el("dd", {}, el("strong", {}, said), ` ${disease ? "reaches" : "is below"} the limit\u00a0of\u00a0${limit}`, bar),
+      el("dd", {}, el("strong", {}, said), ` ${disease ? "reaches" : "is below"} the threshold\u00a0of\u00a0${shown}`, bar),
     );
   });
   const grade = row.grade !== undefined && classes[row.grade];
@@ -94,7 +94,7 @@ function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
   );
 }
 
-/** Draw an eye: what was found, or the buttons that begin. `busy` while its photograph is being looked at. */
+/** Draw an eye: its result, or the buttons to choose a photograph. `busy` while its photograph is being graded. */
 export function drawEye(eye: Eye, visit: Visit, busy: boolean, handlers: Handlers | null): HTMLElement {
   const shot = visit.eyes[eye];
   const id = `${eye}-${visit.id}`;
@@ -140,7 +140,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye): (HTMLElement | null)[] {
   ];
 }
 
-/** Draw the photograph and, behind a switch, the same with the evidence over it. On paper both are shown. */
+/** Draw the photograph and, behind a switch, the same with the evidence overlaid. On paper both are shown. */
 function drawPictures(shot: Shot, eye: Eye): HTMLElement {
   const figure = (blob: Blob, kind: string, words: string, caption: string) =>
     el(
@@ -154,7 +154,7 @@ function drawPictures(shot: Shot, eye: Eye): HTMLElement {
   if (shot.picture) pictures.append(figure(shot.picture, "photo", `Photograph of the ${side}`, "Photograph"));
   if (!shot.heat || !shot.heatOf) return pictures;
   const what = QUESTIONS[shot.heatOf].toLowerCase();
-  pictures.append(figure(shot.heat, "heat", `${EYES[eye]} with the evidence for ${what}`, `Green to yellow: what speaks for ${what}.`));
+  pictures.append(figure(shot.heat, "heat", `${EYES[eye]} with the evidence for ${what}`, `Green to yellow: evidence for ${what}.`));
   const choices = [
     ["photo", "Photograph"],
     ["heat", "Evidence"],
@@ -190,7 +190,7 @@ function drawButtons(eye: Eye, again: boolean, handlers: Handlers): HTMLElement 
   );
 }
 
-/** Draw a button that chooses files. `aside` is said by a screen reader only. */
+/** Draw a button that chooses files. `aside` is for screen readers only. */
 export function drawChooser(
   words: string,
   aside: string,
@@ -205,14 +205,14 @@ export function drawChooser(
     ...attributes,
     onchange: () => {
       const files = [...(input.files ?? [])];
-      input.value = ""; // the same file again is a choice too
+      input.value = ""; // so that choosing the same file again triggers an event
       if (files.length) chosen(files);
     },
   });
   return el("label", { class: style }, input, words, el("span", { class: "hidden" }, aside));
 }
 
-/** Draw the head of a printed page. */
+/** Draw the header of a printed page. */
 export function drawPrintHead(visit: Visit): HTMLElement {
   return el(
     "div",
@@ -223,7 +223,11 @@ export function drawPrintHead(visit: Visit): HTMLElement {
   );
 }
 
-/** Ask before something is deleted, in a dialog of its own: one used again would hear a late "close" of the question before. */
+/**
+ * Ask before something is deleted.
+ *
+ * Each question has its own dialog: a reused one could receive the late "close" event of the previous question.
+ */
 export async function confirmDelete(question: string): Promise<boolean> {
   const dialog = el(
     "dialog",

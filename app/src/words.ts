@@ -1,4 +1,4 @@
-/** What a nurse is told: plain words for results, reasons, grades and operating points. */
+/** The words for the user: results, reasons, grades and operating points. */
 
 import type { Question } from "./probabilities";
 import { AGAIN, BALANCED, type Eye, UNREAD } from "./screener";
@@ -7,8 +7,9 @@ export type Tone = "refer" | "mild" | "clear" | "again";
 
 export const EYES: Record<Eye, string> = { right: "Right eye", left: "Left eye" };
 export const QUESTIONS: Record<Question, string> = { any: "Any retinopathy", referable: "Referable retinopathy" };
+export const SYNTHETIC_MODEL = "Trained on synthetic photographs: its answers say nothing about patients.";
 export const NOT_A_DEVICE =
-  "EyeNet is not a medical device: research software. A person who is trained for it decides about patients.";
+  "EyeNet is not a medical device. It is research software: a trained person decides about every patient.";
 
 interface Said {
   tone: Tone;
@@ -17,7 +18,7 @@ interface Said {
 }
 
 const LOOK = "A specialist should look at the photographs.";
-const NO_ALL_CLEAR = "This is no all-clear: the program can miss disease, and looks for nothing else.";
+const NO_ALL_CLEAR = "This is not an all-clear: EyeNet can miss disease, and it detects nothing but diabetic retinopathy.";
 const RESULTS: Record<string, Said> = {
   "referable DR": { tone: "refer", title: "Signs of referable retinopathy", text: LOOK },
   DR: { tone: "refer", title: "Signs of retinopathy", text: LOOK },
@@ -33,19 +34,19 @@ export function sayResult(result: string): Said {
 }
 
 const REASONS: Record<string, string> = {
-  "too dark": "Too dark. More flash, or wait until the pupil is wider.",
-  overexposed: "Too bright. Less flash.",
-  "under- or overexposed": "Too dark or too bright. Change the flash.",
-  "uneven light": "Uneven light. Centre the pupil and mind the distance.",
+  "too dark": "Too dark. Increase the flash, or wait until the pupil is wider.",
+  overexposed: "Too bright. Reduce the flash.",
+  "under- or overexposed": "Too dark or too bright. Adjust the flash.",
+  "uneven light": "Uneven light. Centre the camera on the pupil and check the distance.",
   "retina cut off": "Part of the retina is cut off. Keep the whole round field in the frame.",
-  "low contrast": "Low contrast. Clean the lens and let the patient blink.",
+  "low contrast": "Low contrast. Clean the lens and ask the patient to blink.",
   "out of focus": "Out of focus. Focus on the vessels.",
-  "not a fundus photograph": "No retina is to be seen. Is it the right photograph?",
+  "not a fundus photograph": "No retina is visible. Is this the right photograph?",
 };
 
-/** Say reasons as `Row` has them; what has no words of its own is said as it is. */
+/** Explain the reasons of a `Row`; a reason without an explanation is shown as it is. */
 export function sayReasons(reasons: string[]): string[] {
-  const told = reasons.filter((reason) => !reason.startsWith("no retina found")); // the reason before it says so
+  const told = reasons.filter((reason) => !reason.startsWith("no retina found")); // the reason before it already says this
   return told.map((reason) => REASONS[reason] ?? reason.charAt(0).toUpperCase() + reason.slice(1));
 }
 
@@ -53,7 +54,9 @@ export function sayPoint(point: string): string {
   if (point === BALANCED) return "Balanced (the network's own)";
   const [kind, level] = point.split("_");
   const percent = Math.round(Number(level) * 100);
-  return kind === "sensitivity" ? `Finds ${percent} % of disease` : `Clears ${percent} % of healthy eyes`;
+  return kind === "sensitivity"
+    ? `Sensitivity ${percent} % (finds ${percent} % of disease)`
+    : `Specificity ${percent} % (refers ${100 - percent} % of healthy eyes)`;
 }
 
 function percent(probability: number): string {
@@ -62,13 +65,13 @@ function percent(probability: number): string {
   return `${Math.round(probability * 100)}\u00a0%`;
 }
 
-/** Say a probability and its limit, with decimals where whole numbers do not tell them apart. */
-export function percents(probability: number, limit: number): [string, string] {
-  const whole: [string, string] = [percent(probability), percent(limit)];
-  if (whole[0] !== whole[1] || probability === limit) return whole;
+/** Format a probability and its threshold, with decimals where whole numbers would be equal. */
+export function percents(probability: number, threshold: number): [string, string] {
+  const whole: [string, string] = [percent(probability), percent(threshold)];
+  if (whole[0] !== whole[1] || probability === threshold) return whole;
   const say = (value: number, decimals: number) => `${(100 * value).toFixed(decimals)}\u00a0%`;
-  const decimals = [1, 2].find((count) => say(probability, count) !== say(limit, count)) ?? 3;
-  return [say(probability, decimals), say(limit, decimals)];
+  const decimals = [1, 2].find((count) => say(probability, count) !== say(threshold, count)) ?? 3;
+  return [say(probability, decimals), say(threshold, decimals)];
 }
 
 const WHEN = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
@@ -77,9 +80,9 @@ export function sayWhen(when: number): string {
   return WHEN.format(when);
 }
 
-/** Find by its name which eye a file shows: 10_left.jpeg, "Smith OD.jpg"; null if it does not say. */
+/** Tell from a file's name which eye it shows (10_left.jpeg, "Smith OD.jpg"); null if the name does not tell. */
 export function eyeOf(name: string): Eye | null {
   const parts = name.replace(/\.[^.]*$/, "").toLowerCase().split(/[^a-z]+/);
-  const [left, right] = [["left", "os", "l"], ["right", "od", "r"]].map((of) => parts.some((part) => of.includes(part)));
+  const [left, right] = [["left", "os", "l"], ["right", "od", "r"]].map((names) => parts.some((part) => names.includes(part)));
   return left === right ? null : left ? "left" : "right";
 }

@@ -1,4 +1,4 @@
-/** What takes long, away from the page, which stays quick: decoding, the network, the heat map. */
+/** The slow work (decoding, network, heat map), in a worker so that the page stays responsive. */
 
 import { type Model, Network, loadModel } from "./network";
 import { PhotoError } from "./photo";
@@ -31,7 +31,7 @@ async function work({ id, file, point }: Request): Promise<void> {
   } catch (error) {
     const known = error instanceof PhotoError;
     if (!known) console.error(error);
-    const reason = known ? error.message : "This device could not look at the photograph. Close other pages and try again.";
+    const reason = known ? error.message : "This device could not grade the photograph. Close other pages and try again.";
     const row = { result: UNREAD, reasons: [reason] };
     seen = { row, picture: null, heat: null, heatOf: null, geometry: null, crop: null, input: null };
   }
@@ -39,5 +39,5 @@ async function work({ id, file, point }: Request): Promise<void> {
 }
 
 addEventListener("message", (event: MessageEvent<Request>) => {
-  turn = turn.then(() => work(event.data)).catch(() => undefined); // one after the other: each needs much memory
+  turn = turn.then(() => work(event.data)).catch(() => undefined); // one at a time: each needs much memory
 });

@@ -1,4 +1,4 @@
-// What the tests do in a real browser, for benchmarks/browser.py: node browser.mjs '{"scenario": ..., "dist": ...}'
+// Scenarios for a real browser, run by benchmarks/browser.py: node browser.mjs '{"scenario": ..., "dist": ...}'
 // Serves dist/ with python -m http.server, runs the scenario in Chromium and prints what it saw as JSON.
 
 import { chromium } from "playwright-core";

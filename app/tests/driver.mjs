@@ -1,4 +1,4 @@
-// How the tests drive the page: a plain server, a page that listens to its worker, a photograph that is chosen.
+// Drives the page for the tests: a static server, a page whose worker is recorded, choosing a photograph.
 
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -30,7 +30,7 @@ export async function serve(folder, port) {
   throw new Error("python -m http.server did not start");
 }
 
-// Keeps what the page's worker says, so that circle and crop can be compared too.
+// Records the worker's messages, so that circle and crop can be compared.
 function listen() {
   const Plain = window.Worker;
   window.said = [];
@@ -44,7 +44,7 @@ function listen() {
   };
 }
 
-/** Open the page, after `prepare` ran in it, and wait until it is ready. */
+/** Open the page, run `prepare` in it, and wait until it is ready. */
 export async function open(browser, url, more = {}, prepare = () => undefined, until = isReady) {
   const context = await browser.newContext({ viewport: desktop, ...more });
   await context.addInitScript(listen);
@@ -62,7 +62,7 @@ export async function open(browser, url, more = {}, prepare = () => undefined, u
 const isReady = () => window.said.some(({ kind }) => kind === "ready");
 export const ready = (page) => page.waitForFunction(isReady, null, { timeout: 60_000 });
 
-/** Choose a file for an eye and wait for its result; gives what the page shows and what the worker said. */
+/** Choose a file for an eye and wait for its result; returns what the page shows and the worker's message. */
 export async function look(page, eye, file) {
   const card = page.locator(`#new [data-eye=${eye}]`);
   const before = await page.evaluate(() => window.said.length);

@@ -1,5 +1,5 @@
 // Decodes JPEGs with the page's own decoder, for tests/test_jpeg.py: node jpeg.mjs JOBS
-// JOBS lists {"file", "factor", "pixels": where to write them}. Prints the size of each, or a word for why there is none.
+// JOBS is a list of {"file", "factor", "pixels": output file}. Prints the size of each, or why it was not decoded.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-// What goes wrong: haste, a full or closed storage, what must be gone, a network that does not fit, new versions.
+// Failures: quick users, full or unavailable storage, deletion, a network that does not match, new versions.
 
 import { look, open, options, ready, serve } from "./driver.mjs";
 
@@ -6,7 +6,7 @@ const chooser = (eye) => `#new [data-eye=${eye}] input[type=file]:not([capture])
 const done = (eye) => `#new [data-eye=${eye}][aria-busy=false][data-result]`;
 
 export const troubles = {
-  /** A browser that lets nothing be stored; a point that the network has not; photographs chosen before it is ready. */
+  /** A browser without storage; an operating point that the network lacks; photographs chosen before the page is ready. */
   async hurry(browser, url) {
     const closed = await open(browser, url, {}, () =>
       Object.defineProperty(window, "localStorage", {
@@ -18,13 +18,13 @@ export const troubles = {
     const without = await look(closed.page, "left", options.patient.left);
     await closed.context.close();
     const { page, seen } = await open(browser, url, {}, () => localStorage.setItem("point", "sensitivity_0.123"));
-    await page.reload(); // and not ready yet
+    await page.reload(); // not ready yet
     for (const file of [options.first, options.patient.left, options.patient.right]) {
       await page.setInputFiles(chooser("right"), file);
     }
     await page.waitForSelector(done("right"));
     await page.setInputFiles(chooser("right"), options.first);
-    await page.setInputFiles(chooser("right"), options.patient.right); // while the one before is looked at
+    await page.setInputFiles(chooser("right"), options.patient.right); // while the previous one is being graded
     const meanwhile = await page.locator("#new").innerText();
     await page.waitForSelector(done("right"));
     const shown = await page.locator("#new [data-eye=right]").innerText();
@@ -37,12 +37,12 @@ export const troubles = {
     return { without, meanwhile, shown, row, point, full, errors: [...closed.seen.errors, ...seen.errors] };
   },
 
-  /** What is removed or deleted is gone for good, also when it is the patient who is still on the page. */
+  /** Removed and deleted results are gone, even those of the patient who is still on the page. */
   async gone(browser, url) {
     const { page } = await open(browser, url);
     const counts = [];
     const count = async () => {
-      await page.waitForTimeout(300); // for what is written late
+      await page.waitForTimeout(300); // for late writes
       counts.push(await page.evaluate(countVisits));
     };
     await look(page, "right", options.patient.right);
@@ -54,10 +54,10 @@ export const troubles = {
     await page.getByRole("link", { name: "History" }).click();
     await page.getByRole("link", { name: /^Open/ }).click();
     await page.waitForSelector("#history .eye");
-    await page.goBack(); // as with a phone's own button
+    await page.goBack(); // like a phone's back button
     await page.getByRole("button", { name: "Delete all" }).click();
     await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
-    await page.waitForFunction(() => document.querySelector("#history").innerText.includes("Nothing yet"));
+    await page.waitForFunction(() => document.querySelector("#history").innerText.includes("No results yet"));
     await page.getByRole("link", { name: "Patient" }).click();
     await page.locator("#label").fill("Nobody");
     await page.locator("#label").blur();
@@ -65,7 +65,7 @@ export const troubles = {
     return { counts, left: await page.locator("#patient").innerText() };
   },
 
-  /** A network that does not fit: a sentence, also to whoever chooses a photograph nevertheless. */
+  /** A network that does not match: one sentence, also when a photograph is chosen anyway. */
   async unfit(browser, url) {
     const said = () => document.querySelector("#status").dataset.kind === "wrong";
     const { page } = await open(browser, url, {}, undefined, said);
@@ -75,7 +75,7 @@ export const troubles = {
     return { status, busy: await page.locator("#new [aria-busy=true]").count() };
   },
 
-  /** A page that was kept and then changes on the server: what is new is there at the visit after the next, whole. */
+  /** A stored page that changes on the server: two visits later the new version is complete. */
   async renewed(browser, url, server, port) {
     const { page } = await open(browser, url);
     const model = () => page.evaluate(() => window.said.find(({ kind }) => kind === "ready").model.name);
@@ -86,10 +86,10 @@ export const troubles = {
     try {
       for (let i = 0; i < 2; i++) {
         await page.reload();
-        // The new version is fetched whole in the background, which takes as long as the disk lets it.
+        // The new version is downloaded completely in the background, as fast as the disk allows.
         const there = async () => document.title === "Later" || (await navigator.serviceWorker.getRegistration()).waiting;
         await page.waitForFunction(there, null, { timeout: 30_000 }).catch(() => undefined); // the page may be gone
-        await page.waitForTimeout(2000); // it may be loaded anew by itself
+        await page.waitForTimeout(2000); // it may reload by itself
         await ready(page);
         versions.push([await page.title(), await model()]);
       }
@@ -99,13 +99,13 @@ export const troubles = {
     return { versions };
   },
 
-  /** A new version that takes over only when told "now", and one after it that is given up when told "fail". */
+  /** A new version that takes over only when told "now", and a later one that is abandoned when told "fail". */
   async late(browser, url, server, port) {
     const { page } = await open(browser, url);
     const stayed = async (...told) => {
       await page.evaluate(() => (window.before = true));
       await page.evaluate(tell, told).catch(() => undefined); // the page may be gone while it waits
-      await page.waitForTimeout(1500); // it may be loaded anew by itself
+      await page.waitForTimeout(1500); // it may reload by itself
       await ready(page);
       return [await page.title(), await page.evaluate(() => Boolean(window.before))];
     };
@@ -124,7 +124,7 @@ export const troubles = {
       if (options.patient) await look(page, "right", options.patient.right);
       found.taken = await stayed("waiting", "now", "activated");
       found.card = await page.locator("#new [data-eye=right]").innerText();
-      if (options.patient) found.then = (await look(page, "left", options.patient.left)).row.result; // by the old one still
+      if (options.patient) found.then = (await look(page, "left", options.patient.left)).row.result; // still by the old version
       await page.reload();
       await ready(page);
       return { ...found, next: await page.title() };
@@ -134,13 +134,13 @@ export const troubles = {
   },
 };
 
-/** Wait until there is a service worker in a state. */
+/** Wait until a service worker is in a state. */
 async function workerIn(state) {
   const registration = await navigator.serviceWorker.getRegistration();
   while (!registration[state]) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** Tell a service worker something, and wait until it is in another state. */
+/** Send a message to a service worker, and wait until it is in another state. */
 async function tell([state, message, then]) {
   const worker = (await navigator.serviceWorker.getRegistration())[state];
   worker.postMessage(message);
@@ -157,7 +157,7 @@ function countVisits() {
   });
 }
 
-/** Do as a full device does: the change is taken, and thrown away when it is to be written. */
+/** Behave like a full device: accept the change, then abort when it is written. */
 function fillStorage() {
   const { put } = IDBObjectStore.prototype;
   IDBObjectStore.prototype.put = function (...args) {

@@ -1,9 +1,9 @@
-// What a user does: grade photographs, look at every view, use the keyboard, choose an operating point.
+// What a user does: grade photographs, open every view, use the keyboard, choose an operating point.
 
 import { desktop, inspect, look, open, options, phone, ready } from "./driver.mjs";
 
 export const views = {
-  /** Load, go offline, reload, and grade photographs, each patient's two together. */
+  /** Load, go offline, reload, and grade photographs, both eyes of each patient. */
   async grade(browser, url, server) {
     const { page, seen } = await open(browser, url);
     server.kill();
@@ -21,7 +21,7 @@ export const views = {
     const refused = await page.evaluate(() => [...window.refused]);
     const outside = await page.evaluate(async () => {
       const answer = await fetch("https://example.org/").then(() => "went out", () => "refused");
-      await new Promise((resolve) => setTimeout(resolve, 200)); // the report comes a little later
+      await new Promise((resolve) => setTimeout(resolve, 200)); // the report arrives later
       return `${answer} ${window.refused.at(-1)}`;
     });
     const workerPolicy = await page.evaluate(async () => {
@@ -32,7 +32,7 @@ export const views = {
     return { status, photographs, patients, refused, outside, worker_policy: workerPolicy, ...seen, errors };
   },
 
-  /** Choose files that are no photographs of a retina. */
+  /** Choose files that are not photographs of a retina. */
   async broken(browser, url) {
     const { page, seen } = await open(browser, url);
     const texts = {};
@@ -40,7 +40,7 @@ export const views = {
     return { texts, errors: seen.errors };
   },
 
-  /** Look at every view in every size and both colour schemes; screenshots on request. */
+  /** Open every view in every size and both colour schemes; screenshots on request. */
   async views(browser, url) {
     const found = {};
     for (const [name, more] of [
@@ -50,7 +50,7 @@ export const views = {
     ]) {
       const { page, context } = await open(browser, url, more);
       const shoot = async (view) => {
-        // A screen as high as the page: with `fullPage` the bar at the foot would be in the middle.
+        // A screen as high as the page: with `fullPage` the bottom bar would be in the middle.
         const height = await page.evaluate(() => document.querySelector("main").getBoundingClientRect().bottom + scrollY);
         await page.setViewportSize({ ...more.viewport, height: Math.max(more.viewport.height, Math.ceil(height)) });
         await page.screenshot({ path: `${options.screenshots}/${name}-${view}.png` });
@@ -101,14 +101,14 @@ export const views = {
     return found;
   },
 
-  /** Do everything with the keyboard, and find the history after a restart of the page, and not after its deletion. */
+  /** Do everything with the keyboard, and find the history after a restart of the page, but not after its deletion. */
   async keyboard(browser, url) {
     const { page } = await open(browser, url);
     const reached = [];
     const focus = () =>
       page.evaluate(() => {
         const at = document.activeElement;
-        if (at === document.body) return { name: "" }; // once round
+        if (at === document.body) return { name: "" }; // all elements visited
         const style = getComputedStyle(at.classList.contains("file") ? at.parentElement : at);
         return { name: at.id || at.closest("label")?.innerText || at.innerText, outline: style.outlineStyle !== "none" };
       });
@@ -127,7 +127,7 @@ export const views = {
     await page.waitForSelector("#new [data-eye=right][aria-busy=false][data-result]");
     const focused = await page.evaluate(() => document.activeElement.closest("[data-eye]")?.dataset.eye ?? "lost");
     await look(page, "left", options.patient.left);
-    // A click right after typing: the page must not be drawn anew under it.
+    // A click right after typing: the page must not be redrawn under it.
     await page.locator("#label").fill("Keyboard 2");
     await page.evaluate(() => (window.print = () => (window.printed = true)));
     await page.getByRole("button", { name: "Print" }).click();
@@ -150,7 +150,7 @@ export const views = {
     return { reached, focused, printed, announced, kept, spared, left };
   },
 
-  /** Choose another operating point: the decision follows, the probability stays. */
+  /** Choose another operating point: the decision changes, the probability does not. */
   async point(browser, url) {
     const { page } = await open(browser, url);
     const answers = {};

@@ -1,13 +1,13 @@
-"""Photographs out of a zip that is cut into pieces, read straight from the pieces.
+"""Extract photographs from a split zip file, read directly from its parts.
 
-download_images.sh runs this; nothing here uses the network:
+download_images.sh runs this module, which makes no network requests:
 
     python -m eyenet.download.archive unpack OUTPUT train     OUTPUT/archives/train.zip.001 ... -> OUTPUT/train/*.jpeg
     python -m eyenet.download.archive labels OUTPUT TABLE     OUTPUT/archives/trainLabels.csv.zip -> TABLE
     python -m eyenet.download.archive count OUTPUT TABLE train|test ...     the summary line, on stdout
 
-The competition's train.zip is one 35 GB file cut at arbitrary bytes. Joining the pieces first, as is often
-advised, takes another 35 GB and half an hour; Python's zipfile is content with anything that can seek and read.
+The competition's train.zip is one 35 GB file, split at arbitrary bytes. Joining the parts first takes another 35 GB
+and half an hour; Python's zipfile reads any object with `seek` and `read`.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from eyenet.run.processes import leave_with_parent
 from eyenet.run.script import run_main
 from eyenet.run.workers import cores, for_each
 
-# What a damaged zip makes zipfile raise: a wrong CRC or magic number, bytes that do not inflate, bytes that
-# end early, a method nobody knows, a name that is no UTF-8.
+# Exceptions of zipfile for a damaged archive: wrong CRC or magic number, invalid deflate data, unexpected end of file,
+# unknown compression method, name that is not UTF-8.
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 
 
 class Parts:
-    """A read-only file made of the parts of a cut-up file, one after another; as much of one as zipfile needs.
+    """A read-only file that joins the parts of a split file, with the methods that zipfile needs.
 
     Parameters
     ----------
@@ -63,13 +63,13 @@ class Parts:
         return self.position
 
     def read(self, size=-1):
-        """Read `size` bytes, across parts; fewer only at the end, since zipfile takes a short read for it."""
+        """Read `size` bytes across parts; fewer only at the end, because zipfile takes a short read for the end."""
         end = self.starts[-1] if size < 0 else min(self.position + size, self.starts[-1])
         pieces = []
         while self.position < end:
             index = bisect.bisect_right(self.starts, self.position) - 1
             data = os.pread(self.files[index], end - self.position, self.position - self.starts[index])
-            if not data:  # the part was shortened while we read
+            if not data:  # the part was truncated during reading
                 break
             pieces.append(data)
             self.position += len(data)
@@ -85,7 +85,7 @@ class Parts:
 
 
 def check_entry(info, archive):
-    """Refuse an archive with an entry that could land outside the folder; it is not the competition's."""
+    """Refuse an archive with an entry that could be written outside the folder, or that is encrypted."""
     name = info.orig_filename  # zipfile has already cut .filename at a zero byte
     outside = name.startswith("/") or ".." in name.split("/") or any(c in name for c in "\\:\0")
     if outside or stat.S_ISLNK(info.external_attr >> 16):
@@ -98,14 +98,14 @@ def check_entry(info, archive):
 
 
 def select_photographs(entries, folder, archive):
-    """List the entries `folder`/*.jpeg in the order of their bytes, after checking the names of all."""
+    """List the entries `folder`/*.jpeg by offset, after checking the names of all entries."""
     chosen = {}
     for info in entries:
         check_entry(info, archive)
         name = info.filename.removeprefix(folder + "/")
         if name == info.filename or "/" in name or name.startswith(".") or not name.endswith(".jpeg"):
             continue
-        if name.lower() in chosen:  # some file systems do not tell capitals apart
+        if name.lower() in chosen:  # some file systems ignore case
             raise StageError(f"{archive} holds {info.filename} twice, so it is not the competition's archive")
         chosen[name.lower()] = info
     others = sum(not info.is_dir() for info in entries) - len(chosen)
@@ -117,7 +117,7 @@ def select_photographs(entries, folder, archive):
 
 
 def is_unpacked(path, info):
-    """Tell whether the file is the entry, by size and CRC-32: a name and a size prove nothing."""
+    """Return whether the file equals the entry, by size and CRC-32."""
     try:
         if path.stat().st_size != info.file_size:
             return False
@@ -131,7 +131,7 @@ def is_unpacked(path, info):
 
 
 def discard(parts, what):
-    """Delete damaged parts, so that the next run fetches them again, and say so in a `StageError`."""
+    """Delete damaged parts, so that the next run downloads them again, and raise a `StageError` that says so."""
     for part in parts:
         part.unlink(missing_ok=True)
     names = " and ".join(str(part) for part in parts)
@@ -144,8 +144,8 @@ def discard(parts, what):
 def unpack(output, folder, workers):
     """Write OUTPUT/`folder`/*.jpeg from the parts of OUTPUT/archives/`folder`.zip, and `folder`.complete.
 
-    Whatever is whole already stays. Damaged entries do not stop the others: all of them are found in one run,
-    and the parts they lie in are deleted.
+    Complete photographs are kept. A damaged entry does not stop the others: one run finds all damaged entries and
+    deletes the parts that hold them.
 
     Returns
     -------
@@ -159,8 +159,8 @@ def unpack(output, folder, workers):
     parts = sorted((output / "archives").glob(f"{folder}.zip.[0-9][0-9][0-9]"))
     if not parts:
         raise StageError(f"there is no {output / 'archives' / folder}.zip.001; run download_images.sh --kaggle")
-    # zipfile counts its open entries without a lock: opening and closing one at a time keeps that count
-    # right, and the reading between them, which takes the time, needs no lock of ours.
+    # zipfile counts its open entries without a lock, so entries are opened and closed one at a time; reading, which
+    # takes the time, needs no lock.
     one_at_a_time = threading.Lock()
 
     def unpack_one(info):
@@ -199,7 +199,7 @@ def unpack(output, folder, workers):
 
 
 def write_labels(output, table):
-    """Write the competition's label table; another table in its place is kept as TABLE.old, and said."""
+    """Write the competition's label table; an existing other table is renamed to TABLE.old, with a note."""
     archive = output / "archives" / "trainLabels.csv.zip"
     try:
         with zipfile.ZipFile(archive) as file:
@@ -207,7 +207,7 @@ def write_labels(output, table):
     except (*DAMAGED, KeyError):
         discard([archive], "trainLabels.csv")
     if table.exists():
-        if table.read_bytes().split() == data.split():  # whatever the line ends
+        if table.read_bytes().split() == data.split():  # line endings may differ
             return
         old = table.with_name(table.name + ".old")
         os.replace(table, old)
@@ -217,7 +217,7 @@ def write_labels(output, table):
 
 
 def count(output, table, folders):
-    """Make the summary line; say which labels have no photograph and which photographs no label."""
+    """Return the summary line; log labels without a photograph and photographs without a label."""
 
     def name_some(names, what):
         if names:

@@ -1,12 +1,11 @@
-"""The competition's files, fetched by the official kaggle client. download_images.sh runs this:
+"""Download the competition's files with the official kaggle client. download_images.sh runs this module:
 
     python -m eyenet.download.competition OUTPUT train|test|labels ...      -> OUTPUT/archives/
 
-One process checks the client, the credentials, the list of files and the disk, then fetches what is missing.
-It ends with 75 ("try again") when the network failed, and the script starts it anew: what arrived stays.
-The client is used through its Python interface, because that tells an HTTP 403 from a broken line, which its
-command line tells only by wording. It resumes by itself, but waits for ever for a server that does not
-answer: `Watch` ends the process then.
+One process checks the client, the credentials, the file list and the disk, then downloads the missing files. After a
+network failure it exits with 75 ("try again") and the script restarts it; downloaded data is kept. The client is used
+through its Python interface, which distinguishes an HTTP 403 from a lost connection. It resumes by itself but has no
+timeout, so `Watch` ends the process when the server does not answer.
 """
 
 import argparse
@@ -43,7 +42,7 @@ REFUSALS = {
 
 
 class Watch(threading.Thread):
-    """End the process when nothing arrived for a while; without a terminal, say now and then what did."""
+    """End the process when no data arrives for `patience` seconds; without a terminal, log progress every 30 s."""
 
     def __init__(self, folder, patience):
         super().__init__(daemon=True)
@@ -65,7 +64,7 @@ class Watch(threading.Thread):
 
 
 def tree_size(folder):
-    """Sum the sizes of a folder's files, in bytes; 0 where there is none."""
+    """Sum the sizes of a folder's files in bytes; 0 if the folder does not exist."""
     try:
         with os.scandir(folder) as entries:
             return sum(entry.stat().st_size for entry in entries if entry.is_file())
@@ -74,11 +73,11 @@ def tree_size(folder):
 
 
 def connect():
-    """Give the client, logged in by its own rules."""
-    for name in ("VERBOSE", "VERBOSE_OUTPUT"):  # with these the client prints whole answers, 8 GB each
+    """Return the authenticated client."""
+    for name in ("VERBOSE", "VERBOSE_OUTPUT"):  # with these set, the client prints whole responses of 8 GB
         os.environ.pop(name, None)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # its page of advice; ours is one sentence
+        with contextlib.redirect_stdout(io.StringIO()):  # hide its long advice; the error below is one sentence
             import kaggle
 
             kaggle.api.authenticate()
@@ -90,7 +89,7 @@ def connect():
 
 
 def list_files(api):
-    """Get {name: bytes} of all files of the competition, page by page."""
+    """Return {name: size in bytes} of all files of the competition."""
     files, token = {}, None
     while True:
         page = api.competition_list_files(COMPETITION, page_token=token, page_size=200)
@@ -101,7 +100,7 @@ def list_files(api):
 
 
 def choose_files(files, names):
-    """Choose from the listing what `names` (train, test, labels) need: the labels' zip, the parts from 001 on."""
+    """Select the files for `names` (train, test, labels): the zip of the labels, all parts of a set from 001 on."""
     chosen = {}
     for name in sorted(names):  # labels first
         pattern = r"trainLabels\.csv\.zip" if name == "labels" else rf"{name}\.zip\.\d{{3}}"
@@ -117,13 +116,13 @@ def choose_files(files, names):
 
 
 def check_disk(chosen, output):
-    """Refuse to begin what the disk cannot hold: the missing parts, and the photographs beside them."""
+    """Raise a StageError if the disk cannot hold the missing parts and the unpacked photographs."""
     archives = output / "archives"
     fetch = unpack = 0
     for name, size in chosen.items():
         if not is_whole(archives / name, size):
             fetch += max(0, size - tree_size(archives / "partial" / name))
-        unpack += size  # JPEG hardly shrinks in a zip
+        unpack += size  # zip hardly compresses JPEG
     unpack -= sum(tree_size(output / folder) for folder in {name.partition(".")[0] for name in chosen})
     need, free = fetch + max(0, unpack), shutil.disk_usage(output).free
     if need > free:
@@ -137,15 +136,15 @@ def check_disk(chosen, output):
 
 
 def is_whole(path, size):
-    """Tell whether the file is there with that size; its content is proved by the zip's CRCs later."""
+    """Return whether the file exists with that size; the CRCs of the zip verify its content later."""
     return path.is_file() and path.stat().st_size == size
 
 
 def fetch(api, name, size, archives):
-    """Fetch one file to archives/partial/NAME/, and move it to archives/NAME when its size is the listing's."""
+    """Download one file to archives/partial/NAME/, then move it to archives/NAME if its size is the listed one."""
     if is_whole(archives / name, size):
         return
-    folder = archives / "partial" / name  # the client takes the file's name from an address, hence a folder each
+    folder = archives / "partial" / name  # one folder per file, because the client takes the name from a URL
     folder.mkdir(parents=True, exist_ok=True)
 
     def arrived():

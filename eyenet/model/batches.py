@@ -1,4 +1,4 @@
-"""Batches of an array, in an order of their own each epoch."""
+"""Batches of an array, shuffled for each epoch, and in the form that Keras reads without pauses."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -11,26 +11,26 @@ from eyenet.data.shuffling import PARTS, shuffle_blocks
 
 
 class Batches(keras.utils.PyDataset):
-    """Feed batches of an array; each epoch in an order of its own.
+    """Serve batches of an array, in a new order each epoch.
 
     Parameters
     ----------
     images : array of uint8, shape (n, size, size, 3)
-        Usually a memory map or shards, which stay on disk: a batch is gathered row by row, in the order of the disk. Or
-        what `eyenet.training.cache` made of them; a batch of `Resident` holds the places of images.
+        Usually a memory map or shards, which stay on disk: the rows of a batch are read in ascending order. Or the
+        result of `eyenet.training.cache.cache`; batches of its `Resident` hold indices instead of images.
     labels : ndarray of int, shape (n,), or None
-        Class of each image; None for batches of images alone.
+        Class of each image; None for batches of images without labels.
     rows : ndarray of int
-        Rows to use, ascending: each batch is given in ascending order.
+        Rows to use, ascending. Each batch is sorted too.
     batch : int
     seed : int, optional
-        Of the order; None keeps the rows as given.
+        Seed of the order; None does not shuffle.
     shuffle : {'full', 'blocks'}
-        Any row at any time, or as `eyenet.data.shuffling` says: blocks are then read ahead in the background, each once
-        an epoch.
+        Shuffle all rows, or blocks of them as `eyenet.data.shuffling` describes; each block is then read once per
+        epoch, ahead of its use, in a background thread.
     share : callable, optional
-        Chooses, from the rows of a batch, those of which this process gives the images, and those of which it gives
-        the labels: `eyenet.training.distribution.Distribution.share`.
+        From the rows of a batch, returns the rows whose images and the rows whose labels this process provides, as
+        `eyenet.training.distribution.Distribution.share` does.
     """
 
     def __init__(self, images, labels, rows, batch, seed=None, shuffle="full", share=lambda rows: (rows, rows)):
@@ -39,17 +39,17 @@ class Batches(keras.utils.PyDataset):
         self.rows = self.order = np.asarray(rows)
         self.blocks, self.asked, self.reader = seed is not None and shuffle == "blocks", (0, set()), None
         if self.blocks:
-            self.set_epoch(0)  # a little shorter than the rows
+            self.set_epoch(0)  # up to seven rows are left out, see shuffle_blocks
 
     def set_epoch(self, epoch):
-        """Shuffle for an epoch; the order depends on seed and epoch only, so a resumed training repeats it."""
+        """Shuffle for an epoch; the order depends only on seed and epoch, so a resumed training uses the same."""
         if self.blocks:
             self.order, self.asked = shuffle_blocks(self.rows, [self.seed, epoch]), (0, set())
         elif self.seed is not None:
             self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
     def read_ahead(self, last):
-        """Have the blocks read that come up before a place in the epoch's order, in another thread."""
+        """Read the blocks that are needed before a position of the epoch's order, in a background thread."""
         first, known = self.asked
         self.asked = max(first, last), known
         self.reader = self.reader or ThreadPoolExecutor(1)
@@ -63,7 +63,7 @@ class Batches(keras.utils.PyDataset):
         return math.ceil(len(self.order) / self.batch)
 
     def __getitem__(self, index):
-        # Rows of one batch may be read in any order, and ascending ones read the disk forwards.
+        # The order within a batch does not matter, and sorted rows are read sequentially from the disk.
         images, labels = self.share(np.sort(self.order[index * self.batch : (index + 1) * self.batch]))
         if self.blocks:
             self.read_ahead((index + 1) * self.batch + PARTS * IMAGES_PER_BLOCK)
@@ -72,19 +72,20 @@ class Batches(keras.utils.PyDataset):
 
 
 def untuned(batches):
-    """Give Keras batches in the form that its backend takes up without a pause.
+    """Convert batches to what `fit` and `predict` should read: on TensorFlow, a tf.data dataset without autotuning.
 
-    On TensorFlow that is a dataset without automatic tuning, which Keras would switch on: the tuning's thread often
-    misses the end of the data, and the next epoch waits until it wakes up, after as long as the last one took, at most
-    a minute (TensorFlow 2.21; benchmarks/pauses.py). There is nothing to tune: two batches are gathered ahead.
+    Keras would make a dataset with autotuning, which stalls between epochs: the tuning thread often misses the end of
+    the data, and the next epoch waits until it wakes up, for as long as the last epoch took, at most a minute
+    (TensorFlow 2.21; benchmarks/pauses.py). Nothing needs tuning: two batches are prefetched. Other backends read the
+    batches themselves.
     """
     if keras.config.backend() != "tensorflow":
         return batches
     import tensorflow as tf
 
-    of_one = [tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]]
+    signature = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0])
     dataset = tf.data.Dataset.from_generator(
-        lambda: map(batches.__getitem__, range(len(batches))), output_signature=tuple(of_one)
+        lambda: map(batches.__getitem__, range(len(batches))), output_signature=signature
     )
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -1,12 +1,12 @@
-"""EfficientNet-Lite: a network for phones, without squeeze-and-excitation and with ReLU6, so that int8 costs little.
+"""EfficientNet-Lite: a network for phones, without squeeze-and-excitation and with ReLU6, so that it quantises well.
 
-After the published architecture [1]_ [2]_; `port_weights.py` brings its ImageNet weights here.
+Implements the published architecture [1]_ [2]_; `port_weights.py` converts its ImageNet weights.
 
 References
 ----------
 .. [1] M. Tan and Q. V. Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019.
 .. [2] R. Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020; without squeeze-and-
-   excitation, ReLU6 for swish, stem and head of the same width at every scale.
+   excitation, ReLU6 instead of swish, stem and head of the same width at every scale.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Stage(NamedTuple):
-    """Blocks of one width: how often, kernel and first stride of the depthwise convolution, expansion, filters."""
+    """Blocks of one width: repeats, kernel and first stride of the depthwise convolution, expansion, filters."""
 
     repeats: int
     kernel: int
@@ -33,14 +33,14 @@ STAGES = (
     Stage(1, 3, 1, 6, 320),
 )
 SCALES = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite1": (1.0, 1.1), "efficientnet_lite2": (1.1, 1.2)}
-STEM, HEAD = 32, 1280  # filters of the first and the last convolution
+STEM, HEAD = 32, 1280  # filters of the first and the last convolution, at every scale
 STOCHASTIC_DEPTH = 0.2  # rate at the last block, rising from 0 at the first
 
 
 def scaled_stages(variant):
-    """Scale the stages of Lite0 to a variant: filters to multiples of 8, at most 10 % fewer; repeats upwards.
+    """Yield the stages of a variant: filters rounded to multiples of 8, at most 10 % down; repeats rounded up.
 
-    The first and the last stage are never repeated more often.
+    The first and the last stage keep the repeats of Lite0.
     """
     width, depth = SCALES[variant]
     for number, stage in enumerate(STAGES):
@@ -60,13 +60,13 @@ def build_efficientnet_lite(keras, variant, size):
     variant : str
         Key of `SCALES`.
     size : int
-        Of the photographs, in pixels.
+        Side of the photographs in pixels.
 
     Returns
     -------
     keras.Model
         From float (n, size, size, 3), scaled to -1 ... 1, to features (n, ceil(size / 32), ceil(size / 32), 1280).
-        Its layers are named by place, so that weights fit whatever the variant's size.
+        Layers are named by their position, so that weights load at any size of photograph.
     """
     layers = keras.layers
 

@@ -218,18 +218,23 @@ def warn_of_known(table, model):
     return len(known)
 
 
-def from_photographs(args, output, config, network):
+def from_photographs(photos, labels, model, config, network, output, workers, max_rejected):
     """Score a folder of photographs that has a label table: another hospital's, or Kaggle's test.
 
     Parameters
     ----------
-    args : argparse.Namespace
-        `photos`, `labels`, `model`, `workers`, `max_rejected` of evaluate.py.
-    output : path-like
-        Gets rejected.csv, the photographs that cannot be used and are left out.
+    photos : Path
+        Folder of the photographs.
+    labels, model : path-like
+        Label table of the photographs; folder of the model.
     config : dict
-        Of the model.
+        config.json of the model.
     network : keras.Model
+    output : path-like
+        Folder for rejected.csv, which lists the photographs that cannot be used.
+    workers : int or None
+    max_rejected : float
+        Fraction of the photographs that may be rejected.
 
     Returns
     -------
@@ -237,8 +242,8 @@ def from_photographs(args, output, config, network):
     code : int
         Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
     """
-    table = read_photograph_labels(args.labels, args.photos)
-    known = warn_of_known(table, args.model)
+    table = read_photograph_labels(labels, photos)
+    known = warn_of_known(table, model)
     size, colours = config["size"], colours_of(config["settings"]["images"])
     chunks, rejected, kept = [], [], []
 
@@ -246,7 +251,7 @@ def from_photographs(args, output, config, network):
         def work(row):
             return photograph_to_input(table["path"][row], size, colours)
 
-        for row, result in for_each(work, range(len(table)), args.workers, "score"):
+        for row, result in for_each(work, range(len(table)), workers, "score"):
             if isinstance(result, PhotoError):
                 rejected.append((table["path"][row].name, str(result)))
             else:
@@ -259,7 +264,7 @@ def from_photographs(args, output, config, network):
         geometry = pd.DataFrame([geometry for _, geometry in chunk])
         probabilities = predict(network, Batches(crops, None, np.arange(len(crops)), 64))
         chunks.append((probabilities, np.concatenate([border_features(crops), geometry_features(geometry)], axis=1)))
-    code = finish(rejected, len(table), args.max_rejected, output)
+    code = finish(rejected, len(table), max_rejected, output)
     if not kept:
         raise StageError(f"none of the {len(table):,} photographs could be used; see {Path(output) / 'rejected.csv'}")
     table = table.iloc[kept].reset_index(drop=True)
@@ -270,6 +275,6 @@ def from_photographs(args, output, config, network):
         return np.stack([photograph_to_input(table["path"][row], size, colours)[0] for row in rows])
 
     synthetic = is_synthetic(table["path"][0])
-    what = f"photographs in {args.photos.parent.name}/{args.photos.name}"
+    what = f"photographs in {photos.parent.name}/{photos.name}"
     shown = table.drop(columns="path").assign(split="test")
     return Scored(shown, probabilities, features, crops, what, synthetic, known), code

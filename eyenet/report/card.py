@@ -1,15 +1,14 @@
-"""MODEL_CARD.md: a model's card in Hugging Face's form, whose front matter holds the figures for machines.
-
-The front matter is written by the template, each text as JSON, which is a quoted text of YAML too: that needs no YAML
-library, and there is nothing in a name that could end the text.
+"""MODEL_CARD.md: the model card in Hugging Face's format; its YAML front matter holds the figures [1]_.
 
 References
 ----------
 .. [1] https://huggingface.co/docs/hub/model-cards
 """
 
-import json
+import math
 import re
+
+import yaml
 
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import disclaimers
@@ -17,36 +16,38 @@ from eyenet.model.decision import BALANCED
 from eyenet.model.folder import colours_of
 from eyenet.report import tables, words
 from eyenet.report.html import made_by
-from eyenet.report.words import decimal, defined, interval_text, percent
+from eyenet.report.words import decimal, defined, format_of, interval_text, percent
 from eyenet.run.files import write_whole
 from eyenet.run.pages import environment
+from eyenet.score.metrics import METRIC_NAMES
 
-# Figures of metrics.json as results: the metric's id at Hugging Face where it has one, its name, how it is shown.
-RESULTS = {
-    "auc": ("roc_auc", "ROC AUC", decimal),
-    "average_precision": ("average_precision", "Average precision", decimal),
-    "sensitivity": ("recall", "Sensitivity (recall)", percent),
-    "specificity": ("specificity", "Specificity", percent),
-    "precision": ("precision", "Precision", percent),
-    "accuracy": ("accuracy", "Accuracy", percent),
+# Figures of the front matter: key in metrics.json, metric id at Hugging Face.
+METRIC_IDS = {
+    "auc": "roc_auc",
+    "average_precision": "average_precision",
+    "sensitivity": "recall",
+    "specificity": "specificity",
+    "precision": "precision",
+    "accuracy": "accuracy",
 }
 
 
 def write_model_card(path, metrics, config):
-    """Write MODEL_CARD.md, whole or not at all.
+    """Write MODEL_CARD.md atomically.
 
     Parameters
     ----------
     path : path-like
     metrics : dict
-        metrics.json, as evaluate.py writes it.
+        Contents of metrics.json.
     config : dict
         config.json of the model.
     """
-    env = environment(__file__, autoescape=False)  # it is Markdown, which has escapes of its own
-    env.filters |= {"yaml": yaml_text, "md": markdown_text}
+    env = environment(__file__, autoescape=False)  # Markdown is escaped by its own filter
+    env.filters["md"] = markdown_text
     task, first = metrics["task"], next(iter(metrics["questions"]))
     page = env.get_template("model_card.md.jinja").render(
+        front_matter=front_matter(metrics),
         metrics=metrics,
         words=words,
         disclaimers=disclaimers,
@@ -58,11 +59,9 @@ def write_model_card(path, metrics, config):
         threshold=metrics["questions"][first]["eye"]["operating_points"][BALANCED]["threshold"],
         size=config["size"],
         equalized=colours_of((config.get("settings") or {}).get("images")) == "equalized",
-        results=results(metrics),
         headlines=[words.headline(asked) for asked in metrics["questions"].values()],
         cautions=[words.cautions(metrics, question) for question in metrics["questions"]],
         of_2017=words.of_2017(config),
-        split="validation" if metrics["splits"].keys() <= {"train", "val"} else "test",
         splits=tables.splits_table(metrics),
         tables=[table for asked in metrics["questions"].values() for table in _tables(asked)],
         kappa=metrics["grade"] and words.cell(metrics["grade"]["kappa"], decimal, "one class only"),
@@ -72,7 +71,7 @@ def write_model_card(path, metrics, config):
 
 
 def _tables(asked):
-    """Give the tables of one question, each named after it."""
+    """List the tables of one question, with its disease in each caption."""
     made = [
         tables.figures_table(asked),
         tables.baselines_table(asked),
@@ -81,46 +80,70 @@ def _tables(asked):
     return [table._replace(caption=f"{asked['disease']}: {table.caption}") for table in made]
 
 
-def results(metrics):
-    """List the results of the front matter's model-index.
+def front_matter(metrics):
+    """Return the YAML front matter as text."""
+    card = {
+        "language": "en",
+        "license": "mit",
+        "library_name": "keras",
+        "pipeline_tag": "image-classification",
+        "tags": ["medical", "ophthalmology", "fundus", "diabetic-retinopathy", "keras"],
+    }
+    results = list_results(metrics)
+    if results:
+        kinds = [figure["type"] for result in results for figure in result["metrics"]]
+        card["metrics"] = list(dict.fromkeys(kinds))
+        card["model-index"] = [{"name": printable(metrics["model"]), "results": results}]
+    return yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=math.inf)
+
+
+def list_results(metrics):
+    """List the results of the front matter's model-index, per question and unit; undefined figures are left out.
 
     Returns
     -------
     list of dict
-        `config` (question and unit) and `metrics`, each with `type`, `name` and `value`; figures that are not defined
-        are left out.
+        `task`, `dataset` (with the question and the unit as `config`) and `metrics`.
     """
-    found = []
+    level = percent(metrics["bootstrap"]["level"], 0)
+    found = {}
     for question, asked in metrics["questions"].items():
         for unit, unit_name in tables.UNITS.items():
-            figures = [(*shown, asked[unit][key]) for key, shown in RESULTS.items()]
-            found.append({"config": f"{question}, {unit_name}", "metrics": _measured(figures, metrics)})
-    if metrics["grade"]:
-        figures = [
-            ("cohen_kappa", "Quadratic weighted kappa", decimal, metrics["grade"]["kappa"]),
-            ("accuracy", "Accuracy of the exact grade", percent, metrics["grade"]["accuracy"]),
+            figures = [(id_, METRIC_NAMES[key][0], key, asked[unit][key]) for key, id_ in METRIC_IDS.items()]
+            found[f"{question}, {unit_name}"] = figures
+    if grade := metrics["grade"]:
+        found["grade 0-4, per eye"] = [
+            ("cohen_kappa", METRIC_NAMES["kappa"][0], "kappa", grade["kappa"]),
+            ("accuracy", "accuracy of the exact grade", "accuracy", grade["accuracy"]),
         ]
-        found.append({"config": "grade 0-4, per eye", "metrics": _measured(figures, metrics)})
-    return [result for result in found if result["metrics"]]
+    return [
+        {
+            "task": {"type": "image-classification", "name": "Image classification"},
+            "dataset": {
+                "type": "imagefolder",
+                "name": printable(metrics["set"] + (", synthetic" if metrics["synthetic"] else "")),
+                "config": config,
+                "split": "validation" if metrics["splits"].keys() <= {"train", "val"} else "test",
+            },
+            "metrics": measured,
+        }
+        for config, figures in found.items()
+        if (measured := [_result(*figure, level) for figure in figures if defined(figure[-1]["value"])])
+    ]
 
 
-def _measured(figures, metrics):
-    """Name figures with their interval, and write each value with four digits, never as 1e-05, a text to YAML 1.1."""
-    level = percent(metrics["bootstrap"]["level"], 0)
-    measured = []
-    for kind, name, show, figure in figures:
-        if defined(figure["value"]):
-            interval = interval_text(figure, show)
-            named = f"{name} ({level} interval {interval})" if interval else name
-            measured.append({"type": kind, "name": named, "value": f"{figure['value']:.4f}"})
-    return measured
+def _result(metric_id, name, key, figure, level):
+    """Convert a figure to an entry of the front matter, with its interval in the name."""
+    if interval := interval_text(figure, format_of(key)):
+        name += f" ({level} interval {interval})"
+    return {"type": metric_id, "value": round(figure["value"], 4), "name": printable(name)}
 
 
-def yaml_text(text):
-    """Quote a text for YAML; what cannot be printed, which YAML forbids, becomes a space."""
-    return json.dumps("".join(c if c.isprintable() else " " for c in str(text)), ensure_ascii=False)
+def printable(text):
+    """Replace unprintable characters, such as line breaks, by spaces, so that a name stays on one line."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def markdown_text(text):
-    """Escape a text for the middle of a line of Markdown, also in a cell of a table."""
+    """Escape text for use within a line or a table cell of Markdown."""
     return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", " ".join(str(text).split()))

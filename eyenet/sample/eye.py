@@ -1,9 +1,8 @@
-"""Drawing a synthetic eye: the retina of a 45-degree fundus photograph, and the lesions of its grade.
+"""Draw a synthetic eye: the retina of a 45-degree fundus photograph, with the lesions of its grade.
 
-Not a model of disease: a test object that looks like an eye to a person and carries its grade in lesions
-alone. The camera (frame, light, colour cast, noise) is make_sample.py's business; the lesions are in
-synthetic_lesions.py; coordinates and images are explained in synthetic_shapes.py. The eye is a right one:
-the optic disc lies on the nasal side, right of the fovea.
+This is a test object, not a model of disease: it looks like a retina, and only the lesions depend on the grade.
+make_sample.py adds the camera (frame, light, colour cast, noise), lesions.py draws the lesions, and shapes.py
+defines coordinates and images. The eye is a right eye: the optic disc is on the nasal side, right of the fovea.
 """
 
 from dataclasses import dataclass
@@ -21,21 +20,21 @@ AVASCULAR = 0.13  # radius round the fovea that vessels leave free
 
 @dataclass(frozen=True)
 class Look:
-    """What the two eyes of a patient share; 0 to 1 where nothing else is said."""
+    """Properties that the two eyes of a patient share, from 0 to 1 unless stated otherwise."""
 
     pigment: float  # 0 blond fundus, 1 dark fundus
-    choroid: float  # how far the vessels of the choroid show
+    choroid: float  # visibility of the choroidal vessels
     sheen: float  # reflex of the nerve fibre layer, strong in the young
-    tortuosity: float  # how much the vessels wind
+    tortuosity: float  # of the vessels
     cup: float  # radius of the cup over radius of the disc
     crescent: float  # width of a pale crescent at the disc's temporal side
-    drusen: int  # number of drusen; harmless, and there to be told from exudates
+    drusen: int  # number of drusen: harmless, but they resemble exudates
     centre_x: float  # x of the fovea: 0 is a photograph centred on the macula
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Where things lie in one eye. Vessels are (paths (n, steps, 2), widths (n, steps)), trunks first."""
+    """Positions of the structures of one eye. Vessels are (paths (n, steps, 2), widths (n, steps)), trunks first."""
 
     fovea: np.ndarray
     disc: np.ndarray
@@ -44,7 +43,7 @@ class Anatomy:
 
 
 def draw_look(rng):
-    """Draw what the two eyes of a patient share.
+    """Draw the properties that the two eyes of a patient share.
 
     Parameters
     ----------
@@ -68,9 +67,9 @@ def draw_look(rng):
 
 
 def make_trunks(rng, disc, look, width):
-    """Lay the main vessels of one kind: the two arcades, the nasal branches, twigs to the macula.
+    """Place the main vessels of one kind: the two arcades, the nasal branches and small branches to the macula.
 
-    The arcades leave the disc upright, arch round the macula at two disc diameters and run on temporally.
+    The arcades leave the disc vertically, pass the macula at two disc diameters and continue temporally.
     """
     s = np.linspace(0, 1, 60)
     arcades = []
@@ -95,7 +94,7 @@ def make_trunks(rng, disc, look, width):
 
 
 def branch(rng, parents, count, fovea, disc, look):
-    """Let `count` branches leave each parent: outwards they follow the parent, inwards they seek the macula."""
+    """Add `count` branches to each parent: outward ones follow the parent, inward ones grow towards the macula."""
     paths, widths = parents
     counts = np.where(widths[:, 0] > 0.012, count, 1)  # thin vessels fork once
     parent = np.repeat(np.arange(len(paths)), counts)
@@ -110,7 +109,7 @@ def branch(rng, parents, count, fovea, disc, look):
     inward = np.cos(headings) * to_fovea[:, 0] + np.sin(headings) * to_fovea[:, 1] > 0
     inward &= starts[:, 0] < disc[0] - 0.1  # the nasal side does not feed the macula
     thickness = np.maximum(widths[parent, where] * rng.uniform(0.5, 0.8, len(parent)), 0.0035)
-    # thick branches reach far, and those that seek the macula end round it
+    # thick branches are long; those that grow towards the macula end at its rim
     lengths = np.where(inward, np.hypot(*to_fovea.T) - 0.8 * AVASCULAR, 12 * np.sqrt(thickness) * 0.6)
     lengths = np.clip(lengths * rng.uniform(0.6, 1.0, len(parent)), 0.08, 1.0)
     targets = np.where(inward[:, None], fovea, disc)
@@ -120,7 +119,7 @@ def branch(rng, parents, count, fovea, disc, look):
 
 
 def make_vessels(rng, fovea, disc, look, width):
-    """Grow the whole tree of one kind: a list of generations (paths, widths), trunks first."""
+    """Grow the vessel tree of one kind: generations of (paths, widths), trunks first."""
     trunks = make_trunks(rng, disc, look, width)
     first = branch(rng, trunks, 5, fovea, disc, look)
     second = branch(rng, first, 2, fovea, disc, look)
@@ -147,7 +146,7 @@ def make_anatomy(rng, look):
 
 
 def draw_vessels(layers, anatomy, beads):
-    """Draw both trees, thin generations first so that the trunks pass over them."""
+    """Draw both vessel trees, thin generations first, so that the trunks lie on top."""
     for name, tree in (("artery", anatomy.arteries), ("vein", anatomy.veins)):
         for paths, widths in reversed(tree):
             swell = beads * np.sin(np.arange(paths.shape[1]) * 1.3) if name == "vein" else 0
@@ -160,7 +159,7 @@ def draw_vessels(layers, anatomy, beads):
 
 
 def draw_disc(layers, rng, anatomy, look):
-    """Draw the optic disc, its cup and the crescent that some have at the temporal side."""
+    """Draw the optic disc, its cup and, for some eyes, a temporal crescent."""
     tilt, narrow = rng.normal(np.pi / 2, 0.3), rng.uniform(1.02, 1.18)
     radius = DISC_RADIUS * rng.uniform(0.92, 1.05)
     if look.crescent:
@@ -193,10 +192,10 @@ def paint_background(rng, anatomy, look):
 
 
 def paint_fibres(rng, anatomy):
-    """Paint the sheen of the nerve fibres: fine streaks that leave the disc, densest above and below."""
+    """Paint the sheen of the nerve fibres: fine streaks from the disc, densest above and below it."""
     x, y = grid(CANVAS // 2)
     dx, dy = x - anatomy.disc[0], y - anatomy.disc[1]
-    # fibres arch like the vessels: straighten them by leaning the angle with the distance
+    # fibres curve like the vessels, so the angle is corrected by the distance
     distance = np.hypot(dx, dy)
     angle = np.arctan2(np.abs(dy), -dx) + 0.35 * distance
     turns = np.linspace(-4, 4, 400)
@@ -215,7 +214,7 @@ def paint_choroid(rng, to_fovea):
 
 
 def draw_harmless(layers, rng, anatomy, look):
-    """Draw what eyes of every grade may have: drusen near the macula, a pigment spot."""
+    """Draw findings that are independent of the grade: drusen near the macula, a pigment spot."""
     for _ in range(look.drusen):
         place = anatomy.fovea + rng.normal(0, 0.16, 2)
         draw_shape(layers, "drusen", blob(rng, place, rng.uniform(0.006, 0.014), 0.1), rng.uniform(0.25, 0.5))
@@ -225,7 +224,7 @@ def draw_harmless(layers, rng, anatomy, look):
 
 
 def paint_eye(rng, look, level):
-    """Paint a right eye as an even, white light would show it.
+    """Paint a right eye in even, white light.
 
     Parameters
     ----------
@@ -239,7 +238,7 @@ def paint_eye(rng, look, level):
     ndarray of shape (3, CANVAS, CANVAS), float32
         Red, green and blue reflectance, about 0 to 1, over the square -EDGE..EDGE.
     """
-    # separate streams: an eye keeps its anatomy whatever its grade
+    # separate random streams: the anatomy does not depend on the grade
     body, harmless, disease = rng.spawn(3)
     anatomy = make_anatomy(body, look)
     layers = {}

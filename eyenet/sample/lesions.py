@@ -1,12 +1,11 @@
-"""The lesions of diabetic retinopathy in a synthetic eye: how many of each a grade has, and how each is drawn."""
+"""Draw the lesions of diabetic retinopathy in a synthetic eye; the grade determines their kinds and numbers."""
 
 import numpy as np
 
 from eyenet.sample.shapes import blob, draw_shape, grow, ribbon
 
-# Lowest and highest number of each lesion in an eye of a grade (the international clinical scale: 1 has
-# microaneurysms only, 2 more than that, 3 haemorrhages in all quadrants, beaded veins or IRMA, 4 new vessels).
-
+# Minimum and maximum number of each lesion by grade, after the international clinical scale: grade 1 has only
+# microaneurysms, 2 has more, 3 has haemorrhages in all quadrants, beaded veins or IRMA, 4 has new vessels.
 LESIONS = {
     0: {},
     1: {"microaneurysm": (4, 10)},
@@ -31,11 +30,11 @@ LESIONS = {
         "laser": (0, 1),
     },
 }
-BEADED = {3: 0.3, 4: 0.2}  # how much the veins' width swells and shrinks
+BEADED = {3: 0.3, 4: 0.2}  # relative amplitude of the width of the veins
 
 
 def find_place(rng, anatomy, reach=0.82):
-    """Draw a place within `reach` of the centre that keeps clear of the disc and of the very fovea."""
+    """Draw a random position within `reach` of the centre, outside the disc and the fovea."""
     while True:
         turn, far = rng.uniform(0, 2 * np.pi), reach * np.sqrt(rng.random())
         place = far * np.array([np.cos(turn), np.sin(turn)])
@@ -44,7 +43,7 @@ def find_place(rng, anatomy, reach=0.82):
 
 
 def draw_microaneurysm(layers, rng, anatomy):
-    """Draw a red dot, just wide enough to outlive the way down to 256 pixels."""
+    """Draw a red dot, just wide enough to remain visible at 256 pixels."""
     radius = rng.uniform(0.009, 0.014)
     draw_shape(layers, "blood", blob(rng, find_place(rng, anatomy, 0.75), radius, 0.08), rng.uniform(0.65, 0.95))
 
@@ -57,7 +56,7 @@ def draw_blot(layers, rng, anatomy):
 
 
 def draw_flame(layers, rng, anatomy):
-    """Draw a flame haemorrhage: strands along the nerve fibres, which leave the disc."""
+    """Draw a flame haemorrhage: strands along the nerve fibres, radial from the disc."""
     place = find_place(rng, anatomy)
     away = place - anatomy.disc
     along = np.arctan2(away[1], away[0]) + rng.normal(0, 0.15)
@@ -69,7 +68,7 @@ def draw_flame(layers, rng, anatomy):
 
 
 def draw_exudates(layers, rng, anatomy):
-    """Draw hard exudates: sharp yellow grains in a cluster, or in a ring round a leak (circinate)."""
+    """Draw hard exudates: sharp yellow grains in a cluster or in a ring around a leak (circinate)."""
     place, spread = find_place(rng, anatomy, 0.7), rng.uniform(0.04, 0.085)
     ring = rng.random() < 0.35
     for _ in range(int(rng.integers(14, 40))):
@@ -91,7 +90,7 @@ def draw_cotton_wool(layers, rng, anatomy):
 
 
 def draw_tangle(layers, rng, place, size, strands, strength):
-    """Draw thin vessels that leave one place and curl."""
+    """Draw thin, curling vessels that start at one position."""
     headings = rng.uniform(0, 2 * np.pi) + np.linspace(0, 4.5, strands)
     starts = place + rng.normal(0, 0.1 * size, (strands, 2))
     lengths = size * rng.uniform(1.2, 2.6, strands)
@@ -106,7 +105,7 @@ def draw_irma(layers, rng, anatomy):
 
 
 def draw_new_vessels(layers, rng, anatomy):
-    """Draw new vessels at the disc or elsewhere: a denser, larger fan, which often bleeds a little."""
+    """Draw new vessels at the disc or elsewhere: a dense, large fan, often with a small haemorrhage."""
     at_disc = rng.random() < 0.4
     place = anatomy.disc + rng.normal(0, 0.07, 2) if at_disc else find_place(rng, anatomy, 0.75)
     size = rng.uniform(0.11, 0.18)
@@ -116,7 +115,7 @@ def draw_new_vessels(layers, rng, anatomy):
 
 
 def draw_preretinal(layers, rng, anatomy):
-    """Draw a preretinal haemorrhage: a boat, since the blood in front of the retina sinks to a level."""
+    """Draw a preretinal haemorrhage: boat-shaped, because the blood settles to a horizontal level."""
     place, width = find_place(rng, anatomy, 0.7), rng.uniform(0.12, 0.22)
     turn = np.linspace(0, np.pi, 30)
     hull = np.column_stack([np.cos(turn) * width, np.sin(turn) * width * rng.uniform(0.6, 0.9)])
@@ -134,7 +133,7 @@ def draw_fibrous(layers, rng, anatomy):
 
 
 def draw_laser(layers, rng, anatomy):
-    """Draw the scars of panretinal laser treatment: pale spots in rows, pigmented in the middle."""
+    """Draw the scars of panretinal laser treatment: pale spots, some with a pigmented centre."""
     for _ in range(int(rng.integers(30, 70))):
         place = find_place(rng, anatomy, 1.0)
         if np.hypot(*(place - anatomy.fovea)) < 0.55:

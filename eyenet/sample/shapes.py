@@ -1,8 +1,8 @@
-"""What a synthetic eye is drawn with: the canvas, smooth noise, outlines, growing lines, layers of colour.
+"""Drawing tools for a synthetic eye: canvas, smooth noise, outlines, random curves and colour layers.
 
-Coordinates are (x, y), x to the right and y down; the field of view is the circle of radius 1 round (0, 0).
-Images are float32 of shape (3, CANVAS, CANVAS), channels first because numpy scales a whole channel several
-times faster than it scales pixels.
+Coordinates are (x, y), x to the right and y down; the field of view is the unit circle.
+Images are float32 of shape (3, CANVAS, CANVAS), channels first, because numpy scales a whole channel several
+times faster than interleaved pixels.
 """
 
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-CANVAS = 960  # pixels of the canvas, about the diameter of the retina in a photograph of the middle size
-EDGE = 1.1  # the canvas spans -EDGE..EDGE; the rest beyond 1 is for a camera's notch and for off-centre frames
-COARSE = CANVAS // 8  # side of the fields that vary slowly (light, pigment); enlarged afterwards
+CANVAS = 960  # side in pixels, about the diameter of the retina in a medium-sized photograph
+EDGE = 1.1  # the canvas spans -EDGE..EDGE; the margin is for a camera's notch and for off-centre frames
+COARSE = CANVAS // 8  # side of slowly varying fields (light, pigment), which are enlarged afterwards
 
 
 @dataclass(frozen=True)
 class Layer:
-    """How shapes of one kind meet the light: blood absorbs it, an opaque layer hides what is behind it."""
+    """Optical properties of one kind of shape: it absorbs light, as blood does, or is opaque."""
 
     blur: float  # softness of the edges, pixels of the canvas
-    colour: tuple  # of an opaque layer: the colour; of an absorbing one: optical density in R, G, B
+    colour: tuple  # RGB colour if opaque; optical density in R, G, B if absorbing
     absorbs: bool = False
 
 
-# From the back to the front. Blood takes green and blue and leaves red.
+# From back to front. Blood absorbs green and blue more than red.
 LAYERS = {
     "crescent": Layer(5.0, (0.92, 0.72, 0.46)),
     "disc": Layer(3.5, (0.96, 0.66, 0.42)),
@@ -43,31 +43,31 @@ LAYERS = {
 
 
 def enlarge(field):
-    """Enlarge a small float field of shape (h, w) smoothly to the canvas."""
+    """Enlarge a small float field of shape (h, w) to the canvas, by bicubic interpolation."""
     return np.asarray(Image.fromarray(np.float32(field)).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
 
 
 def grid(side):
-    """Give the x and y of a side x side grid over the canvas."""
+    """Return the x and y coordinates of a side x side grid over the canvas."""
     line = np.linspace(-EDGE, EDGE, side, dtype=np.float32)
     return np.meshgrid(line, line)
 
 
 def cloud(rng, cells, side):
-    """Make smooth noise of shape (side, side), deviation about 1, whose features are EDGE * 2 / cells wide."""
+    """Make smooth noise of shape (side, side), standard deviation about 1, features 2 * EDGE / cells wide."""
     coarse = Image.fromarray(rng.standard_normal((cells, cells), dtype=np.float32))
     return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC)) * 1.4
 
 
 def bump(distance, radius):
-    """Give a bell curve that falls to 0.6 at `radius`."""
+    """Return a bell curve that falls to 0.6 at `radius`."""
     return np.exp(-0.5 * (distance / radius) ** 2)
 
 
 def draw_shape(layers, name, outline, value):
     """Fill a closed outline, shape (n, 2), in a layer with a strength between 0 and 1.
 
-    Layers are drawn at twice the canvas and halved later: that is what smooths their edges.
+    Layers are drawn at twice the size of the canvas and reduced later, which smooths their edges.
     """
     if name not in layers:
         layers[name] = Image.new("L", (2 * CANVAS, 2 * CANVAS))
@@ -96,7 +96,7 @@ def ribbon(path, widths):
 
 
 def grow(rng, starts, headings, lengths, targets, pull, wander, steps=40):
-    """Grow lines side by side: each step bends a heading at random and pulls it towards a target.
+    """Grow curves in parallel: each step turns the heading at random and towards a target.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def grow(rng, starts, headings, lengths, targets, pull, wander, steps=40):
 
 
 def compose(image, layers):
-    """Lay the drawn layers over the background, from the back to the front; changes and returns `image`."""
+    """Compose the layers over the background, from back to front; modifies and returns `image`."""
     for name, layer in LAYERS.items():
         if name not in layers:
             continue

@@ -1,4 +1,4 @@
-"""Charts for the README, the report and TensorBoard, in one style."""
+"""Charts for the documentation, the report and TensorBoard, in one style."""
 
 from pathlib import Path
 
