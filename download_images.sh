@@ -111,7 +111,7 @@ find_python() {
 eyenet() {
     local module=$1 code=0
     shift
-    PYTHONSAFEPATH=1 PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m "eyenet.$module" "$@" || code=$?
+    PYTHONSAFEPATH=1 PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m "eyenet.download.$module" "$@" || code=$?
     [ "$code" -le 128 ] || # it could not print an error itself
         fail "Python was ended by signal $((code - 128)) (9 may mean: no memory);" \
             "run the same command again to continue"

@@ -1,8 +1,22 @@
 #!/usr/bin/env bash
-# The tests in one command: makes the environment .venv, then ruff, shellcheck, pytest and the check of the speed.
-# Arguments go to pytest, such as: bash run_tests.sh -k resize (then the speed is not checked)
+# Run the checks and tests of EyeNet; bash run_tests.sh --help describes the options.
 set -euo pipefail
 unset CDPATH
+
+if [ "${1:-}" = --help ]; then
+    cat <<'EOF'
+usage: run_tests.sh [--quick | --speed | PYTEST OPTIONS]
+
+Create the environment .venv, then run ruff, shellcheck, import-linter and the tests.
+
+  --quick   leave out the tests that train, export or drive a browser; pytest options may follow
+  --speed   measure the speed instead, and exit with 1 if a ratio is worse than recorded (benchmarks/bounds.csv)
+  --help    show this text
+
+Other arguments go to pytest, such as: bash run_tests.sh -k resize
+EOF
+    exit
+fi
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=eyenet/environment.sh
@@ -10,11 +24,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 case ${EYENET_VENV:-/} in /*) ;; *) EYENET_VENV=$PWD/$EYENET_VENV ;; esac
 make_environment "$here" requirements.txt requirements-dev.txt
 cd "$here"
+if [ "${1:-}" = --speed ]; then
+    exec "$python" benchmarks/suite.py --check
+fi
+if [ "${1:-}" = --quick ]; then
+    shift
+    set -- -m "not slow" "$@"
+fi
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$(dirname "$python")/shellcheck" -x ./*.sh eyenet/*.sh .ci/run
+"$(dirname "$python")/lint-imports"
 "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10 "$@"
-# By itself, since the tests keep both cores busy.
-if [ $# -eq 0 ] && [ "$(uname)" = Linux ]; then
-    exec "$python" benchmarks/suite.py --check
-fi

@@ -1,13 +1,19 @@
 """Fixtures: run a script as a user would, make small photographs, find the real ones."""
 
+import atexit
 import csv
+import functools
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,14 +26,45 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 REAL = Path(os.environ.get("EYENET_REAL_DATA", REPO.parent / "shared" / "data"))
 
+# The same examples in every run, however long one takes.
+hypothesis.settings.register_profile("eyenet", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("eyenet")
+
 # What takes a minute or more begins first, so that no worker is left alone with it at the end.
 LONGEST = ("export", "cnn", "retrain", "distribute", "networks", "evaluate", "soak", "pipeline", "predict", "stages")
 
+# What `run_tests.sh --quick` leaves out.
+SLOW = {*LONGEST, "app", "benchmarks", "cluster", "dashboard", "download", "heatmaps", "jpeg", "kills", "lite"}
+SLOW |= {"port_weights", "protocol_2017", "shards"}
+
 
 def pytest_collection_modifyitems(items):
-    """Sort by file; run_tests.sh tells xdist to keep the order."""
+    """Mark the slow files, and sort by file; run_tests.sh tells xdist to keep the order."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker("slow")
     place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
+def seed():
+    """Seed the global generators, and Keras's where Keras has been imported."""
+    random.seed(0)
+    np.random.seed(0)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Seed before the fixtures of a test, those of its module included."""
+    seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    """Seed again: a test draws the same numbers alone and after others."""
+    seed()
 
 
 def needs_real(folder):
@@ -37,14 +74,52 @@ def needs_real(folder):
     )
 
 
-def run(script, *args, code=0, **options):
+@functools.cache
+def server():
+    """Start the process that forks itself to run scripts."""
+    command = [sys.executable, str(Path(__file__).with_name("forked.py"))]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(process.stdin.close)
+    return process
+
+
+def run_forked(command, timeout, cwd=None):
+    """Run a Python script in a fork of a process that has imported TensorFlow; give its CompletedProcess."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("stdout", "stderr")]
+        for file in files:
+            file.touch()
+        request = {"command": command, "cwd": str(cwd or os.getcwd()), "environment": dict(os.environ)}
+        request |= {"timeout": timeout, "stdout": str(files[0]), "stderr": str(files[1])}
+        print(json.dumps(request), file=server().stdin, flush=True)
+        code = json.loads(server().stdout.readline())
+        out, err = (file.read_text() for file in files)
+    if code is None:
+        raise subprocess.TimeoutExpired(command, timeout, out, err)
+    return subprocess.CompletedProcess(command, code, out, err)
+
+
+def run(script, *args, code=0, fresh=False, timeout=600, **options):
     """Run a script of the repository and check its exit code; give its CompletedProcess.
 
-    Whatever goes wrong, a user must not see a traceback.
+    An error must be reported without a traceback.
+
+    Parameters
+    ----------
+    code : int or None
+        The expected exit code; None: any.
+    fresh : bool
+        Start an interpreter, as a user does. Otherwise a Python script runs in a process forked from one that has
+        made the imports (tests/forked.py), unless `options` change more than the folder.
     """
-    command = [sys.executable, str(REPO / script)] if script.endswith(".py") else ["bash", str(REPO / script)]
-    options = {"timeout": 600, **options}
-    done = subprocess.run([*command, *map(str, args)], check=False, capture_output=True, text=True, **options)
+    words = [str(REPO / script), *map(str, args)]
+    python = script.endswith(".py")
+    tensorflow = sys.platform == "linux" and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
+    if python and tensorflow and not fresh and options.keys() <= {"cwd"}:
+        done = run_forked(words, timeout, **options)
+    else:
+        command = [sys.executable if python else "bash", *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout, **options)
     assert code is None or done.returncode == code, f"exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     return done

@@ -20,7 +20,6 @@ from eyenet.model.screener import Screener
 MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"the page is not tested: {MISSING}")
 MEGABYTES = 15
-SECONDS = 2.0  # from choosing a photograph of 10 megapixels to its result
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +61,7 @@ def page(template, model, sample, tmp_path_factory):
 
 
 def compare(seen, model, paths, close=0.005, psnr=70):
-    """Hold photographs that the page graded against Python; give the seconds that each took.
+    """Hold photographs that the page graded against Python.
 
     `close` is how far probabilities may lie apart, and `psnr` how near the crops must be, in dB. More than what
     rounding does is allowed only where Pillow decodes at a fraction and the browser whole: large JPEGs of rare kinds.
@@ -77,7 +76,6 @@ def compare(seen, model, paths, close=0.005, psnr=70):
         assert page["picture"] > 0 and (page["heat"] > 0) == ("questions" in page["row"]), one
     graded = [page["row"]["questions"] for page in seen["photographs"].values() if "questions" in page["row"]]
     assert len({answers["any"]["probability"] for answers in graded}) >= len(graded) / 2, "the network says nothing"
-    return {one.path: one.seconds for one in found}
 
 
 def check_alone(seen):
@@ -133,13 +131,11 @@ def test_png_exif_grey_and_small_photographs(page, model, sample, tmp_path):
 
 
 @needs_real("eyepacs-full")
-def test_real_originals_in_time(page, model):
+def test_real_originals(page, model):
     patients = pairs(REAL / "eyepacs-full" / "train", ["10", "13", "15", "16", "17"])
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
-    seconds = compare(seen, model, paths_of(patients))
-    ten = REAL / "eyepacs-full" / "train" / "16_left.jpeg"  # 3888 x 2592
-    assert seconds[ten] < SECONDS
+    compare(seen, model, paths_of(patients))
 
 
 @needs_real("eyepacs-1024")
