@@ -24,7 +24,7 @@ import numpy as np
 
 from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
-from eyenet.model.networks import IMAGENET, LITE
+from eyenet.model.networks import IMAGENET, LITE_RANGE
 from eyenet.run.errors import StageError
 from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main
@@ -173,7 +173,7 @@ def random_images(seed=0):
     for cell in (1, 4, 16, 64):  # pixels; side of a square of one colour
         drawn = rng.integers(0, 256, (SIZE // cell, SIZE // cell, 3))
         images.append(drawn.repeat(cell, axis=0).repeat(cell, axis=1))
-    scale, offset = LITE
+    scale, offset = LITE_RANGE
     return np.array(images, np.float32) * scale + offset
 
 
