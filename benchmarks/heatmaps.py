@@ -49,11 +49,11 @@ def lesions_of(row, size):
 
 def stretched(network, images, averaged):
     """Compute Grad-CAM, whose gradient is averaged over the cells, or HiResCAM, stretched; float (n, size, size)."""
-    from eyenet.model.evidence import differentiate, split_network
+    from eyenet.model.evidence import differentiate, explained
 
-    halves = split_network(network)
-    cells = np.asarray(halves.front(images))
-    gradient, _ = differentiate(halves.back, cells, 1)
+    parts = explained(network)
+    cells = np.asarray(parts.front(images))
+    gradient, _ = differentiate(parts.back, cells, 1)
     if averaged:
         gradient = gradient.mean(axis=(1, 2), keepdims=True)
     maps = (cells * gradient).sum(axis=-1).clip(0)

@@ -93,7 +93,7 @@ def explained(network):
     Parameters
     ----------
     network : keras.Model
-        As `eyenet.model.networks.build_network` builds it: scaling, features, then the head.
+        As `cnn.build_network` builds it: scaling, features, then the head.
 
     Returns
     -------
