@@ -86,7 +86,7 @@ def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
     with pytest.raises(StageError, match=r"could not get the ImageNet weights of mobilenet_v2 \(no route\)"):
         from eyenet.model.networks import download_features
 
-        download_features(keras, "mobilenet_v2", 64)
+        download_features("mobilenet_v2", 64)
 
 
 def test_a_batch_that_memory_cannot_hold():
