@@ -267,7 +267,7 @@ def test_the_card_of_a_model_of_2017_says_how_it_was_trained(tmp_path):
     config["settings"]["images"]["input"]["protocol"] = "2017"
     write_model_card(tmp_path / "MODEL_CARD.md", make_metrics(), config)
     card = (tmp_path / "MODEL_CARD.md").read_text()
-    assert "as the EyeNet of 2017 did" in card and "before any copy was made" not in card
+    assert "as in the EyeNet of 2017" in card and "before any copy was made" not in card
 
 
 def test_synthetic_photographs_are_named_first(page, tmp_path):
