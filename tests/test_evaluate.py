@@ -171,7 +171,7 @@ def test_the_grade(work):
     kappa = cohen_kappa_score(test["level"], predicted.sum(axis=1), weights="quadratic", labels=range(5))
     assert abs(metrics["grade"]["kappa"]["value"] - kappa) < 1e-6
     assert np.sum(metrics["grade"]["confusion"]) == len(test)
-    assert f"quadratic kappa of the grade  {kappa:.3f}" in done.stdout
+    assert f"quadratic weighted kappa of the grade  {kappa:.3f}" in done.stdout
     for question, least in (("any", 1), ("referable", 2)):
         auc = roc_auc_score(test["level"] >= least, p[:, least:].sum(axis=1))
         assert abs(metrics["questions"][question]["eye"]["auc"]["value"] - auc) < 1e-6
