@@ -109,20 +109,22 @@ def explained(network):
     layer, start = NETWORKS[network.name].evidence
     _, scaling, features, *head = network.layers
     pooling = next(x for x in head if isinstance(x, (keras.layers.GlobalAveragePooling2D, keras.layers.Flatten)))
-    back = keras.Model(pooling.input, network.output)
+    back = retyped(keras.Model(pooling.input, network.output), network.compute_dtype)
     if layer is None:
         front = keras.Model(network.input, pooling.input)
     else:
         cells = features.get_layer(layer).output
         front = keras.Model(network.input, keras.Model(features.input, cells)(scaling.output))
-        back = keras.Model(cells, back(features.output))
-    # The symbolic tensors of a network that was trained in a lower precision keep that type; call the layers again.
-    cells = keras.Input(batch_shape=front.output.shape, dtype=network.compute_dtype)
-    back = keras.models.clone_model(back, cells, lambda layer: layer)
+        back = retyped(keras.Model(cells, back(features.output)), network.compute_dtype)
     if start is None:
         start = (network.input_shape[1] - 1 - STEP * (front.output_shape[1] - 1)) / 2
     pooled = layer is None and isinstance(pooling, keras.layers.GlobalAveragePooling2D)
     return Explained(front, back, float(start), float(STEP), pooled)
+
+
+def retyped(model, dtype):
+    """Call the layers of a model again on an input of another type; its own keeps the precision of training."""
+    return keras.models.clone_model(model, keras.Input(batch_shape=model.input.shape, dtype=dtype), lambda layer: layer)
 
 
 def run_front(front, images):
