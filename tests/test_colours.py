@@ -47,7 +47,7 @@ def test_colours_of_a_black_frame_stay(tmp_path):
 
 
 def test_dark_retina_is_retina():
-    """What is black between lit pixels, a haemorrhage, is to be seen; a twelfth of the circle here."""
+    """What is black between lit pixels, a haemorrhage, is visible; a twelfth of the circle here."""
     crop, inside = three_gradients(128), inside_circle(128)
     crop[30:60, 20:55] = 0
     assert (find_visible(crop, inside) == inside).all()

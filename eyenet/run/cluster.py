@@ -3,7 +3,7 @@
 Batches of photographs go through Dask's executor, few at a time, so that neither the scheduler nor this process grows
 with the number of photographs. A worker that dies is Dask's matter: it gives the batch to another. When the scheduler
 dies, its successor is given again what had no answer yet. Both are safe, since a stage writes whole files only and
-the same bytes whoever writes them.
+the same bytes, whichever worker writes them.
 """
 
 import contextlib
@@ -99,7 +99,7 @@ class Cluster:
         raise StageError(f"no worker was connected to {self.address} for {PATIENCE} s; start some and run this again")
 
     def lost(self):
-        """Tell whether the scheduler went away, be it for a moment: it has forgotten all that it was given."""
+        """Whether the scheduler was lost, even briefly: it has then forgotten its tasks."""
         return self.client.status != "running" or self.client.scheduler_comm is not self.link
 
     def close(self):
