@@ -38,6 +38,7 @@ def become(request, defaults):
     os.environ.clear()
     os.environ.update(defaults | request["environment"])
     sys.argv = request["command"]
+    sys.path[0] = str(Path(sys.argv[0]).parent)
 
 
 def wait(child, seconds):

@@ -202,7 +202,7 @@ def test_what_xcode_shows(work):
     assert json.loads(said.userDefined["eyenet.operating_points"])["eye"] == {"any": points}
     assert said.userDefined["eyenet.split"] == config["settings"]["split"]
     assert json.loads(said.userDefined["eyenet.preprocessing"]) == 1
-    assert "measures" in json.loads(said.userDefined["eyenet.photo.quality"])["natural"]
+    assert "measures" in json.loads(said.userDefined["eyenet.quality"])["natural"]
 
 
 def test_check_proves_again_and_finds_damage(copied, work):

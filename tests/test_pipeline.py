@@ -29,7 +29,7 @@ def test_on_own_photographs_from_another_folder(tmp_path):
     assert again.stdout == done.stdout and "epoch 1" not in again.stderr
     shutil.copytree(source, tmp_path / "other" / "my data")
     args[1] = "other/my data"
-    one_sentence(run("run_pipeline.sh", *args, code=1, **place), "give another --work")
+    one_sentence(run("run_pipeline.sh", *args, code=1, **place), "choose another --work")
 
 
 @needs_venv
@@ -74,7 +74,7 @@ def test_no_python_and_a_foreign_folder(tmp_path):
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
     place = {"PATH": str(tmp_path / "bin"), "EYENET_VENV": str(tmp_path / "venv"), "HOME": str(tmp_path)}
     done = run("run_pipeline.sh", "--work", tmp_path / "work", code=1, env=place)
-    one_sentence(done, "Python 3.11, 3.12 or 3.13 is needed")
+    one_sentence(done, "Python 3.11, 3.12 or 3.13 is required")
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / "precious").write_text("mine")
     done = run("run_pipeline.sh", "--work", tmp_path / "work", code=1, env=place)
