@@ -78,7 +78,7 @@ def test_no_python_and_a_foreign_folder(tmp_path):
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / "precious").write_text("mine")
     done = run("run_pipeline.sh", "--work", tmp_path / "work", code=1, env=place)
-    one_sentence(done, "no Python environment")
+    one_sentence(done, "is not a Python environment")
     assert (tmp_path / "venv" / "precious").read_text() == "mine"
 
 
