@@ -3,9 +3,9 @@
     python benchmarks/cluster.py                     a million: 10-20 minutes on two cores
     python benchmarks/cluster.py --photographs 20000 --workers 1
 
-Starts a scheduler and workers on this machine, and gives them work that is none: each "photograph" is a path, its
-result a row as resize_images.py gives one. What is left is the cluster's own share. The scheduler keeps a log of its
-last 100,000 steps, so its memory grows faster at first than later.
+Starts a scheduler and workers on this machine, and applies a function that does nothing: each "photograph" is a path,
+and its result a row like one of resize_images.py. So this measures the overhead of the cluster. The scheduler logs its
+last 100,000 transitions, so its memory grows faster at first than later.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from eyenet.run.workers import for_each
 
 
 def no_work(path):
-    """Give a row as a photograph's."""
+    """Return a row like one of resize_images.py."""
     return {"bytes": len(path.name), "width": 3888, "height": 2592, "center_x": 1944.5, "center_y": 1296.5, "radius": 1}
 
 
@@ -36,12 +36,12 @@ def free_port():
 
 @contextlib.contextmanager
 def dask(folder, workers):
-    """Run a scheduler and workers of two threads; give the scheduler's process and its address."""
+    """Run a scheduler and workers of two threads; yield the process of the scheduler and its address."""
     address = f"tcp://127.0.0.1:{free_port()}"
     common = ["--host", "127.0.0.1", "--no-dashboard"]
     commands = [["scheduler", "--port", address.split(":")[-1], *common]]
     commands += [["worker", address, "--nthreads", "2", "--local-directory", folder, *common]] * workers
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": record.REPO}
     processes = [subprocess.Popen([sys.executable, "-m", "dask", *command], **quiet) for command in commands]
     try:
         yield psutil.Process(processes[0].pid), address
@@ -70,15 +70,15 @@ def main():
                 held.append(scheduler.memory_info().rss)
                 mine.append(me.memory_info().rss)
         taken = time.perf_counter() - begun
-    rows = [("scheduler: memory with nothing to do", f"{before / 1e6:.0f}", "MB", "")]
+    rows = [("scheduler: memory when idle", f"{before / 1e6:.0f}", "MB", "")]
     rows += [
         (f"scheduler: memory after {mark:,} photographs", f"{bytes_ / 1e6:.0f}", "MB", "< 1000" * (mark == marks[-1]))
         for mark, bytes_ in zip(marks, held)
     ]
     rows += [
         ("scheduler: growth over the second half", f"{(held[-1] - held[4]) / 1e6:.0f}", "MB", ""),
-        ("this process: growth over the run", f"{(mine[-1] - mine[0]) / 1e6:.0f}", "MB", ""),
-        ("the cluster's own time a photograph", f"{1000 * taken / args.photographs:.2f}", "ms", ""),
+        ("this process: growth during the run", f"{(mine[-1] - mine[0]) / 1e6:.0f}", "MB", ""),
+        ("overhead of the cluster per photograph", f"{1000 * taken / args.photographs:.2f}", "ms", ""),
     ]
     record.write("cluster", rows, ["distributed"])
 

@@ -1,205 +1,219 @@
-"""The image stages on a Dask cluster: the same function for each photograph, the same results in the same order.
+"""Run an image step on a Dask cluster: the same function for each photograph, the results in the same order.
 
-Batches of photographs go through Dask's executor, few at a time, so that neither the scheduler nor this process grows
-with the number of photographs. A worker that dies is Dask's matter: it gives the batch to another. When the scheduler
-dies, its successor is given again what had no answer yet. Both are safe, since a stage writes whole files only and
-the same bytes, whichever worker writes them.
+Every machine has the same checkout of EyeNet and the same environment; each worker checks this before it starts. Dask
+gives the work of a lost worker to another one. If the scheduler is lost, the step ends and is run again: it then
+does only what is missing.
 """
 
 import contextlib
+import functools
+import hashlib
+import importlib.metadata
 import itertools
 import logging
 import pickle
 import platform
-import time
 import uuid
+import zlib
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import CancelledError, wait
+from pathlib import Path
 
 import cloudpickle
-from distributed import Client, KilledWorker
+from distributed import CancelledError, Client, KilledWorker, TimeoutError, get_worker
+from distributed.client import ClosedClientError
+from distributed.comm import CommClosedError
 
-from eyenet.run import remote
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import TEMPORARY
 
-BATCH = 32  # photographs; a batch takes about a second, and the scheduler half a millisecond for it
-AHEAD = 4  # batches for each thread of the cluster that are on their way
-ARRIVAL = 10  # seconds within which a scheduler must answer at the start
-PATIENCE = 300  # seconds without a scheduler or without a worker after which the stage gives up
-LOOK = 2  # seconds between two looks whether both are still there
+BATCH = 32  # photographs per task: about a second of work, for half a millisecond of the scheduler's time
+AHEAD = 256  # tasks submitted at a time: the scheduler never holds more, however many photographs there are
+PATIENCE = 300  # seconds without any worker after which the step gives up
 
-cloudpickle.register_pickle_by_value(remote)
-for name in list(logging.root.manager.loggerDict):  # what went wrong is said here, in a sentence
-    if name.split(".")[0] in ("distributed", "tornado"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+# Packages that decode, scale, compress or grade: another version may give other bytes.
+PACKAGES = ("numpy", "Pillow", "pydicom", "python-gdcm", "ai-edge-litert")
+
+for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
+    logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are reported below, in one sentence
 
 
-class Cluster:
-    """A Dask cluster that works for a stage; `for_each` takes it in the place of a number of threads.
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
 
-    Parameters
-    ----------
-    address : str
-        Of the scheduler, such as tcp://host:8786.
-    witnesses : sequence of Path
-        Files that each worker must see, or it works in another folder than this process.
+
+def _hash_sources():
+    """Hash the sources and tables of the `eyenet` package."""
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".json")):
+        digest.update(b"%s %s" % (path.relative_to(root).as_posix().encode(), path.read_bytes()))
+    return digest.hexdigest()[:12]
+
+
+# What the bytes of an image depend on. Taken at import: a worker runs the sources that it was started with.
+ENVIRONMENT = {
+    "EyeNet": _hash_sources(),
+    "Python": platform.python_version(),
+    "processor": platform.machine(),
+    "zlib": zlib.ZLIB_RUNTIME_VERSION,
+    **{package: _version(package) for package in PACKAGES},
+}
+
+
+@functools.lru_cache(maxsize=4)
+def load_job(job):
+    """Unpickle the function of a step, once per worker process, after the checks that its results can be the same.
 
     Raises
     ------
     StageError
-        If there is no such scheduler, no worker, or the workers are not fit to do what this process would.
+        If this worker has another environment or does not see the same files.
+    """
+    expected, witnesses, function = pickle.loads(job)
+    where = get_worker().address
+    for name, version in expected.items():
+        if ENVIRONMENT[name] != version:
+            raise StageError(
+                f"the worker {where} has {name} {ENVIRONMENT[name]} and this machine {version}; use the same checkout "
+                "and the same environment on all machines, and restart the workers"
+            )
+    for path in witnesses:
+        if not Path(path).exists():
+            raise StageError(
+                f"the worker {where} does not see {Path(path).parent} as this machine does; mount the same file "
+                "system there under the same path"
+            )
+    return pickle.loads(function)
+
+
+def run_batch(job, batch):
+    """Apply the function of a step to the items of a batch, on a worker. Both arrive pickled."""
+    function = load_job(job)
+    return [function(item) for item in pickle.loads(batch)]
+
+
+def make_task():
+    """Make the function that Dask runs.
+
+    It is nested, so that it is pickled by value: the scheduler needs no EyeNet, and a worker without it reports that.
     """
 
-    def __init__(self, address, witnesses=()):
-        self.address, self.witnesses, self.client, self.code = address, list(witnesses), None, remote.Code()
-        self.run = remote.entry(self.code.version)
+    def task(job, batch):
+        from distributed import get_worker
+
         try:
-            self.connect(ARRIVAL)
-            self.refuse_other_pythons()
-            self.threads = self.await_threads()
-        except BaseException:
-            self.close()
-            raise
+            from eyenet.run.cluster import run_batch
 
-    def connect(self, seconds):
-        """Connect to the scheduler, which may be starting, and bring the code to all workers, now and later."""
-        end, self.client = time.monotonic() + seconds, None
-        while self.client is None:
-            try:
-                self.client = Client(self.address, timeout=min(seconds, 10), set_as_default=False)
-                self.client.register_plugin(self.code)
-            except (OSError, TypeError, ValueError) as error:  # Dask's answers to an address that cannot be one
-                self.close()
-                if time.monotonic() > end or not isinstance(error, OSError):
-                    raise StageError(
-                        f"no Dask scheduler answers at {self.address} ({first_line(error)}); start it (dask scheduler) "
-                        "and run the same command again"
-                    ) from None
-                time.sleep(0.5)
-        self.link, self.executor = self.client.scheduler_comm, self.client.get_executor(pure=False)
+            return run_batch(job, batch)
+        except ImportError as error:
+            raise ImportError(f"the worker {get_worker().address} cannot import what the step needs: {error}") from None
 
-    def refuse_other_pythons(self):
-        """Raise a StageError where functions cannot travel because the other Python is of another version."""
-        said = self.client.get_versions()
-        for where, found in {f"the scheduler {self.address}": said["scheduler"], **said["workers"]}.items():
-            python = dict(found["host"])["python"].split(".final")[0]
-            if python.split(".")[:2] != list(platform.python_version_tuple()[:2]):
-                raise StageError(f"{where} runs Python {python}, and this machine {platform.python_version()}")
-
-    def await_threads(self):
-        """Count the threads of all workers; wait a while where there are none."""
-        for second in range(PATIENCE):
-            if threads := sum(self.client.nthreads().values()):
-                return threads
-            if second == 5:
-                log(f"no worker is connected to {self.address}; waiting for one (dask worker {self.address})")
-            time.sleep(1)
-        raise StageError(f"no worker was connected to {self.address} for {PATIENCE} s; start some and run this again")
-
-    def lost(self):
-        """Whether the scheduler was lost, even briefly: it has then forgotten its tasks."""
-        return self.client.status != "running" or self.client.scheduler_comm is not self.link
-
-    def close(self):
-        """Leave the cluster; what is on its way is forgotten."""
-        if self.client is not None:
-            with contextlib.suppress(Exception):  # of a scheduler that is gone
-                self.client.close(timeout=2)
-            self.client = None
-
-    def each(self, function, items):
-        """Apply a function to every item; as `eyenet.run.workers.for_each`, whose results these are."""
-        job = pickle.dumps((remote.versions(), cloudpickle.dumps((self.witnesses, function))))
-        size = max(1, min(BATCH, len(items) // (AHEAD * self.threads)))
-        batches = (items[first : first + size] for first in range(0, len(items), size))
-        pending = deque()
-        while True:
-            for batch in itertools.islice(batches, max(0, AHEAD * self.threads - len(pending))):
-                pending.append((batch, self.submit(job, batch)))
-            if not pending:
-                return
-            batch, future = pending[0]
-            if not self.has_answer(future):
-                self.recover(job, pending)
-                continue
-            pending.popleft()
-            try:
-                results = future.result()
-            except KilledWorker as error:
-                if len(batch) == 1:
-                    raise StageError(
-                        f"workers died again and again, {error.allowed_failures + 1} times, while they had "
-                        f"{first(batch)}; give them more memory, or leave that out"
-                    ) from None
-                pending.extendleft(([item], self.submit(job, [item])) for item in reversed(batch))
-                continue
-            if isinstance(results, str):
-                raise StageError(results)
-            yield from zip(batch, results)
-
-    def submit(self, job, batch):
-        """Send a batch on its way; None if the scheduler is gone."""
-        try:  # pickled here, since the scheduler opens what it can, and knows no EyeNet
-            return self.executor.submit(self.run, job, cloudpickle.dumps(list(batch)))
-        except Exception:
-            if self.lost():
-                return None
-            raise
-
-    def has_answer(self, future):
-        """Wait for a batch; False if the scheduler was lost meanwhile."""
-        alone = time.monotonic()
-        while future is not None and not self.lost():
-            if wait([future], LOOK).done:
-                return not (future.cancelled() or isinstance(future.exception(), CancelledError))
-            with contextlib.suppress(Exception):  # the scheduler is going away, which the next look will show
-                if threads := sum(self.client.nthreads().values()):
-                    self.threads, alone = threads, time.monotonic()
-            if time.monotonic() - alone > PATIENCE:
-                raise StageError(f"the workers of {self.address} are gone; start some and run the same command again")
-        return False
-
-    def recover(self, job, pending):
-        """Wait for the scheduler's successor, and give it what had no answer yet."""
-        log(f"lost the scheduler {self.address}; waiting for it to come back")
-        self.close()
-        self.connect(PATIENCE)
-        for place, (batch, future) in enumerate(pending):
-            answered = future is not None and future.done() and not future.cancelled() and not future.exception()
-            pending[place] = batch, future if answered else self.submit(job, batch)
-        log(f"the scheduler {self.address} is back")
+    return task
 
 
-def first(items):
-    """Name the first photograph of a batch, whose items may be tuples or lists that begin with it."""
-    return items if isinstance(items, (str, int)) or not isinstance(items, Sequence) else first(items[0])
-
-
-def first_line(error):
-    """Give the first line of an error's text, or its kind where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-@contextlib.contextmanager
-def cluster(address, reads, writes):
-    """Give a cluster that sees the same files as this process.
+class Cluster:
+    """A connection to a Dask cluster; `for_each` takes it in place of a number of threads.
 
     Parameters
     ----------
     address : str
+        Address of the scheduler, such as tcp://host:8786.
+    witnesses : sequence of Path
+        Files that each worker must see.
+
+    Raises
+    ------
+    StageError
+        If no scheduler answers, or no worker connects.
+    """
+
+    def __init__(self, address, witnesses=()):
+        self.address, self.witnesses = address, [str(path) for path in witnesses]
+        try:
+            self.client = Client(address, timeout=10, set_as_default=False)
+        except (OSError, TypeError, ValueError) as error:  # the last two: not an address
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise StageError(f"no Dask scheduler answers at {address} ({reason}); start it (dask scheduler)") from None
+        try:
+            if not self.client.nthreads():
+                log(f"no worker is connected to {address}; waiting for one (dask worker {address})")
+            self.client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            self.close()
+            raise self.no_workers() from None
+
+    def close(self):
+        """Disconnect; tasks that have not finished are cancelled."""
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            self.client.close(timeout=2)
+
+    def no_workers(self):
+        """Make the error for a cluster without workers."""
+        return StageError(f"{self.address} has no workers; start some (dask worker) and run the same command again")
+
+    def each(self, function, items):
+        """Apply a function to every item, as `eyenet.run.workers.for_each`, which calls this."""
+        job = pickle.dumps((ENVIRONMENT, self.witnesses, cloudpickle.dumps(function)))
+        size = max(1, min(BATCH, len(items) // AHEAD))
+        batches = (items[first : first + size] for first in range(0, len(items), size))
+        task, pending = make_task(), deque()
+        try:
+            while True:
+                for batch in itertools.islice(batches, AHEAD - len(pending)):
+                    # Pickled here, so that the scheduler handles bytes only.
+                    data = cloudpickle.dumps(list(batch))
+                    pending.append((batch, self.client.submit(task, job, data, pure=False)))
+                if not pending:
+                    return
+                batch, future = pending.popleft()
+                yield from zip(batch, self.result(future, batch))
+        except (CancelledError, ClosedClientError, CommClosedError):
+            raise StageError(
+                f"lost the Dask scheduler {self.address}; start it and the workers, and run the same command again"
+            ) from None
+
+    def result(self, future, batch):
+        """Wait for the results of a task; raise the error that it ended with, if any."""
+        while True:
+            try:
+                return future.result(PATIENCE)
+            except TimeoutError:  # results that were lost with their worker are pending again
+                if not self.client.nthreads():
+                    raise self.no_workers() from None
+            except KilledWorker as error:
+                raise StageError(
+                    f"{error.allowed_failures + 1} workers died while they had the batch from {batch[0]} to "
+                    f"{batch[-1]}; give the workers more memory (--memory-limit), or leave these photographs out"
+                ) from None
+            except ImportError as error:
+                raise StageError(f"{error}; use the same checkout and the same environment on all machines") from None
+
+
+@contextlib.contextmanager
+def cluster(address, reads, writes):
+    """Connect to a cluster whose workers see the same files as this process.
+
+    Parameters
+    ----------
+    address : str
+        Address of the scheduler.
     reads : sequence of Path
-        Files that every worker must find.
+        Files that every worker must see.
     writes : Path or None
-        Folder that they will write to.
+        Folder that the workers write to; each must see a file that is created there now.
+
+    Yields
+    ------
+    Cluster
     """
     token = [] if writes is None else [writes / f"{TEMPORARY}{uuid.uuid4().hex}"]
     try:
         for path in token:
             path.touch()
-        with contextlib.closing(Cluster(address, [*reads, *token])) as made:
-            yield made
-    finally:  # a worker that was killed left a piece of a file
+        with contextlib.closing(Cluster(address, [*reads, *token])) as connected:
+            yield connected
+    finally:  # a worker that was killed may have left an unfinished file
         for path in token if writes is None else writes.glob(TEMPORARY + 32 * "[0-9a-f]"):
             path.unlink(missing_ok=True)

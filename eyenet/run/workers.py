@@ -1,4 +1,4 @@
-"""Workers: a function for every item, by the threads of this machine or by a Dask cluster, with progress."""
+"""Apply a function to every item with threads or a Dask cluster, and show progress."""
 
 import contextlib
 import os
@@ -32,22 +32,22 @@ def progress(iterator, total, what, unit="img"):
 
 
 def for_each(function, items, workers, what, unit="img"):
-    """Apply a function to every item with several threads or on a cluster, in bounded memory.
+    """Apply a function to every item, with threads or on a cluster, in bounded memory.
 
-    Threads serve as well as processes here: decoding, scaling and compressing release the interpreter lock.
+    Threads are as fast as processes here: decoding, scaling and compressing release the interpreter lock.
 
     Parameters
     ----------
     function : callable
-        Called with one item. A `PhotoError` is a result; any other exception ends the stage.
+        Called with one item. A `PhotoError` becomes the item's result; any other exception ends the step.
     items : sequence
-        With a cluster, paths must be absolute, or the function must know how to find them from elsewhere.
+        On a cluster, paths in it must be absolute, since workers run in other folders.
     workers : int or eyenet.run.cluster.Cluster
-        Threads, or what `crew` gives.
+        Number of threads, or a cluster; see `crew`.
     what : str or None
-        Word for the progress line; None: no progress is shown.
+        Name of the work in the progress line; None shows no progress.
     unit : str
-        What an item is, for the progress line.
+        Name of an item in the progress line.
 
     Yields
     ------
@@ -55,29 +55,31 @@ def for_each(function, items, workers, what, unit="img"):
         In the order of `items`; the result may be a `PhotoError`.
     """
 
-    def guarded(item):
+    def attempt(item):
         try:
             return function(item)
         except PhotoError as error:
             return error
 
-    def results():
-        pool = ThreadPoolExecutor(workers)
-        pending = deque()  # a short queue, so that a million items do not become a million futures
-        try:
-            for item in items:
-                pending.append((item, pool.submit(guarded, item)))
-                if len(pending) >= 8 * workers:
-                    done, future = pending.popleft()
-                    yield done, future.result()
-            while pending:
+    found = run_threads(attempt, items, workers) if isinstance(workers, int) else workers.each(attempt, items)
+    yield from found if what is None else progress(found, len(items), what, unit)
+
+
+def run_threads(function, items, threads):
+    """Apply a function to every item with threads; yield (item, result) in order, and submit a few items ahead."""
+    pool = ThreadPoolExecutor(threads)
+    pending = deque()  # short, so that a million items do not become a million futures
+    try:
+        for item in items:
+            pending.append((item, pool.submit(function, item)))
+            if len(pending) >= 8 * threads:
                 done, future = pending.popleft()
                 yield done, future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    found = results() if isinstance(workers, int) else workers.each(function, items)
-    yield from found if what is None else progress(found, len(items), what, unit)
+        while pending:
+            done, future = pending.popleft()
+            yield done, future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager
