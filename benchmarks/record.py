@@ -134,9 +134,9 @@ def one_process(prepare=None):
 
 def _begin(prepare):
     """Initialise the process of the pool."""
-    from eyenet.run.processes import leave_with_parent
+    from eyenet.run.processes import end_with_parent
 
-    leave_with_parent()
+    end_with_parent(os.getppid())
     if prepare:
         prepare()
 

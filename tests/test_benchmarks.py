@@ -1,9 +1,6 @@
 """The benchmarks' suite: it writes ratios, and its check fails when something has become slow, and only then."""
 
-import subprocess
 import sys
-import time
-from pathlib import Path
 from statistics import median
 
 import pytest
@@ -155,23 +152,6 @@ def test_a_process_is_measured():
     with pytest.raises(AssertionError):
         record.spend(sys.executable, "-c", "raise SystemExit(3)")
     assert record.spend(sys.executable, "-c", "raise SystemExit(3)", codes=(0, 3)).wall > 0
-
-
-def test_a_process_of_a_pool_ends_with_the_one_that_is_killed():
-    program = (
-        "import os, record; pool = record.one_process(); print(pool.submit(os.getpid).result(), flush=True); input()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=REPO / "benchmarks", stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as parent:
-        child = int(parent.stdout.readline())
-        assert Path(f"/proc/{child}/exe").exists()
-        parent.kill()
-    for _ in range(1000):
-        if not Path(f"/proc/{child}/exe").exists():
-            return
-        time.sleep(0.01)
-    pytest.fail("it waits for work for ever")
 
 
 def test_photographs_that_are_not_there(tmp_path):

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import TEMPORARY, whole_file, write_whole
-from eyenet.run.processes import leave_with_parent
+from eyenet.run.processes import end_with_parent
 from eyenet.run.script import run_main
 from eyenet.run.workers import cores, for_each
 
@@ -244,7 +244,7 @@ def main():
     parser.add_argument("output", type=Path)
     parser.add_argument("names", nargs="+")
     options = parser.parse_args()
-    leave_with_parent()
+    end_with_parent(os.getppid())
     if options.action == "labels":
         write_labels(options.output, Path(options.names[0]))
     elif options.action == "count":

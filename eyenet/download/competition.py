@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from eyenet.run.errors import StageError, log
-from eyenet.run.processes import leave_with_parent
+from eyenet.run.processes import end_with_parent
 from eyenet.run.script import run_main
 
 COMPETITION = "diabetic-retinopathy-detection"
@@ -175,7 +175,7 @@ def main():
     import requests  # with urllib3, comes with the client
     import urllib3
 
-    leave_with_parent()
+    end_with_parent(os.getppid())
     archives = options.output / "archives"
     watch = Watch(archives / "partial", float(os.environ.get("EYENET_STALL_SECONDS") or 120))
     watch.start()

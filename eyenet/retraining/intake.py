@@ -1,7 +1,6 @@
 """Take new photographs in: crop, judge the quality, reject duplicates, and append the rest to the array."""
 
-import ctypes
-import signal
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from eyenet.photo.png import read_crop
 from eyenet.run.errors import StageError
 from eyenet.run.files import sha256, write_rows
 from eyenet.run.folder import output_folder
+from eyenet.run.script import PARENT
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 
@@ -50,14 +50,8 @@ class Crops:
         return np.stack([read_crop(path) for path in self.paths[rows]])
 
 
-def die_with_parent():
-    """Ask Linux to kill this process with its parent, so that it cannot write into the parent's next run."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 def run_step(script, **options):
-    """Run a script of the pipeline, showing its stderr and hiding its stdout.
+    """Run a script of the pipeline, which ends with this process; show its stderr and hide its stdout.
 
     Raises
     ------
@@ -68,7 +62,8 @@ def run_step(script, **options):
     for name, value in options.items():
         words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     command = [sys.executable, str(SCRIPTS / script), *words]
-    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    environment = os.environ | {PARENT: str(os.getpid())}
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env=environment)
     if done.returncode:
         raise StageError(f"{script} failed, see above; fix that and run the same command again")
 

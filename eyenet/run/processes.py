@@ -1,7 +1,7 @@
-"""A process that watches a training on several hosts, so that it ends with a sentence.
+"""End a process with its parent, and run a training on several hosts in a child process.
 
-When process 0 is gone, JAX ends the others at once from a thread of its own, with a stack trace: nothing in those
-processes can speak any more, so their parent does.
+When process 0 of such a training ends, a thread of JAX ends the others at once with a stack trace. They cannot print a
+clear message any more, so their parent does.
 """
 
 import os
@@ -19,12 +19,16 @@ LOST = (
 )
 
 
-def leave_with_parent():
-    """From now on, end this process when the one that started it has ended.
+def end_with_parent(parent):
+    """End this process when its parent has ended, even by `kill -9`.
 
-    `kill -9` of that one would leave us behind: writing where its next run writes, or waiting for work for ever.
+    Otherwise it could write where the parent's next run writes, or wait for work forever.
+
+    Parameters
+    ----------
+    parent : int
+        Process ID of the parent.
     """
-    parent = os.getppid()
 
     def watch():
         while os.getppid() == parent:
@@ -35,26 +39,24 @@ def leave_with_parent():
 
 
 def supervise():
-    """Go on in a child process, and leave with its exit code; to be called before any thread is started.
+    """Continue in a child process, and exit with its exit code; call this before any thread is started.
 
-    The child ends when this process does. What libraries write to stdout and stderr by themselves, such as one line a
-    connection, is held back, and shown only if they end the child for a reason that is not known.
+    The child ends when this process does. What libraries write to its stdout and stderr, such as one line per
+    connection, is held back, and shown only if the child ends for an unknown reason.
 
     Raises
     ------
     StageError
         If the child was ended by a signal.
     """
-    held = tempfile.TemporaryFile()  # noqa: SIM115, both processes have it open to their end
-    read, write = os.pipe()
+    held = tempfile.TemporaryFile()  # noqa: SIM115, both processes keep it open until they end
+    parent = os.getpid()
     child = os.fork()
     if not child:
-        os.close(write)
-        os.setpgid(0, 0)  # Ctrl-C reaches the parent, which passes it on: once
-        threading.Thread(target=_end_with_parent, args=(read,), daemon=True).start()
+        os.setpgid(0, 0)  # so that Ctrl-C reaches only the parent, which passes it on
+        end_with_parent(parent)
         _hold_back(held)
         return
-    os.close(read)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: os.kill(child, number))
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -67,13 +69,8 @@ def supervise():
     raise StageError(f"the training was ended by signal {-code} ({signal.strsignal(-code)})")
 
 
-def _end_with_parent(pipe):
-    os.read(pipe, 1)  # nobody writes: it returns when the parent is gone
-    os._exit(1)
-
-
 def _hold_back(held):
-    """Keep Python's stdout and stderr as they are, and send what is written below Python into a file."""
+    """Send what libraries write to stdout and stderr into a file, and keep Python's own streams as they are."""
     for name, number in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         stream.flush()

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from eyenet.run.errors import EXIT_FAILED, EXIT_STOPPED, StageError, log
+from eyenet.run.processes import end_with_parent
 
+PARENT = "EYENET_PARENT"  # environment variable: process ID of the process that this script must not outlive
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -16,6 +18,8 @@ def run_main(main):
     0 done, 1 could not be done, 2 wrong usage (argparse), 3 done but more than --max-rejected photographs
     failed, 130 stopped by Ctrl-C. What a user can cause is answered by a sentence; only a bug shows a traceback.
     """
+    if parent := os.environ.pop(PARENT, None):
+        end_with_parent(int(parent))
     name = Path(sys.argv[0]).name
     try:
         code = main() or 0
