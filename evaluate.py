@@ -163,19 +163,6 @@ def read_training_curves(model):
     return history.to_dict("records")
 
 
-def score(args, config, network, output):
-    """Predict all photographs; return the sets by split, the one to evaluate, and an exit code."""
-    from eyenet.model.predictions import score_array, score_photographs
-
-    if args.photos is None:
-        sets = score_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
-        return sets, sets[args.split], 0
-    scored, code = score_photographs(
-        args.photos, args.labels, args.model, config, network, output, args.workers, args.max_rejected
-    )
-    return {"test": scored}, scored, code
-
-
 def compute_metrics(sets, scored, train, task, decision, draws, seed):
     """Compute the figures of metrics.json: each split's, the evaluated set's, and those of its subsets by Usage."""
     from eyenet.report.assessment import assess, assess_split
@@ -207,26 +194,17 @@ def write_predictions(path, sets):
     write_table(path, pd.concat(tables))
 
 
-def evaluate(args, config, output):
-    """Score, assess and write everything; return metrics.json and an exit code."""
+def write_results(output, metrics, sets, scored, network, config, model):
+    """Write metrics.json, predictions.csv, the report and the model card."""
     from eyenet.report.card import write_model_card
     from eyenet.report.html import write_report
 
-    network, task, decision = load_network(args.model, config), config["task"], config["decision"]
-    sets, scored, code = score(args, config, network, output)
-    if scored.table["level"].nunique() < 2:
-        log("note: all photographs are of one grade; figures that compare two classes are not defined")
-    source = "array" if args.photos is None else "photographs"
-    train = sets.get("train") if source == "array" else None
-    metrics = {"format": 1, "model": args.model.resolve().name, "source": source}
-    metrics |= compute_metrics(sets, scored, train, task, decision, args.draws, args.seed)
     write_predictions(output / "predictions.csv", sets)
     write_json(output / "metrics.json", metrics)
     balance = {split: count_by_grade(part.table["level"]) for split, part in sets.items()}
-    examples = make_examples(scored, network, task, decision)
-    write_report(output / "report.html", metrics, config, read_training_curves(args.model), examples, balance)
+    examples = make_examples(scored, network, config["task"], config["decision"])
+    write_report(output / "report.html", metrics, config, read_training_curves(model), examples, balance)
     write_model_card(output / "MODEL_CARD.md", metrics, config)
-    return metrics, code
 
 
 def print_summary(metrics, draws, report):
@@ -278,7 +256,22 @@ def main():
         raise StageError(f"{output} is a file, but evaluate.py writes a folder; choose another --output")
     output.mkdir(parents=True, exist_ok=True)
     backend.start("float32", args.seed)
-    metrics, code = evaluate(args, config, output)
+    from eyenet.model.predictions import score_array, score_photographs
+
+    network, source = load_network(args.model, config), "array" if args.photos is None else "photographs"
+    if source == "array":
+        sets = score_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
+        scored, code = sets[args.split], 0
+    else:
+        options = (args.workers, args.max_rejected)
+        scored, code = score_photographs(args.photos, args.labels, args.model, config, network, output, *options)
+        sets = {"test": scored}
+    if scored.table["level"].nunique() < 2:
+        log("note: all photographs are of one grade; figures that compare two classes are not defined")
+    metrics = {"format": 1, "model": args.model.resolve().name, "source": source}
+    train = sets.get("train") if source == "array" else None
+    metrics |= compute_metrics(sets, scored, train, config["task"], config["decision"], args.draws, args.seed)
+    write_results(output, metrics, sets, scored, network, config, args.model)
     print_summary(metrics, args.draws, output / "report.html")
     return code
 
