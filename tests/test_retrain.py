@@ -47,8 +47,8 @@ def pipeline(tmp_path_factory):
     first, others = there[:78], there[78:]
     rows = copy_photographs(drawn, folder / "first", first)
     write_csv(folder / "first" / "trainLabels.csv", [("image", "level"), *rows])
-    run_stages(folder / "first", folder / "data", size=256, split=("--val", "0.2", "--test", "0.4"))
-    options = ("--epochs", 1, "--precision", "bfloat16", "--input", folder / "data" / "array")
+    run_stages(folder / "first", folder / "data", size=160, split=("--val", "0.2", "--test", "0.4"))
+    options = ("--epochs", 1, "--input", folder / "data" / "array")
     run("cnn.py", *options, "--models", folder / "models", "--logs", folder / "logs")
     return folder, drawn, first, others
 
@@ -207,7 +207,7 @@ def test_many_copies_of_one_photograph_are_all_found(pipeline, tmp_path):
     crops.mkdir()
     rng, rows = np.random.default_rng(0), []
     geometry = {"visible": 1.0}
-    new = photograph_to_input(drawn / "train" / f"{others[2]}.jpeg")[0]
+    new = photograph_to_input(drawn / "train" / f"{others[2]}.jpeg", 160)[0]
     old = images[table.index[(table["image"] == first[6])][0]]
     for i in range(12):
         for name, crop in (("new", new), ("old", old)):
@@ -224,7 +224,7 @@ def test_a_copy_of_what_only_its_name_rejects_is_kept(pipeline, tmp_path):
     """Else both were lost: the first of them for its name, the second for the first."""
     folder, drawn, first, others = pipeline
     images, table, sidecar = open_array(folder / "data" / "array")
-    crop = photograph_to_input(drawn / "train" / f"{others[2]}.jpeg")[0]
+    crop = photograph_to_input(drawn / "train" / f"{others[2]}.jpeg", 160)[0]
     names = [first[6], "copy0_left", "copy1_left"]
     for name in names:
         (tmp_path / f"{name}.png").write_bytes(encode_png(crop, {"visible": 1.0}))
@@ -242,7 +242,7 @@ def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
     there = base[1].copy()
     wrong = "test" if split_of(patient, **split) != "test" else "train"
     there.loc[0, ["patient", "split"]] = patient, wrong
-    config = {"size": 256, "settings": {"images": {}}}
+    config = {"size": 160, "settings": {"images": {}}}
     known = Base(None, config, None, base[0], there, base[2], split)
     new = work / "new"
     accepted, _ = crop_and_judge(new / "train", new / "trainLabels.csv", known, work / "out", 2)
