@@ -100,7 +100,7 @@ def exam_from_photographs(folder, config, network, most):
     StageError
         If none can be read.
     """
-    files = spread(np.array(list_files(folder, PHOTOGRAPHS, "a camera")), most)
+    files = spread(np.array(list_files(folder, PHOTOGRAPHS)), most)
     colours = colours_of(config["settings"]["images"])
     done = list(for_each(lambda p: photograph_to_input(p, config["size"], colours)[0], files, cores(), "prepare"))
     for path, failed in ((path, crop) for path, crop in done if isinstance(crop, PhotoError)):

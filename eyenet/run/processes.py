@@ -1,7 +1,7 @@
-"""A process that watches a training on several hosts, so that it ends with a sentence.
+"""Parent processes: end with the parent, and report why training on several hosts failed.
 
-When process 0 is gone, JAX ends the others at once from a thread of its own, with a stack trace: nothing in those
-processes can speak any more, so their parent does.
+When process 0 exits, JAX aborts the other processes at once, with a stack trace. They can no longer report the error
+in one sentence, so their parent processes do.
 """
 
 import os
@@ -14,15 +14,16 @@ import time
 from eyenet.run.errors import StageError, log
 
 LOST = (
-    "another process of this training was lost (see its own messages): run the same command again on every host, and "
-    "it goes on from the last whole epoch"
+    "another process of this training failed (see its messages); run the same command again on every host to continue "
+    "from the last complete epoch"
 )
 
 
 def leave_with_parent():
-    """From now on, end this process when the one that started it has ended.
+    """Start a thread that ends this process when its parent process has ended.
 
-    `kill -9` of that one would leave us behind: writing where its next run writes, or waiting for work for ever.
+    Otherwise, after `kill -9` of the parent, this process could write to the folder of the parent's next run, or wait
+    for work forever.
     """
     parent = os.getppid()
 
@@ -35,22 +36,22 @@ def leave_with_parent():
 
 
 def supervise():
-    """Go on in a child process, and leave with its exit code; to be called before any thread is started.
+    """Continue in a child process and exit with its exit code; call this before any thread is started.
 
-    The child ends when this process does. What libraries write to stdout and stderr by themselves, such as one line a
-    connection, is held back, and shown only if they end the child for a reason that is not known.
+    The child ends when this process does. Native libraries' own output to stdout and stderr, such as one line per
+    connection, is held back; it is shown only if a signal ends the child for an unknown reason.
 
     Raises
     ------
     StageError
-        If the child was ended by a signal.
+        If a signal ended the child.
     """
-    held = tempfile.TemporaryFile()  # noqa: SIM115, both processes have it open to their end
+    held = tempfile.TemporaryFile()  # noqa: SIM115, open in both processes until they end
     read, write = os.pipe()
     child = os.fork()
     if not child:
         os.close(write)
-        os.setpgid(0, 0)  # Ctrl-C reaches the parent, which passes it on: once
+        os.setpgid(0, 0)  # so that Ctrl-C reaches the parent only, which passes it on once
         threading.Thread(target=_end_with_parent, args=(read,), daemon=True).start()
         _hold_back(held)
         return
@@ -68,12 +69,12 @@ def supervise():
 
 
 def _end_with_parent(pipe):
-    os.read(pipe, 1)  # nobody writes: it returns when the parent is gone
+    os.read(pipe, 1)  # nothing is ever written, so this returns when the parent has ended
     os._exit(1)
 
 
 def _hold_back(held):
-    """Keep Python's stdout and stderr as they are, and send what is written below Python into a file."""
+    """Keep Python's stdout and stderr as they are; redirect the output of native libraries to a file."""
     for name, number in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         stream.flush()
