@@ -219,7 +219,7 @@ def test_check_proves_again_and_finds_damage(copied, work):
     record = json.loads((copied / "export" / "export.json").read_text())  # even if the checksum were right
     record["files"]["EyeNet.mlpackage"]["sha256"] = export_folder.hash_export(copied / "export" / "EyeNet.mlpackage")
     (copied / "export" / "export.json").write_text(json.dumps(record))
-    one_sentence(export(work, *only, code=1), "is not the network that was trained", "a probability by", "is allowed")
+    one_sentence(export(work, *only, code=1), "differs from the trained network", "a probability by", "is allowed")
     weights.write_bytes(data[:100])
     with pytest.raises(StageError, match="EyeNet.mlpackage"):
         coreml.run(copied / "export" / "EyeNet.mlpackage", photographs(64, 1))
@@ -249,7 +249,7 @@ def test_a_retrained_model_leaves_nothing_of_the_old(copied, work):
 
 def test_a_folder_of_something_else_is_left_alone(work, tmp_path):
     (tmp_path / "README.md").write_text("mine")
-    last = one_sentence(export(work, "--format", "onnx", "--output", tmp_path, code=1), "holds something else")
+    last = one_sentence(export(work, "--format", "onnx", "--output", tmp_path, code=1), "holds something other")
     assert "--output" in last and (tmp_path / "README.md").read_text() == "mine"
 
 
@@ -392,5 +392,5 @@ def test_the_page(tmp_path, monkeypatch):
     page.require_template(tmp_path / "dist")  # may be made anew
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.json").write_text("{}")  # as an export's folder has
-    with pytest.raises(StageError, match="holds something else than the page"):
+    with pytest.raises(StageError, match="holds something other than the page"):
         page.require_template(tmp_path / "mine")
