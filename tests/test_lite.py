@@ -61,7 +61,7 @@ def check(network, task, folder):
     expected, maps = network.predict(images, verbose=0), evidence_of(network, images, task)
     assert np.abs(np.stack([p for p, _ in answers]) - expected).max() < 1e-5
     assert np.array_equal(np.stack([lite(image)[0] for image in images]), np.stack([p for p, _ in answers]))
-    ours = np.stack([of for _, of in answers])
+    ours = np.stack([found for _, found in answers])
     assert ours.shape == maps.shape and maps.max() > 0
     assert np.abs(ours - maps).max() < 1e-3 * maps.max()
     parts = explained(network)

@@ -116,18 +116,20 @@ def test_the_report_is_one_whole_page(task, tmp_path):
 def test_every_figure_of_the_metrics_is_on_the_page(task, tmp_path):
     metrics = make_metrics(task)
     page, count = report(tmp_path / "report.html", task, metrics), 0
-    for key, of in figures_in(metrics):
+    for key, found in figures_in(metrics):
         show = decimal if key in DECIMALS else percent
-        low, high = (show(of[end]).replace("\xa0", " ") if of[end] is not None else None for end in ("low", "high"))
-        if of["value"] is not None:
+        ends = (found["low"], found["high"])
+        low, high = (show(end).replace("\xa0", " ") if end is not None else None for end in ends)
+        if found["value"] is not None:
             count += 1
-            value = show(of["value"]).replace("\xa0", " ")
-            assert f"{value} {low.removesuffix(' %')} to {high}" in page.text, (key, of)
+            value = show(found["value"]).replace("\xa0", " ")
+            assert f"{value} {low.removesuffix(' %')} to {high}" in page.text, (key, found)
     assert count > 150
     asked = metrics["questions"]["any"]
     for key in SHOWN:
         name, show = METRIC_NAMES[key][0], decimal if key in DECIMALS else percent
-        row = [f"{show(of['value'])} {interval_text(of, show)}" for of in (asked["patient"][key], asked["eye"][key])]
+        units = (asked["patient"][key], asked["eye"][key])
+        row = [f"{show(found['value'])} {interval_text(found, show)}" for found in units]
         assert f"{name} {' '.join(row)}".replace("\xa0", " ") in page.text
     for unit in ("eye", "patient"):
         for row in metrics["questions"]["any"][unit]["by_grade"]:
