@@ -45,7 +45,7 @@ def allow(times):
 
 
 def slowed(times, calls=None):
-    """Make rotating a photograph slower by a factor; with `calls`, only in the first calls."""
+    """Make rotating a photograph slower by a factor; with `calls`, only that many times."""
     real, left = rotate.copy_photograph, [calls]
 
     def copy_photograph(source, targets):
