@@ -163,7 +163,7 @@ def score_array(folder, split, model, config, network, photographs, batch):
 def read_geometries(path, table):
     """Read size and circle of each photograph of a table; no columns if the file is missing or incomplete."""
     if not Path(path).is_file():
-        log(f"note: there is no {path}; the baseline that sees no retina will not use file and photograph size")
+        log(f"note: there is no {path}; the shortcut baseline will not use file and photograph size")
         return np.zeros((len(table), 0))
     try:
         known = pd.read_csv(path, dtype={"image": str}).drop_duplicates("image").set_index("image")

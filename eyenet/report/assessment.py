@@ -96,7 +96,7 @@ def _baselines(scored, train, question, truth, draws, seed):
     where = "these photographs" if train is None else "training"
     baselines = {
         "majority": {
-            "what": f"calls every photograph {always}, the majority class of {where}",
+            "what": f"calls every photograph {always}, the more frequent class in {where}",
             **bootstrap(of_majority, patients, draws, seed, trials=count_trials(patients, truth, called)),
             "auc": {"value": 0.5, "low": 0.5, "high": 0.5},
         },

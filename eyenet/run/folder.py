@@ -118,13 +118,13 @@ def _read_record(folder, script, settings, record):
         raise StageError(f"{folder} is a file, but {script} writes a folder; choose another --output")
     known = read_json(folder / record)
     if known is None and (folder / record).exists():
-        raise StageError(f"{folder / record} is damaged; delete the folder {folder} to make it anew")
+        raise StageError(f"{folder / record} is damaged; delete the folder {folder} to make it again")
     if known is None and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
         raise StageError(f"{folder} holds files that {script} did not make; write to another folder, or empty it")
     if known is not None and (known.get("script"), known.get("settings")) != (script, settings):
         raise StageError(
             f"{folder} was made with other settings or from other images ({_differences(known, script, settings)}); "
-            "delete it to make it anew, or write to another folder"
+            "delete it to make it again, or write to another folder"
         )
     return known
 
