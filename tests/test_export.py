@@ -140,7 +140,7 @@ def test_an_operation_that_is_unknown_here(tmp_path):
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="silu")(layers.Rescaling(1 / 255)(image)))
     network = keras.Model(image, layers.Dense(2, activation="softmax")(x))
     coreml.convert(network, tmp_path / "EyeNet.mlpackage", "float32", SAID, None)
-    with pytest.raises(StageError, match=r"cannot be computed without Core ML \(silu\); prove it on a Mac"):
+    with pytest.raises(StageError, match=r"cannot be computed without Core ML \(silu\); check it on a Mac"):
         Program(tmp_path / "EyeNet.mlpackage")
 
 

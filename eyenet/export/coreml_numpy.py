@@ -44,7 +44,7 @@ class Program:
         if unknown:
             raise StageError(
                 f"{self.path} has operations that cannot be computed without Core ML ({', '.join(unknown)}); "
-                "prove it on a Mac, with the same command"
+                "check it on a Mac with the same command"
             )
 
     def __call__(self, photograph):
@@ -216,7 +216,7 @@ def dequantize(quantized_data, zero_point, scale, axis):
 
 def _require(known, what):
     if not known:
-        raise StageError(f"{what} cannot be computed without Core ML; prove the package on a Mac")
+        raise StageError(f"{what} cannot be computed without Core ML; check the package on a Mac")
 
 
 def _axes(axes):
