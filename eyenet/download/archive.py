@@ -137,7 +137,7 @@ def discard(parts, what):
     names = " and ".join(str(part) for part in parts)
     raise StageError(
         f"{what} cannot be read completely (wrong CRC-32), so {names} is damaged and was deleted; "
-        "run the same command again to download it again"
+        "run the same command again to download it"
     )
 
 
