@@ -7,24 +7,24 @@ print_help() {
 Step 1: get the photographs and their labels.
 
 Usage
-    bash download_images.sh --sample [N]                  N synthetic photographs (400), made here in a minute
-    bash download_images.sh --kaggle [train|test|both]    the competition's (train)
+    bash download_images.sh --sample [N]                  N synthetic photographs (400), made locally in a minute
+    bash download_images.sh --kaggle [train|test|both]    the competition's photographs (train)
 
 Options
     --output FOLDER        folder to write (data/download)
     --labels-out TABLE     label table to write (labels/trainLabels.csv)
-    --keep-archives        keep the downloaded zip parts; else they are deleted once every photograph was
-                           unpacked and its CRC verified
+    --keep-archives        keep the downloaded zip parts; without it, they are deleted after every photograph
+                           was unpacked and its CRC verified
     --help
 
 Writes
     FOLDER/train/*.jpeg, FOLDER/test/*.jpeg      the photographs
     TABLE                                        image,level (train only)
-    FOLDER/archives/                             what was downloaded, until it is unpacked
-    FOLDER/SOURCE, FOLDER/train.complete         where they came from; how many there are when all are there
+    FOLDER/archives/                             the downloaded files, until they are unpacked
+    FOLDER/SOURCE, FOLDER/train.complete         sample or kaggle; the number of photographs when complete
 
 Before --kaggle
-    1. pip install -r requirements.txt (it has the kaggle client).
+    1. pip install -r requirements.txt (includes the kaggle client).
     2. With a Kaggle account, accept the rules (Kaggle asks to verify the account's phone number first):
        https://www.kaggle.com/competitions/diabetic-retinopathy-detection/rules
     3. Make a token at https://www.kaggle.com/settings/api, and put it into the variable KAGGLE_API_TOKEN or
@@ -33,22 +33,22 @@ Before --kaggle
 
 What to expect
               photographs   to download   disk while unpacking   afterwards   at 20 MB/s
-    train          35,126         35 GB                  70 GB        35 GB   half an hour, and 10 min to unpack
-    test           53,576         53 GB                 106 GB        53 GB   three quarters, and 15 min
-    The zip comes in parts of up to 8 GB, and is unpacked straight from them. It may be stopped at any moment,
-    by Ctrl-C, kill -9 or a dead line: the same command goes on where it stopped, and does nothing when all is
-    there (it trusts train.complete and counts the files; no network is used).
+    train          35,126         35 GB                  70 GB        35 GB   30 min, and 10 min to unpack
+    test           53,576         53 GB                 106 GB        53 GB   45 min, and 15 min
+    The zip consists of parts of up to 8 GB and is unpacked directly from them. The script can be interrupted
+    at any time (Ctrl-C, kill -9, lost connection): the same command continues where it stopped. If everything
+    is complete (train.complete agrees with the number of files), it does nothing and uses no network.
 
 Examples
     bash download_images.sh --sample 40 --output data/small --labels-out data/small/labels.csv
     nohup bash download_images.sh --kaggle both > download.log 2>&1 &
 
 Environment
-    PYTHON                 interpreter (.venv/bin/python beside this script if there, else python3)
-    EYENET_STALL_SECONDS   give up on a silent server after this long, and try again (120)
-    EYENET_RETRY_SECONDS   pause before the second of 5 attempts, longer before each next (10)
+    PYTHON                 interpreter (.venv/bin/python beside this script if it exists, else python3)
+    EYENET_STALL_SECONDS   retry if the server sends nothing for this many seconds (120)
+    EYENET_RETRY_SECONDS   pause before the second of 5 attempts; later pauses are longer (10)
 
-Exit codes: 0 done, 1 not done (one sentence says why), 2 wrong usage, 130 Ctrl-C.
+Exit codes: 0 done, 1 could not be done (the reason is one sentence), 2 wrong usage, 130 Ctrl-C.
 HELP
 }
 
@@ -86,7 +86,7 @@ parse_options() {
         esac
         shift
     done
-    [ -n "$source" ] || wrong_usage "say --sample or --kaggle"
+    [ -n "$source" ] || wrong_usage "give --sample or --kaggle"
     case $output in -*) output=./$output ;; esac # so that no command takes it for an option
     case $labels in -*) labels=./$labels ;; esac
     is_number "${EYENET_STALL_SECONDS:-120}" || wrong_usage "EYENET_STALL_SECONDS must be a whole number"
@@ -103,7 +103,7 @@ find_python() {
     case $code in
         0) ;;
         1) fail "$PYTHON lacks the packages; run \"$PYTHON\" -m pip install -r \"$here/requirements.txt\"" ;;
-        *) fail "$PYTHON is no Python 3.11 or newer; install one, or name one in the variable PYTHON" ;;
+        *) fail "$PYTHON is not Python 3.11 or newer; install it, or set the variable PYTHON to its path" ;;
     esac
 }
 
@@ -112,8 +112,8 @@ eyenet() {
     local module=$1 code=0
     shift
     PYTHONSAFEPATH=1 PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m "eyenet.download.$module" "$@" || code=$?
-    [ "$code" -le 128 ] || # it could not print an error itself
-        fail "Python was ended by signal $((code - 128)) (9 may mean: no memory);" \
+    [ "$code" -le 128 ] || # Python could not print an error itself
+        fail "Python was ended by signal $((code - 128)) (9 may mean too little memory);" \
             "run the same command again to continue"
     return "$code"
 }
@@ -200,8 +200,8 @@ fetch() {
         [ "$code" -eq 75 ] || exit "$code" # it has printed the reason
         if [ "$(count_archives)" -gt "$before" ]; then attempt=1; fi
         [ "$attempt" -lt 5 ] ||
-            fail "5 attempts failed, the last as said above; what arrived is kept:" \
-                "look at the network, then run the same command again"
+            fail "5 attempts failed (see the last error above); downloaded data is kept:" \
+                "check the network, then run the same command again"
         pause=$((${EYENET_RETRY_SECONDS:-10} * attempt))
         attempt=$((attempt + 1))
         say "attempt $attempt of 5 in $pause s"
@@ -224,7 +224,7 @@ get_kaggle() {
             if [ "$set" != labels ]; then eyenet archive unpack "$output" "$set"; fi
         done
     else
-        say "everything is there already; nothing was downloaded"
+        say "everything is already complete; nothing was downloaded"
     fi
     if [ "$keep" = no ]; then
         for set in $sets; do rm -f "$output/archives/$set.zip."[0-9][0-9][0-9]; done

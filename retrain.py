@@ -98,7 +98,7 @@ def hash_batch(photos, labels):
         raise StageError(f"there is no folder {photos}")
     if not labels.is_file():
         raise StageError(f"there is no table {labels}")
-    read_labels(labels, "the graders")
+    read_labels(labels, None)
     listing = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(photos) if entry.is_file())
     return hashlib.sha256((repr(listing) + sha256(labels)).encode()).hexdigest()
 

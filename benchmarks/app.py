@@ -1,10 +1,10 @@
-"""The offline page in Chromium against predict.py: download, wait, circles, crops, probabilities, verdicts, decisions.
+"""Compare the offline page in Chromium with predict.py: download, wait, circles, crops, probabilities, decisions.
 
     python benchmarks/app.py --model models/latest --data eyepacs-full eyepacs-1024      FOLDER/train/*.jpeg
 
-Builds the page with the model's network, loads it, stops its server, and grades photographs without internet: of each
-folder --most of the patients that have both eyes, evenly chosen. The wait is from choosing a photograph to its result,
-at sizes of whole megapixels. Needs Node.js, Chromium and requirements-export.txt.
+Builds the page with the model's network, loads it, stops its server, and grades photographs without internet: those of
+--most patients with both eyes, spread evenly over each folder. The wait is the time from choosing a photograph to its
+result, by size in whole megapixels. Needs Node.js, Chromium and requirements-export.txt.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ENDS = "_left.jpeg", "_right.jpeg"
 
 
 def choose(folder, most):
-    """Choose photographs of patients with both eyes, evenly over the folder, as `browser.pairs` gives them."""
+    """Choose photographs of patients with both eyes, evenly over the folder, in the form of `browser.pairs`."""
     left, right = ({path.name.removesuffix(end) for path in folder.glob(f"*{end}")} for end in ENDS)
     both = sorted(left & right)
     if not both:
@@ -68,7 +68,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--model", type=Path, default=record.REPO / "models" / "latest", help="folder of the model")
     options.add_argument("--data", type=Path, nargs="+", default=[record.REPO / "data" / "download"], help="folders")
-    options.add_argument("--most", type=int, default=60, help="photographs of each folder")
+    options.add_argument("--most", type=int, default=60, help="photographs from each folder")
     args = options.parse_args()
     if why := browser.missing():
         raise SystemExit(f"the page cannot be run: {why}")

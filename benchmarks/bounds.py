@@ -10,8 +10,8 @@ from eyenet.run.files import write_rows
 
 TABLE = record.REPO / "benchmarks" / "bounds.csv"
 COLUMNS = ("name", "better", "bound", "noise", "runs", "machine", "commit")
-LEAST = 0.05  # share of the bound that is allowed even if the recorded runs agreed better
-ELSEWHERE = 0.25  # additional share of the bound on a machine with another processor
+LEAST = 0.05  # tolerance as a share of the bound, even if the spread of the recorded runs is smaller
+ELSEWHERE = 0.25  # additional tolerance on a machine with another processor
 
 
 class Bound(NamedTuple):

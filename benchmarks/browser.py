@@ -1,6 +1,6 @@
-"""The offline page in a real browser: built, driven by app/tests/browser.mjs, and compared with predict.py.
+"""Build the offline page, run it in a browser with app/tests/browser.mjs, and compare it with predict.py.
 
-For tests/test_app.py and benchmarks/app.py. Needs Node.js, npm, and Chromium or Chrome (EYENET_BROWSER names one).
+Used by tests/test_app.py and benchmarks/app.py. Needs Node.js, npm, and Chromium or Chrome (or set EYENET_BROWSER).
 """
 
 import base64
@@ -19,7 +19,7 @@ from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina
 
 APP = Path(__file__).resolve().parent.parent / "app"
-NODE = 20, 19  # Vite's least
+NODE = 20, 19  # minimum version for Vite
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = os.environ.get("EYENET_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
 
@@ -29,7 +29,7 @@ class BrowserError(Exception):
 
 
 def missing():
-    """Name what is missing to run the page; None if nothing is."""
+    """Return what is missing to run the page; None if nothing is."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "no Node.js and npm"
     version = subprocess.run(["node", "--version"], check=False, capture_output=True, text=True).stdout.strip()
@@ -39,7 +39,7 @@ def missing():
 
 
 def call(*command):
-    """Run a command in app/ and give its output, or raise a BrowserError."""
+    """Run a command in app/ and return its output, or raise a BrowserError."""
     done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise BrowserError(f"{' '.join(command[:2])} failed: {done.stdout[-1000:]}{done.stderr[-3000:]}".strip())
@@ -65,7 +65,7 @@ def browse(scenario, dist, **options):
 
 
 def pairs(folder, patients):
-    """List the photographs of patients as `grade` expects them: by patient and eye."""
+    """Map the photographs of patients by patient and eye, as the scenario `grade` expects."""
     return {name: {eye: folder / f"{name}_{eye}.jpeg" for eye in ("right", "left")} for name in patients}
 
 
@@ -82,27 +82,27 @@ class Difference:
     seconds: float  # from choosing the file to its result on the page
     megapixels: float
     verdict: bool  # whether the verdict of the quality gate is the same
-    words: bool  # result and reasons: the same, where it was not graded
-    frame: bool = True  # width and height: the same
+    words: bool  # whether result and reasons are the same, if the photograph was not graded
+    frame: bool = True  # whether width and height are the same
     circle: float = 0.0  # of centre and radius, as a share of the radius
     psnr: float = np.inf  # of the crop, dB
     score: float = 0.0  # of the quality gate
-    probability: float = 0.0  # the largest of the questions'
+    probability: float = 0.0  # largest of all questions
     grade: float = 0.0  # of the expected grade
     input: bool = True  # whether equalising the page's crop gives the same bytes as in Python
-    limits: bool = True  # the same
+    limits: bool = True  # whether the limits are the same
     decisions: dict = field(
         default_factory=dict
-    )  # by question: distance from the threshold, and whether the decision is the same
+    )  # by question: distance from the threshold, whether the decision is the same
 
 
 def differences(seen, model, paths):
-    """Compare photographs that the page graded, with `crops`, with Python.
+    """Compare the page's results for photographs, with `crops`, with those of Python.
 
     Parameters
     ----------
     seen : dict
-        Of the scenario `grade`.
+        Result of the scenario `grade`.
     model : Path
         Folder of the page's model.
     paths : list of Path
@@ -152,5 +152,5 @@ def _compare_answers(found, given, expected):
 
 
 def _pixels_of(text, size=256):
-    """Read pixels as browser.mjs writes them; uint8, (size, size, 3)."""
+    """Read pixels from the format of browser.mjs; uint8, shape (size, size, 3)."""
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(size, size, 3)

@@ -1,4 +1,4 @@
-"""A large collection out of few photographs, some of them damaged, and what the pipeline must make of each."""
+"""Build a large collection from few photographs, some damaged, and check where the pipeline puts each of them."""
 
 import csv
 import os
@@ -23,15 +23,15 @@ from make_sample import EYES
 
 DAMAGED = 0.02
 PLAIN = "plain"
-# Besides the faults and formats of `damage`: a black frame, a second file of a name, a photograph without a label, a
-# label without a photograph, a name with blanks and other letters, bytes that were overwritten in the middle.
+# In addition to the faults and formats of `damage`: a black frame, a second file of the same name, a photograph without
+# a label, a label without a photograph, a name with spaces and non-Latin letters, bytes overwritten in the middle.
 OTHERS = ("black", "doubled", "unlabelled", "no photograph", "foreign name", "overwritten")
 KINDS = (*damage.FAULTS, *damage.FORMATS, *OTHERS)
-SPOILED = ("resized", "preprocessed", "rotated")  # outputs of which a few images are damaged before the next step
+SPOILED = ("resized", "preprocessed", "rotated")  # outputs in which a few images are damaged before the next step
 
 
 class Photograph(NamedTuple):
-    """One photograph of the collection: the file's name, the image's, its grade, and what was done to it."""
+    """One photograph of the collection: file name, image name, grade, and the kind of damage."""
 
     file: str
     image: str
@@ -71,9 +71,9 @@ def make(folder, pairs, count, seed):
     Parameters
     ----------
     folder : Path
-        Gets train/ and trainLabels.csv.
+        Receives train/ and trainLabels.csv.
     pairs : list
-        As `usable_pairs` gives them; given again and again under the names of new patients.
+        From `usable_pairs`; repeated under the names of new patients.
     count : int
     seed : int
 
@@ -83,13 +83,13 @@ def make(folder, pairs, count, seed):
     """
     (folder / "train").mkdir(parents=True)
     (folder / "sources").mkdir()
-    kept = [  # links to the user's own files would let a stage that writes in place destroy them
+    kept = [  # copies, because a stage that writes in place would destroy linked files of the user
         [(copy_file(path, folder / "sources" / f"{i}-{eye}.jpeg"), level) for eye, (path, level) in zip(EYES, pair)]
         for i, pair in enumerate(pairs[: (count + 1) // 2])
     ]
     places = random.Random(seed).sample(
         range(1, count, 2), round(DAMAGED * count)
-    )  # right eyes; the left one of the patient is well
+    )  # right eyes; the patient's left eye is undamaged
     kinds = {place: KINDS[i % len(KINDS)] for i, place in enumerate(places)}
     collection = []
     for i in range(count):
@@ -104,13 +104,13 @@ def make(folder, pairs, count, seed):
 
 
 def copy_file(source, target):
-    """Copy a file's bytes; give the copy's path."""
+    """Copy a file's bytes; return the copy's path."""
     target.write_bytes(source.read_bytes())
     return target
 
 
 def named(patient, eye, level, kind):
-    """Name a photograph; a second file of a name has the name of the other eye, with another ending."""
+    """Name a photograph; the kind `doubled` takes the name of the other eye, with another ending."""
     patient = f"k é 眼 {patient:07d}" if kind == "foreign name" else f"k{patient:07d}"
     image = f"{patient}_{'left' if kind == 'doubled' else eye}"
     ending = {"doubled": ".jpg"}.get(kind) or (Path(kind).suffix or ".jpeg")
@@ -118,7 +118,7 @@ def named(patient, eye, level, kind):
 
 
 def put(source, path, kind):
-    """Put a source's photograph at a path, damaged in its way."""
+    """Write a source photograph to a path, with its kind of damage."""
     if kind in damage.FAULTS:
         damage.write_fault(path, kind, source.read_bytes())
     elif kind in damage.FORMATS:
@@ -135,7 +135,7 @@ def put(source, path, kind):
 
 
 def to_spoil(collection, output, seed):
-    """Choose images of a stage's output to damage: one in 5,000 photographs, at least two; give their names."""
+    """Choose images of a stage's output to damage: one in 5,000 photographs, at least two; return their names."""
     plain = [p for p in collection if p.kind == PLAIN]
     share = len(SPOILED) * max(2, len(collection) // 5000)
     dice = random.Random(seed)
@@ -146,7 +146,7 @@ def to_spoil(collection, output, seed):
 
 
 def spoil(folder, images):
-    """Cut off the PNG of each image, without touching the other names of the file."""
+    """Truncate the PNG of each image, without changing other hard links to the file."""
     for image in images:
         path = folder / f"{image}.png"
         data = path.read_bytes()
@@ -155,12 +155,12 @@ def spoil(folder, images):
 
 
 def found(work):
-    """Read where each image of a finished pipeline is.
+    """List where each image of a finished pipeline is.
 
     Returns
     -------
     dict of str to list of (str, str)
-        By the image, or by the file where the file is what was rejected: place and reason; `array` for what is in it.
+        Place and reason, by image, or by file if the file was rejected; the place is `array` for packed images.
     """
     places = {}
     array = read_table(work / "array" / "labels.csv", ["image"], "image_to_array.py")
@@ -182,7 +182,7 @@ def read_reasons(path):
 
 
 def wanted(photograph, spoiled):
-    """Say where a photograph must be: {name in `found`: [(place, pattern of the reason), ...]}."""
+    """Return where a photograph must be: {name in `found`: [(place, pattern of the reason), ...]}."""
     file, image, level, kind = photograph
     unmatched = ("preprocessed/dropped", "label without a photograph")
     if kind in damage.FAULTS:
@@ -204,14 +204,14 @@ def wanted(photograph, spoiled):
 
 
 def account(collection, work, spoiled):
-    """Compare where the photographs are with where they must be.
+    """Compare where the photographs are with where they should be.
 
     Returns
     -------
     complaints : list of str
-        Nothing, if each photograph and each of its copies is where it must be, once, and nothing else is anywhere.
+        Empty if each photograph and each of its copies is in the right place once, and there are no other images.
     counts : Counter
-        Of the places.
+        Number of images by place.
     """
     places, complaints = found(work), []
     counts = Counter(place for there in places.values() for place, _ in there)

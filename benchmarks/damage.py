@@ -22,7 +22,7 @@ FAULTS = {
     "folder.jpeg": "is a folder",
     "absent.jpeg": "cannot be read",
 }
-# Kinds of file with the same eye; those of one channel or few colours show it in other colours.
+# File formats for the same photograph; formats with one channel or few colours change its colours.
 FORMATS = (
     "progressive.jpeg",
     "cmyk.jpeg",
@@ -40,14 +40,14 @@ FORMATS = (
 
 
 def encode(image, kind="JPEG", **options):
-    """Give the bytes of a Pillow image in a file."""
+    """Encode a Pillow image as the bytes of a file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def bomb():
-    """Give a PNG of 20,000 x 20,000 pixels in a few hundred bytes of header; its data is never read."""
+    """Make a PNG of 20,000 x 20,000 pixels from a header of a few hundred bytes; its data is never read."""
     chunk = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
     parts = [b"\x89PNG\r\n\x1a\n"]
     for kind, data in ((b"IHDR", chunk), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
@@ -56,15 +56,15 @@ def bomb():
 
 
 def write_fault(path, fault, whole):
-    """Put a faulty photograph at `path`.
+    """Write a faulty photograph to `path`.
 
     Parameters
     ----------
     path : Path
     fault : str
-        Of `FAULTS`.
+        One of `FAULTS`.
     whole : bytes
-        The JPEG that it was, with a retina of less than 1.2 times the frame's width.
+        The undamaged JPEG, with a retina of less than 1.2 times the frame's width.
     """
     noise = np.random.default_rng(0).integers(0, 255, (150, 200, 3), np.uint8)
     contents = {
@@ -92,7 +92,7 @@ def _smaller(image):
 
 
 def in_format(image, form):
-    """Give the bytes of an RGB image in one of `FORMATS`."""
+    """Encode an RGB image in one of `FORMATS`; bytes."""
     light = np.asarray(image).max(axis=2)
     if form.startswith("exif"):
         exif = Image.Exif()

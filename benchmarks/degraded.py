@@ -1,6 +1,6 @@
 """Photographs degraded in known ways, and pictures that are not fundus photographs, for the quality gate.
 
-Each function takes and gives a PIL image, RGB; lengths are shares of its short side, so that the pixels do not count.
+Each function takes and returns a PIL image, RGB; lengths are shares of its short side, independent of resolution.
 """
 
 import io
@@ -8,30 +8,30 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-LIT = 15  # darker pixels are the surround, which neither light nor haze reaches
+LIT = 15  # darker pixels are the surround, which light and haze do not change
 
 
 def blur(image, width):
-    """Blur by a Gaussian of this standard deviation."""
+    """Blur with a Gaussian of the given standard deviation."""
     return image.filter(ImageFilter.GaussianBlur(width * min(image.size)))
 
 
 def expose(image, gain):
-    """Scale the brightness, add a little noise where it falls, and clip."""
+    """Scale the brightness, add some noise if it is reduced, and clip."""
     pixels, lit = _pixels(image)
     noise = np.random.default_rng(0).normal(0, 1.5, pixels.shape) if gain < 1 else 0
     return _image((pixels * gain + noise) * lit)
 
 
 def flare(image, light):
-    """Add a broad glow that comes from the upper left."""
+    """Add a broad glow from the upper left."""
     pixels, lit = _pixels(image)
     x, y = _places(pixels)
     return _image(pixels + lit * light * 400 * np.exp(-(((x - 0.35) ** 2 + (y - 0.15) ** 2) / 0.3)))
 
 
 def haze(image, share):
-    """Mix with grey, as a cloudy lens does."""
+    """Mix with grey, like a cloudy lens."""
     pixels, lit = _pixels(image)
     return _image(pixels + lit * share * (np.array([150, 140, 130]) - pixels))
 
@@ -49,7 +49,7 @@ def cut_top(image, share):
 
 
 def cut_inside(image, share=0.6):
-    """Keep a square in the middle, with no rim in it."""
+    """Keep a square in the middle, without the rim."""
     half = share * min(image.size) / 2
     x, y = image.width / 2, image.height / 2
     return image.crop((round(x - half), round(y - half), round(x + half), round(y + half)))
@@ -120,7 +120,7 @@ def page(side=900):
 
 
 def in_circle(image, size=900):
-    """Show a picture through a round hole."""
+    """Show a picture inside a circle on black."""
     frame, hole = Image.new("RGB", (size + 300, size + 100)), Image.new("L", (size, size))
     ImageDraw.Draw(hole).ellipse((0, 0, size - 1, size - 1), fill=255)
     frame.paste(image.resize((size, size)), (150, 50), hole)

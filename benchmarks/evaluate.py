@@ -1,11 +1,11 @@
-"""Evaluation: every figure with its interval, compared with calling scikit-learn for each draw.
+"""Time the evaluation of all figures with their intervals, compared with calling scikit-learn for each draw.
 
     python benchmarks/evaluate.py
 
 Makes predictions for --patients patients of two eyes each, and times `evaluate_unit` of the eyes and of the patients
 (some 80 figures each, with --draws bootstrap draws). The peer resamples rows and calls scikit-learn's ROC AUC and
-average precision, for --peer-draws draws of the eyes, scaled to --draws; ours for those two figures alone is timed next
-to it, and the medians of both and of neighbours' ratios count.
+average precision, for --peer-draws draws of the eyes, scaled to --draws; our computation of only these two figures is
+timed in turn with it. Reported are the medians of both, and the median of the pairwise ratios.
 """
 
 import resource
@@ -28,7 +28,7 @@ POINTS = {BALANCED: 0.3} | {f"{way}_{at}": 0.3 for way in ("sensitivity", "speci
 
 
 def make_predictions(patients):
-    """Draw grades, probabilities of disease and the patient of two eyes of each, their share of disease as Kaggle's."""
+    """Draw grades, probabilities of disease and patients, two eyes each, with the share of disease of Kaggle's data."""
     random = np.random.default_rng(0)
     owner = np.repeat(np.arange(patients), 2)
     level = random.choice(5, patients, p=[0.73, 0.07, 0.15, 0.03, 0.02])[owner]
@@ -45,7 +45,7 @@ def evaluate_both(level, probability, patients, draws):
 
 
 def two_figures(level, probability, patients, draws):
-    """Bootstrap ROC AUC and average precision of the eyes, our way."""
+    """Bootstrap ROC AUC and average precision of the eyes with EyeNet."""
 
     def statistics(weights):
         corners = roc_corners(level > 0, probability, weights)
@@ -55,9 +55,9 @@ def two_figures(level, probability, patients, draws):
 
 
 def two_figures_by_peer(level, probability, patients, draws):
-    """Bootstrap the same by scikit-learn, one draw after the other."""
+    """Bootstrap the same figures with scikit-learn, one draw at a time."""
     random = np.random.default_rng(0)
-    rows = np.arange(len(level)).reshape(-1, 2)  # of each patient
+    rows = np.arange(len(level)).reshape(-1, 2)  # rows of each patient
     figures = []
     for _ in range(draws):
         drawn = rows[random.integers(len(rows), size=len(rows))].ravel()

@@ -1,12 +1,12 @@
-"""One experiment: train with the given options, once for each seed, and score on patients that were never seen.
+"""Run an experiment: train with the given options, once for each seed, and score on unseen patients.
 
     python benchmarks/experiments.py NAME --work work/eyepacs-256eq --seeds 0 1 2 -- --network efficientnet_lite0
     python benchmarks/experiments.py NAME --work ... --other DIR -- ...     score on other photographs as well
 
-NAME is that of the idea; what follows -- goes to cnn.py. --work is the work folder of a finished pipeline
+NAME names the experiment; the options after -- are passed to cnn.py. --work is the work folder of a finished pipeline
 (run_pipeline.sh --data DIR), and DIR has train/ and trainLabels.csv. Rows are added to
-benchmarks/results/experiments.csv: each question of each seed, with its interval over patients. A seed that is in the
-table already is left out; a training that was stopped goes on.
+benchmarks/results/experiments.csv: one per question and seed, with its interval over patients. Seeds that are already
+in the table are skipped; an interrupted training continues.
 """
 
 import argparse
@@ -30,9 +30,9 @@ OPTIONS = ("network", "weights", "task", "batch", "learning_rate", "precision")
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("name", help="of the experiment")
+    options.add_argument("name", help="name of the experiment")
     options.add_argument("--work", type=Path, required=True, help="work folder of a finished pipeline")
-    options.add_argument("--array", default="array", help="folder in its data/")
+    options.add_argument("--array", default="array", help="folder of the array in its data/")
     options.add_argument("--split", nargs="+", default=["test"], choices=("test", "unseen"), help="rows to score")
     options.add_argument("--seeds", type=int, nargs="+", default=[0])
     options.add_argument("--other", type=Path, help="folder with train/ and trainLabels.csv to score on as well")
@@ -45,7 +45,7 @@ def main():
 
 
 def experiment(args, seed, options):
-    """Train and score once; give the rows of the table."""
+    """Train and score once; return rows of the table."""
     data, models, begun = args.work / "data", args.work / "models", time.perf_counter()
     array, model = data / args.array, models / f"{args.name}-{seed}"
     places = ["--input", array, "--models", models, "--logs", args.work / "logs", "--run", model.name]
@@ -82,7 +82,7 @@ def experiment(args, seed, options):
 
 
 def figures_of(path):
-    """Give the AUC of each question and unit of a metrics.json, with the ends of its interval."""
+    """Return the AUC of each question and unit of a metrics.json, with the ends of its interval."""
     for question, asked in json.loads(path.read_text())["questions"].items():
         for unit, name in (("eye", "photograph"), ("patient", "patient")):
             auc = {key: asked[unit]["auc"][end] for key, end in (("auc", "value"), ("low", "low"), ("high", "high"))}
@@ -91,7 +91,7 @@ def figures_of(path):
 
 
 def read():
-    """Read the table's rows; none where there is no table yet."""
+    """Read the table's rows; empty if there is no table yet."""
     if not TABLE.exists():
         return []
     with open(TABLE, newline="", encoding="utf-8") as file:

@@ -1,9 +1,9 @@
-"""Exported networks: size, agreement with Keras and time, by format and precision, on the test patients.
+"""Measure size, agreement with Keras and time of exported networks, by format and precision, on the test patients.
 
     python benchmarks/export.py --input data/array --model models/latest
 
-Core ML is computed in NumPy on Linux, on 100 photographs, so its time says nothing of a phone's. The others run on one
-thread of this machine; the times are means over all photographs.
+Core ML is computed in NumPy on Linux, on 100 photographs, so its time is not reported. The others run on one thread of
+this machine; their times are means over all photographs.
 """
 
 import tempfile
@@ -72,7 +72,7 @@ def ratios(repeat, model, paths):
         for photograph in photographs:
             network.predict_on_batch(photograph[None])
 
-    keras(crops[:1])  # traced
+    keras(crops[:1])  # traces the network
     for name, (file, how, _) in FORMATS.items():
         if name == "Core ML":
             continue  # Core ML predicts only on a Mac

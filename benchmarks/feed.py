@@ -1,9 +1,9 @@
-"""Feeding: the rate of training from the array on disk against the same step on one batch in memory.
+"""Compare the rate of training from the array on disk with the same step on one batch in memory.
 
     python benchmarks/feed.py [--array data/array] [--precision bfloat16]
 
-Alternates epochs over --images shuffled rows of the array with epochs over one batch that is given again and
-again, both through the same compiled step with augmentation; the median of the ratios of neighbours counts.
+Alternates epochs over --images shuffled rows of the array with epochs over one repeated batch, both through the same
+compiled step with augmentation; the median of the pairwise ratios is reported.
 """
 
 import time
@@ -19,14 +19,14 @@ from eyenet.run.files import read_json
 
 
 def measure(images, count, batch, repeat):
-    """Train in turn from an array and from one batch of it.
+    """Train alternately from an array and from one batch of it.
 
     Returns
     -------
     disk : eyenet.model.batches.Batches
-        What fed from the array.
+        The batches from the array.
     rates : dict of list of float
-        Images a second of each epoch, of the "disk" and the "resident" feed; the first, cold, is left out.
+        Images per second of each epoch, for the feeds "disk" and "resident"; the first, cold epoch is left out.
     """
     from feeds import Again, build_three_layers
 
@@ -48,7 +48,7 @@ def measure(images, count, batch, repeat):
 
 
 def ratios(repeat, array, count=320):
-    """Give the ratio of the rate of training from an array to that from one batch."""
+    """Yield the ratio of the training rate from an array to that from one batch."""
     backend.start("float32", seed=0)
     _, rates = measure(map_images(array, read_json(array / "X.json")), count, 32, repeat)
     yield record.Ratio(
@@ -59,7 +59,7 @@ def ratios(repeat, array, count=320):
 def main():
     options = record.parse(__doc__)
     options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder of the array")
-    options.add_argument("--images", type=int, default=640, help="images an epoch")
+    options.add_argument("--images", type=int, default=640, help="images per epoch")
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32")
     args = options.parse_args()
@@ -69,7 +69,7 @@ def main():
 
 
 def report(args, disk, rates):
-    """Write the rates, their ratio, and how fast batches are gathered when nothing is trained."""
+    """Write the rates, their ratio, and the rate of gathering batches without training."""
     from feeds import gather
 
     ratio = record.beside(*rates.values())

@@ -1,4 +1,4 @@
-"""What the benchmarks of training share. To be imported after Keras was started."""
+"""Functions shared by the benchmarks of training. Import this after starting Keras."""
 
 import time
 
@@ -10,7 +10,7 @@ from eyenet.training.distribution import Distribution
 
 
 class Again(keras.utils.PyDataset):
-    """The pace to reach: one batch, given `times` times an epoch."""
+    """The reference for feeding: one batch, repeated `times` times per epoch."""
 
     def __init__(self, batch, times):
         super().__init__()
@@ -31,7 +31,7 @@ def build_three_layers(size, steps, augmented=True, resident=None):
 
 
 def gather(feed):
-    """Gather all batches of an epoch; give the images a second."""
+    """Gather all batches of an epoch; return images per second."""
     begun = time.perf_counter()
     for index in range(len(feed)):
         feed[index]

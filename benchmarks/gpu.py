@@ -1,15 +1,14 @@
-"""Training on a GPU: the rate from the real array, wherever it lies, against the same step on one resident batch.
+"""Compare the training rate on a GPU from the array, in each --cache mode, with the same step on one resident batch.
 
     KERAS_BACKEND=jax python benchmarks/gpu.py [--array data/array] [--batches 32 128 512]
     KERAS_BACKEND=torch python benchmarks/gpu.py
 
-Trains the three layers, with augmentation, in turn on one batch that lies on the device and is given again and again
-(the pace to reach), and as `cnn.py --cache device`, `host` and `none` do; the median of the ratios of neighbours
-counts. Then with a callback that asks for each step's figures, as Keras's own TensorBoard does. On JAX also where the
-time of a step goes: the compiled step alone, without Keras's loop round it, the same without augmentation, and without
-the gradient; the bus; and how fast batches are gathered when nothing is trained. The array is repeated up to --images,
-so that no cache hides the disk's work on a small one. JAX compiles with XLA; the other backends do not, as in
-cnn.py.
+Trains the three-layer network with augmentation, alternately on one repeated batch on the device (the reference) and as
+`cnn.py --cache device`, `host` and `none` do; the median of the pairwise ratios is reported. Then trains with a
+callback that reads each step's metrics, as Keras's TensorBoard callback does. On JAX, also measures the parts of a
+step: the compiled step alone, without Keras's loop, the same without augmentation and without the gradient; the bus;
+and the rate of gathering batches without training. A small array is repeated up to --images, so that it does not fit
+into caches. JAX compiles with XLA; the other backends do not, as in cnn.py.
 """
 
 import os
@@ -36,14 +35,14 @@ WAYS = (RESIDENT, "device", "host", "none", ASKED)
 
 
 class Asking(keras.callbacks.Callback):
-    """Does nothing with a step's figures but have them brought from the device."""
+    """Copy each step's metrics from the device, and do nothing with them."""
 
     def on_train_batch_end(self, batch, logs=None):
         pass
 
 
 def rates(images, labels, batch, repeat):
-    """Train epochs in turn in all ways; give the images a second of each, the first, cold, left out."""
+    """Train epochs in turn with every feed; return images per second of each, without the first, cold epoch."""
     count, side = len(images) // batch, images.shape[1]
     rows = np.arange(count * batch)
     resident = Resident(images, rows)
@@ -65,7 +64,7 @@ def rates(images, labels, batch, repeat):
 
 
 def steps(images, labels, batch, repeat):
-    """Time the compiled step alone (JAX): whole, without augmentation, and only forward; milliseconds."""
+    """Time the compiled step (JAX): complete, without augmentation, and forward only; milliseconds."""
     import jax
 
     images, labels = jax.numpy.asarray(images[:batch]), jax.numpy.asarray(labels[:batch])
@@ -79,13 +78,13 @@ def steps(images, labels, batch, repeat):
 
 
 def step_of(trainer, images, labels):
-    """Make a function of Keras's training step on one batch, compiled, without the loop of `fit` round it (JAX)."""
+    """Make a compiled function of Keras's training step on one batch, without the loop of `fit` (JAX)."""
     import jax
 
     step = jax.jit(trainer.train_step, donate_argnums=0)
     parts = (trainer.trainable_variables, trainer.non_trainable_variables)
     parts += (trainer.optimizer.variables, trainer.metrics_variables)
-    state = tuple([jax.numpy.copy(v.value) for v in part] for part in parts)  # a step gives its memory away
+    state = tuple([jax.numpy.copy(v.value) for v in part] for part in parts)  # a step donates its buffers
 
     def once():
         nonlocal state
@@ -96,7 +95,7 @@ def step_of(trainer, images, labels):
 
 
 def timed(call, repeat, times=50):
-    """Give the median milliseconds of a call among many that are not waited for."""
+    """Return the median milliseconds per call of asynchronous calls."""
     import jax
 
     taken = []
@@ -110,7 +109,7 @@ def timed(call, repeat, times=50):
 
 
 def others(images, labels, batch, repeat):
-    """Measure the bus (GB/s) and how fast batches are gathered (images/s), each alone; rows of the table (JAX)."""
+    """Measure the bus (GB/s) and gathering batches (images/s), each alone; return rows of the table (JAX)."""
     import jax
 
     one, rows, taken = np.ascontiguousarray(images[:batch]), np.arange(len(images)), []
@@ -136,7 +135,7 @@ def device_name():
 
 
 def repeated(images, count, folder):
-    """Repeat an array up to so many images, in a file of a folder that is gone when the array is let go."""
+    """Repeat an array up to a number of images, in a temporary file that is deleted with the array."""
     with tempfile.NamedTemporaryFile(prefix=".tmp-", suffix=".npy", dir=folder) as file:
         longer = np.lib.format.open_memmap(file.name, "w+", np.uint8, (count, *images.shape[1:]))
         for first in range(0, count, len(images)):
@@ -145,7 +144,7 @@ def repeated(images, count, folder):
 
 
 def measure(images, labels, precision, batch, repeat):
-    """Measure one combination; give its rows of the table."""
+    """Measure one combination; return its rows of the table."""
     compiled = os.environ["KERAS_BACKEND"] == "jax"
     name = f"{precision}{', compiled' if compiled else ''}, batch {batch}"
     found = rates(images, labels, batch, repeat)
@@ -164,7 +163,7 @@ def measure(images, labels, precision, batch, repeat):
 def main():
     options = record.parse(__doc__)
     options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="folder of the array")
-    options.add_argument("--images", type=int, default=20_000, help="of an epoch, at least one batch")
+    options.add_argument("--images", type=int, default=20_000, help="images per epoch, at least one batch")
     options.add_argument("--batches", type=int, nargs="+", default=[32, 128, 512])
     options.add_argument("--precisions", nargs="+", choices=list(backend.POLICIES), default=["float32", "bfloat16"])
     args = options.parse_args()

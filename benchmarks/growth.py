@@ -10,7 +10,7 @@ import record
 
 from eyenet.run.workers import cores
 
-FEW, TIMES = 4, (1, 2, 4, 8)  # photographs that measure the start-up cost; multiples of the unit
+FEW, TIMES = 4, (1, 2, 4, 8)  # photographs for measuring the start-up cost; multiples of the unit
 
 
 def ratios(stage, unit, run, repeat, quick=False):

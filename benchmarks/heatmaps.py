@@ -1,11 +1,11 @@
-"""Heat maps on photographs with known lesions: does the maximum lie on a lesion?
+"""Check on photographs with known lesions whether the maximum of the heat map lies on a lesion.
 
     python benchmarks/heatmaps.py            (after bash run_pipeline.sh)
 
-Draws the sample's validation and test photographs with DR once more with and without their lesions; where the two
-differ is a lesion. Counted is in how many of them the hottest pixel lies within --reach pixels of one, and what share
-of all heat does, for the heat maps that EyeNet shows, for the same at the last feature map of all, and for Grad-CAM and
-HiResCAM stretched to the photograph's size.
+Draws the sample's validation and test photographs with DR again, with and without their lesions; pixels that differ are
+lesions. Measures how often the hottest pixel lies within --reach pixels of a lesion, and what share of all heat does,
+for EyeNet's heat maps, for the same method at the last feature map, and for Grad-CAM and HiResCAM stretched to the
+photograph's size.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ from eyenet.photo.decode import open_photograph
 from eyenet.photo.retina import DETAIL, crop_retina, find_retina, inside_circle
 from make_sample import take_photograph
 
-DIFFERS = 12  # of 255: compression changes pixels without a lesion by less
+DIFFERS = 12  # of 255; compression changes pixels without a lesion by less
 LEAST = 20  # minimum number of lesion pixels for a photograph to count
 
 
@@ -48,7 +48,7 @@ def lesions_of(row, size):
 
 
 def stretched(network, images, averaged):
-    """Compute Grad-CAM, whose gradient is averaged over the cells, or HiResCAM, stretched; float (n, size, size)."""
+    """Compute Grad-CAM (gradient averaged over the cells) or HiResCAM, stretched; float, shape (n, size, size)."""
     from eyenet.model.evidence import differentiate, explained
 
     parts = explained(network)
@@ -62,7 +62,7 @@ def stretched(network, images, averaged):
 
 
 def hits(heats, lesions, reach):
-    """Count maps whose hottest pixel lies on a lesion, and average the share of heat there and of the retina."""
+    """Count maps whose hottest pixel lies on a lesion; average the shares of heat and of retina on lesions."""
     inside = inside_circle(heats.shape[1])
     hottest, share, area = [], [], []
     for heat, lesion in zip(heats * inside, lesions):
@@ -75,8 +75,8 @@ def hits(heats, lesions, reach):
 
 def main():
     options = record.parse(__doc__)
-    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="of the sample")
-    options.add_argument("--model", type=Path, default=record.REPO / "models" / "latest", help="trained on it")
+    options.add_argument("--array", type=Path, default=record.REPO / "data" / "array", help="array of the sample")
+    options.add_argument("--model", type=Path, default=record.REPO / "models" / "latest", help="model trained on it")
     options.add_argument("--reach", type=int, default=3, help="tolerance around a lesion in pixels")
     args = options.parse_args()
     keras = backend.start("float32", 0)

@@ -1,4 +1,4 @@
-"""What the benchmarks work on: photographs of a camera's size, many names for a few files, and a network."""
+"""Input of the benchmarks: photographs of camera size, many names for a few files, and a network."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from eyenet.photo.png import encode_png
 from eyenet.run.files import write_rows
 from make_sample import draw_accident, list_sample, photograph_name, take_photograph
 
-# Widths of ten originals of Kaggle's are 3,000-4,900; JPEG of quality 95, 0.8-1.5 MB.
+# Ten of Kaggle's originals are 3,000-4,900 pixels wide: JPEG of quality 95, 0.8-1.5 MB.
 WIDTHS = (4752, 3888, 3504, 4288, 3072)
 
 
@@ -37,7 +37,7 @@ def draw_photographs(folder, count):
 
 
 def give_names(paths, count, folder, broken=None):
-    """Give photographs `count` names in a folder, by links; every tenth is the file `broken`, if there is one."""
+    """Link photographs under `count` names in a folder; every tenth is the file `broken`, if given."""
     folder.mkdir()
     for i in range(count):
         path = broken if broken and i % 10 == 9 else paths[i % len(paths)]
@@ -46,7 +46,7 @@ def give_names(paths, count, folder, broken=None):
 
 
 def drawing(seed):
-    """Draw smooth blobs with a little noise: compresses like a retina, to about 75 kB."""
+    """Draw smooth blobs with a little noise, which compress like a retina, to about 75 kB."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:256, :256] / 256
     waves = sum(
@@ -56,7 +56,7 @@ def drawing(seed):
 
 
 def make_images(folder, count):
-    """Write `count` images, 64 of them different, and their table: every fourth has DR; give the table's path."""
+    """Write `count` images, 64 of them different, and their table (every fourth has DR); return the table's path."""
     folder.mkdir()
     rows = []
     for i in range(count):
@@ -72,7 +72,7 @@ def make_images(folder, count):
 
 
 def make_model(folder, name, photographs):
-    """Make a model folder whose network was trained on nothing, but says of each photograph something else."""
+    """Make a model folder with an untrained network whose answers differ between photographs."""
     import cnn
     from eyenet.data.tasks import TASKS
     from eyenet.model import backend
@@ -86,7 +86,7 @@ def make_model(folder, name, photographs):
     crops = np.stack([photograph_to_input(path, 256, "equalized")[0] for path in photographs])
     kernel = rng.normal(size=made.layers[-1].get_weights()[0].shape)
     said = keras.Model(made.input, made.layers[-1].input).predict(crops, verbose=0) @ kernel
-    spread = 3 * said.std(axis=0)  # certain enough for half a grey level of a crop to be seen in the answer
+    spread = 3 * said.std(axis=0)  # so large that half a grey level of a crop changes the answer
     made.layers[-1].set_weights([kernel / spread, -said.mean(axis=0) / spread])
     levels = np.repeat(np.arange(5), 8)
     said = rng.dirichlet(np.ones(5), len(levels)) + 0.3 * np.eye(5)[levels]

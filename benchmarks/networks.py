@@ -1,10 +1,10 @@
-"""What each network costs: parameters, multiply-adds, and the rates of training and predicting here.
+"""Measure the cost of each network: parameters, multiply-adds, and rates of training and prediction on this machine.
 
     python benchmarks/networks.py            3 minutes on two cores
 
-Trains and predicts a batch of random photographs of 256 px again and again, as cnn.py does with augmentation; medians.
-Networks that begin with ImageNet's weights keep the statistics of their normalisation, as they do in cnn.py. The
-figures of `cnn.py --help` are from here.
+Trains and predicts one batch of random images of 256 px repeatedly, with augmentation as in cnn.py; medians. Networks
+that start from ImageNet weights keep their normalisation statistics, as in cnn.py. The figures of `cnn.py --help` come
+from this benchmark.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ SIZE, BATCH = 256, 32
 
 
 def rate(repeat, work, *batch):
-    """Measure how many photographs a second `work` takes of a batch; the first time does not count."""
+    """Measure how many photographs per second `work` processes; the first run is not counted."""
     seconds = []
     for _ in range(repeat + 1):
         begun = time.perf_counter()
@@ -43,7 +43,7 @@ def main():
     for name, network in NETWORKS.items():
         weights = network.recipe.weights
         with tempfile.TemporaryDirectory() as folder:
-            if weights != "none":  # the rates do not ask what the weights are
+            if weights != "none":  # the rates do not depend on the weights
                 weights = str(Path(folder) / "random.weights.h5")
                 build_features(name, SIZE).save_weights(weights)
             model = cnn.build_network(name, SIZE, 2, weights)

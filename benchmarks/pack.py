@@ -1,10 +1,10 @@
-"""Packing images into an array: our way, the way of 2017, and writing the same bytes.
+"""Compare packing images into an array with the method of 2017 and with writing the same number of bytes.
 
     python benchmarks/pack.py
 
-Makes --images PNG files of 256 px in a temporary folder (they hold the same few drawings under many names), packs
-them with image_to_array.py in a process of its own, and measures wall time and the most memory that was held. The
-way of 2017 read every image into a Python list, made one array of it and saved that. `dd` writes as many zeros.
+Makes --images PNG files of 256 px in a temporary folder (a few drawings under many names), packs them with
+image_to_array.py in a separate process, and measures wall time and peak memory. The method of 2017 read all images into
+a Python list, converted it to one array and saved that. `dd` writes the same number of zeros.
 """
 
 import shutil
@@ -28,7 +28,7 @@ np.save(target, np.array(images))
 
 
 def pack(work, table, workers):
-    """Pack the images of a table, made by `make_images`; what that cost."""
+    """Pack the images of a table, made by `make_images`; return the cost."""
     output = work / "array"
     shutil.rmtree(output, ignore_errors=True)
     where = ["--input", table.with_suffix(""), "--labels", table, "--output", output]
@@ -44,12 +44,12 @@ def pack_as_2017(work, table):
 
 
 def write_zeros(work, images):
-    """Write as many bytes with dd."""
+    """Write the same number of bytes with dd."""
     return record.spend("dd", "if=/dev/zero", f"of={work / 'dd'}", f"bs={256 * 256 * 3}", f"count={images}")
 
 
 def time_ways(work, table, images, repeat, quick=False):
-    """Pack in every way in turn; lists of `record.Spent` by way. Quick is without those that wait for the disk."""
+    """Pack in every way in turn; lists of `record.Spent` by way. `quick` omits the ways that wait for the disk."""
     ways = {
         "ours, 1 worker": lambda: pack(work, table, 1),
         "2017": lambda: pack_as_2017(work, table),
@@ -67,7 +67,7 @@ def time_ways(work, table, images, repeat, quick=False):
 
 
 def ratios(taken):
-    """Give the ratios of ours and the others: CPU time where they do the same work, else wall time."""
+    """Yield the ratios of our method to the others: CPU time if they do the same work, else wall time."""
 
     def beside(a, b, part):
         return record.beside(*([getattr(spent, part) for spent in taken[way]] for way in (a, b)))

@@ -1,10 +1,10 @@
-"""The pauses between epochs on TensorFlow: batches as Keras feeds them itself, and as eyenet.model.batches does.
+"""Measure the pauses between epochs on TensorFlow, with the batches of Keras and with those of eyenet.model.batches.
 
     python benchmarks/pauses.py                 two minutes on two cores
 
-Trains the three layers on random images of 64 px, in turn with either feed; what a training's first epoch takes does
-not count. The automatic tuning of Keras's own feed wakes up after 10 ms, then after twice as long each time, up to a
-minute. When it misses the end of an epoch, the next one waits until it wakes up: an epoch of 3 seconds then takes 5.1.
+Trains the three-layer network on random images of 64 px, alternately with both feeds; the first epoch of a training is
+not counted. The automatic tuning of Keras's own feed wakes up after 10 ms, then after twice as long each time, up to a
+minute. If it misses the end of an epoch, the next epoch waits until it wakes up: an epoch of 3 s then takes 5.1 s.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from eyenet.model import backend
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--images", type=int, nargs="+", default=[1600, 2400, 3200], help="of an epoch")
-    options.add_argument("--epochs", type=int, default=4, help="in a row that are measured")
+    options.add_argument("--images", type=int, nargs="+", default=[1600, 2400, 3200], help="images per epoch")
+    options.add_argument("--epochs", type=int, default=4, help="number of epochs to measure")
     args = options.parse_args()
     backend.start("float32", seed=0)
     results = []
@@ -32,7 +32,7 @@ def main():
 
 
 def train_both(count, epochs):
-    """Train with Keras's own feed, then with ours; give the mean seconds of each one's epochs but the first."""
+    """Train with Keras's own feed, then with ours; return the mean seconds per epoch of each, without the first."""
     import keras
     from feeds import build_three_layers
 

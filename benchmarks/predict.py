@@ -1,9 +1,10 @@
-"""New photographs: the wait for the first, the rate of a folder against the resize stage, agreement with Keras.
+"""Measure predict.py: cold start, the rate for a folder compared with the resize stage, and agreement with Keras.
 
     python benchmarks/predict.py --data FOLDER --model models/latest      FOLDER/train/*.jpeg, whole camera photographs
 
-CPU time, so that other work on the machine does not count: of a cold start with one photograph, and for each photograph
-of a folder with one worker, in turn with resize_images.py on the same photographs. The medians of --repeat times count.
+Measures CPU time, so that other work on the machine does not matter: of a cold start with one photograph, and per
+photograph of a folder with one worker, in turn with resize_images.py on the same photographs. Reports medians of
+--repeat runs.
 """
 
 import csv
@@ -23,7 +24,7 @@ from eyenet.model.lite import LiteNetwork
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import EXIT_REJECTED
 
-# What any way of running this network must do, and what a prediction with Keras needs.
+# The minimum for running this network, and a prediction with Keras.
 FLOOR = "import numpy, PIL.Image, ai_edge_litert.interpreter"
 KERAS = """
 import os, sys
@@ -54,7 +55,7 @@ def per_photograph(folders, work):
 
 
 def alternate(repeat, model, work, folders):
-    """Predict and resize in turn; lists of CPU seconds a photograph."""
+    """Predict and resize in turn; return lists of CPU seconds per photograph."""
     colours = ["--colours", colours_of(open_model(model, LITE_NETWORK)["settings"]["images"])]
     ours, theirs = [], []
     for _ in range(repeat):
@@ -98,9 +99,9 @@ def watch_folder(folder, model):
     Returns
     -------
     float
-        The most memory that it held, in MB.
+        Peak memory in MB.
     answered, unread : int
-        Photographs that were answered, and files that could not be read.
+        Number of graded photographs, and of files that could not be read.
     """
     table = folder.parent / "answers.csv"
     spent = record.spend(

@@ -1,20 +1,20 @@
-"""Compare the protocol of 2017 with this project's: what each claims, and what unseen patients show.
+"""Compare the protocol of 2017 with this project's: the reported performance, and that on unseen patients.
 
     python benchmarks/protocols.py --work . --name sample                (after bash run_pipeline.sh)
     python benchmarks/protocols.py --work work/kaggle --name kaggle
-    python benchmarks/protocols.py --work . --array-only                 build data/array-2017, to audit it
+    python benchmarks/protocols.py --work . --array-only                 only build data/array-2017
 
 Reads   data/preprocessed/*.png, labels/preprocessed.csv, data/array in the work folder
 Writes  data/array-2017/X.npy, labels.csv, X.json, rejected.csv; models/protocol-*; benchmarks/results
 
 Builds the array of 2017 from the photographs of a finished pipeline, trains the network of 2017 on it, and evaluates
-it twice: on its own test rows, and on patients that it never saw. Then trains the same network by this project's
-protocol and evaluates it on the same patients. Finished work is not repeated. 10 minutes for the sample on two cores.
+it twice: on its own test rows, and on unseen patients. Then trains the same network by this project's protocol and
+evaluates it on the same patients. Finished work is not repeated. 10 minutes for the sample on two cores.
 
 The protocol of 2017: cut the square inside each retina and compress it as JPEG; make the copies and compress each
 again, with black corners at 120 degrees; only then assign rows at random to train, val and test. Test patients of
-labels/preprocessed.csv are excluded; their originals are the split `unseen`, which shows what such a network is worth.
-Packing takes 5 ms an image; stopped and run again, it starts anew.
+labels/preprocessed.csv are excluded; their originals are the split `unseen`, which shows the real performance. Packing
+takes 5 ms per image; after an interruption, it starts again from the first image.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def list_rows(photographs, seed):
     test = photographs["split"] == "test"
     known = copies_table(photographs[~test], only_train=False) if not test.all() else photographs[~test]
     if len(known) < 10:
-        raise StageError(f"{len(known)} images are too few to be split; run preprocess_images.py on more photographs")
+        raise StageError(f"{len(known)} images are too few to split; run preprocess_images.py on more photographs")
     rest, tested = train_test_split(np.arange(len(known)), test_size=TEST, random_state=seed)
     trained, validated = train_test_split(rest, test_size=VALIDATION, random_state=seed)
     for split, rows in (("train", trained), ("val", validated), ("test", tested)):

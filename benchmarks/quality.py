@@ -1,15 +1,14 @@
-"""Fit and score the quality gate: does it reject the photographs that EyeQ's graders rejected, and say why?
+"""Fit the quality gate, and check whether it rejects the photographs that EyeQ's graders rejected, and why.
 
     python benchmarks/quality.py --data ../shared/data/eyepacs-1024 --equalized ../shared/data/eyepacs-256eq \\
         --originals ../shared/data/eyepacs-full --write
 
-Each folder holds train/*.jpeg and quality.csv (image,eyeq,jama16_gradable). A logistic regression is fitted to --data's
-photographs with a label of EyeQ, reject against good and usable, and to worsened copies of those accepted; once in
-their own colours and once equalised. Figures are of photographs that the fit has not seen: by cross-validation over
-patients, in which the threshold is chosen too, and for the equalised ones also on --equalized, which is never fitted.
-(Which measures there are was decided by looking at these same figures, so they flatter a little: of 100 measures that
-were tried, the best 8 stayed.)
-`--write` writes eyenet/photo/quality.json. Takes ten minutes on two cores.
+Each folder holds train/*.jpeg and quality.csv (image,eyeq,jama16_gradable). A logistic regression is fitted to the
+photographs of --data that have an EyeQ label (reject against good and usable) and to degraded copies of the accepted
+ones, once in natural and once in equalised colours. Figures come from cross-validation over patients, which includes
+the choice of the threshold; for equalised colours also from --equalized, which is not used for fitting. The 8 measures
+were selected from 100 by these same figures, so the figures are slightly too high. `--write` writes
+eyenet/photo/quality.json. Takes ten minutes on two cores.
 """
 
 import datetime
@@ -118,7 +117,7 @@ def plain_auc(truth, judged):
 
 
 def more_figures(name, data, table):
-    """List how the AUC depends on the folds and on jama16's labels, and how well those labels are predicted."""
+    """List how the AUC depends on the folds and on jama16's labels, and the AUC for those labels."""
     known = (table["eyeq"] != "").to_numpy()
     labelled, others = table[known], table[~known]
     truth, weak = labelled["eyeq"] == "reject", others["jama16_gradable"] == 0
@@ -132,7 +131,7 @@ def more_figures(name, data, table):
 
 
 def by_grade(name, table, judged, folder):
-    """List by grade the share of photographs accepted by EyeQ that passes: disease must not look like poor quality."""
+    """List by grade the share of photographs accepted by EyeQ that pass: disease must not count as poor quality."""
     grade = table["image"].map(pd.read_csv(folder / "trainLabels.csv").set_index("image")["level"])
     passes = pd.Series([found is not None and found.gradable for found in judged], index=table.index)
     accepted = table["eyeq"].isin(["good", "usable"])
@@ -198,7 +197,7 @@ def size_figures(folder, images, sizes, what):
 
 
 def picture_figures():
-    """List the answers to pictures that are not fundus photographs."""
+    """List the results for pictures that are not fundus photographs."""
     rows = []
     for name, image in degraded.pictures().items():
         found = measure_image(image)[0]
@@ -258,7 +257,7 @@ def main():
 
 
 def write_weights(made, table, args):
-    """Write eyenet/photo/quality.json: the weights, and what made them."""
+    """Write eyenet/photo/quality.json: the weights, and how they were fitted."""
     labelled = table[table["eyeq"] != ""]
     source = {
         "data": f"{args.data.name} (Kaggle 2015, EyePACS), labels of EyeQ",

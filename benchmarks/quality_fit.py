@@ -1,6 +1,6 @@
 """Fit the quality gate's logistic regressions, and judge each photograph by those of other patients.
 
-benchmarks/quality.py uses it, and says what the data is.
+Used by benchmarks/quality.py, which describes the data.
 """
 
 import functools
@@ -15,7 +15,7 @@ MEASURES = {
     "natural": ["visible", "light", "shade", "glare", "contrast", "vessels", "dark_lines"],
     "equalized": ["visible", "vessels", "clipped", "dark_lines"],
 }
-# Worsened copies to fit to. Equalising takes exposure and haze away, unless detail is lost.
+# Degraded copies for fitting. Equalising removes exposure and haze, unless detail is lost.
 COPIES = {
     "natural": list(degraded.FITTED),
     "equalized": [
@@ -26,17 +26,17 @@ COPIES = {
         "upper half cut off",
     ],
 }
-PASS = 0.95  # share of the photographs that EyeQ accepts that must pass: asking for another costs the patient's time
+PASS = 0.95  # share of EyeQ's accepted photographs that must pass: a new photograph costs the patient's time
 PENALTY = 0.1  # scikit-learn's C; 0.03 to 1 give the same AUC to 0.002
 FOLDS = 10
 
 
 class Data:
-    """What is fitted, of one kind of colours: values (n, k) of the measures, rejected (n,), patient (n,); copies."""
+    """Training data for one kind of colours: values (n, k) of the measures, rejected (n,), patient (n,); copies."""
 
     def __init__(self, kind, table, copies):
         names = MEASURES[kind]
-        seen = table[kind].map(lambda found: found is not None and "contrast" in found)  # black frames need no fit
+        seen = table[kind].map(lambda found: found is not None and "contrast" in found)  # not black frames
         table = table[seen]
         self.kind = kind
         self.values = np.array([[found[name] for name in names] for found in table[kind]])
@@ -51,21 +51,21 @@ class Data:
 
 
 def folds_of(patients, seed):
-    """Deal the patients into ten folds; an ndarray of int, shape (n,)."""
+    """Assign the patients to ten folds; ndarray of int, shape (n,)."""
     names, index = np.unique(patients, return_inverse=True)
     return (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[index]
 
 
 def fit(data, patients, weak=0.0):
-    """Fit log odds to the photographs of some patients and the copies of theirs.
+    """Fit log odds to the photographs of some patients and their degraded copies.
 
-    Rejected photographs weigh as much as accepted ones, and the copies half of that. `weak` is the weight of a label of
-    jama16 where EyeQ has none.
+    Rejected photographs have the same total weight as accepted ones, and the copies half of it. `weak` is the weight of
+    jama16's labels for photographs without an EyeQ label.
 
     Returns
     -------
     weight, typical : ndarray of float, shape (k,)
-        The log odds, but for a constant, are the sum of weight * (value - typical).
+        Up to a constant, the log odds are the sum of weight * (value - typical).
     """
     rows = np.isin(data.patient, patients)
     weight = np.where(data.labelled, 1.0, weak) * rows
@@ -85,7 +85,7 @@ def fit(data, patients, weak=0.0):
 
 
 def held_out(data, patients, seed=0, weak=0.0):
-    """Give every photograph of some patients the log odds of a fit that has not seen its patient; NaN for others."""
+    """Return log odds for the photographs of some patients, from fits to other patients; NaN for other photographs."""
     folds, odds = folds_of(data.patient, seed), np.full(len(data.patient), np.nan)
     mine = np.isin(data.patient, patients)
     for fold in range(FOLDS):
@@ -96,20 +96,20 @@ def held_out(data, patients, seed=0, weak=0.0):
 
 
 def calibrate(odds, truth):
-    """Fit a slope and an intercept that make log odds those of being rejected by EyeQ."""
+    """Fit a slope and an intercept that map log odds to those of being rejected by EyeQ."""
     model = LogisticRegression(C=1e6).fit(odds[:, None], truth)
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
 def finish_fit(data, patients, seed=0, weak=0.0):
-    """Fit, calibrate and choose the threshold, on some patients alone.
+    """Fit, calibrate and choose the threshold, on some patients only.
 
     `weak` is the weight of jama16's labels, as in `fit`.
 
     Returns
     -------
     dict
-        As eyenet/photo/quality.json holds it for one kind of colours: a photograph is rejected from `threshold` on.
+        Entry of eyenet/photo/quality.json for one kind of colours; a photograph is rejected at or above `threshold`.
     """
     weight, typical = fit(data, patients, weak)
     odds = held_out(data, patients, seed, weak)
@@ -136,14 +136,14 @@ def fold_fits(data, seed=0, weak=0.0):
 
 
 def nested(data, table, seed=0, weak=0.0):
-    """Judge every row by weights, calibration and threshold that other patients' photographs gave.
+    """Judge every row with weights, calibration and threshold from other patients' photographs.
 
     Parameters
     ----------
     data : Data
-        What is fitted to.
+        Training data.
     table : DataFrame
-        Columns patient and that of the kind: photographs, or copies of them; None where no retina is found.
+        Columns patient and the kind of colours, None if no retina is found; photographs or copies of them.
 
     Returns
     -------

@@ -24,7 +24,7 @@ RESULTS = REPO / "benchmarks" / "results"
 
 
 def parse(description):
-    """Make the parser of the options that all benchmarks share; --data is a folder with train/*.jpeg."""
+    """Make a parser with the options that all benchmarks share; --data is a folder with train/*.jpeg."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, default=REPO / "data" / "download", help="folder with train/*.jpeg")
     options.add_argument("--repeat", type=int, default=5, help="repetitions; the median is reported")

@@ -1,10 +1,10 @@
-"""The resize stage against the floor of JPEG decoding, the recipe of 2017, OpenCV and pyvips; and its fidelity.
+"""Compare the resize stage with JPEG decoding alone, the recipe of 2017, OpenCV and pyvips, and measure its fidelity.
 
     python benchmarks/resize.py --data FOLDER      FOLDER/train/*.jpeg, whole camera photographs
 
-CPU time per photograph. Each way lives in a process of its own, as the stage does; all are asked in turn for each
-photograph, --repeat times, and the median of the ratios of neighbours counts.
-The floor is `djpeg -scale 1/8` of libjpeg-turbo: whatever is done with a JPEG, its entropy code must be decoded.
+Measures CPU time per photograph. Each way runs in a separate process, as the stage does; all run in turn on each
+photograph, --repeat times, and the median of the pairwise ratios is reported.
+The lower bound is `djpeg -scale 1/8` of libjpeg-turbo, because the entropy code of a JPEG must always be decoded.
 Memory and workers are in growth.py.
 """
 
@@ -28,7 +28,7 @@ from resize_images import resize
 
 
 def djpeg(path, folder):
-    """Decode at an eighth with libjpeg-turbo's own program; CPU seconds of the process."""
+    """Decode at 1/8 scale with libjpeg-turbo's djpeg; CPU seconds of the process."""
     process = subprocess.Popen(["djpeg", "-scale", "1/8", "-outfile", "/dev/null", path])
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, path
@@ -36,12 +36,12 @@ def djpeg(path, folder):
 
 
 def cpu_seconds(function, path, folder):
-    """Run a way of making the crop and give its CPU seconds; called in that way's own process."""
+    """Make the crop in one way and return the CPU seconds; called in a process for this way."""
     return djpeg(path, folder) if function is djpeg else record.cpu_seconds(function, path, folder)
 
 
 def decode_alone(path, folder):
-    """Decode at an eighth with Pillow, in process."""
+    """Decode at 1/8 scale with Pillow."""
     with Image.open(path) as image:
         image.draft("RGB", (image.width // 8, image.height // 8))
         image.load()
@@ -55,7 +55,7 @@ def ours(path, folder):
 
 
 def recipe_of_2017(path, folder):
-    """Do as the EyeNet of 2017: read all, cut 1800 px out of the middle, resize with the defaults, save."""
+    """Process a photograph as the EyeNet of 2017: read, crop the central 1800 px, resize with the defaults, save."""
     from skimage import io, transform, util
 
     image = io.imread(path)
@@ -65,13 +65,13 @@ def recipe_of_2017(path, folder):
 
 
 def square(folder):
-    """Give centre and radius of the circle that ours has found, in whole pixels of the photograph."""
+    """Return centre and radius of the circle that our stage found, in whole pixels of the photograph."""
     geometry = read_geometry(folder / "ours.png")
     return (round(geometry[k]) for k in ("center_x", "center_y", "radius"))
 
 
 def opencv(path, folder):
-    """Decode in full, cut the same square, average by area, save as PNG, all with OpenCV."""
+    """Decode in full, crop the same square, average by area, save as PNG, all with OpenCV."""
     import cv2
 
     image = cv2.imread(str(path))
@@ -83,15 +83,15 @@ def opencv(path, folder):
 
 
 def vips(path, folder):
-    """Decode as small as libvips thinks fit for that scale, cut the same square, save as PNG, all with libvips."""
+    """Decode at the scale that libvips chooses, crop the same square, save as PNG, all with libvips."""
     import pyvips
 
-    pyvips.cache_set_max(0)  # else it would remember the photograph
+    pyvips.cache_set_max(0)  # otherwise the photograph is cached
     x, y, r = square(folder)
     width = pyvips.Image.new_from_file(str(path)).width
     small = pyvips.Image.thumbnail(str(path), round(width * 128 / r), height=10_000_000)
     scale = small.width / width
-    small = small.embed(256, 256, small.width + 512, small.height + 512)  # where the circle is cut off, black
+    small = small.embed(256, 256, small.width + 512, small.height + 512)  # black where the circle is cut off
     cut = small.crop(round((x - r) * scale) + 256, round((y - r) * scale) + 256, 256, 256)
     cut.write_to_file(str(folder / "vips.png"), compression=1)
 
@@ -128,16 +128,16 @@ def psnr(path):
 
 
 def time_ways(paths, work, repeat, peers=True):
-    """Make the crop of every photograph in every way; CPU seconds by way, in the same order.
+    """Make the crop of every photograph in every way; return CPU seconds by way, in the same order.
 
     Parameters
     ----------
     paths : list of Path
     work : Path
-        Folder for what the ways write.
+        Folder for the output of the ways.
     repeat : int
     peers : bool
-        Also ask those that do not come with requirements.txt, of which those that are not installed are left out.
+        Also run the peers that are not in requirements.txt; those that are not installed are left out.
     """
     missing = {way: why for way, why in missing_peers().items() if why}
     for way, why in missing.items() if peers else ():
@@ -146,7 +146,7 @@ def time_ways(paths, work, repeat, peers=True):
     times = {way: [] for way in ways}
     pools = {way: record.one_process(quiet) for way in ways}
     try:
-        for path in paths[:1] + repeat * paths:  # the first, cold, does not count
+        for path in paths[:1] + repeat * paths:  # the first, cold run is not counted
             for way, function in ways.items():
                 times[way].append(pools[way].submit(cpu_seconds, function, path, work).result())
     finally:
@@ -156,7 +156,7 @@ def time_ways(paths, work, repeat, peers=True):
 
 
 def missing_peers():
-    """Say of each peer why it cannot be asked; nothing of those that can."""
+    """Map each peer that cannot run to the reason."""
     pip = "pip install -r requirements-bench.txt"
     return {
         "djpeg": None if shutil.which("djpeg") else "install libjpeg-turbo-progs",
@@ -166,12 +166,12 @@ def missing_peers():
 
 
 def quiet():
-    """Hold back scikit-image's warnings."""
+    """Suppress scikit-image's warnings."""
     warnings.filterwarnings("ignore", category=UserWarning)
 
 
 def ratios(times):
-    """Give the ratios of ours to the floors, and of the peers to ours; medians of neighbours."""
+    """Yield the ratios of our stage to the lower bounds, and of the peers to our stage; medians of pairwise ratios."""
     for floor in ("decoding alone", "djpeg"):
         if floor in times:
             name = "djpeg -scale 1/8" if floor == "djpeg" else "Pillow, decoding at 1/8 alone"

@@ -1,11 +1,11 @@
-"""Retraining on real photographs: which batches are promoted and which are refused, and at which step.
+"""Retrain on real photographs: which batches are promoted, which are refused, and at which step.
 
     python benchmarks/retrain.py --data ../shared/data/eyepacs-256eq --work work/retrain -- --task grade --epochs 6
 
-FOLDER has train/*.jpeg and trainLabels.csv; what follows -- goes to cnn.py. A model is trained on half of the patients.
-Then arrive, one after the other: half of the others with shuffled grades, blurred copies of 400 photographs of the
-others, copies of 100 photographs that are known (turned, mirrored and compressed again), and all of the others. Rows
-go to benchmarks/results/retrain.csv.
+FOLDER has train/*.jpeg and trainLabels.csv; the options after -- are passed to cnn.py. A model is trained on half of
+the patients. Then it is retrained in turn on half of the others with shuffled grades, blurred copies of 400 photographs
+of the others, copies of 100 known photographs (rotated, mirrored and compressed again), and all of the others. Rows go
+to benchmarks/results/retrain.csv.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from eyenet.run.files import place, write_rows
 
 
 def part_of(image):
-    """Assign a photograph's patient to a half, and to a half of that: two numbers, 0 or 1."""
+    """Assign a photograph's patient to a half, and to a half of that half: two numbers, 0 or 1."""
     digest = hashlib.sha256(f"half {parse_name(image).patient}".encode()).digest()
     return digest[0] % 2, digest[1] % 2
 
@@ -69,8 +69,8 @@ def rows_of(what, row):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, required=True, help="folder with train/ and trainLabels.csv")
-    options.add_argument("--work", type=Path, required=True, help="folder to work in")
-    options.add_argument("--colours", default="equalized", help="of resize_images.py")
+    options.add_argument("--work", type=Path, required=True, help="folder for all output")
+    options.add_argument("--colours", default="equalized", help="--colours of resize_images.py")
     args, further = record.split_words(options)
     with open(args.data / "trainLabels.csv", newline="", encoding="utf-8") as file:
         table = [(row["image"], row["level"], row["image"]) for row in csv.DictReader(file)]

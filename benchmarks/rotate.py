@@ -1,6 +1,7 @@
-"""The rotate stage's own function against reading and writing alone, OpenCV and the way of 2017; for suite.py.
+"""Compare the rotate stage's function with reading and writing alone, OpenCV and the method of 2017; for suite.py.
 
-CPU time of one photograph with retinopathy: the mirror image and four turns. All ways run in turn in this process.
+Measures CPU time for one photograph with retinopathy: the mirror image and four rotations. All ways run in turn in this
+process.
 """
 
 import shutil
@@ -23,14 +24,14 @@ def ours(source, folder):
 
 
 def files_alone(source, folder):
-    """Read the photograph, and write it as often as there are copies, unturned."""
+    """Read the photograph and write it once per copy, without rotation."""
     pixels = read_crop(source)
     for name in COPIES:
         (folder / f"{name}.png").write_bytes(encode_png(pixels))
 
 
 def opencv(source, folder):
-    """Do the same with OpenCV; its PNG is as quick as it can be."""
+    """Do the same with OpenCV, with its fastest PNG compression."""
     import cv2
 
     image = cv2.imread(str(source))
@@ -47,7 +48,7 @@ def opencv(source, folder):
 
 
 def way_of_2017(source, folder):
-    """Do as the EyeNet of 2017: each copy by scikit-image, from the file, saved as JPEG."""
+    """Make copies as the EyeNet of 2017: each with scikit-image, from the file, saved as JPEG."""
     from skimage import io, transform, util
 
     for name in COPIES:
@@ -57,7 +58,7 @@ def way_of_2017(source, folder):
 
 
 def stage(work, table, workers):
-    """Run the stage on the images of a table, made by `make_images`; what that cost."""
+    """Run the stage on the images of a table, made by `make_images`; return the cost."""
     output = work / "rotated"
     shutil.rmtree(output, ignore_errors=True)
     where = [
@@ -74,7 +75,7 @@ def stage(work, table, workers):
 
 
 def ratios(repeat, work, quick=False):
-    """Give the ratios of ours and the others, over eight drawings."""
+    """Yield the ratios of our function and the others, over eight drawings."""
     ways = {"ours": ours, "files": files_alone, "2017": way_of_2017, "OpenCV": opencv}
     if quick or not find_spec("cv2"):
         del ways["OpenCV"]
@@ -84,7 +85,7 @@ def ratios(repeat, work, quick=False):
     for i, source in enumerate(sources):
         source.write_bytes(encode_png(drawing(i)))
     taken = {way: [] for way in ways}
-    for source in sources[:1] + repeat * sources:  # the first, cold, does not count
+    for source in sources[:1] + repeat * sources:  # the first, cold run is not counted
         for way, function in ways.items():
             folder = work / "copies"
             folder.mkdir()

@@ -1,14 +1,14 @@
-"""Shuffling by blocks against shuffling fully: what the network learns, and what a disk has to read.
+"""Compare shuffling by blocks with full shuffling: performance of the network, and bytes read from disk.
 
     python benchmarks/shuffle.py --array data/array --shards data/shards --seeds 0 1 2 -- --epochs 6
-    python benchmarks/shuffle.py --array data/array --seeds          reading alone; a minute
+    python benchmarks/shuffle.py --array data/array --seeds          only reading; a minute
 
-Trains the same network in both orders with each seed (what follows -- goes to cnn.py; what is there already in --work
-is not trained again), and scores the originals of validation and test: ROC AUC, and the difference of the means over
-the seeds with its 95 % interval from a bootstrap over patients, and with another over the seeds. Before that, an epoch
-is gathered in each order from files that were dropped from the system's cache (Linux; not while another process maps
-them). What a network disk has to send follows from the order: stretches of 4 MB, the least recently used of which are
-forgotten when --cache is full, of an array that is --times as long as the one given.
+Trains the same network in both orders with each seed (the options after -- are passed to cnn.py; finished models in
+--work are not trained again), and scores the originals of validation and test: ROC AUC, and the difference of the means
+over the seeds with two 95 % intervals, from a bootstrap over patients and over the seeds. Before that, gathers an epoch
+in each order from files that were dropped from the system's cache (Linux; not while another process maps them). Also
+computes how much a network disk must send for an array --times as long, in stretches of 4 MB, of which the least
+recently used are dropped when --cache is full.
 """
 
 import argparse
@@ -37,7 +37,7 @@ STRETCH = 4 * 2**20
 
 
 def train(args, way, seed, further):
-    """Train in one order with one seed, unless that is done; return the model's folder."""
+    """Train in one order with one seed unless finished; return the model's folder."""
     models = args.work / "models"
     folder = models / f"{way}-{seed}"
     if not (read_json(folder / "config.json") or {}).get("finished"):
@@ -48,12 +48,12 @@ def train(args, way, seed, further):
 
 
 def score(images, table, rows, folders):
-    """Score the models of both orders on some rows; give the rows of the result.
+    """Score the models of both orders on some rows; return rows of the result.
 
     Parameters
     ----------
     folders : dict of str to list of Path
-        Of each order, a model for each seed.
+        For each order, the models, one per seed.
     """
     from eyenet.data.tasks import disease_probability
     from eyenet.model.batches import Batches, predict
@@ -74,17 +74,17 @@ def score(images, table, rows, folders):
         return of_each | of_all | {"blocks less full": means["blocks"] - means["full"]}
 
     found, results = bootstrap(statistics, patients), []
-    of = f"{len(rows)} photographs of {len(set(patients))} patients"
+    unit = f"{len(rows)} photographs of {len(set(patients))} patients"
     for name, figure in found.items():
         for end, value in figure.items():
             asked = "> -0.01" if (name, end) == ("blocks less full", "low") else ""
-            results.append((f"AUC, {name}, {end}", "" if value is None else f"{value:.4f}", of, asked))
-    if len(folders["full"]) > 1:  # the same photographs and other seeds, where that interval is of other photographs
+            results.append((f"AUC, {name}, {end}", "" if value is None else f"{value:.4f}", unit, asked))
+    if len(folders["full"]) > 1:  # interval for other seeds; the one above is for other photographs
         apart = [found[b.name]["value"] - found[f.name]["value"] for b, f in zip(folders["blocks"], folders["full"])]
         ends = stats.t.interval(0.95, len(apart) - 1, np.mean(apart), stats.sem(apart))
-        of = f"Student's t over {len(apart)} seeds, the same photographs"
+        unit = f"Student's t over {len(apart)} seeds, the same photographs"
         results += [
-            (f"AUC, blocks less full, {end}", f"{value:.4f}", of, "") for end, value in zip(("low", "high"), ends)
+            (f"AUC, blocks less full, {end}", f"{value:.4f}", unit, "") for end, value in zip(("low", "high"), ends)
         ]
     return results
 
@@ -104,18 +104,18 @@ def sent(rows, order, image_bytes, cache):
 
 
 def read_bytes():
-    """Count the bytes that this process has had read from disks (Linux)."""
+    """Count the bytes that this process has read from disks (Linux)."""
     lines = Path("/proc/self/io").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes"))
 
 
 def gather_cold(args, sidecar, rows, labels, way):
-    """Gather an epoch from files that no cache holds; give the images a second, and bytes read per byte of them."""
+    """Gather an epoch from uncached files; return images per second, and bytes read per byte of the images."""
     from feeds import gather
 
     from eyenet.model.batches import Batches
 
-    gc.collect()  # what is mapped is not dropped
+    gc.collect()  # mapped files cannot be dropped from memory
     for name, *_ in shard_files(len(labels), sidecar.get("shard_size")):
         with open(args.array / name, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -128,15 +128,15 @@ def gather_cold(args, sidecar, rows, labels, way):
 
 
 def read(args, sidecar, rows, labels):
-    """Compare what the orders cost a disk; give the rows of the result."""
+    """Compare the bytes that the orders read from disk; return rows of the result."""
     results, image_bytes = [], math.prod(sidecar["shape"][1:])
     many = np.concatenate([rows + k * len(labels) for k in range(args.times)])
     orders = {"full": np.random.default_rng([0, 0]).permutation(many), "blocks": shuffle_blocks(many, [0, 0])}
     for way in WAYS:
         ratio = sent(many, orders[way].tolist(), image_bytes, args.cache * 1e9)
-        of = f"ratio, {len(many) * image_bytes / 1e9:.1f} GB of images, {args.cache:g} GB of cache"
+        unit = f"ratio, {len(many) * image_bytes / 1e9:.1f} GB of images, {args.cache:g} GB of cache"
         asked = "< 2" if way == "blocks" else ""
-        results.append((f"sent in stretches of 4 MB / images, {way}", f"{ratio:.2f}", of, asked))
+        results.append((f"sent in stretches of 4 MB / images, {way}", f"{ratio:.2f}", unit, asked))
     cold = {way: [] for way in WAYS}
     for _ in range(args.repeat):
         for way in WAYS:
@@ -157,16 +157,16 @@ def main():
     )
     options.add_argument("--shards", type=Path, help="folder of the same array in shards, for training by blocks")
     options.add_argument("--work", type=Path, default=record.REPO / "work" / "shuffle", help="folder for the models")
-    options.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: nothing is trained")
-    options.add_argument("--batch", type=int, default=32, help="of the reading")
-    options.add_argument("--times", type=int, default=5, help="length of the array on the network disk")
-    options.add_argument("--cache", type=float, default=2, help="memory for it, in GB")
-    options.add_argument("--repeat", type=int, default=3, help="of the reading; the median counts")
+    options.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="seeds; none: only reading")
+    options.add_argument("--batch", type=int, default=32, help="batch size of the reading")
+    options.add_argument("--times", type=int, default=5, help="length of the array on the network disk, as a multiple")
+    options.add_argument("--cache", type=float, default=2, help="cache of the network disk, in GB")
+    options.add_argument("--repeat", type=int, default=3, help="repetitions of the reading; the median is reported")
     args, further = record.split_words(options)
     folders = {way: [train(args, way, seed, further) for seed in args.seeds] for way in WAYS}
     backend.start("float32", seed=0)
     images, table, sidecar = open_array(args.array)
-    del images  # what is mapped cannot be dropped from memory
+    del images  # mapped files cannot be dropped from memory
     rows = rows_by_split(table, sidecar["settings"])
     results = read(args, sidecar, rows["train"], (table["level"] > 0).to_numpy())
     images = map_images(args.array, sidecar)

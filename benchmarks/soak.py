@@ -1,17 +1,17 @@
-"""A large collection through the whole pipeline, killed again and again: is anything lost, changed, left, or growing?
+"""Run the pipeline on a large collection, kill it repeatedly, and check that nothing is lost, changed, left or growing.
 
     python benchmarks/soak.py --photographs 100000 --train [--data FOLDER ...]      FOLDER/train/*.jpeg, trainLabels.csv
 
 Copies of 200 sample photographs and of those of each FOLDER get new names; 2 % of them are damaged, in every way of
-benchmarks/damage.py and benchmarks/collection.py; between the steps a few images are cut off. Steps 2 to 5 then run
-three times, each step as a process of its own: a tenth of the collection undisturbed, for comparison of memory and
-time; all of it undisturbed; all of it with --kills kills (SIGKILL, the whole process group) of each step at random
-moments. It is an error if a photograph or a copy is not where it must be exactly once (in the array, or in a list
-with a reason that fits), if the two runs differ in a byte of any file, or if a temporary file is left.
---train goes on with two epochs of cnn.py on the array, undisturbed and killed in the second epoch.
+benchmarks/damage.py and benchmarks/collection.py, and a few images are truncated between the steps. Then steps 2 to 5
+run three times, each step as a separate process: on a tenth of the collection without kills, for comparison of memory
+and time; on all of it without kills; and on all of it with --kills kills (SIGKILL, the whole process group) of each
+step at random times. It is an error if a photograph or copy is not in the right place exactly once (in the array, or in
+a list with the right reason), if the last two runs differ in any byte of a file, or if a temporary file is left.
+--train also trains two epochs of cnn.py on the array, once without kills and once killed in the second epoch.
 
-At --size 64 (the default here) 100,000 photographs need 15 GB of disk below --work and about an hour on two cores; at
-256 px it would be 120 GB. All of it is removed at the end, but for --keep.
+With --size 64 (the default), 100,000 photographs need 15 GB of disk in --work and about an hour on two cores; with 256
+px 120 GB. Everything is removed at the end, unless --keep is given.
 """
 
 import argparse
@@ -43,7 +43,7 @@ CHECKED = 200  # rows of the array that are compared with their images
 
 
 class Step(NamedTuple):
-    """What a step cost: wall seconds, peak memory in MB, and how many kills came before its end."""
+    """Cost of a step: wall seconds, peak memory in MB, and number of kills before its end."""
 
     seconds: float
     peak: float
@@ -51,12 +51,12 @@ class Step(NamedTuple):
 
 
 def say(message):
-    """Tell how far it is."""
+    """Log the progress."""
     print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
 
 
 def command(step, source, work, size, workers):
-    """Give the command line of a step."""
+    """Return the command line of a step."""
     tables = {name: work / "labels" / f"{name}.csv" for name in SPOILED}
     places = {
         "resize_images.py": {"input": source / "train", "output": work / "resized", "size": size},
@@ -70,25 +70,25 @@ def command(step, source, work, size, workers):
 
 
 def script(name, options):
-    """Give the command line of a script of the repository."""
+    """Return the command line of a script of the repository."""
     words = [str(word) for option, value in options.items() for word in (f"--{option}", value)]
     return [sys.executable, str(record.REPO / name), *words]
 
 
 def start(words, log):
-    """Start a process in a group of its own, which can be killed as a whole; what it says is added to a file."""
+    """Start a process in its own group, which can be killed as a whole; its output is appended to a file."""
     with open(log, "ab") as file:
         return subprocess.Popen(words, stdout=file, stderr=file, start_new_session=True)
 
 
 def check_end(process, log):
-    """Check that a process that was not killed did its work."""
+    """Exit with the log if a process failed."""
     if process.returncode:
         sys.exit(f"{' '.join(process.args)}\nended with {process.returncode}:\n{log.read_text()[-3000:]}")
 
 
 def kill(process):
-    """Kill a process and all that it started."""
+    """Kill a process and all processes that it started."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:  # it has just ended
@@ -96,18 +96,18 @@ def kill(process):
 
 
 def run_step(words, log, kills=0, expected=0.0, dice=None):
-    """Run a step to its end, and kill it before.
+    """Run a step, kill it several times, and finish it.
 
     Parameters
     ----------
     words : list of str
         The command.
     log : Path
-        Gets what it says.
+        Receives the output.
     kills : int
-        How many kills are tried; the step is started again after each.
+        Number of kills to try; the step is started again after each.
     expected : float
-        Seconds that it takes undisturbed; the kills come at random moments that are together about as long.
+        Seconds that the step takes without kills; the random times before the kills add up to about as much.
     dice : random.Random
 
     Returns
@@ -130,7 +130,7 @@ def run_step(words, log, kills=0, expected=0.0, dice=None):
 
 
 def run_steps(source, work, spoiled, args, kills=0, expected=None):
-    """Run steps 2 to 5, and damage a few images after each; list of `Step`."""
+    """Run steps 2 to 5 and damage a few images after each; return a list of `Step`."""
     dice, taken = random.Random(args.seed), []
     for i, step in enumerate(STEPS):
         words = command(step, source, work, args.size, args.workers)
@@ -158,7 +158,7 @@ def hash_file(path):
 
 
 def compare(undisturbed, killed):
-    """List what differs between two finished work folders, and the temporary files in either."""
+    """List the differences between two finished work folders, and the temporary files in both."""
     there, here = digests(undisturbed), digests(killed)
     complaints = [f"{name} differs" for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
     left = [name for name in there.keys() | here.keys() if Path(name).name.startswith(".tmp") or ".partial" in name]
@@ -166,7 +166,7 @@ def compare(undisturbed, killed):
 
 
 def check_rows(work, dice):
-    """Compare rows of the array with the images that they are to be."""
+    """Compare rows of the array with the images that they should contain."""
     images, table, _ = open_array(work / "array")
     rows = dice.sample(range(len(images)), min(CHECKED, len(images)))
     names = table["image"]
@@ -175,14 +175,14 @@ def check_rows(work, dice):
 
 
 def train(work, name, seconds, dice):
-    """Train two epochs, killed at a random moment of the second if its `seconds` are given.
+    """Train two epochs; if `seconds` of the second are given, kill the training at a random time in it.
 
     Returns
     -------
     history : str
-        history.csv without its last columns, which are the machine's.
+        history.csv without its last columns, which depend on the machine.
     seconds : float
-        Of the second epoch, start and end included.
+        Duration of the second epoch, start and end included.
     """
     models = work / f"models-{name}"
     options = {"input": work / "array", "models": models, "logs": work / f"logs-{name}", "epochs": 2}
@@ -210,9 +210,9 @@ def soak(source_folders, work, args):
     Returns
     -------
     complaints : list of str
-        Nothing, if all is well.
+        Empty if there are no errors.
     rows : list of (str, float, str, str)
-        What was measured, for `record.write`.
+        The measurements, for `record.write`.
     """
     pairs = usable_pairs(source_folders, args.size, args.workers)
     random.Random(args.seed).shuffle(pairs)
@@ -239,7 +239,7 @@ def soak(source_folders, work, args):
 
 
 def figures(args, counts, taken, complaints):
-    """Put into rows what was counted and measured."""
+    """Convert counts and measurements into rows."""
     rows = [
         ("photographs", args.photographs, "", ""),
         ("unaccounted, differing or left files", complaints, "", "0"),
@@ -273,10 +273,10 @@ def main():
     options.add_argument("--work", type=Path, default=record.REPO / "work", help="folder for the temporary folder")
     options.add_argument("--size", type=side, default=64, help="side of the images in pixels")
     options.add_argument("--workers", type=positive, default=cores(), help="threads of each step")
-    options.add_argument("--kills", type=positive, default=10, help="of each step")
-    options.add_argument("--seed", type=seed, default=0, help="of damage and moments")
+    options.add_argument("--kills", type=positive, default=10, help="kills of each step")
+    options.add_argument("--seed", type=seed, default=0, help="seed of damage and times")
     options.add_argument("--train", action="store_true", help="train on the array too")
-    options.add_argument("--keep", action="store_true", help="leave the work folder")
+    options.add_argument("--keep", action="store_true", help="keep the work folder")
     args = options.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="soak-", dir=args.work))

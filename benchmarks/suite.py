@@ -208,7 +208,7 @@ def parse():
 def main():
     args = parse()
     if not sys.platform.startswith("linux"):
-        raise StageError("the suite reads the memory of processes from /proc, which only Linux has")
+        raise StageError("the suite reads the memory of processes from /proc, which exists on Linux only")
     names = args.only or (QUICK if args.quick else list(GROUPS))
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-# Started in the background by a shell, everything ignores Ctrl-C, and so would the scripts that are tested.
+# A process that a shell starts in the background ignores Ctrl-C, and so would the scripts under test.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -26,14 +26,14 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 REAL = Path(os.environ.get("EYENET_REAL_DATA", REPO.parent / "shared" / "data"))
 
-# The same examples in every run, however long one takes.
+# The same examples in every run, without a time limit.
 hypothesis.settings.register_profile("eyenet", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("eyenet")
 
-# What takes a minute or more begins first, so that no worker is left alone with it at the end.
+# Tests that take a minute or more start first, so that at the end no worker waits for another.
 LONGEST = ("export", "cnn", "retrain", "distribute", "networks", "evaluate", "soak", "pipeline", "predict", "stages")
 
-# What `run_tests.sh --quick` leaves out.
+# Files that `run_tests.sh --quick` skips.
 SLOW = {*LONGEST, "app", "benchmarks", "cluster", "dashboard", "download", "heatmaps", "jpeg", "kills", "lite"}
 SLOW |= {"port_weights", "protocol_2017", "shards"}
 
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items):
 
 
 def seed():
-    """Seed the global generators, and Keras's where Keras has been imported."""
+    """Seed the global generators, and Keras's if Keras was imported."""
     random.seed(0)
     np.random.seed(0)
     if "keras" in sys.modules:
@@ -57,7 +57,7 @@ def seed():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Seed before the fixtures of a test, those of its module included."""
+    """Seed before the fixtures of a test, including those of its module."""
     seed()
 
 
@@ -68,7 +68,7 @@ def pytest_runtest_call(item):
 
 
 def needs_real(folder):
-    """Skip a test where the real photographs are not there."""
+    """Skip a test if the real photographs are not available."""
     return pytest.mark.skipif(
         not (REAL / folder).exists(), reason=f"no real photographs in {REAL / folder} (set EYENET_REAL_DATA)"
     )
@@ -84,7 +84,7 @@ def server():
 
 
 def run_forked(command, timeout, cwd=None):
-    """Run a Python script in a fork of a process that has imported TensorFlow; give its CompletedProcess."""
+    """Run a Python script in a fork of a process that has imported TensorFlow; return its CompletedProcess."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
         for file in files:
@@ -100,7 +100,7 @@ def run_forked(command, timeout, cwd=None):
 
 
 def run(script, *args, code=0, fresh=False, timeout=600, **options):
-    """Run a script of the repository and check its exit code; give its CompletedProcess.
+    """Run a script of the repository and check its exit code; return its CompletedProcess.
 
     An error must be reported without a traceback.
 
@@ -126,7 +126,7 @@ def run(script, *args, code=0, fresh=False, timeout=600, **options):
 
 
 def one_sentence(done, *words):
-    """Check that the last line of stderr is an error that says these words."""
+    """Check that the last line of stderr is an error that contains these words."""
     last = done.stderr.strip().splitlines()[-1]
     assert "error: " in last, last
     for word in words:
@@ -169,7 +169,7 @@ def read_csv(path):
 def make_dataset(folder, patients=12, **drawing):
     """Make folder/train/*.jpeg and folder/trainLabels.csv: every second patient has dots and grade 2.
 
-    Of the patients h0, h1 ... the first 12 already put both classes into each split.
+    The patients are h0, h1 ...; with the first 12, each split has both classes.
     """
     (folder / "train").mkdir(parents=True)
     rows = [("image", "level")]
@@ -184,7 +184,7 @@ def make_dataset(folder, patients=12, **drawing):
 
 
 def bytes_of(folder):
-    """Map the files below a folder to their bytes, but for the lock and the times of the inputs."""
+    """Map the files in a folder tree to their bytes, except the lock and the times of the inputs."""
     return {
         str(p.relative_to(folder)): p.read_bytes()
         for p in sorted(Path(folder).rglob("*"))
@@ -193,7 +193,7 @@ def bytes_of(folder):
 
 
 def run_stages(source, work, *, size=64, upto=5, workers=2, split=(), colours="natural"):
-    """Run steps 2 to `upto` on a dataset, with options of the split; give the work folder."""
+    """Run steps 2 to `upto` on a dataset, with options of the split; return the work folder."""
     steps = [
         ("resize_images.py", "--input", source / "train", "--output", work / "resized", "--size", size)
         + ("--colours", colours),
@@ -218,19 +218,19 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def array(tmp_path_factory):
-    """24 patients at 64 px: 48 photographs, of which half have dots."""
+    """24 patients at 64 px: 48 photographs, half of them with dots."""
     folder = tmp_path_factory.mktemp("array")
     source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
     return run_stages(source, folder / "work") / "array"
 
 
 def history(folder):
-    """Read history.csv without the rate, which is a matter of the machine."""
+    """Read history.csv without the rate, which depends on the machine."""
     return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read_csv(folder / "history.csv")]
 
 
 def kill_after(checkpoint, args, folder):
-    """Run a script of the repository and kill it somewhere in the epoch after a checkpoint."""
+    """Run a script of the repository and kill it at a random time in the epoch after a checkpoint."""
     command = [sys.executable, str(REPO / args[0]), *map(str, args[1:])]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (folder / "models" / "cnn" / checkpoint / "state.json").exists():

@@ -1,7 +1,7 @@
-"""A small fake of the competition's server on loopback, which can misbehave as networks and servers do.
+"""A small fake of the competition's server on loopback, which can simulate faults of networks and servers.
 
-The real kaggle client talks to it: KAGGLE_API_ENVIRONMENT=LOCALHOST turns the client to http://localhost, and
-HTTP_PROXY to the port of this server.
+The real kaggle client connects to it: KAGGLE_API_ENVIRONMENT=LOCALHOST selects http://localhost, and HTTP_PROXY the
+port of this server.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from PIL import Image
 
-PAGE = 3  # names per page of the listing: fewer than there are, so that a client must turn pages
+PAGE = 3  # names per page of the listing; few, so that a client must request several pages
 FIXED = (2015, 5, 1, 0, 0, 0)  # so that two zips of the same photographs have the same bytes
 
 
 def make_photographs(count=12):
     """Draw {name: bytes} of JPEGs, each different.
 
-    They are noise of 0.6 MB each: the client writes its file a MiB at a time, so that a part must have a few of
-    them for a broken transfer to leave something to resume from.
+    They are noise of 0.6 MB each. The client writes its file in blocks of 1 MiB, so a part must contain several
+    photographs for an interrupted transfer to be resumable.
     """
     photographs = {}
     for i in range(count):
@@ -52,7 +52,7 @@ def cut(data, name, count):
 
 
 def make_competition(photographs, levels=None, parts=3):
-    """Make {file name: bytes} as the competition offers them."""
+    """Make {file name: bytes} of the competition's files."""
     levels = {name: i % 5 for i, name in enumerate(photographs)} if levels is None else levels
     table = "image,level\n" + "".join(f"{name},{level}\n" for name, level in levels.items())
     archive = make_zip({"train/": b"", **{f"train/{name}.jpeg": data for name, data in photographs.items()}})
@@ -64,15 +64,15 @@ def make_competition(photographs, levels=None, parts=3):
 
 
 class FakeKaggle(ThreadingHTTPServer):
-    """The server; its attributes are its faults.
+    """The server; its attributes define the faults.
 
     Attributes
     ----------
     files : dict of str to bytes
     sizes : dict of str to int
-        What the listing says instead of the truth.
+        Wrong sizes in the listing.
     cut, stall : dict of str to int
-        Send so many bytes of the file, then close the connection, or say nothing more; once.
+        Send this many bytes of the file, then close the connection or send nothing more; once.
     slow : dict of str to float
         Seconds to pause after each of a hundred pieces of the file.
     silent : set of str
@@ -103,7 +103,7 @@ class FakeKaggle(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request, client_address):
-        """Say nothing of clients that hang up: the tests kill them."""
+        """Ignore clients that close the connection: the tests kill them."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         data = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("X-Kaggle-APIVersion", "99.0")  # the client prints an advice to upgrade
+        self.send_header("X-Kaggle-APIVersion", "99.0")  # makes the client suggest an upgrade
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

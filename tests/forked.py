@@ -1,9 +1,8 @@
-"""A process that has imported what the scripts import, and forks itself to run one: the import is paid for once.
+"""A server that imports the scripts' packages once and forks itself to run each script.
 
-    python tests/forked.py < requests      one JSON object a line; one line with the exit code is written for each
+    python tests/forked.py < requests      one JSON object per line; writes one line with the exit code for each
 
-The fork is a process of its own, as a user's is: what a script does to its environment, its signals, its files or
-Keras stays there.
+Each fork is a separate process, so changes to environment, signals, files or Keras do not affect other scripts.
 """
 
 import contextlib
@@ -19,7 +18,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 
 def import_all():
-    """Import what takes time, without anything that begins a computation."""
+    """Import the slow packages, without starting a computation."""
     from eyenet.model.backend import hidden_stderr, quick_import
 
     with hidden_stderr(), quick_import():
@@ -29,7 +28,7 @@ def import_all():
 
 
 def become(request, defaults):
-    """Make this process the script's: its files, folder, environment (with what the imports set) and arguments."""
+    """Set files, folder, environment (plus the variables set by the imports) and arguments of the script's process."""
     for number, name in enumerate((os.devnull, request["stdout"], request["stderr"])):
         file = os.open(name, os.O_RDWR)
         os.dup2(file, number)
@@ -42,7 +41,7 @@ def become(request, defaults):
 
 
 def wait(child, seconds):
-    """Wait for a process; give its exit code, or None after killing it because it took too long."""
+    """Wait for a process; return its exit code, or None if it took too long and was killed."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         ended, status = os.waitpid(child, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""What report and model card are made of, of plausible values: metrics.json, config.json ...; and a reader of pages."""
+"""Input of report and model card with plausible values (metrics.json, config.json ...), and a reader of pages."""
 
 import copy
 import re
@@ -18,15 +18,15 @@ NULL = {"value": None, "low": None, "high": None}
 
 
 def figure(value, count):
-    """Make a figure with a plausible interval; of nothing, a null one."""
+    """Make a figure with a plausible interval; all None if `count` is 0."""
     if not count:
         return dict(NULL)
     half = 1.96 * sqrt(max(value * (1 - value), 0.02) / count)
     return {"value": float(value), "low": float(max(0, value - half)), "high": float(min(1, value + half))}
 
 
-def rate(hit, of):
-    return figure(hit[of].mean() if of.any() else 0, of.sum())
+def rate(hit, chosen):
+    return figure(hit[chosen].mean() if chosen.any() else 0, chosen.sum())
 
 
 def has_both(truth):
@@ -34,7 +34,7 @@ def has_both(truth):
 
 
 def make_bins(truth, probability):
-    """Make the bins of a calibration, of those that hold something."""
+    """Make the calibration bins that are not empty."""
     bins = []
     for lower in np.arange(10) / 10:
         inside = (probability >= lower) & (probability < lower + 0.1)
@@ -45,7 +45,7 @@ def make_bins(truth, probability):
 
 
 def make_referral(truth, probability):
-    """Make the figures of what is left when the least certain tenths are referred."""
+    """Make the figures of the remaining rows when the least certain tenths are referred."""
     sure, referral = np.argsort(-np.abs(probability - 0.5)), []
     for tenth in range(6):
         rest = sure[: max(1, len(sure) * (10 - tenth) // 10)]
@@ -72,7 +72,7 @@ def make_curves(truth, probability):
 
 
 def make_unit(rng, level, least, skill, fusion=None):
-    """Make a unit's figures of scores drawn for these grades."""
+    """Make a unit's figures from scores drawn for these grades."""
     truth = level >= least
     probability = 1 / (1 + np.exp(-(skill * (level - least + 0.5) + rng.normal(0, 1.3, len(level)))))
 
@@ -115,7 +115,7 @@ def make_unit(rng, level, least, skill, fusion=None):
 
 
 def make_baselines(diseased, count):
-    """Make the figures of what a network must surpass, of so many diseased photographs."""
+    """Make the figures of the baselines for a number of diseased photographs."""
     healthy = 1 - diseased / count
     both = count if 0 < diseased < count else 0
     return {
@@ -144,7 +144,7 @@ def make_grade(rng, level):
 
 
 def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07, 0.15, 0.03, 0.02), synthetic=True):
-    """Make metrics.json of so many patients of two eyes."""
+    """Make metrics.json for a number of patients with two eyes."""
     rng = np.random.default_rng(seed)
     eyes = rng.choice(5, 2 * patients, p=shares)
     worse = eyes.reshape(-1, 2).max(axis=1)
@@ -185,7 +185,7 @@ def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07,
 
 
 def make_config(task="any"):
-    """Make config.json as cnn.py writes it."""
+    """Make config.json as from cnn.py."""
     thresholds = {name: 0.5 + 0.06 * i for i, name in enumerate(POINTS)}
     decision = {
         question: {
@@ -237,7 +237,7 @@ def make_history(epochs=21):
 
 
 def make_examples(task="any", size=64):
-    """Make four photographs a question: right and wrong, called disease and not."""
+    """Make four photographs per question: true and false positives and negatives."""
     examples = {}
     for question in TASKS[task].questions:
         examples[question] = []
@@ -263,7 +263,7 @@ def without_figures(value):
     return [without_figures(part) for part in value] if isinstance(value, list) else value
 
 
-DECIMALS = {"auc", "average_precision", "ece", "brier", "kappa"}  # figures that are no shares
+DECIMALS = {"auc", "average_precision", "ece", "brier", "kappa"}  # figures that are not shown in percent
 VOID = {"meta", "img", "br", "circle", "path", "use", "rect", "line", "link", "input", "hr"}
 
 

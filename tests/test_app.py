@@ -1,6 +1,6 @@
-"""The offline page in a real browser: what predict.py says, in time, without internet, and usable by everybody.
+"""The offline page in a real browser: it agrees with predict.py, is fast and accessible, and needs no internet.
 
-benchmarks/browser.py drives Chromium and compares; here stands what is asked for.
+benchmarks/browser.py drives Chromium and makes the comparison; the requirements are here.
 """
 
 import json
@@ -61,10 +61,11 @@ def page(template, model, sample, tmp_path_factory):
 
 
 def compare(seen, model, paths, close=0.005, psnr=70):
-    """Hold photographs that the page graded against Python.
+    """Compare photographs that the page graded with Python.
 
-    `close` is how far probabilities may lie apart, and `psnr` how near the crops must be, in dB. More than what
-    rounding does is allowed only where Pillow decodes at a fraction and the browser whole: large JPEGs of rare kinds.
+    `close` is the allowed difference of probabilities, and `psnr` the required PSNR of the crops in dB. Larger
+    differences than rounding are allowed only for large JPEGs of rare kinds, which Pillow decodes at a reduced scale
+    and the browser at full scale.
     """
     found = list(differences(seen, model, paths))
     for one in found:
@@ -79,7 +80,7 @@ def compare(seen, model, paths, close=0.005, psnr=70):
 
 
 def check_alone(seen):
-    """Check that the page asked nobody but its own server, and broke no rule of its policy."""
+    """Check that the page requested files from its own server only, and did not violate its content policy."""
     assert seen["requests"]
     assert all(url.startswith((seen["origin"] + "/", f"blob:{seen['origin']}/")) for url in seen["requests"])
     assert seen["refused"] == [] and seen["errors"] == []
@@ -119,7 +120,7 @@ def test_png_exif_grey_and_small_photographs(page, model, sample, tmp_path):
     large.save(tmp_path / "stairs_left.jpeg", quality=95, progressive=True)
     large.save(tmp_path / "half_left.jpeg", quality=95, subsampling="4:2:2")
     damaged = (tmp_path / "turned3_left.jpeg").read_bytes()
-    at = max(damaged.rfind(bytes([0xFF, 0xD0 + i])) for i in range(8))  # the last marker of a restart, now misnumbered
+    at = max(damaged.rfind(bytes([0xFF, 0xD0 + i])) for i in range(8))  # the last restart marker gets a wrong number
     (tmp_path / "misnumbered_left.jpeg").write_bytes(
         damaged[:at] + bytes([0xFF, damaged[at + 1] ^ 2]) + damaged[at + 2 :]
     )
@@ -160,7 +161,7 @@ def test_what_is_no_photograph_gets_a_sentence(page, sample, tmp_path):
     data = (sample / "s0001_left.jpeg").read_bytes()
     png = tmp_path / "large.png"
     Image.new("1", (20_000, 20_000)).save(png)
-    frame = data.index(b"\xff\xc0")  # whose height and width follow
+    frame = data.index(b"\xff\xc0")  # height and width follow
     huge = data[: frame + 5] + (20_000).to_bytes(2) * 2 + data[frame + 9 :]
     rng = np.random.default_rng(0)
     fur = np.repeat(np.repeat(rng.integers(60, 220, (60, 80, 3)), 8, axis=0), 8, axis=1).astype(np.uint8)
@@ -286,7 +287,7 @@ def test_a_new_network_reaches_a_page_that_was_kept(page, tmp_path):
 
 
 def renamed(page, target):
-    """Copy the page as another version of the program, with another network, which only that version takes."""
+    """Copy the page as another version of the program, with a network that only this version accepts."""
     other = altered(page, target, name="another", format=2)
     for path in (other / "index.html", other / "sw.js", *other.glob("assets/worker-*.js")):
         text = path.read_text()
@@ -301,7 +302,7 @@ def test_a_new_program_comes_whole_and_its_network_with_it(page, tmp_path):
     name = json.loads((page / "model.json").read_text())["name"]
     first, second, third = browse("renewed", page, other=renamed(page, tmp_path / "dist"))["versions"]
     assert first == ["EyeNet", name] and third == ["Later", "another"]
-    assert second in (first, third)  # the later, where the browser had fetched it whole before the page asked
+    assert second in (first, third)  # `third` if the browser had already fetched it completely
 
 
 LATE = """const skip = self.skipWaiting.bind(self);
@@ -321,7 +322,7 @@ def test_a_late_new_version_takes_no_patient_from_the_screen(page, sample, tmp_p
     for i, (before, folder) in enumerate(zip((LATE, GIVEN_UP), made.values())):
         worker = folder / "sw.js"
         worker.write_text(before + worker.read_text())
-        os.utime(worker, (worker.stat().st_mtime + 2 * i,) * 2)  # by which the server tells the versions apart
+        os.utime(worker, (worker.stat().st_mtime + 2 * i,) * 2)  # the server distinguishes versions by this time
     patient = {"patient": pairs(sample, ["s0002"])["s0002"]} if present else {}
     seen = browse("late", page, **made, **patient)
     assert seen["given_up"] == ["EyeNet", True]

@@ -1,4 +1,4 @@
-"""The leak audit: planted leaks of every kind are found, a clean split is not accused, 2017 is; its parts."""
+"""The leak audit: it finds planted leaks of every kind and those of 2017, and none in a clean split; its parts."""
 
 import io
 import json
@@ -24,7 +24,7 @@ CHECKS += ["pixels", "val pixels", "copy", "border", "compression"]
 
 
 def retina(seed):
-    """Draw a crop with a pattern of its own: blobs of several sizes in a disc."""
+    """Draw a crop with a unique pattern: blobs of several sizes in a disc."""
     rng = np.random.default_rng(seed)
     blobs = sum(s * ndimage.gaussian_filter(rng.normal(0, 1, (SIZE, SIZE)), s) for s in (1.5, 3, 8))
     light = 110 + 60 * blobs / np.abs(blobs).max() + rng.normal(0, 3, (SIZE, SIZE))
@@ -68,7 +68,7 @@ COPIES = {
 
 @pytest.fixture
 def clean():
-    """60 patients, both eyes, every other one with DR: images, and a table in which nothing leaks."""
+    """60 patients, both eyes, every second one with DR: images, and a table without leaks."""
     rows = [
         {"image": f"p{p}_{eye}", "level": 2 * (p % 2), "split": ("train", "train", "val", "test", "test")[p // 2 % 5]}
         for p in range(60)
@@ -91,7 +91,7 @@ def rows_in(table, split):
 
 
 def leaks(images, table, settings=None):
-    """Audit; give the checks that found a leak, and all findings by check."""
+    """Audit; return the checks that found a leak, and all findings by check."""
     known = complete(table)
     evidence = Evidence(known, used_rows(known, settings), images, assumed=settings is None)
     findings = audit(evidence, audit_leakage.LIMIT, seed=0)
@@ -107,7 +107,7 @@ def save(folder, images, table):
 
 
 def call(capsys, monkeypatch, *args):
-    """Run the audit in this process; give its exit code, stdout and last line of stderr."""
+    """Run the audit in this process; return its exit code, stdout and last line of stderr."""
     monkeypatch.setattr(sys, "argv", ["audit_leakage.py", *map(str, args)])
     with pytest.raises(SystemExit) as left:
         run_main(audit_leakage.main)
@@ -135,7 +135,7 @@ def test_same_photograph_and_patient(clean):
     assert found == {"photograph", "test patient"}
     assert findings["photograph"].cases == ["p0_left_90"]
     assert findings["photograph"].figures == {"rows": 1, "of": 48, "not_compared": 0}
-    renamed.loc[test[0], "image"] = "p0_up_left"  # patient p0_up is nobody else
+    renamed.loc[test[0], "image"] = "p0_up_left"  # p0_up is a different patient
     assert leaks(images, renamed)[0] == set()
     own = table.assign(patient=table["image"].str.split("_").str[0])
     own.loc[test[:3], "patient"] = "p0"
@@ -182,7 +182,7 @@ def test_patients_that_are_numbers(clean, trained, tested):
     table.loc[test[0], "patient"] = tested
     found, findings = leaks(None, table)
     assert found == {"test patient"} and f"1 by number, such as {tested!r} taken for" in findings["test patient"].found
-    table.loc[test[0], "patient"] = "1" + tested  # 110.0, say, which is somebody else
+    table.loc[test[0], "patient"] = "1" + tested  # such as 110.0, a different patient
     table = table.drop(rows_in(table, "train")[1:])
     assert leaks(None, table)[0] == set()
 
@@ -193,7 +193,7 @@ def test_same_pixels_under_another_name(clean, how):
     test, train = rows_in(table, "test"), rows_in(table, "train")
     images[test[4]] = COPIES[how](images[train[7]])
     images[test[9]] = COPIES[how](images[train[20]])
-    images[test[1]] = images[train[3]] = 0  # two black images are not the same photograph
+    images[test[1]] = images[train[3]] = 0  # black images do not count as the same photograph
     finding = leaks(images, table)[1]["pixels"]
     names = table["image"].to_numpy()
     assert finding.verdict == LEAK
@@ -213,10 +213,10 @@ def test_rule_that_a_copy_is_disease(clean):
     found, findings = leaks(None, foreign)
     assert found == {"copy"}
     assert findings["copy"].figures["test"] == {"rule": 1.0, "majority": 0.5, "rotated": 24}
-    wrong = table.copy()  # copies of both classes alike say nothing
+    wrong = table.copy()  # copies that are as frequent in both classes do not reveal the class
     wrong.loc[test, "image"] += "_90"
     assert leaks(None, wrong)[0] == set()
-    # A column `transform` does not say that copies are left out; an array of this pipeline does.
+    # A column `transform` does not imply that copies are left out; an array of this pipeline does.
     column = foreign.assign(transform="original")
     column.loc[sick, "transform"] = "rot90"
     found, findings = leaks(None, column)
@@ -237,7 +237,7 @@ def test_which_copies_of_a_table_are_used(clean, tmp_path, capsys, monkeypatch):
         assert code == 1 and out.startswith("rows used: train 48, val 24, test 60\n") and "give --originals" in out
         code, out, _ = call(capsys, monkeypatch, *source, "--originals")
         assert code == 0 and out.startswith("rows used: train 48, val 24, test 36\n") and "--originals" not in out
-    (folder / "stage.json").write_text('{"script": "image_to_array.py"}')  # which was killed before X.json
+    (folder / "stage.json").write_text('{"script": "image_to_array.py"}')  # as if killed before X.json was written
     code, out, error = call(capsys, monkeypatch, "--input", folder)
     assert code == 1 and not out and "has no complete X.json, so its array is not finished; run image_to_array" in error
     code, out, error = call(capsys, monkeypatch, "--input", folder, "--originals")
@@ -278,7 +278,7 @@ def test_tables_alone(clean, tmp_path, capsys, monkeypatch):
     assert {row["image"] for row in read_csv(report)} == {"p0_left_mir.jpeg", "p1_right.png"}
     table[["image", "split"]].iloc[3:].to_csv(tmp_path / "one.csv", index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", tmp_path / "one.csv")
-    assert code == 1 and out.count("no grades") == 1  # p0_left is gone, p1_right is not
+    assert code == 1 and out.count("no grades") == 1  # p0_left was removed, p1_right was not
     table[["image", "split"]].iloc[4:].to_csv(tmp_path / "one.csv", index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", tmp_path / "one.csv")
     assert code == 0 and out.splitlines()[-1].startswith("verdict: no leak found in what could be checked: 5 of 11 ")
@@ -287,12 +287,12 @@ def test_tables_alone(clean, tmp_path, capsys, monkeypatch):
 def test_names_that_say_no_patient(clean, tmp_path, capsys, monkeypatch):
     table = clean[1]
     path = tmp_path / "table.csv"
-    odd = table.replace({"p0_left": "IMG 0"})  # of training
+    odd = table.replace({"p0_left": "IMG 0"})  # in training
     odd.to_csv(path, index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", path)
     assert code == 1 and out.splitlines()[-1].startswith("verdict: could not tell: rows of unknown patients")
     assert out.count("rows not compared: 1, whose names do not say the patient, such as 'IMG 0'") == 2
-    odd.loc[rows_in(odd, "test")[0], "image"] = "p1_left_mir"  # the others are compared nevertheless
+    odd.loc[rows_in(odd, "test")[0], "image"] = "p1_left_mir"  # the others are still compared
     found, findings = leaks(None, odd)
     assert found == {"photograph", "test patient"} and findings["test patient"].figures["rows"] == 1
     table["image"] = [f"IMG {i}" for i in range(len(table))]

@@ -1,4 +1,4 @@
-"""The leak audit refuses damaged arrays, tables and arguments in one sentence, before it works."""
+"""The leak audit refuses damaged arrays, tables and arguments with one sentence, before it starts."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 from conftest import run, write_csv
 from test_audit import call, clean, save
 
-__all__ = ["clean"]  # the fixture, which pytest finds by its name
+__all__ = ["clean"]  # a fixture, found by name
 
 
 def broken_array(folder, images, table, how):
@@ -84,7 +84,7 @@ def test_bad_arguments(tmp_path, capsys, monkeypatch, args, code, words):
 
 
 def test_folders_that_tell_photographs_apart(tmp_path):
-    """One folder a patient, the same names in each: that the names are equal is no leak."""
+    """With one folder per patient, equal names in different folders are not a leak."""
     rows = [(f"p{i}/{eye}.png", f"p{i}", "train" if i < 4 else "test") for i in range(8) for eye in ("left", "right")]
     table = write_csv(tmp_path / "t.csv", [("image", "patient", "split"), *rows])
     assert "no leak found" in run("audit_leakage.py", "--labels", table).stdout

@@ -1,4 +1,4 @@
-"""What training does to a photograph at random says nothing of its label, and loses nothing that matters."""
+"""Random augmentation: it does not depend on the label, and keeps the relevant content of a photograph."""
 
 import os
 
@@ -25,7 +25,7 @@ def photographs():
 
 
 def seeded(change):
-    """Build the layer of a random change that draws the same numbers in each run of the tests."""
+    """Build an augmentation layer that draws the same numbers in each run of the tests."""
     layer = RandomChange(change)
     layer.seed_generator.state.assign(np.array([1, 2]).astype(layer.seed_generator.state.dtype))
     return layer
@@ -40,7 +40,7 @@ def test_prediction_sees_the_photograph_as_it_is(photographs):
 
 
 def test_turn_goes_all_ways_and_keeps_the_picture(photographs):
-    """The wedge is found in every quarter of the circle, the light stays, and both mirrorings occur."""
+    """The wedge occurs in every quarter of the circle, the brightness is kept, and both mirrorings occur."""
     many = np.repeat(photographs, 16, axis=0)
     turned = as_array(seeded(turn)(many, training=True))
     rows, columns = np.nonzero(np.ones((SIZE, SIZE)))
@@ -49,12 +49,12 @@ def test_turn_goes_all_ways_and_keeps_the_picture(photographs):
     y = (weight * (rows - SIZE / 2)).sum(axis=1) / weight.sum(axis=1)
     quarter = np.histogram(np.arctan2(y, x), bins=4, range=(-np.pi, np.pi))[0]
     assert quarter.min() > 0.15 * len(many)
-    assert 12 < np.hypot(x, y).mean() < 20  # it lay 16 pixels from the middle
+    assert 12 < np.hypot(x, y).mean() < 20  # it was 16 pixels from the middle
     assert abs(turned.mean() / many.mean() - 1) < 0.1
 
 
 def test_turn_mirrors_every_second_time():
-    """An L is the same after a turn, and not after a mirroring: its determinant changes sign."""
+    """The determinant of an L shape changes sign after mirroring, but not after a rotation."""
     image = np.zeros((400, SIZE, SIZE, 3), np.uint8)
     image[:, 32, 32:56], image[:, 32:44, 32] = (255, 0, 0), (0, 255, 0)
     turned = as_array(seeded(turn)(image, training=True))
@@ -75,16 +75,16 @@ def test_light_changes_colours_but_not_black(photographs):
     black = photographs.max(axis=-1) == 0
     assert not lit[black].any() and lit.min() >= 0 and lit.max() <= 255
     change = lit[~black].astype(float) - photographs[~black]
-    assert abs(change).mean() > 5  # it does something
+    assert abs(change).mean() > 5  # the change is not negligible
     ranks = lit[0, :, :, 0].ravel()[np.argsort(photographs[0, :, :, 0].ravel(), kind="stable")]
-    assert (np.diff(ranks) > -1e-3).all()  # brighter stays brighter, within a channel
+    assert (np.diff(ranks) > -1e-3).all()  # the order of brightness is kept within a channel
     means = lit[:, 20:44, 20:44].mean(axis=(1, 2)) / photographs[:, 20:44, 20:44].mean(axis=(1, 2))
     assert means.std(axis=0).min() > 0.03 and means.std(axis=1).mean() > 0.02  # between photographs, between channels
 
 
 @pytest.mark.parametrize("change", (turn, light))
 def test_the_same_draw_after_the_same_state(change, photographs):
-    """As Checkpoint sets it for an epoch, so that a resumed training draws what an undisturbed one does."""
+    """Checkpoint sets this state for each epoch, so that a resumed training draws the same as an uninterrupted one."""
     made = RandomChange(change)
     state = made.seed_generator.state
     state.assign(np.array([7, 3]).astype(state.dtype))
@@ -96,7 +96,7 @@ def test_the_same_draw_after_the_same_state(change, photographs):
 
 
 def test_ordinal_crossentropy():
-    """With two classes the ordinary one; with more, what is further off costs more; against the sum written out."""
+    """Equals crossentropy for two classes; for more, larger errors cost more. Compared with an explicit sum."""
     rng = np.random.default_rng(0)
     labels, two = rng.integers(0, 2, 50), rng.dirichlet((1, 1), 50).astype("float32")
     ordinary = as_array(keras.losses.sparse_categorical_crossentropy(labels, two))

@@ -1,4 +1,4 @@
-"""The benchmarks' suite: it writes ratios, and its check fails when something has become slow, and only then."""
+"""The benchmark suite: it writes ratios, and its check fails only if something has become slower."""
 
 import sys
 from statistics import median
@@ -20,7 +20,7 @@ ALONE = "rotate: ours / reading and writing alone, CPU"
 
 @pytest.fixture
 def run_suite(tmp_path, monkeypatch):
-    """Run the suite in this process, with bounds and results of its own; its exit code."""
+    """Run the suite in this process, with separate bounds and results; return its exit code."""
     monkeypatch.setattr(bounds, "TABLE", tmp_path / "bounds.csv")
     monkeypatch.setattr(record, "RESULTS", tmp_path)
 
@@ -34,7 +34,7 @@ def run_suite(tmp_path, monkeypatch):
 
 
 def allow(times):
-    """Let every ratio be worse than its bound by some times the bound."""
+    """Allow every ratio to be worse than its bound by a multiple of the bound."""
     rows = [list(bound) for bound in bounds.read().values()]
     for row in rows:
         row[3] = times * row[2]
@@ -42,7 +42,7 @@ def allow(times):
 
 
 def slowed(times, calls=None):
-    """Make the rotating of a photograph some times as slow; with `calls`, only so many of them."""
+    """Make rotating a photograph slower by a factor; with `calls`, only that many times."""
     real, left = rotate.copy_photograph, [calls]
 
     def copy_photograph(source, targets):
@@ -85,7 +85,7 @@ def test_a_disturbance_is_measured_again(run_suite, monkeypatch, capsys):
     assert run_suite("--record-bounds", 1, "--only", "rotate") == 0
     allow(2)
     capsys.readouterr()
-    monkeypatch.setattr(rotate, "copy_photograph", slowed(10, calls=9))  # one run: eight drawings, and the first cold
+    monkeypatch.setattr(rotate, "copy_photograph", slowed(10, calls=9))  # one run: eight drawings and the cold one
     assert run_suite("--check", "--only", "rotate") == 0
     captured = capsys.readouterr()
     assert captured.err.count("measuring rotate") == 2 and "within its bound" in captured.out
@@ -125,7 +125,7 @@ def test_the_suite_writes_its_ratios(run_suite, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("cost, slower, larger", [(lambda n: 0.1 * n, 1, 1), (lambda n: 0.001 * n * n, 7.6, 2)])
 def test_growth_is_of_what_comes_after_the_start(cost, slower, larger):
-    """A straight line and flat memory; and what grows with the square, in memory that doubles."""
+    """Linear time with constant memory, and quadratic time with doubling memory."""
 
     def run(count, workers):
         memory = 50 * (1 if larger == 1 or count <= 40 else 2)
@@ -145,7 +145,7 @@ def test_growth_is_of_what_comes_after_the_start(cost, slower, larger):
 
 
 def test_a_process_is_measured():
-    """Sixty megabytes and some work in a process of its own, whatever this one holds."""
+    """Sixty megabytes and some work in a separate process, independent of the memory of this one."""
     code = "data = bytearray(60_000_000)\nfor i in range(3_000_000): pass"
     spent = record.spend(sys.executable, "-c", code)
     assert 60 < spent.memory < 120 and 0.01 < spent.cpu < 10 and spent.wall > 0.01

@@ -1,4 +1,4 @@
-"""Where the training images lie: what is fed is the same, nothing of it is saved, and there is room for it."""
+"""Where training images are cached: the batches are the same, no images are saved, and the memory suffices."""
 
 from types import SimpleNamespace
 
@@ -48,18 +48,18 @@ def test_a_checkpoint_holds_no_images(keras, tmp_path):
         name.startswith("layers/resident/vars/") for name in names
     )
     other = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1, name="last")])
-    other.load_weights(path)  # a training may go on with another --cache
+    other.load_weights(path)  # a training may be continued with another --cache
     assert np.array_equal(other.get_weights()[0], first.layers[-1].get_weights()[0])
 
 
 @pytest.mark.parametrize(
     ("gpu", "device", "host", "place"),
     [
-        (False, None, 100, "none"),  # the system keeps what it read
+        (False, None, 100, "none"),  # the operating system caches the file
         (True, 100, 100, "device"),
         (True, 19, 100, "host"),
-        (True, None, 100, "host"),  # TensorFlow does not tell
-        (True, 100, 21, "none"),  # what goes to the device goes through the host
+        (True, None, 100, "host"),  # TensorFlow does not report the memory
+        (True, 100, 21, "none"),  # images for the device pass through the host
         (True, None, None, "none"),
     ],
 )
@@ -85,7 +85,7 @@ def test_what_has_no_room_is_refused(keras, monkeypatch):
 
 
 def memory(monkeypatch, gpu, device, host):
-    """Have the backend tell of such a machine."""
+    """Make the backend report such a machine."""
     told = {"has_gpu": gpu, "device_memory": device, "host_memory": host}
     for name, value in told.items():
         monkeypatch.setattr(backend, name, lambda value=value: value)

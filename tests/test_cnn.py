@@ -1,4 +1,4 @@
-"""Training as a user runs it: it learns, resumes to the same end, and refuses what it cannot use."""
+"""Training as a user runs it: it learns, resumes with the same result, and refuses unusable input."""
 
 import importlib.util
 import json
@@ -34,7 +34,7 @@ QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
 
 @pytest.fixture(scope="module")
 def trained(array, tmp_path_factory):
-    """Six epochs, undisturbed."""
+    """Six epochs, without interruption."""
     folder = tmp_path_factory.mktemp("trained")
     done = run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=folder)
     return folder, done
@@ -57,7 +57,7 @@ def test_learns_and_tells(trained):
 
 
 def test_the_decision_is_chosen_on_validation(array, trained):
-    """Load the model in a new process, as predict would, and find its thresholds again by hand."""
+    """Load the model in a new process, as predict.py does, and compute its thresholds again."""
     folder, _ = trained
     code = f"""
 import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
@@ -89,9 +89,9 @@ def test_same_seed_same_metrics(array, trained, tmp_path):
 
 
 def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path):
-    """Same epochs, optimizer, best value and patience: the history and the decision of an undisturbed run.
+    """Epochs, optimizer, best value and patience are kept: history and decision equal those of an uninterrupted run.
 
-    Wherever the images lie meanwhile.
+    This holds for every --cache.
     """
     folder, _ = trained
     for after, cache in (("checkpoint-00001", "device"), ("checkpoint-00003", "host")):
@@ -107,9 +107,9 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path
 
 
 def test_early_stopping_counts_over_a_stop(array, tmp_path):
-    """A learning rate of zero never improves: training ends after 1 + PATIENCE epochs, also when it was stopped."""
+    """A learning rate of zero never improves: training ends after 1 + PATIENCE epochs, even if it was interrupted."""
     args = ["cnn.py", "--input", array, "--learning-rate", 0, "--epochs", 20]
-    args += ["--network", "three_layers_2017"]  # without normalisation, whose statistics would change all the same
+    args += ["--network", "three_layers_2017"]  # without normalisation, whose statistics would change
     kill_after("checkpoint-00002", args, tmp_path)
     done = run(*args, cwd=tmp_path)
     assert len(history(tmp_path / "models" / "cnn")) == 1 + PATIENCE
@@ -130,8 +130,8 @@ def test_tensorboard_has_it_all(trained):
         assert len(found["train"].Tensors(f"epoch_{tag}")) == 6, tag
     for tag in ("loss", "accuracy", "auc"):
         assert len(found["validation"].Tensors(f"epoch_{tag}")) == 6, tag
-    assert "keras" in found["train"].Tags()["tensors"]  # the graph of layers
-    assert "Conv2D" in {node.op for node in found["summary"].Graph().node}  # and of operations
+    assert "keras" in found["train"].Tags()["tensors"]  # the graph of the layers
+    assert "Conv2D" in {node.op for node in found["summary"].Graph().node}  # the graph of the operations
     sheets = ["confusion matrix, validation", "ROC curve, validation", "heat maps, validation"]
     for tag in (*sheets, "precision-recall, validation/pr_curves"):
         assert len(found["summary"].Tensors(tag)) == 6, tag
@@ -145,7 +145,7 @@ def test_other_settings_are_refused(array, trained):
 
 
 def broken(array, folder, change):
-    """Copy the array and break the copy."""
+    """Copy the array and damage the copy."""
     shutil.copytree(array, folder)
     change(folder)
     return folder
@@ -182,7 +182,7 @@ def test_a_broken_array_is_refused(array, tmp_path, change, words):
     done = run("cnn.py", "--input", folder, code=1, cwd=tmp_path)
     one_sentence(done, *words, "image_to_array.py")
     assert not (tmp_path / "models").exists()
-    # The advice helps: packed again it is what it was.
+    # Following the advice, packing again gives the same array.
     rotated = array.parent / "rotated"
     run("image_to_array.py", "--input", rotated, "--labels", array.parent / "rotated.csv", "--output", folder)
     assert bytes_of(folder) == bytes_of(array)
@@ -197,7 +197,7 @@ def test_one_class_only(tmp_path):
 
 
 def test_no_validation_patients(tmp_path):
-    """Too few patients for a split: it trains all the same, keeps the last epoch, and says so."""
+    """With too few patients for a split, it trains, keeps the last epoch, and logs this."""
     source = make_dataset(tmp_path / "source", patients=24, width=200, height=160, radius=72)
     training = [f"h{i}" for i in range(24) if split_of(f"h{i}") == "train"]
     chosen = tuple(next(f"{p}_" for p in training if int(p[1:]) % 2 == diseased) for diseased in (0, 1))
@@ -281,7 +281,7 @@ def test_help_is_quick_and_complete():
 
 
 def test_disk_full(array, tmp_path):
-    """Under TensorBoard's files, and under the model: a sentence; and with room again it goes on."""
+    """A full disk for TensorBoard's files or the model gives one sentence; with space again, training continues."""
     disk = mounted(tmp_path / "disk", "size=60k")
     try:
         args = ["cnn.py", "--input", array, "--epochs", 2, *QUICK]

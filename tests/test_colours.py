@@ -1,4 +1,4 @@
-"""Equalised colours: flat histograms over the retina, black where there is none, alike from every camera."""
+"""Equalised colours: flat histograms over the retina, black outside it, similar for all cameras."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from eyenet.photo.retina import inside_circle, photograph_to_input
 
 
 def three_gradients(size, seed=0):
-    """Make a crop with a gradient of its own in each channel, on some of the levels; uint8 (size, size, 3)."""
+    """Make a crop with a different gradient in each channel, on some of the levels; uint8, shape (size, size, 3)."""
     across = np.linspace(0, 1, size)
     red, green = np.broadcast_to(across, (size, size)), np.broadcast_to(across[:, None], (size, size))
     picture = np.stack([90 + 100 * red**2, 60 + 60 * green, 20 + 40 * (1 - red) * green], axis=2)
@@ -21,7 +21,7 @@ def three_gradients(size, seed=0):
 
 @pytest.mark.parametrize("size", [64, 256])
 def test_equalized_histograms_are_flat(size):
-    """Each channel takes all levels alike, keeps its order, and is the function of no other channel."""
+    """Each channel uses all levels equally, keeps its order, and does not depend on the other channels."""
     natural, inside = three_gradients(size), inside_circle(size)
     crop = equalize(natural, inside)
     assert crop.dtype == np.uint8 and (crop[~inside] == 0).all()
@@ -36,7 +36,7 @@ def test_equalized_histograms_are_flat(size):
 
 
 def test_colours_of_a_black_frame_stay(tmp_path):
-    """The noise of a black frame does not become a picture, nor does that round a reflex."""
+    """Noise in a black frame, or around a reflex in it, is not amplified."""
     black = np.random.default_rng(0).integers(0, 4, (600, 800, 3)).astype(np.uint8)
     for frame in (black, 0 * black, 5 * black):
         path = save(tmp_path / "x.png", frame)
@@ -47,7 +47,7 @@ def test_colours_of_a_black_frame_stay(tmp_path):
 
 
 def test_dark_retina_is_retina():
-    """What is black between lit pixels, a haemorrhage, is visible; a twelfth of the circle here."""
+    """Black pixels between lit ones, such as a haemorrhage, count as visible; here a twelfth of the circle."""
     crop, inside = three_gradients(128), inside_circle(128)
     crop[30:60, 20:55] = 0
     assert (find_visible(crop, inside) == inside).all()
@@ -56,7 +56,7 @@ def test_dark_retina_is_retina():
 @pytest.mark.parametrize("gain", [0.25, 1])
 @pytest.mark.parametrize("turned", [False, True])
 def test_letterbox_stays_black(tmp_path, gain, turned):
-    """The disc is cut off at two sides, and the frame's noise is in the letter-box, also in dark photographs."""
+    """The disc is cut off at two sides, and the letter-box contains noise, also in dark photographs."""
     rng = np.random.default_rng(0)
     frame = np.abs(rng.normal(0, 4, (1000, 1200, 3))).clip(0, 10)
     frame[150:850] = np.maximum(frame[150:850], gain * draw_photograph(1200, 700, radius=500, dots=20))
@@ -69,7 +69,7 @@ def test_letterbox_stays_black(tmp_path, gain, turned):
 
 
 def test_equalized_by_somebody_else(tmp_path):
-    """Natural or equalised before and compressed again, the same photograph gives nearly the same crop."""
+    """A photograph that was equalised and compressed before gives nearly the same crop as the natural one."""
     natural = Image.fromarray(draw_photograph(900, 640, radius=290, dots=30))
     lit = Image.fromarray(np.asarray(natural).max(axis=2) > 10)
     published = np.asarray(ImageOps.equalize(natural, mask=lit)) * np.asarray(lit)[..., None]
@@ -83,7 +83,7 @@ def test_equalized_by_somebody_else(tmp_path):
         a, b = (photograph_to_input(path, 256, colours)[0][inside].astype(int) for path in paths)
         return np.abs(a - b).mean()
 
-    assert difference("equalized") < 0.25 * difference("natural")  # what is left is noise; of EyePACS's 12 of 60 levels
+    assert difference("equalized") < 0.25 * difference("natural")  # the rest is noise; for EyePACS 12 of 60 levels
 
 
 def test_colours_are_spelled_as_the_option_is(tmp_path):
@@ -94,7 +94,7 @@ def test_colours_are_spelled_as_the_option_is(tmp_path):
 
 @needs_real("eyepacs-256eq")
 def test_equalizing_what_is_equalized_changes_little():
-    """Half of those that are published equalised change by less than 8 levels; natural ones by 57."""
+    """Half of the photographs that were published equalised change by less than 8 levels; natural ones by 57."""
     inside, changes = inside_circle(256), []
     for path in sorted((REAL / "eyepacs-256eq" / "train").glob("*.jpeg"))[::60]:
         crop, _ = photograph_to_input(path)

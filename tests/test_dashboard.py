@@ -1,4 +1,4 @@
-"""What TensorBoard shows: asked over HTTP of a running TensorBoard, as its pages do."""
+"""The content of TensorBoard, requested over HTTP from a running server, as its pages do."""
 
 import io
 import json
@@ -34,11 +34,11 @@ EPOCHS = {"first": 3, "second": 4}
 
 
 class StoppedError(Exception):
-    """What ends a training that is killed."""
+    """Raised to end a training early, like a kill."""
 
 
 def build(classes):
-    """Build a network and, round it, a trainer with augmentation, as cnn.py does."""
+    """Build a network and its trainer with augmentation, as cnn.py does."""
     keras.utils.set_random_seed(0)
     network = cnn.build_network("three_layers_2017", SIZE, classes, "none")
     augment = keras.Sequential([keras.Input((SIZE, SIZE, 3), dtype="uint8"), keras.layers.RandomFlip(dtype="float32")])
@@ -47,7 +47,7 @@ def build(classes):
 
 
 def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=None):
-    """Train a tiny network as cnn.py does, or go on with it; raise `StoppedError` after an epoch if told to."""
+    """Train a tiny network as cnn.py does, or continue; raise `StoppedError` after the epoch `fail_after`."""
     levels = np.arange(60) % 2 if levels is None else levels
     images = np.stack(
         [draw_photograph(SIZE, SIZE, radius=SIZE / 2, seed=i, dots=5 * bool(n)) for i, n in enumerate(levels)]
@@ -80,7 +80,7 @@ def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=N
 
 
 class Browser:
-    """What TensorBoard's pages ask of its server."""
+    """A TensorBoard server, with the requests that its pages make."""
 
     def __init__(self, logs):
         command = [
@@ -116,7 +116,7 @@ class Browser:
         return [s["step"] for s in shown], np.asarray(Image.open(io.BytesIO(data)))
 
     def rows(self):
-        """Give the rows of HParams by name, each (options, figures, statuses of its sessions)."""
+        """Return the rows of HParams by name, each (options, figures, statuses of its sessions)."""
         statuses = [f"STATUS_{s}" for s in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
         question = {"startIndex": 0, "sliceSize": 100, "allowedStatuses": statuses, "colParams": []}
         request = Request(f"{self.address}data/plugin/hparams/session_groups", json.dumps(question).encode())
@@ -146,13 +146,13 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Train two runs: the first undisturbed, the second killed twice and gone on with, and one killed for good."""
+    """Train three runs: one uninterrupted, one killed twice and continued, and one killed and not continued."""
     root = tmp_path_factory.mktemp("trained")
     runs = {"first": train(root, "first", EPOCHS["first"])}
     with pytest.raises(StoppedError):
-        train(root, "second", EPOCHS["second"], rate=0.03, fail_after=1)  # nothing was saved: begins anew
+        train(root, "second", EPOCHS["second"], rate=0.03, fail_after=1)  # nothing was saved: starts again
     with pytest.raises(StoppedError):
-        train(root, "second", EPOCHS["second"], rate=0.03, fail_after=3)  # epoch 3 is done, but not saved: again
+        train(root, "second", EPOCHS["second"], rate=0.03, fail_after=3)  # epoch 3 was not saved: it is repeated
     runs["second"] = train(root, "second", EPOCHS["second"], rate=0.03)
     with pytest.raises(StoppedError):
         train(root, "killed", 3, fail_after=2)
@@ -305,7 +305,7 @@ def test_run_whose_model_was_deleted_leaves_nothing_behind(tmp_path):
 
 
 def test_grades_of_one_class_in_validation(tmp_path):
-    """Neither curve is defined then; everything else is shown."""
+    """Neither curve is defined; everything else is shown."""
     levels = np.r_[np.arange(40) % 5, np.zeros(10, int)]
     kept = train(tmp_path, "grades", 1, task="grade", levels=levels)
     tags = {tag for _, tag, _ in events_of(tmp_path / "logs" / "grades" / "summary")}

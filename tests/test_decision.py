@@ -1,4 +1,4 @@
-"""What is chosen on validation: calibration, thresholds, cuts between grades."""
+"""The decision chosen on validation: calibration, thresholds, cuts between grades."""
 
 import numpy as np
 import pytest
@@ -28,16 +28,16 @@ def test_thresholds_reach_their_level_and_lose_the_least(seed):
     for level in (0.85, 0.95, 1.0):
         t = threshold_for(truth, probability, sensitivity=level)
         assert (probability[truth] >= t).mean() >= level
-        higher = probability[probability >= t].min() + 1e-9  # calls fewer
+        higher = probability[probability >= t].min() + 1e-9  # fewer positives
         assert (probability[truth] >= higher).mean() < level or not (probability < higher).any()
         t = threshold_for(truth, probability, specificity=level)
         assert (probability[~truth] < t).mean() >= level
-        lower = probability[probability < t].max()  # calls more
+        lower = probability[probability < t].max()  # more positives
         assert (probability[~truth] < lower).mean() < level
 
 
 def test_a_network_with_everything_the_wrong_way_round():
-    """Its thresholds are numbers all the same, and call nobody."""
+    """Its thresholds are finite numbers that call nobody diseased."""
     healthy = np.array([[0.1, 0.9], [0.2, 0.8]])
     decision = choose_decision(np.arange(4), np.array([0, 0, 1, 1]), np.concatenate([healthy, 1 - healthy]), "any")
     assert all(0 < t < 1 for t in decision["any"]["eye"]["operating_points"].values())

@@ -20,7 +20,7 @@ from eyenet.training import distribution
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
 
-# cnn.py on four virtual devices. Without dropout: TensorFlow's replicas draw each by itself.
+# cnn.py on four virtual devices, without dropout, because TensorFlow's replicas draw independently.
 FOUR_CPUS = f"""
 import sys
 sys.path.insert(0, {str(REPO)!r})
@@ -39,7 +39,7 @@ cnn.run_main(cnn.main)
 
 @pytest.fixture(scope="module")
 def array(tmp_path_factory):
-    """23 photographs at 32 px: 58 training images, of which the last batch of 12 gets 10, no multiple of four."""
+    """23 photographs at 32 px: 58 training images; the last batch of 12 has 10, not a multiple of four."""
     folder = tmp_path_factory.mktemp("array")
     source = make_dataset(folder / "source", width=200, height=160, radius=72)
     healthy = next(f"h{i}" for i in range(0, 12, 2) if split_of(f"h{i}") == "train")
@@ -51,7 +51,7 @@ def array(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """JAX, which keeps what it has compiled."""
+    """The environment for JAX, which caches compiled code."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
     return os.environ | {"KERAS_BACKEND": "jax", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"} | cache
 
@@ -65,13 +65,13 @@ def alone(array, environment, tmp_path_factory):
 
 
 def note(values, name, item):
-    """Keep a variable of a file that is walked through."""
+    """Store a variable while visiting an HDF5 file."""
     if isinstance(item, h5py.Dataset):
         values[name] = item[()]
 
 
 def same_weights(folder, other, tolerance=2e-5):
-    """Compare all variables, the optimizer's too, of two trainings' last checkpoints."""
+    """Compare all variables of two trainings' last checkpoints, including the optimizer's."""
     found = []
     for place in (folder, other):
         found.append({})
@@ -85,7 +85,7 @@ def same_weights(folder, other, tolerance=2e-5):
 
 @needs_jax
 def test_devices_of_jax(array, environment, alone, tmp_path):
-    """Augmentation and dropout draw the same; the last batch is not a multiple of four."""
+    """Augmentation and dropout draw the same numbers; the last batch is not a multiple of four."""
     environment = environment | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     args = ["--input", array, *QUICK, "--distribute", "devices", "--cache", "device"]
     run("cnn.py", *args, cwd=tmp_path, env=environment)
@@ -95,7 +95,7 @@ def test_devices_of_jax(array, environment, alone, tmp_path):
 
 
 class Host:
-    """One of the two processes that train together, on two devices each."""
+    """One of two processes that train together, with two devices each."""
 
     def __init__(self, number, port, array, folder, environment):
         address = {"JOB_ADDRESSES": f"127.0.0.1:{port}", "NUM_PROCESSES": "2", "PROCESS_ID": str(number)}
@@ -107,7 +107,7 @@ class Host:
         self.process = subprocess.Popen(command, cwd=folder, env=environment, **options)
 
     def end(self, code, seconds=240):
-        """Wait for the end; give it as `conftest.run` does."""
+        """Wait for the end; return it as `conftest.run` does."""
         try:
             out, err = self.process.communicate(timeout=seconds)
         finally:
@@ -125,8 +125,8 @@ def free_port():
 
 @needs_jax
 def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, tmp_path):
-    """Kill process 0, which keeps the others together, in mid-training; then start both again."""
-    folders = [tmp_path / "0", tmp_path / "1"]  # they share no disk but the array's
+    """Kill process 0, the coordinator, during training; then start both again."""
+    folders = [tmp_path / "0", tmp_path / "1"]  # they share only the array
     port = free_port()
     first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))
     checkpoint = folders[0] / "models" / "cnn" / "checkpoint-00001" / "state.json"
@@ -147,7 +147,7 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, t
 
 
 def test_devices_of_tensorflow(array, tmp_path):
-    """Sums, normalisation and clipping are of the whole batch; draws are not, so there are none."""
+    """Sums, normalisation and clipping use the whole batch; random draws do not, so there are none here."""
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
     for kind, cache in (("none", "none"), ("devices", "device")):
         (tmp_path / kind).mkdir()
@@ -172,7 +172,7 @@ def test_what_cannot_be_distributed(array, tmp_path):
 
 @pytest.mark.parametrize("count", [12, 10, 1])
 def test_shares_of_a_batch(count):
-    """Two processes with two devices each: all images once, then filled up; labels whole."""
+    """Two processes with two devices each: every image once, then padding; all labels."""
     rows = np.arange(100, 100 + count)
     shares = []
     for process in (0, 1):

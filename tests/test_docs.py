@@ -1,4 +1,4 @@
-"""The documentation: its figures are those of the result files, and its links lead somewhere."""
+"""The documentation: its figures equal those of the result files, and its links exist."""
 
 import importlib
 import re
@@ -44,7 +44,7 @@ def options_shown(script):
 
 
 def help_of(script, monkeypatch, capsys):
-    """Give what `script --help` prints, in this process; of a shell script its source, which holds its usage."""
+    """Return what `script --help` prints, run in this process; for a shell script its source, which has the usage."""
     if script.endswith(".sh"):
         return (REPO / script).read_text()
     monkeypatch.setattr(sys, "argv", [script, "--help"])

@@ -22,11 +22,11 @@ HOUSE = Path(__file__).resolve().parent.parent
 SCRIPT = HOUSE / "download_images.sh"
 PHOTOGRAPHS = make_photographs()
 COMPETITION = make_competition(PHOTOGRAPHS)
-MIB = 1 << 20  # the client writes so many bytes at a time
+MIB = 1 << 20  # block size of the client
 
 
 class Run:
-    """A server and a home with its credentials, in a folder with a space and an umlaut in its name."""
+    """A server and a home folder with credentials; the path contains a space and an umlaut."""
 
     def __init__(self, tmp_path, server):
         self.server, self.processes = server, []
@@ -91,7 +91,7 @@ def run(tmp_path):
 
 
 def assert_error(process, *words):
-    """The run failed with one sentence, not a traceback, that holds the words."""
+    """Check that the run failed with one sentence that contains the words, without a traceback."""
     errors = [line for line in process.err.splitlines() if line.startswith("download_images.sh: error: ")]
     assert process.returncode == 1 and process.out == "", process.err
     assert len(errors) == 1 and "Traceback" not in process.err, process.err
@@ -118,13 +118,13 @@ def test_happy_path_then_nothing_to_do(run):
     assert {name for name, _ in run.server.log} == {f"train.zip.00{i}" for i in (1, 2, 3)} | {"trainLabels.csv.zip"}
     before = {path: path.stat().st_mtime_ns for path in run.train.iterdir()}
     calls = run.server.calls
-    # No client, no credentials, no network: nothing of it is needed.
+    # Neither client nor credentials nor network are needed.
     second = run("--kaggle", KAGGLE_USERNAME="", KAGGLE_KEY="")
     assert_done(second, run)
     assert "nothing was downloaded" in second.err
     assert run.server.calls == calls
     assert before == {path: path.stat().st_mtime_ns for path in run.train.iterdir()}
-    # The label table alone is missing: it alone is fetched.
+    # Only the label table is missing, so only it is downloaded.
     run.labels.unlink()
     run.server.log.clear()
     assert_done(run("--kaggle"), run)
@@ -143,7 +143,7 @@ def test_stalled_server_is_left_and_asked_again(run):
     done = run("--kaggle", EYENET_STALL_SECONDS="2")
     assert_done(done, run)
     assert "the list of files: nothing arrived for 2 s\nattempt 2 of 5" in done.err
-    # The first attempt again, since the labels have arrived in between.
+    # The count of attempts starts again, since the labels have arrived.
     assert "train.zip.001: nothing arrived for 2 s\nattempt 2 of 5" in done.err
     assert run.transfers("train.zip.001")[-1] == f"bytes={MIB}-"
 
@@ -250,7 +250,7 @@ def test_killed_while_downloading(run, victim):
     partial = run.output / "archives/partial/train.zip.002/train.zip.002"
     wait_for(lambda: partial.exists() and partial.stat().st_size > 0)
     (os.killpg if victim == "all" else os.kill)(process.pid, signal.SIGKILL)
-    process.communicate(timeout=20)  # ends when the client left behind has ended, too
+    process.communicate(timeout=20)  # returns when the orphaned client has ended, too
     size = partial.stat().st_size
     assert 0 < size < len(part)
     run.server.slow.clear()
@@ -285,7 +285,7 @@ def test_killed_while_unpacking(tmp_path):
     assert not (tmp_path / "train.complete").exists()
     (tmp_path / "train/.tmp-1-1").write_bytes(b"half")
     wrong = next(path for path in (tmp_path / "train").glob("*.jpeg"))
-    wrong.write_bytes(wrong.read_bytes()[:-1] + b"!")  # the right size, another content
+    wrong.write_bytes(wrong.read_bytes()[:-1] + b"!")  # right size, wrong content
     subprocess.run(command, cwd=HOUSE, check=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "train").iterdir()} == {
         f"{name}.jpeg": data for name, data in photographs.items()
@@ -364,7 +364,7 @@ def test_parts_read_as_one_file(tmp_path, size):
 
 
 def test_zip64(tmp_path, monkeypatch):
-    """An archive of more than 4 GiB counts its bytes in other fields; a lowered limit makes a small one do so."""
+    """An archive of more than 4 GiB stores sizes in other fields; a lowered limit makes a small one do so."""
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
     photographs = make_photographs()
     put_archive(tmp_path, {f"train/{name}.jpeg": data for name, data in photographs.items()})
@@ -400,7 +400,7 @@ def test_sample_and_competition_do_not_mix(run):
     assert_error(run("--kaggle"), "data/download holds photographs of --sample", "--output")
     (run.output / "SOURCE").write_text("kaggle\n")
     assert_error(run("--sample", "4"), "data/download holds photographs of --kaggle", "--output")
-    (run.train / "stage.json").write_text("{}")  # as make_sample.py leaves it when it is run by itself
+    (run.train / "stage.json").write_text("{}")  # as from make_sample.py run by itself
     assert_error(run("--kaggle"), "data/download holds photographs of --sample", "--output")
     assert run.server.calls == 0
 
@@ -415,13 +415,13 @@ def test_a_second_run_at_the_same_time(run):
     first = run.start("--kaggle")
     wait_for(lambda: (run.output / "archives/partial/train.zip.001").exists())
     assert_error(run("--kaggle"), "another run is writing to data/download")
-    assert first.poll() is None  # and was not disturbed
+    assert first.poll() is None  # still running
 
 
 @pytest.mark.skipif(not (HOUSE / "make_sample.py").exists(), reason="make_sample.py is not there")
 def test_sample(run):
     run.server.refuse["ListDataFiles"] = 403
-    assert_error(run("--kaggle"), "403")  # who fails with Kaggle may go on with the sample, in the same folder
+    assert_error(run("--kaggle"), "403")  # after this, the sample may use the same folder
     done = run("--sample", "4")
     assert done.returncode == 0, done.err
     assert len(run.unpacked()) == 4 and len(run.labels.read_text().splitlines()) == 5

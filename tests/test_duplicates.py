@@ -1,4 +1,4 @@
-"""The audit's parts: the search for the same photograph, and the features of what is not retina."""
+"""Parts of the audit: the search for duplicates, and the features of file, geometry and rim."""
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,7 @@ def test_search_in_blocks_equals_all_at_once(monkeypatch):
 
 @needs_real("eyepacs-1024")
 def test_real_photographs():
-    """Copies of real photographs are found; left and right eyes, and eyes of one camera, are told apart."""
+    """Copies of real photographs are found; left and right eyes, and eyes from one camera, are not confused."""
     paths = sorted((REAL / "eyepacs-1024" / "train").glob("*.jpeg"))[:60]
     crops = np.stack([photograph_to_input(path)[0] for path in paths])
     copies = np.stack([jpeg(transform(x[:, ::-1], "rot120"), 60) for x in crops])
@@ -80,7 +80,7 @@ def test_small_classifier():
     rng = np.random.default_rng(0)
     patients = np.repeat(np.arange(100), 4)
     truth = patients % 2 == 0
-    identity = rng.normal(0, 1, (100, 6))[patients]  # knows the patient, and nothing else
+    identity = rng.normal(0, 1, (100, 6))[patients]  # depends on the patient only
     telling = np.column_stack([identity, truth + rng.normal(0, 0.5, 400)])
     assert roc_auc_score(truth, not_retina.cross_validated(telling, truth, patients)) > 0.85
     assert 0.3 < roc_auc_score(truth, not_retina.cross_validated(identity, truth, patients)) < 0.7

@@ -1,4 +1,4 @@
-"""Evaluation as a user runs it: figures that can be found again by hand, other photographs, and bad input."""
+"""Evaluation as a user runs it: figures agree with separate computations, other photographs, and bad input."""
 
 import json
 import os
@@ -28,7 +28,7 @@ DRAWS = ["--draws", 200]
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A model of 24 patients at 64 px in equalised colours, evaluated; half of them have dots, of grades 1 to 4."""
+    """An evaluated model of 24 patients at 64 px in equalised colours; half of them have dots, with grades 1 to 4."""
     folder = tmp_path_factory.mktemp("evaluate")
     source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
     rows = read_csv(source / "trainLabels.csv")
@@ -47,7 +47,7 @@ def evaluate(folder, *args, **options):
 
 
 def by_hand(folder, split="test", model="models/cnn"):
-    """Read predictions and decision of a model; give truth, calibrated probability and the table."""
+    """Read predictions and decision of a model; return truth, calibrated probability and the table."""
     table = pd.read_csv(folder / model / "predictions.csv")
     table = table[table["split"] == split]
     decision = json.loads((folder / "models/cnn/config.json").read_text())["decision"]["any"]
@@ -59,7 +59,7 @@ def test_figures_are_those_of_scikit_learn(work):
     truth, probability, table, decision = by_hand(work)
     eye = metrics["questions"]["any"]["eye"]
     called = probability >= decision["eye"]["operating_points"]["balanced"]
-    # The probabilities of predictions.csv are those of float32: p0 + p1 is 1 to seven digits.
+    # The probabilities in predictions.csv are float32: p0 + p1 is 1 to seven digits.
     expected = {
         "auc": roc_auc_score(truth, probability),
         "average_precision": average_precision_score(truth, probability),
@@ -70,7 +70,7 @@ def test_figures_are_those_of_scikit_learn(work):
     }
     for name, value in expected.items():
         assert abs(eye[name]["value"] - value) < 1e-6, name
-        if name != "average_precision" or value < 1:  # a perfect one has no interval
+        if name != "average_precision" or value < 1:  # a perfect value has no interval
             assert eye[name]["low"] - 1e-6 <= value <= eye[name]["high"] + 1e-6 and eye[name]["low"] < eye[name]["high"]
     assert metrics["photographs"] == len(table) == eye["count"]
     assert metrics["by_grade"] == [int((table["level"] == g).sum()) for g in range(5)]
@@ -123,9 +123,9 @@ def test_validation_while_experimenting(work):
 
 
 def test_a_folder_of_photographs(work, tmp_path):
-    """The test patients' photographs, straight from the camera, give the array's predictions; Usage splits them.
+    """The test patients' original photographs give the array's predictions; Usage splits them.
 
-    The array is equalised, so they do only if they are equalised too.
+    The array is equalised, so the photographs must be equalised too.
     """
     table = by_hand(work)[2]
     (tmp_path / "clinic").mkdir()
@@ -138,7 +138,7 @@ def test_a_folder_of_photographs(work, tmp_path):
     rows = [(*row, row[0].split("_")[0], "left" if "left" in row[0] else "right") for row in rows]
     labels = write_csv(tmp_path / "labels.csv", [("image", "level", "Usage", "patient", "eye"), *rows])
     args = ["--photos", tmp_path / "clinic", "--labels", labels]
-    done = evaluate(work, *args, code=3)  # 1 of so few is more than 5 %
+    done = evaluate(work, *args, code=3)  # one of these few is more than 5 %
     assert "rejected broken.jpeg" in done.stderr and "1 labels no photograph" in done.stderr
     assert f"the same name: {rows[0][0].replace('.jpeg', '.png')}" in done.stderr
     (folder,) = (work / "models/cnn").glob("on-*-clinic")
@@ -152,7 +152,7 @@ def test_a_folder_of_photographs(work, tmp_path):
     assert (folder / "report.html").exists() and "/clinic, Private" in done.stdout
     assert evaluate(work, *args, "--max-rejected", 0.2).returncode == 0
     trained = ["--photos", work / "source/train", "--labels", work / "source/trainLabels.csv"]
-    assert "these figures flatter" in evaluate(work, *trained).stderr
+    assert "these figures are too high" in evaluate(work, *trained).stderr
     (page,) = (work / "models/cnn").glob("on-source-train/report.html")
     assert "if they are the same people, these figures are too high" in page.read_text()
     same = write_csv(tmp_path / "two.csv", [("image", "level", "Usage"), (rows[0][0], 0, "a"), (rows[0][0], 0, "b")])
@@ -242,7 +242,7 @@ network.layers[-1].bias.assign(np.array([np.nan, 0])); network.save({str(tmp_pat
 """
 
     def change(folder):
-        set_in_config(files={})(folder)  # as before there were checksums
+        set_in_config(files={})(folder)  # as in models without checksums
         (tmp_path / "damage.py").write_text(code)
         subprocess.run([sys.executable, str(tmp_path / "damage.py")], check=True, capture_output=True)
 
@@ -270,15 +270,16 @@ def test_bad_input(work, tmp_path):
 
 @pytest.mark.parametrize("split", [("--seed", 1), ("--test", 0.29, "--val", 0.01)])
 def test_another_split_is_a_leak(work, tmp_path, split):
-    """Split anew, patients that the model was trained on, or only tuned on, become test patients: refused."""
+    """After another split, test patients include those that the model was trained or tuned on: refused."""
     run_stages(work / "source", tmp_path, split=split, colours="equalized")
     one_sentence(evaluate(work, "--input", tmp_path / "array", code=1), "was trained or tuned on")
 
 
 def test_a_table_with_patients_and_without_eyes(work, tmp_path):
-    """Other hospitals' names, a damaged history, of which the training curves are missing, and natural colours.
+    """Names from other hospitals, a damaged history without training curves, and natural colours.
 
-    The network says something else of photographs that are not equalised; a model without a word of colours has these.
+    The network's probabilities differ for photographs that are not equalised; a model that does not name its colours
+    has natural ones.
     """
     table = by_hand(work)[2]
     (tmp_path / "site").mkdir()
@@ -290,13 +291,13 @@ def test_a_table_with_patients_and_without_eyes(work, tmp_path):
     set_in_config(settings={"split": "", "images": {}})(model)
     labels = write_csv(tmp_path / "labels.csv", rows)
     done = evaluate(work, "--model", model, "--photos", tmp_path / "site", "--labels", labels)
-    assert "no training curves" in done.stderr and "flatter" not in done.stderr
+    assert "no training curves" in done.stderr and "too high" not in done.stderr
     natural = pd.read_csv(model / "on-{0.parent.name}-{0.name}/predictions.csv".format(tmp_path / "site"))
     assert (np.abs(natural["p1"] - table["p1"].to_numpy()) > 1e-3).all()
 
 
 def test_one_class_only(work, tmp_path):
-    """What compares classes is not defined; the rest is scored."""
+    """Figures that need both classes are not defined; the others are scored."""
     rows = [("image", "level")] + [(r["image"], 0) for r in read_csv(work / "source/trainLabels.csv")]
     healthy = write_csv(tmp_path / "labels.csv", rows)
     out = tmp_path / "out"

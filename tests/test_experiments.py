@@ -15,7 +15,7 @@ import summary
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """Let cnn.py and evaluate.py write what they would, at once; give the calls."""
+    """Replace cnn.py and evaluate.py by functions that write the same files; return the calls."""
     calls = []
 
     def figure(value):

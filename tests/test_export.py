@@ -1,4 +1,4 @@
-"""Exports say what Keras says, of every network and in every precision; what does not is not written."""
+"""Exports agree with Keras, for every network and precision; an export that does not agree is not written."""
 
 import contextlib
 import itertools
@@ -38,14 +38,14 @@ FORMATS = {"mlpackage": coreml, "tflite": litert, "onnx": onnx}
 
 
 def photographs(size, count=8):
-    """Draw photographs that differ in colour, so that even random networks tell them apart."""
+    """Draw photographs that differ in colour, so that even random networks distinguish them."""
     tints = np.random.default_rng(0).uniform(0.1, 1.3, (count, 1, 1, 3))
     drawn = np.stack([draw_photograph(size, size, radius=size / 2, seed=i, dots=2 * i) for i in range(count)])
     return (drawn * tints).clip(0, 255).astype(np.uint8)
 
 
 def awake(network, images):
-    """Let a network of random weights tell photographs apart: normalised by these, its log-odds span 3."""
+    """Make a network with random weights distinguish photographs: scaled with these, its log-odds span 3."""
     for layer in leaves(network):
         if hasattr(layer, "moving_mean"):
             layer.momentum = 0.0
@@ -60,7 +60,7 @@ def awake(network, images):
 
 
 def difference(network, module, path, precision, images):
-    """Convert a network and ask it; the largest difference of a probability."""
+    """Convert a network and return the largest difference of its probabilities."""
     expected = network.predict(images, verbose=0)
     assert np.ptp(expected[:, 1]) > 0.2
     module.convert(network, path, precision, SAID, images)
@@ -69,7 +69,7 @@ def difference(network, module, path, precision, images):
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def each_network(request):
-    """One network after the other, awake, and its name."""
+    """Each network, prepared by `awake`, and its name."""
     keras.utils.set_random_seed(0)
     return request.param, awake(cnn.build_network(request.param, 96, 2, "none"), photographs(96))
 
@@ -77,14 +77,14 @@ def each_network(request):
 @pytest.mark.parametrize("ending", FORMATS)
 def test_every_network(each_network, ending, tmp_path):
     name, network = each_network
-    # Fifty layers of random weights amplify rounding: all three formats then differ by up to 3e-4, one wrong by 0.1.
+    # Fifty layers with random weights amplify rounding to 3e-4 in all three formats; a wrong one differs by 0.1.
     close = 1e-3 if name in ("resnet50_v2", "inception_v3") else 1e-4
     assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(96)) < close
 
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_precisions(ending, tmp_path):
-    """Fewer bits are smaller files and larger differences; none is lost."""
+    """Fewer bits give smaller files and larger differences, within the limits."""
     keras.utils.set_random_seed(0)
     images, sizes, apart = photographs(96), [], []
     network = awake(cnn.build_network("three_layers_2017", 96, 2, "none"), images)
@@ -97,7 +97,7 @@ def test_precisions(ending, tmp_path):
 
 
 def test_litert_in_float16(tmp_path):
-    """Large weights alone are rounded, and no phone is told that it may compute in float16: that is not proved."""
+    """Only large weights are rounded, and the file does not permit arithmetic in float16, which is not verified."""
     from ai_edge_litert.interpreter import Interpreter
 
     keras.utils.set_random_seed(0)
@@ -105,7 +105,7 @@ def test_litert_in_float16(tmp_path):
     network = awake(cnn.build_network("efficientnet_lite0", 64, 2, "none"), images)
     assert 1e-5 < difference(network, litert, path, "float16", images) < 0.03
     tensors = Interpreter(str(path)).get_tensor_details()
-    half = [np.prod(of["shape"]) for of in tensors if of["dtype"] == np.float16]
+    half = [np.prod(tensor["shape"]) for tensor in tensors if tensor["dtype"] == np.float16]
     assert min(half) > litert.LARGE and sum(half) > 0.95 * network.count_params()
     assert b"fp16accfp32" not in path.read_bytes()
 
@@ -140,7 +140,7 @@ def test_an_operation_that_is_unknown_here(tmp_path):
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="silu")(layers.Rescaling(1 / 255)(image)))
     network = keras.Model(image, layers.Dense(2, activation="softmax")(x))
     coreml.convert(network, tmp_path / "EyeNet.mlpackage", "float32", SAID, None)
-    with pytest.raises(StageError, match=r"cannot be computed without Core ML \(silu\); prove it on a Mac"):
+    with pytest.raises(StageError, match=r"cannot be computed without Core ML \(silu\); check it on a Mac"):
         Program(tmp_path / "EyeNet.mlpackage")
 
 
@@ -175,9 +175,9 @@ def test_what_is_written(work):
     assert not list(folder.glob(".tmp-*"))
     record, page = json.loads((folder / "export.json").read_text()), (folder / "README.md").read_text()
     assert set(record["files"]) == {"EyeNet.mlpackage", "EyeNet.tflite", "EyeNet.onnx"}
-    for name, of in record["files"].items():
-        assert of["parity"]["largest"] < 1e-4 and of["parity"]["questions"]["any"]["decisions"] == 0
-        assert of["parity"]["photographs"] > 5 and of["sha256"] == export_folder.hash_export(folder / name)
+    for name, known in record["files"].items():
+        assert known["parity"]["largest"] < 1e-4 and known["parity"]["questions"]["any"]["decisions"] == 0
+        assert known["parity"]["photographs"] > 5 and known["sha256"] == export_folder.hash_export(folder / name)
         assert f"`{name}` | float32" in page and name in (work / "said").read_text()
     for words in ("VNCoreMLRequest", "Interpreter", "onnxruntime", "Not a medical device", "EXIF", "64 x 64"):
         assert words in page
@@ -193,7 +193,7 @@ def test_what_xcode_shows(work):
     (image,) = spec.description.input
     assert (image.type.imageType.width, image.type.imageType.height) == (64, 64)
     assert spec.WhichOneof("Type") == "mlProgram" and spec.description.predictedFeatureName == "classLabel"
-    assert all(of.shortDescription for of in [*spec.description.input, *spec.description.output])
+    assert all(feature.shortDescription for feature in [*spec.description.input, *spec.description.output])
     said = spec.description.metadata
     assert said.author and said.license == "MIT" and "Not a medical device" in said.shortDescription
     config = json.loads((work / "models" / "cnn" / "config.json").read_text())
@@ -212,14 +212,14 @@ def test_check_proves_again_and_finds_damage(copied, work):
     data = bytearray(weights.read_bytes())
     heads = [at.start() for at in re.finditer(b"\xef\xbe\xad\xde", data)] + [len(data)]
     first, last = max(itertools.pairwise(heads), key=lambda pair: pair[1] - pair[0])
-    data[first + 64 : last - 64] = bytes(last - first - 128)  # the largest weight, without its head
+    data[first + 64 : last - 64] = bytes(last - first - 128)  # overwrites most of the largest weight
     weights.write_bytes(data)
     only = ("--model", copied, "--check", "--format", "coreml")
     one_sentence(export(work, *only, code=1), "EyeNet.mlpackage", "its checksum differs", "export again")
-    record = json.loads((copied / "export" / "export.json").read_text())  # even if the checksum were right
+    record = json.loads((copied / "export" / "export.json").read_text())  # also with the right checksum
     record["files"]["EyeNet.mlpackage"]["sha256"] = export_folder.hash_export(copied / "export" / "EyeNet.mlpackage")
     (copied / "export" / "export.json").write_text(json.dumps(record))
-    one_sentence(export(work, *only, code=1), "is not the network that was trained", "a probability by", "is allowed")
+    one_sentence(export(work, *only, code=1), "differs from the trained network", "a probability by", "is allowed")
     weights.write_bytes(data[:100])
     with pytest.raises(StageError, match="EyeNet.mlpackage"):
         coreml.run(copied / "export" / "EyeNet.mlpackage", photographs(64, 1))
@@ -235,7 +235,7 @@ def test_a_damaged_file(ending, copied):
 
 def test_a_retrained_model_leaves_nothing_of_the_old(copied, work):
     other = keras.models.load_model(copied / NETWORK, compile=False)
-    other.layers[-1].set_weights([0.9 * of for of in other.layers[-1].get_weights()])
+    other.layers[-1].set_weights([0.9 * weight for weight in other.layers[-1].get_weights()])
     other.save(copied / NETWORK)
     config = json.loads((copied / "config.json").read_text())
     config["files"][NETWORK] = sha256(copied / NETWORK)
@@ -249,12 +249,12 @@ def test_a_retrained_model_leaves_nothing_of_the_old(copied, work):
 
 def test_a_folder_of_something_else_is_left_alone(work, tmp_path):
     (tmp_path / "README.md").write_text("mine")
-    last = one_sentence(export(work, "--format", "onnx", "--output", tmp_path, code=1), "holds something else")
+    last = one_sentence(export(work, "--format", "onnx", "--output", tmp_path, code=1), "holds something other")
     assert "--output" in last and (tmp_path / "README.md").read_text() == "mine"
 
 
 def test_what_a_killed_run_left_is_removed(copied, work):
-    """Also if it was killed before anything was proved, so that only the record is there."""
+    """Also if it was killed before any export was verified, so that only the record exists."""
     folder = copied / "export"
     for path in list(folder.iterdir()):
         if path.name not in ("export.json", ".lock"):
@@ -292,7 +292,7 @@ def test_what_fails_the_proof_is_not_written(tmp_path):
     ],
 )
 def test_what_counts_as_parity(found, words):
-    both = [np.stack([1 - np.array(of), of], axis=1) for of in ([0.2, 0.4, 0.6, 0.8], found)]
+    both = [np.stack([1 - np.array(p), p], axis=1) for p in ([0.2, 0.4, 0.6, 0.8], found)]
     figures = compare(
         Exam("drawings", None, np.array([0, 0, 1, 2]), both[0], None)._replace(photographs=both[0]), both[1], CONFIG
     )
@@ -313,7 +313,7 @@ def test_what_counts_as_parity(found, words):
 def test_only_decisions_on_the_threshold_may_change_in_float16(before, after, words):
     both = [np.full(200, 0.2), np.full(200, 0.2)]
     both[0][0], both[1][0] = before, after
-    both = [np.stack([1 - of, of], axis=1) for of in both]
+    both = [np.stack([1 - p, p], axis=1) for p in both]
     figures = compare(Exam("drawings", both[0], None, both[0], None), both[1], CONFIG)
     with pytest.raises(StageError, match=words) if words else contextlib.nullcontext():
         require_parity(figures, "float16", "EyeNet.onnx")
@@ -361,7 +361,7 @@ def test_real_photographs(work):
 
 
 def test_the_page(tmp_path, monkeypatch):
-    """Its network says what LiteRT says, evidence too; in float16 it is less than half, since kernels are shared."""
+    """Its network agrees with LiteRT, including the evidence; float16 is less than half, since kernels are shared."""
     import gzip
 
     monkeypatch.setattr(page, "APP", tmp_path)
@@ -389,8 +389,8 @@ def test_the_page(tmp_path, monkeypatch):
     packed = (tmp_path / "dist" / said["model"]["file"]).read_bytes()
     assert gzip.decompress(packed) == data and len(packed) < total
     assert (tmp_path / "dist" / "index.html").read_text() == "page" and said["evidence"] == evidence
-    page.require_template(tmp_path / "dist")  # may be made anew
+    page.require_template(tmp_path / "dist")  # may be replaced
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "model.json").write_text("{}")  # as an export's folder has
-    with pytest.raises(StageError, match="holds something else than the page"):
+    (tmp_path / "mine" / "model.json").write_text("{}")  # as in the folder of an export
+    with pytest.raises(StageError, match="holds something other than the page"):
         page.require_template(tmp_path / "mine")

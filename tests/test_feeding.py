@@ -1,4 +1,4 @@
-"""What Keras is fed with: the batches as they are, in each epoch's order, without TensorFlow's automatic tuning."""
+"""The batches for Keras: unchanged, in the order of each epoch, without TensorFlow's automatic tuning."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Heat maps: the layer that holds the evidence, where its cells lie, what the evidence is, how it is drawn."""
+"""Heat maps: the layer of the evidence, the positions of its cells, the values, and the drawing."""
 
 import gc
 import importlib.util
@@ -22,12 +22,12 @@ layers = keras.layers
 
 
 def photographs(count, size=64, dots=6):
-    """Draw photographs as the network sees them, uint8 (count, size, size, 3)."""
+    """Draw input photographs of the network, uint8, shape (count, size, size, 3)."""
     return np.stack([draw_photograph(size, size, radius=size / 2, seed=i, dots=dots) for i in range(count)])
 
 
 def three_layers(size=64, classes=2, dtype="float32"):
-    """Build the three layers with a head that has something to say."""
+    """Build the three-layer network with nonzero weights in its head."""
     keras.utils.set_random_seed(1)
     keras.config.set_dtype_policy(dtype)
     try:
@@ -40,7 +40,7 @@ def three_layers(size=64, classes=2, dtype="float32"):
 
 
 def explainable(monkeypatch, features, head, size, start=0):
-    """Build a small network and enter it into the table: scaling, features, then the head."""
+    """Build a small network (scaling, features, head) and add it to the table of networks."""
     keras.utils.set_random_seed(5)
     image = keras.Input((size, size, 3), dtype="uint8")
     x = keras.Sequential([keras.Input((size, size, 3)), *features])(layers.Rescaling(1 / 255)(image))
@@ -51,7 +51,7 @@ def explainable(monkeypatch, features, head, size, start=0):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_network_is_split_at_the_layer_of_its_table(name, size=101):
-    """The two parts give what the network gives, and the cells cover the photograph."""
+    """The two parts give the same result as the network, and the cells cover the photograph."""
     keras.utils.set_random_seed(1)
     network, images = cnn.build_network(name, size, 2, "none"), photographs(2, size)
     kernel = network.layers[-1].kernel
@@ -89,11 +89,11 @@ def test_enlarging_puts_a_cell_on_its_pixel():
     large = enlarge(cells, 256, parts)[0]
     assert (parts.start, parts.step) == (10.5, 8)
     rows, columns = np.nonzero(large > 0.9 * large.max())
-    assert rows.max() <= 12 and columns.min() >= 241  # 10.5 and 242.5, and the border beyond has nothing further out
+    assert rows.max() <= 12 and columns.min() >= 241  # 10.5 and 242.5; the cells at the border extend outwards
 
 
 def test_map_after_average_pooling_is_the_class_activation_map(monkeypatch):
-    """There the evidence has a closed form: the cells, weighted by the last layer's difference of weights."""
+    """There the evidence is the sum of the cells, weighted by the difference of the last layer's weights."""
 
     def head(x):
         return layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(x))
@@ -125,7 +125,7 @@ def test_evidence_of_a_linear_head_sums_to_the_log_odds(monkeypatch):
 
 
 def blue_dots_on_the_left(monkeypatch):
-    """Build a network that counts blue dots on the left half for disease and on the right half against it."""
+    """Build a network for which blue dots are evidence for disease in the left half, and against it in the right."""
     conv = layers.Conv2D(1, 1)
     dense = layers.Dense(2, activation="softmax")
     network = explainable(monkeypatch, [conv, layers.ReLU()], lambda x: dense(layers.Flatten()(x)), 32)
@@ -144,7 +144,7 @@ def dotted(*places):
 
 
 def test_heat_lies_where_the_evidence_is_and_not_where_it_speaks_against(monkeypatch):
-    """Grad-CAM's average over the cells is zero here: it would see nothing at all."""
+    """Grad-CAM's average over the cells is zero here, so its map would be empty."""
     images = np.stack([dotted((10, 8), (12, 24)), dotted((20, 6)), dotted((20, 26)), dotted()])
     heat = heat_maps(blue_dots_on_the_left(monkeypatch), images, 1)
     assert np.unravel_index(heat[0].argmax(), (32, 32)) == (10, 8)
@@ -155,7 +155,7 @@ def test_heat_lies_where_the_evidence_is_and_not_where_it_speaks_against(monkeyp
 
 
 def test_lesions_that_are_alike_are_all_shown_where_a_maximum_is_taken(monkeypatch):
-    """Only one cell has a maximum's gradient; and the letter-box has no heat, whatever the network finds there."""
+    """The gradient of a maximum reaches one cell only. The letter-box has no heat, even if the network responds."""
     conv, dense = layers.Conv2D(1, 1), layers.Dense(2, activation="softmax")
 
     def head(x):
@@ -170,7 +170,7 @@ def test_lesions_that_are_alike_are_all_shown_where_a_maximum_is_taken(monkeypat
     heat = heat_maps(network, photograph, 1)[0]
     assert np.argwhere(heat).tolist() == [[8, 10], [14, 20]]
     assert heat[8, 10] > heat[14, 20] > 0.9 * heat[8, 10]
-    assert network.predict_on_batch(photograph)[0, 1] > 0.9  # the dark below, of 0.4 each, counts for the network
+    assert network.predict_on_batch(photograph)[0, 1] > 0.9  # the network also responds to the dark below, 0.4 each
 
 
 def test_greatest_heat_is_the_probability_and_the_threshold_moves_it(monkeypatch):
@@ -180,7 +180,7 @@ def test_greatest_heat_is_the_probability_and_the_threshold_moves_it(monkeypatch
     heat = heat_maps(network, images, 1)
     np.testing.assert_allclose(heat.max(axis=(1, 2)), probability, rtol=1e-4)
     strict = heat_maps(network, images, 1, threshold=float(probability[1]))
-    assert strict[1].max() == pytest.approx(0.5, abs=1e-4)  # at the threshold, whatever it is
+    assert strict[1].max() == pytest.approx(0.5, abs=1e-4)  # at the threshold, for any threshold
     assert (strict.max(axis=(1, 2)) < heat.max(axis=(1, 2))).all()
     np.testing.assert_allclose(strict[0] / strict[0].max(), heat[0] / heat[0].max(), rtol=1e-5)
 
@@ -260,7 +260,7 @@ def test_overlay_changes_the_photograph_only_under_heat_and_inside_the_retina():
     assert np.array_equal(lit[~inside], image[~inside])
     change = np.abs(lit[inside].astype(int) - image[inside]).max(axis=1)
     assert np.percentile(change, 5) > 60
-    again = lit[inside] @ [0.3, 0.6, 0.1]  # a quarter of the photograph's light and dark is left
+    again = lit[inside] @ [0.3, 0.6, 0.1]  # a quarter of the photograph's contrast is left
     assert np.corrcoef(again, image[inside] @ [0.3, 0.6, 0.1])[0, 1] > 0.5
     half = overlay(image, heat / 2)[inside].astype(int)
     assert np.percentile(np.abs(half - image[inside]).max(axis=1), 5) > 25
@@ -291,7 +291,7 @@ def test_other_backends_agree(backend, tmp_path):
 
 
 def test_the_colours_are_those_of_matplotlib():
-    """They are written down, since predict.py would wait for matplotlib."""
+    """They are constants, because importing matplotlib would slow down predict.py."""
     from matplotlib import colormaps
 
     assert np.abs(HEAT_COLOURS - 255 * colormaps["viridis"](np.linspace(0.35, 0.95, 256))[:, :3]).max() < 5

@@ -1,4 +1,4 @@
-"""The page's own JPEG decoder: at 1/2, 1/4 and 1/8 the very pixels that Pillow decodes, and nothing else."""
+"""The page's JPEG decoder: at 1/2, 1/4 and 1/8 it gives exactly the pixels of Pillow, or leaves the file undecoded."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ SOF0, SOF1, DHT, SOS, DQT, APP0, APP14 = 0xC0, 0xC1, 0xC4, 0xDA, 0xDB, 0xE0, 0xE
 
 @pytest.fixture(scope="module", autouse=True)
 def packages():
-    """The page's packages, of which the decoder needs what reads TypeScript."""
+    """The page's packages, which include the TypeScript loader for the decoder."""
     try:
         install()
     except BrowserError as error:
@@ -31,7 +31,7 @@ def packages():
 
 
 def decode(folder, paths):
-    """Decode files in the page's decoder at each factor; map (path, factor) to pixels, or to why there are none."""
+    """Decode files with the page's decoder at each factor; map (path, factor) to pixels, or to the error."""
     jobs = [
         {"file": str(path), "factor": factor, "pixels": str(folder / f"{i}_{factor}.bytes")}
         for i, path in enumerate(paths)
@@ -51,14 +51,14 @@ def decode(folder, paths):
 
 
 def expected(path, factor):
-    """Decode a file at a fraction as eyenet/photo/decode.py does."""
+    """Decode a file at a reduced scale as eyenet/photo/decode.py does."""
     with Image.open(path) as image:
         image.draft(None, (image.width // factor, image.height // factor))
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def check_same(folder, paths):
-    """Check that the page's decoder gives Pillow's pixels, to the last bit."""
+    """Check that the page's decoder gives exactly Pillow's pixels."""
     for (path, factor), pixels in decode(folder, paths).items():
         assert not isinstance(pixels, str), f"{path.name} at 1/{factor}: {pixels}"
         same = expected(path, factor)
@@ -77,12 +77,12 @@ def encode(picture, **options):
 
 
 def noise(height, width, seed=0):
-    """Draw what has all frequencies and reaches both ends of the range."""
+    """Draw noise with all frequencies and values up to both ends of the range."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 def segments(data):
-    """List (marker, contents) of a JPEG up to its first scan, and what follows: from the scan's header to the end."""
+    """List (marker, contents) of a JPEG before its first scan, and the rest: from the scan's header to the end."""
     found, at = [], 2
     while data[at + 1] != SOS:
         length = int.from_bytes(data[at + 2 : at + 4])
@@ -106,7 +106,7 @@ def altered(data, change):
 
 
 def frame_as(data, marker=SOF0, precision=8, sampling=None):
-    """Say something else in the header of a JPEG's frame."""
+    """Change fields in the frame header of a JPEG."""
 
     def change(kind, content):
         if kind != SOF0:
@@ -121,7 +121,7 @@ def frame_as(data, marker=SOF0, precision=8, sampling=None):
 
 
 def separate(data, seed=0):
-    """Write other coefficients into a JPEG, at random, and each component into a scan of its own."""
+    """Write random coefficients into a JPEG, with each component in a separate scan."""
     rng = np.random.default_rng(seed)
     parts, _ = segments(data)
     frame = dict(parts)[SOF0]
@@ -148,7 +148,7 @@ def _block(rng):
         near = rng.random() < 0.7
         bits += f"01{rng.integers(16):04b}" if near else f"10{rng.integers(8):03b}"
         k += 1 if near else 3
-    return bits + "00"  # k is 63 at most, so that there is one more
+    return bits + "00"  # k is at most 63, so there is one more
 
 
 def test_every_sampling_quality_and_size(tmp_path):
@@ -186,7 +186,7 @@ def test_grey_restart_markers_and_other_tables(tmp_path):
     plain = encode(picture, quality=90)
     made = {
         "extended": frame_as(plain, SOF1),
-        "grey_2x2": frame_as(encode(picture[..., 0]), sampling=0x22),  # means nothing of a single component
+        "grey_2x2": frame_as(encode(picture[..., 0]), sampling=0x22),  # has no meaning for a single component
         "no_jfif": altered(plain, lambda kind, content: None if kind == APP0 else (kind, content)),
         "adobe": altered(
             plain, lambda kind, content: (APP14, b"Adobe\0d\0\0\0\0\1") if kind == APP0 else (kind, content)
@@ -202,7 +202,7 @@ def test_grey_restart_markers_and_other_tables(tmp_path):
 
 
 def deepen(kind, content):
-    """Write tables of quantization in 16 bits, twice as coarse: some values need the second byte."""
+    """Write quantization tables in 16 bits and twice as coarse, so that some values need the second byte."""
     if kind != DQT:
         return kind, content
     tables = [content[at : at + 65] for at in range(0, len(content), 65)]
@@ -223,7 +223,7 @@ def test_exif_orientations(tmp_path):
     big = tmp_path / "big_endian"
     tiff = b"MM\0*\0\0\0\x08\0\x01" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + bytes(4)
     paths.append(save(big, draw_photograph(90, 61, radius=25), exif=b"Exif\0\0" + tiff))
-    no_tiff = tmp_path / "no_tiff"  # is not obeyed
+    no_tiff = tmp_path / "no_tiff"  # is ignored
     paths.append(save(no_tiff, draw_photograph(90, 61, radius=25), exif=b"Exif\0\0XX" + tiff[2:]))
     check_same(tmp_path, paths)
     assert len({hashlib.sha256(expected(path, 2)).digest() for path in paths}) >= 16
@@ -286,12 +286,12 @@ def rest_changed(data, change):
 
 
 def overfull(content):
-    """Count three codes of one bit in a table of Huffman's, and as many fewer of others."""
+    """Make a Huffman table with three codes of one bit, one more than possible."""
     return bytes([content[0], 3, *content[2:17], *content[17:], 0, 0, 0])
 
 
 def test_noise_in_the_data_ends_in_pixels_or_in_a_word(tmp_path):
-    """Nothing but pixels, or a word, comes of files that are damaged at random."""
+    """Files with random damage give pixels or a reason, nothing else."""
     plain = encode(draw_photograph(160, 120, radius=50), restart_marker_rows=2)
     rng = np.random.default_rng(0)
     paths = []

@@ -1,9 +1,9 @@
-"""Steps 2 to 5 killed before each thing that they do to a file, one after the other: nothing is lost or left.
+"""Steps 2 to 5, killed before each of their file operations in turn: nothing is lost or left.
 
-The moments of the other tests are random; the one between two renames is too short to be hit. Here the process kills
-itself when Python is about to open, rename, link or remove its n-th file below the work folder (an audit hook), for
-every n. Each run is forked from a process that has made the slow imports and nothing else: the tests before these leave
-threads and locked libraries in their own process, and a fork of that one may abort.
+Other tests kill at random times, which rarely fall between two renames. Here an audit hook kills the process when
+Python is about to open, rename, link or remove its n-th file in the work folder, for every n. Each run is forked from a
+process that has only made the slow imports: earlier tests leave threads and locked libraries in the test process, and a
+fork of it may abort.
 """
 
 import importlib
@@ -30,16 +30,16 @@ SERVER = multiprocessing.get_context("forkserver")
 
 @pytest.fixture(scope="module", autouse=True)
 def server():
-    """Start the process that is forked."""
+    """Start the process that is forked for each run."""
     SERVER.set_forkserver_preload([__name__, *OUTPUTS])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Python before 3.14 does not hand it over
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Python before 3.14 does not pass sys.path on
         multiprocessing.forkserver.ensure_running()
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Two patients, one of them with DR, a file that is no photograph, and a label without a photograph."""
+    """Two patients, one of them with DR, a file that is not a photograph, and a label without a photograph."""
     source = make_dataset(tmp_path_factory.mktemp("source"), patients=2, width=200, height=160, radius=72)
     (source / "train" / "h1_right.jpeg").write_bytes(b"no photograph")
     return source
@@ -47,7 +47,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(source, tmp_path_factory):
-    """Steps 2 to 5 run once: the work folder before each, and the bytes in it afterwards."""
+    """Steps 2 to 5 run once: the work folder before each step, and its bytes afterwards."""
     folder, after = tmp_path_factory.mktemp("undisturbed"), {}
     (folder / "work").mkdir()
     for script in OUTPUTS:
@@ -58,13 +58,13 @@ def undisturbed(source, tmp_path_factory):
 
 
 def copied(folder, target):
-    """Copy a work folder with its times: outputs must not look older than their inputs."""
+    """Copy a work folder with its file times, so that outputs do not look older than their inputs."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(folder, target, copy_function=shutil.copy2)
 
 
 def options(script, source, work):
-    """Give the options of a step; a quarter of the photographs may be rejected."""
+    """Return the options of a step; half of the photographs may be rejected."""
     places = {
         "resize_images": ["--input", source / "train", "--size", 32],
         "preprocess_images": ["--input", work / "resized", "--labels", source / "trainLabels.csv"]
@@ -77,12 +77,12 @@ def options(script, source, work):
 
 
 def forked(script, source, work, moment):
-    """Run a step in a process of its own.
+    """Run a step in a separate process.
 
     Parameters
     ----------
     moment : int or None
-        It kills itself when it is about to do the moment-th thing to a file of the work folder.
+        The process kills itself before this file operation in the work folder; None: never.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def forked(script, source, work, moment):
 
 
 def run_step(script, arguments, moment, folder):
-    """Run a step silently, and kill this process at a moment."""
+    """Run a step silently, and kill this process before a file operation."""
     stage = importlib.import_module(script)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
@@ -108,7 +108,7 @@ def run_step(script, arguments, moment, folder):
 
 
 def kill_at(moment, folder):
-    """Kill this process before its moment-th event on a file below a folder, other than to open it for reading."""
+    """Kill this process before its moment-th operation on a file in a folder tree; reading does not count."""
     left = [moment]
 
     def hook(event, args):
@@ -125,7 +125,7 @@ def kill_at(moment, folder):
 
 @pytest.mark.parametrize("script", OUTPUTS)
 def test_killed_at_every_moment(source, undisturbed, tmp_path, script):
-    """Killed at its n-th moment, then at a random one of what is left, then run to its end; for every n."""
+    """Kill a step before its n-th operation, then before a random one of the rest, then finish it; for every n."""
     (before, after), work, dice, moment = undisturbed, tmp_path / "work", random.Random(script), 0
     copied(before / script, work)
     while (status := forked(script, source, work, moment)) != 0:

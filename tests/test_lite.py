@@ -1,4 +1,4 @@
-"""The network without Keras: it says and explains what Keras does, from many threads, or says what is missing."""
+"""The network without Keras: same answers and evidence, also from many threads; errors that name what is missing."""
 
 import hashlib
 import importlib.util
@@ -30,8 +30,8 @@ def photographs(size, count=3):
     return np.stack([draw_photograph(size, size, radius=size / 2, seed=i, dots=6) for i in range(count)])
 
 
-def undecided_no_more(network, scale=0.3):
-    """Give the last layer of a new network, which is all zeros, something to say."""
+def randomized(network, scale=0.3):
+    """Set random weights in the last layer of a new network, which are all zero."""
     kernel = network.layers[-1].kernel
     kernel.assign(np.random.default_rng(1).normal(0, scale, kernel.shape))
     return network
@@ -42,7 +42,7 @@ def config_of(network, task, evidence):
 
 
 def evidence_of(network, images, task):
-    """Compute what `heat_maps` draws, by question: (n, questions, cells, cells)."""
+    """Compute the evidence that `heat_maps` draws; shape (n, questions, cells, cells)."""
     parts, maps = explained(network), []
     cells = run_front(parts.front, images)
     for question in TASKS[task].questions:
@@ -54,14 +54,14 @@ def evidence_of(network, images, task):
 
 
 def check(network, task, folder):
-    """Write a network and compare what LiteRT says of photographs with what Keras says."""
+    """Write a network and compare the results of LiteRT with those of Keras."""
     evidence = write_lite(network, task, folder)
     lite, images = LiteNetwork(folder, config_of(network, task, evidence)), photographs(network.input_shape[1])
     answers = [lite(image, explain=True) for image in images]
     expected, maps = network.predict(images, verbose=0), evidence_of(network, images, task)
     assert np.abs(np.stack([p for p, _ in answers]) - expected).max() < 1e-5
     assert np.array_equal(np.stack([lite(image)[0] for image in images]), np.stack([p for p, _ in answers]))
-    ours = np.stack([of for _, of in answers])
+    ours = np.stack([found for _, found in answers])
     assert ours.shape == maps.shape and maps.max() > 0
     assert np.abs(ours - maps).max() < 1e-3 * maps.max()
     parts = explained(network)
@@ -79,7 +79,7 @@ def check(network, task, folder):
 )
 def test_it_says_what_keras_says(name, task, tmp_path):
     keras.utils.set_random_seed(0)
-    check(undecided_no_more(cnn.build_network(name, 64, len(TASKS[task].classes), "none")), task, tmp_path)
+    check(randomized(cnn.build_network(name, 64, len(TASKS[task].classes), "none")), task, tmp_path)
 
 
 BLOCKS = {
@@ -97,7 +97,7 @@ BLOCKS = {
 
 @pytest.mark.parametrize("kind", BLOCKS)
 def test_each_gradient(kind, tmp_path, monkeypatch):
-    """After the cut comes one kind of layer of the larger networks, with two ways past it."""
+    """After the cut there is one kind of layer of the larger networks, with two paths around it."""
     keras.utils.set_random_seed(2)
     scaled = keras.Input((46, 46, 3))
     cut = layers.Conv2D(6, 7, 7, activation="relu", name="cut")(scaled)
@@ -108,7 +108,7 @@ def test_each_gradient(kind, tmp_path, monkeypatch):
     x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
     monkeypatch.setitem(NETWORKS, "small", NETWORKS["three_layers"]._replace(evidence=Evidence("cut", 3)))
     network = keras.Model(image, layers.Dense(2, activation="softmax")(x), name="small")
-    for layer in leaves(network):  # most that is seen speaks for disease, so that there is evidence
+    for layer in leaves(network):  # so that most activations are evidence for disease
         if hasattr(layer, "kernel"):
             layer.kernel.assign(np.abs(layer.kernel) - 0.05)
     network.layers[-1].kernel.assign(0.1 * np.abs(network.layers[-1].kernel) * [-1, 1])
@@ -117,7 +117,7 @@ def test_each_gradient(kind, tmp_path, monkeypatch):
 
 def small_network(task="any"):
     keras.utils.set_random_seed(3)
-    return undecided_no_more(cnn.build_network("three_layers", 32, len(TASKS[task].classes), "none"))
+    return randomized(cnn.build_network("three_layers", 32, len(TASKS[task].classes), "none"))
 
 
 def test_many_threads_ask_at_once(tmp_path):
@@ -168,7 +168,7 @@ assert np.abs(np.stack([lite(x)[0] for x in images]) - network.predict(images, v
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A whole model folder without a training."""
+    """A complete model folder without training."""
     folder, network = tmp_path_factory.mktemp("whole"), small_network()
     network.save(folder / NETWORK)
     points = {"operating_points": {"balanced": 0.5}}
@@ -201,7 +201,7 @@ def test_a_file_that_was_tampered_with(model, name):
     with pytest.raises(StageError, match="checksum"):
         open_model(model, name)
     other = LITE_NETWORK if name == NETWORK else NETWORK
-    assert open_model(model, other)["task"] == "any"  # whose file is whole
+    assert open_model(model, other)["task"] == "any"  # its file is complete
 
 
 def test_a_folder_from_before_there_was_lite(model):
@@ -225,7 +225,7 @@ def test_code_in_a_network_is_never_run(model, tmp_path):
         image, layers.Lambda(lambda x, path=trace: __import__("os").mkdir(path) or x[:, 0, 0, :2])(image)
     )
     evil.save(model / NETWORK)
-    Path(trace).rmdir()  # made when the layer was called here
+    Path(trace).rmdir()  # made by calling the layer in this process
     change_config(model, files={})
     with pytest.raises(StageError, match="program code.*Lambda.*never runs"):
         load_network(model, open_model(model))

@@ -1,4 +1,4 @@
-"""make_sample.py: run as a user would, with few photographs; and that what it draws is an eye of its grade."""
+"""make_sample.py, run as a user would with few photographs; drawn eyes match their grades."""
 
 import csv
 import subprocess
@@ -20,13 +20,13 @@ GREY, TURNED, INVERTED = "s0006_left", "s0007_right", "s0015_left"
 
 
 def command(folder, *options):
-    """Give the command line of a run into `folder`."""
+    """Return the command line of a run that writes to `folder`."""
     line = [sys.executable, str(REPOSITORY / "make_sample.py"), "--output", str(folder / "download")]
     return [*line, "--labels-out", str(folder / "labels.csv"), *options]
 
 
 def run(folder, *options):
-    """Run the script and give its finished process, output as text."""
+    """Run the script and return its finished process, with output as text."""
     return subprocess.run(command(folder, *options), check=False, capture_output=True, text=True, timeout=120)
 
 
@@ -44,12 +44,12 @@ def photographs(folder):
 
 
 def open_upright(folder, name):
-    """Open a photograph as a viewer shows it."""
+    """Open a photograph with its EXIF orientation applied."""
     return ImageOps.exif_transpose(Image.open(folder / "download" / "train" / f"{name}.jpeg"))
 
 
 def disc_side(picture):
-    """Tell on which side the brightest spot as large as an optic disc lies."""
+    """Return the side of the brightest spot of the size of an optic disc."""
     small = np.asarray(picture.convert("RGB").resize((150, 100)).filter(ImageFilter.GaussianBlur(2)))[..., 1]
     return "left" if np.argmax(small.max(axis=0)) < 75 else "right"
 
@@ -77,7 +77,7 @@ def test_names_and_labels_match(sample):
 
 def test_the_accidents_are_there(sample):
     assert np.asarray(open_upright(sample, BLACK)).mean() < 3
-    truncated = Image.open(sample / "download" / "train" / f"{TRUNCATED}.jpeg")  # its header is whole
+    truncated = Image.open(sample / "download" / "train" / f"{TRUNCATED}.jpeg")  # its header is complete
     with pytest.raises(OSError, match="truncated"):
         truncated.load()
 
@@ -194,7 +194,7 @@ def test_grades_and_accidents_are_as_frequent_as_in_kaggles_set():
 
 
 def paint(level, seed=5):
-    """Paint one eye as if it had a grade; the look and the anatomy stay."""
+    """Paint one eye with another grade; look and anatomy stay."""
     return paint_eye(np.random.default_rng(seed), draw_look(np.random.default_rng(seed)), level)
 
 
@@ -214,11 +214,11 @@ def test_microaneurysms_are_the_only_lesions_of_grade_1_and_are_red_dots(healthy
     diseased = paint(1)
     assert (diseased - healthy).max() < 1e-6  # nothing gets brighter
     red, green, _ = (diseased / healthy).reshape(3, -1).min(axis=1)
-    assert green < 0.5 and green < 0.7 * red  # blood takes more of the green than of the red
+    assert green < 0.5 and green < 0.7 * red  # blood absorbs more green than red
 
 
 def test_the_disc_is_the_bright_thing_and_the_fovea_is_dark():
-    # for several eyes: the anatomy's places are where the painting shows them
+    # for several eyes: the positions in the anatomy agree with the painting
     for seed in range(4):
         look = draw_look(np.random.default_rng(seed))
         anatomy = make_anatomy(np.random.default_rng(seed).spawn(3)[0], look)

@@ -1,4 +1,4 @@
-"""The figures: scikit-learn's to the last digits, and intervals that hold the truth as often as they say."""
+"""The figures equal scikit-learn's to the last digits, and their intervals have the stated coverage."""
 
 import json
 
@@ -35,7 +35,7 @@ NOTHING = {"value": None, "low": None, "high": None}
 
 @st.composite
 def tables(draw):
-    """Truth, grades, scores with many ties, and three draws of weights, the first of them ones."""
+    """Truth, grades, scores with many ties, and three draws of weights; the first weights are all 1."""
     n = draw(st.integers(1, 40))
     steps = draw(st.sampled_from([1, 3, 10, 1000]))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
@@ -68,7 +68,7 @@ def test_metrics_are_those_of_scikit_learn(table):
     }
     for i, w in enumerate(weights):
         assume(w.any())
-        kept = w > 0  # scikit-learn warns of classes that only rows of weight 0 have
+        kept = w > 0  # scikit-learn warns if only rows of weight 0 have a class
         t, s, c, g, p, w = truth[kept], score[kept], called[kept], grade[kept], predicted[kept], w[kept]
         both = t.any() and not t.all()
         agree(ours["auc"][i], nan_where(both, sk.roc_auc_score, t, s, sample_weight=w))
@@ -125,7 +125,7 @@ def test_calibration_and_shares_by_grade_of_repeated_rows(table):
 
 
 def predictions(patients=60, seed=0, photographs=2, correlation=0.8):
-    """Grades, probabilities and patients of some synthetic eyes, all photographs of a patient alike."""
+    """Grades, probabilities and patients of synthetic eyes; all photographs of a patient are equal."""
     random = np.random.default_rng(seed)
     patient = np.repeat(np.arange(patients), photographs)
     level = random.choice(5, patients, p=[0.5, 0.1, 0.2, 0.1, 0.1])[patient]
@@ -143,7 +143,7 @@ def test_referral_takes_the_least_certain_rows():
     for share, rest in zip(SHARES, rests):
         for i, w in enumerate(weights.astype(int)):
             rows = np.repeat(np.argsort(certainty), w[np.argsort(certainty)])
-            rows = rows[round(share * len(rows)) :]  # 120 rows: every share is a whole number of them
+            rows = rows[round(share * len(rows)) :]  # every share of 120 rows is a whole number
             t, c = truth[rows], probability[rows] >= 0.4
             agree(rest["accuracy"][i], (t == c).mean())
             agree(rest["sensitivity"][i], c[t].mean())
@@ -163,10 +163,10 @@ def test_referral_of_equally_certain_rows_does_not_depend_on_their_order():
 
 
 def test_referral_keeps_a_perfect_order_perfect():
-    """Fractions of rows add up inexactly; an AUC of 1.0000000000000002 would be no share."""
+    """Fractions of rows add up inexactly; an AUC of 1.0000000000000002 would be wrong."""
     random = np.random.default_rng(0)
     probability = random.random(333)
-    wrong = random.random(333) < 0.2  # and not drawn
+    wrong = random.random(333) < 0.2  # not drawn
     weights = random.integers(0, 4, (50, 333)) * np.where(wrong, 0.0, 1.0)
     for rest in referral((probability > 0.6) ^ wrong, probability, 0.41, weights, [0.1, 0.2, 0.3, 0.37, 0.5]):
         assert (rest["auc"] == 1).all()
@@ -180,7 +180,7 @@ def test_the_share_that_is_referred_is_exact():
 
 
 def test_calibration_is_found_and_undone():
-    """A network that is too sure and has been shown too much disease; the fit is the best of a grid."""
+    """An overconfident network, trained with too much disease; the fit is at least as good as a grid search."""
     random = np.random.default_rng(0)
     honest = expit(random.normal(-1, 2, 20_000))
     truth = random.random(20_000) < honest
@@ -197,7 +197,7 @@ def test_calibration_is_found_and_undone():
     )
     assert after < 0.02
     assert before > 0.1
-    np.testing.assert_allclose(calibrate(distorted, 2.5, -1.2), honest, atol=5e-3)  # log-odds end at 17
+    np.testing.assert_allclose(calibrate(distorted, 2.5, -1.2), honest, atol=5e-3)  # log-odds are clipped at 17
 
 
 @pytest.mark.parametrize("truth", [[], [1, 1], [0, 0, 0]])
@@ -207,7 +207,7 @@ def test_one_class_leaves_probabilities_as_they_are(truth):
 
 
 def test_calibration_of_separate_and_of_useless_probabilities():
-    """Four rows prove no certainty, and rows in the wrong order are not turned round."""
+    """Four separable rows do not give certain probabilities, and a wrong order is not reversed."""
     truth = np.array([0, 1, 0, 1], bool)
     temperature, shift = fit_calibration(truth, np.where(truth, 0.8, 0.1))
     found = calibrate(np.array([0.1, 0.8]), temperature, shift)
@@ -263,14 +263,14 @@ def test_the_interval_depends_on_nothing_but_data_and_seed(monkeypatch, chunk, t
 
 
 def numbers(tree):
-    """List what a tree of dicts and lists holds."""
+    """List the leaves of a tree of dicts and lists."""
     if isinstance(tree, dict):
         tree = list(tree.values())
     return [n for branch in tree for n in numbers(branch)] if isinstance(tree, list) else [tree]
 
 
 def test_a_figure_that_most_draws_define_has_an_interval_and_others_have_none():
-    """Of 60 patients, two are both missing in 13 % of draws, six in 0.2 %."""
+    """Of 60 patients, two are both absent from 13 % of draws, and six from 0.2 %."""
     patients = np.arange(60)
     for diseased, interval in ((2, False), (6, True)):
         truth, called = patients < diseased, patients % 2 == 0
@@ -297,14 +297,14 @@ def test_a_share_of_all_or_none_has_the_exact_binomial_interval(patients, right)
 
 def test_pairs_of_patients_are_disjoint():
     patients = np.array([0, 0, 1, 1, 2, 2])
-    truth = np.array([1, 0, 1, 0, 1, 0], bool)  # three patients of two classes each: one pair, and one left over
+    truth = np.array([1, 0, 1, 0, 1, 0], bool)  # three patients with both classes: one pair, one patient left
     assert count_pairs(patients, truth, ~truth) == 1
     assert count_pairs(np.arange(6), truth, ~truth) == 3
     assert count_pairs(np.arange(3), np.ones(3, bool), np.zeros(3, bool)) == 0
 
 
 def test_an_interval_never_leaves_out_its_value():
-    """The calibration error of few rows is smaller than in nearly all draws of them."""
+    """The calibration error of few rows is smaller than in almost all of their bootstrap draws."""
     probability = np.repeat(np.arange(1, 10) / 10, 10)
     truth = np.tile(np.arange(10), 9) < np.repeat(np.arange(1, 10), 10)
     figures = bootstrap(lambda w: {"ece": expected_calibration_error(truth, probability, w)}, np.arange(90), 200)
@@ -317,7 +317,7 @@ SHIFT = np.sqrt(2) * norm.ppf(AUC)
 
 
 def coverage(owner_of, sets, patients=100):
-    """Count how often the intervals hold the true AUC and sensitivity of binormal scores of correlated eyes."""
+    """Compute how often the intervals contain the true AUC and sensitivity, for binormal scores of correlated eyes."""
     held = {"auc": 0, "sensitivity": 0}
     eyes = np.repeat(np.arange(patients), 2)
     threshold = SHIFT - norm.ppf(SENSITIVITY)
@@ -343,7 +343,7 @@ def test_95_percent_of_intervals_over_patients_hold_the_truth():
 
 
 def test_intervals_over_photographs_hold_it_too_rarely():
-    """Were eyes taken for independent, intervals of AUC and sensitivity would be too narrow by a third."""
+    """If eyes were treated as independent, intervals of AUC and sensitivity would be too narrow by a third."""
     for share in coverage(lambda eyes: np.arange(len(eyes)), sets=200).values():
         assert share < 0.89
 
@@ -433,7 +433,7 @@ def test_a_single_patient():
     unit = evaluate(np.array([False, True]), np.array([0, 3]), np.array([0.3, 0.35]), ["p", "p"])
     assert unit["accuracy"] == {"value": 0.5, "low": None, "high": None}
     assert unit["specificity"] == pytest.approx({"value": 1, "low": 0.025, "high": 1})
-    assert unit["auc"] == {"value": 1, "low": None, "high": None}  # there is no pair of patients
+    assert unit["auc"] == {"value": 1, "low": None, "high": None}  # there are no pairs of patients
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1.5])

@@ -67,8 +67,8 @@ def test_the_model_card_says_what_it_must(tmp_path):
     text = text.replace("\xa0", " ")
     for unit in ("eye", "patient"):
         for key in ("auc", "sensitivity", "npv"):
-            of, show = metrics["questions"]["any"][unit][key], decimal if key == "auc" else percent
-            assert f"| {show(of['value'])} ({show(of['low']).split(chr(160))[0]} to".replace("\xa0", " ") in text
+            found, show = metrics["questions"]["any"][unit][key], decimal if key == "auc" else percent
+            assert f"| {show(found['value'])} ({show(found['low']).split(chr(160))[0]} to".replace("\xa0", " ") in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) > 40 and all(line.endswith("|") for line in lines)
 

@@ -1,4 +1,4 @@
-"""Names and splits: laws that hold for every name and every patient."""
+"""Names and splits: properties that hold for every name and every patient."""
 
 import pytest
 from conftest import REAL, needs_real
@@ -25,7 +25,7 @@ def test_other_names_are_refused(text):
 
 
 def test_suffix_is_parsed_and_not_stripped():
-    assert parse_name("0901_left_90") == Name("0901", "left", "rot90")  # strip("_90") would eat the patient
+    assert parse_name("0901_left_90") == Name("0901", "left", "rot90")  # strip("_90") would change the patient
     assert parse_name("a_left_mir_right") == Name("a_left_mir", "right", "original")
 
 

@@ -1,4 +1,4 @@
-"""The networks of cnn.py: what they take and give, what they cost, the weights they begin with."""
+"""The networks of cnn.py: input and output, cost, and initial weights."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from eyenet.run.errors import StageError
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_network(name):
-    """What --help says of it is so, and it grades a photograph of bytes."""
+    """The figures in --help are correct, and the network grades a uint8 photograph."""
     network, cost = cnn.build_network(name, 256, 2, "none"), NETWORKS[name].cost
     assert network.count_params() / 1e6 == pytest.approx(cost.parameters, abs=0.006)
     assert count_multiply_adds(network) / 1e6 == pytest.approx(cost.multiply_adds, abs=0.6)
@@ -50,7 +50,7 @@ def test_multiply_adds_are_those_that_were_published():
 
 
 def test_the_weights_begin_where_the_file_ends(tmp_path):
-    """Saved features load into a network of another size, exactly, and their statistics stay frozen."""
+    """Saved features load exactly into a network of another size, and their statistics stay frozen."""
     saved = build_features("efficientnet_lite0", 96)
     rng = np.random.default_rng(0)
     saved.set_weights([w + rng.normal(0, 0.01, w.shape).astype("float32") ** 2 for w in saved.get_weights()])
@@ -60,7 +60,7 @@ def test_the_weights_begin_where_the_file_ends(tmp_path):
     for mine, theirs in zip(features.get_weights(), saved.get_weights(), strict=True):
         assert np.array_equal(mine, theirs)
     frozen = {v.path for v in features.variables} - {v.path for v in features.trainable_variables}
-    assert sum("norm" in path for path in frozen) == 4 * 49  # all the normalisations; else only seeds
+    assert sum("norm" in path for path in frozen) == 4 * 49  # all normalisations; the others are seeds
     assert all("norm" in path or "seed" in path for path in frozen)
 
     def refused(name, weights):
@@ -98,7 +98,7 @@ def test_a_batch_that_memory_cannot_hold():
 
 @pytest.mark.parametrize("name", [name for name, network in NETWORKS.items() if network.application])
 def test_scaling_is_what_the_weights_were_trained_on(name):
-    """Against the preprocessing of Keras's own module."""
+    """Compared with the preprocessing of Keras's own module."""
     network = NETWORKS[name]
     modules = {"mobilenet_v2": "mobilenet_v2", "resnet50_v2": "resnet_v2", "inception_v3": "inception_v3"}
     levels = np.arange(256, dtype="float32")
@@ -123,14 +123,14 @@ def test_a_heat_map_of_each_kind(name, size):
     assert np.allclose(keras.ops.convert_to_numpy(both), network.predict_on_batch(photographs), atol=1e-5)
 
 
-def test_a_network_begins_undecided():
-    """Else the loss of what is surely wrong would have no gradient."""
+def test_a_new_network_gives_all_classes_the_same_probability():
+    """Otherwise the loss of certain, wrong predictions would have no gradient."""
     network = cnn.build_network("three_layers", 64, 5, "none")
     assert np.allclose(network.predict_on_batch(np.full((1, 64, 64, 3), 200, np.uint8)), 0.2)
 
 
 def test_colours_and_exposure_are_subtracted():
-    """A ground that is brighter or of another colour gives the same features, away from the rim of the picture."""
+    """A background of another brightness or colour gives the same features, except at the image border."""
     features = cnn.three_layers(96)
     spots = np.random.default_rng(0).normal(0, 0.3, (1, 96, 96, 3)).astype("float32")
     seen = features.predict_on_batch(spots + 1)
@@ -139,7 +139,7 @@ def test_colours_and_exposure_are_subtracted():
 
 
 def test_another_network_is_trained(array, tmp_path):
-    """With a file of weights, all grades and bfloat16: killed, it ends the same; the settings name the weights."""
+    """With a weights file, grades and bfloat16: the same result after a kill; the settings identify the weights."""
     build_features("mobilenet_v2", 64).save_weights(tmp_path / "m.weights.h5")
     args = ["cnn.py", "--input", array, "--network", "mobilenet_v2", "--task", "grade", "--batch", 16, "--epochs", 2]
     args, weights = [*args, "--precision", "bfloat16"], ["--weights", tmp_path / "m.weights.h5"]
@@ -155,7 +155,7 @@ def test_another_network_is_trained(array, tmp_path):
     settings = [
         json.loads((tmp_path / "models" / name / "config.json").read_text())["settings"] for name in ("b", "cnn")
     ]
-    assert settings[0] == settings[1]  # of the weights the content counts, not the name
+    assert settings[0] == settings[1]  # the content of the weights file matters, not its name
     one_sentence(run("cnn.py", "--input", array, "--network", "vgg", cwd=tmp_path, code=2), "--network", "vgg")
 
 

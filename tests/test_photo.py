@@ -1,4 +1,4 @@
-"""Decoding, the circle of the retina, the crop: on drawn discs of known place, and on real photographs."""
+"""Decoding, the circle of the retina, and the crop, on drawn discs in known positions and on real photographs."""
 
 import csv
 import io
@@ -98,7 +98,7 @@ def test_crop_is_black_outside_and_filled_inside(tmp_path):
 
 
 def test_cut_off_disc_keeps_its_shape(tmp_path):
-    """The square reaches beyond the frame: what is not there is black, and nothing is stretched."""
+    """The square extends beyond the frame: missing pixels are black, and nothing is stretched."""
     path = save(tmp_path / "x.png", draw_photograph(1200, 800, radius=500))
     crop, geometry = photograph_to_input(path, 256)
     rows = crop.max(axis=(1, 2)) > 30
@@ -108,7 +108,7 @@ def test_cut_off_disc_keeps_its_shape(tmp_path):
 
 
 def variants(folder):
-    """Write one disc in many file formats; give name -> path."""
+    """Write one disc in many file formats; return name -> path."""
     image, out = Image.fromarray(draw_photograph(700, 520, radius=230)), {}
     files = {form: damage.in_format(image, form) for form in damage.FORMATS}
     files["plain.jpeg"] = files["name with spaces é 眼.jpg"] = damage.encode(image, quality=95)
@@ -134,7 +134,7 @@ def test_every_format_gives_the_same_eye(tmp_path):
 
 
 def faults(folder):
-    """Write a file for each kind of fault; give path -> words of its reason."""
+    """Write a file for each kind of fault; return path -> words of its reason."""
     whole = damage.encode(Image.fromarray(draw_photograph(700, 520, radius=230)), quality=95)
     for fault in damage.FAULTS:
         damage.write_fault(folder / fault, fault, whole)
@@ -151,7 +151,7 @@ def test_every_fault_has_its_reason(tmp_path):
 @settings(deadline=None, max_examples=40)
 @given(st.binary(max_size=200), st.integers(0, 60_000))
 def test_garbage_is_a_photo_error(tmp_path_factory, garbage, place):
-    """Bytes overwritten anywhere in a JPEG either still give a picture or a PhotoError, nothing else."""
+    """A JPEG with overwritten bytes gives a picture or a PhotoError, nothing else."""
     buffer = io.BytesIO()
     Image.fromarray(draw_photograph(500, 380, radius=170)).save(buffer, "JPEG", quality=90)
     data = bytearray(buffer.getvalue())
@@ -170,7 +170,7 @@ def test_limit_is_on_pixels(tmp_path):
 
 
 def test_small_disc_in_a_large_frame_is_decoded_larger(tmp_path):
-    """A retina of a third of the frame must not be blown up from a small decode."""
+    """A retina of a third of the frame must not be enlarged from a small decode."""
     picture = draw_photograph(4200, 2900, 2100, 1400, 480, dots=30)
     path = save(tmp_path / "x.jpeg", picture, quality=95)
     crop, geometry = photograph_to_input(path)
@@ -210,7 +210,7 @@ def test_real_photographs_all_show_a_retina():
 
 @pytest.mark.parametrize("speckle", [60, 100])
 def test_a_speckled_surround(speckle):
-    """Histogram equalisation, as some published sets had it, lifts the noise of the dark surround to a grey."""
+    """Histogram equalisation, used in some published data sets, turns the noise of the dark surround grey."""
     picture = draw_photograph(900, 640, radius=290).astype(int) + 60
     rng = np.random.default_rng(0)
     outside = np.hypot(*(np.mgrid[:640, :900] - np.array([320, 450])[:, None, None])) > 290

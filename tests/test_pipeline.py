@@ -16,7 +16,7 @@ needs_venv = pytest.mark.skipif(
 
 @needs_venv
 def test_on_own_photographs_from_another_folder(tmp_path):
-    """A path with a space, other colours, an option for the training, run again, another folder of the same name."""
+    """A path with a space, other colours, an option for training, a second run, and another folder of the same name."""
     source = make_dataset(tmp_path / "my data", patients=12, width=300, height=240, radius=105)
     args = ["--data", "my data", "--work", tmp_path / "the work", "--workers", 1, "--colours", "equalized"]
     place = {"cwd": tmp_path, "env": ENVIRONMENT}
@@ -34,7 +34,7 @@ def test_on_own_photographs_from_another_folder(tmp_path):
 
 @needs_venv
 def test_on_the_sample(tmp_path):
-    """Forty synthetic photographs with every fault of the sample, to the end."""
+    """The whole pipeline on forty synthetic photographs with every fault of the sample."""
     args = ["--sample", 40, "--work", tmp_path, "--", "--epochs", 1]
     done = run("run_pipeline.sh", *args, env=ENVIRONMENT)
     assert "say nothing about patients" in done.stdout

@@ -15,7 +15,7 @@ from make_sample import take_photograph
 # pixels. Both have been stable for years; the hashes were made with Pillow 13.0. The first hash of each pair is that of
 # the file's own pixels, decoded by Pillow alone: if it differs, Pillow or NumPy changed, not the preprocessing.
 VERSION = 1  # the PREPROCESSING that the hashes belong to
-GOLDEN = {  # by kind of photograph: of the decoded file, of the crop
+GOLDEN = {  # by kind of photograph: hashes of the decoded file and of the crop
     "jpeg": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
         "093d8cdbace02d7cbffc098e7a68c16f8e9a1ec9bda09cba572122bf2969f1a1",
@@ -49,12 +49,12 @@ def sha256(pixels):
 
 
 def write_photograph(folder, kind):
-    """Write a photograph of a kind; its path. At 1400 px a JPEG is decoded at half its size."""
+    """Write a photograph of a kind and return its path. A JPEG of 1400 px is decoded at half its size."""
     if kind == "png":
         path = folder / "x.png"
         Image.fromarray(draw_photograph(600, 500, radius=260, seed=1, dots=10)).save(path)  # cut off above and below
         return path
-    if kind == "sample":  # of a small camera, the retina cut off
+    if kind == "sample":  # from a small camera, the retina cut off
         path = folder / "x.jpeg"
         path.write_bytes(take_photograph(seed=0, patient=4, eye="right", level=4))
         return path

@@ -1,6 +1,6 @@
-"""port_weights.py: every tensor in its place, the network as published, and no file without the proof.
+"""port_weights.py: every tensor is in its place, the network is as published, and no file is written unverified.
 
-The original is written here a second time, in numpy, so that all this is tested without PyTorch.
+The original network is implemented here in NumPy, so that the tests do not need PyTorch.
 """
 
 import importlib.util
@@ -61,7 +61,7 @@ def draw_state(seed=0):
 
 
 def convolve(x, weight, stride):
-    """Convolve (n, height, width, channels) as TensorFlow pads: so that ceil(size / stride) places are left."""
+    """Convolve (n, height, width, channels) with TensorFlow's padding: ceil(size / stride) positions are left."""
     _, channels, kernel, _ = weight.shape
     places = -(-x.shape[1] // stride)
     gap = max((places - 1) * stride + kernel - x.shape[1], 0)
@@ -117,7 +117,7 @@ def shapes(networks):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Make the proof with pictures of 64 px."""
+    """Make the verification use pictures of 64 px."""
     monkeypatch.setattr(port_weights, "SIZE", 64)
 
 
@@ -130,7 +130,7 @@ def test_the_network_is_the_published_one(networks, network):
 
 
 def test_every_tensor_is_placed(state, shapes):
-    """The original's tensors, in its order, are the weights of our layers, in ours."""
+    """The tensors of the original, in its order, become the weights of our layers, in our order."""
     placed = place_tensors(state, shapes, "x.pth")
     assert list(placed) == list(shapes)
     ours = [array for arrays in placed.values() for array in arrays]
@@ -163,7 +163,7 @@ def test_written_weights_compute_the_original(state, small, tmp_path):
     path, difference = port(keras, NETWORK, state, "x.pth", lambda pictures: reference(state, pictures), tmp_path)
     assert difference < MOST  # 1e-5: random weights amplify rounding more than trained ones
     assert [p.name for p in tmp_path.iterdir()] == [path.name] == ["efficientnet_lite0.weights.h5"]
-    network = build_efficientnet_lite(keras, NETWORK, 224)  # another size takes the same weights
+    network = build_efficientnet_lite(keras, NETWORK, 224)  # a network of another size has the same weights
     network.load_weights(path)
     picture = np.random.default_rng(1).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
     features = network.predict(picture, verbose=0)
@@ -185,7 +185,7 @@ def test_without_the_proof_nothing_is_written(state, small, tmp_path, wrong):
 
 def test_difference_and_pictures():
     assert largest_difference(np.array([1.0, -3.5]), np.array([1.0, -4.0])) == 0.125
-    assert np.isnan(largest_difference(np.zeros(2), np.zeros(2)))  # two dead networks prove nothing
+    assert np.isnan(largest_difference(np.zeros(2), np.zeros(2)))  # two networks with zero output verify nothing
     pictures = random_images()
     assert pictures.shape == (4, 256, 256, 3) and pictures.dtype == np.float32
     assert pictures.min() == -127 / 128 and pictures.max() == 1
@@ -240,7 +240,7 @@ def test_published_weights(tmp_path):
 
 
 class Trap:
-    """Makes a folder when it is unpickled."""
+    """Create a folder when unpickled."""
 
     def __init__(self, folder):
         self.folder = folder

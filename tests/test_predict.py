@@ -30,7 +30,7 @@ from eyenet.model.overlay import LINE, SHOWN
 from eyenet.photo.retina import photograph_to_input
 from make_sample import take_photograph
 
-# The drawings are no retinas, which the gate would say. Here it looks at the light alone.
+# The quality gate would reject the drawings, which are not retinas. Here it checks the brightness only.
 GATE = """
 import sys, types
 def judge(crop, geometry):
@@ -43,7 +43,7 @@ vars(sys.modules["eyenet.photo.quality"]).update(judge=judge, SIDE=256, SMALLEST
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A model of grades of 24 patients at 64 px in equalised colours; half of them have dots, of grades 1 to 4."""
+    """A model for grades from 24 patients at 64 px in equalised colours; half have dots, with grades 1 to 4."""
     folder = tmp_path_factory.mktemp("predict")
     source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
     rows = read_csv(source / "trainLabels.csv")
@@ -85,7 +85,7 @@ def rows_of(done):
 
 @pytest.fixture(scope="module")
 def answers(work):
-    """What is said of all photographs."""
+    """The results for all photographs."""
     done = predict(work, "source/train", "--json")
     assert done.stderr.count("Not a medical device") == 1 and "48 photographs and 24 patients" in done.stderr
     return rows_of(done)
@@ -93,7 +93,7 @@ def answers(work):
 
 @pytest.fixture(scope="module")
 def model(work):
-    """The model's config.json, and the probabilities that Keras gives to all photographs in order."""
+    """The model's config.json, and the probabilities of Keras for all photographs in order."""
     config = open_model(work / "models/cnn")
     paths = sorted((work / "source/train").glob("*.jpeg"))
     crops = np.stack([photograph_to_input(path, 64, "equalized")[0] for path in paths])
@@ -121,7 +121,7 @@ def test_probabilities_are_those_of_keras_and_decisions_those_of_the_model(work,
 
 
 def test_a_cluster_gives_the_same_rows_and_heat_maps(work, tmp_path):
-    """On drawings that the real gate lets pass; the model is opened by each worker."""
+    """On drawings that pass the real gate; each worker opens the model."""
     farms = pytest.importorskip("test_cluster", reason="no Dask here: pip install -r requirements-cluster.txt")
     run("make_sample.py", "--output", tmp_path, "--labels-out", tmp_path / "labels.csv", "--photographs", 12)
     args = [os.path.relpath(tmp_path / "train", work), "nowhere.jpeg", "--json"]
@@ -208,12 +208,12 @@ def test_heat_maps_are_those_of_evaluate(work, answers, model):
         assert np.abs(shown - natural).max() > 40
     (work / "few").mkdir()
     shutil.copy(path, work / "few")
-    for _ in range(2):  # the maps of the first time are no photographs of the second
+    for _ in range(2):  # the second run must not read the heat maps of the first as photographs
         assert predict(work, "few", "--heatmap", "few/maps").stdout.count(path.stem) == 1
 
 
 def broken_files(folder, source):
-    """Put ten broken files into a folder; name the words that each is answered with."""
+    """Put ten broken files into a folder; return the words of each reason."""
     data = source.read_bytes()
     files = {
         "a_truncated.jpeg": (data[: len(data) // 2], "truncated"),
@@ -229,7 +229,7 @@ def broken_files(folder, source):
 
 
 def test_broken_files_among_others(work, tmp_path, answers):
-    """The others are answered as alone, all in order; what cannot be read has a row with its reason; exit code 3."""
+    """The others get the same results as alone, in order; unreadable files have rows with reasons; exit code 3."""
     clinic = tmp_path / "clinic"
     shutil.copytree(work / "source/train", clinic / "inner")
     broken = broken_files(clinic, work / "source/train/h0_left.jpeg")
@@ -259,7 +259,7 @@ def save(picture, path):
 
 
 def test_what_cannot_be_graded_is_not_guessed(work, tmp_path, answers):
-    """Dark, no retina, or one eye only: photograph again. One eye may call a patient, and clears none."""
+    """Dark, no retina, or one eye only: photograph again. One eye can make a patient positive, but not negative."""
     ill, healthy = (
         next(row for row in answers[0] if row["result"] == result and row["eye"] == "left")["photograph"]
         for result in ("referable DR", "no DR")
@@ -267,7 +267,7 @@ def test_what_cannot_be_graded_is_not_guessed(work, tmp_path, answers):
     shutil.copy(work / ill, tmp_path / "ill_left.jpeg")
     shutil.copy(work / healthy, tmp_path / "well_left.jpeg")
     shutil.copy(work / healthy, tmp_path / "alone_left.jpeg")
-    shutil.copy(work / healthy, tmp_path / "well_left_mir.jpeg")  # a copy, so nobody's eye
+    shutil.copy(work / healthy, tmp_path / "well_left_mir.jpeg")  # a copy, so it counts as no eye
     dark = (draw_photograph(200, 160, radius=72) * 0.2).astype(np.uint8)
     for name in ("ill_right", "well_right", "both_left", "both_right"):
         save(dark, tmp_path / f"{name}.png")
@@ -294,7 +294,7 @@ def test_what_cannot_be_graded_is_not_guessed(work, tmp_path, answers):
 
 
 def test_a_second_photograph_of_an_eye_counts_no_more_than_one(work, tmp_path, answers):
-    """And a patient of the same name in another folder is another patient."""
+    """A patient of the same name in another folder is another patient."""
     eyes = [row["photograph"] for row in answers[0] if row["patient"] == "h1"]
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -305,7 +305,7 @@ def test_a_second_photograph_of_an_eye_counts_no_more_than_one(work, tmp_path, a
     done = predict(work, tmp_path, "--json", "--heatmap", tmp_path / "maps")
     photographs, patients = rows_of(done)
     assert len(photographs) == 4 and patients["h1"]["questions"] == answers[1]["h1"]["questions"]
-    assert len({row["heatmap"] for row in photographs}) == 4  # no two alike
+    assert len({row["heatmap"] for row in photographs}) == 4  # all different
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_bad_input(work, args, code, words):
 
 
 def test_a_model_folder_that_was_tampered_with(work, tmp_path):
-    """Only model.tflite and config.json are needed; one changed byte is noticed."""
+    """Only model.tflite and config.json are needed; one changed byte is detected."""
     for name in (LITE_NETWORK, "config.json"):
         shutil.copy(work / "models/cnn" / name, tmp_path)
     photograph = work / "source/train/h0_left.jpeg"
@@ -364,7 +364,7 @@ def test_without_litert(work, tmp_path):
 
 
 def test_it_starts_without_what_is_slow(work, tmp_path):
-    """What takes seconds to import must not come along: nobody would notice until a nurse waits."""
+    """Packages that take seconds to import must not be imported."""
     code = """
 import runpy, sys
 def say():
@@ -380,7 +380,7 @@ import atexit; atexit.register(say)
 
 
 def test_the_example_of_the_screener(work):
-    """With the packages of requirements-predict.txt alone."""
+    """With the packages of requirements-predict.txt only."""
     photograph = work / "data/download/train/s0001_left.jpeg"
     photograph.parent.mkdir(parents=True, exist_ok=True)
     photograph.write_bytes(take_photograph(seed=0, patient=1, eye="left", level=0))
@@ -426,7 +426,7 @@ def as_dicom(path, pixels, colours, eye="R", jpeg=None, **values):
 
 
 def test_dicom_says_what_the_same_picture_says(work, tmp_path):
-    """In all colour spaces, with eye and patient of the header, and without anything else of it."""
+    """In all colour spaces, with eye and patient from the header, and no other field of it."""
     source = work / "source/train/h1_left.jpeg"
     image = Image.open(source)
     rgb, ycc = np.asarray(image), np.asarray(image.convert("YCbCr"))
@@ -492,7 +492,7 @@ def test_dicom_that_cannot_be_used(work, tmp_path):
 
 @needs_real("eyepacs-full")
 def test_real_photographs_through_the_real_gate(work):
-    """The gate decides on the natural crop, before the colours that the network wants."""
+    """The gate judges the natural crop, before the colours are converted for the network."""
     from eyenet.photo.quality import SIDE, judge
     from eyenet.photo.retina import crop_photograph
 

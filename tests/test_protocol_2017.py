@@ -1,4 +1,4 @@
-"""The array of the 2017 protocol: its counts, its pixels, and that the audit finds it leaking."""
+"""The array of the 2017 protocol: its counts, its pixels, and the leaks that the audit finds."""
 
 import json
 
@@ -13,7 +13,7 @@ from eyenet.data.array import open_array, rows_by_split
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The array of 2017 of the photographs of 40 patients, 10 of them with DR."""
+    """The array of 2017 from the photographs of 40 patients, 10 of them with DR."""
     work = tmp_path_factory.mktemp("work")
     make_dataset(work / "dataset", patients=60, width=200, height=160, radius=72)
     run_stages(work / "dataset", work, size=64, upto=3)
@@ -58,7 +58,7 @@ def test_protocol_of_2017_pixels(built):
     turned = table[(table["transform"] == "rot180")].iloc[0]
     original = pixels[source[turned["image"].removesuffix("_180")]].astype(int)
     difference = np.abs(pixels[source[turned["image"]]][::-1, ::-1] - original)
-    assert 0 < difference.mean() < 3  # compressed once more
+    assert 0 < difference.mean() < 3  # compressed again
 
 
 def test_protocol_of_2017_leaks(built, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""The quality gate: what it says of good, worsened and foreign pictures, and what preprocess_images.py does with it."""
+"""The quality gate: results for good, degraded and other pictures, and their use in preprocess_images.py."""
 
 import json
 import subprocess
@@ -17,12 +17,12 @@ from eyenet.photo.png import encode_png
 from eyenet.photo.retina import inside_circle, photograph_to_input
 from eyenet.run.errors import PhotoError
 
-GOOD = ("1034_left", "13_right", "260_left", "17_right", "240_right", "288_left")  # good to EyeQ and to jama16
+GOOD = ("1034_left", "13_right", "260_left", "17_right", "240_right", "288_left")  # good for EyeQ and jama16
 REJECTED = ("1119_left", "679_left", "1092_left", "721_right", "404_right", "99_left", "75_right", "793_right")
 
 
 def judge(image, folder, size=256, equalized=False):
-    """Judge a picture as predict.py would, from a file."""
+    """Judge a picture from a file, as predict.py does."""
     image.save(folder / "photograph.png", compress_level=1)
     crop, geometry = photograph_to_input(folder / "photograph.png", size)
     return quality.judge(equalize(crop, inside_circle(size)) if equalized else crop, geometry)
@@ -68,7 +68,7 @@ def test_other_pictures_are_no_retina(tmp_path, name):
         assert "no retina found" in str(error)
         return
     assert not found.gradable
-    if name != "orange":  # smooth, round and orange: a retina out of focus, for all that can be measured
+    if name != "orange":  # smooth, round and orange: cannot be distinguished from a retina out of focus
         assert found.reasons == ("not a fundus photograph",)
 
 
@@ -123,7 +123,7 @@ def test_the_weights_say_what_made_them():
 
 @pytest.fixture
 def crops(tmp_path):
-    """Crops as resize_images.py leaves them: every second one blurred until nothing is left; one is black."""
+    """Crops as from resize_images.py: every second one is blurred completely, and one is black."""
     folder = tmp_path / "resized"
     folder.mkdir()
     rows = [("image", "level")]
@@ -169,7 +169,7 @@ def test_keep_judges_nothing(crops):
     done = preprocess(crops, "out", "--quality", "keep")
     assert list(read_csv(crops / "out.csv")[0]) == ["image", "patient", "eye", "level", "split"]
     assert "graded" not in done.stderr and not (crops / "out" / "quality.csv").exists()
-    preprocess(crops)  # changing one's mind to mark, and back, leaves what a first run would
+    preprocess(crops)  # switching to mark and back gives the result of a first run
     preprocess(crops, "mark")
     assert bytes_of(crops / "out") == bytes_of(crops / "mark")
     preprocess(crops, "out", "--quality", "keep")

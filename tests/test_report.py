@@ -1,4 +1,4 @@
-"""report.html: every figure is there, nothing leaves the page, and it fits a desktop and a phone."""
+"""report.html: it has every figure, loads nothing from elsewhere, and fits a desktop and a phone."""
 
 import copy
 import json
@@ -47,7 +47,7 @@ def report(path, task="any", metrics=None, config=None, history=None, examples=N
 
 
 def figures_in(value, key=""):
-    """Walk through metrics.json: every figure with interval, and the key that it belongs to."""
+    """Iterate over the figures of metrics.json: the key and the figure with its interval."""
     if isinstance(value, dict) and value.keys() == NULL.keys():
         yield key, value
     elif isinstance(value, dict):
@@ -60,12 +60,12 @@ def figures_in(value, key=""):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """The report of 36 patients, task `any`."""
+    """The report on 36 patients, task `any`."""
     return report(tmp_path_factory.mktemp("page") / "report.html")
 
 
 def check_whole(page):
-    """Check what every report must be: well-formed, of itself alone, ids that cannot clash, no Python in it."""
+    """Check what every report needs: well-formed HTML, no external files, unique ids, no Python reprs."""
     assert page.source.startswith('<!doctype html>\n<html lang="en">')
     assert not page.open
     tags = [tag for tag, _ in page.tags]
@@ -95,7 +95,7 @@ def test_the_report_is_one_whole_page(task, tmp_path):
     page = check_whole(report(tmp_path / "report.html", task))
     charts = [a["aria-label"] for tag, a in page.tags if tag == "svg"]
     questions = len(TASKS[task].questions)
-    assert len(charts) == questions * (6 + 2) + 3  # charts and two times a hundred people; classes, loss, AUC
+    assert len(charts) == questions * (6 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
     assert ("Quadratic weighted kappa" in page.text) and ("Accuracy of the exact grade" in page.text) == (
         task == "grade"
     )
@@ -116,18 +116,20 @@ def test_the_report_is_one_whole_page(task, tmp_path):
 def test_every_figure_of_the_metrics_is_on_the_page(task, tmp_path):
     metrics = make_metrics(task)
     page, count = report(tmp_path / "report.html", task, metrics), 0
-    for key, of in figures_in(metrics):
+    for key, found in figures_in(metrics):
         show = decimal if key in DECIMALS else percent
-        low, high = (show(of[end]).replace("\xa0", " ") if of[end] is not None else None for end in ("low", "high"))
-        if of["value"] is not None:
+        ends = (found["low"], found["high"])
+        low, high = (show(end).replace("\xa0", " ") if end is not None else None for end in ends)
+        if found["value"] is not None:
             count += 1
-            value = show(of["value"]).replace("\xa0", " ")
-            assert f"{value} {low.removesuffix(' %')} to {high}" in page.text, (key, of)
+            value = show(found["value"]).replace("\xa0", " ")
+            assert f"{value} {low.removesuffix(' %')} to {high}" in page.text, (key, found)
     assert count > 150
     asked = metrics["questions"]["any"]
     for key in SHOWN:
         name, show = METRIC_NAMES[key][0], decimal if key in DECIMALS else percent
-        row = [f"{show(of['value'])} {interval_text(of, show)}" for of in (asked["patient"][key], asked["eye"][key])]
+        units = (asked["patient"][key], asked["eye"][key])
+        row = [f"{show(found['value'])} {interval_text(found, show)}" for found in units]
         assert f"{name} {' '.join(row)}".replace("\xa0", " ") in page.text
     for unit in ("eye", "patient"):
         for row in metrics["questions"]["any"][unit]["by_grade"]:
@@ -166,7 +168,7 @@ def test_names_are_escaped(tmp_path):
     examples, config = make_examples(), make_config()
     examples["any"][0]["image"] = EVIL
     config["machine"] = EVIL
-    config["settings"][EVIL] = "\udcff"  # of a file name that is no UTF-8
+    config["settings"][EVIL] = "\udcff"  # from a file name that is not UTF-8
     page = check_whole(report(tmp_path / "report.html", "any", metrics, config, None, examples))
     assert page.text.count(EVIL) >= 5 and f"Photograph {EVIL}" in page.every("alt")
     assert "<script" not in page.source
@@ -251,7 +253,7 @@ def test_what_speaks_against_the_figures_is_said(words, change):
 
 
 def test_patients_that_the_network_knows_are_told_first(tmp_path):
-    """By the protocol of 2017 they are trained on; in a folder of photographs only their names may be the same."""
+    """Under the protocol of 2017 they are in training; in a folder of photographs, only their names may be equal."""
     metrics = make_metrics(patients=3000)
     assert not [c for c in cautions(metrics, "any") if "too high" in c]
     metrics["known_patients"] = 135

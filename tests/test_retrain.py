@@ -1,4 +1,4 @@
-"""Retraining: what of new photographs is accepted, who is compared on whom, and which model is in use at any moment."""
+"""Retraining: the accepted photographs, the comparison of models, and the model in use at any time."""
 
 import shutil
 import signal
@@ -26,7 +26,7 @@ RUN = "autumn"
 
 
 def copy_photographs(source, folder, names, change=None, prefix=""):
-    """Copy photographs, each changed; give their rows of the table."""
+    """Copy and change photographs; return their rows of the table."""
     (folder / "train").mkdir(parents=True, exist_ok=True)
     levels = {row["image"]: row["level"] for row in read_csv(source / "trainLabels.csv")}
     for name in names:
@@ -38,7 +38,7 @@ def copy_photographs(source, folder, names, change=None, prefix=""):
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory):
-    """A model of 80 synthetic photographs, and 30 more."""
+    """A model trained on 80 synthetic photographs, and 30 more photographs."""
     folder = tmp_path_factory.mktemp("retrain")
     drawn = folder / "drawn"
     run("make_sample.py", "--photographs", 110, "--output", drawn, "--labels-out", drawn / "trainLabels.csv")
@@ -63,7 +63,7 @@ def can_be_opened(path):
 
 @pytest.fixture
 def work(pipeline, tmp_path):
-    """A copy of the pipeline's work folder, and a batch of new photographs with all kinds of trouble."""
+    """A copy of the pipeline's work folder, and a batch of new photographs with all kinds of faults."""
     folder, drawn, first, others = pipeline
     for part in ("data", "models"):
         shutil.copytree(folder / part, tmp_path / part, symlinks=True)
@@ -90,7 +90,7 @@ def retrain(work, *more, **options):
 
 
 def latest(work):
-    """Name the model in use, after checking that it is whole."""
+    """Return the name of the model in use, after checking that it is complete."""
     open_model(work / "models" / "latest")
     return (work / "models" / "latest").resolve().name
 
@@ -166,7 +166,7 @@ def test_killed_and_run_again_it_ends_as_undisturbed(work, moment):
     while not (folder / moment).exists():
         assert process.poll() is None
         time.sleep(0.002)
-    process.kill()  # its children go with it
+    process.kill()  # its children end with it
     process.wait()
     assert process.returncode == -signal.SIGKILL and latest(work) == "cnn"
     assert retrain(work, "--margin", 1).stdout.startswith("promoted: ")
@@ -182,16 +182,16 @@ def test_a_promotion_that_was_stopped_half_way_is_finished(work):
     assert latest(work) == "cnn"
     one_sentence(
         retrain(work, code=1), f"{RUN} was made from other photographs"
-    )  # the row has no batch; it is settled first
+    )  # the row has no batch; it is completed first
     assert latest(work) == RUN and not (models / "candidates" / RUN).exists()
-    add_decision(models, action="rolled back", old=RUN, new="cnn", why="--rollback")  # and then it was stopped
+    add_decision(models, action="rolled back", old=RUN, new="cnn", why="--rollback")  # as if stopped after this
     one_sentence(run("retrain.py", "--rollback", "--work", work, code=1), "nothing to go back to")
     assert latest(work) == "cnn" and len(read_decisions(models)) == 2
     shutil.copytree(models / "cnn", models / "other")
     (models / "latest").unlink()
     (models / "latest").symlink_to("other")
     run("retrain.py", "--rollback", "--work", work, code=1)
-    assert latest(work) == "other"  # that somebody chose since
+    assert latest(work) == "other"  # chosen by a user in the meantime
 
 
 def test_another_batch_under_the_same_name_is_refused(work):
@@ -200,7 +200,7 @@ def test_another_batch_under_the_same_name_is_refused(work):
 
 
 def test_many_copies_of_one_photograph_are_all_found(pipeline, tmp_path):
-    """More than the eight neighbours that a photograph may have: twelve copies of a new one, twelve of a known one."""
+    """Twelve copies of a new and of a known photograph: more than the eight neighbours that are searched."""
     folder, drawn, first, others = pipeline
     images, table, sidecar = open_array(folder / "data" / "array")
     crops = tmp_path / "crops"
@@ -221,7 +221,7 @@ def test_many_copies_of_one_photograph_are_all_found(pipeline, tmp_path):
 
 
 def test_a_copy_of_what_only_its_name_rejects_is_kept(pipeline, tmp_path):
-    """Else both were lost: the first of them for its name, the second for the first."""
+    """Otherwise both would be lost: the first because of its name, the second as a copy of the first."""
     folder, drawn, first, others = pipeline
     images, table, sidecar = open_array(folder / "data" / "array")
     crop = photograph_to_input(drawn / "train" / f"{others[2]}.jpeg", 160)[0]
@@ -285,7 +285,7 @@ def test_a_model_of_another_split_is_not_gone_on_from(work):
 
 
 def draw_compared(rng, gain, patients=150):
-    """Draw what two networks say of two eyes each, the second better by `gain` standard deviations."""
+    """Draw the probabilities of two networks for two eyes each; the second is better by `gain` standard deviations."""
     patient = np.repeat(np.arange(patients), 2)
     level = np.repeat(rng.integers(0, 2, patients) * 2, 2)
     noise = rng.normal(size=2 * patients)

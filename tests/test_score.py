@@ -1,4 +1,4 @@
-"""The figures of an epoch and the default threshold, against scikit-learn and by trying all others."""
+"""The figures of an epoch, compared with scikit-learn, and the default threshold, compared with all others."""
 
 import numpy as np
 import pytest

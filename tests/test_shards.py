@@ -1,4 +1,4 @@
-"""An array in shards: the same images, read, shuffled and shared among hosts as one file's are."""
+"""An array in shards: images are read, shuffled and distributed to hosts as from one file."""
 
 import json
 import os
@@ -30,7 +30,7 @@ COUNT, SIZE = 300, 32
 
 @pytest.fixture(scope="module")
 def rotated(tmp_path_factory):
-    """300 images of 50 patients as step 4 leaves them, and their table."""
+    """300 images of 50 patients as from step 4, and their table."""
     folder, random = tmp_path_factory.mktemp("source"), np.random.default_rng(0)
     (folder / "rotated").mkdir()
     rows = [COLUMNS]
@@ -85,7 +85,7 @@ def test_the_same_array(arrays):
 
 
 def test_no_stale_files(rotated, arrays, tmp_path):
-    """Another size is refused in a folder; fewer images leave no shard of more."""
+    """Another size is refused in the same folder; with fewer images, no old shards are left."""
     for options, words in (([], "shard_size: 64 -> None"), (["--shard-size", 128], "shard_size: 64 -> 128")):
         one_sentence(run(*packing(rotated, arrays[1], *options), code=1), words, "delete it")
     for size in ("100", "0", "-64"):
@@ -106,7 +106,7 @@ def test_no_stale_files(rotated, arrays, tmp_path):
 def test_killed_it_goes_on_behind_the_finished_shards(rotated, arrays, tmp_path):
     output = tmp_path / "array"
     command = [str(word) for word in packing(rotated, output, "--shard-size", 64, "--workers", 1)]
-    # Its third shard waits for a picture that comes from a pipe into which nobody writes.
+    # Its third shard waits for an image from a pipe that nobody writes to.
     waiting = shutil.copytree(rotated, tmp_path / "waiting", copy_function=shutil.copy2)
     picture = waiting / "rotated" / "1150_left.png"
     kept = picture.rename(tmp_path / "kept.png")
@@ -179,8 +179,8 @@ def test_block_order():
             first = {block: place for place, block in reversed(list(enumerate(stream)))}
             last = {block: place for place, block in enumerate(stream)}
             live = [sum(first[b] <= place <= last[b] for b in first) for place in range(0, len(stream), 50)]
-            assert max(live) <= WINDOW + 1  # blocks are open for a while only,
-            assert np.median(live) >= WINDOW - 2  # and the buffer is full but at the ends
+            assert max(live) <= WINDOW + 1  # blocks are closed after use,
+            assert np.median(live) >= WINDOW - 2  # and the buffer is full except at the ends
     assert not any((a == b).mean() > 0.01 for a, b in [orders[:2], orders[1:], orders[::2]])
     assert (shuffle_blocks(rows, [0, 2]) == orders[2]).all() and (shuffle_blocks(rows, [1, 2]) != orders[2]).any()
     neighbours = np.abs(np.diff(orders[0])) < 64
@@ -199,7 +199,7 @@ def batches():
 
 
 def share_of(host, hosts):
-    """What cnn.py --distribute hosts deals out to a process with one device."""
+    """The share of a process with one device in cnn.py --distribute hosts."""
     spread = Distribution.__new__(Distribution)
     spread.engine, spread.replicas, spread.process, spread.processes = object(), hosts, host, hosts
     return spread.share
@@ -239,7 +239,7 @@ def test_what_hosts_cannot_share_is_refused():
 
 
 def test_a_resumed_epoch_is_repeated(arrays, batches):
-    """Same rows of the same epoch, whatever went before, from one file as from shards."""
+    """An epoch has the same rows regardless of earlier epochs, from one file and from shards."""
     streams = []
     for folder, before in ((arrays[0], []), (arrays[1], [0, 1, 2])):
         images, table, sidecar = open_array(folder)
@@ -255,7 +255,7 @@ def test_a_resumed_epoch_is_repeated(arrays, batches):
 
 
 def test_a_host_needs_its_own_shards_only(broken, arrays):
-    """The first shard damaged and the second gone: the second of two hosts does not mind, the first does."""
+    """With the first shard damaged and the second missing, the first of two hosts fails and the second works."""
     (broken / "X-00000.npy").write_bytes(b"")
     (broken / "X-00001.npy").unlink()
     images, table, sidecar = open_array(broken, part=(1, 2))
@@ -300,7 +300,7 @@ def test_read_ahead_reads_each_row_once(arrays, monkeypatch):
 
 
 def test_an_array_in_shards_grows_in_shards(arrays, tmp_path):
-    """What retrain.py trains on has the form of its base."""
+    """The array of retrain.py has the same form as its base."""
     images, table, sidecar = open_array(arrays[1])
     merge(Base(None, {}, arrays[1], images, table, sidecar, {}), arrays[0], tmp_path / "both")
     both, _, described = open_array(tmp_path / "both")
@@ -309,7 +309,7 @@ def test_an_array_in_shards_grows_in_shards(arrays, tmp_path):
 
 
 def test_an_audit_reads_shards(arrays):
-    """What audit and retraining measure of images, in threads, and how they lay them over each other."""
+    """Measuring images in threads, and aligning them, in audit and retraining."""
     one, shards = (read_evidence(folder) for folder in arrays)
     assert all((one.rows[split] == shards.rows[split]).all() for split in one.rows)
     assert (describe(one.images, one.rows["train"]) == describe(shards.images, shards.rows["train"])).all()
@@ -319,7 +319,7 @@ def test_an_audit_reads_shards(arrays):
 
 
 def test_the_same_training(arrays, tmp_path):
-    """Shuffled fully, shards train to what one file does; by default cnn.py shuffles their blocks."""
+    """Fully shuffled shards give the same training as one file; by default, cnn.py shuffles their blocks."""
     args = ["--epochs", 1, "--batch", 16, "--network", "three_layers_2017", "--models", tmp_path, "--logs", tmp_path]
     run("cnn.py", "--input", arrays[0], "--run", "one", *args)
     run("cnn.py", "--input", arrays[1], "--run", "blocks", *args)

@@ -1,4 +1,4 @@
-"""The soak on a smaller collection: 5,000 photographs, damaged in every way, through steps 2 to 5 with kills."""
+"""The soak test on a smaller collection: 5,000 photographs with every kind of damage, steps 2 to 5 with kills."""
 
 import argparse
 import signal
@@ -17,12 +17,12 @@ from benchmarks import collection
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """Photographs of 24 patients, as small as the pipeline takes them."""
+    """Photographs of 24 patients, of the smallest size that the pipeline accepts."""
     return make_dataset(tmp_path_factory.mktemp("drawn"), patients=24, width=200, height=160, radius=72)
 
 
 def test_nothing_is_lost_changed_or_left(drawn, tmp_path):
-    """What `python benchmarks/soak.py` does, with its memory: a photograph costs its names, not its pixels."""
+    """Runs `python benchmarks/soak.py`. The memory per photograph covers its names, not its pixels."""
     args = argparse.Namespace(photographs=5000, size=32, workers=2, kills=3, seed=0, train=False)
     complaints, rows = soak.soak([drawn], tmp_path, args)
     measured = {name: value for name, value, _, _ in rows}
@@ -30,11 +30,11 @@ def test_nothing_is_lost_changed_or_left(drawn, tmp_path):
     assert measured["in resized/rejected"] > 40 and measured["in array/rejected"] == 2
     assert sum(measured[f"{step}: kills"] for step in soak.STEPS) >= 6
     for step in soak.STEPS:
-        assert measured[f"{step}: memory a photograph"] < 3000  # an image of 32 px, of which it has up to six, has 3072
+        assert measured[f"{step}: memory a photograph"] < 3000  # each of its up to six images of 32 px has 3072
 
 
 def test_the_soak_complains(drawn, tmp_path):
-    """It notices a photograph that is lost, one that is in two places, and one with another one's reason."""
+    """It detects a photograph that is lost, one that is in two places, and one with a wrong reason."""
     pairs = collection.usable_pairs([drawn], 32, 2)
     photographs = collection.make(tmp_path / "source", pairs, 50 * len(collection.KINDS), 0)
     assert {p.kind for p in photographs} == {collection.PLAIN, *collection.KINDS}
@@ -67,7 +67,7 @@ def test_folders_that_differ(tmp_path):
 
 
 def test_a_step_is_killed_with_all_that_it_started(tmp_path):
-    """A shell that starts a child, as a step might: after the kill neither is there."""
+    """A shell starts a child, as a step might; the kill ends both."""
     words = ["bash", "-c", f"sleep 300 & echo $! > {tmp_path / 'child'}; wait"]
     process = soak.start(words, tmp_path / "log")
     while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text().strip():
@@ -79,7 +79,7 @@ def test_a_step_is_killed_with_all_that_it_started(tmp_path):
     def gone():
         return not child.exists() or child.read_text().split()[2] in "ZX"
 
-    end = time.monotonic() + 10  # nobody waits for it here: the system takes a moment
+    end = time.monotonic() + 10  # the system removes it after a moment, since nothing waits for it
     while not gone() and time.monotonic() < end:
         time.sleep(0.01)
     assert gone()

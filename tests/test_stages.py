@@ -1,4 +1,4 @@
-"""Steps 2 to 5 as a user runs them: what they write, stopped and run again, on bad input."""
+"""Steps 2 to 5 as a user runs them: their output, interrupted and repeated runs, and bad input."""
 
 import json
 import os
@@ -35,12 +35,12 @@ from eyenet.run.errors import StageError
 
 @pytest.fixture(scope="module")
 def finished(dataset, tmp_path_factory):
-    """Steps 2-5 run once, undisturbed."""
+    """Steps 2-5 run once, without interruption."""
     return run_stages(dataset, tmp_path_factory.mktemp("finished"))
 
 
 def copied(folder, target):
-    """Copy a work folder with its times: outputs must not look older than their inputs."""
+    """Copy a work folder with its file times, so that outputs do not look older than their inputs."""
     shutil.copytree(folder, target, copy_function=shutil.copy2)
     return target
 
@@ -96,7 +96,7 @@ def test_from_another_folder_with_a_space(dataset, tmp_path):
 
 @pytest.mark.parametrize("script", ["resize_images", "preprocess_images", "rotate_images", "image_to_array"])
 def test_killed_at_random_moments(dataset, finished, tmp_path, script):
-    """kill -9 again and again, then once to the end: the bytes of an undisturbed run."""
+    """After several kill -9 and one complete run, the bytes equal those of an uninterrupted run."""
     work = tmp_path / "work"
     names = {"resize_images": "resized", "preprocess_images": "preprocessed", "rotate_images": "rotated"}
     output = names.get(script, "array")
@@ -119,7 +119,7 @@ def test_killed_at_random_moments(dataset, finished, tmp_path, script):
     (work / "preprocessed.csv" if output == "preprocessed" else work / f"{output}.csv").unlink(missing_ok=True)
 
     def done():
-        """Count what is finished: images, or blocks of the array."""
+        """Count the finished images or blocks of the array."""
         journal = work / output / "X.npy.journal"
         return len(list((work / output).glob("*.png"))) + (journal.stat().st_size if journal.exists() else 0)
 
@@ -171,7 +171,7 @@ def test_bad_photographs_are_listed_with_reasons(dataset, tmp_path):
     reasons = {row["image"]: row["reason"] for row in read_csv(tmp_path / "out" / "rejected.csv")}
     assert reasons.keys() == expected.keys() | {"h0_left.png"}
     assert "same name" in reasons["h0_left.png"]
-    assert len(list((tmp_path / "out").glob("*.png"))) == 24  # the good ones are all there
+    assert len(list((tmp_path / "out").glob("*.png"))) == 24  # all good ones
     run("resize_images.py", *args, "--max-rejected", 0.5)
 
 
@@ -182,7 +182,7 @@ def test_a_replaced_or_removed_photograph(dataset, tmp_path):
     run("resize_images.py", *args)
     before = bytes_of(tmp_path / "out")
     os.utime(source / "h1_left.jpeg", (1e9, 1e9))
-    shutil.copy2(source / "h1_left.jpeg", source / "h0_left.jpeg")  # an older time than that of the image made before
+    shutil.copy2(source / "h1_left.jpeg", source / "h0_left.jpeg")  # older than the image made from the previous file
     (source / "h0_right.jpeg").unlink()
     done = run("resize_images.py", *args)
     after = bytes_of(tmp_path / "out")
@@ -220,7 +220,7 @@ def test_black_photographs_are_dropped(dataset, tmp_path, colours):
 def damage(path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
-    path.unlink()  # not in place: the file may have a second name
+    path.unlink()  # not overwritten in place, because the file may have other hard links
     path.write_bytes(data)
 
 
@@ -273,7 +273,7 @@ def test_output_that_is_not_ours(dataset, finished, tmp_path):
 
 
 def mounted(folder, options):
-    """Mount a small file system in memory, or skip where that is not allowed."""
+    """Mount a small file system in memory, or skip if that is not allowed."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
     if subprocess.run(command, check=False, capture_output=True).returncode:
@@ -299,7 +299,7 @@ def test_disk_full_and_read_only(dataset, finished, tmp_path):
 
 
 def test_no_space_for_a_file(dataset, finished, tmp_path):
-    """The same by the limit on a file's size, which needs no privileges: nothing half-written stays."""
+    """The same with a limit on file size, which needs no privileges: no incomplete file is left."""
     args = ["--input", dataset / "train", "--output", tmp_path / "out", "--size", 64]
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # noqa: E731
     one_sentence(run("resize_images.py", *args, code=1, preexec_fn=limit), "disk is full", "again")
@@ -377,7 +377,7 @@ def test_foreign_names_that_collide(tmp_path):
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
 def test_law_of_copies(levels):
-    """2a + 6b, and every copy once."""
+    """2a + 6b images, and every copy once."""
     import pandas as pd
 
     table = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Label tables as they come: every fault has its sentence, every harmless oddity is read."""
+"""Label tables as users provide them: every fault has an error message, and harmless irregularities are accepted."""
 
 import pytest
 

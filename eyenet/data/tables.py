@@ -26,8 +26,8 @@ def read_table(path, columns, made_by):
     ----------
     path : path-like
     columns : sequence of str
-    made_by : str
-        What makes the table, for the error message if it is missing.
+    made_by : str or None
+        The script that makes the table, for the error message if it is missing.
 
     Returns
     -------
@@ -41,7 +41,8 @@ def read_table(path, columns, made_by):
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
     except FileNotFoundError:
-        raise StageError(f"there is no table {path}; {made_by} makes it") from None
+        todo = f"{made_by} makes it" if made_by else "check the path"
+        raise StageError(f"there is no table {path}; {todo}") from None
     except IsADirectoryError:
         raise StageError(f"{path} is a folder; a CSV table is needed") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -80,7 +81,7 @@ def read_labels(path, made_by="download_images.sh", eyes=True, extra=()):
     Parameters
     ----------
     path : path-like
-    made_by : str
+    made_by : str or None
     eyes : bool
         Whether every eye must be known; otherwise it may be empty.
     extra : sequence of str

@@ -1,4 +1,4 @@
-"""Kaggle's archives: fetched, joined and unpacked.
+"""Download and unpack Kaggle's archives.
 
 download_images.sh uses it. It imports the room run.
 """

@@ -63,7 +63,7 @@ class Parts:
         return self.position
 
     def read(self, size=-1):
-        """Read `size` bytes across parts; fewer only at the end, because zipfile takes a short read for the end."""
+        """Read `size` bytes across parts; fewer only at the end, because zipfile interprets a short read as the end."""
         end = self.starts[-1] if size < 0 else min(self.position + size, self.starts[-1])
         pieces = []
         while self.position < end:
@@ -91,7 +91,7 @@ def check_entry(info, archive):
     if outside or stat.S_ISLNK(info.external_attr >> 16):
         raise StageError(
             f"{archive} holds {name!r}, which could leave the folder, so nothing was unpacked: "
-            "this is not the competition's archive; delete its parts and look where they came from"
+            "this is not the competition's archive; delete its parts and check where they came from"
         )
     if info.flag_bits & 1:
         raise StageError(f"{archive} holds {name!r} encrypted, so it is not the competition's archive")
@@ -110,7 +110,7 @@ def select_photographs(entries, folder, archive):
         chosen[name.lower()] = info
     others = sum(not info.is_dir() for info in entries) - len(chosen)
     if others:
-        log(f"note: {others} entries of {archive} are no photographs of {folder} and were left in it")
+        log(f"note: {others} entries of {archive} are not photographs of {folder} and were not unpacked")
     if not chosen:
         raise StageError(f"{archive} holds no {folder}/*.jpeg, so it is not the competition's archive")
     return sorted(chosen.values(), key=lambda info: info.header_offset)
@@ -136,8 +136,8 @@ def discard(parts, what):
         part.unlink(missing_ok=True)
     names = " and ".join(str(part) for part in parts)
     raise StageError(
-        f"{what} cannot be read whole (wrong CRC-32), so {names} is damaged and was deleted; "
-        "run the same command again to fetch it anew"
+        f"{what} cannot be read completely (wrong CRC-32), so {names} is damaged and was deleted; "
+        "run the same command again to download it"
     )
 
 
@@ -150,7 +150,7 @@ def unpack(output, folder, workers):
     Returns
     -------
     int
-        Photographs in the archive.
+        Number of photographs in the archive.
     """
     target = output / folder
     target.mkdir(parents=True, exist_ok=True)
@@ -231,7 +231,7 @@ def count(output, table, folders):
             with open(table, newline="", encoding="utf-8-sig") as file:  # its content is checked by step 3
                 labels = {row.get("image") for row in csv.DictReader(file)}
             if None in labels:
-                raise StageError(f"{table} has no column image, so it is no label table")
+                raise StageError(f"{table} has no column image, so it is not a label table")
             name_some(labels - found, "labels have no photograph")
             name_some(found - labels, "photographs have no label")
             summary.append(f"{len(labels)} labels in {table}")
@@ -255,6 +255,6 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "download_images.sh"  # in whose name errors are reported
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the script to answer; whole files need no care
+    sys.argv[0] = "download_images.sh"  # the name in error messages
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the script handles Ctrl-C; complete files are kept
     run_main(main)

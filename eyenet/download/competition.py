@@ -37,7 +37,7 @@ REFUSALS = {
     403: "Kaggle refuses {} (403): accept the competition's rules at "
     f"{PAGE}/rules with the account that the token belongs to (Kaggle asks to verify its phone number first), "
     "then run the same command again",
-    404: f"Kaggle does not know {{}} (404); look whether {PAGE}/data still offers it",
+    404: f"Kaggle does not have {{}} (404); check whether {PAGE}/data still offers it",
 }
 
 
@@ -109,7 +109,7 @@ def choose_files(files, names):
         if not found or found != expected:
             raise StageError(
                 f"Kaggle's list of files does not offer all parts of {name} (it has {', '.join(found) or 'none'}); "
-                f"look at {PAGE}/data, and try again later"
+                f"check {PAGE}/data, and try again later"
             )
         chosen.update({file: files[file] for file in found})
     return chosen
@@ -158,8 +158,8 @@ def fetch(api, name, size, archives):
         if got > size:  # nothing to resume from
             shutil.rmtree(folder)
         raise StageError(
-            f"{name} came with {got:,} bytes, but Kaggle's list says {size:,}; run the same command again, "
-            f"and if it stays so, look at {PAGE}/data"
+            f"{name} has {got:,} bytes, but Kaggle's list says {size:,}; run the same command again, "
+            f"and if that does not help, check {PAGE}/data"
         )
     os.replace(arrived(), archives / name)
     shutil.rmtree(folder)
@@ -186,18 +186,18 @@ def main():
         for name, size in chosen.items():
             watch.what = name
             fetch(api, name, size, archives)
-    # ValueError: the client saw too few bytes. The last two: what requests lets through.
+    # ValueError: the client received too few bytes. The last two: errors that requests passes through.
     except (requests.RequestException, ValueError, urllib3.exceptions.HTTPError, ConnectionError) as error:
         status = getattr(getattr(error, "response", None), "status_code", 0)
-        if 400 <= status < 500 and status not in (408, 429):  # 408: slow line; 429: too many requests
+        if 400 <= status < 500 and status not in (408, 429):  # 408: slow connection; 429: too many requests
             sentence = REFUSALS.get(status, f"Kaggle refuses {{}} ({status}: {error})")
             raise StageError(sentence.format(watch.what)) from None
-        reason = re.sub(r"\?\S+", "?...", str(error))[:300]  # an address's query holds its signature
+        reason = re.sub(r"\?\S+", "?...", str(error))[:300]  # the query of a URL contains its signature
         log(f"{watch.what}: {type(error).__name__}: {reason}")
         return TRY_AGAIN
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "download_images.sh"  # in whose name errors are reported
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the script to answer; the client resumes
+    sys.argv[0] = "download_images.sh"  # the name in error messages
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the script handles Ctrl-C; the client resumes
     run_main(main)

@@ -1,4 +1,4 @@
-"""A trained network in other forms: Core ML, LiteRT, ONNX and the offline page, each with its proof.
+"""Export a trained network to Core ML, LiteRT, ONNX and the offline page, each compared with Keras.
 
 export_model.py uses it. It imports the shared rooms.
 """

@@ -1,6 +1,6 @@
-"""The network as a Core ML package: an ML program with an image in and a class out, which Xcode previews.
+"""Export to Core ML: an ML program with an image as input and a class as output, which Xcode can preview.
 
-coremltools says that it was tested with TensorFlow up to 2.12; so every package is proved after it was written.
+coremltools is tested with TensorFlow up to 2.12 only, so every package is compared with Keras after writing.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.run.errors import StageError
 from eyenet.run.workers import cores, for_each
 
-IN_NUMPY, ON_MAC = "Core ML in NumPy", "Core ML"  # who computes a package
-PROBABILITY, LABEL = "classLabel_probs", "classLabel"  # coremltools's names, which Vision reads too
+IN_NUMPY, ON_MAC = "Core ML in NumPy", "Core ML"  # what runs a package
+PROBABILITY, LABEL = "classLabel_probs", "classLabel"  # names of coremltools, which Vision also uses
 
 
 def convert(network, path, precision, description, calibration):
@@ -31,20 +31,20 @@ def convert(network, path, precision, description, calibration):
     Parameters
     ----------
     network : keras.Model
-        On TensorFlow.
+        On the TensorFlow backend.
     path : path-like
     precision : {'float32', 'float16', 'dynamic', 'int8'}
-        Of weights and arithmetic. The last two are the same here: weights in eight bits, arithmetic in float16;
-        coremltools measures the range of activations on a Mac only.
+        Of weights and arithmetic. The last two are the same here: weights in eight bits, arithmetic in float16,
+        because coremltools measures the range of activations on a Mac only.
     description : dict
-        As `eyenet.export.description.describe` gives it.
+        From `eyenet.export.description.describe`.
     calibration : ndarray
         Not used.
 
     Raises
     ------
     StageError
-        If coremltools is not there.
+        If coremltools is not installed.
     """
     ct = require_packages()
     size = network.input_shape[1]
@@ -70,21 +70,21 @@ def convert(network, path, precision, description, calibration):
 
 
 def require_packages():
-    """Import coremltools without what it says of versions; StageError if it is not there."""
+    """Import coremltools without its version warnings; raise a StageError if it is not installed."""
     try:
         with hidden_stderr(), warnings.catch_warnings(action="ignore"):
             import coremltools
             import coremltools.optimize.coreml
     except ImportError as error:
         raise StageError(
-            f"coremltools, which writes Core ML packages, is not there ({error}): pip install -r "
+            f"coremltools, which writes Core ML packages, is not installed ({error}): pip install -r "
             "requirements-export.txt"
         ) from None
     return coremltools
 
 
 def _floating(network):
-    """Trace a network from float32 photographs, of 0-255: coremltools takes no uint8; a concrete function."""
+    """Trace a network on float32 photographs (0-255), as coremltools takes no uint8; return a concrete function."""
     import keras
     import tensorflow as tf
 
@@ -97,19 +97,19 @@ def _floating(network):
 
 
 def _describe(model, description):
-    """Write what Xcode shows, and what an app reads as `userDefined` metadata; values are text, JSON where nested."""
+    """Write the texts that Xcode shows and the `userDefined` metadata for apps; nested values are JSON."""
     size, decision = description["size"], description["decision"]
     model.author = "EyeNet"
     model.license = "MIT"
     model.version = description["name"]
     asked = " and ".join(QUESTIONS[question] for question in decision if question in QUESTIONS)
     model.short_description = f"Grades a fundus photograph: {asked}. {NOT_A_DEVICE} {INTENDED_USE}"
-    colours = "its colours equalised over the retina" if description["colours"] == "equalized" else "in natural colours"
+    colours = "colours equalised over the retina" if description["colours"] == "equalized" else "natural colours"
     model.input_description["photograph"] = (
         f"The retina cropped to the square around its circle, {size} x {size} pixels RGB, black outside the circle, "
         f"{colours}; see README.md"
     )
-    model.output_description[LABEL] = "The most probable class; the decision is made by the threshold, see README.md"
+    model.output_description[LABEL] = "The most probable class; the decision uses the threshold, see README.md"
     model.output_description[PROBABILITY] = (
         "Probability of each class, 0 to 1, not calibrated; the temperature and the shift are in the metadata"
     )
@@ -121,25 +121,25 @@ def _describe(model, description):
 
 
 def runner():
-    """Tell who computes a package on this machine: Core ML, or NumPy."""
+    """Return what runs a package on this machine: Core ML or NumPy."""
     return ON_MAC if sys.platform == "darwin" else IN_NUMPY
 
 
 def run(path, photographs):
     """Compute the probabilities of photographs with a package; float32, shape (n, classes).
 
-    With Core ML on a Mac, elsewhere in NumPy.
+    Uses Core ML on a Mac, and NumPy elsewhere.
     """
     require_packages()
     if runner() == ON_MAC:
         return _run_on_mac(path, photographs)
-    with threadpool_limits(1):  # a product a thread: photographs are computed side by side
+    with threadpool_limits(1):  # each thread computes one photograph
         done = for_each(Program(path), list(photographs), cores(), IN_NUMPY)
         return np.stack([probability for _, probability in done])
 
 
 def _run_on_mac(path, photographs):
-    """Run a package with Apple's runtime; not tried yet, since this was written on Linux."""
+    """Run a package with Apple's runtime; untested, because it was written on Linux."""
     import coremltools
     from PIL import Image
 

@@ -1,8 +1,8 @@
-"""A Core ML package, read back from the disk and computed in NumPy, operation by operation.
+"""Run a Core ML package in NumPy, operation by operation, as read back from the disk.
 
-Apple's runtime is on macOS only. What is proved here is the package: its operations, their order and options, and the
-weights in its file; not Apple's arithmetic. Each operation is computed in float32 and rounded to the type that the
-program gives its output, so that float16 costs here what it costs there, but for the order of sums.
+Apple's runtime exists on macOS only. This verifies the package (its operations, their order and options, and the
+weights in its file), but not Apple's arithmetic. Each operation is computed in float32 and rounded to the type of its
+output, so float16 has the same rounding errors as with Core ML, except for the order of sums.
 
 References
 ----------
@@ -22,7 +22,7 @@ HALF = "fp16"
 
 
 class Program:
-    """The program of a package; called with a photograph, it gives the probabilities.
+    """The program of a package; a call with a photograph returns the probabilities.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Program:
     Raises
     ------
     StageError
-        If the package is damaged, or has an operation that is not known here.
+        If the package is damaged or has an operation that is not implemented here.
     """
 
     def __init__(self, package):
@@ -44,7 +44,7 @@ class Program:
         if unknown:
             raise StageError(
                 f"{self.path} has operations that cannot be computed without Core ML ({', '.join(unknown)}); "
-                "prove it on a Mac, with the same command"
+                "check it on a Mac with the same command"
             )
 
     def __call__(self, photograph):
@@ -65,10 +65,10 @@ class Program:
 
 
 def rounded(value, output):
-    """Round a value to the type of an operation's output; float16 is held as float32, in which NumPy is fast."""
+    """Round a value to the type of an operation's output; float16 is stored as float32, which is faster in NumPy."""
     kind = output.dtype.__name__
     if kind == HALF:
-        with np.errstate(over="ignore"):  # to infinity, as a phone does; the comparison will say so
+        with np.errstate(over="ignore"):  # becomes infinity, as on a phone; the comparison reports it
             return value.astype(np.float16).astype(np.float32)
     return value if value.dtype.kind != "f" else value.astype(np.float32)
 
@@ -83,13 +83,13 @@ def _read(path):
             model = coremltools.models.MLModel(str(path), skip_model_load=True)
             spec = model.get_spec()
             return load(spec, spec.specificationVersion, str(model.weights_dir))
-    except Exception as error:  # coremltools and its C++ raise whatever they meet in a damaged file
+    except Exception as error:  # a damaged file raises various exceptions in coremltools
         why = " ".join(str(error).split())[:120] or type(error).__name__
-        raise StageError(f"{path} is damaged or not whole ({why}); export the model again") from None
+        raise StageError(f"{path} is damaged or incomplete ({why}); export the model again") from None
 
 
 def _value(given, values):
-    """Find what an input of an operation is: computed before, or a constant of the package; lists are of either."""
+    """Return the value of an operation's input: a computed value, a constant of the package, or a list of these."""
     if isinstance(given, (list, tuple)):
         return [_value(each, values) for each in given]
     if given is None:
@@ -103,7 +103,7 @@ def _value(given, values):
 
 
 def around(size, window, stride, dilation, padding, given, side):
-    """Count the zeros before and after a side of `size`; `given` are those of the padding `custom`, two a side."""
+    """Count the zeros before and after a side of `size`; `given` has those of the padding `custom`, two per side."""
     match padding:
         case "valid":
             return 0, 0
@@ -117,7 +117,7 @@ def around(size, window, stride, dilation, padding, given, side):
 
 
 def windows(x, shape, strides, dilations, padding, given, fill):
-    """Give for each place of a window the values that all windows see there; padded with `fill`.
+    """For each position in a window, yield the values of all windows at that position; padded with `fill`.
 
     Yields
     ------
@@ -137,7 +137,7 @@ def windows(x, shape, strides, dilations, padding, given, fill):
 
 
 def conv(x, weight, strides, pad_type, groups, dilations, pad=None, bias=None):
-    """Convolve (1, channels, rows, columns): each channel by itself, or all with all."""
+    """Convolve (1, channels, rows, columns), either depthwise or in one group."""
     depthwise = groups == x.shape[1] and weight.shape[1] == 1
     _require(groups == 1 or depthwise, f"a convolution in {groups} groups")
     places = list(windows(x, weight.shape[2:], strides, dilations, pad_type, pad, 0))
@@ -148,7 +148,7 @@ def conv(x, weight, strides, pad_type, groups, dilations, pad=None, bias=None):
             total = total + many * weight[None, :, :, row, column, None]
     else:
         seen = np.concatenate([seen.reshape(seen.shape[1], -1) for *_, seen in places])
-        kernel = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)  # in the order of the places
+        kernel = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)  # in the order of `places`
         total = (kernel @ seen).reshape(1, len(weight), *places[0][2].shape[2:])
     return total if bias is None else total + bias[None, :, None, None]
 
@@ -207,7 +207,7 @@ def slice_by_index(x, begin, end, stride=None, begin_mask=None, end_mask=None, s
 
 
 def dequantize(quantized_data, zero_point, scale, axis):
-    """Give the weights that are stored in eight bits."""
+    """Return the float32 values of weights that are stored in eight bits."""
     shape = [1] * quantized_data.ndim
     shape[int(axis)] = -1
     zero, step = (np.float32(x).reshape(shape) if np.ndim(x) else np.float32(x) for x in (zero_point, scale))
@@ -216,7 +216,7 @@ def dequantize(quantized_data, zero_point, scale, axis):
 
 def _require(known, what):
     if not known:
-        raise StageError(f"{what} cannot be computed without Core ML; prove the package on a Mac")
+        raise StageError(f"{what} cannot be computed without Core ML; check the package on a Mac")
 
 
 def _axes(axes):

@@ -1,4 +1,4 @@
-"""What travels with an exported network: of config.json what an app needs to prepare photographs and to decide."""
+"""The description in an export: the parts of config.json that an app needs to prepare photographs and to decide."""
 
 from eyenet.model.folder import NETWORK, colours_of, setting
 from eyenet.photo.quality import weights
@@ -21,9 +21,9 @@ def describe(folder, config):
     -------
     dict
         For JSON: `name`, `task`, `classes`, `size`, `colours` and `preprocessing` version of the photographs, whether
-        it was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating points of eye and
-        patient, rule of fusion), the `evidence` of the heat map, the weights of the `quality` gate, the hash of the
-        `split`, and the `commit` that trained it.
+        the model was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating points of
+        eye and patient, fusion rule), the `evidence` of the heat map, the weights of the `quality` gate, the hash of
+        the `split`, and the `commit` that trained the model.
     """
     images = config["settings"]["images"]
     return {
@@ -44,6 +44,6 @@ def describe(folder, config):
 
 
 def operating_points(description, unit):
-    """Give the thresholds of `unit`, eye or patient, by question and operating point."""
+    """Return the thresholds of `unit` ('eye' or 'patient') by question and operating point."""
     decision = description["decision"]
     return {question: chosen[unit]["operating_points"] for question, chosen in decision.items() if unit in chosen}

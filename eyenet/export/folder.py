@@ -1,4 +1,4 @@
-"""The folder of exported networks: files that were proved, export.json that says how, and README.md for app makers."""
+"""The folder of exports: the verified files, export.json with the comparison, and README.md for app developers."""
 
 import contextlib
 import hashlib
@@ -17,12 +17,12 @@ FORMAT = 1  # of export.json
 
 
 def files_of(path):
-    """List the files of an export, which is a file or a folder of files, in the order of their names."""
+    """List the files of an export (one file, or a folder of files), sorted by name."""
     return [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
 
 
 def hash_export(path):
-    """Hash an export: the names in it and the bytes; str."""
+    """Hash the file names and bytes of an export; str."""
     total = hashlib.sha256()
     for file in files_of(path):
         total.update(f"{file.relative_to(path)} {file.stat().st_size}\n".encode() + file.read_bytes())
@@ -30,13 +30,13 @@ def hash_export(path):
 
 
 def size_of(path):
-    """Count the bytes of an export."""
+    """Return the size of an export in bytes."""
     return sum(file.stat().st_size for file in files_of(path))
 
 
 @contextlib.contextmanager
 def proved_export(target):
-    """Give a temporary path for an export, with the ending of `target`; rename it if what follows does not fail."""
+    """Yield a temporary path for an export, with the file name of `target`; move it there if the body succeeds."""
     work = target.parent / f"{TEMPORARY}{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -50,7 +50,7 @@ def proved_export(target):
 
 
 def require_own(folder):
-    """Refuse a folder that holds something else than exports: its README.md would be overwritten.
+    """Refuse a folder with other files than exports, because its README.md would be overwritten.
 
     Raises
     ------
@@ -58,31 +58,31 @@ def require_own(folder):
     """
     others = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
     if (folder.exists() and not folder.is_dir()) or (others and not (folder / RECORD).is_file()):
-        raise StageError(f"{folder} holds something else than exports; choose another --output, or empty it")
+        raise StageError(f"{folder} holds something other than exports; choose another --output, or empty it")
 
 
 def remove_unfinished(folder):
-    """Remove what a run that was killed left half-written; the folder must be locked."""
+    """Remove incomplete files of a killed run; the folder must be locked."""
     for path in folder.glob(f"{TEMPORARY}*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def read_record(folder, model):
-    """Read which exports a folder holds, by name; none of another model or version, or without a whole record."""
+    """Read the records of a folder's exports, by name; empty if it is of another model or version, or damaged."""
     record = read_json(folder / RECORD) or {}
     ours = (record.get("format"), record.get("model")) == (FORMAT, model)
     return {name: known for name, known in record.get("files", {}).items() if ours and (folder / name).exists()}
 
 
 def remove_others(folder, names, files):
-    """Remove exports of these names that are not among `files`: another model's, of which README.md would not tell."""
+    """Remove exports of these names that are not in `files`: they belong to another model, and README.md omits them."""
     for path in (folder / name for name in names if name not in files and (folder / name).exists()):
-        log(f"removing {path}, which is of another model")
+        log(f"removing {path}, which belongs to another model")
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def require_export(folder, name, model):
-    """Find what is known of an export, after checking that it is whole.
+    """Read the record of an export after verifying its checksum.
 
     Returns
     -------
@@ -92,13 +92,13 @@ def require_export(folder, name, model):
     Raises
     ------
     StageError
-        If it is missing, of another model, or not the one that was written.
+        If it is missing, belongs to another model, or was changed.
     """
     known, path = read_record(folder, model).get(name), folder / name
     if known is None:
-        raise StageError(f"{path} is not there, or not of this model; export it without --check")
+        raise StageError(f"{path} is missing or not of this model; export it without --check")
     if hash_export(path) != known["sha256"]:
-        raise StageError(f"{path} is not what was exported: its checksum differs; copy it again, or export again")
+        raise StageError(f"{path} has changed since its export: its checksum differs; copy it again, or export again")
     return known
 
 
@@ -111,9 +111,9 @@ def write_record(folder, model, files, description):
     model : str
         Hash of the Keras network.
     files : dict
-        By name, as `require_export` gives them.
+        By name, as from `require_export`.
     description : dict
-        As `eyenet.export.description.describe` gives it.
+        From `eyenet.export.description.describe`.
     """
     write_json(folder / RECORD, {"script": "export_model.py", "format": FORMAT, "model": model, "files": files})
     write_json(folder / "model.json", description)
@@ -133,6 +133,6 @@ def write_record(folder, model, files, description):
 
 
 def _cell(asked):
-    """Write what became of a question, for the table."""
+    """Format the comparison for one question as a cell of the table."""
     before, after = asked["auc"]
     return f"{asked['decisions']}, " + ("not graded" if before is None else f"{before:.4f} -> {after:.4f}")

@@ -1,6 +1,6 @@
-"""The network for LiteRT, on Android and everywhere else: one uint8 photograph in, the probabilities out.
+"""Export to LiteRT, for Android and other systems: one uint8 photograph as input, the probabilities as output.
 
-`model.tflite` in the model's own folder gives the evidence too, in float32; here is the probability alone, smaller.
+`model.tflite` in the model's folder also returns the evidence, in float32; this file is smaller.
 """
 
 import tempfile
@@ -13,11 +13,11 @@ from eyenet.run.errors import StageError
 from eyenet.run.files import write_whole
 
 INPUT, OUTPUT = "photograph", "probability"
-LARGE = 1000  # numbers above which a weight is stored in fewer bits; also of ONNX
+LARGE = 1000  # only weights with more numbers are stored in fewer bits; ONNX too
 
 
 def traced(network):
-    """Trace a network for one photograph; a tf.function."""
+    """Return a tf.function that applies a network to one photograph."""
     import tensorflow as tf
 
     spec = [tf.TensorSpec((1, *network.input_shape[1:]), tf.uint8, INPUT)]
@@ -30,11 +30,11 @@ def convert(network, path, precision, description, calibration):
     Parameters
     ----------
     network : keras.Model
-        On TensorFlow.
+        On the TensorFlow backend.
     path : path-like
     precision : {'float32', 'float16', 'dynamic', 'int8'}
-        float16: of the large weights; computed in float32. dynamic: weights in eight bits, activations as they come.
-        int8: both, with the range of activations measured on `calibration`.
+        float16: large weights in float16, arithmetic in float32. dynamic: weights in eight bits, activations quantized
+        at run time. int8: weights and activations in eight bits, with the range measured on `calibration`.
     description : dict
         Not used.
     calibration : ndarray of uint8, shape (n, size, size, 3)
@@ -57,11 +57,11 @@ def convert(network, path, precision, description, calibration):
 
 
 def halve_weights(data):
-    """Store large weights in float16; the runtime makes float32 of them when it loads them.
+    """Store large weights in float16; the runtime converts them to float32 when it loads them.
 
-    TensorFlow's own way rounds small weights and biases too, which triples the difference of EfficientNet-Lite0 and
-    saves a thousandth of the file, and it permits the runtime to compute in float16: some phones then would, and the
-    proof would not have seen it.
+    TensorFlow's own conversion also rounds small weights and biases, which triples the difference of EfficientNet-Lite0
+    and saves a thousandth of the file. It also permits the runtime to compute in float16; some phones would do so, and
+    the comparison with Keras would not cover it.
 
     Parameters
     ----------
@@ -99,13 +99,13 @@ def halve_weights(data):
             )
             stored = {"shape": tensor.shape, "type": schema.TensorType.FLOAT16, "buffer": tensor.buffer}
             graph.tensors.append(schema.TensorT(**stored, name=tensor.name + b"/half"))
-            tensor.buffer = 0  # of no bytes: it is computed now
+            tensor.buffer = 0  # the empty buffer: this tensor is now computed
         graph.operators = made + graph.operators
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _half(data):
-    """Turn the bytes of a float32 weight into those of float16; None of what is small, or too large a number."""
+    """Convert the bytes of a float32 weight to float16; None if it is small or has numbers beyond float16."""
     values = np.frombuffer(b"" if data is None else bytes(data), np.float32)
     if values.size <= LARGE or np.abs(values).max() >= np.finfo(np.float16).max:
         return None
@@ -113,11 +113,11 @@ def _half(data):
 
 
 def require_packages():
-    """Raise a StageError if LiteRT, which runs the file, is not there."""
+    """Raise a StageError if LiteRT, which runs the file, is not installed."""
     try:
         import ai_edge_litert.interpreter  # noqa: F401
     except ImportError as error:
-        raise StageError(f"LiteRT is not there ({error}): pip install -r requirements.txt") from None
+        raise StageError(f"LiteRT is not installed ({error}): pip install -r requirements.txt") from None
 
 
 def run(path, photographs):
@@ -126,7 +126,7 @@ def run(path, photographs):
     Raises
     ------
     StageError
-        If the file is damaged, or LiteRT is not there.
+        If the file is damaged or LiteRT is not installed.
     """
     require_packages()
     from ai_edge_litert.interpreter import Interpreter

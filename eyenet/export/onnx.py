@@ -1,4 +1,4 @@
-"""The network as ONNX, for onnxruntime: one uint8 photograph in, the probabilities out."""
+"""Export to ONNX, for onnxruntime: one uint8 photograph as input, the probabilities as output."""
 
 import tempfile
 import warnings
@@ -11,7 +11,7 @@ from eyenet.model.backend import hidden_stderr
 from eyenet.run.errors import StageError
 from eyenet.run.files import write_whole
 
-OPSET = 17  # onnxruntime's of 2022 and later; also onnxruntime-web's
+OPSET = 17  # supported by onnxruntime since 2022, and by onnxruntime-web
 KERNELS = ("Conv", "MatMul")
 
 
@@ -21,12 +21,12 @@ def convert(network, path, precision, description, calibration):
     Parameters
     ----------
     network : keras.Model
-        On TensorFlow.
+        On the TensorFlow backend.
     path : path-like
     precision : {'float32', 'float16', 'dynamic', 'int8'}
-        float16 and dynamic: of the weights, the latter in eight bits; computed in float32. int8: weights and
-        activations in eight bits, with the range of activations measured on `calibration`. (onnxruntime's own dynamic
-        quantization of activations changed 18 of EfficientNet-Lite0's decisions on 200 photographs.)
+        float16, dynamic: weights in float16 or in eight bits, arithmetic in float32. int8: weights and activations in
+        eight bits, with the range of activations measured on `calibration`. (onnxruntime's own dynamic quantization
+        of activations changed 18 of EfficientNet-Lite0's decisions on 200 photographs.)
     description : dict
         Not used.
     calibration : ndarray of uint8, shape (n, size, size, 3)
@@ -35,7 +35,7 @@ def convert(network, path, precision, description, calibration):
     Raises
     ------
     StageError
-        If tf2onnx or onnxruntime are not there.
+        If tf2onnx or onnxruntime is not installed.
     """
     require_packages()
     model = to_onnx(traced(network), network.input_shape[1])
@@ -49,19 +49,19 @@ def convert(network, path, precision, description, calibration):
 
 
 def require_packages():
-    """Raise a StageError if what writes and runs ONNX is not there."""
+    """Raise a StageError if tf2onnx or onnxruntime is not installed."""
     try:
         with hidden_stderr():
             import onnxruntime  # noqa: F401
             import tf2onnx  # noqa: F401
     except ImportError as error:
         raise StageError(
-            f"what writes and runs ONNX is not there ({error}): pip install -r requirements-export.txt"
+            f"tf2onnx or onnxruntime is not installed ({error}): pip install -r requirements-export.txt"
         ) from None
 
 
 def to_onnx(function, size):
-    """Convert a tf.function of one photograph; onnx.ModelProto."""
+    """Convert a tf.function of one photograph to an onnx.ModelProto."""
     import tensorflow as tf
     import tf2onnx
 
@@ -71,7 +71,7 @@ def to_onnx(function, size):
 
 
 def halve_weights(model):
-    """Store weights in float16; the runtime makes float32 of them when it loads them."""
+    """Store large weights in float16; the runtime converts them to float32 when it loads them."""
     from onnx import TensorProto, helper, numpy_helper
 
     graph, casts = model.graph, []
@@ -85,7 +85,7 @@ def halve_weights(model):
 
 
 def quarter_weights(model):
-    """Store weights of convolutions and dense layers in eight bits, each channel of the output with its own step."""
+    """Store weights of convolutions and dense layers in eight bits, with one step size per output channel."""
     from onnx import helper, numpy_helper
 
     graph, made = model.graph, []
@@ -146,7 +146,7 @@ def run(path, photographs):
 
 
 def open_session(path):
-    """Open an .onnx file, or its bytes, with onnxruntime; StageError if it is damaged."""
+    """Open an .onnx file, or its bytes, with onnxruntime; raise a StageError if it is damaged."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

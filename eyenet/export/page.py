@@ -1,4 +1,4 @@
-"""The offline page with a model in it: the built page, the network with the evidence in its graph, and model.json."""
+"""Export the offline page: the built page, the network with the evidence in its graph, and model.json."""
 
 import gzip
 import hashlib
@@ -21,7 +21,7 @@ TEMPLATE, NETWORK = "dist-template", "model.onnx.gz"  # what npm run build makes
 
 
 def require_template(output):
-    """Refuse before the work if the page is not built, or its place holds something else.
+    """Check early that the page is built, and that `output` can be replaced.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def require_template(output):
     if not (APP / TEMPLATE / "index.html").is_file():
         raise StageError(f"there is no {APP / TEMPLATE}; make it: cd {APP} && npm ci && npm run build")
     if output.exists() and not _is_page(output):
-        raise StageError(f"{output} holds something else than the page; choose another --output, or empty it")
+        raise StageError(f"{output} holds something other than the page; choose another --output, or empty it")
 
 
 def _is_page(folder):
@@ -40,12 +40,12 @@ def _is_page(folder):
 
 
 def convert(network, task, precision):
-    """Convert a network, with the evidence in its graph, to ONNX; bytes.
+    """Convert a network, with the evidence in its graph, to the bytes of an ONNX file.
 
     Parameters
     ----------
     network : keras.Model
-        On TensorFlow.
+        On the TensorFlow backend.
     task : str
     precision : {'float32', 'float16', 'dynamic'}
         Of the weights; the page computes in float32.
@@ -61,7 +61,7 @@ def convert(network, task, precision):
 
 
 def share_weights(model):
-    """Make each 1 x 1 kernel of the gradient out of the network's own, turned and scaled: EfficientNet halves."""
+    """Compute the 1 x 1 kernels of the gradient from the network's own (transposed, scaled); halves EfficientNet."""
     from onnx import helper, numpy_helper
 
     graph = model.graph
@@ -85,7 +85,7 @@ def share_weights(model):
 
 
 def _source(kernel, kept):
-    """Find a kernel that, turned and with its columns scaled, is this one; its name and the scales, or None twice."""
+    """Find a kernel that equals this one when transposed and scaled by column; its name and scales, or (None, None)."""
     for name, own in kept.items():
         if own.shape != kernel.shape[::-1]:
             continue
@@ -104,21 +104,21 @@ def write_page(data, folder, config, output):
     Parameters
     ----------
     data : bytes
-        Of `convert`.
+        From `convert`.
     folder : Path
         Of the model.
     config : dict
         Its config.json.
     output : Path
-        Made anew; as it was until the page is whole.
+        Replaced when the page is complete.
 
     Returns
     -------
     int
-        Bytes of all files.
+        Total size of the files in bytes.
     """
     described = describe(folder, config)
-    described["model"] = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest()}  # of what the page unpacks
+    described["model"] = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest()}  # of the unpacked file
     with proved_export(output) as page:
         shutil.copytree(APP / TEMPLATE, page)
         write_whole(page / NETWORK, gzip.compress(data, 9, mtime=0))

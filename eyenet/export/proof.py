@@ -15,15 +15,15 @@ from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.folder import list_files
 from eyenet.run.workers import cores, for_each
 
-CALIBRATION = 100  # training photographs on which int8 measures its ranges
+CALIBRATION = 100  # training photographs on which int8 ranges are measured
 BATCH = 32
 
 
 class Exam(NamedTuple):
-    """What exports are asked about: `photographs` of uint8 (n, size, size, 3), and `expected`, what Keras says.
+    """The photographs of the comparison, uint8 (n, size, size, 3), with the probabilities `expected` by Keras.
 
-    `what` says in words which they are; `levels` are their grades, None where nobody graded them; `calibration` are
-    other photographs, of training patients, None without an array.
+    `what` describes the photographs; `levels` are their grades, None if they have none; `calibration` are photographs
+    of training patients, None without an array.
     """
 
     what: str
@@ -45,7 +45,7 @@ def spread(rows, count):
 
 
 def exam_from_array(folder, model, config, network, most):
-    """Choose test photographs of the array that a model was trained on, and ask Keras.
+    """Choose test photographs of the array that a model was trained on, and predict them with Keras.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def exam_from_array(folder, model, config, network, most):
         Of the model.
     network : keras.Model
     most : int
-        Photographs.
+        Maximum number of photographs.
 
     Returns
     -------
@@ -80,16 +80,16 @@ def exam_from_array(folder, model, config, network, most):
     rows = rows_by_split(table, sidecar["settings"])
     if not len(rows["test"]):
         raise StageError(
-            f"{folder} has no test photograph to prove an export on; preprocess_images.py makes the splits"
+            f"{folder} has no test photograph to compare an export on; preprocess_images.py makes the splits"
         )
     test, train = spread(rows["test"], most), spread(rows["train"], CALIBRATION)
-    log(f"asking Keras about {len(test):,} test photographs")
+    log(f"predicting {len(test):,} test photographs with Keras")
     expected = _ask(network, images[test], table["image"].iloc[test])
     return Exam("unseen test photographs", images[test], table["level"].to_numpy()[test], expected, images[train])
 
 
 def exam_from_photographs(folder, config, network, most):
-    """Prepare photographs of a folder as the network wants them, and ask Keras.
+    """Prepare the photographs of a folder for the network, and predict them with Keras.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def exam_from_photographs(folder, config, network, most):
     StageError
         If none can be read.
     """
-    files = spread(np.array(list_files(folder, PHOTOGRAPHS, "a camera")), most)
+    files = spread(np.array(list_files(folder, PHOTOGRAPHS)), most)
     colours = colours_of(config["settings"]["images"])
     done = list(for_each(lambda p: photograph_to_input(p, config["size"], colours)[0], files, cores(), "prepare"))
     for path, failed in ((path, crop) for path, crop in done if isinstance(crop, PhotoError)):
@@ -109,12 +109,12 @@ def exam_from_photographs(folder, config, network, most):
     if not read:
         raise StageError(f"none of the photographs in {folder} can be read; the reasons are above")
     crops = np.stack([crop for _, crop in read])
-    log(f"asking Keras about {len(crops):,} photographs")
+    log(f"predicting {len(crops):,} photographs with Keras")
     return Exam("photographs without grades", crops, None, _ask(network, crops, [name for name, _ in read]), None)
 
 
 def _ask(network, photographs, names):
-    """Ask Keras for the probabilities of photographs; float64, shape (n, classes)."""
+    """Predict the probabilities of photographs with Keras; float64, shape (n, classes)."""
     from eyenet.model.batches import Batches, predict
     from eyenet.model.predictions import require_numbers
 
@@ -124,10 +124,9 @@ def _ask(network, photographs, names):
 
 
 class Limit(NamedTuple):
-    """What an export may differ by.
+    """The largest allowed differences of an export.
 
-    A class's probability, the share of decisions that change, how far from the threshold they may lie, and the AUC
-    that is lost.
+    Difference of a class's probability, share of changed decisions, their distance from the threshold, and loss of AUC.
     """
 
     probability: float
@@ -136,12 +135,12 @@ class Limit(NamedTuple):
     auc: float
 
 
-# Those of float32, and of a probability in float16, were asked for; the others were set after three layers and
-# EfficientNet-Lite0 had been measured on the test patients (benchmarks/results/export-*.csv), so they guard against a
-# broken export and prove no more. In float16 no decision may change but of a photograph on the threshold, which the
-# least rounding moves to either side: not further from it than half of what a probability may differ by, and one in 100
-# at most: of Core ML's 100 photographs a trained EfficientNet-Lite0 changed one. In eight bits were measured: 0.07
-# (dynamic) and 0.17 (int8), up to 2 % and 3.5 % of decisions.
+# The limits of float32, and of a probability in float16, were set in advance. The others were set after measuring the
+# three-layer network and EfficientNet-Lite0 on the test patients (benchmarks/results/export-*.csv), so they only detect
+# a broken export. In float16, a decision may change only close to the threshold, where rounding moves a probability to
+# the other side: within half the allowed difference of a probability, and for at most one photograph in 100 (with Core
+# ML, a trained EfficientNet-Lite0 changed one of 100). Measured with eight bits: differences of 0.07 (dynamic) and 0.17
+# (int8), and up to 2 % and 3.5 % changed decisions.
 LIMITS = {
     "float32": Limit(1e-4, 0, 0, 1e-3),
     "float16": Limit(1e-2, 0.01, 5e-3, 1e-2),
@@ -157,16 +156,16 @@ def compare(exam, found, config):
     ----------
     exam : Exam
     found : ndarray of float, shape (n, classes)
-        What the exported network says of its photographs.
+        Probabilities of the exported network for its photographs.
     config : dict
         config.json of the model.
 
     Returns
     -------
     dict
-        `photographs`, `what` they are, `largest` difference of a probability (NaN if there is no number), and by
-        question `decisions` that changed at the model's own threshold, `farthest` that Keras's probability was from it
-        in one of them (0 if there is none), and `auc` of Keras and of the export, None where a class or the grades are
+        Number of `photographs`, `what` they are, `largest` difference of a probability (may be NaN), and by question:
+        number of `decisions` that changed at the model's threshold, `farthest` distance of Keras's probability from it
+        among these (0 if there are none), and `auc` of Keras and of the export, None if a class or the grades are
         missing.
     """
     expected, levels = exam.expected, exam.levels
@@ -191,7 +190,7 @@ def _calibrated(probabilities, question, config):
 
 
 def _auc(diseased, probability):
-    """Compute the area under the ROC curve; None without grades, both classes or numbers."""
+    """Compute the area under the ROC curve; None without grades, without both classes, or with NaN or infinity."""
     from sklearn.metrics import roc_auc_score
 
     if diseased is None or diseased.all() or not diseased.any() or not np.isfinite(probability).all():
@@ -200,12 +199,12 @@ def _auc(diseased, probability):
 
 
 def require_parity(figures, precision, path):
-    """Refuse an export that differs from Keras by more than its precision may.
+    """Refuse an export that differs from Keras by more than its precision allows.
 
     Raises
     ------
     StageError
-        It says by how much.
+        The message gives the differences.
     """
     limit, wrong = LIMITS[precision], []
     if not figures["largest"] <= limit.probability:  # NaN too
@@ -223,13 +222,13 @@ def require_parity(figures, precision, path):
             wrong.append(f"the AUC of {question} DR: {lost}, where a loss of {limit.auc:g} is allowed")
     if wrong:
         raise StageError(
-            f"{path} in {precision} is not the network that was trained; on {figures['photographs']:,} photographs it "
-            f"differs in {'; '.join(wrong)}"
+            f"{path} in {precision} differs from the trained network on {figures['photographs']:,} photographs: "
+            f"{'; '.join(wrong)}"
         )
 
 
 def line(figures):
-    """Say the figures in one line."""
+    """Format the figures as one line."""
     parts = [f"largest difference of a probability {figures['largest']:.1e}"]
     for question, answers in figures["questions"].items():
         known = "" if answers["auc"][0] is None else f", AUC {answers['auc'][0]:.4f} -> {answers['auc'][1]:.4f}"

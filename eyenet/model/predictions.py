@@ -1,4 +1,4 @@
-"""Score photographs that have grades with a network: from a packed array, or from a folder."""
+"""Score graded photographs with a network: from a packed array, or from a folder."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,9 +28,9 @@ class Scored:
     """Photographs with grades and predictions.
 
     `table` has the columns image, patient, eye, level, split (and Usage). Its rows match those of `probabilities`
-    (n, classes) and of `features` (n, k), which describe everything but the retina. `crops(rows)` reads photographs,
-    uint8 (n, size, size, 3). `what` describes the set in words. `known` counts patients that the network was trained or
-    tuned on.
+    (n, classes) and of `features` (n, k), which describe file, geometry and rim but not the retina. `crops(rows)` reads
+    photographs, uint8 (n, size, size, 3). `what` describes the set in words. `known` counts the patients that the
+    network was trained or tuned on.
     """
 
     table: pd.DataFrame
@@ -59,12 +59,12 @@ def require_numbers(probabilities, images):
         name = np.asarray(images)[wrong][0]
         raise StageError(
             f"the network predicts NaN or infinity for {wrong.sum():,} photographs, such as {name}; "
-            "its weights are damaged, train it again"
+            "its weights are damaged; train it again"
         )
 
 
 def known_patients(table, model, splits=("train", "val")):
-    """List the patients of a table that the model was trained on, or that chose its epoch and thresholds."""
+    """List the patients of a table on whom the model was trained, or its epoch and thresholds chosen."""
     known = read_patients(model)
     return sorted(set(table["patient"]) & set(known.loc[known["split"].isin(splits), "patient"]))
 
@@ -80,8 +80,8 @@ def require_unseen(table, model, split, protocol):
     again = known_patients(table, model, ("train",) if split == "val" else ("train", "val"))
     if again and protocol != "2017":
         raise StageError(
-            f"{len(again):,} of the patients to be scored, such as {again[0]}, are patients that {model} was trained "
-            "or tuned on; use the array that it was trained on, or one of other patients"
+            f"{model} was trained or tuned on {len(again):,} of the patients to score, such as {again[0]}; use the "
+            "array that it was trained on, or one of other patients"
         )
     return len(again)
 
@@ -97,7 +97,7 @@ def require_colours(settings, trained, folder, model):
 
 
 def name_set(split, known):
-    """Describe a split in words; `known` of its patients are also in training."""
+    """Describe a split in words; `known` is the number of its patients that are also in training."""
     if known:
         return f"{split} rows drawn at random, the protocol of 2017: {known:,} of their patients were trained on"
     return SPLIT_NAMES[split]
@@ -115,7 +115,7 @@ def score_array(folder, split, model, config, network, photographs, batch):
         Of the model.
     network : keras.Model
     photographs : path-like
-        Table of the photographs' geometry, from resize_images.py; may be missing.
+        Table of the photographs' geometry, from resize_images.py; the file may be missing.
     batch : int
 
     Returns
@@ -126,7 +126,8 @@ def score_array(folder, split, model, config, network, photographs, batch):
     Raises
     ------
     StageError
-        If size or colours of the array differ from the model's, the split is empty, or the model knows its patients.
+        If size or colours of the array differ from the model's, the split is empty, or the model was trained on its
+        patients.
     """
     images, table, sidecar = open_array(folder)
     size, protocol = images.shape[1], setting(sidecar["settings"], "protocol")
@@ -162,7 +163,7 @@ def score_array(folder, split, model, config, network, photographs, batch):
 def read_geometries(path, table):
     """Read size and circle of each photograph of a table; no columns if the file is missing or incomplete."""
     if not Path(path).is_file():
-        log(f"note: there is no {path}; the classifier that sees no retina will do without file and photograph size")
+        log(f"note: there is no {path}; the shortcut baseline will not use file and photograph size")
         return np.zeros((len(table), 0))
     try:
         known = pd.read_csv(path, dtype={"image": str}).drop_duplicates("image").set_index("image")
@@ -173,7 +174,7 @@ def read_geometries(path, table):
         raise StageError(f"{path} is damaged; run resize_images.py again")
     source = pd.Index([original_name(*row) for row in zip(table["image"], table["transform"])])
     if not source.isin(features.index).all():
-        log(f"note: {path} does not know {(~source.isin(features.index)).sum():,} of the photographs, and is not used")
+        log(f"note: {path} lacks {(~source.isin(features.index)).sum():,} of the photographs and is not used")
         return np.zeros((len(table), 0))
     return features.loc[source].to_numpy()
 
@@ -186,8 +187,8 @@ def read_photograph_labels(path, photographs):
     DataFrame
         image, patient, eye, level, `path`, and `Usage` where the table has it (Kaggle's Public and Private).
     """
-    files = list_files(photographs, PHOTOGRAPHS, "a camera, or Kaggle,")
-    labels = read_labels(path, "whoever graded the photographs", eyes=False, extra=["Usage"])
+    files = list_files(photographs, PHOTOGRAPHS)
+    labels = read_labels(path, None, eyes=False, extra=["Usage"])
     if "Usage" in labels:
         labels["Usage"] = labels["Usage"].replace("", "no Usage")
     by_name = {file.stem: file for file in reversed(files)}
@@ -208,12 +209,12 @@ def read_photograph_labels(path, photographs):
 
 
 def warn_of_known(table, model):
-    """Count, and warn of, patients with the name of one that the model knows; they may be other people."""
+    """Count the patients who have the name of one that the model was trained or tuned on, and log a warning."""
     known = known_patients(table, model)
     if known:
         log(
-            f"WARNING: {len(known):,} of the patients, such as {known[0]}, have the name of one that the network was "
-            "trained or tuned on; if they are the same people, these figures flatter"
+            f"WARNING: {len(known):,} of the patients, such as {known[0]}, have the same name as a patient on whom the "
+            "network was trained or tuned; if they are the same people, these figures are too high"
         )
     return len(known)
 

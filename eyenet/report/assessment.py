@@ -1,4 +1,4 @@
-"""All figures of a set of photographs: by question, by photograph and patient, beside trivial baselines."""
+"""Compute all figures of a set of photographs: by question, by eye and patient, and those of trivial baselines."""
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
@@ -12,24 +12,24 @@ from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials
 from eyenet.score.metrics import at_threshold, average_precision, quadratic_kappa, roc_auc
 from eyenet.score.not_retina import cross_validated, shortcut_probability
 
-NOT_RETINA = "a random forest that sees the photograph's file size, its size, its circle and the rim, and no retina"
+NOT_RETINA = "a random forest on file size, photograph size, circle and rim, which sees no retina"
 
 
 def answer(scored, task, question, decision):
-    """Answer a question for each photograph: the truth (bool), the raw and the calibrated probability, all (n,)."""
+    """Return the truth (bool), raw and calibrated probability of a question for each photograph; all of shape (n,)."""
     truth = (scored.table["level"] >= LEAST_GRADE[question]).to_numpy()
     raw = disease_probability(scored.probabilities, first_disease(task, question))
     return truth, raw, calibrate(raw, decision[question]["temperature"], decision[question]["shift"])
 
 
 def assess(scored, train, task, decision, draws, seed):
-    """Assess a set of photographs in every question of the task.
+    """Assess a set of photographs for every question of the task.
 
     Parameters
     ----------
     scored : eyenet.model.predictions.Scored
     train : eyenet.model.predictions.Scored or None
-        What the baseline that sees no retina learns from; None: from `scored` itself, cross-validated by patient.
+        Training data of the baseline that sees no retina; None: `scored` itself, cross-validated by patient.
     task : str
     decision : dict
         Temperature, thresholds and fusion rule of each question, as config.json stores them.
@@ -71,7 +71,7 @@ def _eyes(scored, truth, raw, probability, chosen, draws, seed):
 
 
 def _patients(scored, truth, raw, probability, chosen, draws, seed):
-    """Evaluate patients: their photographs fused, diseased if one eye is, of the grade of the worse eye."""
+    """Evaluate patients: their photographs fused, diseased if either eye is, graded as the worse eye."""
     patients, rule = scored.table["patient"].to_numpy(), chosen["patient"]["fusion"]
     ids, diseased, probability = by_patient(patients, truth, probability, rule)
     uncalibrated = by_patient(patients, truth, raw, rule)[2]
@@ -82,7 +82,7 @@ def _patients(scored, truth, raw, probability, chosen, draws, seed):
 
 
 def _baselines(scored, train, question, truth, draws, seed):
-    """Score what anyone can do without looking at a retina: call the majority, or look at the file and the rim."""
+    """Score two baselines that see no retina: the majority class, and a classifier of file, geometry and rim."""
     patients = scored.table["patient"].to_numpy()
     reference = scored if train is None else train
     majority = bool((reference.table["level"] >= LEAST_GRADE[question]).mean() >= 0.5)
@@ -96,7 +96,7 @@ def _baselines(scored, train, question, truth, draws, seed):
     where = "these photographs" if train is None else "training"
     baselines = {
         "majority": {
-            "what": f"calls every photograph {always}, as most of {where} are",
+            "what": f"calls every photograph {always}, the more frequent class in {where}",
             **bootstrap(of_majority, patients, draws, seed, trials=count_trials(patients, truth, called)),
             "auc": {"value": 0.5, "low": 0.5, "high": 0.5},
         },
@@ -138,7 +138,7 @@ def _grade(scored, levels, cuts, draws, seed):
 
 
 def assess_split(scored, task, decision, draws, seed):
-    """Score a split as the story's table does: accuracy, precision, recall, AUC of the task's first question."""
+    """Score a split by accuracy, precision, recall and AUC of the task's first question."""
     question = TASKS[task].questions[0]
     truth, _, probability = answer(scored, task, question, decision)
     called = probability >= decision[question]["eye"]["operating_points"][BALANCED]

@@ -1,4 +1,4 @@
-"""The evaluation of one unit, the eye or the patient: every figure, each with its interval, and the curves."""
+"""Evaluate one unit (eye or patient): all figures with their intervals, and the curves."""
 
 from typing import NamedTuple
 
@@ -24,16 +24,16 @@ from eyenet.score.metrics import (
     share_called_by_grade,
 )
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of the photographs or patients that a person decides
-POINTS = 200  # of a curve, at most
-BINS = 10  # of calibration
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of photographs or patients that are referred to a person
+POINTS = 200  # maximum per curve
+BINS = 10  # of the calibration curve
 RATES = ("accuracy", "precision", "sensitivity", "specificity", "npv")
-REST = ("accuracy", "sensitivity", "specificity", "auc")  # of what is not referred
+REST = ("accuracy", "sensitivity", "specificity", "auc")  # figures of the rows that are not referred
 WAYS = {"sensitivity_at_specificity": "specificity", "specificity_at_sensitivity": "sensitivity"}
 
 
 class Rows(NamedTuple):
-    """What is known of each row; arrays of shape (n,), the most likely diseased first."""
+    """The data of each row; arrays of shape (n,), sorted from the highest to the lowest calibrated probability."""
 
     truth: np.ndarray
     levels: np.ndarray
@@ -49,11 +49,11 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
     ----------
     truth : ndarray of bool, shape (n,)
     levels : ndarray of int, shape (n,)
-        Grades, of a patient the worse eye's.
+        Grades; for a patient, the grade of the worse eye.
     raw, calibrated : ndarray of float, shape (n,)
-        Probability of disease, as predicted and calibrated; all but "before" is of the calibrated one.
+        Probability of disease, as predicted and after calibration; only the figures "before" use `raw`.
     patients : sequence, shape (n,)
-        Whose each row is: for the unit patient, each once.
+        Patient of each row; if the unit is the patient, each occurs once.
     operating_points : dict of str to float
         Thresholds on the calibrated probability, chosen on validation; "balanced" is among them.
     draws, seed : int
@@ -62,7 +62,7 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
     Returns
     -------
     dict
-        A unit of metrics.json. Figures that the rows do not define are None, as is all of them without rows.
+        A unit of metrics.json. Undefined figures are None; without rows, all are.
 
     Raises
     ------
@@ -71,8 +71,8 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
     """
     for probability in (raw, calibrated):
         require_probabilities(probability)
-    order = np.argsort(-np.asarray(calibrated, float), kind="stable")  # sorted here once, and not for each draw
-    rows = Rows(*(np.asarray(of)[order] for of in (np.asarray(truth, bool), levels, raw, calibrated, patients)))
+    order = np.argsort(-np.asarray(calibrated, float), kind="stable")  # sorted once, not for each draw
+    rows = Rows(*(np.asarray(values)[order] for values in (np.asarray(truth, bool), levels, raw, calibrated, patients)))
     trials = trials_of(rows, operating_points)
     figures = bootstrap(lambda w: figures_of(rows, operating_points, w), rows.patients, draws, seed, trials=trials)
 
@@ -80,7 +80,7 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
 
 
 def lay_out(rows, operating_points, figures):
-    """Lay the figures of `figures_of`, with their intervals, out as metrics.json has them."""
+    """Arrange the figures of `figures_of` and their intervals as in metrics.json."""
     return {
         "count": len(rows.truth),
         "diseased": int(rows.truth.sum()),
@@ -109,16 +109,16 @@ def lay_out(rows, operating_points, figures):
 
 def require_probabilities(probability):
     """Raise a StageError if a probability is not a number from 0 to 1."""
-    wrong = ~(abs(np.asarray(probability, float) - 0.5) <= 0.5 + 1e-6)  # sums of float32 may pass 1 by a little
+    wrong = ~(abs(np.asarray(probability, float) - 0.5) <= 0.5 + 1e-6)  # sums of float32 may slightly exceed 1
     if wrong.any():
         raise StageError(
-            f"{wrong.sum():,} of {len(wrong):,} predicted probabilities are no numbers from 0 to 1, so the network is "
-            "damaged or its training failed; train it again"
+            f"{wrong.sum():,} of {len(wrong):,} predicted probabilities are not numbers from 0 to 1, so the network "
+            "is damaged or its training failed; train it again"
         )
 
 
 def figures_of(rows, operating_points, weights):
-    """Compute every figure of a unit for draws of its rows; dict of name or tuple to ndarray, shape (draws,)."""
+    """Compute all figures of a unit for each bootstrap draw; dict of name or tuple to ndarray, shape (draws,)."""
     truth, calibrated = rows.truth, rows.calibrated
     corners = roc_corners(truth, calibrated, weights)
     figures = {"auc": area_of(*corners), "average_precision": precision_of(*corners)}
@@ -133,16 +133,16 @@ def figures_of(rows, operating_points, weights):
         bins = reliability_bins(truth, probability, weights, BINS)
         figures[when, "ece"] = calibration_error(*bins)
         figures[when, "brier"] = brier(truth, probability, weights)
-    figures |= {("observed", i): bins[2][:, i] for i in range(BINS)}  # of the calibrated ones, which came last
+    figures |= {("observed", i): bins[2][:, i] for i in range(BINS)}  # calibrated, from the last iteration
     rests = referral(truth, calibrated, operating_points[BALANCED], weights, SHARES)
     return figures | {("referral", share, name): rest[name] for share, rest in zip(SHARES, rests) for name in REST}
 
 
 def trials_of(rows, operating_points):
-    """Count the independent patients behind each share of `figures_of`, for the intervals of shares of 0 and 1."""
+    """Count the independent patients behind each proportion of `figures_of`, for intervals of proportions 0 and 1."""
     truth, patients = rows.truth, rows.patients
     pairs = count_pairs(patients, truth, ~truth)
-    # A threshold that this set's own curve gives depends on both classes: the smaller one limits what it can show.
+    # These thresholds are read from this set's own ROC curve and depend on both classes, so the smaller class counts.
     trials = {"auc": pairs} | {(way, level): pairs for way in WAYS for level in LEVELS}
     for name, threshold in operating_points.items():
         rates = count_trials(patients, truth, rows.calibrated >= threshold)
@@ -160,7 +160,7 @@ def trials_of(rows, operating_points):
 
 
 def bins_of(rows, figures):
-    """List the bins of calibration that hold rows."""
+    """List the calibration bins that are not empty."""
     count, predicted, _ = reliability_bins(rows.truth, rows.calibrated, np.ones((1, len(rows.truth))), BINS)
     return [
         {"count": int(count[0, i]), "predicted": float(predicted[0, i]), "observed": figures["observed", i]}
@@ -169,7 +169,7 @@ def bins_of(rows, figures):
 
 
 def curves_of(rows):
-    """Draw the ROC and the precision-recall curve; empty where a class is missing."""
+    """Compute the ROC and the precision-recall curve; both are empty if a class is missing."""
     diseased, healthy = (c[0] for c in roc_corners(rows.truth, rows.calibrated, np.ones((1, len(rows.truth)))))
     if not (diseased[-1] and healthy[-1]):
         return {"roc": [], "precision_recall": []}
@@ -186,10 +186,10 @@ def thin(x, y):
 
 
 def keep_certain(probability, threshold, weights, shares):
-    """Take away the least certain share of each draw's weight, for a person to decide [1]_.
+    """Remove the least certain share of each draw's weight, which is referred to a person [1]_.
 
-    Certainty is the distance of probability and threshold in log-odds. Of rows that are equally certain where the
-    share ends each gives the same fraction, so that their order does not count and the share is exact.
+    Certainty is the distance between probability and threshold in log-odds. Rows that tie at the end of the share all
+    lose the same fraction, so the share is exact and does not depend on their order.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def keep_certain(probability, threshold, weights, shares):
     Yields
     ------
     ndarray of float, shape (draws, n)
-        The weights that are left, one array a share.
+        The remaining weights, one array per share.
 
     References
     ----------
@@ -216,31 +216,31 @@ def keep_certain(probability, threshold, weights, shares):
         return
     order = np.argsort(group, kind="stable")
     ends = np.flatnonzero(np.diff(group[order], append=-1))
-    below = np.zeros((len(weights), len(ends) + 1))  # of each group, and the total
+    below = np.zeros((len(weights), len(ends) + 1))  # weight below each group, and the total
     below[:, 1:] = np.take(np.cumsum(np.take(weights, order, axis=1), axis=1), ends, axis=1)
     referred = np.round(np.outer(below[:, -1], shares), 9)  # 0.1 of 70 is 7, not 7.000000000000001
     draw, group = np.arange(len(weights)), group.astype(float)
     last = np.stack([np.searchsorted(b, r, side="right") for b, r in zip(below, referred)]) - 1
     for i in range(len(shares)):
-        at = last[:, i]  # the group in which the share ends keeps a fraction, those below nothing, those above all
+        at = last[:, i]  # the group at the end of the share keeps a fraction, groups below nothing, groups above all
         left = (below[draw, at + 1] - referred[:, i]) / (below[draw, at + 1] - below[draw, at])
         fraction = group - (at - left)[:, None]
         yield np.multiply(weights, fraction.clip(0, 1, out=fraction), out=fraction)
 
 
 def referral(truth, probability, threshold, weights, shares):
-    """Score what is left when the least certain shares go to a person, as `keep_certain` takes them.
+    """Score the rows that are left when `keep_certain` has removed the least certain share.
 
     Returns
     -------
     list of dict of str to ndarray of float, shape (draws,)
-        One a share: accuracy, sensitivity and specificity at the threshold, and auc.
+        One per share: accuracy, sensitivity and specificity at the threshold, and auc.
     """
     called = np.asarray(probability, float) >= threshold
     figures = []
     for kept in keep_certain(probability, threshold, weights, shares):
         rest = at_threshold(truth, called, kept)
         rest = {name: rest[name] for name in ("accuracy", "sensitivity", "specificity")}
-        # Rounded: fractions of a row add up inexactly, and a perfect order is to stay 1.
+        # Rounded: fractions of a row add up inexactly, and the AUC of a perfect order must stay 1.
         figures.append(rest | {"auc": roc_auc(truth, probability, kept).round(12)})
     return figures

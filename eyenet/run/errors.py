@@ -1,4 +1,4 @@
-"""Errors, exit codes and the line on stderr: the lowest layer, which every module may import."""
+"""Errors, exit codes and messages on stderr: the lowest layer, which every module may import."""
 
 import sys
 
@@ -8,7 +8,7 @@ EXIT_FAILED, EXIT_REJECTED, EXIT_STOPPED = 1, 3, 130
 
 
 class StageError(Exception):
-    """The stage cannot go on; the message is one sentence for the user: what is wrong, where, what to do."""
+    """The stage cannot continue; the message tells the user in one sentence what is wrong, where, and what to do."""
 
 
 class PhotoError(ValueError):
@@ -16,9 +16,9 @@ class PhotoError(ValueError):
 
 
 class NoRetina(PhotoError):
-    """The file is a picture and can be read, but shows no retina, or too small a one."""
+    """The file is a readable image, but shows no retina or one that is too small."""
 
 
 def log(message):
-    """Write a line to stderr without tearing a progress bar."""
+    """Write a line to stderr without breaking a progress bar."""
     tqdm.write(str(message), file=sys.stderr)

@@ -43,7 +43,7 @@ def whole_file(path, source=None, alone=False):
     source : path-like, optional
         The file gets the modification time of this one, by which `is_current` recognises it.
     alone : bool
-        Only one process writes this file, so the temporary name can be a fixed one: what a killed run left is
+        Only one process writes this file, so the temporary name can be fixed, and the rest of a killed run is
         overwritten. Default: a name that no other thread, process or host uses.
 
     Raises

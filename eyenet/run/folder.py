@@ -1,4 +1,4 @@
-"""The folders that a stage reads and writes: list the input; lock and record the output; list what was rejected."""
+"""The folders of a stage: list the input files, lock and record the output folder, list the rejected images."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from eyenet.run.errors import EXIT_REJECTED, StageError, log
 from eyenet.run.files import TEMPORARY, Paths, has_ending, read_json, write_json, write_rows
 
 
-def list_files(folder, endings, made_by):
+def list_files(folder, endings, made_by=None):
     """List the files of a folder that have one of the endings, sorted by name.
 
     Parameters
@@ -16,7 +16,7 @@ def list_files(folder, endings, made_by):
     folder : path-like
     endings : collection of str
         Lower case, with the dot.
-    made_by : str
+    made_by : str, optional
         The script that makes the folder, for the error message.
 
     Returns
@@ -30,11 +30,12 @@ def list_files(folder, endings, made_by):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StageError(f"there is no folder {folder}; {made_by} makes it")
+        raise StageError(f"there is no folder {folder}; {f'{made_by} makes it' if made_by else 'check the path'}")
     names = sorted(name for name in os.listdir(folder) if has_ending(name, endings))
     if not names:
         inside = " (subfolders are not searched)" if any(p.is_dir() for p in folder.iterdir()) else ""
-        raise StageError(f"{folder} holds no {'/'.join(endings)} file{inside}; {made_by} fills it")
+        todo = f"{made_by} fills it" if made_by else "check the path"
+        raise StageError(f"{folder} holds no {'/'.join(endings)} file{inside}; {todo}")
     return Paths(folder, names)
 
 
@@ -43,7 +44,7 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
     """Lock and record an output folder during a run.
 
     Makes the folder, locks it against a second run, removes incomplete files of an interrupted run, and writes the
-    record: what made the folder, and, after a whole run, that it is `finished`.
+    record: what made the folder, and, after a complete run, that it is `finished`.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
     keep_notes : bool
         Keep the notes of the first run.
     **notes
-        More to record, not compared.
+        Further entries of the record, which are not compared.
 
     Yields
     ------
@@ -70,8 +71,7 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
     Raises
     ------
     StageError
-        If the folder holds something else, was made with other settings, or is in use, or if the source is not
-        finished.
+        If the folder holds other files, was made with other settings or is in use, or if the source is not finished.
     """
     folder = Path(folder)
     if source is not None:
@@ -118,13 +118,13 @@ def _read_record(folder, script, settings, record):
         raise StageError(f"{folder} is a file, but {script} writes a folder; choose another --output")
     known = read_json(folder / record)
     if known is None and (folder / record).exists():
-        raise StageError(f"{folder / record} is damaged; delete the folder {folder} to make it anew")
+        raise StageError(f"{folder / record} is damaged; delete the folder {folder} to make it again")
     if known is None and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
         raise StageError(f"{folder} holds files that {script} did not make; write to another folder, or empty it")
     if known is not None and (known.get("script"), known.get("settings")) != (script, settings):
         raise StageError(
             f"{folder} was made with other settings or from other images ({_differences(known, script, settings)}); "
-            "delete it to make it anew, or write to another folder"
+            "delete it to make it again, or write to another folder"
         )
     return known
 

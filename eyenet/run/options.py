@@ -9,7 +9,7 @@ from eyenet.run.workers import cores
 
 
 def between(least, most):
-    """Make a parser of whole numbers from `least` to `most` for the command line."""
+    """Make a command-line type for whole numbers from `least` to `most`."""
 
     def whole_number(text):
         number = int(text)
@@ -26,15 +26,15 @@ side = between(32, 2048)
 
 
 def rate(text):
-    """Parse a learning rate of the command line: finite, not negative."""
+    """Parse a learning rate: finite and not negative."""
     number = float(text)
     if not 0 <= number < 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a learning rate, 0 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not a learning rate: it must be 0 or more, and below 100")
     return number
 
 
 def local_path(text):
-    """Parse a path of this machine's file system; a URL is refused, or it would become a folder named `s3:`."""
+    """Parse a local path; a URL is refused, because it would become a folder named `s3:`."""
     if "://" in text:
         raise argparse.ArgumentTypeError(
             f"{text} is a URL; mount the bucket or copy it to a folder first (docs/cluster.md)"
@@ -43,14 +43,14 @@ def local_path(text):
 
 
 def plain_name(text):
-    """Parse a name that can be a folder's: letters, digits, dot, dash, underscore."""
+    """Parse a name that can be used for a folder: letters, digits, dot, dash, underscore."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text) or text in ("latest", "candidates"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is taken")
     return text
 
 
 def fraction(text):
-    """Parse a number between 0 and 1 of the command line."""
+    """Parse a number between 0 and 1."""
     number = float(text)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
@@ -58,15 +58,15 @@ def fraction(text):
 
 
 def parser(description, **defaults):
-    """Make a stage's argument parser: its docstring as help, and the options that stages have in common.
+    """Make a stage's argument parser: its docstring as help, and the common options.
 
     Parameters
     ----------
     description : str
         The script's docstring.
     **defaults : str or int
-        Default of each common option that the script has: `input`, `output`, `labels`, `labels_out`,
-        `workers` (any value: the default is all cores), `scheduler`.
+        Defaults of the common options that the script has: `input`, `output`, `labels`, `labels_out`,
+        `workers` (the value is ignored: the default is all cores), `scheduler`.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def parser(description, **defaults):
         if name in defaults:
             made.add_argument("--" + name.replace("_", "-"), type=local_path, default=defaults[name], help=text)
     if "workers" in defaults:
-        made.add_argument("--workers", type=positive, default=cores(), help="threads at work")
+        made.add_argument("--workers", type=positive, default=cores(), help="number of threads")
     if "scheduler" in defaults:
         text = "Dask scheduler, such as tcp://host:8786, whose workers do the work instead (docs/cluster.md)"
         made.add_argument("--scheduler", metavar="URL", default=defaults["scheduler"], help=text)
@@ -104,19 +104,19 @@ def parser(description, **defaults):
 
 
 def fitting_next(options, args, **passed):
-    """Give the options that the next script needs because this one was not run with its defaults.
+    """Return the options to pass to the next script where this one was not run with its defaults.
 
     Parameters
     ----------
     options : argparse.ArgumentParser
     args : argparse.Namespace
     **passed : str
-        Option of this script to the option of the next one that takes the same value.
+        For an option of this script, the option of the next script that takes the same value.
 
     Returns
     -------
     str
-        Such as ``" --input data/mine"``, or nothing.
+        Such as ``" --input data/mine"``; empty if there are none.
     """
     pairs = [(theirs, getattr(args, ours), options.get_default(ours)) for ours, theirs in passed.items()]
     return "".join(

@@ -6,14 +6,14 @@ import jinja2
 
 
 def environment(beside, **options):
-    """Make the jinja2 environment of the templates beside a module; a name that a template does not get is an error.
+    """Make the jinja2 environment for the templates in a module's folder; an undefined name is an error.
 
     Parameters
     ----------
     beside : str
         `__file__` of the module.
     **options
-        Of `jinja2.Environment`.
+        Options of `jinja2.Environment`.
 
     Returns
     -------

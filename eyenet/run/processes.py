@@ -14,8 +14,8 @@ import time
 from eyenet.run.errors import StageError, log
 
 LOST = (
-    "another process of this training was lost (see its own messages): run the same command again on every host, and "
-    "it goes on from the last whole epoch"
+    "another process of this training failed (see its messages); run the same command again on every host to continue "
+    "from the last complete epoch"
 )
 
 
@@ -47,7 +47,7 @@ def supervise():
     Raises
     ------
     StageError
-        If the child was ended by a signal.
+        If a signal ended the child.
     """
     held = tempfile.TemporaryFile()  # noqa: SIM115, both processes keep it open until they end
     parent = os.getpid()
@@ -70,7 +70,7 @@ def supervise():
 
 
 def _hold_back(held):
-    """Send what libraries write to stdout and stderr into a file, and keep Python's own streams as they are."""
+    """Keep Python's stdout and stderr as they are; redirect the output of native libraries to a file."""
     for name, number in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         stream.flush()

@@ -1,4 +1,4 @@
-"""Run the `main` of a script: errors in one sentence, and an exit code that means one thing."""
+"""Run the `main` function of a script, report errors in one sentence, and set the exit code."""
 
 import errno
 import os
@@ -13,28 +13,28 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def run_main(main):
-    """Run a script's `main` and leave with an exit code that means something.
+    """Run a script's `main` and exit with its exit code.
 
     0 done, 1 could not be done, 2 wrong usage (argparse), 3 done but more than --max-rejected photographs
-    failed, 130 stopped by Ctrl-C. What a user can cause is answered by a sentence; only a bug shows a traceback.
+    failed, 130 stopped by Ctrl-C. Errors that a user can cause are one sentence; only a bug shows a traceback.
     """
     if parent := os.environ.pop(PARENT, None):
         end_with_parent(int(parent))
     name = Path(sys.argv[0]).name
     try:
         code = main() or 0
-        if sys.stdout is not None:  # it is when the shell closed it
+        if sys.stdout is not None:  # None if the shell closed it
             sys.stdout.flush()
     except StageError as error:
         log(f"{name}: error: {error}")
         code = EXIT_FAILED
     except KeyboardInterrupt:
-        log(f"{name}: stopped; run the same command again to go on from here")
+        log(f"{name}: stopped; run the same command again to continue")
         code = EXIT_STOPPED
     except MemoryError:
         log(f"{name}: error: not enough memory; run the same command with fewer --workers or a smaller --batch")
         code = EXIT_FAILED
-    except BrokenPipeError:  # the reader of stdout went away, as `| head` does
+    except BrokenPipeError:  # the reader of stdout has exited, such as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
     except OSError as error:

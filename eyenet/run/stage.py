@@ -52,7 +52,7 @@ def image_stage(script, output, settings, source=None, *, reads, threads, schedu
     script, output, settings, source, **notes
         As in `eyenet.run.folder.output_folder`.
     reads : sequence of Path
-        Files that every worker of a cluster must see.
+        Files that every worker of a cluster must be able to read.
     threads : int
     scheduler : str or None
         Address of a Dask scheduler whose workers do the work instead of threads.
