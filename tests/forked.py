@@ -24,6 +24,10 @@ def import_all():
     with hidden_stderr(), quick_import():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
+        from tensorboard.plugins.pr_curve import summary  # noqa: F401
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+    import PIL.Image  # noqa: F401
     import sklearn.metrics  # noqa: F401
 
 
