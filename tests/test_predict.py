@@ -132,8 +132,7 @@ def test_a_cluster_gives_the_same_rows_and_heat_maps(work, tmp_path):
         more = ["--heatmap", "cluster", "--csv", tmp_path / "rows.csv", "--scheduler", farm.address]
         done = predict(work, *args, *more, gate=False, code=3)
     finally:
-        for process in farm.processes:
-            farm.kill(process)
+        farm.kill()
     assert done.stdout.replace("cluster/", "alone/") == alone.stdout
     assert sum("questions" in row for row in rows_of(alone)[0]) >= 6
     assert len(read_csv(tmp_path / "rows.csv")) == len(alone.stdout.splitlines())
