@@ -37,7 +37,7 @@ def main():
         results.append((f"{what} without oneDNN", f"{off:.1f}", "images/s", ""))
         results.append((f"{what} with oneDNN", f"{on:.1f}", "images/s", ""))
         results.append((f"{what}, with / without", f"{on / off:.2f}", "ratio", ""))
-    record.write("onednn", results, ["tensorflow"])
+    record.write("onednn", results)
 
 
 def measure_apart(setting, size):

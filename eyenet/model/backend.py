@@ -13,7 +13,7 @@ from eyenet.run.errors import StageError
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow leaves oneDNN off on AMD processors, where training then takes 1.6 times and inference 2.7 times as long.
+# TensorFlow leaves oneDNN off on AMD processors; training is then about half as fast (benchmarks/results/onednn.csv).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
