@@ -2,6 +2,7 @@
 
 import atexit
 import csv
+import fcntl
 import functools
 import json
 import os
@@ -211,6 +212,32 @@ def run_stages(source, work, *, size=64, upto=5, workers=2, split=(), colours="n
 
 
 @pytest.fixture(scope="session")
+def sample(tmp_path_factory):
+    """The first 144 photographs of the sample (make_sample.py), drawn once for all test processes.
+
+    s0002 and s0004 have retinopathy, s0001 has none; s0003_right is black and s0005_left is cut off. The files must
+    not be changed.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with open(shared / "sample.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = shared / "sample"
+        run("make_sample.py", "--photographs", 144, "--output", folder, "--labels-out", folder / "trainLabels.csv")
+    return folder
+
+
+def first_of(sample, count, folder):
+    """Link the first photographs of the sample into folder/train, with their table; return the folder."""
+    rows = read_csv(sample / "trainLabels.csv")[:count]
+    (folder / "train").mkdir(parents=True)
+    for row in rows:
+        os.link(sample / "train" / f"{row['image']}.jpeg", folder / "train" / f"{row['image']}.jpeg")
+    write_csv(folder / "trainLabels.csv", [("image", "level"), *((row["image"], row["level"]) for row in rows)])
+    return folder
+
+
+@pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
     """24 photographs of 12 patients."""
     return make_dataset(tmp_path_factory.mktemp("dataset"))
@@ -230,12 +257,11 @@ def history(folder):
 
 
 def kill_after(checkpoint, args, folder):
-    """Run a script of the repository and kill it at a random time in the epoch after a checkpoint."""
+    """Run a script of the repository and kill it in the epoch after a checkpoint."""
     command = [sys.executable, str(REPO / args[0]), *map(str, args[1:])]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (folder / "models" / "cnn" / checkpoint / "state.json").exists():
         assert process.poll() is None
         time.sleep(0.005)
-    time.sleep(0.15)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPO, bytes_of, run
+from conftest import REPO, bytes_of, first_of, run
 
 from eyenet.run.errors import PhotoError, StageError
 from eyenet.run.workers import for_each
@@ -88,18 +88,16 @@ def cluster(farm):
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    """Drawings of the sample; one is all black and one is cut off."""
-    folder = tmp_path_factory.mktemp("sample")
-    run("make_sample.py", "--output", folder, "--labels-out", folder / "labels.csv", "--photographs", 16)
-    return folder
+def sample(sample, tmp_path_factory):
+    """Sixteen drawings of the sample; one is all black and one is cut off."""
+    return first_of(sample, 16, tmp_path_factory.mktemp("drawn") / "photographs")
 
 
 def steps(sample, work, *more, array=None, **options):
     """Run steps 2 to 5 on the sample."""
     args = ["--max-rejected", 0.1, *more]
     run("resize_images.py", "--input", f"{sample}/train", "--output", f"{work}/resized", *args, **options)
-    table = ["--labels", f"{sample}/labels.csv", "--labels-out", f"{work}/preprocessed.csv"]
+    table = ["--labels", f"{sample}/trainLabels.csv", "--labels-out", f"{work}/preprocessed.csv"]
     place = ["--input", f"{work}/resized", "--output", f"{work}/preprocessed", "--figures", f"{work}/figures"]
     run("preprocess_images.py", *place, *table, *args, **options)
     table = ["--labels", f"{work}/preprocessed.csv", "--labels-out", f"{work}/rotated.csv"]

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,8 @@ from cnn import PATIENCE
 from eyenet.data.array import rows_by_split
 from eyenet.data.names import split_of
 from eyenet.model import backend
+from eyenet.run.errors import StageError
+from eyenet.training.distribution import Distribution
 
 QUICK = ["--batch", "16", "--learning-rate", "1e-3"]
 
@@ -82,16 +85,10 @@ print(json.dumps([network.predict(images[rows], verbose=0).tolist(), (table['lev
     assert abs(reached - max(balance)) < 1e-9
 
 
-def test_same_seed_same_metrics(array, trained, tmp_path):
-    folder, _ = trained
-    run("cnn.py", "--input", array, "--epochs", 6, *QUICK, cwd=tmp_path)
-    assert history(tmp_path / "models" / "cnn") == history(folder / "models" / "cnn")
-
-
-def test_killed_in_mid_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path):
+def test_killed_in_an_epoch_it_goes_on_to_the_same_end(array, trained, tmp_path):
     """Epochs, optimizer, best value and patience are kept: history and decision equal those of an uninterrupted run.
 
-    This holds for every --cache.
+    The same seed gives the same figures with every --cache.
     """
     folder, _ = trained
     for after, cache in (("checkpoint-00001", "device"), ("checkpoint-00003", "host")):
@@ -218,14 +215,12 @@ def test_backends_and_precision(array, tmp_path):
     if not backend.has_gpu():
         one_sentence(run(*args, "--precision", "float16", code=1, cwd=tmp_path), "needs a GPU")
     run(*args, "--precision", "bfloat16", cwd=tmp_path)
-    for name in ("jax", "torch"):
-        if importlib.util.find_spec(name) is None:
-            done = run(*args, code=1, cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": name})
-            one_sentence(done, name, "pip install")
-        else:
-            env = {**os.environ, "KERAS_BACKEND": name}
-            done = run(*args, "--run", name, cwd=tmp_path, env=env)
-            assert len(history(tmp_path / "models" / name)) == 1
+    torch = {"cwd": tmp_path, "env": {**os.environ, "KERAS_BACKEND": "torch"}}  # test_distribute.py trains with JAX
+    if importlib.util.find_spec("torch") is None:
+        one_sentence(run(*args, code=1, **torch), "torch", "pip install")
+    else:
+        run(*args, "--run", "torch", **torch)
+        assert len(history(tmp_path / "models" / "torch")) == 1
 
 
 def test_only_originals_are_validated_and_tested():
@@ -247,9 +242,15 @@ def test_senseless_options(array, tmp_path, option):
     one_sentence(run("cnn.py", "--input", array, *option, code=2, cwd=tmp_path), option[0])
 
 
-def test_a_learning_rate_that_explodes(array, tmp_path):
-    done = run("cnn.py", "--input", array, "--epochs", 2, "--learning-rate", 99, code=None, cwd=tmp_path)
-    assert done.returncode == 0 or "no numbers" in one_sentence(done)
+def test_a_loss_that_is_not_finite_ends_the_training(monkeypatch):
+    backend.start("float32", 0)
+    from eyenet.training.validation import Validation
+
+    monkeypatch.setattr("eyenet.training.validation.predict", lambda *_: np.full((2, 2), 0.5))
+    batches = SimpleNamespace(labels=np.array([0, 1]), rows=np.arange(2))
+    validation = Validation(None, "any", batches, None, Distribution())
+    with pytest.raises(StageError, match="in epoch 3: train under another --run with a lower --learning-rate"):
+        validation.on_epoch_end(2, {"loss": float("nan")})
 
 
 def test_damaged_models_and_folders_in_the_way(array, trained, tmp_path):

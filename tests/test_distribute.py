@@ -1,6 +1,7 @@
 """Training on several devices and hosts: the weights of one process, and one sentence when a host is lost."""
 
 import importlib.util
+import json
 import os
 import socket
 import subprocess
@@ -21,8 +22,10 @@ needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="
 COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # quickly, for little work
 QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
 
-# cnn.py on four virtual devices, without dropout, because TensorFlow's replicas draw independently.
+# cnn.py several times on four virtual devices, without dropout, because TensorFlow's replicas draw independently.
 FOUR_CPUS = f"""
+import json
+import os
 import sys
 sys.path.insert(0, {str(REPO)!r})
 import cnn
@@ -31,10 +34,14 @@ from eyenet.model.networks import NETWORKS
 NETWORKS["three_layers"] = NETWORKS["three_layers"]._replace(dropout=0.0)
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, 4 * [tf.config.LogicalDeviceConfiguration()])
-sys.argv[0] = "cnn.py"
 build = cnn.build_augmentation
 cnn.build_augmentation = lambda size, augmented: build(size, False)
-cnn.run_main(cnn.main)
+for options in json.loads(sys.argv[1]):
+    sys.argv = ["cnn.py", *options]
+    try:
+        cnn.main()
+    except cnn.StageError as error:
+        print(error)
 """
 
 
@@ -92,8 +99,6 @@ def test_devices_of_jax(array, environment, alone, tmp_path):
     args = ["--input", array, *QUICK, "--distribute", "devices", "--cache", "device"]
     run("cnn.py", *args, cwd=tmp_path, env=environment)
     same_weights(tmp_path, alone)
-    odd = run("cnn.py", *args, "--batch", 14, "--run", "odd", cwd=tmp_path, env=environment, code=1)
-    one_sentence(odd, "--batch 14", "4 devices")
 
 
 class Host:
@@ -151,13 +156,14 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, t
 def test_devices_of_tensorflow(array, tmp_path):
     """Sums, normalisation and clipping use the whole batch; random draws do not, so there are none here."""
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
-    for kind, cache in (("none", "none"), ("devices", "device")):
-        (tmp_path / kind).mkdir()
-        args = ["--input", array, *QUICK, "--distribute", kind, "--cache", cache]
-        command = [sys.executable, "-c", FOUR_CPUS, *map(str, args)]
-        options = {"capture_output": True, "text": True, "timeout": 300}
-        done = subprocess.run(command, check=False, cwd=tmp_path / kind, env=environment, **options)
-        assert done.returncode == 0, done.stderr
+    trainings = []
+    for kind, *more in (("none",), ("devices", "--cache", "device"), ("devices", "--batch", 14)):
+        place = ["--models", tmp_path / kind / "models", "--logs", tmp_path / kind / "logs"]
+        trainings.append([*map(str, ["--input", array, *QUICK, "--distribute", kind, *place, *more])])
+    command = [sys.executable, "-c", FOUR_CPUS, json.dumps(trainings)]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "--batch 14 cannot be shared by 4 devices" in done.stdout.splitlines()[-1]
     same_weights(tmp_path / "none", tmp_path / "devices")
 
 

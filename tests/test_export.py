@@ -1,4 +1,4 @@
-"""Exports agree with Keras, for every network and precision; an export that does not agree is not written."""
+"""Exports agree with Keras, for every format and precision; an export that does not agree is not written."""
 
 import contextlib
 import itertools
@@ -25,7 +25,7 @@ from eyenet.export.coreml_numpy import Program
 from eyenet.export.proof import Exam, compare, require_parity
 from eyenet.model.folder import NETWORK
 from eyenet.model.lite import LiteNetwork, write_lite
-from eyenet.model.networks import NETWORKS, leaves
+from eyenet.model.networks import leaves
 from eyenet.run.errors import StageError
 from eyenet.run.files import sha256
 
@@ -67,19 +67,13 @@ def difference(network, module, path, precision, images):
     return np.abs(module.run(path, images) - expected).max()
 
 
-# Every format of the two networks that the documentation exports, and one format each of the others: each export is
-# compared with its network when it is written, and benchmarks/export.py compares all.
-MAIN = ("three_layers", "efficientnet_lite0")
-PAIRS = [(name, ending) for name in MAIN for ending in FORMATS]
-PAIRS += zip([name for name in NETWORKS if name not in MAIN], itertools.cycle(FORMATS))
-
-
-@pytest.mark.parametrize(("name", "ending"), PAIRS)
-def test_every_network(name, ending, tmp_path):
-    network = awake(cnn.build_network(name, 96, 2, "none"), photographs(96))
-    # Fifty layers with random weights amplify rounding to 3e-4 in all three formats; a wrong one differs by 0.1.
-    close = 1e-3 if name in ("resnet50_v2", "inception_v3") else 1e-4
-    assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(96)) < close
+# Every export is compared with its network when it is written, and benchmarks/export.py compares all networks: here are
+# the two that the documentation exports.
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("name", ["three_layers", "efficientnet_lite0"])
+def test_each_format(name, ending, tmp_path):
+    network = awake(cnn.build_network(name, 64, 2, "none"), photographs(64))
+    assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(64)) < 1e-4
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -370,7 +364,7 @@ def test_the_page(tmp_path, monkeypatch):
     (tmp_path / "dist-template").mkdir()
     (tmp_path / "dist-template" / "index.html").write_text("page")
     images = photographs(64, 3)
-    network = awake(cnn.build_network("efficientnet_lite0", 64, 2, "none"), photographs(64, 8))
+    network = awake(cnn.build_network("three_layers", 64, 2, "none"), photographs(64, 8))
     evidence = write_lite(network, "any", tmp_path)
     lite = LiteNetwork(tmp_path, CONFIG | {"size": 64, "evidence": evidence})
     expected = [lite(image, explain=True) for image in images]

@@ -13,6 +13,7 @@ from conftest import (
     REPO,
     bytes_of,
     draw_photograph,
+    first_of,
     make_dataset,
     needs_real,
     one_sentence,
@@ -120,11 +121,11 @@ def test_probabilities_are_those_of_keras_and_decisions_those_of_the_model(work,
     assert "no DR" in results and "referable DR" in results
 
 
-def test_a_cluster_gives_the_same_rows_and_heat_maps(work, tmp_path):
+def test_a_cluster_gives_the_same_rows_and_heat_maps(work, sample, tmp_path):
     """On drawings that pass the real gate; each worker opens the model."""
     farms = pytest.importorskip("test_cluster", reason="no Dask here: pip install -r requirements-cluster.txt")
-    run("make_sample.py", "--output", tmp_path, "--labels-out", tmp_path / "labels.csv", "--photographs", 12)
-    args = [os.path.relpath(tmp_path / "train", work), "nowhere.jpeg", "--json"]
+    folder = first_of(sample, 12, tmp_path / "sample")
+    args = [os.path.relpath(folder / "train", work), "nowhere.jpeg", "--json"]
     alone = predict(work, *args, "--heatmap", "alone", gate=False, code=3)
     farm = farms.Farm(tmp_path)
     try:

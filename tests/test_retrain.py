@@ -37,14 +37,12 @@ def copy_photographs(source, folder, names, change=None, prefix=""):
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory):
-    """A model trained on 78 synthetic photographs, and 30 more photographs."""
-    folder = tmp_path_factory.mktemp("retrain")
-    drawn = folder / "drawn"
-    run("make_sample.py", "--photographs", 110, "--output", drawn, "--labels-out", drawn / "trainLabels.csv")
+def pipeline(sample, tmp_path_factory):
+    """A model trained on 40 synthetic photographs, and at least 28 more photographs."""
+    folder, drawn = tmp_path_factory.mktemp("retrain"), sample
     there = [row["image"] for row in read_csv(drawn / "trainLabels.csv")]
     there = [name for name in there if can_be_opened(drawn / "train" / f"{name}.jpeg")]
-    first, others = there[:78], there[78:]
+    first, others = there[:40], there[40:]
     rows = copy_photographs(drawn, folder / "first", first)
     write_csv(folder / "first" / "trainLabels.csv", [("image", "level"), *rows])
     run_stages(folder / "first", folder / "data", size=160, split=("--val", "0.2", "--test", "0.4"))
@@ -70,7 +68,9 @@ def work(pipeline, tmp_path):
     batch = tmp_path / "new"
     rows = copy_photographs(drawn, batch, others[:24])
     rows += copy_photographs(drawn, batch, first[:2], lambda image: ImageOps.mirror(image.rotate(120)), "turned")
-    rows += copy_photographs(drawn, batch, others[:1], lambda image: image.resize((600, 450)), "again")
+    rows += copy_photographs(
+        drawn, batch, others[:1], lambda image: image.resize((image.width * 2 // 3, image.height * 2 // 3)), "again"
+    )
     rows += copy_photographs(drawn, batch, others[24:27], lambda image: degraded.blur(image, 0.03))
     rows += copy_photographs(drawn, batch, others[27:28])
     (batch / "train" / f"{rows[-1][0]}.jpeg").rename(batch / "train" / "nobody_left.jpeg")
@@ -159,10 +159,10 @@ def test_poor_photographs_stop_at_the_gate(work):
 
 
 def test_killed_and_run_again_it_ends_as_undisturbed(work):
-    """Killed three times: after sorting the photographs out, after packing them, and in training."""
+    """Killed twice: after sorting the photographs out, and in training."""
     data, model = work / "data" / "retrain" / RUN, work / "models" / "candidates" / RUN
     command = [sys.executable, str(REPO / "retrain.py"), *map(str, arguments(work, "--margin", "1"))]
-    for moment in (data / "photographs.csv", data / "array" / "labels.csv", model / "checkpoint-00001" / "state.json"):
+    for moment in (data / "photographs.csv", model / "checkpoint-00001" / "state.json"):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not moment.exists():
             assert process.poll() is None

