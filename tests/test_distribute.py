@@ -12,14 +12,13 @@ from functools import partial
 import h5py
 import numpy as np
 import pytest
-from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages
+from conftest import COMPILE, REPO, make_dataset, one_sentence, read_csv, run, run_stages
 
 from eyenet.data.names import split_of
 from eyenet.run import processes
 from eyenet.training import distribution
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # quickly, for little work
 QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
 
 # cnn.py several times on four virtual devices, without dropout, because TensorFlow's replicas draw independently.

@@ -103,6 +103,8 @@ def run_step(script, arguments, moment, folder):
     os.dup2(silence, 2)
     if moment is not None:
         kill_at(moment, folder)
+    if script == "preprocess_images":
+        stage.draw_class_balance = lambda *_: None  # it is slow, and draws after the stage has finished
     sys.argv = [f"{script}.py", *arguments]
     os._exit(stage.main() or 0)
 

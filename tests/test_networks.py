@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import history, one_sentence, run
+from conftest import FAMILIES, history, one_sentence, run
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,12 +21,12 @@ def test_the_costs_in_help_are_correct(name):
     network, cost = cnn.build_network(name, 256, 2, "none"), NETWORKS[name].cost
     assert network.count_params() / 1e6 == pytest.approx(cost.parameters, abs=0.006)
     assert count_multiply_adds(network) / 1e6 == pytest.approx(cost.multiply_adds, abs=0.6)
+    assert explained(network).step == 8
     with pytest.raises(StageError, match=f"too small for {name}"):
         cnn.build_network(name, NETWORKS[name].least - 1, 2, "none")
 
 
-# EfficientNet-Lite1 to Lite4 are wider and deeper versions of Lite0.
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name[:-1] != "efficientnet_lite" or name[-1] == "0"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_each_network_grades_a_photograph(name):
     """Also with bfloat16, where the probabilities stay in float32."""
     small = cnn.build_network(name, NETWORKS[name].least + 5, 5, "none")
