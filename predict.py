@@ -11,9 +11,12 @@ Writes  a table to the terminal, or one JSON object per line with --json
     python predict.py clinic/ --csv today.csv --heatmap maps
     python predict.py clinic/ --sensitivity 0.9 --json > today.jsonl
 
-An ungradable photograph gets the result 'photograph again' and no probability. Files named <patient>_<left|right>, and
-DICOM files by their headers, are grouped by patient. A patient with both eyes in one folder gets a row after the
-photographs; if only one eye is gradable, the patient is either referred on that eye or photographed again.
+An ungradable photograph gets the result 'photograph again' and no probability. Photographs are grouped by patient and
+visit, and each visit gets a row after the photographs. Patient and eye are read from DICOM headers, from names such as
+7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one eye is. An eye counts by its worst
+photograph, which the row names. If an eye is poor or missing, and the other one is not referred, the result is
+'photograph again'. Placeholders such as ANONYMOUS, and IDs that cannot be one person, join nobody; equal IDs in
+different folders are different people unless --one-clinic is given.
 Folders are searched recursively in the order of file names, without hidden files.
 Exit code 3: some files could not be read; all others are graded. One photograph takes 0.4 s from a cold start, a folder
 35 photographs/s per core.
@@ -25,9 +28,10 @@ import json
 import os
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
-from eyenet.data.names import parse_name
+from eyenet.data.identity import Identity, group_photographs, is_placeholder, read_name
 from eyenet.data.tasks import QUESTIONS
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.model.folder import LITE_NETWORK
@@ -87,25 +91,29 @@ def is_photograph(path):
     return path.suffix.lower() in PHOTOGRAPHS + ENDINGS or is_dicom(path)
 
 
-def identify(path):
-    """Find which patient and eye a photograph shows, from the DICOM header or the file name.
+def identify(path, places, one_clinic):
+    """Find which patient and eye a photograph shows, from the DICOM header or the names of file and folder.
+
+    A patient ID holds within an input folder, and a name within the photograph's folder; in one clinic, everywhere.
 
     Returns
     -------
-    patient : str or None
-    eye : {'left', 'right', None}
-    folder : Path or None
-        Where the patient name is unique: its folder for a file name, None (everywhere) for a DICOM patient ID.
+    Identity
     """
-    patient = eye = None
+    header = None
     with contextlib.suppress(PhotoError):  # grading reports it
-        patient, eye = read_names(path) if is_dicom(path) else (None, None)
-    folder = None if patient else path.parent
-    with contextlib.suppress(ValueError):
-        name = parse_name(path.stem)
-        if name.transform == "original":
-            patient, eye = patient or name.patient, eye or name.eye
-    return patient, eye, folder
+        header = read_names(path) if is_dicom(path) else None
+    patient, eye = read_name(path.stem, path.parent.name)
+    folder = path.parent.parent if patient == path.stem else path.parent  # `left/16` belongs to `right/16`
+    place = "" if one_clinic else f"name {folder}"
+    if header is None:
+        return Identity(patient, eye, place=place)
+    eye = header.eye or eye
+    if header.patient is None or is_placeholder(header.patient):
+        return Identity(patient, eye, header.study, header.date, place=place, placeholder=header.patient)
+    scope = next((folder for folder in places if folder in path.parents), path.parent)
+    place = "" if one_clinic else f"header {scope}"
+    return Identity(header.patient, eye, header.study, header.date, named=patient, place=place)
 
 
 def plain(text):
@@ -135,34 +143,53 @@ def name_heat_maps(paths, folder):
     return targets
 
 
-def grade(screener, paths, targets, workers):
-    """Yield a row for each photograph, in order, then one for each patient with photographs of both eyes."""
-    patients, here = {}, Path.cwd()  # Dask workers run in another folder
+def grade(screener, paths, targets, workers, who):
+    """Yield a row for each photograph, in order, then one for each visit of a patient.
+
+    `who` identifies a photograph.
+    """
+    identities, kept, here = [], [], Path.cwd()  # Dask workers run in another folder
     shared = {"model": screener.name, "operating_point": screener.point}
 
     def work(item):
         path, target = item
-        patient, eye, folder = identify(here / path)
+        identity = who(here / path)
         try:
             row = screener.look(here / path, target and here / target)
         except PhotoError as error:
             row = {"result": UNREAD, "reasons": [str(error)]}
         if "heatmap" in row:
             row["heatmap"] = str(target)
-        names = {"photograph": plain(path), "patient": patient and plain(patient), "eye": eye}
-        return folder and path.parent, {"unit": "photograph"} | names | row
+        patient = identity.patient and plain(identity.patient)
+        return identity, {
+            "unit": "photograph",
+            "photograph": plain(path),
+            "patient": patient,
+            "eye": identity.eye,
+        } | row
 
     # On a terminal the rows themselves show the progress.
     items = [(path, targets[path]) for path in paths]
-    for _, (folder, row) in for_each(work, items, workers, None if sys.stdout.isatty() else "predict"):
-        if row["patient"] and row["eye"]:
-            kept = {key: row[key] for key in ("result", "questions", "grade") if key in row}
-            patients.setdefault((folder, row["patient"]), {}).setdefault(row["eye"], []).append(kept)
+    for _, (identity, row) in for_each(work, items, workers, None if sys.stdout.isatty() else "predict"):
+        identities.append(identity)
+        kept.append({key: row[key] for key in ("photograph", "result", "questions", "grade") if key in row})
         yield row | shared
-    for (_, patient), eyes in patients.items():
-        if len(eyes) == 2:
-            row = {"unit": "patient", "photograph": None, "patient": patient, "eye": "both"}
-            yield row | screener.join(eyes) | shared
+    groups, warnings = group_photographs(identities)
+    tell_identity(identities, kept, warnings)
+    for patient, eyes in groups:
+        joined = screener.join({eye: [kept[i] for i in members] for eye, members in eyes.items()})
+        eye = "both" if len(eyes) == 2 else next(iter(eyes))
+        yield {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": eye} | joined | shared
+
+
+def tell_identity(identities, kept, warnings):
+    """Log which photographs belong to no patient, and why."""
+    for warning in warnings:
+        log(f"warning: {plain(warning)}")
+    unknown = [row["photograph"] for one, row in zip(identities, kept) if not (one.patient and one.eye)]
+    if unknown:
+        few = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
+        log(f"note: {len(unknown):,} photographs do not tell patient and eye, and belong to no patient row: {few}")
 
 
 class Table:
@@ -191,7 +218,7 @@ class Table:
 
 def columns_of(questions, graded):
     """Name the columns of --csv."""
-    first = ["unit", "photograph", "patient", "eye", "result", "reasons", "quality"]
+    first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "quality"]
     each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
     return first + each + ["expected_grade", "grade"] * graded + ["heatmap", "operating_point", "model"]
 
@@ -216,10 +243,10 @@ def csv_writer(path, columns):
 
 
 def summarize(counts, patients):
-    """Summarize in one line: `counts` maps results to photographs, `patients` counts those with both eyes."""
+    """Summarize in one line: `counts` maps results to photographs, `patients` counts their rows."""
     total = sum(counts.values())
     results = "; ".join(f"{result} {count:,}" for result, count in sorted(counts.items()))
-    joined = f" and {patients:,} patient{'s' * (patients != 1)} with both eyes" if patients else ""
+    joined = f" and {patients:,} patient{'s' * (patients != 1)}" if patients else ""
     return f"{total:,} photograph{'s' * (total != 1)}{joined}: {results}"
 
 
@@ -231,6 +258,7 @@ def parse():
     point = options.add_mutually_exclusive_group()
     point.add_argument("--sensitivity", type=fraction, help="on validation; default: the model's own operating point")
     point.add_argument("--specificity", type=fraction, help="on validation, instead of --sensitivity")
+    options.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all folders")
     options.add_argument("--csv", type=local_path, metavar="FILE", help="table to write")
     options.add_argument("--json", action="store_true", help="print one JSON object per line instead of the table")
     options.add_argument("--heatmap", type=local_path, metavar="DIR", help="folder to write heat maps to")
@@ -248,12 +276,14 @@ def main():
         args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision
     table, counts = Table(paths, questions, graded), Counter()
+    folders = [place.resolve() for place in args.photographs if place.is_dir()]
+    who = partial(identify, places=folders, one_clinic=args.one_clinic)
     needed = [path.absolute() for path in (args.model / LITE_NETWORK, *paths[:1]) if path.exists()]
     with (
         csv_writer(args.csv, columns_of(questions, graded)) as write_row,
         crew(args.workers, args.scheduler, needed, args.heatmap and args.heatmap.absolute()) as workers,
     ):
-        for row in grade(screener, paths, targets, workers):
+        for row in grade(screener, paths, targets, workers, who):
             write_row(row)
             print(json.dumps(row), flush=True) if args.json else table.print(row)
             counts[row["unit"], row["result"]] += 1

@@ -284,6 +284,15 @@ def test_a_new_network_reaches_a_page_that_was_kept(page, tmp_path):
     assert seen["versions"] == [["EyeNet", name], ["EyeNet", name], ["EyeNet", "another"]]
 
 
+def test_a_network_of_drawings_says_so_everywhere(page, sample, tmp_path):
+    """No answer looks like an all-clear, in any view, in the history and on paper."""
+    drawn = altered(page, tmp_path / "dist", synthetic=True)
+    seen = browse("drawn", drawn, patient=pairs(sample, ["s0001"])["s0001"])
+    assert all(seen["banners"].values()) and len(seen["banners"]) == 4
+    assert len(seen["titles"]) == 3 and all("Demonstration: " in title for title in seen["titles"])
+    assert "Demonstration: " in seen["entry"] and seen["clear"] == 0
+
+
 def renamed(page, target):
     """Copy the page as another version of the program, with a network that only this version accepts."""
     other = altered(page, target, name="another", format=2)

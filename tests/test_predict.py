@@ -116,7 +116,10 @@ def test_probabilities_are_those_of_keras_and_decisions_those_of_the_model(work,
     expected = probabilities @ np.arange(5)
     assert np.abs([row["expected_grade"] for row in photographs] - expected).max() < 0.0051
     cuts = config["decision"]["grade"]["cuts"]
-    assert [row["grade"] for row in photographs] == [sum(e >= cut for cut in cuts) for e in expected]
+    for row, e in zip(photographs, expected):  # the grade agrees with the answers
+        any_dr, referable = (row["questions"][question]["disease"] for question in ("any", "referable"))
+        grade = sum(e >= cut for cut in cuts)
+        assert row["grade"] == (max(grade, 2) if referable else int(any_dr))
     results = {row["result"] for row in photographs}
     assert "no DR" in results and "referable DR" in results
 
@@ -141,7 +144,8 @@ def test_a_cluster_gives_the_same_rows_and_heat_maps(work, sample, tmp_path):
     assert len(maps) >= 6 and bytes_of(work / "cluster") == maps
 
 
-def test_patients_are_fused_by_the_rule_of_the_model(answers, model):
+def test_a_patient_is_referred_if_an_eye_is(answers, model):
+    """Otherwise both eyes are fused by the rule that was chosen on validation."""
     photographs, patients = answers
     decision = model[0]["decision"]
     assert len(patients) == 24
@@ -150,11 +154,16 @@ def test_patients_are_fused_by_the_rule_of_the_model(answers, model):
         assert {row["eye"] for row in eyes} == {"left", "right"}
         for question, answer in patient["questions"].items():
             p = np.array([row["questions"][question]["probability"] for row in eyes])
-            chosen = decision[question]["patient"]
+            chosen, least = (decision[question][unit] for unit in ("patient", "eye"))
+            if p.max() >= least["operating_points"]["balanced"]:
+                assert answer["disease"] and abs(answer["probability"] - p.max()) < 2e-6
+                continue
             fused = {"mean": p.mean(), "max": p.max(), "noisy_or": 1 - np.prod(1 - p)}[chosen["fusion"]]
             assert abs(answer["probability"] - fused) < 2e-6
             assert answer["disease"] == (fused >= chosen["operating_points"]["balanced"])
-        assert patient["grade"] == max(row["grade"] for row in eyes)
+        for row in (*eyes, patient):
+            assert row["grade"] in {"no DR": (0,), "DR, not referable": (1,)}.get(row["result"], (2, 3, 4))
+        assert patient["decided_by"] in {row["photograph"] for row in eyes}
 
 
 def test_table_and_csv_say_the_same(work, answers, model):
@@ -164,12 +173,15 @@ def test_table_and_csv_say_the_same(work, answers, model):
     assert [row["unit"] for row in rows] == ["photograph"] * 48 + ["patient"] * 24
     for row, known in zip(rows, [*photographs, *patients.values()]):
         assert row["photograph"] == (known["photograph"] or "") and row["patient"] == known["patient"]
-        assert row["any_probability"] == str(known["questions"]["any"]["probability"])
+        if row["unit"] == "photograph":
+            assert row["any_probability"] == str(known["questions"]["any"]["probability"])
         assert row["operating_point"] == "sensitivity_0.9"
-        unit = "patient" if row["unit"] == "patient" else "eye"
-        threshold = model[0]["decision"]["referable"][unit]["operating_points"]["sensitivity_0.9"]
-        assert abs(float(row["referable_threshold"]) - threshold) < 1e-6
-        assert int(row["referable_disease"]) == (float(row["referable_probability"]) >= threshold)
+        units = ("eye", "patient") if row["unit"] == "patient" else ("eye",)
+        thresholds = [model[0]["decision"]["referable"][unit]["operating_points"]["sensitivity_0.9"] for unit in units]
+        assert min(abs(float(row["referable_threshold"]) - threshold) for threshold in thresholds) < 1e-6
+        assert int(row["referable_disease"]) == (
+            float(row["referable_probability"]) >= float(row["referable_threshold"])
+        )
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["photograph", "any", "DR", "referable", "DR", "grade", "result"]
     assert len(lines) == 1 + 48 + 2 + 24 + 1
@@ -248,9 +260,10 @@ def test_broken_files_among_others(work, tmp_path, answers):
     assert photographs[-1]["reasons"] == ["cannot be read: No such file or directory"]
     for row, alone in zip(photographs[10:], answers[0]):
         assert row | {"photograph": ""} == alone | {"photograph": ""}
+    assert patients.pop("nowhere")["reasons"] == ["left eye: not read", "right eye: no photograph"]
     assert [p["questions"] for p in patients.values()] == [p["questions"] for p in answers[1].values()]
     assert "11 of 59 files could not be read" in done.stderr and "1 other files" in done.stderr
-    assert "59 photographs" in done.stderr and len(read_csv(tmp_path / "o.csv")) == 59 + 24
+    assert "59 photographs" in done.stderr and len(read_csv(tmp_path / "o.csv")) == 59 + 25
 
 
 def save(picture, path):
@@ -285,27 +298,51 @@ def test_what_cannot_be_graded_is_not_guessed(work, tmp_path, answers):
     assert {path.name for path in (tmp_path / "maps").iterdir()} == {
         f"{name}.png" for name in ("alone_left", "ill_left", "well_left", "well_left_mir")
     }
-    assert patients.keys() == {"ill", "well", "both"}
+    assert patients.keys() == {"ill", "well", "both", "alone"}
+    assert patients["alone"]["result"] == "photograph again"
+    assert patients["alone"]["reasons"] == ["right eye: no photograph"] and patients["alone"]["eye"] == "left"
     assert patients["ill"]["result"] == "referable DR" and patients["ill"]["reasons"] == ["right eye: photograph again"]
     assert patients["well"]["result"] == patients["both"]["result"] == "photograph again"
-    assert patients["ill"]["questions"]["any"] == {"probability": None, "threshold": None, "disease": True}
+    assert patients["ill"]["questions"]["any"] == by_name["ill_left.jpeg"]["questions"]["any"]
+    assert patients["ill"]["decided_by"].endswith("/ill_left.jpeg")
     assert patients["well"]["questions"]["any"]["disease"] is None
     assert "photograph again: too dark" in predict(work, tmp_path / "ill_right.png").stdout
 
 
-def test_a_second_photograph_of_an_eye_counts_no_more_than_one(work, tmp_path, answers):
-    """A patient of the same name in another folder is another patient."""
-    eyes = [row["photograph"] for row in answers[0] if row["patient"] == "h1"]
-    for folder in ("a", "b"):
+def test_an_eye_counts_by_its_worst_photograph(work, tmp_path, answers):
+    """A patient of the same name in another folder is another patient, unless it is one clinic."""
+    ill, well = (
+        next(row["photograph"] for row in answers[0] if row["result"] == result) for result in ("referable DR", "no DR")
+    )
+    for folder, names in (("a", ("h1_left.jpeg", "h1_right.jpeg")), ("b", ("h1_left_2.jpeg",))):
         (tmp_path / folder).mkdir()
-        for path in eyes:
-            shutil.copy(work / path, tmp_path / folder)
-    shutil.copy(work / eyes[0], tmp_path / "a" / "h1_left.png")
-    (tmp_path / "b" / "h1_right.jpeg").unlink()
-    done = predict(work, tmp_path, "--json", "--heatmap", tmp_path / "maps")
-    photographs, patients = rows_of(done)
-    assert len(photographs) == 4 and patients["h1"]["questions"] == answers[1]["h1"]["questions"]
-    assert len({row["heatmap"] for row in photographs}) == 4  # all different
+        for name in names:
+            shutil.copy(work / well, tmp_path / folder / name)
+    shutil.copy(work / ill, tmp_path / "b" / "h1_left_3.jpeg")
+    rows = [json.loads(line) for line in predict(work, tmp_path, "--json").stdout.splitlines()][-2:]
+    assert [(row["patient"], row["eye"], row["result"]) for row in rows] == [
+        ("h1", "both", "no DR"),
+        ("h1", "left", "referable DR"),
+    ]
+    assert rows[1]["decided_by"].endswith("/b/h1_left_3.jpeg")
+    _, patients = rows_of(predict(work, tmp_path, "--json", "--one-clinic", "--heatmap", tmp_path / "maps"))
+    assert patients["h1"]["eye"] == "both" and patients["h1"]["result"] == "referable DR"
+    assert len(list((tmp_path / "maps").iterdir())) == 4
+
+
+def test_anonymised_dicom_joins_nobody(work, tmp_path):
+    """One ID for two people: the file names say who is who, or nobody is joined."""
+    for name in ("h1_left", "h1_right", "h2_left", "h2_right"):
+        pixels = np.asarray(Image.open(work / "source/train" / f"{name}.jpeg"))
+        for folder, patient in (("placeholder", "ANONYMOUS"), ("shared", "4711")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            as_dicom(tmp_path / folder / f"{name}.dcm", pixels, "RGB", eye=name[3].upper(), PatientID=patient)
+    done = predict(work, tmp_path / "placeholder", "--json")
+    assert rows_of(done)[1].keys() == {"h1", "h2"} and "4 files have a placeholder as patient ID" in done.stderr
+    done = predict(work, tmp_path / "shared", "--json")
+    assert not rows_of(done)[1] and "the ID 4711 is not one person (file names such as h1 and h2" in done.stderr
+    as_dicom(tmp_path / "removed.dcm", pixels, "RGB", PatientIdentityRemoved="YES")
+    assert rows_of(predict(work, tmp_path / "removed.dcm", "--json"))[0][0]["patient"] is None
 
 
 @pytest.mark.parametrize(

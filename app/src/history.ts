@@ -50,7 +50,7 @@ function nameOf(visit: Visit): string {
 
 function drawEntry(visit: Visit, deleted: Deleted): HTMLElement {
   const row = visit.joined ?? SIDES.flatMap((eye) => visit.eyes[eye]?.row ?? [])[0];
-  const { tone, title } = sayResult(row?.result ?? "");
+  const { tone, title } = sayResult(row?.result ?? "", visit.synthetic);
   const aside = ` ${nameOf(visit)}, ${sayWhen(visit.when)}`;
   return el(
     "li",

@@ -25,7 +25,7 @@ let questions = 0;
 function newVisit(): Visit {
   // crypto.randomUUID does not exist when the page is served without https.
   const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { id, when: Date.now(), label: "", point: BALANCED, model: "", classes: [], eyes: {}, joined: null };
+  return { id, when: Date.now(), label: "", point: BALANCED, model: "", classes: [], synthetic: false, eyes: {}, joined: null };
 }
 
 /** Grade the photograph of an eye, if there is one. */
@@ -44,7 +44,7 @@ async function look(eye: Eye): Promise<void> {
   if (busy[eye] !== id) return; // another photograph was chosen meanwhile, or the next patient started
   delete busy[eye];
   visit.eyes[eye] = { name: file.name, row, picture, heat, heatOf };
-  await update(`${EYES[eye]}: ${sayResult(row.result).title}.`);
+  await update(`${EYES[eye]}: ${sayResult(row.result, visit.synthetic).title}.`);
 }
 
 /** Remove the result of an eye. */
@@ -61,7 +61,7 @@ async function update(said: string): Promise<void> {
   if (!model) return;
   const { left, right } = visit.eyes;
   visit.joined = left && right ? join(model, point, { left: left.row, right: right.row }) : null;
-  Object.assign(visit, { point, model: model.name, classes: model.classes });
+  Object.assign(visit, { point, model: model.name, classes: model.classes, synthetic: model.synthetic });
   draw();
   say(said, "said");
   await save();
@@ -120,7 +120,7 @@ function next(): void {
     delete files[eye];
     drop(eye);
   }
-  visit = newVisit();
+  visit = { ...newVisit(), synthetic: model?.synthetic ?? false };
   kept = false;
   label.value = "";
   say("");
@@ -201,8 +201,10 @@ function started(ready: Model, offline: boolean): void {
   if (!pointsOf(model).includes(point)) point = BALANCED;
   drawFacts(model);
   draw();
-  const warning = model.synthetic ? ` ${SYNTHETIC_MODEL}` : "";
-  say(offline ? `Ready. No internet is needed.${warning}` : `Ready, but only while connected to the internet.${warning}`, warning ? "wrong" : "ready");
+  byId("banner").hidden = !model.synthetic;
+  byId("banner").textContent = SYNTHETIC_MODEL;
+  visit.synthetic = model.synthetic;
+  say(offline ? "Ready. No internet is needed." : "Ready, but only while connected to the internet.", "ready");
   for (const eye of SIDES) void look(eye); // photographs chosen meanwhile
 }
 

@@ -84,6 +84,22 @@ function words(model: Model, answers: NonNullable<Row["questions"]>): string {
   return model.task === "referable" ? "not referable" : "no DR";
 }
 
+/** Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4. */
+function consistentGrade(grade: number, answers: NonNullable<Row["questions"]>): number {
+  if (answers.referable?.disease) return Math.max(grade, 2);
+  return answers.any?.disease ? 1 : 0;
+}
+
+/** Answer a question for a patient: either eye above its threshold is disease; otherwise both are fused. */
+function answerPatient(model: Model, point: string, question: Question, each: number[]): Answer {
+  if (each.length) {
+    const worst = call(model, point, question, "eye", Math.max(...each));
+    if (worst.disease) return worst;
+  }
+  if (each.length < 2) return { probability: null, threshold: null, disease: null };
+  return call(model, point, question, "patient", fuse(each, model.decision[question].patient.fusion));
+}
+
 /** Join the eyes of a patient. If only one eye is gradable, the patient is referred for it or must be photographed again. */
 export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
   const sides: Eye[] = ["left", "right"];
@@ -92,17 +108,12 @@ export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
   const answers: NonNullable<Row["questions"]> = {};
   for (const question of TASKS[model.task].questions) {
     const each = seen.map((row) => row.questions?.[question]?.probability ?? 0);
-    if (poor.length) {
-      const diseased = each.some((probability) => call(model, point, question, "eye", probability).disease);
-      answers[question] = { probability: null, threshold: null, disease: diseased ? true : null };
-    } else {
-      const fused = fuse(each, model.decision[question].patient.fusion);
-      answers[question] = call(model, point, question, "patient", fused);
-    }
+    answers[question] = answerPatient(model, point, question, each);
   }
+  const result = words(model, answers);
   const grades = seen.flatMap((row) => (row.grade === undefined ? [] : [row.grade]));
-  const grade = grades.length && !poor.length ? { grade: Math.max(...grades) } : {};
-  return { result: words(model, answers), reasons: poor, questions: answers, ...grade };
+  const grade = grades.length && result !== AGAIN ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
+  return { result, reasons: poor, questions: answers, ...grade };
 }
 
 /** Grade a photograph. Throws PhotoError if it cannot be read. */
@@ -159,7 +170,7 @@ function answer(model: Model, point: string, { probabilities }: Looked): Row {
   const row: Row = { result: words(model, answers), reasons: [], questions: answers };
   if (model.decision.grade) {
     row.expected_grade = round(expectedGrade(probabilities), 2);
-    row.grade = predictGrade(probabilities, model.decision.grade.cuts);
+    row.grade = consistentGrade(predictGrade(probabilities, model.decision.grade.cuts), answers);
   }
   return row;
 }

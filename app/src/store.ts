@@ -20,6 +20,7 @@ export interface Visit {
   point: string;
   model: string;
   classes: string[];
+  synthetic: boolean; // the network was trained on drawings
   eyes: Partial<Record<Eye, Shot>>;
   joined: Row | null;
 }

@@ -6,7 +6,7 @@ import { AGAIN, type Eye, type Row, UNREAD } from "./screener";
 import type { Shot, Visit } from "./store";
 import { EYES, NOT_A_DEVICE, QUESTIONS, type Tone, percents, sayPoint, sayReasons, sayResult, sayWhen } from "./words";
 
-const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻" };
+const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻", none: "–" };
 export const SIDES: Eye[] = ["right", "left"]; // as seen when facing the patient
 
 /** Actions on an eye's photograph; a visit in the history has none. */
@@ -42,7 +42,7 @@ export function drawResult(visit: Visit): HTMLElement | null {
   if (!shots.length) return null;
   const [eye, shot] = shots[0];
   const row = visit.joined ?? shot.row;
-  const said = sayResult(row.result);
+  const said = sayResult(row.result, visit.synthetic);
   const head = visit.joined ? "Both eyes" : `${EYES[eye]} only`;
   const lines = visit.joined ? sayMissing(row.reasons) : [];
   if (!visit.joined) lines.push(`Add the ${eye === "right" ? "left" : "right"} eye for the patient's result.`);
@@ -125,7 +125,7 @@ function drawEmpty(handlers: Handlers | null): HTMLElement {
 
 function drawShot(shot: Shot, visit: Visit, eye: Eye): (HTMLElement | null)[] {
   const { row } = shot;
-  const said = sayResult(row.result);
+  const said = sayResult(row.result, visit.synthetic);
   const poor = row.result === UNREAD || !row.questions;
   const quality = poor ? "Not good enough to grade" : "Good enough to grade";
   return [

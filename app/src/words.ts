@@ -3,7 +3,7 @@
 import type { Question } from "./probabilities";
 import { AGAIN, BALANCED, type Eye, UNREAD } from "./screener";
 
-export type Tone = "refer" | "mild" | "clear" | "again";
+export type Tone = "refer" | "mild" | "clear" | "again" | "none";
 
 export const EYES: Record<Eye, string> = { right: "Right eye", left: "Left eye" };
 export const QUESTIONS: Record<Question, string> = { any: "Any retinopathy", referable: "Referable retinopathy" };
@@ -29,8 +29,11 @@ const RESULTS: Record<string, Said> = {
   [UNREAD]: { tone: "again", title: "This file cannot be used", text: "" },
 };
 
-export function sayResult(result: string): Said {
-  return RESULTS[result] ?? { tone: "again", title: result, text: "" };
+/** Say a result in words. A network of drawings gives a demonstration, and never a sign that all is well. */
+export function sayResult(result: string, synthetic: boolean): Said {
+  const said = RESULTS[result] ?? { tone: "again", title: result, text: "" };
+  if (!synthetic || said.tone === "again") return said;
+  return { tone: said.tone === "clear" ? "none" : said.tone, title: `Demonstration: ${said.title}`, text: SYNTHETIC_MODEL };
 }
 
 const REASONS: Record<string, string> = {
@@ -83,6 +86,6 @@ export function sayWhen(when: number): string {
 /** Tell from a file's name which eye it shows (10_left.jpeg, "Smith OD.jpg"); null if the name does not tell. */
 export function eyeOf(name: string): Eye | null {
   const parts = name.replace(/\.[^.]*$/, "").toLowerCase().split(/[^a-z]+/);
-  const [left, right] = [["left", "os", "l"], ["right", "od", "r"]].map((names) => parts.some((part) => names.includes(part)));
+  const [left, right] = [["left", "os", "l", "le"], ["right", "od", "r", "re"]].map((names) => parts.some((part) => names.includes(part)));
   return left === right ? null : left ? "left" : "right";
 }

@@ -150,6 +150,24 @@ export const views = {
     return { reached, focused, printed, announced, kept, spared, left };
   },
 
+  /** Grade a patient with a network of drawings: what every view, the history and the print say. */
+  async drawn(browser, url) {
+    const { page } = await open(browser, url);
+    for (const [eye, file] of Object.entries(options.patient)) await look(page, eye, file);
+    const titles = await page.locator("#new .title").allInnerTexts();
+    const banners = {};
+    for (const view of ["new", "about", "history"]) {
+      await page.evaluate((name) => (location.hash = name), view);
+      await page.waitForSelector(`#${view}:not([hidden]) > *`);
+      banners[view] = await page.locator("#banner").isVisible();
+    }
+    const entry = await page.locator("#history .entry").innerText();
+    const clear = await page.locator(".clear").count();
+    await page.emulateMedia({ media: "print" });
+    banners.print = await page.locator("#banner").isVisible();
+    return { titles, banners, entry, clear };
+  },
+
   /** Choose another operating point: the decision changes, the probability does not. */
   async point(browser, url) {
     const { page } = await open(browser, url);

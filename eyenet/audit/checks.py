@@ -8,7 +8,8 @@ import pandas as pd
 
 from eyenet.data.array import map_blocks, rows_by_split
 from eyenet.data.duplicates import describe, is_blank, match, verify
-from eyenet.data.names import SPLITS, original_name, parse_name
+from eyenet.data.identity import read_name
+from eyenet.data.names import SPLITS, Name, canonical, original_name, parse_name
 from eyenet.score.bootstrap import bootstrap, count_pairs
 from eyenet.score.metrics import roc_auc
 from eyenet.score.not_retina import MOST, border_features, compression_features, shortcut_probability
@@ -16,7 +17,6 @@ from eyenet.score.not_retina import MOST, border_features, compression_features,
 OK, LEAK, UNSURE, UNCHECKED = "ok", "LEAK", "unsure", "not checked"
 NO_PIXELS = "no pixels"
 ENDING = re.compile(r"(\.(jpe?g|png|tiff?|bmp|gif|ppm|webp|dcm|npy))+$", re.IGNORECASE)
-NUMBER = re.compile(r"0*([0-9]+)(\.0*)?")
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -82,7 +82,7 @@ def complete(table):
     table = table.copy()
     own = table["patient"].astype(str) if "patient" in table.columns else [p and p.patient for p in parsed]
     table["written"] = pd.Series(list(own), table.index, dtype=object)
-    table["patient"] = table["written"].map(_shortest, na_action="ignore")
+    table["patient"] = table["written"].map(canonical, na_action="ignore")
     if "level" not in table.columns:
         table["level"] = None
     if "transform" not in table.columns:
@@ -105,13 +105,9 @@ def _parse(name):
     try:
         return parse_name(name)
     except ValueError:
-        return None
-
-
-def _shortest(patient):
-    """Return a number without leading zeros, and without the .0 of a column that was stored as floats."""
-    number = NUMBER.fullmatch(patient)
-    return number[1] if number else patient
+        *folders, stem = re.split(r"[/\\]", name)
+        patient, eye = read_name(stem, *folders[-1:])
+        return Name(patient, eye) if patient and eye else None
 
 
 def shared(evidence, column, ours, theirs):

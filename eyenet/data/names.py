@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from typing import NamedTuple
 
 SUFFIX = {
@@ -21,6 +22,7 @@ SPLIT_NAMES = {
     "test": "unseen test patients",
     UNSEEN: "unseen patients",
 }
+NUMBER = re.compile(r"0*([0-9]+)(\.0)?", re.ASCII)
 _PATTERN = re.compile(r"(?P<patient>.+)_(?P<eye>left|right)(?P<suffix>_mir|_90|_120|_180|_270)?", re.DOTALL)
 
 
@@ -63,11 +65,25 @@ def original_name(image, transform):
     return image.removesuffix(SUFFIX[transform])
 
 
+def composed(patient):
+    """Write a patient ID with composed letters (NFC), as macOS does not, and without spaces around it."""
+    return unicodedata.normalize("NFC", patient.strip())
+
+
+def canonical(patient):
+    """Return the form in which patient IDs are compared: `12` for 12, 0012 and 12.0, as spreadsheets write them.
+
+    Letters are composed. An exponent, as in 1e5, is part of a name.
+    """
+    number = NUMBER.fullmatch(composed(patient))
+    return number[1] if number else composed(patient)
+
+
 def split_of(patient, seed=0, val=0.15, test=0.15):
     """Assign a patient to train, val or test by a hash of the patient and the seed.
 
     The split does not depend on other patients, so adding or removing patients never moves another one, and
-    enlarging `test` only moves patients into it.
+    enlarging `test` only moves patients into it. IDs with the same canonical form have the same split.
 
     Parameters
     ----------
@@ -80,6 +96,6 @@ def split_of(patient, seed=0, val=0.15, test=0.15):
     -------
     str
     """
-    digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}:{canonical(patient)}".encode()).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64
     return "test" if position < test else "val" if position < test + val else "train"

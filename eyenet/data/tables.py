@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from eyenet.data.names import SPLITS, SUFFIX, UNSEEN, parse_name
+from eyenet.data.identity import is_placeholder, read_name, unify
+from eyenet.data.names import SPLITS, SUFFIX, UNSEEN
 from eyenet.data.tasks import GRADES
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import write_rows
 
 ALLOWED = {
@@ -76,7 +77,8 @@ def read_table(path, columns, made_by):
 def read_labels(path, made_by="download_images.sh", eyes=True, extra=()):
     """Read a label table: image, level, and the patient and eye of each photograph.
 
-    Columns `patient` and `eye` take precedence; without them, both are parsed from the image name.
+    Columns `patient` and `eye` take precedence; without them, both are read from the image name
+    (`eyenet.data.identity`).
 
     Parameters
     ----------
@@ -113,22 +115,41 @@ def read_labels(path, made_by="download_images.sh", eyes=True, extra=()):
             count = (values > 1).sum()
             raise StageError(f"{path} gives {values.idxmax()!r} two different {what} ({count} such images); correct it")
     table = table.drop_duplicates("image").reset_index(drop=True)
-    for part in {"patient", "eye"} - set(own):
-        needed = eyes or part == "patient"
-        table[part] = [_from_name(path, image, part, needed) for image in table["image"]]
+    for i, part in enumerate(("patient", "eye")):
+        if part not in own:
+            needed = eyes or part == "patient"
+            table[part] = [_from_name(path, image, i, needed) for image in table["image"]]
+    table["patient"] = _unify(path, table)
     return table[["image", "patient", "eye", "level", *more]]
 
 
 def _from_name(path, image, part, needed):
-    try:
-        return getattr(parse_name(image), part)
-    except ValueError:
-        if not needed:
-            return ""
+    found = read_name(image)[part]
+    if found is None and needed:
         raise StageError(
             f"{path}: the image {image!r} does not say its patient and eye; name it <patient>_<left|right>, or give "
             "the table the columns patient and eye"
-        ) from None
+        )
+    return found or ""
+
+
+def _unify(path, table):
+    """Give each person one ID; each photograph with a placeholder is a patient of its own, named like the image."""
+    unknown = table["patient"].map(is_placeholder)
+    if unknown.any():
+        log(
+            f"warning: {path} has a placeholder as the patient of {unknown.sum():,} images, such as "
+            f"{table['patient'][unknown].iloc[0]!r}; each is taken as a patient of its own, and the split cannot keep "
+            "the eyes of one person together"
+        )
+    patients = table["patient"].mask(unknown, table["image"])
+    unified, doubtful = unify(patients, table["eye"])
+    if doubtful:
+        log(
+            f"warning: {path} writes {len(doubtful):,} patients in several ways, such as {' and '.join(doubtful[0])}; "
+            "they may be different people: they are counted apart, and are in one split"
+        )
+    return unified
 
 
 def require_match(names, labels, photographs, path):

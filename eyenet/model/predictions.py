@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.array import map_blocks, open_array, rows_by_split
-from eyenet.data.names import SPLIT_NAMES, original_name
+from eyenet.data.names import SPLIT_NAMES, canonical, original_name
 from eyenet.data.tables import read_labels, require_match
 from eyenet.model.batches import Batches, predict
 from eyenet.model.folder import colours_of, read_patients, setting, split_hash
@@ -66,7 +66,8 @@ def require_numbers(probabilities, images):
 def known_patients(table, model, splits=("train", "val")):
     """List the patients of a table on whom the model was trained, or its epoch and thresholds chosen."""
     known = read_patients(model)
-    return sorted(set(table["patient"]) & set(known.loc[known["split"].isin(splits), "patient"]))
+    before = set(known.loc[known["split"].isin(splits), "patient"].map(canonical))
+    return sorted({patient for patient in table["patient"] if canonical(patient) in before})
 
 
 def require_unseen(table, model, split, protocol):

@@ -138,7 +138,8 @@ class Screener:
         row |= {"result": self.words(answers), "reasons": [], "questions": answers}
         if "grade" in self.decision:
             row["expected_grade"] = round(float(expected_grade(probabilities)), 2)
-            row["grade"] = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
+            grade = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
+            row["grade"] = self.consistent_grade(grade, answers)
         if target is not None:
             draw_page(path, target, self.panels(answers, own, evidence, seen))
             row["heatmap"] = str(target)
@@ -175,25 +176,56 @@ class Screener:
     def join(self, eyes):
         """Combine the photographs of a patient, {'left': rows, 'right': rows} from `look`, into one such row.
 
-        If only one eye is gradable, the patient is positive if that eye is; otherwise the patient must be photographed
-        again, since one eye cannot rule out disease.
+        An eye counts by its worst gradable photograph, and a patient is referred if either eye is. If an eye is poor
+        or missing, the other one cannot rule out disease: the patient must be photographed again.
+
+        Returns
+        -------
+        dict
+            `result`, `reasons` and `questions`. Unless the patient must be photographed again, also `decided_by`, the
+            name of the photograph that decided, and `grade` for a model of grades.
         """
         graded = {eye: [row for row in rows if "questions" in row] for eye, rows in eyes.items()}
-        poor = [f"{eye} eye: {eyes[eye][-1].get('result', AGAIN)}" for eye in sorted(eyes) if not graded[eye]]
-        seen = [rows for rows in graded.values() if rows]
+        reasons = [f"{eye} eye: {eyes[eye][-1].get('result', AGAIN)}" for eye in sorted(eyes) if not graded[eye]]
+        reasons += [f"{eye} eye: no photograph" for eye in ("left", "right") if eye not in eyes]
         answers = {}
         for question in self.task.questions:
-            # Average the photographs of an eye: the fusion rule was chosen for one photograph per eye.
-            each = [float(np.mean([row["questions"][question]["probability"] for row in rows])) for rows in seen]
-            if poor:
-                disease = True if any(self.call(question, "eye", p)["disease"] for p in each) else None
-                answers[question] = {"probability": None, "threshold": None, "disease": disease}
-            else:
-                fused = fuse(["both"] * len(each), np.array(each), self.decision[question]["patient"]["fusion"])[1]
-                answers[question] = self.call(question, "patient", float(fused[0]))
-        joined = {"result": self.words(answers), "reasons": poor, "questions": answers}
-        grades = [row["grade"] for rows in seen for row in rows if "grade" in row]
-        return joined | ({"grade": max(grades)} if grades and not poor else {})
+            worst = [max(probability_of(row, question) for row in rows) for rows in graded.values() if rows]
+            answers[question] = self.answer_patient(question, worst)
+        joined = {"result": self.words(answers), "reasons": reasons, "questions": answers}
+        rows = [row for own in graded.values() for row in own]
+        if joined["result"] != AGAIN:
+            called = [question for question in answers if answers[question]["disease"]]
+            decisive = [*answers, *called][-1]  # the most severe question that is answered with disease, if any
+            joined["decided_by"] = max(rows, key=lambda row: probability_of(row, decisive)).get("photograph")
+            if all("grade" in row for row in rows):
+                joined["grade"] = self.consistent_grade(max(row["grade"] for row in rows), answers)
+        return joined
+
+    def answer_patient(self, question, probabilities):
+        """Answer a question for a patient from the probabilities of the gradable eyes.
+
+        Either eye above its threshold is disease; otherwise both eyes are fused as on validation.
+        """
+        if probabilities:
+            worst = self.call(question, "eye", max(probabilities))
+            if worst["disease"]:
+                return worst
+        if len(probabilities) < 2:
+            return {"probability": None, "threshold": None, "disease": None}
+        fused = fuse(["both"] * 2, np.array(probabilities), self.decision[question]["patient"]["fusion"])[1]
+        return self.call(question, "patient", float(fused[0]))
+
+    def consistent_grade(self, grade, answers):
+        """Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4."""
+        if answers.get("referable", {}).get("disease"):
+            return max(grade, 2)
+        return int(answers["any"]["disease"])
+
+
+def probability_of(row, question):
+    """Return the probability with which a graded photograph answers a question."""
+    return row["questions"][question]["probability"]
 
 
 def reopen(folder, sensitivity, specificity, name):

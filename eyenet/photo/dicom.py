@@ -4,6 +4,7 @@ pydicom (requirements-dicom.txt) is imported only when a file needs it.
 """
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,8 @@ ENDINGS = (".dcm", ".dicom")
 EYES = {"L": "left", "R": "right"}
 JPEG = "1.2.840.10008.1.2.4.50"  # baseline, 8 bits: the most common format of fundus cameras
 FRAME = "FrameAnatomySequence"
-WANTED = ["PatientID", "ImageLaterality", "Laterality", "SharedFunctionalGroupsSequence"]
+WANTED = ["PatientID", "PatientIdentityRemoved", "StudyInstanceUID", "StudyDate", "ImageLaterality", "Laterality"]
+WANTED += ["SharedFunctionalGroupsSequence"]
 
 
 def is_dicom(path):
@@ -55,13 +57,21 @@ def _damaged(error):
     return PhotoError(f"the DICOM file is damaged ({type(error).__name__}: {words[:200]})")
 
 
+class Header(NamedTuple):
+    """Whose photograph a DICOM file holds; None for what it does not say."""
+
+    patient: str | None
+    eye: str | None
+    study: str | None
+    date: str | None
+
+
 def read_names(path):
-    """Read the patient ID and the eye from a DICOM header.
+    """Read patient, eye and study from a DICOM header; of a file whose identity was removed, no patient.
 
     Returns
     -------
-    patient : str or None
-    eye : {'left', 'right', None}
+    Header
 
     Raises
     ------
@@ -73,10 +83,12 @@ def read_names(path):
         laterality = header.get("ImageLaterality") or header.get("Laterality")
         for shared in header.get("SharedFunctionalGroupsSequence") or ():
             laterality = laterality or next((f.get("FrameLaterality") for f in shared.get(FRAME) or ()), None)
-        patient = header.get("PatientID")
+        removed = str(header.get("PatientIdentityRemoved", "")).upper() == "YES"
+        texts = [None if removed else header.get("PatientID"), header.get("StudyInstanceUID"), header.get("StudyDate")]
     except Exception as error:
         raise _damaged(error) from None
-    return (patient.strip() or None if isinstance(patient, str) else None), EYES.get(str(laterality))
+    patient, study, date = (str(text).strip() or None if isinstance(text, str) else None for text in texts)
+    return Header(patient, EYES.get(str(laterality)), study, date)
 
 
 def open_dicom(path, most):

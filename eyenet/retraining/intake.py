@@ -12,6 +12,7 @@ from scipy import sparse
 
 from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, content_hash, open_array
 from eyenet.data.duplicates import find_duplicates
+from eyenet.data.names import canonical
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
 from eyenet.data.shards import Shards, shard_files
 from eyenet.data.tables import read_table, write_table
@@ -85,8 +86,8 @@ def crop_and_judge(photos, labels, base, folder, workers):
     places = {"input": crops, "output": kept, "labels": labels, "labels_out": joined}
     run_step("preprocess_images.py", **places, figures=folder / "figures", **split, **common)
     table = read_table(joined, [*COLUMNS[:-1], "gradable"], "preprocess_images.py")
-    known = dict(zip(base.table["patient"], base.table["split"]))  # a known patient keeps the split
-    table["split"] = [known.get(patient, split) for patient, split in zip(table["patient"], table["split"])]
+    known = dict(zip(base.table["patient"].map(canonical), base.table["split"]))  # a known patient keeps the split
+    table["split"] = [known.get(canonical(p), split) for p, split in zip(table["patient"], table["split"])]
     return table[table["gradable"] == "1"].reset_index(drop=True), read_rejected(crops, kept)
 
 
