@@ -3,9 +3,9 @@
     python benchmarks/fields.py                 ten seconds
 
 No real photographs of one eye taken twice are at hand. The log-odds of a photograph are normal: mean 0 for a healthy
-eye and 2.5 for a diseased one (an AUC of 0.96), standard deviation 1. Photographs of one eye are correlated. A field may
-miss the lesions: then a diseased eye's photograph is like a healthy one's. The threshold has a specificity of 0.9 for one
-photograph.
+eye and 2.5 for a diseased one (an AUC of 0.96), standard deviation 1. Photographs of one eye are correlated. A field
+may miss the lesions: then a diseased eye's photograph is like a healthy one's. The threshold has a specificity of 0.9
+for one photograph.
 
 Rules: the worst photograph counts (predict.py); the mean of the probabilities; the worst one, with a threshold that
 keeps the specificity at 0.9 for this number of photographs if they were independent.
