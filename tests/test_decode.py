@@ -109,6 +109,7 @@ EXIF = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0%c\0\0\0\0\0\0\0"
 SEGMENTS = {  # name: marker, content, whether it is worth a warning
     "doubled": (0xE1, b"Exif\0\0Exif\0\0" + EXIF % 1, None),
     "blank": (0xE1, b"Exif\0\0", False),
+    "empty": (0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0", False),
     "garbage": (0xE1, b"Exif\0\0" + b"\xff\xfe maker note" * 3, True),
     "short": (0xE1, b"Exif\0\0" + EXIF[:12], True),
     "offset": (0xE1, b"Exif\0\0" + b"II*\0\xff\xff\xff\x7f" + EXIF[8:], True),

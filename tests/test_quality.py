@@ -74,7 +74,7 @@ def test_other_pictures_are_no_retina(tmp_path, name):
 
 def grey_copies(image):
     """Copies without colour: grey, the green channel alone in all channels or in green, and infrared."""
-    red, green, blue = image.split()
+    red, green, _ = image.split()
     none = Image.new("L", image.size)
     copies = [(green, green, green), (none, green, none), (red, red, red), (red, none, none)]
     return [image.convert("L"), *(Image.merge("RGB", copy) for copy in copies)]

@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from eyenet.photo.depth import load_8_bits, over_black
 from eyenet.photo.dicom import is_dicom, open_dicom
-from eyenet.photo.metadata import bits_of_jpeg, warn_once, without_metadata
+from eyenet.photo.metadata import bits_of_jpeg, holds_tags, warn_once, without_metadata
 from eyenet.photo.pages import photograph_pages, split_page, turn_to
 from eyenet.photo.profiles import ProfileError, to_srgb
 from eyenet.photo.tiff import is_tiff, open_with_tifffile
@@ -157,7 +157,7 @@ def _orientation(image, path):
     """Read the EXIF orientation of a loaded image, 1 to 8; 1 if it is damaged."""
     try:
         exif = image.getexif()
-        turn, damaged = exif.get(ORIENTATION, 1), len(image.info.get("exif") or b"") > 6 and not len(exif)
+        turn, damaged = exif.get(ORIENTATION, 1), not len(exif) and holds_tags(image.info.get("exif") or b"")
     except Exception:  # anything, as for damaged pixels
         turn, damaged = 1, True
     if damaged or turn not in range(9):

@@ -77,6 +77,17 @@ def without_metadata(data):
     return start + b"".join(data[place:end] for place, end in kept)
 
 
+def holds_tags(exif):
+    """Tell whether an EXIF block, in which Pillow finds no tags, should hold some; False for an empty one."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = "<" if exif.startswith(b"II") else ">"
+    try:
+        (place,) = struct.unpack_from(f"{order}I", exif, 4)
+        return struct.unpack_from(f"{order}H", exif, place)[0] > 0
+    except struct.error:  # it ends before its tags
+        return len(exif) > 0
+
+
 def significant_bits(path):
     """Read how many bits of each channel a PNG declares as significant (chunk sBIT); None if it declares nothing."""
     try:
