@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Grade new photographs: is each gradable, does it show retinopathy, and where is the evidence?
 
-Reads   photographs or folders of them (JPEG, PNG, TIFF; DICOM after pip install -r requirements-dicom.txt)
+Reads   photographs or folders of them (JPEG, PNG, TIFF and others, by content; DICOM after
+        pip install -r requirements-dicom.txt, HEIC after pip install pillow-heif)
         models/latest/                    only model.tflite and config.json; Keras is not needed
 Writes  a table to the terminal, or one JSON object per line with --json
         --csv FILE                        the same rows as a table
@@ -17,7 +18,9 @@ visit, and each visit gets a row after the photographs. Patient and eye are read
 photograph, which the row names. If an eye is poor or missing, and the other one is not referred, the result is
 'photograph again'. Placeholders such as ANONYMOUS, and IDs that cannot be one person, join nobody; equal IDs in
 different folders are different people unless --one-clinic is given.
-Folders are searched recursively in the order of file names, without hidden files.
+Each page of a TIFF or frame of a DICOM is a photograph, such as scan.tiff[2]; thumbnails are not.
+Folders are searched recursively in the order of file names, without hidden files; linked folders too, each once. Files
+that are no photographs get the result 'left out' with the reason, in --csv and --json.
 Exit code 3: some files could not be read; all others are graded. One photograph takes 0.4 s from a cold start, a folder
 35 photographs/s per core.
 """
@@ -36,49 +39,65 @@ from eyenet.data.tasks import QUESTIONS
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
-from eyenet.photo.decode import PHOTOGRAPHS
-from eyenet.photo.dicom import ENDINGS, is_dicom, read_names
-from eyenet.run.errors import EXIT_REJECTED, PhotoError, StageError, log
+from eyenet.photo.dicom import is_dicom, read_names
+from eyenet.photo.kinds import KNOWN, photographs_in, why_left_out
+from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, StageError, log
 from eyenet.run.files import whole_file
 from eyenet.run.options import fraction, local_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 
-UNREAD = "not read"
+UNREAD, LEFT_OUT = "not read", "left out"
 
 
-def find_photographs(places, left_out):
+def find_photographs(places, skipped):
     """List the photographs among files and folders, each once, those of a folder sorted by name.
+
+    Linked folders are followed, and a folder with several names is searched once.
 
     Parameters
     ----------
     places : list of Path
         Files are included whatever their names, even if they do not exist: they get a row that says so.
-    left_out : Path or None
+    skipped : Path or None
         Folder to skip: that of the heat maps.
+
+    Returns
+    -------
+    photographs : list of Path
+        A page of a file with several has a name such as scan.tiff[2].
+    left_out : dict of Path to str
+        The reason of each other file in the folders.
 
     Raises
     ------
     StageError
         If there are no photographs, or a folder cannot be read.
     """
-    found, others = [], set()
+    found, left_out, seen = [], {}, set()
     for place in places:
         if not place.is_dir():
-            found.append(place)
+            found += photographs_in(place)
             continue
-        for folder, inner, names in os.walk(place, onerror=reraise):
+        for folder, inner, names in os.walk(place, onerror=reraise, followlinks=True):
             here = Path(folder)
-            inner[:] = sorted(d for d in inner if not d.startswith(".") and (here / d).resolve() != left_out)
-            files = [here / name for name in sorted(names) if not name.startswith(".")]
-            taken = [path for path in files if is_photograph(path)]
-            found, others = found + taken, others | (set(files) - set(taken))
+            if (itself := (here.stat().st_dev, here.stat().st_ino)) in seen:
+                inner.clear()
+                continue
+            seen.add(itself)
+            inner[:] = (d for d in inner if not d.startswith(".") and (here / d).resolve() != skipped)
+            inner.sort(key=lambda name: ((here / name).is_symlink(), name))  # a folder's own name is the first
+            for path in (here / name for name in sorted(names) if not name.startswith(".")):
+                if (reason := why_left_out(path)) is None:
+                    found += photographs_in(path)
+                else:
+                    left_out[path] = reason
     if not found:
-        endings, where = "/".join(PHOTOGRAPHS + ENDINGS), ", ".join(map(str, places))
-        raise StageError(f"no photograph ({endings}) in {where}" + f", but {len(others)} other files" * bool(others))
-    if others:
-        log(f"note: skipped {len(others):,} other files in the folders")
-    return list(dict.fromkeys(found))
+        where = ", ".join(map(str, places))
+        raise StageError(f"no photograph ({KNOWN}) in {where}" + f", but {len(left_out)} other files" * bool(left_out))
+    if left_out:
+        log(f"note: left out {len(left_out):,} other files in the folders; --csv and --json list them with the reason")
+    return list(dict.fromkeys(found)), left_out
 
 
 def reraise(error):
@@ -86,9 +105,12 @@ def reraise(error):
     raise error
 
 
-def is_photograph(path):
-    """Tell whether a file in a folder is a photograph, by its extension or as DICOM by its first bytes."""
-    return path.suffix.lower() in PHOTOGRAPHS + ENDINGS or is_dicom(path)
+def left_out_rows(left_out, screener):
+    """Yield a row for each file that is left out; `left_out` maps paths to reasons."""
+    for path, reason in left_out.items():
+        names = {"unit": "photograph", "photograph": plain(path), "patient": None, "eye": None}
+        answer = {"result": LEFT_OUT, "reasons": [reason]}
+        yield names | answer | {"model": screener.name, "operating_point": screener.point}
 
 
 def identify(path, places, one_clinic):
@@ -136,7 +158,8 @@ def name_heat_maps(paths, folder):
         raise StageError(f"--heatmap {folder} contains the photographs; choose another folder")
     targets, taken = {}, set()
     for path in paths:
-        names = [path.stem, path.name, *(f"{path.stem}-{number}" for number in range(2, len(paths) + 2))]
+        stem, whole = plain(path.stem), plain(path.name)  # also a name that is not UTF-8
+        names = [stem, whole, *(f"{stem}-{number}" for number in range(2, len(paths) + 2))]
         name = next(name for name in names if name.lower() not in taken)
         taken.add(name.lower())
         targets[path] = folder / f"{name}.png"
@@ -156,6 +179,8 @@ def grade(screener, paths, targets, workers, who):
         identity = who(here / path)
         try:
             row = screener.look(here / path, target and here / target)
+        except NotAPhotograph as error:
+            row = {"result": LEFT_OUT, "reasons": [str(error)]}
         except PhotoError as error:
             row = {"result": UNREAD, "reasons": [str(error)]}
         if "heatmap" in row:
@@ -171,6 +196,9 @@ def grade(screener, paths, targets, workers, who):
     # On a terminal the rows themselves show the progress.
     items = [(path, targets[path]) for path in paths]
     for _, (identity, row) in for_each(work, items, workers, None if sys.stdout.isatty() else "predict"):
+        if row["result"] == LEFT_OUT:
+            yield row | shared
+            continue
         identities.append(identity)
         kept.append({key: row[key] for key in ("photograph", "result", "questions", "grade") if key in row})
         yield row | shared
@@ -269,7 +297,7 @@ def main():
     args = parse()
     sys.stdout.reconfigure(errors="replace")  # the terminal's encoding may lack a character of a name
     screener = Screener(args.model, args.sensitivity, args.specificity)
-    paths = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
+    paths, left_out = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
     targets = name_heat_maps(paths, args.heatmap)
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     if args.heatmap is not None:
@@ -283,6 +311,10 @@ def main():
         csv_writer(args.csv, columns_of(questions, graded)) as write_row,
         crew(args.workers, args.scheduler, needed, args.heatmap and args.heatmap.absolute()) as workers,
     ):
+        for row in left_out_rows(left_out, screener):
+            write_row(row)
+            if args.json:
+                print(json.dumps(row), flush=True)
         for row in grade(screener, paths, targets, workers, who):
             write_row(row)
             print(json.dumps(row), flush=True) if args.json else table.print(row)

@@ -5,7 +5,7 @@ Reads   data/resized/*.png, labels/trainLabels.csv (image,level; optionally pati
 Writes  data/preprocessed/<name>.png      the photographs that are kept (hard links where possible)
         data/preprocessed/dropped.csv     what was left out on purpose: black, without a label, without a photograph
         data/preprocessed/quality.csv     whether each photograph is gradable, and if not, why
-        data/preprocessed/rejected.csv    images that could not be read
+        data/preprocessed/rejected.csv    images that could not be read, and black ones if they are more than 5 %
         labels/preprocessed.csv           image,patient,eye,level,split,quality,gradable
         figures/class_balance_*.png       photographs by grade; DR and no DR before and after copying
 
@@ -39,6 +39,7 @@ from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
 from eyenet.score.charts import draw_class_balance
 
+BLACK_SHARE = 0.05  # of black frames; more are failures, of a camera or in reading its files
 NOTES = ".quality"  # the qualities found so far, one line per photograph, so that an interrupted run can continue
 
 
@@ -128,6 +129,17 @@ def sort_out(stage, sources, quality):
                 kept.add(image)
     write_notes(path, notes)
     return dropped, kept, notes
+
+
+def count_black(stage, left_out, total):
+    """Count the black photographs as rejected if they are more than BLACK_SHARE of all."""
+    black = [(name, reason) for name, reason in left_out if reason.startswith("all black")]
+    if len(black) > BLACK_SHARE * total:
+        stage.rejected.extend(black)
+        log(
+            f"{len(black):,} of {total:,} photographs are all black, more than {BLACK_SHARE:.0%}: they count towards "
+            "--max-rejected"
+        )
 
 
 def write_quality(output, notes):
@@ -246,6 +258,7 @@ def main():
         dropped += left_out
         write_rows(stage.folder / "dropped.csv", ["image", "reason"], dropped)
         write_quality(stage.folder, notes)
+        count_black(stage, left_out, len(candidates))
         code = stage.finish(len(candidates), args.max_rejected, kept)
         if not kept:
             raise StageError(f"no photograph is left; the reasons are in {stage.folder / 'dropped.csv'}")

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Step 2: find the retina in each photograph, crop it and resize it to 256 x 256.
 
-Reads   data/download/train/*.jpeg (also .jpg .png .tif), of any size
+Reads   data/download/train/*.jpeg (also PNG, TIFF and others, by content), of any size
 Writes  data/resized/<name>.png           the retina fills the square; black outside its circle
         data/resized/photographs.csv      size of each photograph and the circle of its retina, in pixels
         data/resized/rejected.csv         photographs that could not be used, with the reason
+        data/resized/left_out.csv         other files in the input, if there are any
         data/resized/stage.json           the settings that made the folder
 
     python resize_images.py
@@ -16,15 +17,13 @@ so later steps lose nothing. Expect about 40 photographs/s per core: Kaggle's 35
 become 2.6 GB. The script can be stopped and run again: it makes only what is missing.
 """
 
-import os
-
 from eyenet.photo.colours import COLOURS
-from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
+from eyenet.photo.decode import is_synthetic
+from eyenet.photo.kinds import list_photographs
 from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
 from eyenet.run.errors import log
-from eyenet.run.files import Paths, has_ending, is_current, write_rows, write_whole
-from eyenet.run.folder import list_files
+from eyenet.run.files import Paths, is_current, write_rows, write_whole
 from eyenet.run.options import fitting_next, fraction, parser, side
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
@@ -59,23 +58,31 @@ def resize_all(stage, sources, size, colours):
     return resized
 
 
-def unique_names(sources):
-    """Split photographs into the first of each name and those that would overwrite it, with the reason."""
-    first, duplicates = {}, []
+def usable_names(sources):
+    """Split photographs into those with a usable name and the others, with the reason.
+
+    A name is not usable if an earlier photograph has it, since one crop would overwrite the other, or if it is not
+    UTF-8, since no table could hold it.
+    """
+    first, refused = {}, []
     for source in sources:
-        if source.stem in first:
-            duplicates.append((source.name, f"has the same name as {first[source.stem]}; rename one of them"))
+        if any("\ud800" <= letter <= "\udfff" for letter in source.name):
+            refused.append((source.name, "its name is not UTF-8; rename it"))
+        elif source.stem in first:
+            refused.append((source.name, f"has the same name as {first[source.stem]}; rename one of them"))
         else:
             first[source.stem] = source.name
-    return Paths(sources.folder, list(first.values())), duplicates
+    return Paths(sources.folder, list(first.values())), refused
 
 
-def report_other_files(folder):
-    """Report the files of a folder that are not photographs."""
-    visible = (name for name in os.listdir(folder) if not name.startswith("."))
-    others = sorted(name for name in visible if not has_ending(name, PHOTOGRAPHS))
-    if others:
-        log(f"{len(others):,} other files in {folder} are left out: {', '.join(others[:8])}")
+def list_left_out(output, left_out):
+    """Write left_out.csv, the files of the input that are no photographs, and report them."""
+    if not left_out:
+        (output / "left_out.csv").unlink(missing_ok=True)
+        return
+    write_rows(output / "left_out.csv", ["file", "reason"], left_out)
+    names = ", ".join(name for name, _ in left_out[:8])
+    log(f"{len(left_out):,} other files are left out: {names} ({output}/left_out.csv gives the reasons)")
 
 
 def main():
@@ -85,17 +92,17 @@ def main():
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may be rejected")
     args = options.parse_args()
 
-    sources = list_files(args.input, PHOTOGRAPHS, "download_images.sh")
-    report_other_files(args.input)
+    sources, left_out = list_photographs(args.input, "download_images.sh")
     settings = {"size": args.size, "preprocessing": PREPROCESSING}
     if args.colours != "natural":  # absent by default, as in folders made before the option existed
         settings["colours"] = args.colours
     if any(map(is_synthetic, sources[:10])):  # every report on these images will say so
         settings["synthetic"] = True
-    first, duplicates = unique_names(sources)
+    first, refused = usable_names(sources)
     workers = {"reads": first[:1], "threads": args.workers, "scheduler": args.scheduler}
     with image_stage("resize_images.py", args.output, settings, **workers) as stage:
-        stage.rejected.extend(duplicates)
+        stage.rejected.extend(refused)
+        list_left_out(stage.folder, left_out)
         resized = resize_all(stage, first, args.size, args.colours)
         code = stage.finish(len(sources), args.max_rejected, resized)
     print(f"resized {len(resized):,} of {len(sources):,} photographs to {args.output}, {len(stage.rejected)} rejected")

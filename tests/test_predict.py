@@ -30,6 +30,7 @@ from eyenet.model.folder import LITE_NETWORK, load_network, open_model
 from eyenet.model.overlay import LINE, SHOWN
 from eyenet.photo.retina import photograph_to_input
 from make_sample import take_photograph
+from predict import plain
 
 # The quality gate would reject the drawings, which are not retinas. Here it checks the brightness only.
 GATE = """
@@ -252,7 +253,8 @@ def test_broken_files_among_others(work, tmp_path, answers):
     (clinic / "empty").mkdir()
     missing = tmp_path / "nowhere_left.jpeg"
     done = predict(work, clinic, missing, clinic, "--csv", tmp_path / "o.csv", "--json", code=3)
-    photographs, patients = rows_of(done)
+    (letter, *photographs), patients = rows_of(done)
+    assert letter["photograph"] == plain(clinic / "letter.docx") and letter["result"] == "left out"
     names = [row["photograph"].rsplit("/", 1)[1] for row in photographs]
     assert names == [*broken, *(row["photograph"].rsplit("/", 1)[1] for row in answers[0]), "nowhere_left.jpeg"]
     for row, words in zip(photographs, broken.values()):
@@ -263,7 +265,7 @@ def test_broken_files_among_others(work, tmp_path, answers):
     assert patients.pop("nowhere")["reasons"] == ["left eye: not read", "right eye: no photograph"]
     assert [p["questions"] for p in patients.values()] == [p["questions"] for p in answers[1].values()]
     assert "11 of 59 files could not be read" in done.stderr and "1 other files" in done.stderr
-    assert "59 photographs" in done.stderr and len(read_csv(tmp_path / "o.csv")) == 59 + 25
+    assert "59 photographs" in done.stderr and len(read_csv(tmp_path / "o.csv")) == 1 + 59 + 25
 
 
 def save(picture, path):
@@ -510,16 +512,24 @@ def test_dicom_that_cannot_be_used(work, tmp_path):
     del dataset.PixelData
     dataset.save_as(tmp_path / "a.dcm")
     whole.write_bytes(whole.read_bytes()[:4000])
-    as_dicom(tmp_path / "c.dcm", np.concatenate([rgb, rgb]), "RGB", NumberOfFrames=2, Rows=len(rgb))
+    as_dicom(tmp_path / "c.dcm", rgb, "RGB", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")
     as_dicom(tmp_path / "d.dcm", rgb, "RGB", Rows=40000, Columns=40000)
     (tmp_path / "e.dcm").write_bytes(bytes(128) + b"DICM" + bytes(300))
     done = predict(work, tmp_path, "--json", code=3)
     reasons = [row["reasons"][0] for row in rows_of(done)[0]]
     for reason, words in zip(
-        reasons, ("contains no image", "damaged", "contains 2 images", "40000 x 40000 pixels", "DICOM file")
+        reasons,
+        (
+            "is no photograph, but DICOM of the kind Basic Text SR Storage",
+            "contains no image",
+            "damaged",
+            "40000 x 40000 pixels",
+            "DICOM file",
+        ),
     ):
         assert words in reason
-    assert len(reasons) == 5 and rows_of(done)[0][1]["patient"] in ("MRN 77", "b")
+    assert len(reasons) == 5 and rows_of(done)[0][2]["patient"] in ("MRN 77", "b")
+    assert [row["result"] for row in rows_of(done)[0]] == ["left out"] + 4 * ["not read"]
     (tmp_path / "no" / "pydicom").mkdir(parents=True)
     (tmp_path / "no" / "pydicom" / "__init__.py").write_text("raise ImportError")
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "no")}
@@ -553,3 +563,45 @@ def test_names_that_the_terminal_does_not_hold(work, tmp_path):
     path = os.pathsep.join([str(work / "gate"), os.environ.get("PYTHONPATH", "")])
     done = run("predict.py", tmp_path, cwd=work, env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "cp1252"})
     assert "zdj?cie_left.png" in done.stdout
+
+
+def test_pages_links_and_left_out_files(work, tmp_path, answers):
+    """The second page counts; what is no photograph is listed, and the exit code is 0."""
+    well, ill = (
+        next(row["photograph"] for row in answers[0] if row["result"] == result) for result in ("no DR", "referable DR")
+    )
+    clinic, elsewhere = tmp_path / "clinic", tmp_path / "elsewhere"
+    clinic.mkdir()
+    elsewhere.mkdir()
+    with Image.open(work / well) as first, Image.open(work / ill) as second:
+        first.convert("RGB").save(clinic / "scan.tiff", save_all=True, append_images=[second.convert("RGB")])
+    shutil.copy(work / ill, elsewhere / "no ending")
+    (clinic / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (clinic / "report.pdf").write_bytes(b"%PDF-1.7")
+    as_dicom(clinic / "DICOMDIR", np.zeros((4, 4, 3), np.uint8), "RGB", SOPClassUID="1.2.840.10008.1.3.10")
+    shutil.copy(work / ill, os.fsencode(clinic) + b"/m\xfcller.jpeg")
+    maps = tmp_path / "maps"
+    done = predict(work, clinic, "--json", "--csv", tmp_path / "o.csv", "--heatmap", maps)
+    results = {row["photograph"].rsplit("/", 1)[1]: row["result"] for row in rows_of(done)[0]}
+    assert results == {
+        "DICOMDIR": "left out",
+        "report.pdf": "left out",
+        "m\ufffdller.jpeg": "referable DR",
+        "scan.tiff[1]": "no DR",
+        "scan.tiff[2]": "referable DR",
+        "no ending": "referable DR",
+    }
+    assert [row["result"] for row in read_csv(tmp_path / "o.csv")] == list(results.values())
+    assert sorted(os.listdir(maps)) == ["m\ufffdller.png", "no ending.png", "scan.png", "scan.tiff[2].png"]
+
+
+def test_closed_streams(work, tmp_path):
+    """The table is complete, and holds nothing that was meant for the terminal."""
+    command = [sys.executable, str(REPO / "predict.py"), "source/train/h0_left.jpeg", "--csv", str(tmp_path / "o.csv")]
+    environment = os.environ | {"PYTHONPATH": str(work / "gate")}
+    for closed in (">&-", "2>&-", "<&- >&- 2>&-"):
+        (tmp_path / "o.csv").unlink(missing_ok=True)
+        line = ["bash", "-c", f'"$@" {closed}', "bash", *command]
+        assert subprocess.run(line, cwd=work, env=environment, check=False, capture_output=True).returncode == 0
+        (row,) = read_csv(tmp_path / "o.csv")
+        assert row["result"] == "no DR"

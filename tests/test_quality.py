@@ -72,6 +72,39 @@ def test_other_pictures_are_no_retina(tmp_path, name):
         assert found.reasons == ("not a fundus photograph",)
 
 
+def grey_copies(image):
+    """Copies without colour: grey, the green channel alone in all channels or in green, and infrared."""
+    red, green, _ = image.split()
+    none = Image.new("L", image.size)
+    copies = [(green, green, green), (none, green, none), (red, red, red), (red, none, none)]
+    return [image.convert("L"), *(Image.merge("RGB", copy) for copy in copies)]
+
+
+@pytest.mark.parametrize("folder, step", [("eyepacs-1024/train", 12), ("diaretdb1/photographs", 9)])
+def test_a_photograph_without_colour_is_none(tmp_path, folder, step):
+    """50 photographs in five ways each; none of their originals is called grey."""
+    if not (REAL / folder).exists():
+        pytest.skip(f"no real photographs in {REAL / folder} (set EYENET_REAL_DATA)")
+    for path in sorted((REAL / folder).iterdir())[::step]:
+        original = Image.open(path).convert("RGB")
+        original = original.resize((512, round(512 * original.height / original.width)), Image.Resampling.HAMMING)
+        assert "not a colour photograph" not in judge(original, tmp_path).reasons
+        for number, copy in enumerate(grey_copies(original)):
+            found = judge(copy, tmp_path)
+            if found.reasons != ("too dark",):
+                assert (found.gradable, found.reasons) == (False, ("not a colour photograph",)), (path.name, number)
+
+
+@needs_real("eyepacs-256eq")
+def test_equalised_photographs_have_colour(tmp_path):
+    for path in sorted((REAL / "eyepacs-256eq" / "train").iterdir())[::200]:
+        try:
+            found = quality.judge(*photograph_to_input(path))
+        except PhotoError:  # some of these have a grey surround
+            continue
+        assert "not a colour photograph" not in found.reasons and found.measures["colour"] > 2 * quality.COLOUR
+
+
 def test_a_black_frame_is_too_dark():
     black = np.random.default_rng(0).integers(0, 5, (256, 256, 3)).astype(np.uint8)
     found = quality.judge(black, {})
@@ -163,6 +196,17 @@ def test_mark_is_the_default_and_tells_in_two_columns(crops):
     assert listed.keys() == {row["image"] for row in rows}
     assert all("out of focus" in listed[row["image"]]["reasons"] for row in blurred)
     assert "of 23 photographs cannot be graded" in done.stderr and "out of focus" in done.stderr
+
+
+def test_many_black_photographs_count_as_rejected(crops):
+    """One of 24 is black on purpose; two are more than 5 %."""
+    black = np.zeros((256, 256, 3), np.uint8)
+    (crops / "resized" / "h4_left.png").write_bytes(encode_png(black, {"visible": 1.0}))
+    done = preprocess(crops, code=3)
+    assert "2 of 24 photographs are all black, more than 5%: they count towards --max-rejected" in done.stderr
+    for file in ("rejected.csv", "dropped.csv"):
+        assert {row["image"] for row in read_csv(crops / "out" / file)} >= {"h3_left", "h4_left"}
+    preprocess(crops, "out", "--max-rejected", 0.1)
 
 
 def test_keep_judges_nothing(crops):

@@ -52,7 +52,7 @@ def test_counts_and_order(finished):
     assert table["image"].tolist() == [row["image"] for row in rows]
     for i in (0, 17, 95):
         assert (images[i] == read_crop(finished / "rotated" / f"{rows[i]['image']}.png")).all()
-    assert sidecar["settings"]["input"]["input"]["input"] == {"size": 64, "preprocessing": 1}
+    assert sidecar["settings"]["input"]["input"]["input"] == {"size": 64, "preprocessing": 2}
 
 
 def test_split_is_by_patient_and_kept_by_copies(finished):

@@ -9,10 +9,9 @@ from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_dis
 from eyenet.model.decision import BALANCED
 from eyenet.model.folder import colours_of, split_hash
 from eyenet.model.probabilities import calibrate
-from eyenet.photo.decode import PHOTOGRAPHS
+from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.folder import list_files
 from eyenet.run.workers import cores, for_each
 
 CALIBRATION = 100  # training photographs on which int8 ranges are measured
@@ -100,7 +99,7 @@ def exam_from_photographs(folder, config, network, most):
     StageError
         If none can be read.
     """
-    files = spread(np.array(list_files(folder, PHOTOGRAPHS)), most)
+    files = spread(np.array(list_photographs(folder)[0]), most)
     colours = colours_of(config["settings"]["images"])
     done = list(for_each(lambda p: photograph_to_input(p, config["size"], colours)[0], files, cores(), "prepare"))
     for path, failed in ((path, crop) for path, crop in done if isinstance(crop, PhotoError)):

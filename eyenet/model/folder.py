@@ -12,8 +12,8 @@ from pathlib import Path
 from eyenet.data.tasks import TASKS
 from eyenet.model.decision import BALANCED, RULES
 from eyenet.photo.colours import COLOURS
-from eyenet.photo.retina import PREPROCESSING
-from eyenet.run.errors import StageError
+from eyenet.photo.retina import ACCEPTED, PREPROCESSING
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, sha256
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
@@ -95,10 +95,15 @@ def open_model(folder, file=NETWORK):
     if not described or not {"task", "classes", "size"} <= config.keys() or not _decides(config):
         raise StageError(f"{folder / 'config.json'} is damaged: its settings or its decision is not whole; train again")
     made = setting(config["settings"]["images"], "preprocessing")
-    if made not in (None, PREPROCESSING):
+    if made not in (None, *ACCEPTED):
         raise StageError(
             f"{folder} was trained on photographs prepared by version {made} of the preprocessing, and this is version "
             f"{PREPROCESSING}; train again"
+        )
+    if made not in (None, PREPROCESSING):
+        log(
+            f"note: {folder} was trained with version {made} of the preprocessing; this version, {PREPROCESSING}, "
+            "differs only for photographs with a colour profile, more than 8 bits or transparency"
         )
     colours = colours_of(config["settings"]["images"])
     if colours not in COLOURS:

@@ -13,10 +13,11 @@ from eyenet.data.names import SPLIT_NAMES, canonical, original_name
 from eyenet.data.tables import read_labels, require_match
 from eyenet.model.batches import Batches, predict
 from eyenet.model.folder import colours_of, read_patients, setting, split_hash
-from eyenet.photo.decode import PHOTOGRAPHS, is_synthetic
+from eyenet.photo.decode import is_synthetic
+from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
-from eyenet.run.folder import finish, list_files
+from eyenet.run.folder import finish
 from eyenet.run.workers import for_each
 from eyenet.score.not_retina import border_features, geometry_features
 
@@ -188,7 +189,7 @@ def read_photograph_labels(path, photographs):
     DataFrame
         image, patient, eye, level, `path`, and `Usage` where the table has it (Kaggle's Public and Private).
     """
-    files = list_files(photographs, PHOTOGRAPHS)
+    files, _ = list_photographs(photographs)
     labels = read_labels(path, None, eyes=False, extra=["Usage"])
     if "Usage" in labels:
         labels["Usage"] = labels["Usage"].replace("", "no Usage")

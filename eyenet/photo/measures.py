@@ -39,7 +39,8 @@ def measure(crop, geometry):
         ratio of its 10th percentile to the median; `glare`: share of saturated pixels; `clipped`: largest share of
         pixels at one level, where detail was lost; `red_green`, `green_blue`: log ratios; `contrast`: log amplitude of
         the fine structure where it is clearest; `vessels`: the same after equalisation; `dark_lines`: asymmetry of the
-        fine structure, positive for dark lines on a lighter background. A black frame has only the first three.
+        fine structure, positive for dark lines on a lighter background; `colour`: the largest mean difference of two
+        equalised channels, 0 for a grey photograph of any tint. A black frame has only the first three.
     """
     crop = _at_side(crop)
     inside = inside_circle(SIDE)
@@ -50,6 +51,7 @@ def measure(crop, geometry):
         even = equalize(crop, inside)
         found["equalized"] = float(flatness(crop, seen) <= FLAT)
         found |= _light(crop, seen) | _structure(crop[..., 1], even[..., 1], seen)
+        found["colour"] = _colour(even, seen)
     return {name: round(float(value), 4) for name, value in found.items()}
 
 
@@ -93,6 +95,15 @@ def _light(crop, seen):
         "red_green": np.median(red - green),
         "green_blue": np.median(green - blue),
     }
+
+
+def _colour(even, seen):
+    """Measure how much the equalised channels differ, on the means of the cells, which suppress noise; 0 to 1."""
+    weight = seen.astype(np.float32)
+    share = _averages(weight)
+    shown = share > 0.5 * min(1, share.max())
+    red, green, blue = (_averages(even[..., k] * weight)[shown] / share[shown] for k in range(3))
+    return max(np.abs(a - b).mean() for a, b in ((red, green), (green, blue), (red, blue))) / 255
 
 
 def _structure(green, even, seen):

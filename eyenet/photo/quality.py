@@ -30,6 +30,11 @@ REASONS = {
 SMALLEST = 160  # px; smallest crop to judge: 112 of 120 verdicts agree with those at 256 px, 107 at 128 px
 OTHER = "not a fundus photograph"
 TOO_DARK = "too dark"
+GREY = "not a colour photograph"
+COLOUR = 0.01  # `colour` of a photograph; at least 0.021 in all 7,078 of EyePACS and DIARETDB1, 0 in grey ones
+# Logarithm of the ratio of two channels beyond which there is light in one of them only, such as green in red-free
+# photographs; EyePACS and DIARETDB1: red/green -0.21 to 1.18, green/blue at least -0.33.
+ALONE = 1
 CUT_OFF = 0.8  # visible share of the circle; above it, only the camera's format hides the rest (all but 3 of 6,980)
 TO_BLAME = 0.2  # minimum share of a reason in the log odds of rejection
 
@@ -75,6 +80,8 @@ def judge_measures(measures, fits=None):
     """Judge the result of `measure`, by the weights of eyenet/photo/quality.json or others."""
     if "contrast" not in measures:
         return Quality(False, 1.0, (TOO_DARK,), measures)
+    if is_one_channel(measures) or (measures["colour"] < COLOUR and not is_rough(measures)):
+        return Quality(False, 1.0, (GREY,), measures)
     if is_other(measures):
         return Quality(False, 1.0, (OTHER,), measures)
     fit = (fits or weights())["equalized" if measures["equalized"] else "natural"]
@@ -88,19 +95,32 @@ def judge_measures(measures, fits=None):
 def is_other(measures):
     """Tell whether the image is not a colour photograph of a retina, by limits that no EyePACS retina reaches.
 
-    True for more fine structure than vessels cause (print, grass, the grain of a wall). In natural colours also for
-    contrast without dark lines (fur), for blue or green light, and for neither colour nor dark lines.
+    True for a rough picture, and in natural colours for blue or green light, and for neither colour nor dark lines.
+    """
+    if measures["equalized"] or is_rough(measures):
+        return is_rough(measures)
+    lines, red_green, green_blue = measures["dark_lines"], measures["red_green"], measures["green_blue"]
+    grey = max(abs(red_green), abs(green_blue)) < 0.003 and lines < 0.03  # even a grey retina has dark vessels
+    foreign = red_green < -0.1 or green_blue < -0.35  # at least -0.03 and -0.23 in 484 photographs
+    return foreign or (grey and measures["glare"] < 0.5)
+
+
+def is_rough(measures):
+    """Tell whether an image has more fine structure than vessels cause: print, grass, the grain of a wall.
+
+    In natural colours also contrast without dark lines (fur).
     """
     if measures["vessels"] > -0.1:  # at most -0.32 in 6,980 photographs
         return True
-    if measures["equalized"]:
-        return False
     contrast, lines = measures["contrast"], measures["dark_lines"]
-    red_green, green_blue = measures["red_green"], measures["green_blue"]
-    rough = contrast > (-0.75 if lines < 0 else -0.3)  # at most -0.60 in 484 photographs
-    grey = max(abs(red_green), abs(green_blue)) < 0.003 and lines < 0.03  # even a grey retina has dark vessels
-    foreign = red_green < -0.1 or green_blue < -0.35  # at least -0.03 and -0.23 in 484 photographs
-    return rough or foreign or (grey and measures["glare"] < 0.5)
+    return not measures["equalized"] and contrast > (-0.75 if lines < 0 else -0.3)  # at most -0.60 in 484 photographs
+
+
+def is_one_channel(measures):
+    """Tell whether a photograph has light in one channel only: red-free, infrared, or one channel of a colour one."""
+    dark = measures["light"] - measures["red_green"] < math.log(8)  # the median green is below 4 levels
+    red = measures["red_green"] > ALONE and dark
+    return red or measures["red_green"] < -ALONE or measures["green_blue"] < -ALONE
 
 
 def _blame(against, visible):

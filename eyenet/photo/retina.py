@@ -1,22 +1,25 @@
 """Turn a photograph into the network's input: decode, find the circle of the retina, crop, average to 256 px.
 
 Training, prediction and retraining share this code. `PREPROCESSING` is its version: a model stores it, and is refused
-by code of another version.
+by code that does not prepare photographs as it was trained. Version 2 converts colour profiles to sRGB, scales 10- to
+14-bit levels and floats by their range, and ignores an alpha channel of zeros; the pixels of all other photographs are
+those of version 1, whose models it therefore grades as before.
 """
 
 import functools
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from eyenet.photo.colours import BLACK, COLOURS, equalize
 from eyenet.photo.decode import open_photograph
+from eyenet.photo.pages import split_page
 from eyenet.run.errors import NoRetina
 
-PREPROCESSING = 1
+PREPROCESSING = 2
+ACCEPTED = (1, 2)  # versions of models that this one can grade with
 MIN_DIAMETER = 128  # of the retina in the photograph, in pixels: half the default output size
 SAMPLES = 128  # short side of the image in which the circle is sought; more pixels do not improve the fit
 # Minimum ratio of the decoded retina's diameter to the result's. Slightly below 2, so that photographs of 2592 x 1944,
@@ -225,7 +228,7 @@ def crop_photograph(path, size):
     if 2 * whole.radius < MIN_DIAMETER:
         raise NoRetina(f"the retina is {2 * whole.radius:.0f} pixels across; at least {MIN_DIAMETER} are needed")
     geometry = {
-        "bytes": Path(path).stat().st_size,
+        "bytes": split_page(path)[0].stat().st_size,
         "width": frame[0],
         "height": frame[1],
         "center_x": round(whole.x, 1),

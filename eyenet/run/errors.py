@@ -15,6 +15,10 @@ class PhotoError(ValueError):
     """One photograph cannot be used; the message is the reason that goes into rejected.csv."""
 
 
+class NotAPhotograph(PhotoError):
+    """The file is whole, but of a kind that is no photograph, such as a DICOM report."""
+
+
 class NoRetina(PhotoError):
     """The file is a readable image, but shows no retina or one that is too small."""
 

@@ -73,7 +73,7 @@ def write_whole(path, data, source=None):
 
 def write_json(path, value):
     """Write a value as JSON, whole or not at all."""
-    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="replace"))
 
 
 def read_json(path):
@@ -86,8 +86,11 @@ def read_json(path):
 
 
 def write_rows(path, header, rows):
-    """Write a CSV table (UTF-8, LF), whole or not at all."""
-    with whole_file(path, alone=True) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    """Write a CSV table (UTF-8, LF), whole or not at all; ? stands for the bytes of a name that is not UTF-8."""
+    with (
+        whole_file(path, alone=True) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="replace") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

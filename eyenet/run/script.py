@@ -12,19 +12,30 @@ PARENT = "EYENET_PARENT"  # environment variable: process ID of the process that
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+def open_closed_streams():
+    """Replace streams that the shell closed (`>&-`): otherwise the next file opened would receive what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
 def run_main(main):
     """Run a script's `main` and exit with its exit code.
 
     0 done, 1 could not be done, 2 wrong usage (argparse), 3 done but more than --max-rejected photographs
     failed, 130 stopped by Ctrl-C. Errors that a user can cause are one sentence; only a bug shows a traceback.
     """
+    open_closed_streams()
     if parent := os.environ.pop(PARENT, None):
         end_with_parent(int(parent))
     name = Path(sys.argv[0]).name
     try:
         code = main() or 0
-        if sys.stdout is not None:  # None if the shell closed it
-            sys.stdout.flush()
+        sys.stdout.flush()
     except StageError as error:
         log(f"{name}: error: {error}")
         code = EXIT_FAILED

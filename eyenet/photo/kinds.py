@@ -1,0 +1,118 @@
+"""Which files are photographs? Decided by their first bytes; the ending of the name only makes a damaged file count."""
+
+import os
+from pathlib import Path
+
+from eyenet.photo.decode import HEIC, list_pages, open_image
+from eyenet.photo.dicom import ENDINGS as DICOM_ENDINGS
+from eyenet.photo.dicom import photograph_frames, starts_dicom
+from eyenet.photo.pages import name_pages
+from eyenet.run.errors import NotAPhotograph, PhotoError, StageError
+from eyenet.run.files import Paths
+
+# A file with one of these endings that is no photograph is a damaged one, and is reported.
+ENDINGS = (".jpeg", ".jpg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".avif")
+ENDINGS += (".jp2", *DICOM_ENDINGS)
+KNOWN = "JPEG, PNG, TIFF, BMP, WebP, GIF, JPEG 2000, AVIF, HEIC or DICOM"
+HEAD = 132  # bytes
+STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"\0\0\0\x0cjP  ")
+
+
+def why_left_out(path):
+    """Say why a file in a folder is no photograph.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str or None
+        None for a photograph, also for a damaged one or one that cannot be opened: reading it says so.
+    """
+    named = path.suffix.lower() in ENDINGS
+    if path.exists() and not path.is_file():
+        return "is not a regular file"  # a pipe would never end
+    if named and path.suffix.lower() not in DICOM_ENDINGS:
+        return None
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        return None if named else f"cannot be read: {error.strerror}"
+    if starts_dicom(head):
+        try:
+            photograph_frames(path)
+        except NotAPhotograph as error:
+            return str(error)
+        except PhotoError:  # reading it says so
+            pass
+        return None
+    if named or _starts_photograph(head):
+        return None
+    if not head:
+        return "is empty"
+    try:  # of the other formats, the first bytes are too short to be sure
+        with open_image(path):
+            return None
+    except Exception:  # as in `open_photograph`
+        return f"is no photograph: not {KNOWN}"
+
+
+def _starts_photograph(head):
+    """Tell by the first bytes whether a file is a photograph."""
+    if head.startswith(STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return True
+    return head[4:8] == b"ftyp" and head[8:12] in (*HEIC, b"avif", b"avis")
+
+
+def photographs_in(path):
+    """List the photographs in a file by name: the file itself, or its pages if it has several."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+        pages = photograph_frames(path) if starts_dicom(head) else list_pages(path)
+    except (OSError, PhotoError):  # reading it says so
+        pages = [1]
+    return name_pages(path, pages)
+
+
+def list_photographs(folder, made_by=None):
+    """List the photographs of a folder, sorted by name, without those of sub-folders and hidden files.
+
+    Parameters
+    ----------
+    folder : path-like
+    made_by : str, optional
+        The script that fills the folder, for the error message.
+
+    Returns
+    -------
+    photographs : Paths
+    left_out : list of (str, str)
+        Name and reason of each other file.
+
+    Raises
+    ------
+    StageError
+        If there is no such folder or no photograph in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise StageError(f"there is no folder {folder}; {f'{made_by} makes it' if made_by else 'check the path'}")
+    names, left_out, folders = [], [], False
+    for name in sorted(os.listdir(folder)):
+        if name.startswith("."):
+            continue
+        path = folder / name
+        if path.is_dir() and path.suffix.lower() not in ENDINGS:
+            folders = True
+        elif path.is_dir() or (reason := why_left_out(path)) is None:
+            names.append(name)
+        else:
+            left_out.append((name, reason))
+    if not names:
+        inside = " (subfolders are not searched)" if folders else ""
+        todo = f"{made_by} fills it" if made_by else "check the path"
+        raise StageError(f"{folder} holds no photograph ({KNOWN}){inside}; {todo}")
+    return Paths(folder, names), left_out

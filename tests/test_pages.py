@@ -1,0 +1,188 @@
+"""Which files are photographs, and which of their pages."""
+
+import os
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from conftest import draw_photograph, one_sentence, read_csv, run
+from PIL import Image
+from test_predict import as_dicom
+
+from eyenet.photo.decode import open_photograph
+from eyenet.photo.kinds import photographs_in, why_left_out
+from eyenet.photo.retina import crop_photograph
+from eyenet.run.errors import NotAPhotograph, PhotoError
+from predict import find_photographs
+
+WELL, ILL = (Image.fromarray(draw_photograph(700, 520, radius=230, seed=seed, dots=9 * seed)) for seed in (0, 1))
+
+
+def save_pages(path, *pages, **options):
+    first, *others = (page.copy() for page in pages)
+    first.save(path, save_all=True, append_images=others, **options)
+    return path
+
+
+def names(path):
+    return [found.name for found in photographs_in(path)]
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("x.tif", {"compression": "tiff_lzw"}),
+        ("x.png", {}),
+        ("x.webp", {"lossless": True}),
+        ("x.jpeg", {"format": "MPO", "quality": 95}),
+        ("x.gif", {}),
+    ],
+)
+def test_each_page_is_a_photograph(tmp_path, name, options):
+    path = save_pages(tmp_path / name, WELL, ILL, **options)
+    assert names(path) == [f"{name}[1]", f"{name}[2]"]
+    for page, image in zip(photographs_in(path), (WELL, ILL)):
+        found, _, frame = open_photograph(page)
+        assert np.abs(np.asarray(found).astype(int) - np.asarray(image)).mean() < 2 and frame == (700, 520)
+        crop, geometry = crop_photograph(page, 256)
+        assert crop.shape == (256, 256, 3) and geometry["bytes"] == path.stat().st_size
+    with pytest.raises(PhotoError, match="holds 2 photographs as pages; save each page as a file"):
+        open_photograph(path)
+    with pytest.raises(PhotoError, match="has 2 pages, and there is no page 3"):
+        open_photograph(tmp_path / f"{name}[3]")
+    path.rename(tmp_path / f"{name}[2]")  # a file of such a name is a file
+    with pytest.raises(PhotoError, match="holds 2 photographs"):
+        open_photograph(tmp_path / f"{name}[2]")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+@pytest.mark.parametrize("form", [{"format": "TIFF"}, {"format": "MPO", "quality": 90}])
+def test_a_thumbnail_is_not_a_photograph(tmp_path, share, form):
+    small = ILL.resize((round(700 * share), round(520 * share)))
+    for pages in ([small, ILL], [ILL, small]):
+        path = save_pages(tmp_path / "x", *pages, **form)
+        assert names(path) == ["x"] and open_photograph(path)[2] == (700, 520)
+    other = WELL.resize((350, 260))  # small, but another picture
+    path = save_pages(tmp_path / "y", other, ILL, **form)
+    assert names(path) == ["y[1]", "y[2]"]
+
+
+def test_a_page_that_a_tiff_calls_reduced(tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="no tifffile here: it comes with scikit-image")
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(np.asarray(ILL), photometric="rgb")
+        file.write(np.asarray(WELL)[::2, ::2], photometric="rgb", subfiletype=1)
+    assert names(tmp_path / "x.tif") == ["x.tif"]
+
+
+def test_frames_of_dicom_are_pages(tmp_path):
+    both = np.stack([np.asarray(WELL), np.asarray(ILL)])
+    path = as_dicom(tmp_path / "x.dcm", both.reshape(-1, 700, 3), "RGB", NumberOfFrames=2, Rows=520)
+    assert names(path) == ["x.dcm[1]", "x.dcm[2]"]
+    for page, pixels in zip(photographs_in(path), both):
+        assert (np.asarray(open_photograph(page)[0]) == pixels).all()
+    with pytest.raises(PhotoError, match="holds 2 photographs"):
+        open_photograph(path)
+
+
+def test_dicom_without_a_preamble(tmp_path):
+    path = as_dicom(tmp_path / "x", np.asarray(ILL), "RGB")
+    data = path.read_bytes()
+    path.write_bytes(data[132:])
+    assert why_left_out(path) is None and (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
+    pydicom = pytest.importorskip("pydicom")
+    dataset = pydicom.dcmread(path, force=True)
+    del dataset.file_meta
+    pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    assert path.read_bytes()[:2] == b"\x08\0"
+    assert why_left_out(path) is None and (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
+
+
+@pytest.mark.parametrize("bits, stored", [(10, 10), (12, 12), (12, 16), (16, 16)])
+def test_dicom_of_any_depth(tmp_path, bits, stored):
+    levels = np.asarray(ILL).astype(np.uint16) << (bits - 8)
+    path = as_dicom(tmp_path / "x.dcm", levels, "RGB", BitsStored=stored, HighBit=stored - 1)
+    assert (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
+
+
+KINDS = {
+    "1.2.840.10008.1.3.10": "Media Storage Directory Storage",
+    "1.2.840.10008.5.1.4.1.1.88.11": "Basic Text SR Storage",
+    "1.2.840.10008.5.1.4.1.1.11.1": "Grayscale Softcopy Presentation State Storage",
+    "1.2.840.10008.5.1.4.1.1.77.1.5.4": "Ophthalmic Tomography Image Storage",
+    "1.2.840.10008.5.1.4.1.1.104.1": "Encapsulated PDF Storage",
+}
+
+
+def test_dicom_that_is_no_photograph(tmp_path):
+    for kind, name in KINDS.items():
+        path = as_dicom(tmp_path / name, np.asarray(ILL), "RGB", SOPClassUID=kind)
+        assert name in why_left_out(path)
+        with pytest.raises(NotAPhotograph, match=name):
+            open_photograph(path)
+
+
+@pytest.fixture
+def clinic(tmp_path):
+    """A folder of photographs with all kinds of names, in links, and of other files."""
+    folder, elsewhere = tmp_path / "clinic", tmp_path / "nas" / "may"
+    folder.mkdir()
+    elsewhere.mkdir(parents=True)
+    for name, form in (("a.bmp", "BMP"), ("b.jfif", "JPEG"), ("c.JPE", "JPEG"), ("d.webp", "WEBP"), ("e", "JPEG")):
+        WELL.save(folder / name, form)
+    WELL.save(folder / "f.heic", "PNG")
+    save_pages(folder / "g.tiff", WELL, ILL)
+    WELL.save(elsewhere / "h.jpeg")
+    (folder / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "i.jpeg").write_text("no photograph, though it should be one")
+    for name, content in (("notes.txt", b"a letter"), ("BM", b"BM is no bitmap"), ("empty", b""), ("x.pdf", b"%PDF-1")):
+        (folder / name).write_bytes(content)
+    os.mkfifo(folder / "pipe.jpeg")
+    return folder
+
+
+def test_photographs_are_found_by_content(clinic):
+    found, left_out = find_photographs([clinic, clinic / "linked"], None)
+    listed = [str(path.relative_to(clinic)) for path in found]
+    assert listed == [
+        "a.bmp",
+        "b.jfif",
+        "c.JPE",
+        "d.webp",
+        "e",
+        "f.heic",
+        "g.tiff[1]",
+        "g.tiff[2]",
+        "i.jpeg",
+        "linked/h.jpeg",
+    ]
+    assert {path.name for path in left_out} == {"notes.txt", "BM", "empty", "x.pdf", "pipe.jpeg"}
+    reasons = {path.name: reason for path, reason in left_out.items()}
+    assert reasons["empty"] == "is empty" and "not JPEG, PNG" in reasons["x.pdf"] and "regular" in reasons["pipe.jpeg"]
+
+
+def test_heic_has_its_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "x").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    assert why_left_out(tmp_path / "x") is None
+    with pytest.raises(PhotoError, match="pip install pillow-heif"):
+        open_photograph(tmp_path / "x")
+
+
+def test_resize_uses_the_same_photographs(clinic, tmp_path):
+    """A file with several pages is rejected, and so is a name that is not UTF-8; other files are listed."""
+    shutil.copy(clinic / "e", os.fsencode(clinic) + b"/m\xfcller.jpeg")
+    args = ("resize_images.py", "--input", clinic, "--output", tmp_path / "out", "--size", 64)
+    done = run(*args, "--max-rejected", 0.9)
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {f"{name}.png" for name in "abcdef"}
+    rejected = {row["image"]: row["reason"] for row in read_csv(tmp_path / "out" / "rejected.csv")}
+    assert rejected.keys() == {"g.tiff", "i.jpeg", "m?ller.jpeg"}
+    assert "save each page" in rejected["g.tiff"] and "not UTF-8" in rejected["m?ller.jpeg"]
+    left_out = read_csv(tmp_path / "out" / "left_out.csv")
+    assert [row["file"] for row in left_out] == ["BM", "empty", "notes.txt", "pipe.jpeg", "x.pdf"]
+    assert "5 other files are left out" in done.stderr
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "a.txt").write_text("a letter")
+    one_sentence(run(*args[:2], tmp_path / "none", *args[3:], code=1), "holds no photograph")
