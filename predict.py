@@ -18,6 +18,8 @@ visit, and each visit gets a row after the photographs. Patient and eye are read
 photograph, which the row names. If an eye is poor or missing, and the other one is not referred, the result is
 'photograph again'. Placeholders such as ANONYMOUS, and IDs that cannot be one person, join nobody; equal IDs in
 different folders are different people unless --one-clinic is given.
+The table of --csv grows row by row. After a stop, the same command continues it, with the same model only: photographs
+that it holds are not graded again, unless their files have changed.
 Each page of a TIFF or frame of a DICOM is a photograph, such as scan.tiff[2]; thumbnails are not.
 Folders are searched recursively in the order of file names, without hidden files; linked folders too, each once. Files
 that are no photographs get the result 'left out' with the reason, in --csv and --json.
@@ -25,154 +27,26 @@ Exit code 3: some files could not be read; all others are graded. One photograph
 35 photographs/s per core.
 """
 
-import contextlib
-import csv
-import json
 import os
 import sys
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from eyenet.data.identity import Identity, group_photographs, is_placeholder, read_name
-from eyenet.data.tasks import QUESTIONS
-from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
+from eyenet.data.identity import group_photographs
+from eyenet.grading.photographs import find_photographs, identify, name_heat_maps, plain
+from eyenet.grading.rows import LEFT_OUT, UNREAD, Output, Worklist, columns_of, from_csv, left_out_row
+from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
-from eyenet.photo.dicom import is_dicom, read_names
-from eyenet.photo.kinds import KNOWN, photographs_in, why_left_out
-from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, StageError, log
-from eyenet.run.files import whole_file
+from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, log
 from eyenet.run.options import fraction, local_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 
-UNREAD, LEFT_OUT = "not read", "left out"
-
-
-def find_photographs(places, skipped):
-    """List the photographs among files and folders, each once, those of a folder sorted by name.
-
-    Linked folders are followed, and a folder with several names is searched once.
-
-    Parameters
-    ----------
-    places : list of Path
-        Files are included whatever their names, even if they do not exist: they get a row that says so.
-    skipped : Path or None
-        Folder to skip: that of the heat maps.
-
-    Returns
-    -------
-    photographs : list of Path
-        A page of a file with several has a name such as scan.tiff[2].
-    left_out : dict of Path to str
-        The reason of each other file in the folders.
-
-    Raises
-    ------
-    StageError
-        If there are no photographs, or a folder cannot be read.
-    """
-    found, left_out, seen = [], {}, set()
-    for place in places:
-        if not place.is_dir():
-            found += photographs_in(place)
-            continue
-        for folder, inner, names in os.walk(place, onerror=reraise, followlinks=True):
-            here = Path(folder)
-            if (itself := (here.stat().st_dev, here.stat().st_ino)) in seen:
-                inner.clear()
-                continue
-            seen.add(itself)
-            inner[:] = (d for d in inner if not d.startswith(".") and (here / d).resolve() != skipped)
-            inner.sort(key=lambda name: ((here / name).is_symlink(), name))  # a folder's own name is the first
-            for path in (here / name for name in sorted(names) if not name.startswith(".")):
-                if (reason := why_left_out(path)) is None:
-                    found += photographs_in(path)
-                else:
-                    left_out[path] = reason
-    if not found:
-        where = ", ".join(map(str, places))
-        raise StageError(f"no photograph ({KNOWN}) in {where}" + f", but {len(left_out)} other files" * bool(left_out))
-    if left_out:
-        log(f"note: left out {len(left_out):,} other files in the folders; --csv and --json list them with the reason")
-    return list(dict.fromkeys(found)), left_out
-
-
-def reraise(error):
-    """Raise the error of an unreadable folder, which `os.walk` would skip silently."""
-    raise error
-
-
-def left_out_rows(left_out, screener):
-    """Yield a row for each file that is left out; `left_out` maps paths to reasons."""
-    for path, reason in left_out.items():
-        names = {"unit": "photograph", "photograph": plain(path), "patient": None, "eye": None}
-        answer = {"result": LEFT_OUT, "reasons": [reason]}
-        yield names | answer | {"model": screener.name, "operating_point": screener.point}
-
-
-def identify(path, places, one_clinic):
-    """Find which patient and eye a photograph shows, from the DICOM header or the names of file and folder.
-
-    A patient ID holds within an input folder, and a name within the photograph's folder; in one clinic, everywhere.
-
-    Returns
-    -------
-    Identity
-    """
-    header = None
-    with contextlib.suppress(PhotoError):  # grading reports it
-        header = read_names(path) if is_dicom(path) else None
-    patient, eye = read_name(path.stem, path.parent.name)
-    folder = path.parent.parent if patient == path.stem else path.parent  # `left/16` belongs to `right/16`
-    place = "" if one_clinic else f"name {folder}"
-    if header is None:
-        return Identity(patient, eye, place=place)
-    eye = header.eye or eye
-    if header.patient is None or is_placeholder(header.patient):
-        return Identity(patient, eye, header.study, header.date, place=place, placeholder=header.patient)
-    scope = next((folder for folder in places if folder in path.parents), path.parent)
-    place = "" if one_clinic else f"header {scope}"
-    return Identity(header.patient, eye, header.study, header.date, named=patient, place=place)
-
-
-def plain(text):
-    """Replace the unprintable characters of a name."""
-    text = os.fsencode(str(text)).decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def name_heat_maps(paths, folder):
-    """Choose a unique heat-map file for each photograph; None for all without a folder.
-
-    Raises
-    ------
-    StageError
-        If the folder contains one of the photographs: a heat map could overwrite it, or be graded in the next run.
-    """
-    if folder is None:
-        return dict.fromkeys(paths)
-    if folder.resolve() in {path.resolve().parent for path in paths}:
-        raise StageError(f"--heatmap {folder} contains the photographs; choose another folder")
-    targets, taken = {}, set()
-    for path in paths:
-        stem, whole = plain(path.stem), plain(path.name)  # also a name that is not UTF-8
-        names = [stem, whole, *(f"{stem}-{number}" for number in range(2, len(paths) + 2))]
-        name = next(name for name in names if name.lower() not in taken)
-        taken.add(name.lower())
-        targets[path] = folder / f"{name}.png"
-    return targets
-
 
 def grade(screener, paths, targets, workers, who):
-    """Yield a row for each photograph, in order, then one for each visit of a patient.
-
-    `who` identifies a photograph.
-    """
-    identities, kept, here = [], [], Path.cwd()  # Dask workers run in another folder
-    shared = {"model": screener.name, "operating_point": screener.point}
+    """Yield the row of each photograph in order, with its path and identity."""
+    here = Path.cwd()  # Dask workers run in another folder
 
     def work(item):
         path, target = item
@@ -195,87 +69,31 @@ def grade(screener, paths, targets, workers, who):
 
     # On a terminal the rows themselves show the progress.
     items = [(path, targets[path]) for path in paths]
-    for _, (identity, row) in for_each(work, items, workers, None if sys.stdout.isatty() else "predict"):
-        if row["result"] == LEFT_OUT:
-            yield row | shared
-            continue
-        identities.append(identity)
-        kept.append({key: row[key] for key in ("photograph", "result", "questions", "grade") if key in row})
-        yield row | shared
+    for (path, _), (identity, row) in for_each(work, items, workers, None if sys.stdout.isatty() else "predict"):
+        yield path, identity, row
+
+
+def join_patients(screener, identities, rows):
+    """Yield a row for each visit of a patient, and log which photographs belong to nobody.
+
+    Parameters
+    ----------
+    screener : Screener
+    identities : list of Identity
+    rows : list of dict
+        The rows of the photographs: photograph, result, questions and grade.
+    """
     groups, warnings = group_photographs(identities)
-    tell_identity(identities, kept, warnings)
-    for patient, eyes in groups:
-        joined = screener.join({eye: [kept[i] for i in members] for eye, members in eyes.items()})
-        eye = "both" if len(eyes) == 2 else next(iter(eyes))
-        yield {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": eye} | joined | shared
-
-
-def tell_identity(identities, kept, warnings):
-    """Log which photographs belong to no patient, and why."""
     for warning in warnings:
         log(f"warning: {plain(warning)}")
-    unknown = [row["photograph"] for one, row in zip(identities, kept) if not (one.patient and one.eye)]
+    unknown = [row["photograph"] for one, row in zip(identities, rows) if not (one.patient and one.eye)]
     if unknown:
         few = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
         log(f"note: {len(unknown):,} photographs do not tell patient and eye, and belong to no patient row: {few}")
-
-
-class Table:
-    """The table on the terminal, printed row by row."""
-
-    def __init__(self, paths, questions, graded):
-        self.questions, self.graded, self.unit = questions, graded, None
-        self.titles = [QUESTIONS[question].split(" (")[0] for question in questions] + ["grade"] * graded
-        self.width = min(60, max([len("photograph"), *(len(plain(path)) for path in paths)]))
-
-    def print(self, row):
-        """Print a row, after a header if it is the first of its unit."""
-        if row["unit"] != self.unit:
-            print(("\n" if self.unit else "") + self.line(row["unit"], self.titles, "result"))
-            self.unit = row["unit"]
-        answers = [row.get("questions", {}).get(question, {}).get("probability") for question in self.questions]
-        cells = ["-" if answer is None else f"{answer:.3f}" for answer in answers]
-        cells += [str(row.get("grade", "-"))] * self.graded
-        result = ": ".join([row["result"], *([", ".join(row["reasons"])] if row["reasons"] else [])])
-        print(self.line(row["photograph"] or row["patient"], cells, result), flush=True)
-
-    def line(self, first, cells, last):
-        cells = (cell.rjust(len(title)) for cell, title in zip(cells, self.titles))
-        return "  ".join([first.ljust(self.width), *cells, last])
-
-
-def columns_of(questions, graded):
-    """Name the columns of --csv."""
-    first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "quality"]
-    each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
-    return first + each + ["expected_grade", "grade"] * graded + ["heatmap", "operating_point", "model"]
-
-
-def to_csv(row):
-    """Flatten a row for --csv: one column per answer, booleans as 1 and 0, unknown values left empty."""
-    parts = {f"{q}_{part}": value for q, answer in row.get("questions", {}).items() for part, value in answer.items()}
-    row = row | {"reasons": "; ".join(row["reasons"])} | parts
-    return {key: int(value) if isinstance(value, bool) else value for key, value in row.items() if value is not None}
-
-
-@contextlib.contextmanager
-def csv_writer(path, columns):
-    """Write --csv FILE, complete or not at all; give a function that writes a row, which does nothing without FILE."""
-    if path is None:
-        yield lambda row: None
-        return
-    with whole_file(path, alone=True) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        yield lambda row: writer.writerow(to_csv(row))
-
-
-def summarize(counts, patients):
-    """Summarize in one line: `counts` maps results to photographs, `patients` counts their rows."""
-    total = sum(counts.values())
-    results = "; ".join(f"{result} {count:,}" for result, count in sorted(counts.items()))
-    joined = f" and {patients:,} patient{'s' * (patients != 1)}" if patients else ""
-    return f"{total:,} photograph{'s' * (total != 1)}{joined}: {results}"
+    for patient, eyes in groups:
+        joined = screener.join({eye: [rows[i] for i in members] for eye, members in eyes.items()})
+        eye = "both" if len(eyes) == 2 else next(iter(eyes))
+        yield {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": eye} | joined
 
 
 def parse():
@@ -295,7 +113,8 @@ def parse():
 
 def main():
     args = parse()
-    sys.stdout.reconfigure(errors="replace")  # the terminal's encoding may lack a character of a name
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="replace")  # the terminal's encoding may lack a character of a name
     screener = Screener(args.model, args.sensitivity, args.specificity)
     paths, left_out = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
     targets = name_heat_maps(paths, args.heatmap)
@@ -303,28 +122,34 @@ def main():
     if args.heatmap is not None:
         args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision
-    table, counts = Table(paths, questions, graded), Counter()
-    folders = [place.resolve() for place in args.photographs if place.is_dir()]
+    shared = {"model": screener.name, "operating_point": screener.point}
+    if screener.synthetic:
+        shared["caution"] = SYNTHETIC_MODEL
+    output = Output(paths, questions, graded, args.json, shared, goes_on=args.csv is not None)
+    folders = [Path(os.path.abspath(place)) for place in args.photographs if place.is_dir()]
     who = partial(identify, places=folders, one_clinic=args.one_clinic)
     needed = [path.absolute() for path in (args.model / LITE_NETWORK, *paths[:1]) if path.exists()]
-    with (
-        csv_writer(args.csv, columns_of(questions, graded)) as write_row,
-        crew(args.workers, args.scheduler, needed, args.heatmap and args.heatmap.absolute()) as workers,
-    ):
-        for row in left_out_rows(left_out, screener):
-            write_row(row)
-            if args.json:
-                print(json.dumps(row), flush=True)
-        for row in grade(screener, paths, targets, workers, who):
-            write_row(row)
-            print(json.dumps(row), flush=True) if args.json else table.print(row)
-            counts[row["unit"], row["result"]] += 1
-    results = {result: count for (unit, result), count in counts.items() if unit == "photograph"}
-    patients = counts.total() - len(paths)
-    print(summarize(results, patients), file=sys.stderr if args.json else sys.stdout)
-    unread = results.get(UNREAD, 0)
-    if unread:
-        log(f"error: {unread:,} of {len(paths):,} files could not be read; their rows give the reasons")
+    with Worklist(args.csv, columns_of(questions, graded), shared, targets) as worklist:
+        rest = [path for path in paths if path not in worklist.known]
+        others = [left_out_row(path, reason) for path, reason in left_out.items()]
+        worklist.begin(others, more=bool(rest))
+        for row in others:
+            output.write(row)
+        identities = [who(Path.cwd() / path) for path in worklist.known]
+        rows = [from_csv(row, questions) for row in worklist.known.values()]
+        output.count(rows)
+        with crew(args.workers, args.scheduler, needed, args.heatmap and args.heatmap.absolute()) as workers:
+            for path, identity, row in grade(screener, rest, targets, workers, who):
+                worklist.write(row, path)
+                output.write(row)
+                if row["result"] != LEFT_OUT:
+                    identities.append(identity)
+                    rows.append({key: row[key] for key in ("photograph", "result", "questions", "grade") if key in row})
+        patients = list(join_patients(screener, identities, rows))
+        worklist.finish(patients)
+        for row in patients:
+            output.write(row)
+    unread = output.end(len(patients))
     return EXIT_REJECTED if unread else 0
 
 

@@ -1,10 +1,12 @@
 """Prediction as a screening service runs it: whole folders, single eyes, poor and broken files, DICOM, bad models."""
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -268,6 +270,46 @@ def test_broken_files_among_others(work, tmp_path, answers):
     assert "59 photographs" in done.stderr and len(read_csv(tmp_path / "o.csv")) == 1 + 59 + 25
 
 
+def test_a_table_is_continued(work, tmp_path):
+    """Killed, with its reader gone, run again when it is finished, and with a photograph replaced."""
+    folder, csv = tmp_path / "clinic", tmp_path / "o.csv"
+    shutil.copytree(work / "source/train", folder)
+    predict(work, folder, "--csv", tmp_path / "whole.csv")
+    whole = (tmp_path / "whole.csv").read_bytes()
+    path = os.pathsep.join([str(work / "gate"), os.environ.get("PYTHONPATH", "")])
+    place = {"cwd": work, "env": os.environ | {"PYTHONPATH": path}, "stderr": subprocess.DEVNULL}
+    command = [sys.executable, str(REPO / "predict.py"), str(folder), "--csv", str(csv), "--workers", "1"]
+    for lines in (5, 20):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, **place)
+        while not csv.exists() or csv.read_bytes().count(b"\n") < lines:
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        assert whole.startswith(csv.read_bytes()[: csv.read_bytes().rfind(b"\n") + 1])
+    with open(csv, "ab") as file:
+        file.write(b"photograph,half a li")  # as if killed while writing
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, **place)
+    process.stdout.readline()
+    process.stdout.close()  # as `| head -1`
+    assert process.wait() == 0 and csv.read_bytes() == whole
+    with open(csv) as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        one_sentence(predict(work, folder, "--csv", csv, code=1), "another run writes")
+    before = csv.stat().st_mtime_ns
+    done = predict(work, folder, "--csv", csv)
+    assert csv.stat().st_mtime_ns == before and "48 photographs are in" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("48 photographs and 24 patients: ")
+    one_sentence(predict(work, folder, "--csv", csv, "--sensitivity", 0.9, code=1), "was made with operating_point")
+    one_sentence(predict(work, folder / "h0_left.jpeg", "--csv", csv, code=1), "not among these photographs")
+    shutil.copy2(folder / "h1_left.jpeg", folder / "h0_left.jpeg")  # with an old time
+    done = predict(work, folder, "--csv", csv)
+    assert "47 photographs are in" in done.stderr
+    rows = {row["photograph"].rsplit("/", 1)[-1]: row for row in read_csv(csv)}
+    assert rows["h0_left.jpeg"]["any_probability"] == rows["h1_left.jpeg"]["any_probability"]
+    assert [row["unit"] for row in read_csv(csv)] == ["photograph"] * 48 + ["patient"] * 24
+
+
 def save(picture, path):
     Image.fromarray(picture).save(path)
     return path
@@ -360,6 +402,7 @@ def test_anonymised_dicom_joins_nobody(work, tmp_path):
         ),
         (["x.jpeg", "--specificity", "0.9", "--sensitivity", "0.9"], 2, ["not allowed with"]),
         (["x.jpeg", "--sensitivity", "2"], 2, ["--sensitivity", "not between 0 and 1"]),
+        (["x.jpeg", "--csv", "gate/sitecustomize.py"], 1, ["is another table"]),
         (["x.jpeg", "--csv", "nowhere/o.csv"], 1, ["nowhere", "No such file"]),
         (["x.jpeg", "--csv", "empty"], 1, ["empty", "not a regular file"]),
         (["x.jpeg", "--heatmap", "others/a.txt"], 1, ["others/a.txt"]),
@@ -603,5 +646,5 @@ def test_closed_streams(work, tmp_path):
         (tmp_path / "o.csv").unlink(missing_ok=True)
         line = ["bash", "-c", f'"$@" {closed}', "bash", *command]
         assert subprocess.run(line, cwd=work, env=environment, check=False, capture_output=True).returncode == 0
-        (row,) = read_csv(tmp_path / "o.csv")
+        row = read_csv(tmp_path / "o.csv")[0]
         assert row["result"] == "no DR"

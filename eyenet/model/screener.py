@@ -61,6 +61,8 @@ class Screener:
         The model's config.json.
     point : str
         Name of the operating point.
+    synthetic : bool
+        Whether the network was trained on drawings.
 
     Raises
     ------
@@ -90,7 +92,8 @@ class Screener:
         images = self.config["settings"]["images"]
         self.size, self.colours = self.config["size"], colours_of(images)
         self.name = f"{folder.name} {self.config['files'][LITE_NETWORK][:12]}"
-        if setting(images, "synthetic"):
+        self.synthetic = bool(setting(images, "synthetic"))
+        if self.synthetic:
             log(f"WARNING: {SYNTHETIC_MODEL}")
 
     def __reduce__(self):

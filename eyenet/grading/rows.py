@@ -1,0 +1,234 @@
+"""The rows of graded photographs: on the terminal, and in a table that a later run continues."""
+
+import json
+import os
+import sys
+from collections import Counter
+
+from eyenet.data.tasks import QUESTIONS
+from eyenet.grading.photographs import plain
+from eyenet.photo.pages import split_page
+from eyenet.photo.retina import PREPROCESSING
+from eyenet.run.errors import StageError, log
+from eyenet.run.growing import GrowingTable
+
+UNREAD, LEFT_OUT = "not read", "left out"
+SAME = ("model", "operating_point", "preprocessing")  # a table is continued only with the same
+
+
+class Output:
+    """The rows on stdout, as a table or as JSON lines, and their summary.
+
+    Parameters
+    ----------
+    paths : list of Path
+    questions : tuple of str
+    graded : bool
+        Whether the model gives grades.
+    as_json : bool
+    shared : dict
+        What all rows have.
+    goes_on : bool
+        If the reader of stdout exits, such as `| head`, go on without output: there is a table to write.
+    """
+
+    def __init__(self, paths, questions, graded, as_json, shared, goes_on):
+        self.questions, self.graded, self.as_json, self.shared, self.unit = questions, graded, as_json, shared, None
+        self.titles = [QUESTIONS[question].split(" (")[0] for question in questions] + ["grade"] * graded
+        self.width = min(60, max([len("photograph"), *(len(plain(path)) for path in paths)]))
+        self.counts, self.goes_on, self.closed = Counter(), goes_on, False
+
+    def count(self, rows):
+        """Count photographs that an earlier run graded."""
+        self.counts.update(row["result"] for row in rows)
+
+    def write(self, row):
+        """Print a row, and count the photographs; the table on the terminal has no files that are left out."""
+        if row["unit"] == "photograph" and row["result"] != LEFT_OUT:
+            self.count([row])
+        if self.as_json:
+            self._print(json.dumps(row | self.shared))
+        elif row["result"] != LEFT_OUT:
+            if row["unit"] != self.unit:
+                self._print(("\n" if self.unit else "") + self._line(row["unit"], self.titles, "result"))
+                self.unit = row["unit"]
+            self._print(self._line(row["photograph"] or row["patient"], self._cells(row), self._result(row)))
+
+    def _print(self, text, file=None):
+        if self.closed:
+            return
+        try:
+            print(text, flush=True, file=file)
+        except BrokenPipeError:
+            if not self.goes_on:
+                raise
+            self.closed = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _cells(self, row):
+        answers = [row.get("questions", {}).get(question, {}).get("probability") for question in self.questions]
+        cells = ["-" if answer is None else f"{answer:.3f}" for answer in answers]
+        return cells + [str(row.get("grade", "-"))] * self.graded
+
+    def _result(self, row):
+        return ": ".join([row["result"], *([", ".join(row["reasons"])] if row["reasons"] else [])])
+
+    def _line(self, first, cells, last):
+        cells = (cell.rjust(len(title)) for cell, title in zip(cells, self.titles))
+        return "  ".join([first.ljust(self.width), *cells, last])
+
+    def end(self, patients):
+        """Print the summary; return the number of files that could not be read."""
+        total, unread = self.counts.total(), self.counts[UNREAD]
+        results = "; ".join(f"{result} {count:,}" for result, count in sorted(self.counts.items()))
+        joined = f" and {patients:,} patient{'s' * (patients != 1)}" if patients else ""
+        text = f"{total:,} photograph{'s' * (total != 1)}{joined}: {results}"
+        self._print(text, sys.stderr if self.as_json else None)
+        if unread:
+            log(f"error: {unread:,} of {total:,} files could not be read; their rows give the reasons")
+        return unread
+
+
+def left_out_row(path, reason):
+    """Make the row of a file that is no photograph."""
+    names = {"unit": "photograph", "photograph": plain(path), "patient": None, "eye": None}
+    return names | {"result": LEFT_OUT, "reasons": [reason]}
+
+
+def columns_of(questions, graded):
+    """Name the columns of --csv."""
+    first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "quality"]
+    each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
+    last = ["heatmap", "operating_point", "model", "caution", "preprocessing", "file"]
+    return first + each + ["expected_grade", "grade"] * graded + last
+
+
+def to_csv(row):
+    """Flatten a row for --csv: one column per answer, booleans as 1 and 0, unknown values left empty."""
+    parts = {f"{q}_{part}": value for q, answer in row.get("questions", {}).items() for part, value in answer.items()}
+    row = row | {"reasons": "; ".join(row["reasons"])} | parts
+    return {key: int(value) if isinstance(value, bool) else value for key, value in row.items() if value is not None}
+
+
+def from_csv(row, questions):
+    """Restore from a row of --csv what is needed to join the photographs of a patient."""
+    kept = {"photograph": row["photograph"], "result": row["result"]}
+    if row[f"{questions[0]}_probability"]:
+        kept["questions"] = {
+            question: {
+                "probability": float(row[f"{question}_probability"]),
+                "threshold": float(row[f"{question}_threshold"]),
+                "disease": row[f"{question}_disease"] == "1",
+            }
+            for question in questions
+        }
+    if row.get("grade"):
+        kept["grade"] = int(row["grade"])
+    return kept
+
+
+def file_of(path):
+    """Describe the file of a photograph by its size and time; empty if it is not there."""
+    try:
+        found = split_page(path)[0].stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} bytes, {found.st_mtime_ns / 1e9:.6f}"
+
+
+class Worklist:
+    """The table of --csv: photographs that it holds are not graded again. Use it as a context manager.
+
+    It grows row by row and has the patients last.
+
+    Parameters
+    ----------
+    path : Path or None
+        None: there is no table.
+    columns : list of str
+    shared : dict
+        What all rows have: model and operating point.
+    targets : dict of Path to Path or None
+        The photographs, and their heat maps.
+
+    Attributes
+    ----------
+    known : dict of Path to dict
+        The photographs that are in the table, with their rows.
+
+    Raises
+    ------
+    StageError
+        If the file is another table, of another model or of other photographs, or another run writes it.
+    """
+
+    def __init__(self, path, columns, shared, targets):
+        self.known, self.table = {}, None
+        if path is None:
+            return
+        self.shared = shared | {"preprocessing": PREPROCESSING}
+        self.table, self.lines, self.patients = GrowingTable(path, columns), [], []
+        try:
+            self._recall({plain(place): place for place in targets}, targets)
+        except BaseException:
+            self.table.file.close()
+            raise
+
+    def _recall(self, places, targets):
+        for row in self.table.rows:
+            here = {key: str(self.shared[key]) for key in SAME}
+            if differing := [f"{key} {row[key]}, not {here[key]}" for key in SAME if row[key] != here[key]]:
+                raise StageError(f"{self.table.path} was made with {', '.join(differing)}; choose another name")
+            if row["unit"] == "photograph" and row["result"] != LEFT_OUT and row["photograph"] not in places:
+                raise StageError(
+                    f"{self.table.path} holds {row['photograph']}, which is not among these photographs; choose "
+                    "another name"
+                )
+            place = places.get(row["photograph"])
+            drawn = place is not None and (targets[place] is None or not row["quality"] or targets[place].exists())
+            if drawn and row["result"] not in (UNREAD, LEFT_OUT) and row["file"] == file_of(place):
+                self.known[place] = row
+        if self.known:
+            log(f"note: {len(self.known):,} photographs are in {self.table.path} already")
+
+    def begin(self, left_out, more):
+        """Write what needs no grading: rows of files that are left out, and the known photographs.
+
+        `more` tells whether photographs are to be graded: then rows of patients are not final.
+        """
+        if self.table is None:
+            return
+        self.lines = [self._line(row) for row in left_out] + list(self.known.values())
+        before, rest = self.table.rows[: len(self.lines)], self.table.rows[len(self.lines) :]
+        final = before == self.lines and not more and all(row["unit"] == "patient" for row in rest)
+        self.patients = rest if final else []
+        if self.table.rows != self.lines + self.patients:
+            self.table.replace(self.lines)
+
+    def write(self, row, path):
+        """Append the row of a photograph."""
+        if self.table is not None:
+            self.lines.append(self._line(row | {"file": file_of(path)}))
+            self.table.append(self.lines[-1])
+
+    def finish(self, patients):
+        """Write the rows of the patients, unless they are there."""
+        if self.table is None:
+            return
+        lines = [self._line(row) for row in patients]
+        if self.patients == lines[: len(self.patients)]:
+            for line in lines[len(self.patients) :]:
+                self.table.append(line)
+        else:
+            self.table.replace(self.lines + lines)
+
+    def _line(self, row):
+        flat = to_csv(row | self.shared)
+        return {column: str(flat.get(column, "")) for column in self.table.columns}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.table is not None:
+            self.table.file.close()
