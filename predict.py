@@ -36,7 +36,7 @@ from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
 from eyenet.photo.dicom import is_dicom, read_names
-from eyenet.photo.kinds import KNOWN, photographs_in, why_left_out
+from eyenet.photo.kinds import find_photographs
 from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, StageError, log
 from eyenet.run.files import whole_file
 from eyenet.run.options import fraction, local_path, parser
@@ -44,61 +44,6 @@ from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 
 UNREAD, LEFT_OUT = "not read", "left out"
-
-
-def find_photographs(places, skipped):
-    """List the photographs among files and folders, each once, those of a folder sorted by name.
-
-    Linked folders are followed, and a folder with several names is searched once.
-
-    Parameters
-    ----------
-    places : list of Path
-        Files are included whatever their names, even if they do not exist: they get a row that says so.
-    skipped : Path or None
-        Folder to skip: that of the heat maps.
-
-    Returns
-    -------
-    photographs : list of Path
-        A page of a file with several has a name such as scan.tiff[2].
-    left_out : dict of Path to str
-        The reason of each other file in the folders.
-
-    Raises
-    ------
-    StageError
-        If there are no photographs, or a folder cannot be read.
-    """
-    found, left_out, seen = [], {}, set()
-    for place in places:
-        if not place.is_dir():
-            found += photographs_in(place)
-            continue
-        for folder, inner, names in os.walk(place, onerror=reraise, followlinks=True):
-            here = Path(folder)
-            if (itself := (here.stat().st_dev, here.stat().st_ino)) in seen:
-                inner.clear()
-                continue
-            seen.add(itself)
-            inner[:] = (d for d in inner if not d.startswith(".") and (here / d).resolve() != skipped)
-            inner.sort(key=lambda name: ((here / name).is_symlink(), name))  # a folder's own name is the first
-            for path in (here / name for name in sorted(names) if not name.startswith(".")):
-                if (reason := why_left_out(path)) is None:
-                    found += photographs_in(path)
-                else:
-                    left_out[path] = reason
-    if not found:
-        where = ", ".join(map(str, places))
-        raise StageError(f"no photograph ({KNOWN}) in {where}" + f", but {len(left_out)} other files" * bool(left_out))
-    if left_out:
-        log(f"note: left out {len(left_out):,} other files in the folders; --csv and --json list them with the reason")
-    return list(dict.fromkeys(found)), left_out
-
-
-def reraise(error):
-    """Raise the error of an unreadable folder, which `os.walk` would skip silently."""
-    raise error
 
 
 def left_out_rows(left_out, screener):
