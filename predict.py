@@ -33,11 +33,12 @@ from functools import partial
 from pathlib import Path
 
 from eyenet.data.identity import group_photographs
-from eyenet.grading.photographs import find_photographs, identify, name_heat_maps, plain
+from eyenet.grading.photographs import identify, name_heat_maps, plain
 from eyenet.grading.rows import LEFT_OUT, UNREAD, Output, Worklist, columns_of, from_csv, left_out_row
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
+from eyenet.photo.kinds import find_photographs
 from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, log
 from eyenet.run.options import fraction, local_path, parser
 from eyenet.run.script import run_main

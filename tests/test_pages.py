@@ -11,10 +11,9 @@ from PIL import Image
 from test_predict import as_dicom
 
 from eyenet.photo.decode import open_photograph
-from eyenet.photo.kinds import photographs_in, why_left_out
+from eyenet.photo.kinds import find_photographs, photographs_in, why_left_out
 from eyenet.photo.retina import crop_photograph
 from eyenet.run.errors import NotAPhotograph, PhotoError
-from predict import find_photographs
 
 WELL, ILL = (Image.fromarray(draw_photograph(700, 520, radius=230, seed=seed, dots=9 * seed)) for seed in (0, 1))
 

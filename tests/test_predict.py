@@ -648,3 +648,15 @@ def test_closed_streams(work, tmp_path):
         assert subprocess.run(line, cwd=work, env=environment, check=False, capture_output=True).returncode == 0
         row = read_csv(tmp_path / "o.csv")[0]
         assert row["result"] == "no DR"
+
+
+def test_a_model_of_the_preprocessing_before(work, tmp_path, answers):
+    """Version 2 prepares a plain photograph as version 1 did: the answers are the same, and a note says so."""
+    for name in (LITE_NETWORK, "config.json"):
+        shutil.copy(work / "models/cnn" / name, tmp_path)
+    config = (tmp_path / "config.json").read_text()
+    assert config.count('"preprocessing": 2') == 1
+    (tmp_path / "config.json").write_text(config.replace('"preprocessing": 2', '"preprocessing": 1'))
+    done = predict(work, "source/train/h0_left.jpeg", "--model", tmp_path, "--json")
+    assert rows_of(done)[0][0]["questions"] == answers[0][0]["questions"]
+    assert "trained with version 1 of the preprocessing; this version, 2, differs only" in done.stderr

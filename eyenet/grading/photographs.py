@@ -1,4 +1,4 @@
-"""Find the photographs to grade among files and folders, and read whose they are."""
+"""Whose the photographs to grade are, and how their heat maps are named."""
 
 import contextlib
 import os
@@ -6,63 +6,7 @@ from pathlib import Path
 
 from eyenet.data.identity import Identity, is_placeholder, read_name
 from eyenet.photo.dicom import is_dicom, read_names
-from eyenet.photo.kinds import KNOWN, photographs_in, why_left_out
-from eyenet.run.errors import PhotoError, StageError, log
-
-
-def find_photographs(places, skipped):
-    """List the photographs among files and folders, each once, those of a folder sorted by name.
-
-    Linked folders are followed, and a folder with several names is searched once.
-
-    Parameters
-    ----------
-    places : list of Path
-        Files are included whatever their names, even if they do not exist: they get a row that says so.
-    skipped : Path or None
-        Folder to skip: that of the heat maps.
-
-    Returns
-    -------
-    photographs : list of Path
-        A page of a file with several has a name such as scan.tiff[2].
-    left_out : dict of Path to str
-        The reason of each other file in the folders.
-
-    Raises
-    ------
-    StageError
-        If there are no photographs, or a folder cannot be read.
-    """
-    found, left_out, seen = [], {}, set()
-    for place in places:
-        if not place.is_dir():
-            found += photographs_in(place)
-            continue
-        for folder, inner, names in os.walk(place, onerror=reraise, followlinks=True):
-            here = Path(folder)
-            if (itself := (here.stat().st_dev, here.stat().st_ino)) in seen:
-                inner.clear()
-                continue
-            seen.add(itself)
-            inner[:] = (d for d in inner if not d.startswith(".") and (here / d).resolve() != skipped)
-            inner.sort(key=lambda name: ((here / name).is_symlink(), name))  # a folder's own name is the first
-            for path in (here / name for name in sorted(names) if not name.startswith(".")):
-                if (reason := why_left_out(path)) is None:
-                    found += photographs_in(path)
-                else:
-                    left_out[path] = reason
-    if not found:
-        where = ", ".join(map(str, places))
-        raise StageError(f"no photograph ({KNOWN}) in {where}" + f", but {len(left_out)} other files" * bool(left_out))
-    if left_out:
-        log(f"note: left out {len(left_out):,} other files in the folders; --csv and --json list them with the reason")
-    return list(dict.fromkeys(found)), left_out
-
-
-def reraise(error):
-    """Raise the error of an unreadable folder, which `os.walk` would skip silently."""
-    raise error
+from eyenet.run.errors import PhotoError, StageError
 
 
 def identify(path, places, one_clinic):
