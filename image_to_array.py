@@ -54,22 +54,28 @@ def images_of(folder, table):
     return Paths(folder, table["image"].tolist(), ".png")
 
 
-def size_and_time(path):
-    """Return the size and time of a file as text, `missing` if there is none."""
+def identify(path):
+    """Return the size and time of a PNG file and the checksums at its end as text, `missing` if there is none.
+
+    A file may be replaced by one of the same size and time. Its last bytes are the Adler-32 of its pixels, the CRC-32
+    of its last chunk of pixels, and the chunk IEND.
+    """
     try:
-        status = os.stat(path)
+        with open(path, "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            file.seek(-min(20, status.st_size), os.SEEK_END)
+            return f"{status.st_size} {status.st_mtime_ns} {file.read(20).hex()}"
     except FileNotFoundError:
         return "missing"
-    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def fingerprint(paths, table):
-    """Hash the table and the size and time of every image: everything that the array's bytes depend on."""
+    """Hash the table and what identifies every image: everything that the array's bytes depend on."""
     digest = hashlib.sha256()
     for first in range(0, len(table), 4096):  # in parts, to save memory
         digest.update(table[first : first + 4096].to_csv(index=False, header=first == 0).encode())
     for path in paths:
-        digest.update(f"{path.name} {size_and_time(path)}\n".encode())
+        digest.update(f"{path.name} {identify(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -23,6 +23,7 @@ def labels(tmp_path, text, encoding="utf-8"):
         ("image,level\n1_left.jpeg,0\n1_right.jpeg,3\n", "utf-8"),
         ("image,level\n1_left,0\n1_left,0\n1_right,3\n", "utf-8"),  # the same row twice
         ("image,level\n\n1_left,0\n1_right,3\n\n", "utf-8"),  # blank lines
+        ("image,level\n1_left,0.0\n1_right,3.\n", "utf-8"),  # from a column of floats
     ],
 )
 def test_read(tmp_path, text, encoding):
@@ -59,6 +60,11 @@ def test_own_patient_and_eye_count(tmp_path):
         (" image,image,level\na,b,0\n", ["'image' twice"]),
         ("image,level\n\n\n1_left,9\n", ["line 4", "'9'"]),
         ("image,level,eye,patient\n.jpeg,0,left,7\n", ["without a name"]),
+        # A stray quotation mark would swallow the lines up to the next one, and the grade of another photograph count.
+        ('image,notes,level\n1_left,,0\n1_right,"blurred,0\n2_left,see above",4\n', ["line 3", "notes", "quotation"]),
+        ('image,level,notes\n1_left,0,"blurred,\nrepeat"\n', ["line 2", "notes", "one line"]),
+        ('image,level,notes\n1_left,0,\n1_right,0,"blurred\n2_left,4,\n', ["line 3", "never closed"]),
+        ("image,level\n1_left,2.5\n", ["line 2", "'2.5'"]),
     ],
 )
 def test_faults_have_their_sentence(tmp_path, text, words):
