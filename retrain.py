@@ -22,7 +22,8 @@ Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted,
 5. Promote the new model if it is non-inferior: for each question, the 95 % interval of the AUC difference (paired
    bootstrap over patients) must lie above -MARGIN.
 
-Exit code 0: promoted; 3: refused. An interrupted run continues when run again; a decision is made only once.
+Exit code 0: promoted; 4: refused, and the model in use stays; 1: it could not be done. An interrupted run continues
+when run again; a decision is made only once.
 Cropping and judging take about 20 ms per photograph and core, fine-tuning as long per epoch as cnn.py.
 """
 
@@ -54,7 +55,7 @@ from eyenet.retraining.promotion import (
     roll_back,
     settle,
 )
-from eyenet.run.errors import EXIT_REJECTED, StageError, log
+from eyenet.run.errors import EXIT_FINDING, StageError, log
 from eyenet.run.files import read_json, sha256
 from eyenet.run.folder import locked, output_folder
 from eyenet.run.options import fraction, local_path, parser, plain_name, positive, rate, seed
@@ -226,7 +227,7 @@ def conclude(work, models, row):
     print(f"in use: {models / 'latest'} -> {current_model(models).name}; see {models / 'history.csv'}")
     if promoted:
         print(f"next: python evaluate.py --model {models / run} --input {array}")
-    return 0 if promoted else EXIT_REJECTED
+    return 0 if promoted else EXIT_FINDING
 
 
 def parse():

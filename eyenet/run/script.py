@@ -15,8 +15,8 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def run_main(main):
     """Run a script's `main` and exit with its exit code.
 
-    0 done, 1 could not be done, 2 wrong usage (argparse), 3 done but more than --max-rejected photographs
-    failed, 130 stopped by Ctrl-C. Errors that a user can cause are one sentence; only a bug shows a traceback.
+    The codes are those of `eyenet.run.errors`. Errors that a user can cause are one sentence; only a bug shows a
+    traceback.
     """
     if parent := os.environ.pop(PARENT, None):
         end_with_parent(int(parent))
