@@ -1,8 +1,9 @@
 """Label tables as users provide them: every fault has an error message, and harmless irregularities are accepted."""
 
+import pandas as pd
 import pytest
 
-from eyenet.data.tables import read_labels, read_table
+from eyenet.data.tables import read_labels, read_table, write_table
 from eyenet.run.errors import StageError
 
 
@@ -82,6 +83,17 @@ def test_utf16_folder_and_missing(tmp_path):
         read_labels(tmp_path)
     with pytest.raises(StageError, match=r"download_images\.sh makes it"):
         read_labels(tmp_path / "none.csv")
+
+
+def test_names_that_a_spreadsheet_would_compute_stay_text(tmp_path):
+    names = ["=HYPERLINK(1)_left", "-5_left", "+1.5", "-3", "@x", "'=x", "''=x", "'plain'", "plain", "a=b", "-", "2-1"]
+    table = pd.DataFrame({"image": names, "patient": names, "difference": [-0.5] * len(names)})
+    write_table(tmp_path / "t.csv", table)
+    cells = [line.split(",") for line in (tmp_path / "t.csv").read_text().splitlines()[1:]]
+    assert {row[0][0] for row in cells} == {"'", "+", "-", "p", "a", "2"} and cells[0][0].startswith("'=")
+    assert [row[0] for row in cells if row[0][0] in "+-"] == ["+1.5", "-3"] and {row[2] for row in cells} == {"-0.5"}
+    read = read_table(tmp_path / "t.csv", ["image", "patient"], None)
+    assert read["image"].tolist() == read["patient"].tolist() == names
 
 
 def test_unknown_split(tmp_path):
