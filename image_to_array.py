@@ -22,6 +22,7 @@ import argparse
 import functools
 import hashlib
 import os
+import stat
 
 import numpy as np
 
@@ -61,12 +62,14 @@ def identify(path):
     of its last chunk of pixels, and the chunk IEND.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
-            status = os.fstat(file.fileno())
-            file.seek(-min(20, status.st_size), os.SEEK_END)
-            return f"{status.st_size} {status.st_mtime_ns} {file.read(20).hex()}"
+        status, end = os.stat(path), b""
+        if stat.S_ISREG(status.st_mode):  # opening a pipe would wait
+            with open(path, "rb", buffering=0) as file:
+                file.seek(-min(20, status.st_size), os.SEEK_END)
+                end = file.read(20)
     except FileNotFoundError:
         return "missing"
+    return f"{status.st_size} {status.st_mtime_ns} {end.hex()}"
 
 
 def fingerprint(paths, table):

@@ -110,6 +110,7 @@ def main():
         resized, drawn = resize_all(stage, first, args.size, args.colours)
         if drawn:
             found["synthetic"] = True
+        if 0 < len(drawn) < len(resized):
             log(f"note: {len(drawn):,} of {len(resized):,} photographs are synthetic, such as {min(drawn)}")
         code = stage.finish(len(sources), args.max_rejected, resized)
     print(f"resized {len(resized):,} of {len(sources):,} photographs to {args.output}, {len(stage.rejected)} rejected")

@@ -94,13 +94,13 @@ def open_base(work, models):
 
 
 def hash_batch(photos, labels):
-    """Hash the names and sizes of the new photographs, and the table of their grades, after checking the table."""
+    """Hash the names and content of the new photographs, and the table of their grades, after checking the table."""
     if not photos.is_dir():
         raise StageError(f"there is no folder {photos}")
     if not labels.is_file():
         raise StageError(f"there is no table {labels}")
     read_labels(labels, None)
-    listing = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(photos) if entry.is_file())
+    listing = sorted((entry.name, sha256(entry.path)) for entry in os.scandir(photos) if entry.is_file())
     return hashlib.sha256((repr(listing) + sha256(labels)).encode()).hexdigest()
 
 
