@@ -11,11 +11,11 @@ Writes  nothing by default; --json FILE: all figures; --report FILE.csv: every c
 Eleven checks, one line each with its figure and verdict: photographs, patients and pixels of one split that occur in
 another (rotated, mirrored or compressed again), the rule "a rotated copy has DR", and two classifiers that see
 everything but the retina. Names are compared without folder and ending, patient numbers as numbers (011 equals 11.0).
-Exit code 0: no leak found, and the photograph and patient of every row were compared; 1: a leak, or a row whose
-patient is unknown ("could not tell"). Checks that need pixels or grades may be skipped. In an array of this pipeline
-(with X.json), only originals count in validation and test, as in cnn.py. Tables alone do not say which rows are used,
-so every row counts: for labels/rotated.csv give --originals, or better audit data/array. 16,000 images take two or
-three minutes on two cores.
+Exit code 0: no leak found, and the photograph and patient of every row were compared; 4: a leak; 3: no leak found, but
+the patient of a row is unknown ("could not tell"); 1: the audit could not be done. Checks that need pixels or grades
+may be skipped. In an array of this pipeline (with X.json), only originals count in validation and test, as in cnn.py.
+Tables alone do not say which rows are used, so every row counts: for labels/rotated.csv give --originals, or better
+audit data/array. 16,000 images take two or three minutes on two cores.
 """
 
 import os

@@ -152,7 +152,7 @@ claim_output() {
     if [ -f "$output/train/stage.json" ]; then there=sample; fi # make_sample.py was run by itself
     [ "$there" != "$source" ] || return 0
     [ -z "$there" ] || ! holds_files ||
-        fail "$output holds photographs of --$there; give another --output (and --labels-out), or delete it"
+        fail "$output holds photographs of --$there; give another --output (and --labels-out)"
     { printf '%s\n' "$source" > "$output/.SOURCE.tmp" && mv "$output/.SOURCE.tmp" "$output/SOURCE"; } 2> /dev/null ||
         fail "$output/SOURCE cannot be written; is the disk full?"
 }

@@ -34,11 +34,12 @@ from eyenet.model.folder import load_network, open_model
 from eyenet.model.probabilities import uncalibrate
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import write_json
-from eyenet.run.options import between, fraction, local_path, parser, positive, seed
+from eyenet.run.options import between, fraction, local_path, model_path, parser, positive, seed
 from eyenet.run.script import run_main
 from eyenet.score.metrics import METRIC_NAMES
 
 EXAMPLES = 3  # photographs shown of each kind: true and false positives, true and false negatives
+CONFIDENT = 0.8  # least calibrated probability of the prediction, disease or not, of the photographs that are shown
 SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "precision", "npv")
 FUSION = {"mean": "mean", "max": "higher", "noisy_or": "noisy or"}
 
@@ -110,11 +111,15 @@ def question_lines(question):
 
 
 def choose_examples(truth, probability, threshold):
-    """Choose the most confident true positives, false negatives, false positives and true negatives, in this order."""
+    """Choose the most confident true positives, false negatives, false positives and true negatives, in this order.
+
+    Predictions that are not confident are left out: with a threshold of 0.4, a probability of 0.3 is a negative one.
+    """
     called = probability >= threshold
+    confident = np.where(called, probability, 1 - probability) >= CONFIDENT
     chosen = []
     for diseased, positive_call in ((True, True), (True, False), (False, True), (False, False)):
-        rows = np.flatnonzero((truth == diseased) & (called == positive_call))
+        rows = np.flatnonzero((truth == diseased) & (called == positive_call) & confident)
         order = np.argsort(probability[rows], kind="stable")
         chosen += rows[order[::-1] if positive_call else order][:EXAMPLES].tolist()
     return chosen
@@ -131,11 +136,11 @@ def make_examples(scored, network, task, decision):
         truth, _, probability = answer(scored, task, question, decision)
         threshold = decision[question]["eye"]["operating_points"][BALANCED]
         rows = choose_examples(truth, probability, threshold)
-        photographs = scored.crops(np.array(rows))
+        photographs = scored.crops(np.array(rows)) if rows else []
         # Heat maps are scaled by the uncalibrated probability.
         chosen = decision[question]
         raw = float(uncalibrate(threshold, chosen["temperature"], chosen["shift"]))
-        heats = heat_maps(network, photographs, first_disease(task, question), threshold=raw)
+        heats = heat_maps(network, photographs, first_disease(task, question), threshold=raw) if rows else []
         examples[question] = [
             {
                 "image": scored.table["image"][row],
@@ -226,7 +231,7 @@ def print_summary(metrics, draws, report):
 def parse_options():
     """Parse the command line."""
     options = parser(__doc__, input="data/array", workers=None)
-    options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=model_path, default="models/latest", help="folder of the model")
     options.add_argument("--split", choices=("val", "test", "unseen"), default="test", help="split of the array")
     options.add_argument("--photos", type=local_path, help="folder of photographs to evaluate on instead of the array")
     options.add_argument("--labels", type=local_path, help="their table: image,level; optionally patient,eye,Usage")

@@ -46,7 +46,7 @@ from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.run.errors import log
 from eyenet.run.files import sha256
 from eyenet.run.folder import locked
-from eyenet.run.options import local_path, parser, positive
+from eyenet.run.options import local_path, model_path, parser, positive
 from eyenet.run.script import run_main
 
 FILES = {
@@ -117,7 +117,7 @@ def export_app(source, output, precision, exam, config, network):
 def parse():
     """Parse the options."""
     options = parser(__doc__, input="data/array")
-    options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=model_path, default="models/latest", help="folder of the model")
     options.add_argument("--format", choices=[*FILES, "app", "all"], default="all", help="all: all except app")
     options.add_argument("--precision", choices=list(LIMITS), default="float16", help="of the weights, see above")
     options.add_argument("--output", type=local_path, help="folder to write; default: MODEL/export, for app: app/dist")

@@ -22,6 +22,7 @@ import argparse
 import functools
 import hashlib
 import os
+import stat
 
 import numpy as np
 
@@ -54,22 +55,30 @@ def images_of(folder, table):
     return Paths(folder, table["image"].tolist(), ".png")
 
 
-def size_and_time(path):
-    """Return the size and time of a file as text, `missing` if there is none."""
+def identify(path):
+    """Return the size and time of a PNG file and the checksums at its end as text, `missing` if there is none.
+
+    A file may be replaced by one of the same size and time. Its last bytes are the Adler-32 of its pixels, the CRC-32
+    of its last chunk of pixels, and the chunk IEND.
+    """
     try:
-        status = os.stat(path)
+        status, end = os.stat(path), b""
+        if stat.S_ISREG(status.st_mode):  # opening a pipe would wait
+            with open(path, "rb", buffering=0) as file:
+                file.seek(-min(20, status.st_size), os.SEEK_END)
+                end = file.read(20)
     except FileNotFoundError:
         return "missing"
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns} {end.hex()}"
 
 
 def fingerprint(paths, table):
-    """Hash the table and the size and time of every image: everything that the array's bytes depend on."""
+    """Hash the table and what identifies every image: everything that the array's bytes depend on."""
     digest = hashlib.sha256()
     for first in range(0, len(table), 4096):  # in parts, to save memory
         digest.update(table[first : first + 4096].to_csv(index=False, header=first == 0).encode())
     for path in paths:
-        digest.update(f"{path.name} {size_and_time(path)}\n".encode())
+        digest.update(f"{path.name} {identify(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -40,7 +40,7 @@ from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
 from eyenet.photo.kinds import find_photographs
 from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, log
-from eyenet.run.options import fraction, local_path, parser
+from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 
@@ -101,7 +101,7 @@ def parse():
     """Parse the options."""
     options = parser(__doc__, workers=None, scheduler=None)
     options.add_argument("photographs", type=local_path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
-    options.add_argument("--model", type=local_path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=model_path, default="models/latest", help="folder of the model")
     point = options.add_mutually_exclusive_group()
     point.add_argument("--sensitivity", type=fraction, help="on validation; default: the model's own operating point")
     point.add_argument("--specificity", type=fraction, help="on validation, instead of --sensitivity")

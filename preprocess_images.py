@@ -32,7 +32,17 @@ from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
 from eyenet.photo.retina import inside_circle
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import Paths, is_current, place, read_json, refuse_same_file, sha256, write_rows, write_whole
+from eyenet.run.files import (
+    Paths,
+    is_placed,
+    is_unchanged,
+    place,
+    read_json,
+    refuse_same_file,
+    sha256,
+    write_rows,
+    write_whole,
+)
 from eyenet.run.folder import list_files
 from eyenet.run.options import fitting_next, fraction, local_path, parser, seed
 from eyenet.run.script import run_main
@@ -43,7 +53,7 @@ BLACK_SHARE = 0.05  # of black frames; more are failures, of a camera or in read
 NOTES = ".quality"  # the qualities found so far, one line per photograph, so that an interrupted run can continue
 
 
-def keep(source, target, note, quality):
+def keep(source, target, note, quality, since):
     """Place a photograph in the output unless it is to be left out.
 
     Parameters
@@ -52,6 +62,8 @@ def keep(source, target, note, quality):
     note : dict or None
         The quality that an earlier run found.
     quality : {'drop', 'keep', 'mark'}
+    since : int or None
+        As in `eyenet.run.files.is_unchanged`.
 
     Returns
     -------
@@ -60,9 +72,10 @@ def keep(source, target, note, quality):
     note : dict or None
         Its quality; None if it is black or not judged.
     """
-    time = os.stat(source).st_mtime_ns
-    note = note if note and note["time"] == time else None
-    current = is_current(target, source)
+    status = os.stat(source)
+    if note and not is_unchanged(source, note["bytes"], note["time"], note["sha256"], since):
+        note = None
+    current = is_placed(target, source, since)
     if note is None and not (current and quality == "keep"):
         crop = read_crop(source)
         light = brightness(crop, inside_circle(len(crop)))
@@ -70,7 +83,8 @@ def keep(source, target, note, quality):
             return f"all black: 99 % of its pixels are at or below {light:.0f} of 255", None
         if quality != "keep":
             found = judge(crop, read_geometry(source))
-            note = {"image": source.stem, "time": time, "quality": round(found.score, 3)}
+            note = {"image": source.stem, "time": status.st_mtime_ns, "bytes": status.st_size}
+            note |= {"sha256": sha256(source), "quality": round(found.score, 3)}
             note |= {"gradable": int(found.gradable), "reasons": list(found.reasons)}
     if quality == "drop" and not note["gradable"]:
         return f"cannot be graded: {', '.join(note['reasons'])}", note
@@ -86,7 +100,9 @@ def read_notes(path):
         notes = [json.loads(line) for line in lines]
     except (FileNotFoundError, ValueError):
         return {}
-    return {note["image"]: note for note in notes} if weights == sha256(WEIGHTS) else {}
+    if weights != sha256(WEIGHTS) or any("sha256" not in note for note in notes):  # or of an older version
+        return {}
+    return {note["image"]: note for note in notes}
 
 
 def write_notes(path, notes):
@@ -106,14 +122,14 @@ def sort_out(stage, sources, quality):
     notes : dict of str to dict
         The quality of each photograph; empty if not judged.
     """
-    folder, output, path = sources.folder, stage.folder, stage.folder / NOTES
+    folder, output, path, since = sources.folder, stage.folder, stage.folder / NOTES, stage.since
     known = {} if quality == "keep" else read_notes(path)
     dropped, kept, notes = [], set(), {}
     write_notes(path, known)
 
     def work(item):
         name, note = item
-        return keep(folder / name, output / name, note, quality)
+        return keep(folder / name, output / name, note, quality, since)
 
     items = [(name, known.get(os.path.splitext(name)[0])) for name in sources.names]
     with open(path, "a", encoding="utf-8") as file:

@@ -17,13 +17,16 @@ so later steps lose nothing. Expect about 40 photographs/s per core: Kaggle's 35
 become 2.6 GB. The script can be stopped and run again: it makes only what is missing.
 """
 
+import contextlib
+import os
+
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
 from eyenet.run.errors import log
-from eyenet.run.files import Paths, is_current, write_rows, write_whole
+from eyenet.run.files import Paths, is_unchanged, sha256, write_rows, write_whole
 from eyenet.run.options import fitting_next, fraction, parser, side
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
@@ -31,31 +34,42 @@ from eyenet.run.stage import image_stage
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found")
 
 
-def resize(source, target, size, colours="natural"):
-    """Write the crop of one photograph unless it is up to date; return the geometry."""
-    if is_current(target, source):
-        geometry = read_geometry(target)
-        if geometry.keys() >= set(GEOMETRY):
-            return geometry
+def resize(source, target, size, colours="natural", since=None):
+    """Write the crop of one photograph unless it is up to date; return the geometry.
+
+    The crop's text chunk also records the photograph's size and SHA-256, by which a replaced one is recognised, and
+    whether it was drawn.
+    """
+    if target.exists():
+        known = read_geometry(target)
+        recorded = known.keys() >= {*GEOMETRY, "sha256", "synthetic"}
+        if recorded and is_unchanged(source, known["bytes"], os.stat(target).st_mtime_ns, known["sha256"], since):
+            return known
+    origin = {}
+    with contextlib.suppress(OSError):  # decoding reports it
+        origin = {"sha256": sha256(source), "synthetic": is_synthetic(source)}
     crop, geometry = photograph_to_input(source, size, colours)
+    geometry |= origin
     write_whole(target, encode_png(crop, geometry), source)
     return geometry
 
 
 def resize_all(stage, sources, size, colours):
-    """Resize all photographs and write photographs.csv; return the set of the names of the crops."""
-    folder, resized = stage.folder, set()
+    """Resize all photographs and write photographs.csv; return the names of the crops, and of those of drawings."""
+    folder, since, resized, drawn = stage.folder, stage.since, set(), set()
 
     def work(source):
-        return resize(source, folder / f"{source.stem}.png", size, colours)
+        return resize(source, folder / f"{source.stem}.png", size, colours, since)
 
     def rows():  # a generator: a list of a million rows would take 600 MB
         for source, geometry in stage.each(work, sources, "resize"):
             resized.add(source.stem)
+            if geometry.get("synthetic"):
+                drawn.add(source.stem)
             yield [source.stem, *(geometry[key] for key in GEOMETRY)]
 
     write_rows(folder / "photographs.csv", ["image", *GEOMETRY], rows())
-    return resized
+    return resized, drawn
 
 
 def usable_names(sources):
@@ -96,14 +110,17 @@ def main():
     settings = {"size": args.size, "preprocessing": PREPROCESSING}
     if args.colours != "natural":  # absent by default, as in folders made before the option existed
         settings["colours"] = args.colours
-    if any(map(is_synthetic, sources[:10])):  # every report on these images will say so
-        settings["synthetic"] = True
+    found = {"synthetic": None}  # every report on these images will say so
     first, refused = usable_names(sources)
     workers = {"reads": first[:1], "threads": args.workers, "scheduler": args.scheduler}
-    with image_stage("resize_images.py", args.output, settings, **workers) as stage:
+    with image_stage("resize_images.py", args.output, settings, found=found, **workers) as stage:
         stage.rejected.extend(refused)
         list_left_out(stage.folder, left_out)
-        resized = resize_all(stage, first, args.size, args.colours)
+        resized, drawn = resize_all(stage, first, args.size, args.colours)
+        if drawn:
+            found["synthetic"] = True
+        if 0 < len(drawn) < len(resized):
+            log(f"note: {len(drawn):,} of {len(resized):,} photographs are synthetic, such as {min(drawn)}")
         code = stage.finish(len(sources), args.max_rejected, resized)
     print(f"resized {len(resized):,} of {len(sources):,} photographs to {args.output}, {len(stage.rejected)} rejected")
     print(f"next: python preprocess_images.py{fitting_next(options, args, output='input')}")

@@ -22,7 +22,8 @@ Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted,
 5. Promote the new model if it is non-inferior: for each question, the 95 % interval of the AUC difference (paired
    bootstrap over patients) must lie above -MARGIN.
 
-Exit code 0: promoted; 3: refused. An interrupted run continues when run again; a decision is made only once.
+Exit code 0: promoted; 4: refused, and the model in use stays; 1: it could not be done. An interrupted run continues
+when run again; a decision is made only once.
 Cropping and judging take about 20 ms per photograph and core, fine-tuning as long per epoch as cnn.py.
 """
 
@@ -54,7 +55,7 @@ from eyenet.retraining.promotion import (
     roll_back,
     settle,
 )
-from eyenet.run.errors import EXIT_REJECTED, StageError, log
+from eyenet.run.errors import EXIT_FINDING, StageError, log
 from eyenet.run.files import read_json, sha256
 from eyenet.run.folder import locked, output_folder
 from eyenet.run.options import fraction, local_path, parser, plain_name, positive, rate, seed
@@ -93,13 +94,13 @@ def open_base(work, models):
 
 
 def hash_batch(photos, labels):
-    """Hash the names and sizes of the new photographs, and the table of their grades, after checking the table."""
+    """Hash the names and content of the new photographs, and the table of their grades, after checking the table."""
     if not photos.is_dir():
         raise StageError(f"there is no folder {photos}")
     if not labels.is_file():
         raise StageError(f"there is no table {labels}")
     read_labels(labels, None)
-    listing = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(photos) if entry.is_file())
+    listing = sorted((entry.name, sha256(entry.path)) for entry in os.scandir(photos) if entry.is_file())
     return hashlib.sha256((repr(listing) + sha256(labels)).encode()).hexdigest()
 
 
@@ -226,7 +227,7 @@ def conclude(work, models, row):
     print(f"in use: {models / 'latest'} -> {current_model(models).name}; see {models / 'history.csv'}")
     if promoted:
         print(f"next: python evaluate.py --model {models / run} --input {array}")
-    return 0 if promoted else EXIT_REJECTED
+    return 0 if promoted else EXIT_FINDING
 
 
 def parse():

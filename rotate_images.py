@@ -16,22 +16,44 @@ split of its patient; validation and test use originals only. Mirroring and rota
 are lossless; the rotation by 120 degrees interpolates.
 """
 
+import functools
+import os
+
 import numpy as np
 
 from eyenet.data.copies import copies_table, list_transforms, transform
 from eyenet.data.names import copy_name
 from eyenet.data.tables import read_table, write_table
-from eyenet.photo.png import encode_png, read_crop
-from eyenet.run.files import is_current, place, refuse_same_file, write_whole
+from eyenet.photo.png import encode_png, read_crop, read_geometry
+from eyenet.run.files import is_placed, is_unchanged, place, refuse_same_file, sha256, write_whole
 from eyenet.run.folder import list_files, report_unlisted
 from eyenet.run.options import fitting_next, fraction, parser
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
 
 
-def copy_photograph(source, targets):
-    """Write the missing images of one photograph; `targets` maps transform to path."""
-    missing = {name: path for name, path in targets.items() if not is_current(path, source)}
+def is_copied(target, source, digest, since):
+    """Return whether a mirrored or rotated image was made from the present `source`; `digest()` is its SHA-256."""
+    if not target.exists():
+        return False
+    known = read_geometry(target)
+    if "sha256" not in known:
+        return False
+    time = os.stat(target).st_mtime_ns
+    return is_unchanged(source, known["bytes"], time, known["sha256"], since, digest)
+
+
+def copy_photograph(source, targets, since=None):
+    """Write the missing images of one photograph; `targets` maps transform to path.
+
+    The text chunk of a copy records size and SHA-256 of its source, by which a replaced one is recognised.
+    """
+    digest = functools.cache(lambda: sha256(source))  # read once for all copies
+    missing = {
+        name: path
+        for name, path in targets.items()
+        if not (is_placed(path, source, since) if name == "original" else is_copied(path, source, digest, since))
+    }
     if not missing:
         return
     pixels = read_crop(source)  # even if only the original is missing, so that a damaged file is found here
@@ -39,17 +61,18 @@ def copy_photograph(source, targets):
         if name == "original":
             place(source, path)
         else:
-            write_whole(path, encode_png(np.ascontiguousarray(transform(pixels, name))), source)
+            origin = {"bytes": os.stat(source).st_size, "sha256": digest()}
+            write_whole(path, encode_png(np.ascontiguousarray(transform(pixels, name)), origin), source)
 
 
 def copy_all(stage, source, photographs, only_train):
     """Write the images of all photographs; return the names of those that could not be read."""
-    output = stage.folder
+    output, since = stage.folder, stage.since
 
     def work(item):
         image, transforms = item
         targets = {name: output / f"{copy_name(image, name)}.png" for name in transforms}
-        copy_photograph(source / f"{image}.png", targets)
+        copy_photograph(source / f"{image}.png", targets, since)
 
     items = list(zip(photographs["image"], list_transforms(photographs, only_train)))
     for _ in stage.each(work, items, "rotate", name=lambda item: item[0]):

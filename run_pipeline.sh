@@ -142,13 +142,24 @@ run rotate_images.py --input "$work/data/preprocessed" --output "$work/data/rota
 run image_to_array.py --input "$work/data/rotated" --labels "$work/labels/rotated.csv" --output "$work/data/array" \
     ${cluster[@]+"${cluster[@]}"} ${common[@]+"${common[@]}"}
 run cnn.py --input "$work/data/array" --models "$work/models" --logs "$work/logs" "$@"
-run evaluate.py --input "$work/data/array" --model "$work/models/latest" \
+# The run's own folder: models/latest may be an old model, where it cannot be written.
+models=$work/models model=cnn
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --run=*) model=${1#*=} ;;
+    --run) model=${2:-} ;;
+    --models=*) models=${1#*=} ;;
+    --models) models=${2:-} ;;
+    esac
+    shift
+done
+run evaluate.py --input "$work/data/array" --model "$models/$model" \
     --photographs "$work/data/resized/photographs.csv" ${common[@]+"${common[@]}"}
 
 cat <<EOF
 
-model        $work/models/latest/model.keras
-report       $work/models/latest/report.html
+model        $models/$model/model.keras
+report       $models/$model/report.html
 TensorBoard  $python -m tensorboard.main --logdir $work/logs
 figures      $work/figures/
 EOF

@@ -10,7 +10,7 @@ usage: run_tests.sh [--quick | --speed | PYTEST OPTIONS]
 Create the environment .venv, then run ruff, shellcheck, import-linter and the tests.
 
   --quick   leave out the tests that train, export or drive a browser; pytest options may follow
-  --speed   measure the speed instead, and exit with 1 if a ratio is worse than recorded (benchmarks/bounds.csv)
+  --speed   measure the speed instead, and exit with 4 if a ratio is worse than recorded (benchmarks/bounds.csv)
   --help    show this text
 
 Other arguments go to pytest, such as: bash run_tests.sh -k resize

@@ -24,7 +24,7 @@ from benchmarks import bounds, export, feed, growth, pack, predict, quality, res
 from benchmarks.materials import draw_photographs, give_names, make_images, make_model
 from eyenet.photo.quality import judge
 from eyenet.photo.retina import crop_photograph
-from eyenet.run.errors import StageError
+from eyenet.run.errors import EXIT_FINDING, StageError
 from eyenet.run.options import positive
 from eyenet.run.script import run_main
 
@@ -150,7 +150,7 @@ def measure(names, given):
 
 
 def check(names, given):
-    """Compare the ratios with their bounds; return 1 if one fails three times in a row."""
+    """Compare the ratios with their bounds; return 4 if one fails three times in a row."""
     known, machine, failing = bounds.read(), record.machine(), None
     if not known:
         raise StageError(f"there is no {bounds.TABLE}; python benchmarks/suite.py --record-bounds 5 makes it")
@@ -163,7 +163,7 @@ def check(names, given):
             print("every ratio is within its bound")
             return 0
     print("\n".join(failing.values()), file=sys.stderr)
-    return 1
+    return EXIT_FINDING
 
 
 def report(args, ratios):

@@ -23,6 +23,7 @@ from eyenet.data.copies import ANY_DR  # noqa: E402
 from eyenet.data.names import copy_name  # noqa: E402
 from eyenet.data.tables import read_labels  # noqa: E402
 from eyenet.photo.png import read_geometry  # noqa: E402
+from eyenet.run.files import follow  # noqa: E402
 
 PICTURES = REPO / "docs" / "pictures"
 
@@ -110,7 +111,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--work", type=Path, default=REPO, help="work folder of the finished sample run")
     work = options.parse_args().work
-    data, latest = work / "data", work / "models" / "latest"
+    data, latest = work / "data", follow(work / "models" / "latest")
     if not (latest / "metrics.json").exists():
         sys.exit(f"{latest} has no metrics.json; run first: bash run_pipeline.sh")
     PICTURES.mkdir(exist_ok=True)

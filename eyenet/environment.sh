@@ -2,10 +2,37 @@
 # Sourced by run_pipeline.sh and run_tests.sh: creates the environment .venv and keeps it up to date.
 # Needs bash and Python 3.11-3.13. PYTHON=/path/to/python selects the interpreter, EYENET_VENV the folder.
 
+# missing_packages FILE - print the packages of a requirements file that $python cannot import, or not in that version.
+# -I: what only PYTHONPATH or the user's own site-packages hold does not count.
+missing_packages() {
+    "$python" -I - "$1" <<'EOF'
+import importlib.metadata, importlib.util, sys
+from pip._vendor.packaging.requirements import Requirement
+
+for line in open(sys.argv[1]):
+    text = line.split("#")[0].strip()
+    wanted = Requirement(text) if text else None
+    if wanted is None or (wanted.marker and not wanted.marker.evaluate()):
+        continue
+    try:
+        there = importlib.metadata.distribution(wanted.name)
+    except importlib.metadata.PackageNotFoundError:
+        print(wanted.name)
+        continue
+    tops = {file.parts[0].removesuffix(".py") for file in there.files or () if file.suffix == ".py"}
+    modules = [name for name in tops if name.isidentifier()]
+    found = not modules or any(importlib.util.find_spec(name) for name in modules)
+    if not found or not wanted.specifier.contains(there.version, prereleases=True):
+        print(wanted.name)
+EOF
+}
+
 # make_environment HERE REQUIREMENTS... - set $python to the environment's interpreter.
 make_environment() {
-    local here=$1 file candidate base="" wanted stamp
+    local here=$1 file candidate base="" wanted stamp missing
     shift
+    # Settings that make pip install elsewhere or nothing, and Python look elsewhere.
+    unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER PIP_PYTHON PIP_DRY_RUN PIP_NO_DEPS PIP_DOWNLOAD PYTHONHOME
     local venv=${EYENET_VENV:-$here/.venv}
     python=$venv/bin/python
     if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
@@ -21,7 +48,13 @@ make_environment() {
     fi
     if [ -x "$python" ] && [ -f "$stamp" ]; then
         # The test environment contains the pipeline's packages too.
-        case "$(cat "$stamp")" in *"$wanted"*) return 0 ;; esac
+        case "$(cat "$stamp")" in *"$wanted"*)
+            if missing=$(missing_packages <(printf '%s\n' "$wanted")) && [ -z "$missing" ]; then
+                return 0
+            fi
+            echo "the environment $venv lacks ${missing//$'\n'/, }" >&2
+            ;;
+        esac
     fi
     if ! "$python" -c "" 2>/dev/null; then
         for candidate in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
@@ -45,6 +78,11 @@ make_environment() {
     if ! printf '%s\n' "$wanted" >"$venv/requirements.txt" ||
         ! "$python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$venv/requirements.txt"; then
         echo "error: the packages could not be installed (see pip's messages above); run the same command again" >&2
+        return 1
+    fi
+    if ! missing=$(missing_packages "$venv/requirements.txt") || [ -n "$missing" ]; then
+        echo "error: pip ended without an error, but $venv lacks ${missing//$'\n'/, }; a setting of pip may install" \
+            "them elsewhere: $python -m pip config list" >&2
         return 1
     fi
     # pip compiles on one core. Some packages contain files for other Python versions, which fail to compile.

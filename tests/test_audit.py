@@ -234,7 +234,7 @@ def test_which_copies_of_a_table_are_used(clean, tmp_path, capsys, monkeypatch):
     folder = save(tmp_path / "array", images[table.index], table)
     for source in ("--labels", folder / "labels.csv"), ("--input", folder):
         code, out, _ = call(capsys, monkeypatch, *source)
-        assert code == 1 and out.startswith("rows used: train 48, val 24, test 60\n") and "give --originals" in out
+        assert code == 4 and out.startswith("rows used: train 48, val 24, test 60\n") and "give --originals" in out
         code, out, _ = call(capsys, monkeypatch, *source, "--originals")
         assert code == 0 and out.startswith("rows used: train 48, val 24, test 36\n") and "--originals" not in out
     (folder / "stage.json").write_text('{"script": "image_to_array.py"}')  # as if killed before X.json was written
@@ -270,7 +270,7 @@ def test_tables_alone(clean, tmp_path, capsys, monkeypatch):
         table[table["split"] == path.stem].drop(columns="split").to_csv(path, index=False)
     report = tmp_path / "cases.csv"
     code, out, _ = call(capsys, monkeypatch, "--labels", *paths, "--report", report)
-    assert code == 1 and "2 of 48 (4.2%), such as p0_left_mir" in out
+    assert code == 4 and "2 of 48 (4.2%), such as p0_left_mir" in out
     assert out.count("not checked") == 4 and out.count("no pixels") == 4
     assert out.splitlines()[-1] == "verdict: LEAK in 2 of 11 checks"
     cases = Counter(row["check"] for row in read_csv(report))
@@ -278,7 +278,7 @@ def test_tables_alone(clean, tmp_path, capsys, monkeypatch):
     assert {row["image"] for row in read_csv(report)} == {"p0_left_mir.jpeg", "p1_right.png"}
     table[["image", "split"]].iloc[3:].to_csv(tmp_path / "one.csv", index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", tmp_path / "one.csv")
-    assert code == 1 and out.count("no grades") == 1  # p0_left was removed, p1_right was not
+    assert code == 4 and out.count("no grades") == 1  # p0_left was removed, p1_right was not
     table[["image", "split"]].iloc[4:].to_csv(tmp_path / "one.csv", index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", tmp_path / "one.csv")
     assert code == 0 and out.splitlines()[-1].startswith("verdict: no leak found in what could be checked: 5 of 11 ")
@@ -290,7 +290,7 @@ def test_names_that_say_no_patient(clean, tmp_path, capsys, monkeypatch):
     odd = table.replace({"p0_left": "IMG 0"})  # in training
     odd.to_csv(path, index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", path)
-    assert code == 1 and out.splitlines()[-1].startswith("verdict: could not tell: rows of unknown patients")
+    assert code == 3 and out.splitlines()[-1].startswith("verdict: could not tell: rows of unknown patients")
     assert out.count("rows not compared: 1, whose names do not say the patient, such as 'IMG 0'") == 2
     odd.loc[rows_in(odd, "test")[0], "image"] = "p1_left_mir"  # the others are still compared
     found, findings = leaks(None, odd)
@@ -298,6 +298,6 @@ def test_names_that_say_no_patient(clean, tmp_path, capsys, monkeypatch):
     table["image"] = [f"IMG {i}" for i in range(len(table))]
     table.to_csv(path, index=False)
     code, out, _ = call(capsys, monkeypatch, "--labels", path)
-    assert code == 1 and out.count("'IMG 12' do not say the patient") == 2 and "verdict: could not tell" in out
+    assert code == 3 and out.count("'IMG 12' do not say the patient") == 2 and "verdict: could not tell" in out
     table.assign(patient=table.index // 2).to_csv(path, index=False)
     assert call(capsys, monkeypatch, "--labels", path)[0] == 0

@@ -259,7 +259,8 @@ def test_damaged_models_and_folders_in_the_way(array, trained, tmp_path):
     args = ["cnn.py", "--input", array, *QUICK, "--logs", tmp_path / "logs"]
     (checkpoint,) = (tmp_path / "models" / "cnn").glob("checkpoint-*")
     os.truncate(checkpoint / "trainer.weights.h5", 5000)
-    one_sentence(run(*args, "--epochs", 6, cwd=tmp_path, code=1), "trainer.weights.h5 is damaged", "train anew")
+    done = run(*args, "--epochs", 6, cwd=tmp_path, code=1)
+    one_sentence(done, "trainer.weights.h5 cannot be read", "may be damaged", "train anew with another --run")
     (tmp_path / "models" / "cnn" / "config.json").write_text("{")
     one_sentence(run(*args, cwd=tmp_path, code=1), "config.json is damaged")
     (tmp_path / "file").write_text("")
@@ -267,7 +268,8 @@ def test_damaged_models_and_folders_in_the_way(array, trained, tmp_path):
     one_sentence(run("cnn.py", "--input", array, *blocked, "--logs", tmp_path / "file", cwd=tmp_path, code=1), "file")
     (tmp_path / "m2" / "latest").mkdir()
     done = run(*args, *blocked, cwd=tmp_path)
-    assert "could not be made a link" in done.stderr and "kept epoch 1" in done.stdout
+    assert "latest was no link to a model; it is now latest-1" in done.stderr and "kept epoch 1" in done.stdout
+    assert (tmp_path / "m2" / "latest").resolve().name == "cnn" and (tmp_path / "m2" / "latest-1").is_dir()
 
 
 def test_help_is_quick_and_complete():

@@ -247,6 +247,23 @@ def test_a_folder_of_something_else_is_left_alone(work, tmp_path):
     assert "--output" in last and (tmp_path / "README.md").read_text() == "mine"
 
 
+def test_killed_between_two_renames_one_export_is_left(tmp_path):
+    """A folder is replaced in two renames; the next run brings the earlier one back, or finds the new one in place."""
+    target = tmp_path / "EyeNet.mlpackage"
+    for text in ("old", "new"):
+        with export_folder.proved_export(target) as path:
+            path.mkdir()
+            (path / "weights").write_text(text)
+    assert (target / "weights").read_text() == "new" and list(tmp_path.iterdir()) == [target]
+    before = target.rename(export_folder.aside(target))  # killed here
+    export_folder.remove_unfinished(tmp_path)
+    assert (target / "weights").read_text() == "new" and list(tmp_path.iterdir()) == [target]
+    shutil.copytree(target, before)  # or here
+    with pytest.raises(StageError), export_folder.proved_export(target):
+        raise StageError("another reason")
+    assert (target / "weights").read_text() == "new" and list(tmp_path.iterdir()) == [target]
+
+
 def test_what_a_killed_run_left_is_removed(copied, work):
     """Also if it was killed before any export was verified, so that only the record exists."""
     folder = copied / "export"

@@ -295,6 +295,16 @@ def test_a_share_of_all_or_none_has_the_exact_binomial_interval(patients, right)
     assert plain["accuracy"] == {"value": float(right), "low": None, "high": None}
 
 
+@pytest.mark.parametrize("value", [-0.5, 0, 0.7, 1])
+def test_what_is_no_share_has_the_interval_of_its_draws_or_none(value):
+    """A kappa of 1 or a difference of 0 is no proportion of patients, and no binomial interval fits it."""
+    patients = np.arange(50)
+    spread = bootstrap(lambda w: {"kappa": value + w.std(axis=1)}, patients, 100)["kappa"]
+    assert spread["value"] == value and spread["low"] == value < spread["high"]
+    constant = bootstrap(lambda w: {"kappa": np.full(len(w), float(value))}, patients, 100)["kappa"]
+    assert constant == {"value": value, "low": None, "high": None}
+
+
 def test_pairs_of_patients_are_disjoint():
     patients = np.array([0, 0, 1, 1, 2, 2])
     truth = np.array([1, 0, 1, 0, 1, 0], bool)  # three patients with both classes: one pair, one patient left

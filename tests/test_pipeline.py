@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import make_dataset, one_sentence, read_csv, run, run_stages
+from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages
 
 ENVIRONMENT = {**os.environ, "EYENET_VENV": sys.prefix}
 needs_venv = pytest.mark.skipif(
@@ -84,6 +86,56 @@ def test_no_python_and_a_foreign_folder(tmp_path):
     done = run("run_pipeline.sh", "--work", tmp_path / "work", code=1, env=place)
     one_sentence(done, "is not a Python environment")
     assert (tmp_path / "venv" / "precious").read_text() == "mine"
+
+
+def tiny_package(folder):
+    """Write a wheel with one module, and a requirements file that asks for it."""
+    folder.mkdir()
+    (folder / "req.txt").write_text("tiny>=1,<2\n")
+    info = "tiny-1.0.dist-info"
+    files = {"tiny.py": "", f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+    files |= {f"{info}/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"}
+    files |= {f"{info}/RECORD": "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])}
+    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    return folder
+
+
+def make_environment(here, **settings):
+    """Call make_environment of eyenet/environment.sh, then import the package in the environment."""
+    command = f'. "{REPO}/eyenet/environment.sh"; make_environment "{here}" req.txt && "$python" -I -c "import tiny"'
+    local = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(here),
+        "EYENET_VENV": str(here / "venv"),
+        "PYTHON": sys.executable,
+    }
+    return subprocess.run(
+        ["bash", "-c", command], check=False, capture_output=True, text=True, env=os.environ | local | settings
+    )
+
+
+def test_settings_of_pip_do_not_leave_an_empty_environment(tmp_path):
+    here, elsewhere = tiny_package(tmp_path / "here"), str(tmp_path / "elsewhere")
+    names = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME")
+    settings = dict.fromkeys(names, elsewhere) | {"PIP_USER": "1", "PIP_DRY_RUN": "1"}
+    done = make_environment(here, **settings)
+    assert done.returncode == 0, done.stderr
+    (module,) = (here / "venv").glob("lib/python*/site-packages/tiny.py")
+    assert make_environment(here).stderr == ""
+    module.unlink()  # as an environment that an older version called complete
+    again = make_environment(here, PYTHONPATH=str(here))
+    assert "lacks tiny" in again.stderr
+
+
+def test_an_environment_that_stays_empty_is_an_error(tmp_path):
+    """A file of pip's settings can install elsewhere too; it also says which index to use, so it is read."""
+    here = tiny_package(tmp_path / "here")
+    (tmp_path / "pip.conf").write_text(f"[install]\ntarget = {tmp_path / 'elsewhere'}\n")
+    done = make_environment(here, PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    assert done.returncode == 1 and not (here / "venv" / "eyenet-requirements").exists()
+    one_sentence(done, "lacks tiny", "pip config list")
 
 
 def test_help():

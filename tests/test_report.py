@@ -23,6 +23,7 @@ from report_fixtures import (
     without_figures,
 )
 
+from evaluate import choose_examples
 from eyenet.data.tasks import TASKS
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.report.card import write_model_card
@@ -243,10 +244,27 @@ def test_the_verdict_is_in_words():
         ),
         ("not compared", lambda m: m["questions"]["any"]["baselines"].update(not_retina=None) or m),
         ("are validation patients", lambda m: m["splits"].pop("test") and m),
+        (
+            "missed on these patients: sensitivity of 90 %: 71.0 % (",
+            lambda m: (
+                m["questions"]["any"]["patient"]["operating_points"]["sensitivity_0.9"].update(
+                    sensitivity=figure(0.71, 300)
+                )
+                or m
+            ),
+        ),
+        (
+            "probabilities worse here: expected calibration error (ECE) per patient 0.081 before and 0.120 after",
+            lambda m: m["questions"]["any"]["patient"]["calibration"]["after"].update(ece=figure(0.12, 300)) or m,
+        ),
     ],
 )
 def test_what_speaks_against_the_figures_is_said(words, change):
     plain = make_metrics(patients=3000, skill=2.0)
+    for unit in ("patient", "eye"):
+        for name, point in plain["questions"]["any"][unit]["operating_points"].items():
+            rate, _, target = name.rpartition("_")
+            point |= {rate: figure(float(target), 3000)} if rate else {}
     assert not cautions(plain, "any")
     said = cautions(change(copy.deepcopy(plain)), "any")
     assert [c for c in said if words in c.replace("\xa0", " ")], said
@@ -364,3 +382,11 @@ def test_it_fits_a_desktop_and_a_phone_in_a_browser(tmp_path):
     assert desktop["charts"] == phone["charts"] == 15 and desktop["pictures"] == phone["pictures"] == 32
     assert phone["scrolling"] > 3 and desktop["scrolling"] < phone["scrolling"]
     assert "CONSOLE" not in done.stderr, done.stderr
+
+
+def test_only_confident_predictions_are_shown_as_such():
+    """With a threshold of 0.4, a missed eye with a probability of 0.3 is negative, but not confidently so."""
+    truth = np.array([1, 1, 1, 0, 0, 0], bool)
+    probability = np.array([0.95, 0.3, 0.02, 0.5, 0.85, 0.1])
+    assert choose_examples(truth, probability, 0.4) == [0, 2, 4, 5]
+    assert choose_examples(truth, np.full(6, 0.5), 0.4) == []

@@ -142,19 +142,19 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
 
 
 def test_a_model_that_is_no_better_is_refused_at_margin_0(work):
-    done = retrain(work, "--margin", 0, "--learning-rate", 0, code=3)
+    done = retrain(work, "--margin", 0, "--learning-rate", 0, code=4)
     assert done.stdout.startswith(f"refused: {RUN} over cnn: any DR: AUC ") and "not above -0" in done.stdout
     assert latest(work) == "cnn" and (work / "models" / "candidates" / RUN / "model.keras").exists()
     assert not (work / "data" / "retrain" / RUN / "array").exists()
     assert [row["action"] for row in read_decisions(work / "models")] == ["refused"]
-    assert retrain(work, code=3).stdout == done.stdout
+    assert retrain(work, code=4).stdout == done.stdout
 
 
 def test_poor_photographs_stop_at_the_gate(work):
     for path in (work / "new" / "train").glob("*.jpeg"):
         if can_be_opened(path):
             degraded.blur(Image.open(path), 0.03).save(path)
-    done = retrain(work, code=3)
+    done = retrain(work, code=4)
     assert "no photograph is both new and gradable" in done.stdout and "epoch" not in done.stderr
     assert latest(work) == "cnn" and not (work / "models" / "candidates").exists()
 
@@ -308,6 +308,16 @@ def test_the_comparison_is_paired_over_patients(gain, action):
     assert found["difference"] == pytest.approx(found["new"] - found["old"])
     assert found["low"] <= found["difference"] <= found["high"]
     assert found["high"] - found["low"] < 0.06  # unpaired it would be about 0.13
+    assert decide({"any": found}, 0.01)[0] == action
+
+
+@pytest.mark.parametrize(("patients", "action"), [(8, "refused"), (2000, "promoted")])
+def test_two_networks_without_an_error_are_compared_by_the_number_of_patients(patients, action):
+    """Every bootstrap draw has a difference of 0: the limit is what the AUC of 1 may be on other patients."""
+    level = np.arange(patients) % 2 * 2
+    old, new = (np.stack([1 - p, p], axis=1) for p in (0.1 + 0.4 * level, 0.2 + 0.3 * level))
+    found = compare(old, new, pd.DataFrame({"patient": np.arange(patients), "level": level}), "any", draws=50)["any"]
+    assert found["difference"] == 0 and found["low"] < 0 <= found["high"]
     assert decide({"any": found}, 0.01)[0] == action
 
 

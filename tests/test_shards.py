@@ -87,7 +87,7 @@ def test_the_same_array(arrays):
 def test_no_stale_files(rotated, arrays, tmp_path):
     """Another size is refused in the same folder; with fewer images, no old shards are left."""
     for options, words in (([], "shard_size: 64 -> None"), (["--shard-size", 128], "shard_size: 64 -> 128")):
-        one_sentence(run(*packing(rotated, arrays[1], *options), code=1), words, "delete it")
+        one_sentence(run(*packing(rotated, arrays[1], *options), code=1), words, "another folder")
     for size in ("100", "0", "-64"):
         with pytest.raises(ArgumentTypeError, match="is not a multiple of 64"):
             whole_blocks(size)

@@ -84,6 +84,46 @@ def test_run_twice_writes_nothing(dataset, finished):
         assert path.stat().st_mtime_ns == before[path], path
 
 
+@pytest.mark.parametrize("same_size", [False, True])
+def test_a_photograph_replaced_by_one_of_the_same_time_is_redone_in_every_step(dataset, tmp_path, same_size):
+    """Zip, DVC and `rsync -t` set old or fixed times; uncompressed photographs of one camera also have one size."""
+    source, work, fresh = copied(dataset, tmp_path / "source"), tmp_path / "work", tmp_path / "fresh"
+    old, new = source / "train" / "h1_left.jpeg", (source / "train" / "h2_right.jpeg").read_bytes()
+    size = max(old.stat().st_size, len(new))
+    for path in (source / "train").iterdir():
+        path.write_bytes(path.read_bytes().ljust(size, b"\0") if same_size else path.read_bytes())
+        os.utime(path, (315532800, 315532800))
+    for _ in range(2):
+        run_stages(source, work)
+    old.write_bytes(new.ljust(size, b"\0") if same_size else new)
+    os.utime(old, (315532800, 315532800))
+    run_stages(source, work)
+    run_stages(source, fresh)
+    redone, right = bytes_of(work), bytes_of(fresh)
+    assert [name for name in right if redone[name] != right[name]] == [] and redone.keys() == right.keys()
+
+
+def test_a_time_that_a_disk_rounds_is_no_change(dataset, finished, tmp_path):
+    """FAT stores even seconds; nothing is made again after a folder was copied to such a disk."""
+    source, out = copied(dataset, tmp_path / "source"), copied(finished / "resized", tmp_path / "out")
+    for path in (*(source / "train").iterdir(), *out.glob("*.png")):
+        second = path.stat().st_mtime_ns // 2_000_000_000 * 2
+        rounded = second if path.parent == out else second + 1.5
+        os.utime(path, (rounded, rounded))
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    run("resize_images.py", "--input", source / "train", "--output", out, "--size", 64)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_one_drawing_among_the_photographs_makes_the_set_synthetic(dataset, sample, tmp_path):
+    source = copied(dataset, tmp_path / "source")
+    shutil.copy(next((sample / "train").glob("*.jpeg")), source / "train" / "z_left.jpeg")
+    args = ["--input", source / "train", "--output", tmp_path / "out", "--size", 64]
+    for _ in range(2):
+        assert "1 of 25 photographs are synthetic, such as z_left" in run("resize_images.py", *args).stderr
+        assert json.loads((tmp_path / "out" / "stage.json").read_text())["settings"]["synthetic"] is True
+
+
 def test_from_another_folder_with_a_space(dataset, tmp_path):
     place = tmp_path / "other place é"
     place.mkdir()
@@ -255,7 +295,7 @@ def test_output_that_is_not_ours(dataset, finished, tmp_path):
     assert (tmp_path / "full" / "holiday.png").read_text() == "mine"
     one_sentence(run(*args, finished / "resized", "--size", 32, code=1), "size: 64 -> 32")
     equalized = ["--size", 64, "--colours", "equalized"]
-    one_sentence(run(*args, finished / "resized", *equalized, code=1), "(colours: None -> equalized)", "delete it")
+    one_sentence(run(*args, finished / "resized", *equalized, code=1), "(colours: None -> equalized)", "move")
     one_sentence(run(*args, "/proc/eyenet", code=1), "/proc/eyenet")
 
 
@@ -309,7 +349,7 @@ def test_a_damaged_record(dataset, tmp_path, content):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "stage.json").write_text(content)
     args = ["--input", dataset / "train", "--output", tmp_path / "out"]
-    one_sentence(run("resize_images.py", *args, code=1), "stage.json is damaged", "delete the folder")
+    one_sentence(run("resize_images.py", *args, code=1), "stage.json is damaged", "move")
 
 
 def test_own_table_is_not_overwritten(finished, tmp_path):

@@ -1,8 +1,9 @@
 """Label tables as users provide them: every fault has an error message, and harmless irregularities are accepted."""
 
+import pandas as pd
 import pytest
 
-from eyenet.data.tables import read_labels, read_table
+from eyenet.data.tables import read_labels, read_table, write_table
 from eyenet.run.errors import StageError
 
 
@@ -23,6 +24,7 @@ def labels(tmp_path, text, encoding="utf-8"):
         ("image,level\n1_left.jpeg,0\n1_right.jpeg,3\n", "utf-8"),
         ("image,level\n1_left,0\n1_left,0\n1_right,3\n", "utf-8"),  # the same row twice
         ("image,level\n\n1_left,0\n1_right,3\n\n", "utf-8"),  # blank lines
+        ("image,level\n1_left,0.0\n1_right,3.\n", "utf-8"),  # from a column of floats
     ],
 )
 def test_read(tmp_path, text, encoding):
@@ -59,6 +61,11 @@ def test_own_patient_and_eye_count(tmp_path):
         (" image,image,level\na,b,0\n", ["'image' twice"]),
         ("image,level\n\n\n1_left,9\n", ["line 4", "'9'"]),
         ("image,level,eye,patient\n.jpeg,0,left,7\n", ["without a name"]),
+        # A stray quotation mark would swallow the lines up to the next one, and the grade of another photograph count.
+        ('image,notes,level\n1_left,,0\n1_right,"blurred,0\n2_left,see above",4\n', ["line 3", "notes", "quotation"]),
+        ('image,level,notes\n1_left,0,"blurred,\nrepeat"\n', ["line 2", "notes", "one line"]),
+        ('image,level,notes\n1_left,0,\n1_right,0,"blurred\n2_left,4,\n', ["line 3", "never closed"]),
+        ("image,level\n1_left,2.5\n", ["line 2", "'2.5'"]),
     ],
 )
 def test_faults_have_their_sentence(tmp_path, text, words):
@@ -76,6 +83,17 @@ def test_utf16_folder_and_missing(tmp_path):
         read_labels(tmp_path)
     with pytest.raises(StageError, match=r"download_images\.sh makes it"):
         read_labels(tmp_path / "none.csv")
+
+
+def test_names_that_a_spreadsheet_would_compute_stay_text(tmp_path):
+    names = ["=HYPERLINK(1)_left", "-5_left", "+1.5", "-3", "@x", "'=x", "''=x", "'plain'", "plain", "a=b", "-", "2-1"]
+    table = pd.DataFrame({"image": names, "patient": names, "difference": [-0.5] * len(names)})
+    write_table(tmp_path / "t.csv", table)
+    cells = [line.split(",") for line in (tmp_path / "t.csv").read_text().splitlines()[1:]]
+    assert {row[0][0] for row in cells} == {"'", "+", "-", "p", "a", "2"} and cells[0][0].startswith("'=")
+    assert [row[0] for row in cells if row[0][0] in "+-"] == ["+1.5", "-3"] and {row[2] for row in cells} == {"-0.5"}
+    read = read_table(tmp_path / "t.csv", ["image", "patient"], None)
+    assert read["image"].tolist() == read["patient"].tolist() == names
 
 
 def test_unknown_split(tmp_path):

@@ -18,7 +18,9 @@ interface Said {
 }
 
 const LOOK = "A specialist should look at the photographs.";
-const NO_ALL_CLEAR = "This is not an all-clear: EyeNet can miss disease, and it detects nothing but diabetic retinopathy.";
+export const NOT_COVERED =
+  "It looks for diabetic retinopathy only: macular oedema, which clinics usually count as referable too, is not covered, nor is any other disease of the eye.";
+const NO_ALL_CLEAR = `This is not an all-clear: EyeNet can miss disease. ${NOT_COVERED}`;
 const RESULTS: Record<string, Said> = {
   "referable DR": { tone: "refer", title: "Signs of referable retinopathy", text: LOOK },
   DR: { tone: "refer", title: "Signs of retinopathy", text: LOOK },

@@ -10,6 +10,7 @@ from eyenet.data.array import map_blocks, rows_by_split
 from eyenet.data.duplicates import describe, is_blank, match, verify
 from eyenet.data.identity import read_name
 from eyenet.data.names import SPLITS, Name, canonical, original_name, parse_name
+from eyenet.run.errors import EXIT_FINDING, EXIT_REJECTED
 from eyenet.score.bootstrap import bootstrap, count_pairs
 from eyenet.score.metrics import roc_auc
 from eyenet.score.not_retina import MOST, border_features, compression_features, shortcut_probability
@@ -280,15 +281,16 @@ def conclude(findings):
     why : str
         The number of checks, or what is missing; may be empty.
     code : int
-        0 if no leak was found and the photograph and patient of every used row were compared, else 1.
+        0 if no leak was found and the photograph and patient of every used row were compared; 4 if a leak was found; 3
+        if none was found, but not every row was compared.
     """
     leaks = sum(finding.verdict == LEAK for finding in findings)
     unknown = [finding for finding in findings if finding.verdict != OK]
     if leaks:
-        return LEAK, f" in {leaks} of {len(findings)} checks", 1
+        return LEAK, f" in {leaks} of {len(findings)} checks", EXIT_FINDING
     if any(finding.required for finding in unknown):
         why = "rows of unknown patients; name the images <patient>_<left|right>, or give the table a column patient"
-        return "could not tell", f": {why}", 1
+        return "could not tell", f": {why}", EXIT_REJECTED
     if unknown:
         why = f": {len(unknown)} of {len(findings)} checks could not tell"
         return "no leak found in what could be checked", why, 0

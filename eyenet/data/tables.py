@@ -1,5 +1,6 @@
 """Read and check the CSV tables that the scripts exchange."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,7 @@ from eyenet.data.identity import is_placeholder, read_name, unify
 from eyenet.data.names import SPLITS, SUFFIX, UNSEEN
 from eyenet.data.tasks import GRADES
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import write_rows
+from eyenet.run.files import from_cell, write_rows
 
 ALLOWED = {
     "level": {str(g) for g in GRADES},
@@ -17,11 +18,17 @@ ALLOWED = {
     "transform": set(SUFFIX),
 }
 
+UNCLOSED = "a quotation mark opens a cell and is never closed; remove it"
+SPANS = (
+    "goes on in the next line, so a quotation mark is not closed where it should be, and rows may be swallowed; close "
+    "or remove it, and write notes in one line"
+)
+
 
 def read_table(path, columns, made_by):
     """Read a table and check that the named columns exist, have no empty value and hold allowed values only.
 
-    A byte order mark, CRLF line ends and spaces around values are accepted.
+    A byte order mark, CRLF line ends, spaces around values and grades such as 2.0 are accepted.
 
     Parameters
     ----------
@@ -47,6 +54,8 @@ def read_table(path, columns, made_by):
     except IsADirectoryError:
         raise StageError(f"{path} is a folder; a CSV table is needed") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        if opened := re.search(r"EOF inside string starting at row (\d+)", str(error)):
+            raise StageError(f"{path}, line {int(opened[1]) + 1}: {UNCLOSED}") from None
         raise StageError(f"{path} is not a CSV table in UTF-8 ({str(error).strip()})") from None
     if not isinstance(table.index, pd.RangeIndex):
         raise StageError(f"{path}, line 2: the row has more fields than the header")
@@ -54,13 +63,19 @@ def read_table(path, columns, made_by):
     if table.columns.duplicated().any():
         raise StageError(f"{path} has the column {table.columns[table.columns.duplicated()][0]!r} twice")
     table = table[(table != "").any(axis=1)]  # drop blank lines; the index keeps the line numbers
+    _require_single_lines(table, path)
     missing = [c for c in columns if c not in table.columns]
     if missing:
         raise StageError(f"{path} has no column {' or '.join(missing)}; its columns are {', '.join(table.columns)}")
     if table.empty:
         raise StageError(f"{path} has a header and no rows")
     for column in table.columns:
-        table = table.assign(**{column: table[column].str.strip()})
+        values = table[column].str.strip()
+        if values.str.startswith("'").any():
+            values = values.map(from_cell)
+        if column == "level":  # a spreadsheet or pandas may have made grades floats
+            values = values.str.replace(r"^([0-9]+)\.0*$", r"\1", regex=True)
+        table = table.assign(**{column: values})
         wrong = ~table[column].isin(ALLOWED[column]) if column in ALLOWED else table[column] == ""
         if column in columns and wrong.any():
             row = wrong.idxmax()
@@ -72,6 +87,15 @@ def read_table(path, columns, made_by):
     if "level" in columns:
         table = table.astype({"level": int})
     return table.reset_index(drop=True)
+
+
+def _require_single_lines(table, path):
+    """Raise a StageError if a cell spans lines: a stray quotation mark would swallow the rows up to the next one."""
+    for column in table.columns:
+        broken = table[column].str.contains(r"[\r\n]", regex=True)
+        if broken.any():
+            row = broken.idxmax()
+            raise StageError(f"{path}, line {row + 2}: the cell of column {column} {SPANS}")
 
 
 def read_labels(path, made_by="download_images.sh", eyes=True, extra=()):

@@ -91,7 +91,7 @@ def check_entry(info, archive):
     if outside or stat.S_ISLNK(info.external_attr >> 16):
         raise StageError(
             f"{archive} holds {name!r}, which could leave the folder, so nothing was unpacked: "
-            "this is not the competition's archive; delete its parts and check where they came from"
+            "this is not the competition's archive; move its parts away and check where they came from"
         )
     if info.flag_bits & 1:
         raise StageError(f"{archive} holds {name!r} encrypted, so it is not the competition's archive")

@@ -14,6 +14,7 @@ from eyenet.run.pages import environment
 
 RECORD = "export.json"
 FORMAT = 1  # of export.json
+BEFORE = ".before-"  # prefix of an earlier export while it is replaced
 
 
 def files_of(path):
@@ -36,17 +37,37 @@ def size_of(path):
 
 @contextlib.contextmanager
 def proved_export(target):
-    """Yield a temporary path for an export, with the file name of `target`; move it there if the body succeeds."""
+    """Yield a temporary path for an export, with the file name of `target`; move it there if the body succeeds.
+
+    A folder cannot be renamed over another: it steps aside to a name from which `restore` brings it back.
+    """
+    restore(target)
     work = target.parent / f"{TEMPORARY}{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
         yield work / target.name
-        if target.is_dir():  # a folder cannot be renamed over another
-            target.rename(work / "before")
+        if target.is_dir():
+            target.rename(aside(target))
         (work / target.name).replace(target)
     finally:
+        restore(target)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def aside(target):
+    """Return where the folder of an earlier export waits until the new one is in its place."""
+    return target.with_name(BEFORE + target.name)
+
+
+def restore(target):
+    """Bring an earlier export back if the new one did not arrive, or remove it if it did."""
+    if not aside(target).exists():
+        return
+    if target.exists():
+        shutil.rmtree(aside(target))
+    else:
+        aside(target).rename(target)
 
 
 def require_own(folder):
@@ -62,7 +83,9 @@ def require_own(folder):
 
 
 def remove_unfinished(folder):
-    """Remove incomplete files of a killed run; the folder must be locked."""
+    """Remove incomplete files of a killed run, and bring back what it replaced; the folder must be locked."""
+    for path in folder.glob(f"{BEFORE}*"):
+        restore(path.with_name(path.name.removeprefix(BEFORE)))
     for path in folder.glob(f"{TEMPORARY}*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import itertools
 import math
 import os
 import platform
@@ -14,7 +15,7 @@ from eyenet.model.decision import BALANCED, RULES
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.retina import ACCEPTED, PREPROCESSING
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import read_json, sha256
+from eyenet.run.files import LATEST, follow, read_json, sha256
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
 NETWORK, LITE_NETWORK = "model.keras", "model.tflite"  # for Keras, and for LiteRT
@@ -76,7 +77,7 @@ def open_model(folder, file=NETWORK):
         If the folder or a part of it is missing or damaged, if the network's file is not the one that training wrote,
         or if another version made it.
     """
-    folder = Path(folder)
+    folder = follow(folder)
     if not folder.is_dir():
         raise StageError(f"there is no model folder {folder}; cnn.py makes it")
     config = read_json(folder / "config.json")
@@ -164,7 +165,7 @@ def load_network(folder, config):
     import keras
 
     path = Path(folder) / NETWORK
-    network = load_whole(lambda p: keras.models.load_model(p, compile=False), path)
+    network = load_whole(lambda p: keras.models.load_model(p, compile=False), path, config)
     size, classes = config["size"], len(config["classes"])
     if network.input_shape[1:] != (size, size, 3) or network.output_shape[1:] != (classes,):
         raise StageError(
@@ -184,17 +185,51 @@ def compute_exactly(network):
             compute_exactly(layer)
 
 
-def load_whole(load, path):
-    """Call `load(path)`; raise a StageError if the file is damaged or missing."""
+def load_whole(load, path, config):
+    """Call `load(path)`, which reads a file with Keras.
+
+    Raises
+    ------
+    StageError
+        If it cannot be read: it is missing or damaged, or another version of Keras wrote it. The sentence says which,
+        as far as config.json tells.
+    """
     try:
         return load(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:  # may say "not found" of a file that is cut off
+    except MemoryError:
+        raise
+    except Exception as error:  # Keras and HDF5 raise anything, and say "not found" of a file that is cut off
         if "safe_mode" in str(error):
             raise StageError(
                 f"{path} holds program code (a Lambda layer), which EyeNet never runs; train again"
             ) from None
-        state = "damaged" if Path(path).is_file() else "missing"
-        raise StageError(f"{path} is {state}; delete this run's folder to train anew") from None
+        raise StageError(why_unreadable(path and Path(path), config, error)) from None
+
+
+def why_unreadable(path, config, error):
+    """Say in a sentence why Keras cannot read a file of a model, and how to go on."""
+    said = " ".join(str(error).split())[:160] or type(error).__name__
+    if path is None:  # a host of a distributed training
+        return f"the checkpoint that process 0 sent cannot be read ({said})"
+    if not path.is_file():
+        return f"{path} is missing; copy the whole folder again, or train anew with another --run"
+    made, here = (config.get("versions") or {}), loaded_versions()
+    other = {name: made[name] for name in here if made.get(name, here[name]) != here[name]}
+    recorded = (config.get("files") or {}).get(path.name)
+    whole = recorded is not None and sha256(path) == recorded
+    state = f"{path} is whole, but Keras cannot read it" if whole else f"{path} cannot be read; it may be damaged"
+    state += f" ({said})"
+    if not other:
+        return f"{state}; " + ("" if whole else "copy the whole folder again, or ") + "train anew with another --run"
+    then, now = (", ".join(f"{name} {versions[name]}" for name in other) for versions in (made, here))
+    install = " ".join(f"{name}=={version}" for name, version in other.items())
+    return f"{state}; it was made with {then}, this is {now}: pip install {install}, or train anew with another --run"
+
+
+def loaded_versions():
+    """Return the versions of Keras and its backend, by package."""
+    packages = [importlib.import_module(name) for name in ("keras", os.environ.get("KERAS_BACKEND", "tensorflow"))]
+    return {package.__name__: package.__version__ for package in packages}
 
 
 def read_patients(folder):
@@ -213,18 +248,28 @@ def copy_weights(network, trained):
         layer.trainable = known.trainable
 
 
-def link_latest(folder):
-    """Link `latest`, beside a model's folder, to the folder, atomically.
+def name_latest(folder):
+    """Make `latest`, beside a model's folder, name the folder: a link, or a text file on a disk without links.
+
+    It changes in one step. A folder or another file of that name, such as a copy from a disk without links, keeps its
+    content under another name: otherwise the next step would read an old model.
 
     Raises
     ------
     OSError
-        If `latest` is not a link, or the file system has no links.
+        If `latest` cannot be written.
     """
-    temporary = folder.parent / ".tmp-latest"
+    latest, temporary = folder.parent / LATEST, folder.parent / f".tmp-{LATEST}"
+    if not latest.is_symlink() and latest.exists() and follow(latest) == latest:
+        number = next(k for k in itertools.count(1) if not latest.with_name(f"{LATEST}-{k}").exists())
+        latest.rename(latest.with_name(f"{LATEST}-{number}"))
+        log(f"note: {latest} was no link to a model; it is now {latest.name}-{number}")
     try:
         temporary.unlink(missing_ok=True)
-        temporary.symlink_to(folder.name)
-        temporary.replace(folder.parent / "latest")
+        try:
+            temporary.symlink_to(folder.name)
+        except OSError:
+            temporary.write_text(f"{folder.name}\n")
+        temporary.replace(latest)
     finally:
         temporary.unlink(missing_ok=True)

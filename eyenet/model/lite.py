@@ -20,7 +20,7 @@ from eyenet.model.backend import hidden_stderr
 from eyenet.model.folder import LITE_NETWORK, NETWORK, load_network, open_model
 from eyenet.model.overlay import Grid
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import sha256, write_json, write_whole
+from eyenet.run.files import follow, sha256, write_json, write_whole
 from eyenet.run.script import run_main
 
 ANSWER, EXPLAIN = "answer", "explain"  # signatures of model.tflite: the probability, or the evidence as well
@@ -197,7 +197,7 @@ def add_lite(folder, config, network):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("folder", type=Path, help="folder of a model")
+    options.add_argument("folder", type=follow, help="folder of a model")
     # For `_convert_elsewhere`: the folder holds nothing but a network.
     options.add_argument("--task", choices=list(TASKS), help=argparse.SUPPRESS)
     args = options.parse_args()

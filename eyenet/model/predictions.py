@@ -17,6 +17,7 @@ from eyenet.photo.decode import is_synthetic
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
+from eyenet.run.files import from_cell
 from eyenet.run.folder import finish
 from eyenet.run.workers import for_each
 from eyenet.score.not_retina import border_features, geometry_features
@@ -168,7 +169,8 @@ def read_geometries(path, table):
         log(f"note: there is no {path}; the shortcut baseline will not use file and photograph size")
         return np.zeros((len(table), 0))
     try:
-        known = pd.read_csv(path, dtype={"image": str}).drop_duplicates("image").set_index("image")
+        known = pd.read_csv(path, dtype={"image": str})
+        known = known.assign(image=known["image"].map(from_cell)).drop_duplicates("image").set_index("image")
         features = pd.DataFrame(geometry_features(known.reset_index()), index=known.index)
     except (ValueError, KeyError, ZeroDivisionError):  # pandas' own errors are ValueErrors
         features = pd.DataFrame([[np.nan]])
@@ -246,11 +248,12 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     table = read_photograph_labels(labels, photographs)
     known = warn_of_known(table, model)
     size, colours = config["size"], colours_of(config["settings"]["images"])
-    chunks, rejected, kept = [], [], []
+    chunks, rejected, kept, synthetic = [], [], [], False
 
     def results():
         def work(row):
-            return photograph_to_input(table["path"][row], size, colours)
+            crop, geometry = photograph_to_input(table["path"][row], size, colours)
+            return crop, geometry | {"synthetic": is_synthetic(table["path"][row])}
 
         for row, result in for_each(work, range(len(table)), workers, "score"):
             if isinstance(result, PhotoError):
@@ -263,6 +266,7 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     while chunk := list(islice(good, CHUNK)):
         crops = np.stack([crop for crop, _ in chunk])
         geometry = pd.DataFrame([geometry for _, geometry in chunk])
+        synthetic |= geometry["synthetic"].any()
         probabilities = predict(network, Batches(crops, None, np.arange(len(crops)), 64))
         chunks.append((probabilities, np.concatenate([border_features(crops), geometry_features(geometry)], axis=1)))
     code = finish(rejected, len(table), max_rejected, output)
@@ -275,7 +279,6 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     def crops(rows):
         return np.stack([photograph_to_input(table["path"][row], size, colours)[0] for row in rows])
 
-    synthetic = is_synthetic(table["path"][0])
     what = f"photographs in {photographs.parent.name}/{photographs.name}"
     shown = table.drop(columns="path").assign(split="test")
-    return Scored(shown, probabilities, features, crops, what, synthetic, known), code
+    return Scored(shown, probabilities, features, crops, what, bool(synthetic), known), code

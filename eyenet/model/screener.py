@@ -3,8 +3,6 @@
 Starts in a quarter of a second: this path must not import Keras, pandas, SciPy or matplotlib.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
@@ -17,6 +15,7 @@ from eyenet.model.probabilities import calibrate, fuse, log_odds, uncalibrate
 from eyenet.photo.quality import SIDE, SMALLEST, judge
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
+from eyenet.run.files import follow
 
 AGAIN = "photograph again"
 CALLED = {"any": "DR", "referable": "referable DR"}
@@ -82,7 +81,7 @@ class Screener:
     """
 
     def __init__(self, folder, sensitivity=None, specificity=None):
-        folder = Path(folder)
+        folder = follow(folder)
         folder = folder.resolve() if folder.is_dir() else folder  # `latest` may be relinked during a run
         self.made_of = folder, sensitivity, specificity
         self.config = open_model(folder, LITE_NETWORK)

@@ -234,7 +234,8 @@ def cautions(metrics, question):
         found.append(
             "These are validation patients: the epoch and the thresholds were chosen on them, so these are too high."
         )
-    return found + _small_set(patient) + _wide_intervals(patient) + _no_better(asked)
+    unmet = _missed_targets(asked) + _worse_calibration(asked)
+    return found + _small_set(patient) + _wide_intervals(patient) + unmet + _no_better(asked)
 
 
 def _small_set(patient):
@@ -262,6 +263,38 @@ def _wide_intervals(patient):
     if _chance(patient["auc"]):
         found.append("The interval of the ROC AUC includes 0.5: the network may be no better than chance.")
     return found
+
+
+def _missed_targets(asked):
+    """List the operating points whose target, which they reached on validation, is not reached here."""
+    found = []
+    for unit, units in (("patient", "patients"), ("eye", "eyes")):
+        missed = []
+        for name, point in asked[unit]["operating_points"].items():
+            rate, _, target = name.rpartition("_")
+            if name != BALANCED and defined(point[rate]["value"]) and point[rate]["value"] < float(target):
+                missed.append(f"{rate} of {percent(float(target), 0)}: {cell_text(cell(point[rate]))}")
+        if missed:
+            found.append(f"Targets that were reached on validation are missed on these {units}: {'; '.join(missed)}.")
+    return found
+
+
+def cell_text(shown):
+    """Format a `Cell` as text, with its interval in brackets."""
+    return f"{shown.text} ({shown.interval})" if shown.interval else shown.text
+
+
+def _worse_calibration(asked):
+    """Say where the calibration, which was fitted on validation, made the probabilities worse."""
+    worse = []
+    for unit, name in (("patient", "per patient"), ("eye", "per eye")):
+        for key in ("ece", "brier"):
+            before, after = (asked[unit]["calibration"][when][key]["value"] for when in ("before", "after"))
+            if defined(before) and defined(after) and decimal(after) > decimal(before):
+                worse.append(f"{METRIC_NAMES[key][0]} {name} {decimal(before)} before and {decimal(after)} after")
+    if not worse:
+        return []
+    return [f"The calibration, fitted on validation, made the probabilities worse here: {'; '.join(worse)}."]
 
 
 def _no_better(asked):

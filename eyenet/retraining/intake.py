@@ -19,7 +19,7 @@ from eyenet.data.tables import read_table, write_table
 from eyenet.model.folder import colours_of
 from eyenet.photo.png import read_crop
 from eyenet.run.errors import StageError
-from eyenet.run.files import sha256, write_rows
+from eyenet.run.files import from_cell, sha256, write_rows
 from eyenet.run.folder import output_folder
 from eyenet.run.script import PARENT
 
@@ -96,10 +96,11 @@ def read_rejected(crops, kept):
     rejected = {}
     for path in (crops / "rejected.csv", kept / "dropped.csv", kept / "rejected.csv"):
         for row in pd.read_csv(path, dtype=str, keep_default_na=False).itertuples():
-            rejected.setdefault(Path(row.image).stem if path.name == "rejected.csv" else row.image, row.reason)
+            image = from_cell(row.image)
+            rejected.setdefault(Path(image).stem if path.name == "rejected.csv" else image, from_cell(row.reason))
     judged = pd.read_csv(kept / "quality.csv", dtype=str, keep_default_na=False)
     for row in judged[judged["gradable"] == "0"].itertuples():
-        rejected[row.image] = f"cannot be graded: {row.reasons}"
+        rejected[from_cell(row.image)] = f"cannot be graded: {row.reasons}"
     return rejected
 
 

@@ -9,11 +9,13 @@ import datetime
 import os
 from pathlib import Path
 
+import numpy as np
+
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
-from eyenet.model.folder import link_latest, open_model
+from eyenet.model.folder import name_latest, open_model
 from eyenet.run.errors import StageError
-from eyenet.run.files import write_rows
-from eyenet.score.bootstrap import bootstrap
+from eyenet.run.files import LATEST, follow, from_cell, write_rows
+from eyenet.score.bootstrap import bootstrap, count_pairs
 from eyenet.score.metrics import roc_auc
 
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"
@@ -53,12 +55,13 @@ def compare(old, new, table, task, draws=2000):
             before, after = (roc_auc(truth, score, weights) for score in scores)
             return {"old": before, "new": after, "difference": after - before}
 
-        found = bootstrap(statistics, table["patient"].to_numpy(), draws)
+        patients = table["patient"].to_numpy()
+        pairs = count_pairs(patients, truth, ~truth)
+        found = bootstrap(statistics, patients, draws, trials={"old": pairs, "new": pairs})
         ends = {end: found["difference"][end] for end in ("low", "high")}
-        if (
-            found["difference"]["value"] == 0 and found["old"]["low"] is not None
-        ):  # identical predictions: the interval is 0 to 0
-            ends = {end: ends[end] or 0.0 for end in ends}
+        if ends["low"] is None and found["old"]["low"] is not None:  # every draw has the same difference
+            same = np.array_equal(*scores)
+            ends = {end: 0.0 if same else found["new"][end] - found["old"]["value"] for end in ends}
         compared[question] = {name: found[name]["value"] for name in found} | ends
     return compared
 
@@ -108,7 +111,7 @@ def read_decisions(models):
         rows = list(csv.DictReader(file))
     if any(row.keys() != set(COLUMNS) for row in rows):
         raise StageError(f"{path} is damaged: its columns are not {', '.join(COLUMNS)}; repair it, or move it away")
-    return rows
+    return [{column: from_cell(row[column] or "") for column in row} for row in rows]
 
 
 def add_decision(models, **row):
@@ -129,12 +132,12 @@ def current_model(models):
     Raises
     ------
     StageError
-        If `latest` is not a link, or the model that it points to is incomplete.
+        If `latest` names no model, or one that is incomplete.
     """
-    latest = Path(models) / "latest"
-    if not latest.is_symlink():
-        raise StageError(f"{latest} is not a link to a model; train one with cnn.py first")
-    folder = Path(models) / os.readlink(latest)
+    latest = Path(models) / LATEST
+    folder = Path(models) / os.readlink(latest) if latest.is_symlink() else follow(latest)
+    if folder == latest:
+        raise StageError(f"{latest} does not name a model; train one with cnn.py first")
     open_model(folder)
     return folder
 
@@ -165,9 +168,9 @@ def use(folder):
     """
     open_model(folder)
     try:
-        link_latest(folder)
+        name_latest(folder)
     except OSError as error:
-        raise StageError(f"cannot point {folder.parent / 'latest'} to {folder.name} ({error.strerror})") from None
+        raise StageError(f"cannot make {folder.parent / LATEST} name {folder.name} ({error.strerror})") from None
 
 
 def roll_back(models):

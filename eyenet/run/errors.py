@@ -4,7 +4,11 @@ import sys
 
 from tqdm import tqdm
 
-EXIT_FAILED, EXIT_REJECTED, EXIT_STOPPED = 1, 3, 130
+# The exit codes of every script; 0 is done, and argparse ends with 2 for wrong usage.
+EXIT_FAILED = 1  # could not be done; the error is one sentence
+EXIT_REJECTED = 3  # done, but some input was not: photographs that cannot be read, rows that cannot be compared
+EXIT_FINDING = 4  # done, and found what was looked for: a leak, a model that must not be promoted, a slower program
+EXIT_STOPPED = 130  # Ctrl-C
 
 
 class StageError(Exception):

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from pathlib import Path
 from eyenet.run.errors import StageError
 
 TEMPORARY = ".tmp-"  # prefix of incomplete files; `output_folder` removes those that a killed run left
+LATEST = "latest"  # in a folder of models: names the one in use
+COARSE = 2_000_000_000  # ns: FAT stores times in steps of two seconds
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # how a cell begins that a spreadsheet would compute
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
 
 class Paths(Sequence):
@@ -41,7 +46,7 @@ def whole_file(path, source=None, alone=False):
     ----------
     path : path-like
     source : path-like, optional
-        The file gets the modification time of this one, by which `is_current` recognises it.
+        The file gets the modification time of this one, for `is_unchanged`.
     alone : bool
         Only one process writes this file, so the temporary name can be fixed, and the rest of a killed run is
         overwritten. Default: a name that no other thread, process or host uses.
@@ -86,14 +91,37 @@ def read_json(path):
 
 
 def write_rows(path, header, rows):
-    """Write a CSV table (UTF-8, LF), whole or not at all; ? stands for the bytes of a name that is not UTF-8."""
+    """Write a CSV table (UTF-8, LF; cells as of `to_cell`), whole or not at all.
+
+    ? stands for the bytes of a name that is not UTF-8.
+    """
     with (
         whole_file(path, alone=True) as temporary,
         open(temporary, "w", newline="", encoding="utf-8", errors="replace") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerows([to_cell(value) for value in row] for row in rows)
+
+
+def to_cell(value):
+    """Mark a text that a spreadsheet would compute as a formula with an apostrophe in front; `from_cell` removes it.
+
+    File names and patients come from others: `=HYPERLINK(...)_left.jpeg` must stay text when a table is opened [1]_.
+    Numbers stay as they are.
+
+    References
+    ----------
+    .. [1] https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if isinstance(value, str) and FORMULA.match(value) and not NUMBER.fullmatch(value):
+        return "'" + value
+    return value
+
+
+def from_cell(text):
+    """Return the text of a cell that `to_cell` wrote."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
 def sha256(path):
@@ -111,15 +139,62 @@ def place(source, target):
             temporary.write_bytes(Path(source).read_bytes())
 
 
-def is_current(target, source):
-    """Return whether `target` was made from the present `source`: both have the same time, to a microsecond.
+def is_unchanged(path, size, time, recorded, since=None, digest=None):
+    """Return whether a file is still the one that was recorded.
 
-    Make's rule (newer than the source) would miss a photograph that is replaced by one with an older time.
+    Size and time alone would miss a file that is replaced by one of the same size and time: zip, DVC and some copying
+    tools set fixed times, and uncompressed photographs of one camera have one size. Then the content decides.
+
+    Parameters
+    ----------
+    path : path-like
+    size, time : int
+        Of the recorded file: bytes, and modification time in ns.
+    recorded : str or callable
+        SHA-256 of the recorded file, or a function that returns it.
+    since : int, optional
+        Time in ns at which the file was last known to be the recorded one. The kernel sets the time of the last
+        change (ctime), which no tool can set back; if it is earlier, the content need not be read. Some file systems
+        have no such time and give the modification time instead; then the content is read.
+    digest : callable, optional
+        Function that returns the SHA-256 of the present file. Default: read it.
     """
     try:
-        return os.stat(target).st_mtime_ns // 1000 == os.stat(source).st_mtime_ns // 1000
+        now = os.stat(path)
     except FileNotFoundError:
         return False
+    if now.st_size != size or abs(now.st_mtime_ns - time) > COARSE:
+        return False
+    if since is not None and now.st_mtime_ns < now.st_ctime_ns < since - COARSE:
+        return True
+    return (digest() if digest else sha256(path)) == (recorded() if callable(recorded) else recorded)
+
+
+def is_placed(target, source, since=None):
+    """Return whether `target` is a link to, or a whole copy of, the present `source` (see `place`)."""
+    try:
+        placed, present = os.stat(target), os.stat(source)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(placed, present) or is_unchanged(
+        source, placed.st_size, placed.st_mtime_ns, lambda: sha256(target), since
+    )
+
+
+def follow(path):
+    """Return the folder that `latest` names: on a disk without links it is a text file with the folder's name.
+
+    Any other path is returned as it is.
+    """
+    path = Path(path)
+    if path.name != LATEST or not path.is_file():
+        return path
+    try:
+        name = path.read_text(encoding="utf-8").strip()
+    except ValueError:
+        return path
+    named = path.with_name(name) if name and name == Path(name).name else path
+    return named if named.is_dir() else path
 
 
 def has_ending(name, endings):

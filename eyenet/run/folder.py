@@ -7,6 +7,8 @@ from pathlib import Path
 from eyenet.run.errors import EXIT_REJECTED, StageError, log
 from eyenet.run.files import TEMPORARY, Paths, has_ending, read_json, write_json, write_rows
 
+LOCK = ".lock"  # empty, or when the last complete run began (eyenet/run/stage.py)
+
 
 def list_files(folder, endings, made_by=None):
     """List the files of a folder that have one of the endings, sorted by name.
@@ -40,7 +42,7 @@ def list_files(folder, endings, made_by=None):
 
 
 @contextlib.contextmanager
-def output_folder(folder, script, settings, source=None, record="stage.json", keep_notes=False, **notes):
+def output_folder(folder, script, settings, source=None, record="stage.json", keep_notes=False, found=None, **notes):
     """Lock and record an output folder during a run.
 
     Makes the folder, locks it against a second run, removes incomplete files of an interrupted run, and writes the
@@ -60,6 +62,9 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         File name of the record.
     keep_notes : bool
         Keep the notes of the first run.
+    found : dict, optional
+        Settings that only the run itself finds out, by name: what the body puts there is added to the settings at the
+        end, unless it is None. They are not compared.
     **notes
         Further entries of the record, which are not compared.
 
@@ -76,7 +81,7 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
     folder = Path(folder)
     if source is not None:
         settings = {**settings, "input": _finished_settings(source)}
-    known = _read_record(folder, script, settings, record)
+    known = _read_record(folder, script, settings, record, found or {})
     with locked(folder):
         for name in os.listdir(folder):  # glob would hold one object per file
             if name.startswith(TEMPORARY):
@@ -85,7 +90,10 @@ def output_folder(folder, script, settings, source=None, record="stage.json", ke
         made = {"script": script, "settings": settings, **(before if keep_notes and known else notes)}
         write_json(folder / record, made)
         yield folder
-        write_json(folder / record, {**(read_json(folder / record) or made), "finished": True})
+        known = read_json(folder / record) or made
+        if found:
+            known["settings"] |= {name: value for name, value in found.items() if value is not None}
+        write_json(folder / record, {**known, "finished": True})
 
 
 @contextlib.contextmanager
@@ -94,7 +102,7 @@ def locked(folder):
     import fcntl  # imported here because Windows has no fcntl, and predict.py runs there too
 
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
+    with open(folder / LOCK, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -112,19 +120,21 @@ def _finished_settings(source):
     return (made or {}).get("settings")
 
 
-def _read_record(folder, script, settings, record):
+def _read_record(folder, script, settings, record, found):
     """Read the record of an output folder, None for a new one; raise a StageError if this run must not write to it."""
     if folder.exists() and not folder.is_dir():
         raise StageError(f"{folder} is a file, but {script} writes a folder; choose another --output")
     known = read_json(folder / record)
     if known is None and (folder / record).exists():
-        raise StageError(f"{folder / record} is damaged; delete the folder {folder} to make it again")
+        raise StageError(f"{folder / record} is damaged; write to another folder, or move {folder} away")
     if known is None and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
         raise StageError(f"{folder} holds files that {script} did not make; write to another folder, or empty it")
+    if known is not None and isinstance(known.get("settings"), dict):
+        known["settings"] = {key: value for key, value in known["settings"].items() if key not in found}
     if known is not None and (known.get("script"), known.get("settings")) != (script, settings):
         raise StageError(
             f"{folder} was made with other settings or from other images ({_differences(known, script, settings)}); "
-            "delete it to make it again, or write to another folder"
+            f"write to another folder, or move {folder} away"
         )
     return known
 

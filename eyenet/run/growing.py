@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from eyenet.run.errors import StageError
-from eyenet.run.files import TEMPORARY
+from eyenet.run.files import TEMPORARY, from_cell, to_cell
 
 
 class GrowingTable:
@@ -40,7 +40,10 @@ class GrowingTable:
         whole = content[: content.rfind(b"\n") + 1]
         try:
             reader = csv.DictReader(io.StringIO(whole.decode("utf-8"), newline=""))
-            header, self.rows = reader.fieldnames, list(reader)
+            header, self.rows = (
+                reader.fieldnames,
+                [{key: from_cell(cell) for key, cell in row.items()} for row in reader],
+            )
         except (UnicodeDecodeError, csv.Error):
             header, self.rows = ["?"], []
         if header is not None and header != columns or (header is None and content):
@@ -68,7 +71,8 @@ class GrowingTable:
 
     def _line(self, row):
         text = io.StringIO()
-        csv.DictWriter(text, self.columns, extrasaction="ignore", lineterminator="\n").writerow(row)
+        writer = csv.DictWriter(text, self.columns, extrasaction="ignore", lineterminator="\n")
+        writer.writerow({key: to_cell(value) for key, value in row.items()})
         return text.getvalue().encode("utf-8", "replace")
 
     def replace(self, rows):

@@ -5,6 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
+from eyenet.run.files import LATEST, follow
 from eyenet.run.workers import cores
 
 
@@ -42,9 +43,14 @@ def local_path(text):
     return Path(text)
 
 
+def model_path(text):
+    """Parse the path of a model's folder, which `latest` may name (see `eyenet.run.files.follow`)."""
+    return follow(local_path(text))
+
+
 def plain_name(text):
     """Parse a name that can be used for a folder: letters, digits, dot, dash, underscore."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text) or text in ("latest", "candidates"):
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text) or text in (LATEST, "candidates"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is taken")
     return text
 
@@ -85,7 +91,7 @@ def parser(description, **defaults):
                     setattr(args, name, getattr(args, name).absolute())
             return args
 
-    made = Parser(description=description, formatter_class=Formatter)
+    made = Parser(description=description, formatter_class=Formatter, allow_abbrev=False)
     helps = {
         "input": "folder to read",
         "output": "folder to write",

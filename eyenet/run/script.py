@@ -26,8 +26,8 @@ def open_closed_streams():
 def run_main(main):
     """Run a script's `main` and exit with its exit code.
 
-    0 done, 1 could not be done, 2 wrong usage (argparse), 3 done but more than --max-rejected photographs
-    failed, 130 stopped by Ctrl-C. Errors that a user can cause are one sentence; only a bug shows a traceback.
+    The codes are those of `eyenet.run.errors`. Errors that a user can cause are one sentence; only a bug shows a
+    traceback.
     """
     open_closed_streams()
     if parent := os.environ.pop(PARENT, None):

@@ -1,12 +1,16 @@
 """Run an image stage: lock and record the output folder, apply a function to every image, list the rejected ones."""
 
 import contextlib
+import json
+import os
+import tempfile
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from eyenet.run.errors import PhotoError
-from eyenet.run.folder import finish, output_folder, remove_stale
+from eyenet.run.files import read_json
+from eyenet.run.folder import LOCK, finish, output_folder, remove_stale
 from eyenet.run.workers import crew, for_each
 
 
@@ -16,6 +20,7 @@ class ImageStage(NamedTuple):
     folder: Path  # the output folder
     workers: object  # for `for_each`: a number of threads, or a cluster
     rejected: list  # (name, reason) of every input that cannot be used
+    since: int | None  # for `is_unchanged`: when the last complete run on the same input began, in ns, or None
 
     def each(self, function, items, what, name=attrgetter("name")):
         """Apply a function to every item; yield (item, result) of the successful ones and list the others.
@@ -44,12 +49,12 @@ class ImageStage(NamedTuple):
 
 
 @contextlib.contextmanager
-def image_stage(script, output, settings, source=None, *, reads, threads, scheduler, **notes):
+def image_stage(script, output, settings, source=None, *, reads, threads, scheduler, found=None, **notes):
     """Run an image stage in its output folder.
 
     Parameters
     ----------
-    script, output, settings, source, **notes
+    script, output, settings, source, found, **notes
         As in `eyenet.run.folder.output_folder`.
     reads : sequence of Path
         Files that every worker of a cluster must be able to read.
@@ -61,6 +66,17 @@ def image_stage(script, output, settings, source=None, *, reads, threads, schedu
     ------
     ImageStage
     """
-    folder = output_folder(output, script, settings, source, **notes)
+    folder = output_folder(output, script, settings, source, found=found, **notes)
     with folder as path, crew(threads, scheduler, reads, path) as workers:
-        yield ImageStage(path, workers, [])
+        lock, began = path / LOCK, now(path)
+        place = os.stat(reads[0].parent) if len(reads) else None
+        place = place and f"{place.st_dev} {place.st_ino}"  # a folder that was moved to this path is another one
+        known = read_json(lock) or {}
+        yield ImageStage(path, workers, [], known.get("began") if known.get("input") == place else None)
+        lock.write_text(json.dumps({"began": began, "input": place}))
+
+
+def now(folder):
+    """Return the time by the clock of a folder's disk, which may be another machine's, in ns."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_mtime_ns

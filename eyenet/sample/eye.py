@@ -28,7 +28,7 @@ class Look:
     tortuosity: float  # of the vessels
     cup: float  # radius of the cup over radius of the disc
     crescent: float  # width of a pale crescent at the disc's temporal side
-    drusen: int  # number of drusen: harmless, but they resemble exudates
+    drusen: int  # number of drusen: not a sign of DR, but they resemble exudates
     centre_x: float  # x of the fovea: 0 is a photograph centred on the macula
 
 
@@ -213,7 +213,7 @@ def paint_choroid(rng, to_fovea):
     return enlarge(tubes * np.asarray(fade))
 
 
-def draw_harmless(layers, rng, anatomy, look):
+def draw_unrelated(layers, rng, anatomy, look):
     """Draw findings that are independent of the grade: drusen near the macula, a pigment spot."""
     for _ in range(look.drusen):
         place = anatomy.fovea + rng.normal(0, 0.16, 2)
@@ -239,11 +239,11 @@ def paint_eye(rng, look, level):
         Red, green and blue reflectance, about 0 to 1, over the square -EDGE..EDGE.
     """
     # separate random streams: the anatomy does not depend on the grade
-    body, harmless, disease = rng.spawn(3)
+    body, unrelated, disease = rng.spawn(3)
     anatomy = make_anatomy(body, look)
     layers = {}
     draw_disc(layers, body, anatomy, look)
     draw_vessels(layers, anatomy, BEADED.get(level, 0.0))
-    draw_harmless(layers, harmless, anatomy, look)
+    draw_unrelated(layers, unrelated, anatomy, look)
     draw_lesions(layers, disease, anatomy, level)
     return compose(paint_background(body, anatomy, look), layers)

@@ -42,9 +42,10 @@ def draw_patients(patients, draws, seed):
 def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None):
     """Compute statistics with percentile intervals from a bootstrap over patients [1]_.
 
-    The bootstrap interval collapses where a proportion is 0 or 1, because every draw repeats that value; the interval
-    is then extended to the Clopper-Pearson interval for the number of `trials` [2]_. Draws in which a statistic is
-    undefined are left out. If their fraction exceeds 1 - `level`, the two tails together, there is no interval.
+    The bootstrap interval collapses where every draw repeats one value. For a proportion of 0 or 1, it is then extended
+    to the Clopper-Pearson interval for the number of `trials` [2]_. Any other statistic, such as a kappa or a
+    difference, has no interval then, whatever its value. Draws in which a statistic is undefined are left out. If their
+    fraction exceeds 1 - `level`, the two tails together, there is no interval.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None)
         Confidence level.
     trials : dict of name to int, optional
         Number of independent patients behind each proportion, as counted by `count_trials` and `count_pairs`. A
-        statistic without an entry has no interval if every draw is 0 or every draw is 1.
+        statistic without an entry is not taken for a proportion.
 
     Returns
     -------
@@ -116,11 +117,10 @@ def _interval(value, drawn, tails, trials):
     defined = drawn[~np.isnan(drawn)]
     if len(drawn) and len(defined) >= (1 - tails) * len(drawn):
         ends += np.quantile(defined, [tails / 2, 1 - tails / 2]).tolist()
-    if value in (0, 1):
-        if trials:  # for 0 or 1 the Clopper-Pearson interval has a closed form
-            ends.append(abs(1 - value - (tails / 2) ** (1 / trials)))
-        elif len(set(ends)) < 2:
-            ends = []
+    if trials and value in (0, 1):  # for 0 or 1 the Clopper-Pearson interval has a closed form
+        ends.append(abs(1 - value - (tails / 2) ** (1 / trials)))
+    elif not trials and ends and ends[0] == ends[1] == value:
+        ends = []
     # Draws of a statistic biased on few rows, such as the calibration error, may all lie on one side of it.
     low, high = (min(*ends, value), max(*ends, value)) if ends else (None, None)
     return {"value": float(value), "low": low, "high": high}

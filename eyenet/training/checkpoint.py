@@ -57,7 +57,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.state = self.spread.tell(self.state)
         self.saved = self.state["epoch"]
         if self.saved:
-            load_whole(lambda path: self.spread.load(trainer, path), path)  # the optimizer's variables too
+            config = (self.folder and read_json(self.folder / "config.json")) or {}
+            load_whole(lambda path: self.spread.load(trainer, path), path, config)  # the optimizer's variables too
         return self.saved
 
     def on_train_begin(self, logs=None):

@@ -8,10 +8,10 @@ from eyenet.data.array import content_hash
 from eyenet.data.tables import write_table
 from eyenet.data.tasks import QUESTIONS, TASKS
 from eyenet.model.decision import BALANCED, choose_decision
-from eyenet.model.folder import NETWORK, link_latest, load_network, split_hash
+from eyenet.model.folder import NETWORK, load_network, split_hash
 from eyenet.model.lite import add_lite
 from eyenet.model.networks import hash_weights
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, sha256, write_json
 from eyenet.score.charts import draw_training_curves
 
@@ -102,11 +102,3 @@ def finish(folder, state, batches, table, task, options):
         f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']}{best}, in {folder / 'model.keras'}",
         *lines,
     ]
-
-
-def name_latest(folder):
-    """Point models/latest to a model, or say that it could not be done."""
-    try:
-        link_latest(folder)
-    except OSError as error:  # a folder of that name, or a file system without links
-        log(f"note: {folder.parent / 'latest'} could not be made a link to {folder.name} ({error.strerror})")
