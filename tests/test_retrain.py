@@ -110,7 +110,6 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
     )
     for name in others[24:27]:
         assert "cannot be graded: " in reason[name]
-    assert any("out of focus" in reason[name] for name in others[24:27])
     assert reason[others[27]] == "label without a photograph"
     assert reason["nobody_left"] == "photograph without a label"
     assert "truncated" in reason[first[4]] or "damaged" in reason[first[4]]

@@ -27,6 +27,7 @@ export function measure(crop: Picture, visible: number): Measures {
     const even = equalize(crop, inside);
     found.equalized = Number(flatness(crop, seen, pixels) <= FLAT);
     Object.assign(found, lightOf(crop, seen, pixels), structureOf(crop, even, seen, pixels));
+    found.colour = colourOf(even, seen);
   }
   return Object.fromEntries(Object.entries(found).map(([name, value]) => [name, round(value, 4)]));
 }
@@ -60,6 +61,17 @@ function averages(value: (i: number) => number): Float64Array {
     cells[row * CELLS + Math.floor((i % SIDE) / CELL)] += value(i) / (CELL * CELL);
   }
   return cells;
+}
+
+/** Measure how much the equalised channels differ, on the means of the cells; 0 for a grey photograph, at most 1. */
+function colourOf(even: Picture, seen: Uint8Array): number {
+  const share = averages((i) => seen[i]);
+  const least = 0.5 * Math.min(1, Math.max(...share));
+  const means = [0, 1, 2].map((channel) =>
+    averages((i) => even.data[3 * i + channel] * seen[i]).map((mean, i) => mean / share[i]).filter((_, i) => share[i] > least),
+  );
+  const apart = [[0, 1], [1, 2], [0, 2]].map(([a, b]) => sum(means[a].map((mean, i) => Math.abs(mean - means[b][i]))) / means[a].length);
+  return Math.max(...apart) / 255;
 }
 
 /** Measure brightness, evenness, glare and colour from the means of the cells. */

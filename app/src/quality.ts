@@ -21,6 +21,9 @@ export interface Quality {
 
 export const SMALLEST = 160; // smallest crop that can be assessed, in pixels
 export const OTHER = "not a fundus photograph";
+const GREY = "not a colour photograph";
+const COLOUR = 0.01; // the least `colour` of a photograph
+const ALONE = 1; // log ratio of two channels, beyond which there is light in one of them only
 const REASONS: Record<string, string> = {
   light: "too dark",
   glare: "overexposed",
@@ -39,6 +42,7 @@ const TO_BLAME = 0.2;
 export function judge(measures: Measures, weights: Weights): Quality {
   const poor = (reason: string) => ({ gradable: false, score: 1, reasons: [reason], measures });
   if (!("contrast" in measures)) return poor(BLACK);
+  if (isOneChannel(measures) || (measures.colour < COLOUR && !isRough(measures))) return poor(GREY);
   if (isOther(measures)) return poor(OTHER);
   const fit = weights[measures.equalized ? "equalized" : "natural"];
   const against = Object.entries(fit.measures).map(
@@ -52,13 +56,21 @@ export function judge(measures: Measures, weights: Weights): Quality {
 
 /** Tell whether the picture is not a colour photograph of a retina, by limits that no retina of EyePACS reaches. */
 function isOther(found: Measures): boolean {
-  if (found.vessels > -0.1) return true;
-  if (found.equalized) return false;
-  const { contrast, dark_lines: lines, red_green: redGreen, green_blue: greenBlue, glare } = found;
-  const rough = contrast > (lines < 0 ? -0.75 : -0.3);
+  if (found.equalized || isRough(found)) return isRough(found);
+  const { dark_lines: lines, red_green: redGreen, green_blue: greenBlue, glare } = found;
   const grey = Math.max(Math.abs(redGreen), Math.abs(greenBlue)) < 0.003 && lines < 0.03;
   const foreign = redGreen < -0.1 || greenBlue < -0.35;
-  return rough || foreign || (grey && glare < 0.5);
+  return foreign || (grey && glare < 0.5);
+}
+
+/** Tell whether a picture has more fine structure than vessels cause: print, grass, fur. */
+function isRough({ vessels, equalized, contrast, dark_lines: lines }: Measures): boolean {
+  return vessels > -0.1 || (!equalized && contrast > (lines < 0 ? -0.75 : -0.3));
+}
+
+/** Tell whether a photograph has light in one channel only: red-free, infrared, or one channel of a colour one. */
+function isOneChannel({ light, red_green: redGreen, green_blue: greenBlue }: Measures): boolean {
+  return (redGreen > ALONE && light - redGreen < Math.log(8)) || redGreen < -ALONE || greenBlue < -ALONE;
 }
 
 /** List the reasons against a photograph, the most important first. */

@@ -46,6 +46,7 @@ const REASONS: Record<string, string> = {
   "retina cut off": "Part of the retina is cut off. Keep the whole round field in the frame.",
   "low contrast": "Low contrast. Clean the lens and ask the patient to blink.",
   "out of focus": "Out of focus. Focus on the vessels.",
+  "not a colour photograph": "Not a colour photograph: EyeNet grades colour photographs only.",
   "not a fundus photograph": "No retina is visible. Is this the right photograph?",
 };
 

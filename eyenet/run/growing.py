@@ -39,16 +39,15 @@ class GrowingTable:
         content = self.file.read()
         whole = content[: content.rfind(b"\n") + 1]
         try:
-            reader = csv.DictReader(io.StringIO(whole.decode("utf-8"), newline=""))
-            header, self.rows = (
-                reader.fieldnames,
-                [{key: from_cell(cell) for key, cell in row.items()} for row in reader],
+            header, *cells = (
+                csv.reader(io.StringIO(whole.decode("utf-8"), newline=""), strict=True) if whole else (None,)
             )
         except (UnicodeDecodeError, csv.Error):
-            header, self.rows = ["?"], []
-        if header is not None and header != columns or (header is None and content):
+            header, cells = ["?"], []
+        if header not in (None, columns) or any(len(row) != len(columns) for row in cells) or (content and not whole):
             self.file.close()
             raise StageError(f"{path} is another table, or of another version; choose another name")
+        self.rows = [dict(zip(columns, map(from_cell, row))) for row in cells]
         if len(whole) < len(content):
             self.file.truncate(len(whole))
         if header is None:
