@@ -78,20 +78,25 @@ export const troubles = {
   /** A stored page that changes on the server: two visits later the new version is complete. */
   async renewed(browser, url, server, port) {
     const { page } = await open(browser, url);
-    const model = () => page.evaluate(() => window.said.find(({ kind }) => kind === "ready").model.name);
-    const versions = [[await page.title(), await model()]];
+    const version = async () => {
+      for (;;) {
+        await ready(page).catch(() => undefined); // the page may reload by itself
+        const found = await page
+          .evaluate(() => [document.title, window.said.find(({ kind }) => kind === "ready")?.model.name])
+          .catch(() => null);
+        if (found?.[1]) return found;
+      }
+    };
+    const versions = [await version()];
     server.kill();
     await new Promise((resolve) => server.once("exit", resolve));
     const other = await serve(options.other, port);
     try {
-      for (let i = 0; i < 2; i++) {
+      // The new version is downloaded in the background, and takes over at one of the next visits.
+      for (let i = 0; i < 20 && String(versions.at(-1)) !== String(options.expected); i++) {
         await page.reload();
-        // The new version is downloaded completely in the background, as fast as the disk allows.
-        const there = async () => document.title === "Later" || (await navigator.serviceWorker.getRegistration()).waiting;
-        await page.waitForFunction(there, null, { timeout: 30_000 }).catch(() => undefined); // the page may be gone
-        await page.waitForTimeout(2000); // it may reload by itself
-        await ready(page);
-        versions.push([await page.title(), await model()]);
+        versions.push(await version());
+        await page.waitForTimeout(500);
       }
     } finally {
       other.kill();
