@@ -31,14 +31,14 @@ import shlex
 from eyenet.data.array import open_array, rows_by_split
 from eyenet.data.tasks import TASKS, class_weights, classes_of
 from eyenet.model import backend
-from eyenet.model.folder import FORMAT, name_latest, provenance
+from eyenet.model.folder import FORMAT, provenance
 from eyenet.model.networks import NETWORKS, build_features, describe_networks, load_features, require_memory
 from eyenet.run.errors import StageError, log
 from eyenet.run.folder import output_folder
 from eyenet.run.options import fitting_next, local_path, model_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
 from eyenet.training.distribution import Distribution
-from eyenet.training.finish import finish, settings_of
+from eyenet.training.finish import finish, name_run, settings_of
 from eyenet.training.start import start_weights
 
 # Keras is imported inside the functions: it takes seconds, and --help or a wrong option need not wait for it.
@@ -258,9 +258,7 @@ def parse():
     options.add_argument("--task", choices=list(TASKS), default="any", help="any DR, referable DR, or the grade")
     options.add_argument("--network", choices=list(NETWORKS), default="three_layers", help="see above", metavar="NAME")
     options.add_argument("--weights", help=f"initial weights: none, imagenet or a FILE of the convolutions; {own}")
-    options.add_argument(
-        "--start", type=model_path, metavar="FOLDER", help="model to continue from, instead of --weights"
-    )
+    options.add_argument("--start", type=model_path, metavar="FOLDER", help="continue from a model, not from --weights")
     options.add_argument("--epochs", type=positive, help=f"epochs of the whole training; {own}")
     options.add_argument("--batch", type=positive, default=32, help="images per step")
     options.add_argument("--learning-rate", type=rate, help=f"maximum of the schedule; {own}")
@@ -309,10 +307,7 @@ def main():
         state = train(network, args, images, labels, rows, sidecar, spread, folder)
         lines = finish(folder, state, Batches(images, None, rows["val"], args.batch), table, args.task, notes)
     print("\n".join(lines))
-    try:
-        name_latest(folder)
-    except OSError as error:
-        log(f"WARNING: {folder.parent / 'latest'} still names an older model ({error.strerror}); give --model {folder}")
+    name_run(folder)
     shown = f" --model {shlex.quote(str(folder))}"
     print(f"next: python evaluate.py{shown}{fitting_next(options, args, input='input')}")
     print(f"or, on new photographs: python predict.py PHOTO{shown}")

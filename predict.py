@@ -120,6 +120,7 @@ def main():
     paths, left_out = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
     targets = name_heat_maps(paths, args.heatmap)
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
+    log(screener.describe_point())
     if args.heatmap is not None:
         args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision

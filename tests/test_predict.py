@@ -437,6 +437,21 @@ def test_a_model_folder_that_was_tampered_with(work, tmp_path):
     )
 
 
+def test_what_the_operating_point_reached_is_told(work, tmp_path):
+    """Not its aim, but the figures on the test patients with their intervals, or that there are none."""
+    photograph, model = work / "source/train/h0_left.jpeg", tmp_path / "model"
+    shutil.copytree(work / "models/cnn", model)
+    (model / "metrics.json").unlink(missing_ok=True)
+    done = predict(work, photograph, "--model", model, "--sensitivity", 0.9)
+    assert "operating point sensitivity_0.9: any DR: not measured; referable DR: not measured" in done.stderr
+    found = {"sensitivity": {"value": 0.71, "low": 0.5, "high": 0.86}, "specificity": {"value": None}}
+    eye = {"eye": {"operating_points": {"sensitivity_0.9": found}}}
+    write = {"set": "unseen test patients", "questions": {"any": eye}}
+    (model / "metrics.json").write_text(json.dumps(write))
+    done = predict(work, photograph, "--model", model, "--sensitivity", 0.9)
+    assert "sensitivity_0.9 on unseen test patients: any DR: sensitivity 71% (50%-86%); ref" in done.stderr
+
+
 def test_without_litert(work, tmp_path):
     (tmp_path / "ai_edge_litert").mkdir()
     (tmp_path / "ai_edge_litert" / "__init__.py").write_text("raise ImportError('no such wheel')")

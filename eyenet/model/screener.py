@@ -15,7 +15,7 @@ from eyenet.model.probabilities import calibrate, fuse, log_odds, uncalibrate
 from eyenet.photo.quality import SIDE, SMALLEST, judge
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
-from eyenet.run.files import follow
+from eyenet.run.files import follow, read_json
 
 AGAIN = "photograph again"
 CALLED = {"any": "DR", "referable": "referable DR"}
@@ -146,6 +146,25 @@ class Screener:
             draw_page(path, target, self.panels(answers, own, evidence, seen))
             row["heatmap"] = str(target)
         return row
+
+    def describe_point(self):
+        """Say what the operating point reached on the test patients, for each question; figures of eyes.
+
+        An aim that was chosen on validation is not what unseen patients get.
+        """
+        metrics = read_json(self.made_of[0] / "metrics.json") or {}
+        parts = []
+        for question in self.task.questions:
+            eye = metrics.get("questions", {}).get(question, {}).get("eye", {})
+            found = eye.get("operating_points", {}).get(self.point, {})
+            said = [
+                f"{name} {figure['value']:.0%} ({figure['low']:.0%}-{figure['high']:.0%})"
+                for name in ("sensitivity", "specificity")
+                if None not in (figure := found.get(name) or {"value": None}).values()
+            ]
+            parts.append(f"{QUESTIONS[question].split(' (')[0]}: {', '.join(said) or 'not measured'}")
+        where = f" on {metrics['set']}" if metrics.get("set") else ""
+        return f"operating point {self.point}{where}: {'; '.join(parts)}"
 
     def panels(self, answers, own, evidence, seen):
         """Draw the heat map of each question, with its caption; `own` maps questions to uncalibrated probabilities."""

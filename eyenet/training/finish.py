@@ -8,11 +8,11 @@ from eyenet.data.array import content_hash
 from eyenet.data.tables import write_table
 from eyenet.data.tasks import QUESTIONS, TASKS
 from eyenet.model.decision import BALANCED, choose_decision
-from eyenet.model.folder import NETWORK, load_network, split_hash
+from eyenet.model.folder import NETWORK, load_network, name_latest, split_hash
 from eyenet.model.lite import add_lite
 from eyenet.model.networks import hash_weights
-from eyenet.run.errors import StageError
-from eyenet.run.files import read_json, sha256, write_json
+from eyenet.run.errors import StageError, log
+from eyenet.run.files import LATEST, read_json, sha256, write_json
 from eyenet.score.charts import draw_training_curves
 
 
@@ -102,3 +102,11 @@ def finish(folder, state, batches, table, task, options):
         f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']}{best}, in {folder / 'model.keras'}",
         *lines,
     ]
+
+
+def name_run(folder):
+    """Let `latest` name this run, or warn that it still names an older one."""
+    try:
+        name_latest(folder)
+    except OSError as error:
+        log(f"WARNING: {folder.parent / LATEST} still names an older model ({error.strerror}); give --model {folder}")
