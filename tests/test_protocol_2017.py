@@ -64,7 +64,7 @@ def test_protocol_of_2017_pixels(built):
 def test_protocol_of_2017_leaks(built, capsys, monkeypatch):
     work = built[0]
     code, out, _ = call(capsys, monkeypatch, "--input", work / "data" / "array-2017", "--json", work / "audit.json")
-    assert code == 1
+    assert code == 4
     checks = dict(zip(CHECKS, json.loads((work / "audit.json").read_text())["checks"].values()))
     rows = read_csv(work / "data" / "array-2017" / "labels.csv")
     in_split = {split: [r for r in rows if r["split"] == split] for split in ("train", "val", "test")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import REPO, make_dataset, run_stages
 
-sys.path.insert(0, str(REPO / "benchmarks"))
+sys.path.append(str(REPO / "benchmarks"))
 import soak
 
 from benchmarks import collection
