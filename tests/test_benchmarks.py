@@ -6,7 +6,7 @@ from statistics import median
 import pytest
 from conftest import REPO, read_csv
 
-sys.path.insert(0, str(REPO / "benchmarks"))
+sys.path.append(str(REPO / "benchmarks"))
 import record
 import suite
 
