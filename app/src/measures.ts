@@ -63,25 +63,26 @@ function averages(value: (i: number) => number): Float64Array {
   return cells;
 }
 
-/** Measure how much the equalised channels differ, on the means of the cells; 0 for a grey photograph, at most 1. */
-function colourOf(even: Picture, seen: Uint8Array): number {
+/** Average each channel over the visible pixels of the cells that show enough. */
+function cellMeans(picture: Picture, seen: Uint8Array): Float64Array[] {
   const share = averages((i) => seen[i]);
   const least = 0.5 * Math.min(1, Math.max(...share));
-  const means = [0, 1, 2].map((channel) =>
-    averages((i) => even.data[3 * i + channel] * seen[i]).map((mean, i) => mean / share[i]).filter((_, i) => share[i] > least),
-  );
+  return [0, 1, 2].map((channel) => {
+    const means = averages((i) => picture.data[3 * i + channel] * seen[i]);
+    return means.map((mean, i) => mean / share[i]).filter((_, i) => share[i] > least);
+  });
+}
+
+/** Measure how much the equalised channels differ, on the means of the cells; 0 for a grey photograph, at most 1. */
+function colourOf(even: Picture, seen: Uint8Array): number {
+  const means = cellMeans(even, seen);
   const apart = [[0, 1], [1, 2], [0, 2]].map(([a, b]) => sum(means[a].map((mean, i) => Math.abs(mean - means[b][i]))) / means[a].length);
   return Math.max(...apart) / 255;
 }
 
 /** Measure brightness, evenness, glare and colour from the means of the cells. */
 function lightOf(crop: Picture, seen: Uint8Array, pixels: number): Measures {
-  const share = averages((i) => seen[i]);
-  const least = 0.5 * Math.min(1, Math.max(...share));
-  const [red, green, blue] = [0, 1, 2].map((channel) => {
-    const means = averages((i) => crop.data[3 * i + channel] * seen[i]);
-    return means.map((mean, i) => Math.log(mean / share[i] + 4)).filter((_, i) => share[i] > least);
-  });
+  const [red, green, blue] = cellMeans(crop, seen).map((means) => means.map((mean) => Math.log(mean + 4)));
   const [dark, middle] = [quantile(red, 0.1), quantile(red, 0.5)];
   let glare = 0;
   seen.forEach((shown, i) => (glare += Number(shown && crop.data[3 * i + 1] >= GLARE)));

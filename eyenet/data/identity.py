@@ -11,6 +11,7 @@ from eyenet.data.names import canonical, composed, parse_name
 
 WORDS = {"left": "left", "os": "left", "right": "right", "od": "right"}
 LETTERS = {"l": "left", "le": "left", "r": "right", "re": "right"}  # only after the patient: `le` is also a name
+EYES = WORDS | LETTERS
 MARK = re.compile(r"\(?[0-9]{1,2}\)?|copy", re.IGNORECASE)  # what may follow one of LETTERS
 SEPARATORS = re.compile(r"[\s._-]+")
 PLACEHOLDER = re.compile(
@@ -72,9 +73,9 @@ def read_name(stem, folder=""):
     eye : {'left', 'right', None}
     """
     patient, eye = _parse(stem)
-    outer = [WORDS.get(folder.casefold()) or LETTERS.get(folder.casefold())]
-    if eye is None and outer[0]:
-        patient, eye = stem, outer[0]
+    outer = EYES.get(folder.casefold())
+    if eye is None and outer:
+        patient, eye = stem, outer
     elif eye is not None and not patient:
         patient = folder
     if eye is None or not patient or is_placeholder(patient):
@@ -96,13 +97,13 @@ def _parse(stem):
     if not found:
         found = [i for i, word in enumerate(words) if word in LETTERS and all(map(MARK.fullmatch, words[i + 1 :]))]
         found = [i for i in found if i or len(words) == 1][:1]
-    if not found or len({(WORDS | LETTERS)[words[i]] for i in found}) > 1:
+    if not found or len({EYES[words[i]] for i in found}) > 1:
         return None, None
     first = found[0]
     patient = stem[: ends[first - 1]] if first else stem[starts[1] :] if len(words) > 1 else ""
     if not first and all(map(MARK.fullmatch, words[1:])) and len(words) > 1 and not words[1].isdigit():
         patient = ""  # `left (1)`: a copy of `left`
-    return patient, (WORDS | LETTERS)[words[first]]
+    return patient, EYES[words[first]]
 
 
 def unify(patients, eyes):

@@ -69,24 +69,36 @@ def read_table(path, columns, made_by):
         raise StageError(f"{path} has no column {' or '.join(missing)}; its columns are {', '.join(table.columns)}")
     if table.empty:
         raise StageError(f"{path} has a header and no rows")
+    table = table.apply(_clean)
     for column in table.columns:
-        values = table[column].str.strip()
-        if values.str.startswith("'").any():
-            values = values.map(from_cell)
-        if column == "level":  # a spreadsheet or pandas may have made grades floats
-            values = values.str.replace(r"^([0-9]+)\.0*$", r"\1", regex=True)
-        table = table.assign(**{column: values})
-        wrong = ~table[column].isin(ALLOWED[column]) if column in ALLOWED else table[column] == ""
-        if column in columns and wrong.any():
-            row = wrong.idxmax()
-            wanted = f"one of {', '.join(sorted(ALLOWED[column]))}" if column in ALLOWED else "a value"
-            raise StageError(
-                f"{path}, line {row + 2}: {column} is {table.at[row, column]!r}, and must be {wanted}"
-                f" ({wrong.sum()} such row{'s' if wrong.sum() > 1 else ''})"
-            )
+        if column in columns:
+            _require_allowed(table[column], path)
     if "level" in columns:
         table = table.astype({"level": int})
     return table.reset_index(drop=True)
+
+
+def _clean(values):
+    """Read the cells of a column as they were meant; `values` is a Series of str."""
+    column, values = values.name, values.str.strip()
+    if values.str.startswith("'").any():
+        values = values.map(from_cell)
+    if column == "level":  # a spreadsheet or pandas may have made grades floats
+        values = values.str.replace(r"^([0-9]+)\.0*$", r"\1", regex=True)
+    return values
+
+
+def _require_allowed(values, path):
+    """Raise a StageError that names the first cell of a column with no value, or one that is not allowed."""
+    allowed = ALLOWED.get(values.name)
+    wrong = ~values.isin(allowed) if allowed else values == ""
+    if wrong.any():
+        row = wrong.idxmax()
+        wanted = f"one of {', '.join(sorted(allowed))}" if allowed else "a value"
+        raise StageError(
+            f"{path}, line {row + 2}: {values.name} is {values[row]!r}, and must be {wanted}"
+            f" ({wrong.sum()} such row{'s' if wrong.sum() > 1 else ''})"
+        )
 
 
 def _require_single_lines(table, path):

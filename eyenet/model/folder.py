@@ -95,7 +95,21 @@ def open_model(folder, file=NETWORK):
     described = described and isinstance(config.get("files", {}), dict)
     if not described or not {"task", "classes", "size"} <= config.keys() or not _decides(config):
         raise StageError(f"{folder / 'config.json'} is damaged: its settings or its decision is not whole; train again")
-    made = setting(config["settings"]["images"], "preprocessing")
+    require_preprocessing(folder, config["settings"]["images"])
+    if not (folder / NETWORK).is_file() and file == NETWORK:
+        raise StageError(f"{folder} has no {NETWORK}; train again")
+    require_unchanged(folder, config, file)
+    return config
+
+
+def require_preprocessing(folder, images):
+    """Refuse a model whose photographs were prepared in a way that this version does not know; `images` as in config.
+
+    Raises
+    ------
+    StageError
+    """
+    made = setting(images, "preprocessing")
     if made not in (None, *ACCEPTED):
         raise StageError(
             f"{folder} was trained on photographs prepared by version {made} of the preprocessing, and this is version "
@@ -106,16 +120,12 @@ def open_model(folder, file=NETWORK):
             f"note: {folder} was trained with version {made} of the preprocessing; this version, {PREPROCESSING}, "
             "differs only for photographs with a colour profile, more than 8 bits or transparency"
         )
-    colours = colours_of(config["settings"]["images"])
+    colours = colours_of(images)
     if colours not in COLOURS:
         raise StageError(
             f"{folder} was trained on photographs with {colours} colours, and this version knows only "
             f"{' and '.join(COLOURS)} ones; train again"
         )
-    if not (folder / NETWORK).is_file() and file == NETWORK:
-        raise StageError(f"{folder} has no {NETWORK}; train again")
-    require_unchanged(folder, config, file)
-    return config
 
 
 def require_unchanged(folder, config, name):

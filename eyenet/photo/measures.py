@@ -80,13 +80,19 @@ def _mask(seen):
     return Image.fromarray(seen.view(np.uint8) * 255)
 
 
-def _light(crop, seen):
-    """Measure light, evenness and colour on the means of the cells, and glare on the pixels."""
+def _cell_means(image, seen):
+    """Average each channel over the visible pixels of the cells that show enough; shape (3, cells)."""
     weight = seen.astype(np.float32)
     share = _averages(weight)
     shown = share > 0.5 * min(1, share.max())
-    means = [_averages(crop[..., k] * weight)[shown] / share[shown] for k in range(3)]
-    red, green, blue = np.log(np.stack(means) + 4)  # + 4 levels suppresses the colour of noise in dark photographs
+    return np.stack([_averages(image[..., k] * weight)[shown] / share[shown] for k in range(3)])
+
+
+def _light(crop, seen):
+    """Measure light, evenness and colour on the means of the cells, and glare on the pixels."""
+    red, green, blue = np.log(
+        _cell_means(crop, seen) + 4
+    )  # + 4 levels suppresses the colour of noise in dark photographs
     dark, middle = np.quantile(red, (0.1, 0.5))
     return {
         "light": middle,
@@ -99,10 +105,7 @@ def _light(crop, seen):
 
 def _colour(even, seen):
     """Measure how much the equalised channels differ, on the means of the cells, which suppress noise; 0 to 1."""
-    weight = seen.astype(np.float32)
-    share = _averages(weight)
-    shown = share > 0.5 * min(1, share.max())
-    red, green, blue = (_averages(even[..., k] * weight)[shown] / share[shown] for k in range(3))
+    red, green, blue = _cell_means(even, seen)
     return max(np.abs(a - b).mean() for a, b in ((red, green), (green, blue), (red, blue))) / 255
 
 
