@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import hypothesis
@@ -89,14 +88,17 @@ def server():
     return process
 
 
-def run_forked(command, timeout, cwd=None):
-    """Run a Python script in a fork of a process that has imported TensorFlow; return its CompletedProcess."""
+def run_forked(command, timeout, cwd=None, until=None):
+    """Run a Python script in a fork of a process that has imported TensorFlow; return its CompletedProcess.
+
+    It is killed as soon as the file `until` exists.
+    """
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
         for file in files:
             file.touch()
         request = {"command": command, "cwd": str(cwd or os.getcwd()), "environment": dict(os.environ)}
-        request |= {"timeout": timeout, "stdout": str(files[0]), "stderr": str(files[1])}
+        request |= {"timeout": timeout, "until": until and str(until), "stdout": str(files[0]), "stderr": str(files[1])}
         print(json.dumps(request), file=server().stdin, flush=True)
         code = json.loads(server().stdout.readline())
         out, err = (file.read_text() for file in files)
@@ -261,12 +263,7 @@ def history(folder):
     return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read_csv(folder / "history.csv")]
 
 
-def kill_after(checkpoint, args, folder):
-    """Run a script of the repository and kill it in the epoch after a checkpoint."""
-    command = [sys.executable, str(REPO / args[0]), *map(str, args[1:])]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (folder / "models" / "cnn" / checkpoint / "state.json").exists():
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+def kill_after(file, command, folder):
+    """Run a script of the repository in a folder, and kill it as soon as it has written a file there."""
+    done = run_forked([str(REPO / command[0]), *map(str, command[1:])], 600, folder, until=folder / file)
+    assert done.returncode == -signal.SIGKILL, done.stderr

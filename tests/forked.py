@@ -44,13 +44,19 @@ def become(request, defaults):
     sys.path[0] = str(Path(sys.argv[0]).parent)
 
 
-def wait(child, seconds):
-    """Wait for a process; return its exit code, or None if it took too long and was killed."""
+def wait(child, seconds, until):
+    """Wait for a process; return its exit code, or None if it took too long and was killed.
+
+    It is also killed as soon as the file `until` exists.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
+        if until and os.path.exists(until):
+            os.kill(child, signal.SIGKILL)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         time.sleep(0.005)
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
@@ -68,7 +74,7 @@ def main():
         if not child:
             become(request, defaults)
             break
-        print(json.dumps(wait(child, request["timeout"])), flush=True)
+        print(json.dumps(wait(child, request["timeout"], request["until"])), flush=True)
     else:
         return
     runpy.run_path(sys.argv[0], run_name="__main__")

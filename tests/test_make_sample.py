@@ -1,6 +1,7 @@
 """make_sample.py, run as a user would with few photographs; drawn eyes match their grades."""
 
 import csv
+import shutil
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import first_of
 from PIL import Image, ImageFilter, ImageOps
 
 import make_sample
@@ -55,14 +57,12 @@ def disc_side(picture):
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    """Make 40 photographs with two workers."""
+def sample(sample, tmp_path_factory):
+    """The first 40 photographs of the sample, in the folders of `command`."""
     folder = tmp_path_factory.mktemp("sample")
-    done = run(folder, "--photographs", "40", "--workers", "2")
-    assert done.returncode == 0, done.stderr
-    summary, following = done.stdout.splitlines()
-    assert "40 synthetic photographs" in summary and "(40 new)" in summary
-    assert following == f"next: python resize_images.py --input {folder / 'download' / 'train'}"
+    first_of(sample, 40, folder / "download")
+    shutil.copy(sample / "stage.json", folder / "download")
+    (folder / "download" / "trainLabels.csv").rename(folder / "labels.csv")
     return folder
 
 
@@ -71,7 +71,6 @@ def test_names_and_labels_match(sample):
     labels = read_labels(sample)
     assert [name for name, _ in labels] == expected
     assert sorted(photographs(sample)) == expected
-    assert b"\r" not in (sample / "labels.csv").read_bytes()
     assert {level for _, level in labels} == {0, 1, 2, 3, 4}
 
 
@@ -113,7 +112,12 @@ def test_exif_says_how_to_turn_the_picture(sample):
 
 
 def test_bytes_depend_neither_on_the_workers_nor_on_the_count(sample, tmp_path):
-    assert run(tmp_path, "--photographs", "5", "--workers", "1").returncode == 0
+    done = run(tmp_path, "--photographs", "5", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    summary, following = done.stdout.splitlines()
+    assert "6 synthetic photographs" in summary and "(6 new)" in summary
+    assert following == f"next: python resize_images.py --input {tmp_path / 'download' / 'train'}"
+    assert b"\r" not in (tmp_path / "labels.csv").read_bytes()
     few, many = photographs(tmp_path), photographs(sample)
     assert len(few) == 6  # rounded up to whole patients
     assert few == {name: many[name] for name in few}

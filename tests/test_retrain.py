@@ -1,15 +1,11 @@
 """Retraining: the accepted photographs, the comparison of models, and the model in use at any time."""
 
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPO, bytes_of, one_sentence, read_csv, run, run_stages, write_csv
+from conftest import bytes_of, kill_after, one_sentence, read_csv, run, run_stages, write_csv
 from PIL import Image, ImageOps
 
 from benchmarks import degraded
@@ -96,7 +92,12 @@ def latest(work):
 
 
 def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
+    """Killed twice, after sorting the photographs out and in training, and run again."""
     _, _, first, others = pipeline
+    sorted_out = work / "data" / "retrain" / RUN / "photographs.csv"
+    for file in (sorted_out, work / "models" / "candidates" / RUN / "checkpoint-00001" / "state.json"):
+        kill_after(file, ["retrain.py", *arguments(work, "--margin", 1)], work)
+        assert latest(work) == "cnn"
     done = retrain(work, "--margin", 1)
     assert done.stdout.startswith(f"promoted: {RUN} over cnn: any DR: AUC ")
     listed = {row["image"]: row for row in read_csv(work / "data" / "retrain" / RUN / "photographs.csv")}
@@ -156,23 +157,6 @@ def test_poor_photographs_stop_at_the_gate(work):
     done = retrain(work, code=4)
     assert "no photograph is both new and gradable" in done.stdout and "epoch" not in done.stderr
     assert latest(work) == "cnn" and not (work / "models" / "candidates").exists()
-
-
-def test_killed_and_run_again_it_ends_as_undisturbed(work):
-    """Killed twice: after sorting the photographs out, and in training."""
-    data, model = work / "data" / "retrain" / RUN, work / "models" / "candidates" / RUN
-    command = [sys.executable, str(REPO / "retrain.py"), *map(str, arguments(work, "--margin", "1"))]
-    for moment in (data / "photographs.csv", model / "checkpoint-00001" / "state.json"):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not moment.exists():
-            assert process.poll() is None
-            time.sleep(0.002)
-        process.kill()  # its child processes end too
-        process.wait()
-        assert process.returncode == -signal.SIGKILL and latest(work) == "cnn"
-    assert retrain(work, "--margin", 1).stdout.startswith("promoted: ")
-    assert latest(work) == RUN and len(read_decisions(work / "models")) == 1
-    open_array(data / "array")
 
 
 def test_a_promotion_that_was_stopped_half_way_is_finished(work):

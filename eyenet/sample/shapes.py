@@ -5,6 +5,7 @@ Images are float32 of shape (3, CANVAS, CANVAS), channels first, because numpy s
 times faster than interleaved pixels.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,9 +129,15 @@ def compose(image, layers):
     for name, layer in LAYERS.items():
         if name not in layers:
             continue
-        mask = layers[name].reduce(2).filter(ImageFilter.GaussianBlur(layer.blur))
+        mask = layers[name].reduce(2)
+        if (box := mask.getbbox()) is None:
+            continue
+        margin = math.ceil(4 * layer.blur) + 4  # the blur reaches no further
+        left, top = (max(0, edge - margin) for edge in box[:2])
+        right, bottom = (min(CANVAS, edge + margin) for edge in box[2:])
+        mask = mask.crop((left, top, right, bottom)).filter(ImageFilter.GaussianBlur(layer.blur))
         mask = np.asarray(mask, dtype=np.float32) / 255
-        for channel, value in zip(image, layer.colour, strict=True):
+        for channel, value in zip(image[:, top:bottom, left:right], layer.colour, strict=True):
             if layer.absorbs:
                 channel *= np.exp(mask * np.float32(-value))
             else:
