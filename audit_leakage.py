@@ -14,8 +14,8 @@ everything but the retina. Names are compared without folder and ending, patient
 Exit code 0: no leak found, and the photograph and patient of every row were compared; 4: a leak; 3: no leak found, but
 the patient of a row is unknown ("could not tell"); 1: the audit could not be done. Checks that need pixels or grades
 may be skipped. In an array of this pipeline (with X.json), only originals count in validation and test, as in cnn.py.
-Tables alone do not say which rows are used, so every row counts: for labels/rotated.csv give --originals, or better
-audit data/array. 16,000 images take two or three minutes on two cores.
+A table alone does not say which rows a training uses, so every row counts. For labels/rotated.csv give
+--originals; better, audit data/array. 16,000 images take two or three minutes on two cores.
 """
 
 import os

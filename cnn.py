@@ -3,7 +3,7 @@
 
 Reads   data/array/X.npy or its shards, labels.csv, X.json
 Writes  models/<run>/model.keras          the network of the epoch with the best validation AUC
-        models/<run>/model.tflite         the same with heat maps, for predict.py and phones: needs no Keras
+        models/<run>/model.tflite         its LiteRT version with heat maps, for predict.py and phones: needs no Keras
         models/<run>/config.json          options, versions, commit, split, preprocessing, checksums, and the decision:
                                           calibration, thresholds, and how two eyes become one patient
         models/<run>/patients.csv         the split of each patient
@@ -19,10 +19,10 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
     python cnn.py --start models/cnn --run more   continue from a trained model; retrain.py also compares the two
     KERAS_BACKEND=jax python cnn.py               or torch; the default is TensorFlow
 
-Everything about learning is in this file, from top to bottom: network, augmentation, loss, optimizer, fit. Validation
-photographs are used as originals only; the epoch and the decision are chosen on them. Test photographs are not used:
-they are for evaluate.py. A stopped training continues from its last complete epoch to the same result. The sample's
-738 images take 3 to 10 minutes on two cores.
+Network, augmentation, loss, optimizer and fit are in this file, from top to bottom; model/batches.py feeds the images,
+and training/checkpoint.py shuffles them and keeps the best epoch. Validation photographs are used as originals only; the
+epoch and the decision are chosen on them. Test photographs are not used: they are for evaluate.py. A stopped training
+continues from its last complete epoch to the same result. The sample's 738 images take 3 to 10 minutes on two cores.
 """
 
 import math
@@ -44,7 +44,9 @@ from eyenet.training.start import start_weights
 # Keras is imported inside the functions: it takes seconds, and --help or a wrong option need not wait for it.
 
 PATIENCE = 8  # epochs without a better validation AUC after which training stops
-WEIGHT_DECAY, WARMUP = 0.02, 0.05  # the learning rate rises in 5 % of the steps, then falls along a cosine
+WEIGHT_DECAY = 0.02
+# The learning rate rises from 1/20 of its maximum in 5 % of the steps, then falls along a cosine to 1 % of it.
+START, WARMUP, END = 1 / 20, 0.05, 0.01
 SURROUNDINGS = 16  # side in pixels of the squares whose average is subtracted from each place
 
 # Augmentation: ends of uniform draws. Zoom and stretch are logarithms, the shift is a share of the side; each value of
@@ -144,7 +146,7 @@ def light(images, draw):
     constant = 255 * (0.5 - 0.5 * contrast + BRIGHTNESS * brightness)
     retina = ops.cast(ops.max(images, axis=-1, keepdims=True) > 0, "float32")
     lit = ops.clip((square * images + linear) * images + constant, 0, 255)
-    return ops.round(lit) * retina  # the network takes uint8, which would truncate fractions
+    return ops.round(lit) * retina  # Keras casts them to the uint8 of the network, which would truncate fractions
 
 
 def build_augmentation(size, augmented=True):
@@ -188,7 +190,7 @@ def build_trainer(network, first_layers, spread, learning_rate, steps):
 
     warmup = max(1, int(WARMUP * steps))
     schedule = keras.optimizers.schedules.CosineDecay(
-        learning_rate / 20, max(1, steps - warmup), 0.01, warmup_target=learning_rate, warmup_steps=warmup
+        START * learning_rate, max(1, steps - warmup), END, warmup_target=learning_rate, warmup_steps=warmup
     )
     trainer = spread.model([*first_layers, network])
     trainer.compile(
@@ -239,8 +241,8 @@ def train(network, args, images, labels, rows, sidecar, spread, folder):
             untuned(batches),
             initial_epoch=done,
             epochs=args.epochs,
-            shuffle=False,  # Batches shuffles
-            # Grades are weighted only by their copies: a grade 4 would count as much as thirty of grade 0.
+            shuffle=False,  # Checkpoint shuffles and seeds each epoch, so that a resumed run draws the same
+            # Not for grades: a photograph of grade 4 would count as much as thirty of grade 0.
             class_weight=class_weights(labels[rows["train"]]) if len(TASKS[args.task].classes) == 2 else None,
             callbacks=[progress, validation, checkpoint, *boards],
             verbose=0,

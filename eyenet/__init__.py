@@ -1,1 +1,1 @@
-"""What several EyeNet scripts must agree on: pixels, names, splits, tables, and how a stage runs."""
+"""The rooms of EyeNet; CONTRIBUTING.md lists them. run, photo, data, score and model are the shared ones."""
