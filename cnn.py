@@ -20,8 +20,8 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
     KERAS_BACKEND=jax python cnn.py               or torch; the default is TensorFlow
 
 Network, augmentation, loss, optimizer and fit are in this file, from top to bottom; model/batches.py feeds the images,
-and training/checkpoint.py shuffles them and keeps the best epoch. Validation photographs are used as originals only; the
-epoch and the decision are chosen on them. Test photographs are not used: they are for evaluate.py. A stopped training
+and training/checkpoint.py shuffles them and keeps the best epoch. Validation photographs are used as originals only;
+the epoch and the decision are chosen on them. Test photographs are not used: they are for evaluate.py. A stopped training
 continues from its last complete epoch to the same result. The sample's 738 images take 3 to 10 minutes on two cores.
 """
 
