@@ -21,8 +21,8 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
 
 Network, augmentation, loss, optimizer and fit are in this file, from top to bottom; model/batches.py feeds the images,
 and training/checkpoint.py shuffles them and keeps the best epoch. Validation photographs are used as originals only;
-the epoch and the decision are chosen on them. Test photographs are not used: they are for evaluate.py. A stopped training
-continues from its last complete epoch to the same result. The sample's 738 images take 3 to 10 minutes on two cores.
+epoch and decision are chosen on them. Test photographs are not used: they are for evaluate.py. A stopped training goes
+on from its last complete epoch to the same result. The sample's 738 images take 3 to 10 minutes on two cores.
 """
 
 import math
