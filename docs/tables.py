@@ -4,11 +4,15 @@
     python docs/tables.py --check    change nothing; exit with 1 if a table differs from the results
 
 A page marks the place of a table by `<!-- table NAME, written by docs/tables.py -->` and `<!-- end of table -->`.
+The tables of experiments are computed here; docs/tables.toml defines the others and explains how.
 """
 
 import csv
+import operator
 import re
 import sys
+import tomllib
+from decimal import Decimal
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
@@ -17,8 +21,17 @@ sys.path.insert(0, str(REPO / "benchmarks"))
 import experiments  # noqa: E402
 import summary  # noqa: E402
 
-PAGES = ("README.md", "docs/results.md", "docs/history.md")
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted(REPO.glob("docs/*.md")))]
 PLACE = re.compile(r"(<!-- table (\w+), written by docs/tables\.py -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+
+FIGURE = re.compile(r"{(.*?)}")  # in a cell of docs/tables.toml
+SIGNS = {
+    "<": ("under", operator.lt),
+    "<=": ("at most", operator.le),
+    ">": ("above", operator.gt),
+    ">=": ("at least", operator.ge),
+    "": ("", operator.eq),
+}
 
 NO_BREAK = "\u2011"  # a hyphen at which no line is broken, for intervals
 CROPPED, NATURAL = "eyepacs-256eq", "eyepacs-1024"  # the two sets of photographs, see docs/results.md
@@ -46,10 +59,81 @@ class Experiments:
         return f"{min(minutes)}-{max(minutes)} min"
 
 
-def read(name):
-    """Read a result file: its figures by what was measured."""
-    with open(REPO / "benchmarks" / "results" / name, newline="") as file:
-        return {row["measured"]: row["value"] for row in csv.DictReader(file)}
+def read():
+    """Read the result files: each row by `FILE: NAME`, and, as a name may occur twice, by `FILE: NAME, UNIT`."""
+    rows = {}
+    for path in sorted((REPO / "benchmarks" / "results").glob("*.csv")):
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                if "measured" in row:
+                    name = f"{path.stem}: {row['measured']}"
+                    rows.setdefault(name, row)
+                    rows[f"{name}, {row['unit']}"] = row
+    return rows
+
+
+def digits(text):
+    """Write the numbers in a text with three digits, and whole ones in full."""
+
+    def write(found):
+        number = Decimal(found[0])
+        if 0 < number < Decimal("0.0001"):
+            return f"{number:e}"
+        return f"{number:.3g}" if number < 100 else f"{number:,.0f}"
+
+    return re.sub(r"\d+(\.\d+)?(e-\d+)?", write, text)
+
+
+def figure(row):
+    """Write the figure of a row, and what its unit adds: an interval, or of how many."""
+    value, unit = row["value"], row["unit"]
+    if interval := re.match(r"95 %: ([^,]+)", unit):
+        return digits(f"{value} ({interval[1]})")
+    return digits(f"{value} {unit}" if value and unit.startswith("of ") else value or unit)
+
+
+def asked(row):
+    """Write what was asked of a row, and tell whether it was met."""
+    sign, _, bound = row["asked"].rpartition(" ")
+    words, holds = SIGNS[sign]
+    unit = row["unit"].replace("ratio", "x") if sign and not re.search(r"\d", row["unit"]) else ""
+    number = re.fullmatch(r"-?\d[\d.e-]*", bound)
+    return f"{words} {digits(bound)} {unit}".strip(), not number or holds(Decimal(row["value"]), Decimal(bound))
+
+
+def required(rows):
+    """Write what was asked of some rows, and how many of them missed it."""
+    met = {}
+    for words, holds in map(asked, rows):
+        met.setdefault(words, []).append(holds)
+    texts = []
+    for words, each in met.items():
+        missed = each.count(False)
+        share = f" by {missed} of {len(each)}" if missed < len(each) else ""
+        texts.append(f"{words}: **missed**{share}" if missed else words)
+    return ", ".join(filter(None, texts))
+
+
+def measured(name):
+    """Fill in a table of docs/tables.toml."""
+    results = read()
+    with open(REPO / "docs" / "tables.toml", "rb") as file:
+        plan = tomllib.load(file)[name]
+
+    def fill(row, column):
+        start, ways = sorted((row, column), key=lambda text: "{" in text)
+        for way in ways.split(" | "):
+            names = [start + name for name in FIGURE.findall(way)]
+            if all(name in results for name in names):
+                return FIGURE.sub(lambda found: figure(results[start + found[1]]), way), [results[n] for n in names]
+        sys.exit(f"docs/tables.toml, table {name}: benchmarks/results/ has no row {start!r} followed by {ways!r}")
+
+    lines = []
+    for title, row in plan["rows"].items():
+        cells = {head: fill(row, column) for head, column in plan["columns"].items() if head != "required"}
+        asked_of = required([row for _, rows in cells.values() for row in rows])
+        lines.append((title, *(cells[head][0] if head in cells else asked_of for head in plan["columns"])))
+    return table((plan["title"], *plan["columns"]), lines)
 
 
 def front():
@@ -103,12 +187,12 @@ def networks():
 
 def protocols():
     """The table of docs/history.md: what the protocol of 2017 claims, and what unseen patients show."""
-    found, sample = Experiments(), read("protocols-sample.csv")
+    found, sample = Experiments(), read()
 
     def drawn(figure, protocol):
-        name = next(name for name in sample if name.startswith(f"{figure}, {protocol}"))
+        name = next(name for name in sample if name.startswith(f"protocols-sample: {figure}, {protocol}"))
         ends = (sample[f"{name}, {end} end of 95 %"] for end in ("lower", "upper"))
-        value, low, high = (float(text) for text in (sample[name], *ends))
+        value, low, high = (float(row["value"]) for row in (sample[name], *ends))
         return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
     places = ("protocol of 2017, on its own test", "protocol of 2017, on unseen", "this protocol, on the same unseen")
@@ -137,12 +221,17 @@ def table(head, rows):
     return re.sub(r"(?<=\d)-(?=\d)", NO_BREAK, "".join(lines))
 
 
+def build(name):
+    """Make a table."""
+    return TABLES[name]() if name in TABLES else measured(name)
+
+
 def main():
     differ = []
     for page in PAGES:
         path = REPO / page
         text = path.read_text()
-        new = PLACE.sub(lambda place: place[1] + TABLES[place[2]]() + place[4], text)
+        new = PLACE.sub(lambda place: place[1] + build(place[2]) + place[4], text)
         if new != text:
             differ.append(page)
             if "--check" not in sys.argv[1:]:

@@ -18,6 +18,19 @@ def test_the_readme_is_short_and_its_figures_are_the_measured_ones():
     assert subprocess.run([sys.executable, REPO / "docs" / "tables.py", "--check"], check=False).returncode == 0
 
 
+def test_a_table_says_what_was_missed_and_refuses_a_figure_that_was_not_measured(monkeypatch):
+    monkeypatch.syspath_prepend(REPO / "docs")
+    tables = importlib.import_module("tables")
+    rows = [{"value": value, "unit": "ratio", "asked": ">= 0.95"} for value in ("0.9", "0.95")]
+    assert tables.required(rows) == "at least 0.95 x: **missed** by 1 of 2"
+    assert tables.required(rows[1:]) == "at least 0.95 x"
+    assert tables.required([{"value": "2", "unit": "of 9", "asked": "0"}]) == "0: **missed**"
+    assert tables.digits("8.6e-07, 0.0037, 1.00, 17.25, 1190 of 976") == "8.6e-7, 0.0037, 1.00, 17.2, 1,190 of 976"
+    monkeypatch.setattr(tables, "read", dict)
+    with pytest.raises(SystemExit, match="table gpu: .* has no row"):
+        tables.measured("gpu")
+
+
 def test_links_lead_to_files_and_headings():
     for page in PAGES:
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
