@@ -276,7 +276,7 @@ def rewrite(path, text):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"preprocessing": 2}, "does not match this version of the program"),
+        ({"preprocessing": 1}, "does not match this version of the program"),
         ({"model": {"file": "model.onnx.gz", "sha256": "0" * 64}}, "damaged or does not belong to this program"),
     ],
 )

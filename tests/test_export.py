@@ -26,6 +26,7 @@ from eyenet.export.proof import Exam, compare, require_parity
 from eyenet.model.folder import NETWORK
 from eyenet.model.lite import LiteNetwork, write_lite
 from eyenet.model.networks import leaves
+from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError
 from eyenet.run.files import sha256
 
@@ -178,7 +179,11 @@ def test_what_is_written(work):
     model = json.loads((folder / "model.json").read_text())
     config = json.loads((folder.parent / "config.json").read_text())
     assert model["decision"] == config["decision"] and model["split"] == config["settings"]["split"]
-    assert model["classes"] == ["no DR", "DR"] and "natural" in model["quality"] and model["preprocessing"] == 1
+    assert (
+        model["classes"] == ["no DR", "DR"]
+        and "natural" in model["quality"]
+        and model["preprocessing"] == PREPROCESSING
+    )
 
 
 def test_what_xcode_shows(work):
@@ -195,7 +200,7 @@ def test_what_xcode_shows(work):
     assert json.loads(said.userDefined["eyenet.threshold"]) == points["balanced"]
     assert json.loads(said.userDefined["eyenet.operating_points"])["eye"] == {"any": points}
     assert said.userDefined["eyenet.split"] == config["settings"]["split"]
-    assert json.loads(said.userDefined["eyenet.preprocessing"]) == 1
+    assert json.loads(said.userDefined["eyenet.preprocessing"]) == PREPROCESSING
     assert "measures" in json.loads(said.userDefined["eyenet.quality"])["natural"]
 
 

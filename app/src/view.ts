@@ -136,6 +136,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye): (HTMLElement | null)[] {
     drawTitle("h3", said.tone, row.result === AGAIN && poor ? "Photograph this eye again" : said.title),
     poor ? el("ul", { class: "reasons" }, ...sayReasons(row.reasons).map((reason) => el("li", {}, reason))) : null,
     drawAnswers(row, visit.classes),
+    ...(row.notes ?? []).map((note) => el("p", { class: "small" }, note)),
     el("p", { class: "small" }, shot.name),
   ];
 }

@@ -2,11 +2,9 @@
 
 from eyenet.model.folder import NETWORK, colours_of, setting
 from eyenet.photo.quality import weights
+from eyenet.photo.retina import PREPROCESSING
 
 FORMAT = 1  # of model.json
-# Version of the preprocessing that the page implements: it does not convert colour profiles yet, in which alone version
-# 2 differs for a photograph of 8 bits.
-PREPROCESSING = 1
 
 
 def describe(folder, config):
