@@ -22,6 +22,7 @@ from eyenet.data.tasks import TASKS
 from eyenet.export import coreml, litert, onnx, page
 from eyenet.export import folder as export_folder
 from eyenet.export.coreml_numpy import Program
+from eyenet.export.description import measured
 from eyenet.export.proof import Exam, compare, require_parity
 from eyenet.model.folder import NETWORK
 from eyenet.model.lite import LiteNetwork, write_lite

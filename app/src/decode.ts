@@ -5,6 +5,7 @@
 
 import { encode, scaleBitmap, scalePicture } from "./bitmap";
 import { isConvertedByBrowser, readContainer, several } from "./container";
+import { fingerprintOf } from "./doubts";
 import { upright } from "./exif";
 import { checkFile, checkSize, isJpeg, isPng, whyUnreadable } from "./files";
 import { type Conversion, type Space, readProfile } from "./icc";
@@ -22,6 +23,7 @@ export interface Photograph {
   width: number;
   height: number;
   bytes: number;
+  fingerprint: string; // of its bytes
   factors: number[]; // beside 1, the largest first
   note: string; // what was left out of the file; empty if nothing was
   /** Decode it at 1/factor of its size. Throws PhotoError. */
@@ -78,7 +80,8 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
     return picture;
   };
   const thumbnail = async (side: number) => encode([...pictures.values()].at(-1) ?? (await read(factors[0] ?? 1)), side, 0.9);
-  return { width, height, bytes: bytes.length, factors, note, read, thumbnail, close };
+  const fingerprint = fingerprintOf(bytes);
+  return { width, height, bytes: bytes.length, fingerprint, factors, note, read, thumbnail, close };
 }
 
 async function sourceOfPng(bytes: Uint8Array<ArrayBuffer>): Promise<Source> {

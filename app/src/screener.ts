@@ -50,6 +50,7 @@ export interface Row {
 /** The result of a photograph, and its pictures. */
 export interface Seen {
   row: Row;
+  fingerprint: string; // of the file; empty if it could not be read
   picture: Blob | null; // the crop, or the whole photograph where no retina was found
   heat: Blob | null; // the crop with the evidence overlaid
   heatOf: Question | null;
@@ -57,6 +58,9 @@ export interface Seen {
   crop: Picture | null; // input of the quality gate
   input: Picture | null; // input of the network
 }
+
+/** A result without pictures. */
+export const NOTHING = { fingerprint: "", picture: null, heat: null, heatOf: null, geometry: null, crop: null, input: null };
 
 /** List the operating points that every question of the model has, for eyes and for patients. */
 export function pointsOf(model: Model): string[] {
@@ -125,17 +129,18 @@ export async function look(network: Network, model: Model, point: string, file: 
   try {
     const seen = await lookAt(network, model, point, photograph);
     if (photograph.note) seen.row.notes = [photograph.note];
-    return seen;
+    return { ...seen, fingerprint: photograph.fingerprint };
   } catch (error) {
     if (!(error instanceof NoRetina)) throw error;
     const row = { result: AGAIN, reasons: [OTHER, error.message] };
-    return { row, picture: await photograph.thumbnail(SHOWN), heat: null, heatOf: null, geometry: null, crop: null, input: null };
+    const { fingerprint } = photograph;
+    return { ...NOTHING, row, fingerprint, picture: await photograph.thumbnail(SHOWN) };
   } finally {
     photograph.close();
   }
 }
 
-async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Seen> {
+async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Omit<Seen, "fingerprint">> {
   const found = await locate(photograph, model.size);
   const large = model.size < SIDE ? await locate(photograph, SIDE) : found;
   const geometry = geometryOf(photograph, found);
@@ -146,7 +151,7 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
   const shown = cropped(large, SHOWN);
   const picture = await encode(shown, SHOWN, QUALITY);
   if (!quality.gradable) {
-    return { row: graded(quality), picture, heat: null, heatOf: null, geometry, crop: judged, input: null };
+    return { ...NOTHING, row: graded(quality), picture, geometry, crop: judged };
   }
   const inColours = model.colours === "equalized" ? equalize(crop, insideCircle(model.size)) : crop;
   const looked = await network.look(inColours);
