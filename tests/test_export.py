@@ -180,11 +180,17 @@ def test_what_is_written(work):
     model = json.loads((folder / "model.json").read_text())
     config = json.loads((folder.parent / "config.json").read_text())
     assert model["decision"] == config["decision"] and model["split"] == config["settings"]["split"]
-    assert (
-        model["classes"] == ["no DR", "DR"]
-        and "natural" in model["quality"]
-        and model["preprocessing"] == PREPROCESSING
-    )
+    assert model["classes"] == ["no DR", "DR"] and "natural" in model["quality"]
+    assert model["preprocessing"] == PREPROCESSING and model["measured"] == measured(folder.parent)
+
+
+def test_what_the_operating_points_reached_is_in_the_description(tmp_path):
+    whole, undefined = {"value": 0.71, "low": 0.6, "high": 0.8}, {"value": None, "low": None, "high": None}
+    point = {"threshold": 0.3, "sensitivity": whole, "specificity": undefined, "precision": whole}
+    metrics = {"set": "unseen test patients", "questions": {"any": {"eye": {"operating_points": {"balanced": point}}}}}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    expected = {"set": "unseen test patients", "questions": {"any": {"balanced": {"sensitivity": whole}}}}
+    assert measured(tmp_path) == expected and measured(tmp_path / "none") is None
 
 
 def test_what_xcode_shows(work):

@@ -152,7 +152,7 @@ function drawPoint(graded: Model): HTMLElement {
     { class: "field last" },
     el("label", { for: "point" }, "Operating point: sets the thresholds"),
     select,
-    el("p", { class: "small", id: "measured" }, set ? `Measured by eye, with the 95 % interval (${set}):` : "Measured on test patients:"),
+    el("p", { class: "small", id: "measured" }, set ? `Measured on eyes of ${set}, with the 95\u00a0% interval:` : "Measured on test patients:"),
     el("ul", { class: "small reasons" }, ...measured.map((line) => el("li", {}, line))),
   );
 }
