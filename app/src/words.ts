@@ -75,7 +75,7 @@ export function sayMeasured(point: string, questions: Question[], measured?: Mea
       const figure = found?.[name];
       if (!figure) return [];
       const [value, low, high] = [figure.value, figure.low, figure.high].map((share) => Math.round(100 * share));
-      return [`${name} ${value}\u00a0% (${low}–${high}\u00a0%)`];
+      return [`${name} ${value}\u00a0% (${low}\u2060–\u2060${high}\u00a0%)`];
     });
     return `${QUESTIONS[question]}: ${figures.join(", ") || "not measured"}`;
   });
