@@ -154,7 +154,7 @@ def test_profiles_depth_alpha_and_thumbnails(page, model, sample, tmp_path):
     compare(seen, model, exact)
     # A grey level more or less: equalisation amplifies it.
     stairs = tmp_path / "stairs_left.jpeg"
-    compare(seen, model, [path for path in paths_of(patients) if path not in (*exact, stairs)], 0.02, 48)
+    compare(seen, model, [path for path in paths_of(patients) if path not in (*exact, stairs)], 0.02, 60)
     compare(seen, model, [stairs], 0.02, 40)
 
 

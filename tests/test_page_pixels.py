@@ -210,6 +210,15 @@ def test_files_of_several_pages(tmp_path):
             open_photograph(tmp_path / name)
 
 
+def test_a_phones_gain_map_is_no_photograph(tmp_path):
+    picture, gain = Image.fromarray(PICTURE), Image.fromarray(PICTURE[::2, ::2, 0])
+    xmp = b'<x xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/>'
+    picture.save(tmp_path / "hdr.jpeg", "MPO", save_all=True, append_images=[gain], xmp=xmp)
+    assert Image.open(tmp_path / "hdr.jpeg").format == "JPEG"
+    (found,) = decode(tmp_path).values()
+    assert apart(found[0], tmp_path / "hdr.jpeg") == 0
+
+
 def test_damaged_pngs_get_a_sentence(tmp_path):
     target = io.BytesIO()
     Image.fromarray(PICTURE).save(target, "PNG")

@@ -40,8 +40,7 @@ export function isConvertedByBrowser(bytes: Uint8Array): boolean {
 function ofJpeg(bytes: Uint8Array<ArrayBuffer>, found: Container): void {
   const parts: Uint8Array[] = [];
   const places: number[] = [];
-  let others: Uint8Array<ArrayBuffer>[] = [];
-  let framed = false;
+  let [framed, gainMap] = [false, false];
   for (const { marker, start, end } of segmentsOf(bytes)) {
     const content = bytes.subarray(start, end);
     if (marker === SOS) break;
@@ -51,18 +50,18 @@ function ofJpeg(bytes: Uint8Array<ArrayBuffer>, found: Container): void {
     } else if (marker === APP2 && text(content, 0, 12) === "ICC_PROFILE\0") {
       places.push(start);
       if (!framed) parts.push(content);
-    } else if (marker === APP2 && text(content, 0, 4) === "MPF\0") others = picturesOf(bytes, start + 4, end);
-    else if (marker === APP1 && isGainMapped(content)) found.pages = 0; // the other picture brightens this one
+    } else if (marker === APP2 && text(content, 0, 4) === "MPF\0") found.others = picturesOf(bytes, start + 4, end);
+    else if (marker === APP1 && namesGainMap(content)) gainMap = true;
   }
   found.bare = hide(bytes, places);
-  found.others = found.pages ? others : [];
+  if (gainMap) found.others = []; // the other picture brightens this one
   found.pages = 1 + found.others.length;
   parts.sort((a, b) => a[12] - b[12]);
   if (parts.length && parts[0][13] === parts.length) found.profile = join(parts.map((part) => part.subarray(14)));
 }
 
 /** Tell whether XMP describes a gain map (Ultra HDR). */
-function isGainMapped(content: Uint8Array): boolean {
+function namesGainMap(content: Uint8Array): boolean {
   return new TextDecoder("latin1").decode(content).includes(' hdrgm:Version="');
 }
 
