@@ -104,7 +104,7 @@ export const troubles = {
     return { versions };
   },
 
-  /** A new version that takes over only when told "now", and a later one that is abandoned when told "fail". */
+  /** A new version that takes over only when told "now", and perhaps a later one that is abandoned when told "fail". */
   async late(browser, url, server, port) {
     const { page } = await open(browser, url);
     const stayed = async (reloads, ...told) => {
@@ -116,7 +116,8 @@ export const troubles = {
       return [await page.title(), await page.evaluate(() => Boolean(window.before))];
     };
     try {
-      for (const [dist, state] of [[options.other, "waiting"], [options.third, "installing"]]) {
+      const versions = options.third ? [[options.other, "waiting"], [options.third, "installing"]] : [[options.other, "waiting"]];
+      for (const [dist, state] of versions) {
         server.kill();
         await new Promise((resolve) => server.once("exit", resolve));
         server = await serve(dist, port);
@@ -124,9 +125,11 @@ export const troubles = {
         await ready(page);
         await page.evaluate(workerIn, state);
       }
-      await page.reload();
-      await ready(page);
-      const found = { given_up: await stayed(false, "installing", "fail", "redundant") };
+      if (!options.third) {
+        await page.reload(); // with a version that waits
+        await ready(page);
+      }
+      const found = options.third ? { given_up: await stayed(false, "installing", "fail", "redundant") } : {};
       if (options.patient) await look(page, "right", options.patient.right);
       found.taken = await stayed(!options.patient, "waiting", "now", "activated");
       found.card = await page.locator("#new [data-eye=right]").innerText();
