@@ -3,12 +3,15 @@
 Used by tests/test_app.py and benchmarks/app.py. Needs Node.js, npm, and Chromium or Chrome (or set EYENET_BROWSER).
 """
 
+import atexit
 import base64
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from eyenet.run.errors import NoRetina
 
 APP = Path(__file__).resolve().parent.parent / "app"
 NODE = 20, 19  # minimum version for Vite
+PATIENCE = 600  # seconds for a scenario
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = os.environ.get("EYENET_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
 
@@ -58,10 +62,39 @@ def build():
     call("npm", "run", "build")
 
 
+@functools.cache
+def driver():
+    """Start the browser, for all scenarios of this process."""
+    command = ["node", "tests/browser.mjs", BROWSER, sys.executable]
+    process = subprocess.Popen(command, cwd=APP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(stop, process)
+    return process
+
+
+def stop(process):
+    """Let the browser end itself."""
+    process.stdin.close()
+    process.wait(30)
+
+
 def browse(scenario, dist, **options):
     """Run a scenario of app/tests/browser.mjs on a finished page; return its observations as a dict."""
-    options |= {"scenario": scenario, "dist": str(dist), "browser": BROWSER, "python": sys.executable}
-    return json.loads(call("node", "tests/browser.mjs", json.dumps(options, default=str)))
+    options |= {"scenario": scenario, "dist": str(dist)}
+    process = driver()
+    watch = threading.Timer(PATIENCE, process.kill)
+    watch.start()
+    try:
+        print(json.dumps(options, default=str), file=process.stdin, flush=True)
+        line = process.stdout.readline()
+    finally:
+        watch.cancel()
+    if not line:
+        driver.cache_clear()
+        raise BrowserError(f"the browser ended, or did not answer within {PATIENCE} s, in the scenario {scenario}")
+    said = json.loads(line)
+    if "failed" in said:
+        raise BrowserError(f"the scenario {scenario} failed: {said['failed']}")
+    return said["found"]
 
 
 def pairs(folder, patients):

@@ -9,8 +9,9 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import REAL, REPO, first_of, needs_real, run
+from conftest import REAL, REPO, draw_photograph, needs_real, run
 from PIL import Image
+from test_decode import SPACES, rgb_profile, write_png
 
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
@@ -33,9 +34,11 @@ def template():
 
 
 @pytest.fixture(scope="session")
-def sample(sample, tmp_path_factory):
+def sample(tmp_path_factory):
     """The first ten photographs of the sample."""
-    return first_of(sample, 10, tmp_path_factory.mktemp("drawn") / "sample") / "train"
+    folder = tmp_path_factory.mktemp("drawn")
+    run("make_sample.py", "--photographs", 10, "--output", folder, "--labels-out", folder / "trainLabels.csv")
+    return folder / "train"
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +132,32 @@ def test_png_exif_grey_and_small_photographs(page, model, sample, tmp_path):
     compare(seen, model, [path for path in paths_of(patients) if path not in own], 0.02, 40)
 
 
+def test_profiles_depth_alpha_and_thumbnails(page, model, sample, tmp_path):
+    picture = Image.open(sample / "s0002_left.jpeg")
+    large, small = picture.resize((1501, 1201)), picture.reduce(3)
+    for name in SPACES:
+        profile = {"icc_profile": rgb_profile(name)}
+        large.save(tmp_path / f"{name}_left.jpeg", quality=95, **profile)
+        small.save(tmp_path / f"{name}_left.png", **profile)
+    small.save(tmp_path / "lossless_left.webp", lossless=True, icc_profile=rgb_profile("Adobe RGB"))
+    large.save(tmp_path / "stairs_left.jpeg", quality=95, progressive=True, icc_profile=rgb_profile("Adobe RGB"))
+    pixels = np.asarray(small)
+    Image.fromarray(np.dstack([pixels, 0 * pixels[..., 0]])).save(tmp_path / "empty_left.png")
+    write_png(tmp_path / "deep_left.png", pixels.astype(np.uint16) << 4)
+    for share in (2, 20):
+        thumbnail = {"save_all": True, "append_images": [small.resize((small.width // share, small.height // share))]}
+        small.save(tmp_path / f"thumbnail{share}_left.jpeg", "MPO", quality=95, **thumbnail)
+    exact = [tmp_path / f"{name}_left.png" for name in ("empty", "deep")]
+    patients = {path.name: {"left": path} for path in sorted(tmp_path.iterdir())}
+    seen = browse("grade", page, patients=patients, crops=True)
+    check_alone(seen)
+    compare(seen, model, exact)
+    # A grey level more or less: equalisation amplifies it.
+    stairs = tmp_path / "stairs_left.jpeg"
+    compare(seen, model, [path for path in paths_of(patients) if path not in (*exact, stairs)], 0.02, 60)
+    compare(seen, model, [stairs], 0.02, 40)
+
+
 @needs_real("eyepacs-full")
 def test_real_originals(page, model):
     patients = pairs(REAL / "eyepacs-full" / "train", ["10", "13", "15", "16", "17"])
@@ -179,7 +208,22 @@ def test_what_is_no_photograph_gets_a_sentence(page, sample, tmp_path):
         "noise.jpeg": (data[:4000] + bytes(rng.integers(0, 255, 4000, np.uint8)) + b"\xff\xd9", ""),
         "picture.tiff": (b"II*\0" + bytes(500), "TIFF"),
         "scan.dcm": (bytes(128) + b"DICM" + bytes(500), "DICOM"),
+        "table.png": (None, "a kind that this page cannot convert. Save it as sRGB"),
+        "printed.jpeg": (None, "a kind that this page cannot convert. Save it as sRGB"),
+        "damaged.png": (None, "The colour profile is damaged and was left out."),
+        "clear.webp": (None, "completely transparent"),
+        **{name: (None, "holds 2 photographs as pages") for name in ("two.mpo", "two.png", "two.webp", "two.gif")},
     }
+    photograph = Image.open(sample / "s0001_left.jpeg").reduce(2)
+    photograph.save(tmp_path / "table.png", icc_profile=rgb_profile("Adobe RGB", tags={b"A2B0": bytes(64)}))
+    printed = rgb_profile("Adobe RGB").replace(b"RGB XYZ ", b"CMYKLab ")
+    photograph.convert("CMYK").save(tmp_path / "printed.jpeg", icc_profile=printed)
+    photograph.save(tmp_path / "damaged.png", icc_profile=b"no profile")
+    transparent = np.dstack([np.asarray(photograph), np.zeros(photograph.size[::-1], np.uint8)])
+    Image.fromarray(transparent).save(tmp_path / "clear.webp", lossless=True, exact=True)
+    two = {"save_all": True, "append_images": [Image.fromarray(draw_photograph(*photograph.size))]}
+    for name in ("two.mpo", "two.png", "two.webp", "two.gif"):
+        photograph.save(tmp_path / name, **two)
     Image.open(sample / "s0001_left.jpeg").reduce(4).save(tmp_path / "cut.png")
     whole = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) * 2 // 3])
@@ -189,7 +233,8 @@ def test_what_is_no_photograph_gets_a_sentence(page, sample, tmp_path):
     seen = browse("broken", page, files=[tmp_path / name for name in made])
     for name, (_, words) in made.items():
         assert words in seen["texts"][str(tmp_path / name)], name
-    assert "Signs of" not in "".join(seen["texts"].values())
+    refused = [text for name, text in seen["texts"].items() if "damaged.png" not in name]
+    assert "Signs of" not in "".join(refused) and "signs of" not in "".join(refused)
     assert seen["errors"] == []
 
 
@@ -203,7 +248,7 @@ def views(page, sample):
 
 def test_every_view_is_accessible_fits_and_has_large_targets(views):
     seen = {name: view for name, view in views.items() if name not in ("print", "origin")}
-    assert len(seen) == 24
+    assert len(seen) == 27
     for name, view in seen.items():
         assert view["violations"] == [], name
         assert view["wide"] <= 0, f"{name} is wider than the screen"
@@ -230,7 +275,9 @@ def test_keyboard_and_history(page, sample):
 def test_the_operating_point_moves_the_decision_and_not_the_probability(page, model, sample):
     points = ["sensitivity_0.95", "specificity_0.95"]
     photographs = pairs(sample, ["s0002"])["s0002"]
-    answers = browse("point", page, patient=photographs, points=points)["answers"]
+    seen = browse("point", page, patient=photographs, points=points)
+    answers = seen["answers"]
+    assert all(said.count("not measured") == 2 for said in seen["measured"].values())
     decision = open_model(model, LITE_NETWORK)["decision"]
     for question in ("any", "referable"):
         given = [answers[point]["questions"][question] for point in points]
@@ -258,6 +305,32 @@ def test_what_is_removed_or_deleted_is_gone(page, sample):
     assert "Choose or take a photograph" in seen["left"]
 
 
+def test_files_that_may_not_be_one_patients_two_eyes_are_asked_about(page, sample, tmp_path):
+    left, right = sample / "s0002_left.jpeg", sample / "s0002_right.jpeg"
+    for name, source in (("0012_OD.jpeg", right), ("12 os.jpeg", left), ("13_OS.jpeg", left), ("copy.jpeg", right)):
+        shutil.copy(source, tmp_path / name)
+    patients = {
+        "good": {"right": tmp_path / "0012_OD.jpeg", "left": tmp_path / "12 os.jpeg"},
+        "same": {"right": right, "left": tmp_path / "copy.jpeg"},
+        "other eye": {"right": left, "left": right},
+        "two": {"right": tmp_path / "0012_OD.jpeg", "left": tmp_path / "13_OS.jpeg"},
+    }
+    found = browse("doubts", page, patients=patients)["found"]
+    good = found.pop("good")
+    assert "Both eyes" in good["asked"][0] and good["asked"] == good["then"] and not good["offered"]
+    words = {
+        "same": "The same photograph was chosen for both eyes",
+        "other eye": "s0002_left.jpeg was chosen as the right eye, but its name says left eye",
+        "two": "The names of the files tell two patients: 0012 and 13",
+    }
+    for name, seen in found.items():
+        (asked,) = seen["asked"]
+        assert words[name] in asked and "There is no result for the patient" in asked and "Signs of" not in asked
+        assert "Please check the files" in seen["status"] and "the files were not checked" in seen["kept"]
+        assert seen["offered"] == (name != "same")
+        assert ("Both eyes" in seen["then"][0]) == (name != "same")
+
+
 def altered(page, target, **changes):
     """Copy the page with another model.json."""
     shutil.copytree(page, target)
@@ -276,7 +349,7 @@ def rewrite(path, text):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"preprocessing": 2}, "does not match this version of the program"),
+        ({"preprocessing": 1}, "does not match this version of the program"),
         ({"model": {"file": "model.onnx.gz", "sha256": "0" * 64}}, "damaged or does not belong to this program"),
     ],
 )
@@ -322,6 +395,16 @@ def test_a_new_program_comes_whole_and_its_network_with_it(page, tmp_path):
     renew(page, renamed(page, tmp_path / "dist"), ["Later", "another"])
 
 
+def impatient(page, target):
+    """Copy the page with a shorter wait for a new version."""
+    shutil.copytree(page, target)
+    (script,) = target.glob("assets/index-*.js")
+    text = script.read_text()
+    assert text.count("=3e3") == 1  # TAKE_OVER in app/src/offline.ts
+    rewrite(script, text.replace("=3e3", "=100"))
+    return target
+
+
 LATE = """const skip = self.skipWaiting.bind(self);
 self.skipWaiting = () => undefined;
 self.addEventListener("message", ({ data }) => void (data === "now" && skip()));
@@ -335,14 +418,14 @@ self.addEventListener("install", (event) => event.waitUntil(told));
 
 @pytest.mark.parametrize("present", [True, False])
 def test_a_late_new_version_takes_no_patient_from_the_screen(page, sample, tmp_path, present):
-    made = {"other": renamed(page, tmp_path / "other"), "third": renamed(page, tmp_path / "third")}
+    made = {name: renamed(page, tmp_path / name) for name in ("other", *["third"] * present)}
     for i, (before, folder) in enumerate(zip((LATE, GIVEN_UP), made.values())):
         worker = folder / "sw.js"
         for _ in range(i + 1):
             rewrite(worker, before + worker.read_text().removeprefix(before))
     patient = {"patient": pairs(sample, ["s0002"])["s0002"]} if present else {}
-    seen = browse("late", page, **made, **patient)
-    assert seen["given_up"] == ["EyeNet", True]
+    seen = browse("late", impatient(page, tmp_path / "dist"), **made, **patient)
+    assert seen.get("given_up") == (["EyeNet", True] if present else None)
     assert seen["taken"] == (["EyeNet", True] if present else ["Later", False])
     assert ("s0002_right" in seen["card"]) == present
     assert ("DR" in seen.get("then", "")) == present

@@ -171,32 +171,47 @@ def test_a_png_with_a_damaged_text(tmp_path, capsys):
 SPACES = {
     "Display P3": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), 2.2),
     "Adobe RGB": ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060), 2.2),
+    "ProPhoto RGB": ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001), 1.8),
 }
 
 
-def rgb_profile(name):
-    """Build the bytes of an ICC profile of three primaries and a gamma, version 2."""
+D50 = np.array([0.9642, 1, 0.8249])
+
+
+def fixed(values):
+    """Write numbers as a profile does."""
+    return b"".join(struct.pack(">i", round(v * 65536)) for v in values)
+
+
+def rgb_profile(name, curve=None, tags=()):
+    """Build the bytes of an ICC profile of three primaries and a gamma, or another curve, version 2."""
     *primaries, gamma = SPACES[name]
+    curve = curve or b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+    more = dict(tags)
     bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
     columns = np.array([(x / y, 1, (1 - x - y) / y) for x, y in primaries]).T
-    d65, d50 = np.array([0.3127 / 0.3290, 1, 0.3583 / 0.3290]), np.array([0.9642, 1, 0.8249])
+    d65 = np.array([0.3127 / 0.3290, 1, 0.3583 / 0.3290])
     columns = columns * np.linalg.solve(columns, d65)
-    adapted = np.linalg.inv(bradford) @ np.diag((bradford @ d50) / (bradford @ d65)) @ bradford @ columns
-    fixed = lambda values: b"".join(struct.pack(">i", round(v * 65536)) for v in values)  # noqa: E731
-    tags = {b"wtpt": b"XYZ \0\0\0\0" + fixed(d50), b"cprt": b"text\0\0\0\0none\0\0\0\0"}
+    adapted = np.linalg.inv(bradford) @ np.diag((bradford @ D50) / (bradford @ d65)) @ bradford @ columns
+    tags = {b"wtpt": b"XYZ \0\0\0\0" + fixed(D50), b"cprt": b"text\0\0\0\0none\0\0\0\0"}
     text = name.encode() + b"\0"
     tags[b"desc"] = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(78 + -len(text) % 4)
     for letter, column in zip("rgb", adapted.T):
         tags[f"{letter}XYZ".encode()] = b"XYZ \0\0\0\0" + fixed(column)
-        tags[f"{letter}TRC".encode()] = b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+        tags[f"{letter}TRC".encode()] = curve
+    return assemble_profile(tags | more)
+
+
+def assemble_profile(tags, space=b"RGB ", kind=b"mntr"):
+    """Put the tags of a profile, a dict of bytes, together."""
     place, table, body = 132 + 12 * len(tags), b"", b""
     for key, data in tags.items():
         data += bytes(-len(data) % 4)
         table += key + struct.pack(">II", place + len(body), len(data))
         body += data
     size = place + len(body)
-    head = struct.pack(">I4sI4s4s4s12s4s", size, b"none", 0x02100000, b"mntr", b"RGB ", b"XYZ ", bytes(12), b"acsp")
-    head = head.ljust(68, b"\0") + fixed(d50)
+    head = struct.pack(">I4sI4s4s4s12s4s", size, b"none", 0x02100000, kind, space, b"XYZ ", bytes(12), b"acsp")
+    head = head.ljust(68, b"\0") + fixed(D50)
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
 

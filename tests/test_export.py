@@ -22,10 +22,12 @@ from eyenet.data.tasks import TASKS
 from eyenet.export import coreml, litert, onnx, page
 from eyenet.export import folder as export_folder
 from eyenet.export.coreml_numpy import Program
+from eyenet.export.description import measured
 from eyenet.export.proof import Exam, compare, require_parity
 from eyenet.model.folder import NETWORK
 from eyenet.model.lite import LiteNetwork, write_lite
 from eyenet.model.networks import leaves
+from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError
 from eyenet.run.files import sha256
 
@@ -178,7 +180,17 @@ def test_what_is_written(work):
     model = json.loads((folder / "model.json").read_text())
     config = json.loads((folder.parent / "config.json").read_text())
     assert model["decision"] == config["decision"] and model["split"] == config["settings"]["split"]
-    assert model["classes"] == ["no DR", "DR"] and "natural" in model["quality"] and model["preprocessing"] == 1
+    assert model["classes"] == ["no DR", "DR"] and "natural" in model["quality"]
+    assert model["preprocessing"] == PREPROCESSING and model["measured"] == measured(folder.parent)
+
+
+def test_what_the_operating_points_reached_is_in_the_description(tmp_path):
+    whole, undefined = {"value": 0.71, "low": 0.6, "high": 0.8}, {"value": None, "low": None, "high": None}
+    point = {"threshold": 0.3, "sensitivity": whole, "specificity": undefined, "precision": whole}
+    metrics = {"set": "unseen test patients", "questions": {"any": {"eye": {"operating_points": {"balanced": point}}}}}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    expected = {"set": "unseen test patients", "questions": {"any": {"balanced": {"sensitivity": whole}}}}
+    assert measured(tmp_path) == expected and measured(tmp_path / "none") is None
 
 
 def test_what_xcode_shows(work):
@@ -195,7 +207,7 @@ def test_what_xcode_shows(work):
     assert json.loads(said.userDefined["eyenet.threshold"]) == points["balanced"]
     assert json.loads(said.userDefined["eyenet.operating_points"])["eye"] == {"any": points}
     assert said.userDefined["eyenet.split"] == config["settings"]["split"]
-    assert json.loads(said.userDefined["eyenet.preprocessing"]) == 1
+    assert json.loads(said.userDefined["eyenet.preprocessing"]) == PREPROCESSING
     assert "measures" in json.loads(said.userDefined["eyenet.quality"])["natural"]
 
 

@@ -1,27 +1,40 @@
 /**
- * From a file to pixels: upright (browsers apply the EXIF orientation by default), without colour conversion, at 1/1,
- * 1/2, 1/4 or 1/8 of its size.
+ * From a file to pixels: upright, in the colours of sRGB, a JPEG at 1/1, 1/2, 1/4 or 1/8 of its size. A port of
+ * eyenet/photo/decode.py, which decodes other formats at full size, too.
  */
 
-import { checkFile, checkSize, isJpeg, whyUnreadable } from "./files";
+import { encode, scaleBitmap, scalePicture } from "./bitmap";
+import { isConvertedByBrowser, readContainer, several } from "./container";
+import { fingerprintOf } from "./doubts";
+import { upright } from "./exif";
+import { checkFile, checkSize, isJpeg, isPng, whyUnreadable } from "./files";
+import { type Conversion, type Space, readProfile } from "./icc";
 import { type Jpeg, decodeJpeg, openJpeg } from "./jpeg";
+import { requireOnePhotograph } from "./pages";
 import { type Circle, DETAIL, MIN_DIAMETER, NoRetina, PhotoError, findRetina, scaled, visibleShare } from "./photo";
+import { decodePng, openPng, unpack } from "./png";
 import type { Picture } from "./resample";
 import { round } from "./stats";
 
-const TILE = 1024; // side of a canvas in pixels: every browser allows it, and it takes 4 MB
+const LARGEST_PROFILE = 1 << 24; // bytes, as in Python
 
 /** An open photograph; `close` releases its memory. */
 export interface Photograph {
   width: number;
   height: number;
   bytes: number;
-  /** Decode it at 1/factor of its size (factor 1, 2, 4 or 8). Throws PhotoError. */
+  fingerprint: string; // of its bytes
+  factors: number[]; // beside 1, the largest first
+  note: string; // what was left out of the file; empty if nothing was
+  /** Decode it at 1/factor of its size. Throws PhotoError. */
   read(factor: number): Promise<Picture>;
   /** Make a small JPEG of the whole photograph. */
   thumbnail(side: number): Promise<Blob>;
   close(): void;
 }
+
+/** The pixels of a file, upright, in their own colours. */
+type Source = Pick<Photograph, "width" | "height" | "factors" | "read" | "close"> & { profile: Uint8Array | null; space: Space };
 
 /** A photograph at some scale, and the circle of the retina in its pixels. */
 export interface Located {
@@ -43,51 +56,84 @@ export interface Geometry {
 
 /** Open a file. Throws PhotoError, with a sentence for the user, if it is not a photograph. */
 export async function openPhotograph(file: Blob): Promise<Photograph> {
-  let bytes: Uint8Array;
+  let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = new Uint8Array(await file.arrayBuffer());
   } catch {
     throw new PhotoError("The file cannot be read. Choose it again.");
   }
   checkFile(bytes);
+  const source = await (isPng(bytes) ? sourceOfPng(bytes) : sourceOf(bytes));
+  const { width, height, factors, profile, space, close } = source;
+  const { convert, note }: Conversion = profile ? readProfile(profile, space) : { convert: null, note: "" };
+  const pictures = new Map<number, Picture>();
+  const read = async (factor: number) => {
+    let picture = pictures.get(factor);
+    if (!picture) {
+      picture = await source.read(factor);
+      if (convert) {
+        picture = { ...picture, data: picture.data.slice() }; // the source scales the unconverted one
+        convert(picture.data);
+      }
+      pictures.set(factor, picture);
+    }
+    return picture;
+  };
+  const thumbnail = async (side: number) => encode([...pictures.values()].at(-1) ?? (await read(factors[0] ?? 1)), side, 0.9);
+  const fingerprint = fingerprintOf(bytes);
+  return { width, height, bytes: bytes.length, fingerprint, factors, note, read, thumbnail, close };
+}
+
+async function sourceOfPng(bytes: Uint8Array<ArrayBuffer>): Promise<Source> {
+  const png = openPng(bytes);
+  if (png.pages > 1) throw several(png.pages);
+  // Damaged ones are left out, as in Python.
+  const profile = png.profile && (await unpack([png.profile], LARGEST_PROFILE).catch(() => null));
+  let picture: Picture | null = upright(await decodePng(png), png.orientation);
+  const { width, height } = picture;
+  const read = async () => picture as Picture;
+  return { width, height, factors: [], space: png.space, profile, read, close: () => (picture = null) };
+}
+
+/** Open a file that the browser decodes, if it is no JPEG that is decoded here at a reduced scale. */
+async function sourceOf(bytes: Uint8Array<ArrayBuffer>): Promise<Source> {
+  const container = readContainer(bytes);
+  await requireOnePhotograph(bytes, container);
   let jpeg = isJpeg(bytes) ? openJpeg(bytes) : null;
   const header = jpeg;
   let decoded: Promise<ImageBitmap> | null = null;
-  const bitmapOf = () => (decoded ??= decode(file, bytes, header)); // decodes the whole file, so only when needed
+  // Decodes the whole file, so only when needed.
+  const bitmapOf = () => (decoded ??= decode(container.bare, header, isConvertedByBrowser(bytes)));
   const { width, height } = jpeg ?? (await bitmapOf());
-  const read = new Map<number, Picture>();
+  const pictures = new Map<number, Picture>();
   return {
     width,
     height,
-    bytes: bytes.length,
+    factors: isJpeg(bytes) && container.pages === 1 ? [8, 4, 2] : [],
+    profile: container.profile,
+    space: container.space,
     async read(factor) {
       let own: Picture | null = null;
-      if (jpeg && factor > 1 && !read.has(factor)) {
+      if (jpeg && factor > 1) {
         own = decodeJpeg(bytes, jpeg, factor);
         if (!own) jpeg = null; // it would fail again
       }
-      const finer = Math.max(...[...read.keys()].filter((other) => factor % other === 0));
-      const from = read.get(finer); // scaling this is faster than reading the bitmap
+      const finer = Math.max(...[...pictures.keys()].filter((other) => factor % other === 0));
+      const from = pictures.get(finer); // scaling this is faster than reading the bitmap
       const picture = own ?? (from ? scalePicture(from, factor / finer) : scaleBitmap(await bitmapOf(), factor));
-      read.set(factor, picture);
+      pictures.set(factor, picture);
       return picture;
-    },
-    async thumbnail(side) {
-      const scale = Math.min(1, side / Math.max(width, height));
-      const canvas = new OffscreenCanvas(Math.ceil(width * scale), Math.ceil(height * scale));
-      canvas.getContext("2d")?.drawImage(await bitmapOf(), 0, 0, canvas.width, canvas.height);
-      return canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
     },
     close: () => void decoded?.then((bitmap) => bitmap.close()).catch(() => undefined),
   };
 }
 
 /** Let the browser decode a file; for a JPEG whose header was read, the size must equal that of the header. */
-async function decode(file: Blob, bytes: Uint8Array, header: Jpeg | null): Promise<ImageBitmap> {
+async function decode(bytes: Uint8Array<ArrayBuffer>, header: Jpeg | null, convert: boolean): Promise<ImageBitmap> {
   let bitmap: ImageBitmap;
   try {
-    bitmap = await createImageBitmap(file, {
-      colorSpaceConversion: "none", // the network was trained on unconverted pixels
+    bitmap = await createImageBitmap(new Blob([bytes]), {
+      colorSpaceConversion: convert ? "default" : "none",
       premultiplyAlpha: "none",
     });
   } catch {
@@ -105,73 +151,10 @@ async function decode(file: Blob, bytes: Uint8Array, header: Jpeg | null): Promi
   return bitmap;
 }
 
-/** Scale to 1/factor, reading in tiles: phones do not allow a canvas of 16 megapixels. */
-function scaleBitmap(bitmap: ImageBitmap, factor: number): Picture {
-  const picture = blank(bitmap, factor);
-  const canvas = new OffscreenCanvas(Math.min(TILE, bitmap.width), Math.min(TILE, bitmap.height));
-  const context = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
-  if (!context) throw new PhotoError("This device does not have enough memory for the photograph. Close other pages.");
-  context.imageSmoothingEnabled = false;
-  for (let top = 0; top < bitmap.height; top += TILE) {
-    for (let left = 0; left < bitmap.width; left += TILE) {
-      const [wide, high] = [Math.min(TILE, bitmap.width - left), Math.min(TILE, bitmap.height - top)];
-      context.fillRect(0, 0, wide, high); // transparent pixels become black
-      context.drawImage(bitmap, left, top, wide, high, 0, 0, wide, high);
-      const tile = context.getImageData(0, 0, wide, high);
-      averageBlocks(tile, 4, factor, picture, left / factor, top / factor);
-    }
-  }
-  return picture;
-}
-
-/** Scale a picture that was read at a larger size. */
-function scalePicture(picture: Picture, factor: number): Picture {
-  if (factor === 1) return picture;
-  const small = blank(picture, factor);
-  averageBlocks(picture, 3, factor, small, 0, 0);
-  return small;
-}
-
-function blank({ width, height }: { width: number; height: number }, factor: number): Picture {
-  const [wide, high] = [Math.ceil(width / factor), Math.ceil(height / factor)];
-  return { width: wide, height: high, data: new Uint8ClampedArray(wide * high * 3) };
-}
-
-interface Source {
-  width: number;
-  height: number;
-  data: Uint8Array | Uint8ClampedArray;
-}
-
-/** Average blocks of a tile into the picture at (left, top): close to what libjpeg computes at a reduced scale. */
-function averageBlocks(source: Source, channels: number, factor: number, picture: Picture, left: number, top: number): void {
-  const wide = Math.ceil(source.width / factor);
-  const sums = new Uint16Array(wide * 3); // at most 64 pixels of 255
-  for (let y = 0; y * factor < source.height; y++) {
-    sums.fill(0);
-    const rows = Math.min(factor, source.height - y * factor);
-    for (let row = y * factor; row < y * factor + rows; row++) {
-      let at = channels * row * source.width;
-      for (let x = 0, column = 0; x < 3 * wide; x += 3) {
-        for (const end = Math.min(source.width, column + factor); column < end; column++, at += channels) {
-          sums[x] += source.data[at];
-          sums[x + 1] += source.data[at + 1];
-          sums[x + 2] += source.data[at + 2];
-        }
-      }
-    }
-    const to = 3 * ((top + y) * picture.width + left);
-    for (let x = 0; x < wide; x++) {
-      const pixels = rows * Math.min(factor, source.width - x * factor);
-      for (let k = 3 * x; k < 3 * x + 3; k++) picture.data[to + k] = sums[k] / pixels; // rounded to the nearest
-    }
-  }
-}
-
 /** Choose the scale at which the short side keeps at least `least` pixels. */
-function factorFor(photograph: Photograph, least: number): number {
+export function factorFor(photograph: Photograph, least: number): number {
   const side = Math.min(photograph.width, photograph.height);
-  return [8, 4, 2].find((factor) => Math.floor(side / factor) >= least) ?? 1;
+  return photograph.factors.find((factor) => Math.floor(side / factor) >= least) ?? 1;
 }
 
 /** Find the retina of a photograph, at a scale sufficient for a crop of `size` pixels. */

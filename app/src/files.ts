@@ -46,14 +46,14 @@ export function whyUnreadable(bytes: Uint8Array): string {
   return `This file is not a photograph that a browser can read. ${READABLE}`;
 }
 
-interface Size {
+export interface Size {
   width: number;
   height: number;
 }
 
 const TRUNCATED = "The photograph is incomplete: the end of the file is missing. Copy it from the camera again.";
 
-function text(bytes: Uint8Array, at: number, length: number): string {
+export function text(bytes: Uint8Array, at: number, length: number): string {
   return String.fromCharCode(...bytes.subarray(at, at + length));
 }
 
@@ -61,7 +61,7 @@ export function isJpeg(bytes: Uint8Array): boolean {
   return bytes[0] === 0xff && bytes[1] === 0xd8;
 }
 
-function isPng(bytes: Uint8Array): boolean {
+export function isPng(bytes: Uint8Array): boolean {
   return text(bytes, 0, 8) === "\x89PNG\r\n\x1a\n";
 }
 
@@ -101,7 +101,7 @@ export function isFrame(marker: number): boolean {
 }
 
 /** Read the size of a JPEG, and check that its end is there; null if it has no frame. */
-function readJpeg(bytes: Uint8Array): Size | null {
+export function readJpeg(bytes: Uint8Array): Size | null {
   let size: Size | null = null;
   for (const { marker, start } of segmentsOf(bytes)) {
     if (!isFrame(marker) || start + 5 > bytes.length) continue;

@@ -1,6 +1,7 @@
 /** The history: results on this device, to open, print or delete. */
 
 import { byId, el, say } from "./dom";
+import { openDoubts } from "./doubts";
 import { type Visit, list, remove, removeAll } from "./store";
 import { SIDES, confirmDelete, drawEye, drawPrintHead, drawResult, forget } from "./view";
 import { sayPoint, sayResult, sayWhen } from "./words";
@@ -50,7 +51,9 @@ function nameOf(visit: Visit): string {
 
 function drawEntry(visit: Visit, deleted: Deleted): HTMLElement {
   const row = visit.joined ?? SIDES.flatMap((eye) => visit.eyes[eye]?.row ?? [])[0];
-  const { tone, title } = sayResult(row?.result ?? "", visit.synthetic);
+  const doubtful = openDoubts(visit).length > 0;
+  const said = sayResult(row?.result ?? "", visit.synthetic);
+  const { tone, title } = doubtful ? { tone: "again", title: "No result: the files were not checked" } : said;
   const aside = ` ${nameOf(visit)}, ${sayWhen(visit.when)}`;
   return el(
     "li",
@@ -60,7 +63,7 @@ function drawEntry(visit: Visit, deleted: Deleted): HTMLElement {
       { class: "about" },
       el("strong", {}, nameOf(visit)),
       el("span", { class: "small" }, sayWhen(visit.when)),
-      el("span", {}, title, visit.joined ? "" : " (one eye)"),
+      el("span", {}, title, visit.joined || doubtful ? "" : " (one eye)"),
     ),
     el("a", { class: "button", href: `#${OPENED}${visit.id}` }, "Open", el("span", { class: "hidden" }, aside)),
     drawDeleteOne(visit, aside, "button quiet", deleted),

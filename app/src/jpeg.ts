@@ -6,14 +6,13 @@
  * quantization tables overflow the 16 bits of libjpeg-turbo, but not the 32 bits used here.)
  */
 
+import { layout, readOrientation } from "./exif";
 import { isFrame, segmentsOf } from "./files";
 import { TRANSFORMS } from "./idct";
 import type { Picture } from "./resample";
 import { type Component, Damaged, type Huffman, decodeScan, makeHuffman } from "./scan";
 
 const [SOF0, SOF1, DHT, SOS, DQT, DRI, APP0, APP1, APP14] = [0xc0, 0xc1, 0xc4, 0xda, 0xdb, 0xdd, 0xe0, 0xe1, 0xee];
-const ORIENTATION = 0x0112; // EXIF tag
-const SHORT = 3; // EXIF type
 
 const ZIGZAG = [ // from the order in the file to row-major order
   0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35,
@@ -59,24 +58,6 @@ export function openJpeg(bytes: Uint8Array): Jpeg | null {
   } else if (count !== 1) return null;
   const [width, height] = orientation > 4 ? [high, wide] : [wide, high];
   return { width, height, orientation: orientation || 1, sampling, ids, tables: components.map(([, , table]) => table) };
-}
-
-/** Read the orientation from an EXIF block (a TIFF file without pixels); 0 if there is none. */
-function readOrientation(tiff: Uint8Array): number {
-  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
-  if (view.byteLength < 8) return 0;
-  const order = String.fromCharCode(...tiff.subarray(0, 4));
-  if (order !== "II*\0" && order !== "MM\0*") return 0;
-  const little = order[0] === "I";
-  const first = view.getUint32(4, little);
-  if (first + 2 > view.byteLength) return 0;
-  const end = Math.min(first + 2 + 12 * view.getUint16(first, little), view.byteLength - 11);
-  for (let at = first + 2; at < end; at += 12) {
-    if (view.getUint16(at, little) !== ORIENTATION || view.getUint16(at + 2, little) !== SHORT) continue;
-    const orientation = view.getUint16(at + 8, little);
-    return orientation <= 8 ? orientation : 0;
-  }
-  return 0;
 }
 
 /** Decode at 1/factor (2, 4 or 8), upright; null if the data are damaged or need too much memory: then the browser tries. */
@@ -182,13 +163,7 @@ const HALF = 32768;
 function draw({ width, height, orientation }: Jpeg, planes: Component[], factor: number): Picture {
   const picture = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
   const data = new Uint8ClampedArray(picture.width * picture.height * 3); // clips
-  const turned = orientation > 4;
-  const [wide, high] = turned ? [picture.height, picture.width] : [picture.width, picture.height];
-  // Offsets in the picture's bytes between neighbouring pixels of the file, along a row and along a column.
-  const [right, below] = turned ? [3 * high, 3] : [3, 3 * wide];
-  const across = [2, 3, 7, 8].includes(orientation) ? -right : right;
-  const down = [3, 4, 6, 7].includes(orientation) ? -below : below;
-  const first = (across < 0 ? right * (wide - 1) : 0) + (down < 0 ? below * (high - 1) : 0);
+  const { wide, high, first, across, down } = layout(picture.width, picture.height, orientation);
   const [light, blues, reds] = planes;
   for (let y = 0; y < high; y++) {
     let to = first + down * y;

@@ -1,13 +1,16 @@
 /** The page: its three views, the current patient, and the worker that grades photographs. */
 
 import { byId, el, say } from "./dom";
+import { openDoubts } from "./doubts";
 import { drawHistory, isHistory } from "./history";
 import type { Model } from "./network";
+import { readFileName } from "./names";
 import { keepOffline } from "./offline";
+import { TASKS } from "./probabilities";
 import { BALANCED, type Eye, type Seen, join, pointsOf } from "./screener";
 import { type Visit, keep, recallPoint, rememberPoint, remove } from "./store";
 import { type Handlers, SIDES, drawChooser, drawEye, drawPrintHead, drawResult, forget } from "./view";
-import { EYES, QUESTIONS, SYNTHETIC_MODEL, eyeOf, sayPoint, sayResult } from "./words";
+import { EYES, QUESTIONS, SYNTHETIC_MODEL, sayMeasured, sayPoint, sayResult } from "./words";
 import type { Reply, Request } from "./worker";
 
 const label = byId<HTMLInputElement>("label");
@@ -40,10 +43,10 @@ async function look(eye: Eye): Promise<void> {
   if (!model) return;
   const seen = new Promise<Seen>((resolve) => asked.set(id, resolve));
   worker?.postMessage({ id, file, point } satisfies Request);
-  const { row, picture, heat, heatOf } = await seen;
+  const { row, fingerprint, picture, heat, heatOf } = await seen;
   if (busy[eye] !== id) return; // another photograph was chosen meanwhile, or the next patient started
   delete busy[eye];
-  visit.eyes[eye] = { name: file.name, row, picture, heat, heatOf };
+  visit.eyes[eye] = { name: file.name, fingerprint, row, picture, heat, heatOf };
   await update(`${EYES[eye]}: ${sayResult(row.result, visit.synthetic).title}.`);
 }
 
@@ -60,10 +63,10 @@ function drop(eye: Eye): void {
 async function update(said: string): Promise<void> {
   if (!model) return;
   const { left, right } = visit.eyes;
-  visit.joined = left && right ? join(model, point, { left: left.row, right: right.row }) : null;
+  visit.joined = left && right && !openDoubts(visit).length ? join(model, point, { left: left.row, right: right.row }) : null;
   Object.assign(visit, { point, model: model.name, classes: model.classes, synthetic: model.synthetic });
   draw();
-  say(said, "said");
+  say(openDoubts(visit).length ? `${said} Please check the files: there is no result for the patient yet.` : said, "said");
   await save();
 }
 
@@ -92,11 +95,15 @@ const handlers: Handlers = {
     drop(eye);
     void update(`${EYES[eye]}: removed.`);
   },
+  confirm() {
+    visit.confirmed = openDoubts(visit).map(({ text }) => text);
+    void update("The files are confirmed.");
+  },
 };
 
 /** Assign several files to the eyes in their names. */
 function chooseBoth(chosen: File[]): void {
-  const eyes = chosen.map((file) => eyeOf(file.name));
+  const eyes = chosen.map((file) => readFileName(file.name).eye);
   if (chosen.length === 1 && eyes[0]) return handlers.choose(eyes[0], chosen);
   if (chosen.length !== 2 || !eyes.includes("left") || !eyes.includes("right")) {
     say("The file names do not say which eye is which. Choose each eye separately.", "wrong");
@@ -134,10 +141,20 @@ function drawPoint(graded: Model): HTMLElement {
   const onchange = () => {
     point = select.value;
     rememberPoint(point);
+    draw();
     for (const eye of SIDES) void look(eye);
   };
-  const select = el("select", { id: "point", onchange }, ...options);
-  return el("div", { class: "field last" }, el("label", { for: "point" }, "Operating point: sets the thresholds"), select);
+  const select = el("select", { id: "point", "aria-describedby": "measured", onchange }, ...options);
+  const { set } = graded.measured ?? {};
+  const measured = sayMeasured(point, TASKS[graded.task].questions, graded.measured);
+  return el(
+    "div",
+    { class: "field last" },
+    el("label", { for: "point" }, "Operating point: sets the thresholds"),
+    select,
+    el("p", { class: "small", id: "measured" }, set ? `Measured on eyes of ${set}, with the 95\u00a0% interval:` : "Measured on test patients:"),
+    el("ul", { class: "small reasons" }, ...measured.map((line) => el("li", {}, line))),
+  );
 }
 
 /** Redraw the patient, and keep the focus. */
@@ -146,7 +163,7 @@ function draw(): void {
   const eye = activeElement?.closest<HTMLElement>("#patient [data-eye]")?.dataset.eye;
   const focused = eye ? `#patient [data-eye=${eye}]` : activeElement?.id === "point" && "#point";
   const looking = Object.keys(busy).length > 0;
-  const result = looking ? el("p", { class: "card result" }, "Looking at the photographs…") : drawResult(visit);
+  const result = looking ? el("p", { class: "card result" }, "Looking at the photographs…") : drawResult(visit, handlers);
   const lead = el("p", { class: "lead" }, "Choose or take a photograph of each retina. They stay on this device.");
   const both = drawChooser("Choose both eyes at once", "", "button", { multiple: true }, chooseBoth);
   const ends = [

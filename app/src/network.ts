@@ -18,6 +18,19 @@ export interface Decision {
   patient: { operating_points: Points; fusion: Fusion };
 }
 
+/** A figure with its interval, 0 to 1. */
+interface Figure {
+  value: number;
+  low: number;
+  high: number;
+}
+
+/** What the operating points reached on test patients, by question and point; figures of eyes. */
+export interface Measured {
+  set: string | null;
+  questions: Partial<Record<Question, Record<string, { sensitivity?: Figure; specificity?: Figure }>>>;
+}
+
 /** model.json: the part of config.json that the page needs. */
 export interface Model {
   format: number;
@@ -29,6 +42,7 @@ export interface Model {
   colours: Colours;
   synthetic: boolean;
   decision: Record<Question, Decision> & { grade?: { cuts: number[] } };
+  measured?: Measured | null; // missing in exports of earlier versions
   evidence: (Grid & { questions: Question[] }) | null;
   quality: Weights;
   model: { file: string; sha256: string };

@@ -4,7 +4,7 @@ import { BLACK } from "./colours";
 import { type Picture, HAMMING, resize } from "./resample";
 import { clip, median, sum } from "./stats";
 
-export const PREPROCESSING = 1;
+export const PREPROCESSING = 2;
 export const MIN_DIAMETER = 128; // diameter of the retina in the photograph, in pixels
 export const DETAIL = 1.9; // the retina is decoded at least this many times as wide as the crop
 const SAMPLES = 128; // short side in pixels of the image in which the circle is searched

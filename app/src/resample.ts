@@ -44,6 +44,8 @@ export const BICUBIC: Filter = {
   },
 };
 
+export const BOX: Filter = { support: 0.5, weight: (x) => Number(x > -0.5 && x <= 0.5) };
+
 const BILINEAR: Filter = { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) };
 
 interface Window {

@@ -1,5 +1,6 @@
 /** Grade a photograph and a patient: quality first, then probability and decision. A port of eyenet/model/screener.py. */
 
+import { encode } from "./bitmap";
 import { equalize } from "./colours";
 import { type Geometry, type Located, type Photograph, geometryOf, locate, openPhotograph } from "./decode";
 import { SIDE, measure } from "./measures";
@@ -25,6 +26,7 @@ export const AGAIN = "photograph again";
 export const UNREAD = "not read";
 export const BALANCED = "balanced";
 export const SHOWN = 512; // pixels of a crop on the page
+const QUALITY = 0.92; // of its JPEG
 const CALLED: Record<Question, string> = { any: "DR", referable: "referable DR" };
 
 export type Eye = "right" | "left";
@@ -42,11 +44,13 @@ export interface Row {
   questions?: Partial<Record<Question, Answer>>;
   expected_grade?: number;
   grade?: number;
+  notes?: string[]; // what was left out of the file
 }
 
 /** The result of a photograph, and its pictures. */
 export interface Seen {
   row: Row;
+  fingerprint: string; // of the file; empty if it could not be read
   picture: Blob | null; // the crop, or the whole photograph where no retina was found
   heat: Blob | null; // the crop with the evidence overlaid
   heatOf: Question | null;
@@ -54,6 +58,9 @@ export interface Seen {
   crop: Picture | null; // input of the quality gate
   input: Picture | null; // input of the network
 }
+
+/** A result without pictures. */
+export const NOTHING = { fingerprint: "", picture: null, heat: null, heatOf: null, geometry: null, crop: null, input: null };
 
 /** List the operating points that every question of the model has, for eyes and for patients. */
 export function pointsOf(model: Model): string[] {
@@ -120,17 +127,20 @@ export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
 export async function look(network: Network, model: Model, point: string, file: Blob): Promise<Seen> {
   const photograph = await openPhotograph(file);
   try {
-    return await lookAt(network, model, point, photograph);
+    const seen = await lookAt(network, model, point, photograph);
+    if (photograph.note) seen.row.notes = [photograph.note];
+    return { ...seen, fingerprint: photograph.fingerprint };
   } catch (error) {
     if (!(error instanceof NoRetina)) throw error;
     const row = { result: AGAIN, reasons: [OTHER, error.message] };
-    return { row, picture: await photograph.thumbnail(SHOWN), heat: null, heatOf: null, geometry: null, crop: null, input: null };
+    const { fingerprint } = photograph;
+    return { ...NOTHING, row, fingerprint, picture: await photograph.thumbnail(SHOWN) };
   } finally {
     photograph.close();
   }
 }
 
-async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Seen> {
+async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Omit<Seen, "fingerprint">> {
   const found = await locate(photograph, model.size);
   const large = model.size < SIDE ? await locate(photograph, SIDE) : found;
   const geometry = geometryOf(photograph, found);
@@ -139,15 +149,15 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
     model.size >= SMALLEST ? [crop, geometry] : [cropped(large, SIDE), geometryOf(photograph, large)];
   const quality = judge(measure(judged, visible), model.quality);
   const shown = cropped(large, SHOWN);
-  const picture = await encode(shown);
+  const picture = await encode(shown, SHOWN, QUALITY);
   if (!quality.gradable) {
-    return { row: graded(quality), picture, heat: null, heatOf: null, geometry, crop: judged, input: null };
+    return { ...NOTHING, row: graded(quality), picture, geometry, crop: judged };
   }
   const inColours = model.colours === "equalized" ? equalize(crop, insideCircle(model.size)) : crop;
   const looked = await network.look(inColours);
   const row = { ...graded(quality), ...answer(model, point, looked) };
   const heatOf = worstCalled(model, row.questions) ?? TASKS[model.task].questions.at(-1) ?? null;
-  const heat = heatOf && looked.evidence && (await encode(heated(model, point, looked, heatOf, inColours, shown)));
+  const heat = heatOf && looked.evidence && (await encode(heated(model, point, looked, heatOf, inColours, shown), SHOWN, QUALITY));
   return { row, picture, heat, heatOf, geometry, crop, input: inColours };
 }
 
@@ -191,13 +201,4 @@ function heated(
   const cells = evidence[model.evidence.questions.indexOf(question)];
   const heat = drawHeat(cells, odds, threshold, seen, model.evidence);
   return overlay(shown, enlargeLinear(heat, model.size, SHOWN));
-}
-
-/** Compress a crop for the page and the history. */
-async function encode({ width, height, data }: Picture): Promise<Blob> {
-  const pixels = new Uint8ClampedArray(4 * width * height).fill(255);
-  for (let i = 0; i < width * height; i++) pixels.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
-  const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext("2d")?.putImageData(new ImageData(pixels, width, height), 0, 0);
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
 }

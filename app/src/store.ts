@@ -6,6 +6,7 @@ import type { Eye, Row } from "./screener";
 /** A photograph and its result. */
 export interface Shot {
   name: string;
+  fingerprint?: string; // of the file
   row: Row;
   picture: Blob | null;
   heat: Blob | null;
@@ -23,6 +24,7 @@ export interface Visit {
   synthetic: boolean; // the network was trained on drawings
   eyes: Partial<Record<Eye, Shot>>;
   joined: Row | null;
+  confirmed?: string[]; // doubts that the user has answered
 }
 
 const VISITS = "visits";

@@ -1,6 +1,7 @@
 /** Drawing a visit: the patient's result, and each eye with its photograph, quality, answers and evidence. */
 
 import { el } from "./dom";
+import { type Doubt, openDoubts } from "./doubts";
 import type { Question } from "./probabilities";
 import { AGAIN, type Eye, type Row, UNREAD } from "./screener";
 import type { Shot, Visit } from "./store";
@@ -13,6 +14,8 @@ export const SIDES: Eye[] = ["right", "left"]; // as seen when facing the patien
 export interface Handlers {
   choose(eye: Eye, files: File[]): void;
   clear(eye: Eye): void;
+  /** The user has answered the doubts about the files. */
+  confirm(): void;
 }
 
 const urls = new WeakMap<Blob, string>();
@@ -37,9 +40,11 @@ export function forget({ picture, heat }: Shot): void {
 }
 
 /** Draw the result of the patient, or of the only eye; null before there is a result. */
-export function drawResult(visit: Visit): HTMLElement | null {
+export function drawResult(visit: Visit, handlers: Handlers | null = null): HTMLElement | null {
   const shots = SIDES.flatMap((eye) => (visit.eyes[eye] ? [[eye, visit.eyes[eye]] as const] : []));
   if (!shots.length) return null;
+  const doubts = openDoubts(visit);
+  if (doubts.length) return drawDoubts(doubts, visit, handlers);
   const [eye, shot] = shots[0];
   const row = visit.joined ?? shot.row;
   const said = sayResult(row.result, visit.synthetic);
@@ -55,6 +60,21 @@ export function drawResult(visit: Visit): HTMLElement | null {
     ...lines.map((line) => el("p", {}, line)),
     visit.joined && drawAnswers(row, visit.classes),
     el("p", { class: "print-only small" }, `${NOT_A_DEVICE} Network ${visit.model}. Operating point: ${sayPoint(visit.point)}.`),
+  );
+}
+
+/** Ask about files that may not be these eyes of this patient; until then there is no result for the patient. */
+function drawDoubts(doubts: Doubt[], visit: Visit, handlers: Handlers | null): HTMLElement {
+  const asks = handlers !== null && doubts.every(({ certain }) => !certain);
+  const confirm = () => handlers?.confirm();
+  return el(
+    "section",
+    { class: "card result again", "aria-labelledby": `result-${visit.id}`, "data-result": "doubtful" },
+    drawTitle("h2", "again", "Please check the files", `result-${visit.id}`),
+    el("p", {}, "There is no result for the patient until this is clear."),
+    el("ul", { class: "reasons" }, ...doubts.map(({ text }) => el("li", {}, text))),
+    asks && el("p", {}, "If a file is wrong, choose another one below."),
+    asks && el("div", { class: "actions" }, el("button", { type: "button", class: "button", onclick: confirm }, "The files are correct")),
   );
 }
 
@@ -136,6 +156,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye): (HTMLElement | null)[] {
     drawTitle("h3", said.tone, row.result === AGAIN && poor ? "Photograph this eye again" : said.title),
     poor ? el("ul", { class: "reasons" }, ...sayReasons(row.reasons).map((reason) => el("li", {}, reason))) : null,
     drawAnswers(row, visit.classes),
+    ...(row.notes ?? []).map((note) => el("p", { class: "small" }, note)),
     el("p", { class: "small" }, shot.name),
   ];
 }

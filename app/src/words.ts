@@ -1,5 +1,6 @@
 /** The words for the user: results, reasons, grades and operating points. */
 
+import type { Measured } from "./network";
 import type { Question } from "./probabilities";
 import { AGAIN, BALANCED, type Eye, UNREAD } from "./screener";
 
@@ -56,13 +57,28 @@ export function sayReasons(reasons: string[]): string[] {
   return told.map((reason) => REASONS[reason] ?? reason.charAt(0).toUpperCase() + reason.slice(1));
 }
 
+/** Name an operating point after its aim, which is not what it reaches on other patients. */
 export function sayPoint(point: string): string {
   if (point === BALANCED) return "Balanced (the network's own)";
   const [kind, level] = point.split("_");
   const percent = Math.round(Number(level) * 100);
   return kind === "sensitivity"
-    ? `Sensitivity ${percent} % (finds ${percent} % of disease)`
-    : `Specificity ${percent} % (refers ${100 - percent} % of healthy eyes)`;
+    ? `Aim: sensitivity ${percent} % (to find ${percent} % of disease)`
+    : `Aim: specificity ${percent} % (to refer ${100 - percent} % of healthy eyes)`;
+}
+
+/** Say what an operating point reached on test patients, a line for each question. */
+export function sayMeasured(point: string, questions: Question[], measured?: Measured | null): string[] {
+  return questions.map((question) => {
+    const found = measured?.questions[question]?.[point];
+    const figures = (["sensitivity", "specificity"] as const).flatMap((name) => {
+      const figure = found?.[name];
+      if (!figure) return [];
+      const [value, low, high] = [figure.value, figure.low, figure.high].map((share) => Math.round(100 * share));
+      return [`${name} ${value}\u00a0% (${low}\u2060–\u2060${high}\u00a0%)`];
+    });
+    return `${QUESTIONS[question]}: ${figures.join(", ") || "not measured"}`;
+  });
 }
 
 function percent(probability: number): string {
@@ -84,11 +100,4 @@ const WHEN = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: 
 
 export function sayWhen(when: number): string {
   return WHEN.format(when);
-}
-
-/** Tell from a file's name which eye it shows (10_left.jpeg, "Smith OD.jpg"); null if the name does not tell. */
-export function eyeOf(name: string): Eye | null {
-  const parts = name.replace(/\.[^.]*$/, "").toLowerCase().split(/[^a-z]+/);
-  const [left, right] = [["left", "os", "l", "le"], ["right", "od", "r", "re"]].map((names) => parts.some((part) => names.includes(part)));
-  return left === right ? null : left ? "left" : "right";
 }

@@ -2,7 +2,7 @@
 
 import { type Model, Network, loadModel } from "./network";
 import { PhotoError } from "./photo";
-import { type Seen, UNREAD, look } from "./screener";
+import { NOTHING, type Seen, UNREAD, look } from "./screener";
 
 export type Request = { id: number; file: Blob; point: string };
 export type Reply =
@@ -32,8 +32,7 @@ async function work({ id, file, point }: Request): Promise<void> {
     const known = error instanceof PhotoError;
     if (!known) console.error(error);
     const reason = known ? error.message : "This device could not grade the photograph. Close other pages and try again.";
-    const row = { result: UNREAD, reasons: [reason] };
-    seen = { row, picture: null, heat: null, heatOf: null, geometry: null, crop: null, input: null };
+    seen = { ...NOTHING, row: { result: UNREAD, reasons: [reason] } };
   }
   reply({ kind: "seen", id, seen });
 }

@@ -5,10 +5,15 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { createRequire } from "node:module";
 
-export const options = JSON.parse(process.argv[2]);
+export let options = {}; // of the scenario that runs
+export const kept = new Set(); // contexts that stay open for the next scenarios
 export const phone = { width: 390, height: 844 };
 export const desktop = { width: 1280, height: 800 };
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export function use(next) {
+  options = next;
+}
 
 export function freePort() {
   return new Promise((resolve) => {
@@ -81,8 +86,48 @@ export async function look(page, eye, file) {
   return { ...said, text, seconds };
 }
 
-export async function inspect(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+const offline = new Map(); // pages by folder
+
+/** Find the page that was loaded, lost its server and was loaded again, at the next patient and without a history. */
+export async function openOffline(browser, url, server) {
+  const { dist } = options;
+  if (!offline.has(dist)) {
+    const opened = await open(browser, url);
+    server.kill();
+    await new Promise((resolve) => server.once("exit", resolve));
+    await opened.page.reload();
+    await ready(opened.page);
+    kept.add(opened.context);
+    offline.set(dist, { ...opened, origin: url.slice(0, -1), status: await opened.page.locator("#status").innerText() });
+  }
+  const found = offline.get(dist);
+  const { page, seen } = found;
+  seen.errors.length = 0;
+  await page.evaluate(forgetAll);
+  const next = page.getByRole("button", { name: "Next patient" });
+  if (await next.count()) await next.click();
+  await page.selectOption("#point", "balanced");
+  return found;
+}
+
+/** Go to the start, and delete what is stored. */
+async function forgetAll() {
+  location.hash = "new";
+  localStorage.clear();
+  if (!(await indexedDB.databases()).length) return; // opening one would make it, without its stores
+  const database = await new Promise((resolve) => (indexedDB.open("eyenet").onsuccess = ({ target }) => resolve(target.result)));
+  const change = database.transaction("visits", "readwrite");
+  change.objectStore("visits").clear();
+  await new Promise((resolve) => (change.oncomplete = resolve));
+  database.close();
+}
+
+/** List what violates the rules of accessibility, by default all of them. */
+export async function inspect(page, only) {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
+  const { violations } = await page.evaluate(
+    (runOnly) => window.axe.run(document, { resultTypes: ["violations"], ...(runOnly && { runOnly }) }),
+    only,
+  );
   return violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 160)) }));
 }

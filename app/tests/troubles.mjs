@@ -1,6 +1,6 @@
 // Failures: quick users, full or unavailable storage, deletion, a network that does not match, new versions.
 
-import { look, open, options, ready, serve } from "./driver.mjs";
+import { look, open, openOffline, options, ready, serve } from "./driver.mjs";
 
 const chooser = (eye) => `#new [data-eye=${eye}] input[type=file]:not([capture])`;
 const done = (eye) => `#new [data-eye=${eye}][aria-busy=false][data-result]`;
@@ -17,8 +17,8 @@ export const troubles = {
     );
     const without = await look(closed.page, "left", options.patient.left);
     await closed.context.close();
-    const { page, seen } = await open(browser, url, {}, () => localStorage.setItem("point", "sensitivity_0.123"));
-    await page.reload(); // not ready yet
+    const before = () => localStorage.setItem("point", "sensitivity_0.123");
+    const { page, seen } = await open(browser, url, {}, before, () => true); // not ready yet
     for (const file of [options.first, options.patient.left, options.patient.right]) {
       await page.setInputFiles(chooser("right"), file);
     }
@@ -38,8 +38,8 @@ export const troubles = {
   },
 
   /** Removed and deleted results are gone, even those of the patient who is still on the page. */
-  async gone(browser, url) {
-    const { page } = await open(browser, url);
+  async gone(browser, url, server) {
+    const { page } = await openOffline(browser, url, server);
     const counts = [];
     const count = async () => {
       await page.waitForTimeout(300); // for late writes
@@ -94,9 +94,9 @@ export const troubles = {
     try {
       // The new version is downloaded in the background, and takes over at one of the next visits.
       for (let i = 0; i < 20 && String(versions.at(-1)) !== String(options.expected); i++) {
+        await page.waitForFunction(isStored, options.expected[1]);
         await page.reload();
         versions.push(await version());
-        await page.waitForTimeout(500);
       }
     } finally {
       other.kill();
@@ -104,18 +104,20 @@ export const troubles = {
     return { versions };
   },
 
-  /** A new version that takes over only when told "now", and a later one that is abandoned when told "fail". */
+  /** A new version that takes over only when told "now", and perhaps a later one that is abandoned when told "fail". */
   async late(browser, url, server, port) {
     const { page } = await open(browser, url);
-    const stayed = async (...told) => {
+    const stayed = async (reloads, ...told) => {
       await page.evaluate(() => (window.before = true));
       await page.evaluate(tell, told).catch(() => undefined); // the page may be gone while it waits
-      await page.waitForTimeout(1500); // it may reload by itself
+      if (reloads) await page.waitForFunction(() => !window.before);
+      else await page.waitForTimeout(300); // it must not reload by itself
       await ready(page);
       return [await page.title(), await page.evaluate(() => Boolean(window.before))];
     };
     try {
-      for (const [dist, state] of [[options.other, "waiting"], [options.third, "installing"]]) {
+      const versions = options.third ? [[options.other, "waiting"], [options.third, "installing"]] : [[options.other, "waiting"]];
+      for (const [dist, state] of versions) {
         server.kill();
         await new Promise((resolve) => server.once("exit", resolve));
         server = await serve(dist, port);
@@ -123,11 +125,13 @@ export const troubles = {
         await ready(page);
         await page.evaluate(workerIn, state);
       }
-      await page.reload();
-      await ready(page);
-      const found = { given_up: await stayed("installing", "fail", "redundant") };
+      if (!options.third) {
+        await page.reload(); // with a version that waits
+        await ready(page);
+      }
+      const found = options.third ? { given_up: await stayed(false, "installing", "fail", "redundant") } : {};
       if (options.patient) await look(page, "right", options.patient.right);
-      found.taken = await stayed("waiting", "now", "activated");
+      found.taken = await stayed(!options.patient, "waiting", "now", "activated");
       found.card = await page.locator("#new [data-eye=right]").innerText();
       if (options.patient) found.then = (await look(page, "left", options.patient.left)).row.result; // still by the old version
       await page.reload();
@@ -138,6 +142,13 @@ export const troubles = {
     }
   },
 };
+
+/** Tell whether a network of this name is stored on the device. */
+async function isStored(name) {
+  const found = await Promise.all((await caches.keys()).map(async (key) => (await caches.open(key)).match("model.json")));
+  const models = await Promise.all(found.filter(Boolean).map((response) => response.json()));
+  return models.some((model) => model.name === name);
+}
 
 /** Wait until a service worker is in a state. */
 async function workerIn(state) {

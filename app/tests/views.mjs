@@ -1,16 +1,11 @@
 // What a user does: grade photographs, open every view, use the keyboard, choose an operating point.
 
-import { desktop, inspect, look, open, options, phone, ready } from "./driver.mjs";
+import { desktop, inspect, look, open, openOffline, options, phone, ready } from "./driver.mjs";
 
 export const views = {
   /** Load, go offline, reload, and grade photographs, both eyes of each patient. */
   async grade(browser, url, server) {
-    const { page, seen } = await open(browser, url);
-    server.kill();
-    await new Promise((resolve) => server.once("exit", resolve));
-    await page.reload();
-    await ready(page);
-    const status = await page.locator("#status").innerText();
+    const { page, seen, origin, status } = await openOffline(browser, url, server);
     const photographs = {};
     const patients = {};
     for (const [patient, eyes] of Object.entries(options.patients)) {
@@ -18,38 +13,37 @@ export const views = {
       if (Object.keys(eyes).length === 2) patients[patient] = await page.locator("#new .result").getAttribute("data-result");
       await page.getByRole("button", { name: "Next patient" }).click();
     }
-    const refused = await page.evaluate(() => [...window.refused]);
+    const refused = await page.evaluate(() => window.refused.splice(0));
     const outside = await page.evaluate(async () => {
       const answer = await fetch("https://example.org/").then(() => "went out", () => "refused");
       await new Promise((resolve) => setTimeout(resolve, 200)); // the report arrives later
-      return `${answer} ${window.refused.at(-1)}`;
+      return `${answer} ${window.refused.splice(0).at(-1)}`;
     });
     const workerPolicy = await page.evaluate(async () => {
       const worker = performance.getEntriesByType("resource").find(({ name }) => name.includes("worker"));
       return (await fetch(worker.name)).headers.get("Content-Security-Policy");
     });
     const errors = seen.errors.filter((error) => !error.includes("example.org"));
-    return { status, photographs, patients, refused, outside, worker_policy: workerPolicy, ...seen, errors };
+    return { origin, status, photographs, patients, refused, outside, worker_policy: workerPolicy, ...seen, errors };
   },
 
   /** Choose files that are not photographs of a retina. */
-  async broken(browser, url) {
-    const { page, seen } = await open(browser, url);
+  async broken(browser, url, server) {
+    const { page, seen } = await openOffline(browser, url, server);
     const texts = {};
     for (const file of options.files) texts[file] = (await look(page, "right", file)).text;
-    return { texts, errors: seen.errors };
+    return { texts, errors: [...seen.errors] };
   },
 
-  /** Open every view in every size and both colour schemes; screenshots on request. */
+  /** Open every view on a phone, there also in the dark, and on a laptop; screenshots on request. */
   async views(browser, url) {
     const found = {};
     for (const [name, more] of [
       ["phone", { viewport: phone, hasTouch: true, isMobile: true, deviceScaleFactor: 2 }],
       ["desktop", { viewport: desktop }],
-      ["dark", { viewport: phone, hasTouch: true, isMobile: true, colorScheme: "dark" }],
     ]) {
       const { page, context } = await open(browser, url, more);
-      const shoot = async (view) => {
+      const shoot = async (name, view) => {
         // A screen as high as the page: with `fullPage` the bottom bar would be in the middle.
         const height = await page.evaluate(() => document.querySelector("main").getBoundingClientRect().bottom + scrollY);
         await page.setViewportSize({ ...more.viewport, height: Math.max(more.viewport.height, Math.ceil(height)) });
@@ -57,7 +51,14 @@ export const views = {
         await page.setViewportSize(more.viewport);
       };
       const note = async (view) => {
-        if (options.screenshots) await shoot(view);
+        await noteAs(name, view);
+        if (name !== "phone") return;
+        await page.emulateMedia({ colorScheme: "dark" });
+        await noteAs("dark", view, ["color-contrast"]); // the dark changes colours only
+        await page.emulateMedia({ colorScheme: "light" });
+      };
+      const noteAs = async (name, view, rules) => {
+        if (options.screenshots) await shoot(name, view);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         const small = await page.$$eval("a, button, label.button, select, input[type=text]", (all) =>
           all
@@ -66,12 +67,15 @@ export const views = {
             .filter(([, box]) => box.height < 44 || box.width < 44)
             .map(([text]) => text),
         );
-        found[`${name} ${view}`] = { violations: await inspect(page), wide, small };
+        found[`${name} ${view}`] = { violations: await inspect(page, rules), wide, small };
       };
       await note("start");
       await look(page, "right", options.poor);
       await note("poor");
       await page.fill("#label", "Bed 4");
+      await look(page, "left", options.patient.right);
+      await note("doubts");
+      await page.getByRole("button", { name: "Remove" }).last().click();
       for (const eye of ["right", "left"]) await look(page, eye, options.patient[eye]);
       await note("result");
       await page.locator("#new").getByRole("button", { name: "Evidence" }).first().click();
@@ -102,8 +106,10 @@ export const views = {
   },
 
   /** Do everything with the keyboard, and find the history after a restart of the page, but not after its deletion. */
-  async keyboard(browser, url) {
-    const { page } = await open(browser, url);
+  async keyboard(browser, url, server) {
+    const { page } = await openOffline(browser, url, server);
+    await page.reload(); // nothing has the focus
+    await ready(page);
     const reached = [];
     const focus = () =>
       page.evaluate(() => {
@@ -169,16 +175,39 @@ export const views = {
   },
 
   /** Choose another operating point: the decision changes, the probability does not. */
-  async point(browser, url) {
-    const { page } = await open(browser, url);
-    const answers = {};
+  async point(browser, url, server) {
+    const { page } = await openOffline(browser, url, server);
+    const [answers, measured] = [{}, {}];
     await look(page, "right", options.patient.right);
     for (const point of options.points) {
       const before = await page.evaluate(() => window.said.length);
       await page.selectOption("#point", point);
       await page.waitForFunction((n) => window.said.length > n, before);
       answers[point] = await page.evaluate(() => window.said.at(-1).seen.row);
+      measured[point] = await page.locator("#point ~ ul").innerText();
     }
-    return { answers };
+    return { answers, measured };
+  },
+
+  /** Choose files that may not be one patient's two eyes: what the page says before and after the answer. */
+  async doubts(browser, url, server) {
+    const { page } = await openOffline(browser, url, server);
+    const found = {};
+    const results = () => page.locator("#new .result").allInnerTexts();
+    for (const [name, { right, left }] of Object.entries(options.patients)) {
+      await look(page, "right", right);
+      await look(page, "left", left);
+      const asked = await results();
+      const status = await page.locator("#status").innerText();
+      await page.getByRole("link", { name: "History" }).click();
+      const kept = await page.locator("#history .entry").first().innerText();
+      await page.getByRole("link", { name: "Patient" }).click();
+      const confirm = page.getByRole("button", { name: "The files are correct" });
+      const offered = await confirm.count();
+      if (offered) await confirm.click();
+      found[name] = { asked, status, kept, offered, then: await results() };
+      await page.getByRole("button", { name: "Next patient" }).click();
+    }
+    return { found };
   },
 };

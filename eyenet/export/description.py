@@ -2,11 +2,10 @@
 
 from eyenet.model.folder import NETWORK, colours_of, setting
 from eyenet.photo.quality import weights
+from eyenet.photo.retina import PREPROCESSING
+from eyenet.run.files import read_json
 
 FORMAT = 1  # of model.json
-# Version of the preprocessing that the page implements: it does not convert colour profiles yet, in which alone version
-# 2 differs for a photograph of 8 bits.
-PREPROCESSING = 1
 
 
 def describe(folder, config):
@@ -24,8 +23,9 @@ def describe(folder, config):
     dict
         For JSON: `name`, `task`, `classes`, `size`, `colours` and `preprocessing` version of the photographs, whether
         the model was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating points of
-        eye and patient, fusion rule), the `evidence` of the heat map, the weights of the `quality` gate, the hash of
-        the `split`, and the `commit` that trained the model.
+        eye and patient, fusion rule), what the operating points reached where they were `measured`, the `evidence` of
+        the heat map, the weights of the `quality` gate, the hash of the `split`, and the `commit` that trained the
+        model.
     """
     images = config["settings"]["images"]
     return {
@@ -38,11 +38,40 @@ def describe(folder, config):
         "colours": colours_of(images),
         "synthetic": bool(setting(images, "synthetic")),
         "decision": config["decision"],
+        "measured": measured(folder),
         "evidence": config.get("evidence"),
         "quality": {name: fit for name, fit in weights().items() if name in ("natural", "equalized")},
         "split": config["settings"]["split"],
         "commit": config.get("commit"),
     }
+
+
+def measured(folder):
+    """Read what the operating points of an eye reached on the test patients.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+
+    Returns
+    -------
+    dict or None
+        For JSON: the `set` of patients, and `questions`, which maps question and operating point to `sensitivity` and
+        `specificity` (`value`, and the interval from `low` to `high`). None if evaluate.py has not measured them.
+    """
+    metrics = read_json(folder / "metrics.json") or {}
+    questions = {}
+    for question, figures in metrics.get("questions", {}).items():
+        points = figures.get("eye", {}).get("operating_points", {})
+        questions[question] = {point: _complete(found) for point, found in points.items()}
+    return {"set": metrics.get("set"), "questions": questions} if questions else None
+
+
+def _complete(found):
+    """Keep sensitivity and specificity where they and their interval are defined."""
+    figures = {name: found.get(name) for name in ("sensitivity", "specificity")}
+    return {name: figure for name, figure in figures.items() if figure and None not in figure.values()}
 
 
 def operating_points(description, unit):
