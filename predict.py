@@ -44,6 +44,8 @@ from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 
+AIM = "use the threshold whose sensitivity on validation reaches this with its whole 95 %% interval: 0.85, 0.9 or 0.95"
+
 
 def grade(screener, paths, targets, workers, who):
     """Yield the row of each photograph in order, with its path and identity."""
@@ -103,8 +105,8 @@ def parse():
     options.add_argument("photographs", type=local_path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
     options.add_argument("--model", type=model_path, default="models/latest", help="folder of the model")
     point = options.add_mutually_exclusive_group()
-    point.add_argument("--sensitivity", type=fraction, help="on validation; default: the model's own operating point")
-    point.add_argument("--specificity", type=fraction, help="on validation, instead of --sensitivity")
+    point.add_argument("--sensitivity", type=fraction, help=AIM + "; default: the model's own operating point")
+    point.add_argument("--specificity", type=fraction, help="the same for the specificity")
     options.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all folders")
     options.add_argument("--csv", type=local_path, metavar="FILE", help="table to write")
     options.add_argument("--json", action="store_true", help="print one JSON object per line instead of the table")

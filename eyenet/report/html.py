@@ -113,13 +113,11 @@ def _charts(question, asked):
 def _question(metrics, question, examples):
     """Assemble the tables and charts of one question."""
     asked = metrics["questions"][question]
-    patient = asked["patient"]
     classes = [HEALTHY[question], "disease"]
     return {
         "id": question,
         "title": TITLES[question],
         "disease": asked["disease"],
-        "fusion": words.FUSION[patient["fusion"]],
         "figures": [
             tables.figures_table(asked),
             tables.baselines_table(asked),

@@ -12,11 +12,6 @@ SPACE = "\N{NO-BREAK SPACE}"
 FEW = 50  # patients of a class; with fewer, one patient changes a figure by more than 2 percentage points
 WIDE = 0.2  # an interval of more than 20 percentage points does not distinguish a good network from a poor one
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
-FUSION = {
-    "mean": "the mean of the eyes' probabilities",
-    "max": "the higher of the eyes' probabilities",
-    "noisy_or": "the probability that at least one eye is diseased, as if the eyes were independent",
-}
 DECIMALS = ("auc", "average_precision", "ece", "brier", "kappa")  # metrics that are not percentages
 
 
