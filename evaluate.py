@@ -206,7 +206,7 @@ def write_results(output, metrics, sets, scored, network, config, model):
     write_json(output / "metrics.json", metrics)
     balance = {split: count_by_grade(part.table["level"]) for split, part in sets.items()}
     examples = make_examples(scored, network, config["task"], config["decision"])
-    write_report(output / "report.html", metrics, config, read_training_curves(model), examples, balance)
+    write_report(output / "report.html", metrics, config, read_training_curves(model), examples, balance, CONFIDENT)
     write_model_card(output / "MODEL_CARD.md", metrics, config)
 
 

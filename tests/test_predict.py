@@ -91,6 +91,11 @@ def predict(work, *args, gate=True, **options):
     return run("predict.py", *args, cwd=work, env=os.environ | {"PYTHONPATH": os.pathsep.join(path)}, **options)
 
 
+def copy_photograph(source, target):
+    """Copy a photograph as a file of its own: with other bytes, but the same pixels."""
+    target.write_bytes(source.read_bytes() + target.name.encode())
+
+
 def rows_of(done):
     """Parse --json: photographs, and patients by name."""
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -327,13 +332,14 @@ def test_what_cannot_be_graded_is_not_guessed(work, tmp_path, answers):
         next(row for row in answers[0] if row["result"] == result and row["eye"] == "left")["photograph"]
         for result in ("referable DR", "no DR")
     )
-    shutil.copy(work / ill, tmp_path / "ill_left.jpeg")
-    shutil.copy(work / healthy, tmp_path / "well_left.jpeg")
-    shutil.copy(work / healthy, tmp_path / "alone_left.jpeg")
-    shutil.copy(work / healthy, tmp_path / "well_left_mir.jpeg")  # a copy, so it counts as no eye
+    copy_photograph(work / ill, tmp_path / "ill_left.jpeg")
+    copy_photograph(work / healthy, tmp_path / "well_left.jpeg")
+    copy_photograph(work / healthy, tmp_path / "alone_left.jpeg")
+    copy_photograph(work / healthy, tmp_path / "well_left_mir.jpeg")  # a copy, so it counts as no eye
     dark = (draw_photograph(200, 160, radius=72) * 0.2).astype(np.uint8)
+    save(dark, tmp_path / "dark.png")
     for name in ("ill_right", "well_right", "both_left", "both_right"):
-        save(dark, tmp_path / f"{name}.png")
+        copy_photograph(tmp_path / "dark.png", tmp_path / f"{name}.png")
     save(np.full((200, 200, 3), 250, np.uint8), tmp_path / "wall.png")
     save(draw_photograph(60, 60, radius=28), tmp_path / "small.png")
     done = predict(work, tmp_path, "--json", "--heatmap", tmp_path / "maps")
@@ -367,8 +373,8 @@ def test_an_eye_counts_by_its_worst_photograph(work, tmp_path, answers):
     for folder, names in (("a", ("h1_left.jpeg", "h1_right.jpeg")), ("b", ("h1_left_2.jpeg",))):
         (tmp_path / folder).mkdir()
         for name in names:
-            shutil.copy(work / well, tmp_path / folder / name)
-    shutil.copy(work / ill, tmp_path / "b" / "h1_left_3.jpeg")
+            copy_photograph(work / well, tmp_path / folder / name)
+    copy_photograph(work / ill, tmp_path / "b" / "h1_left_3.jpeg")
     rows = [json.loads(line) for line in predict(work, tmp_path, "--json").stdout.splitlines()][-2:]
     assert [(row["patient"], row["eye"], row["result"]) for row in rows] == [
         ("h1", "both", "no DR"),
@@ -378,6 +384,46 @@ def test_an_eye_counts_by_its_worst_photograph(work, tmp_path, answers):
     _, patients = rows_of(predict(work, tmp_path, "--json", "--one-clinic", "--heatmap", tmp_path / "maps"))
     assert patients["h1"]["eye"] == "both" and patients["h1"]["result"] == "referable DR"
     assert len(list((tmp_path / "maps").iterdir())) == 4
+
+
+def test_a_file_that_is_mixed_up_rules_nothing_out(work, tmp_path, answers):
+    """One file for both eyes or for two patients, or an eye that the folder contradicts: the rows say so."""
+    ill, well = (
+        next(row["photograph"] for row in answers[0] if row["result"] == result) for result in ("referable DR", "no DR")
+    )
+    clinic, table = tmp_path / "clinic", tmp_path / "o.csv"
+    (clinic / "left").mkdir(parents=True)
+    for source, names in ((well, ("1_left", "2_left", "2_right")), (ill, ("3_left", "3_right"))):
+        for name in names:
+            shutil.copy(work / source, clinic / f"{name}.jpeg")
+    for name in ("1_right", "left/4_right", "4_left", "5_left", "5_right"):
+        copy_photograph(work / well, clinic / f"{name}.jpeg")
+    done = predict(work, clinic, "--one-clinic", "--json", "--csv", table)
+    photographs, patients = rows_of(done)
+    reasons = {row["photograph"].rsplit("/", 1)[1]: row["reasons"] for row in photographs}
+    assert reasons["1_left.jpeg"] == [f"the same file as {clinic}/2_left.jpeg"]
+    assert reasons["2_right.jpeg"] == [f"the same file as {clinic}/1_left.jpeg"]
+    assert reasons["4_right.jpeg"] == ["the name says right, the folder says left"] and reasons["5_left.jpeg"] == []
+    results = {name: (row["result"], bool(row["reasons"])) for name, row in patients.items()}
+    again = ("photograph again", True)
+    assert results == {"1": again, "2": again, "3": ("referable DR", True), "4": again, "5": ("no DR", False)}
+    lines = read_csv(table)
+    predict(work, clinic, "--one-clinic", "--csv", table)
+    assert read_csv(table) == lines
+    shutil.copy(clinic / "5_left.jpeg", clinic / "6_left.jpeg")  # comes later, and makes a known row doubtful
+    predict(work, clinic, "--one-clinic", "--csv", table)
+    assert {row["patient"]: row["result"] for row in read_csv(table) if row["unit"] == "patient"}["5"] == again[0]
+
+
+def test_a_header_and_a_name_that_disagree(work, tmp_path, answers):
+    """The header says right, the name says left: no negative result."""
+    well = next(row["photograph"] for row in answers[0] if row["result"] == "no DR")
+    pixels = np.asarray(Image.open(work / well))
+    for name, eye in (("1_right", "L"), ("1_left", "R"), ("2_left", "L"), ("2_right", "R")):
+        as_dicom(tmp_path / f"{name}.dcm", pixels, "RGB", eye=eye, PatientID=name[0])
+    photographs, patients = rows_of(predict(work, tmp_path, "--json"))
+    assert photographs[0]["reasons"] == ["the header says right, the name says left"]
+    assert {name: row["result"] for name, row in patients.items()} == {"1": "photograph again", "2": "no DR"}
 
 
 def test_anonymised_dicom_joins_nobody(work, tmp_path):

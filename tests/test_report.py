@@ -43,6 +43,7 @@ def report(path, task="any", metrics=None, config=None, history=None, examples=N
         make_history() if history is None else history,
         make_examples(task) if examples is None else examples,
         balance,
+        0.8,
     )
     return Page(path)
 

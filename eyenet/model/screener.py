@@ -198,7 +198,8 @@ class Screener:
         """Combine the photographs of a patient, {'left': rows, 'right': rows} from `look`, into one such row.
 
         A patient has the probability of the worst gradable photograph, so is referred if either eye is. If an eye is
-        poor or missing, the other one cannot rule out disease: the patient must be photographed again.
+        poor or missing, the other one cannot rule out disease: the patient must be photographed again. The same holds
+        if a gradable photograph has reasons to doubt whose it is.
 
         Returns
         -------
@@ -209,11 +210,14 @@ class Screener:
         graded = {eye: [row for row in rows if "questions" in row] for eye, rows in eyes.items()}
         reasons = [f"{eye} eye: {eyes[eye][-1].get('result', AGAIN)}" for eye in sorted(eyes) if not graded[eye]]
         reasons += [f"{eye} eye: no photograph" for eye in ("left", "right") if eye not in eyes]
+        doubts = dict.fromkeys(why for own in graded.values() for row in own for why in row.get("reasons", ()))
+        reasons += doubts
         answers = {}
         for question in self.task.questions:
             worst = max((probability_of(row, question) for rows in graded.values() for row in rows), default=0.0)
             answers[question] = self.call(question, worst)
-            if not (answers[question]["disease"] or all(graded.get(eye) for eye in ("left", "right"))):
+            certain = not doubts and all(graded.get(eye) for eye in ("left", "right"))
+            if not (answers[question]["disease"] or certain):
                 answers[question] = {"probability": None, "threshold": None, "disease": None}
         joined = {"result": self.words(answers), "reasons": reasons, "questions": answers}
         rows = [row for own in graded.values() for row in own]
