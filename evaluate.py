@@ -14,9 +14,9 @@ Writes  models/<run>/report.html          all figures, charts and heat maps in o
     python evaluate.py --photos other/train --labels other/labels.csv      writes to models/<run>/on-other-train
 
 Every figure has a 95 % interval from a bootstrap over patients and is compared with two baselines: the majority
-class, and a classifier that does not see the retina. Nothing is chosen here: thresholds, calibration and the rule
-that fuses two eyes come with the model. Use --split val while you experiment, and the test split once. Kaggle's
-35,126 photographs take 6 minutes on two cores.
+class, and a classifier that does not see the retina. A patient counts by the worst eye, as in predict.py. Nothing is
+chosen here: thresholds and calibration come with the model. Use --split val while you experiment, and the test split
+once. Kaggle's 35,126 photographs take 6 minutes on two cores.
 """
 
 import shlex
@@ -41,7 +41,6 @@ from eyenet.score.metrics import METRIC_NAMES
 EXAMPLES = 3  # photographs shown of each kind: true and false positives, true and false negatives
 CONFIDENT = 0.8  # least calibrated probability of the prediction, disease or not, of the photographs that are shown
 SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "precision", "npv")
-FUSION = {"mean": "mean", "max": "higher", "noisy_or": "noisy or"}
 
 
 def show(figure):
@@ -90,9 +89,8 @@ def curve_rows(units):
 def question_lines(question):
     """Format the figures of one question, per photograph and per patient, and those of the baselines."""
     eye, patient = units = question["eye"], question["patient"]
-    fused = f"{FUSION[patient['fusion']]} of the eyes"
     rows = [
-        [question["disease"], f"{eye['count']:,} photographs", f"{patient['count']:,} patients, {fused}"],
+        [question["disease"], f"{eye['count']:,} photographs", f"{patient['count']:,} patients, by the worst eye"],
         *([METRIC_NAMES[key][0], *(show(unit[key]) for unit in units)] for key in SHOWN),
         *curve_rows(units),
     ]
@@ -208,7 +206,7 @@ def write_results(output, metrics, sets, scored, network, config, model):
     write_json(output / "metrics.json", metrics)
     balance = {split: count_by_grade(part.table["level"]) for split, part in sets.items()}
     examples = make_examples(scored, network, config["task"], config["decision"])
-    write_report(output / "report.html", metrics, config, read_training_curves(model), examples, balance)
+    write_report(output / "report.html", metrics, config, read_training_curves(model), examples, balance, CONFIDENT)
     write_model_card(output / "MODEL_CARD.md", metrics, config)
 
 

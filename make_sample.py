@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageEnhance, ImageFilter
 
 from eyenet.run.errors import StageError
 from eyenet.run.files import write_rows, write_whole
@@ -31,7 +31,7 @@ from eyenet.sample.eye import draw_look, paint_eye
 from eyenet.sample.shapes import CANVAS, COARSE, EDGE, bump, enlarge, grid
 
 DOWNLOADS = Path("data/download")
-VERSION = 1  # of the drawing: increase it when the bytes change, so that no folder mixes two versions
+VERSION = 2  # of the drawing: increase it when the bytes change, so that no folder mixes two versions
 EYES = ("left", "right")
 SAMPLE_NAME = re.compile(r"s\d{4,}_(left|right)")
 KAGGLE_COUNTS = (25810, 2443, 5292, 873, 708)  # photographs of grade 0 to 4 in the competition's training set
@@ -64,7 +64,7 @@ class Camera:
     blur: float = 0.8  # pixels of the canvas
     quality: int = 90
     subsampling: str = "4:2:0"
-    grey: bool = False
+    saturation: float = 1.0  # of the colours; 0 is grey
     inverted: bool = False  # rotated by 180 degrees, as through an indirect lens
     orientation: int = 1  # EXIF: how a viewer must turn the stored pixels
 
@@ -75,7 +75,7 @@ CAMERAS = (
     Camera(1800, 1200, diameter=0.97, notch=38, tint=(0.95, 0.95, 0.80), gain=0.85),
     Camera(1024, 680, diameter=1.23, rim=0.03, shift=(0.03, 0.02), quality=93, tint=(0.84, 1.0, 1.12)),
     Camera(1280, 960, diameter=0.90, gain=0.55, black=4, noise=2.5, blur=1.0),
-    Camera(1100, 800, diameter=0.96, grey=True, noise=2.0, black=6),
+    Camera(1100, 800, diameter=0.96, saturation=0.5, noise=2.0, black=6),
     Camera(960, 640, diameter=0.98, orientation=6, quality=94, noise=2.0),
     Camera(2000, 1333, diameter=0.92, notch=42, quality=84, tint=(0.92, 1.10, 0.90)),
     Camera(1152, 768, diameter=1.05, shift=(-0.07, 0.0), rim=0.02, flare=0.4, gain=1.15, haze=0.12, black=0),
@@ -202,14 +202,13 @@ def encode_jpeg(frame, camera, note):
     bytes
     """
     picture = Image.fromarray(np.rot90(frame, {1: 0, 3: 2, 6: 1, 8: 3}[camera.orientation]))
-    if camera.grey:
-        picture = picture.convert("L")
+    if camera.saturation != 1:
+        picture = ImageEnhance.Color(picture).enhance(camera.saturation)
     exif = Image.Exif()
     if camera.orientation != 1:
         exif[0x0112] = camera.orientation
-    sampling = {} if camera.grey else {"subsampling": camera.subsampling}
     data = io.BytesIO()
-    picture.save(data, "JPEG", quality=camera.quality, exif=exif, comment=note, **sampling)
+    picture.save(data, "JPEG", quality=camera.quality, exif=exif, comment=note, subsampling=camera.subsampling)
     return data.getvalue()
 
 

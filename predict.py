@@ -13,11 +13,13 @@ Writes  a table to the terminal, or one JSON object per line with --json
     python predict.py clinic/ --sensitivity 0.9 --json > today.jsonl
 
 An ungradable photograph gets the result 'photograph again' and no probability. Photographs are grouped by patient and
-visit, and each visit gets a row after the photographs. Patient and eye are read from DICOM headers, from names such as
-7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one eye is. An eye counts by its worst
+visit, and each visit gets a row after the photographs. Patient and eye are read from DICOM headers, from names such
+as 7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one eye is. An eye counts by its worst
 photograph, which the row names. If an eye is poor or missing, and the other one is not referred, the result is
-'photograph again'. Placeholders such as ANONYMOUS, and IDs that cannot be one person, join nobody; equal IDs in
-different folders are different people unless --one-clinic is given.
+'photograph again'; so it is if it is doubtful whose a photograph is: one file is given as both eyes or for two
+patients, or header, name and folder disagree about the eye. The rows give the reason. Placeholders such as ANONYMOUS,
+and IDs that cannot be one person, join nobody; equal IDs in different folders are different people unless
+--one-clinic is given.
 The table of --csv grows row by row. After a stop, the same command continues it, with the same model only: photographs
 that it holds are not graded again, unless their files have changed.
 Each page of a TIFF or frame of a DICOM is a photograph, such as scan.tiff[2]; thumbnails are not.
@@ -33,8 +35,8 @@ from functools import partial
 from pathlib import Path
 
 from eyenet.data.identity import group_photographs
-from eyenet.grading.photographs import identify, name_heat_maps, plain
-from eyenet.grading.rows import LEFT_OUT, UNREAD, Output, Worklist, columns_of, from_csv, left_out_row
+from eyenet.grading.photographs import find_mixed_up, identify, name_heat_maps, plain
+from eyenet.grading.rows import LEFT_OUT, UNREAD, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
@@ -44,8 +46,11 @@ from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 
+KEPT = ("photograph", "result", "reasons", "questions", "grade")  # of a row, until the patients are joined
+AIM = "use the threshold whose sensitivity on validation reaches this with its whole 95 %% interval: 0.85, 0.9 or 0.95"
 
-def grade(screener, paths, targets, workers, who):
+
+def grade(screener, paths, targets, mixed_up, workers, who):
     """Yield the row of each photograph in order, with its path and identity."""
     here = Path.cwd()  # Dask workers run in another folder
 
@@ -54,6 +59,7 @@ def grade(screener, paths, targets, workers, who):
         identity = who(here / path)
         try:
             row = screener.look(here / path, target and here / target)
+            row["reasons"] += [why for why in (identity.doubt, mixed_up.get(path)) if why]
         except NotAPhotograph as error:
             row = {"result": LEFT_OUT, "reasons": [str(error)]}
         except PhotoError as error:
@@ -82,7 +88,7 @@ def join_patients(screener, identities, rows):
     screener : Screener
     identities : list of Identity
     rows : list of dict
-        The rows of the photographs: photograph, result, questions and grade.
+        The rows of the photographs, of which KEPT is used.
     """
     groups, warnings = group_photographs(identities)
     for warning in warnings:
@@ -103,8 +109,8 @@ def parse():
     options.add_argument("photographs", type=local_path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
     options.add_argument("--model", type=model_path, default="models/latest", help="folder of the model")
     point = options.add_mutually_exclusive_group()
-    point.add_argument("--sensitivity", type=fraction, help="on validation; default: the model's own operating point")
-    point.add_argument("--specificity", type=fraction, help="on validation, instead of --sensitivity")
+    point.add_argument("--sensitivity", type=fraction, help=AIM + "; default: the model's own operating point")
+    point.add_argument("--specificity", type=fraction, help="the same for the specificity")
     options.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all folders")
     options.add_argument("--csv", type=local_path, metavar="FILE", help="table to write")
     options.add_argument("--json", action="store_true", help="print one JSON object per line instead of the table")
@@ -117,7 +123,7 @@ def main():
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="replace")  # the terminal's encoding may lack a character of a name
     screener = Screener(args.model, args.sensitivity, args.specificity)
-    paths, left_out = find_photographs(args.photographs, args.heatmap and args.heatmap.resolve())
+    paths, left_out = find_photographs(args.photographs, {path.resolve() for path in (args.heatmap, args.csv) if path})
     targets = name_heat_maps(paths, args.heatmap)
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     log(screener.describe_point())
@@ -131,7 +137,9 @@ def main():
     folders = [Path(os.path.abspath(place)) for place in args.photographs if place.is_dir()]
     who = partial(identify, places=folders, one_clinic=args.one_clinic)
     needed = [path.absolute() for path in (args.model / LITE_NETWORK, *paths[:1]) if path.exists()]
-    with Worklist(args.csv, columns_of(questions, graded), shared, targets) as worklist:
+    mixed_up = find_mixed_up(paths, who)
+    columns = columns_of(questions, graded)
+    with Worklist(args.csv, columns, shared, targets, mixed_up) if args.csv else NoTable() as worklist:
         rest = [path for path in paths if path not in worklist.known]
         others = [left_out_row(path, reason) for path, reason in left_out.items()]
         worklist.begin(others, more=bool(rest))
@@ -141,12 +149,12 @@ def main():
         rows = [from_csv(row, questions) for row in worklist.known.values()]
         output.count(rows)
         with crew(args.workers, args.scheduler, needed, args.heatmap and args.heatmap.absolute()) as workers:
-            for path, identity, row in grade(screener, rest, targets, workers, who):
+            for path, identity, row in grade(screener, rest, targets, mixed_up, workers, who):
                 worklist.write(row, path)
                 output.write(row)
                 if row["result"] != LEFT_OUT:
                     identities.append(identity)
-                    rows.append({key: row[key] for key in ("photograph", "result", "questions", "grade") if key in row})
+                    rows.append({key: row[key] for key in KEPT if key in row})
         patients = list(join_patients(screener, identities, rows))
         worklist.finish(patients)
         for row in patients:

@@ -49,6 +49,7 @@ from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
 from eyenet.score.charts import draw_class_balance
 
+ALL_BLACK = "all black"  # kind of a reason, before its colon
 BLACK_SHARE = 0.05  # of black frames; more are failures, of a camera or in reading its files
 NOTES = ".quality"  # the qualities found so far, one line per photograph, so that an interrupted run can continue
 
@@ -80,7 +81,7 @@ def keep(source, target, note, quality, since):
         crop = read_crop(source)
         light = brightness(crop, inside_circle(len(crop)))
         if light <= BLACK:
-            return f"all black: 99 % of its pixels are at or below {light:.0f} of 255", None
+            return f"{ALL_BLACK}: 99 % of its pixels are at or below {light:.0f} of 255", None
         if quality != "keep":
             found = judge(crop, read_geometry(source))
             note = {"image": source.stem, "time": status.st_mtime_ns, "bytes": status.st_size}
@@ -149,7 +150,7 @@ def sort_out(stage, sources, quality):
 
 def count_black(stage, left_out, total):
     """Count the black photographs as rejected if they are more than BLACK_SHARE of all."""
-    black = [(name, reason) for name, reason in left_out if reason.startswith("all black")]
+    black = [(name, reason) for name, reason in left_out if reason.split(":")[0] == ALL_BLACK]
     if len(black) > BLACK_SHARE * total:
         stage.rejected.extend(black)
         log(

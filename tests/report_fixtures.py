@@ -71,7 +71,7 @@ def make_curves(truth, probability):
     }
 
 
-def make_unit(rng, level, least, skill, fusion=None):
+def make_unit(rng, level, least, skill):
     """Make a unit's figures from scores drawn for these grades."""
     truth = level >= least
     probability = 1 / (1 + np.exp(-(skill * (level - least + 0.5) + rng.normal(0, 1.3, len(level)))))
@@ -89,7 +89,7 @@ def make_unit(rng, level, least, skill, fusion=None):
     called = probability >= 0.5
     count = len(truth) if has_both(truth) else 0
     read_off = {share: figure(value, count) for share, value in (("0.85", 0.93), ("0.9", 0.88), ("0.95", 0.71))}
-    unit = {
+    return {
         "count": len(truth),
         "diseased": int(truth.sum()),
         "auc": figure(0.5 + 0.45 * tanh(skill), count),
@@ -111,7 +111,6 @@ def make_unit(rng, level, least, skill, fusion=None):
         "referral": make_referral(truth, probability),
         "curves": make_curves(truth, probability),
     }
-    return unit | ({"fusion": fusion} if fusion else {})
 
 
 def make_baselines(diseased, count):
@@ -157,7 +156,7 @@ def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07,
             "temperature": 1.37,
             "shift": -0.52,
             "eye": eye,
-            "patient": make_unit(rng, worse, least, skill, "noisy_or"),
+            "patient": make_unit(rng, worse, least, skill),
             "baselines": make_baselines(eye["diseased"], len(eyes)),
         }
         if not splits:
@@ -192,7 +191,6 @@ def make_config(task="any"):
             "temperature": 1.37,
             "shift": -0.52,
             "eye": {"operating_points": thresholds},
-            "patient": {"fusion": "noisy_or", "operating_points": thresholds},
         }
         for question in TASKS[task].questions
     }

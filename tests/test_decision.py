@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest, norm
 
 from eyenet.data.tasks import TASKS, classes_of, disease_probability, first_disease
-from eyenet.model.decision import BALANCED, choose_cuts, choose_decision, threshold_for
+from eyenet.model.decision import BALANCED, choose_cuts, choose_decision, least_share, operating_points, threshold_for
 from eyenet.model.probabilities import calibrate
 
 
@@ -51,7 +52,35 @@ def test_a_decision_without_both_classes():
     any_dr = decision["any"]
     assert (any_dr["temperature"], any_dr["shift"], any_dr["eye"]["operating_points"]) == (1, 0, {BALANCED: 0.5})
     empty = choose_decision(np.zeros(0, str), np.zeros(0, int), np.zeros((0, 5)), "grade")
-    assert len(empty["grade"]["cuts"]) == 4 and empty["referable"]["patient"]["operating_points"] == {BALANCED: 0.5}
+    assert len(empty["grade"]["cuts"]) == 4 and empty["referable"]["eye"]["operating_points"] == {BALANCED: 0.5}
+
+
+def test_the_interval_on_validation_starts_at_the_aim():
+    for trials in (36, 40, 200, 1000):
+        hits = round(least_share(0.9, trials) * trials)
+        assert binomtest(hits, trials).proportion_ci().low >= 0.9 > binomtest(hits - 1, trials).proportion_ci().low
+    assert least_share(0.9, 35) is None and least_share(0.9, 0) is None
+
+
+def test_an_aim_is_reached_on_new_patients():
+    """39 of 40 validation sets give a threshold that does."""
+    rng, short = np.random.default_rng(0), 0
+    for _ in range(200):
+        truth = np.arange(300) < 100
+        points = operating_points(np.arange(300), truth, norm.cdf(rng.normal(size=300) + truth))
+        short += norm.sf(norm.ppf(points["sensitivity_0.9"]), loc=1) < 0.9
+    assert short <= 12  # 5 of 200 are expected; 13 or more have a probability of 0.002
+
+
+def test_points_that_validation_does_not_support_are_not_offered():
+    truth = np.repeat([True, False], 40)
+    apart = np.where(truth, 0.9, 0.1)
+    assert operating_points(np.arange(80), truth, apart).keys() == {
+        BALANCED,
+        *(f"{kind}_{aim}" for kind in ("sensitivity", "specificity") for aim in (0.85, 0.9)),
+    }
+    assert operating_points(np.arange(80) // 2, truth, apart).keys() == {BALANCED}  # both eyes of 20 patients
+    assert operating_points(np.arange(80), truth, 1 - apart).keys() == {BALANCED}  # would call everybody or nobody
 
 
 def test_cuts_give_each_grade_its_share():

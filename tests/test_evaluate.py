@@ -18,8 +18,6 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from eyenet.model.decision import BALANCED
-
 TRAINING = ["--epochs", 5, "--batch", 16, "--learning-rate", "1e-3"]
 DRAWS = ["--draws", 200]
 
@@ -77,18 +75,13 @@ def test_figures_are_those_of_scikit_learn(work):
     assert metrics["synthetic"] is False and metrics["grade"] is None
 
 
-def test_patients_are_fused_by_the_rule_of_validation(work):
+def test_a_patient_has_the_worst_eye_and_the_threshold_of_an_eye(work):
     patient = json.loads((work / "models/cnn/metrics.json").read_text())["questions"]["any"]["patient"]
     truth, probability, table, decision = by_hand(work)
     frame = table.assign(truth=truth, p=probability).groupby("patient")
-    fused = {
-        "mean": frame["p"].mean(),
-        "max": frame["p"].max(),
-        "noisy_or": frame["p"].agg(lambda p: 1 - np.prod(1 - p)),
-    }[decision["patient"]["fusion"]]
-    assert patient["count"] == len(fused) == table["patient"].nunique()
-    assert abs(patient["auc"]["value"] - roc_auc_score(frame["truth"].max(), fused)) < 1e-6
-    called = fused >= decision["patient"]["operating_points"]["balanced"]
+    assert patient["count"] == len(frame) == table["patient"].nunique()
+    assert abs(patient["auc"]["value"] - roc_auc_score(frame["truth"].max(), frame["p"].max())) < 1e-6
+    called = frame["p"].max() >= decision["eye"]["operating_points"]["balanced"]
     assert abs(patient["accuracy"]["value"] - (called == frame["truth"].max()).mean()) < 1e-9
 
 
@@ -215,7 +208,6 @@ def in_decision(**values):
         (in_decision(temperature=0), ["config.json is damaged"]),
         (in_decision(shift=float("nan")), ["config.json is damaged"]),
         (in_decision(eye={}), ["config.json is damaged"]),
-        (in_decision(patient={"fusion": "guess", "operating_points": {BALANCED: 0.5}}), ["config.json is damaged"]),
         (set_in_config(task=["any"]), ["config.json is damaged"]),
         (set_in_config(settings="none"), ["config.json is damaged"]),
         (set_in_config(task="grade"), ["config.json is damaged"]),

@@ -33,7 +33,7 @@ from eyenet.run.files import sha256
 
 layers = keras.layers
 POINTS = {"operating_points": {"balanced": 0.5}}
-ASKED = {"temperature": 1, "shift": 0, "eye": POINTS, "patient": POINTS | {"fusion": "mean"}}
+ASKED = {"temperature": 1, "shift": 0, "eye": POINTS}
 CONFIG = {"task": "any", "classes": TASKS["any"].classes, "decision": {"any": ASKED}}
 SAID = CONFIG | {"name": "n", "colours": "natural", "size": 96, "classes": list(CONFIG["classes"])}
 FORMATS = {"mlpackage": coreml, "tflite": litert, "onnx": onnx}
@@ -205,7 +205,7 @@ def test_what_xcode_shows(work):
     config = json.loads((work / "models" / "cnn" / "config.json").read_text())
     points = config["decision"]["any"]["eye"]["operating_points"]
     assert json.loads(said.userDefined["eyenet.threshold"]) == points["balanced"]
-    assert json.loads(said.userDefined["eyenet.operating_points"])["eye"] == {"any": points}
+    assert json.loads(said.userDefined["eyenet.operating_points"]) == {"any": points}
     assert said.userDefined["eyenet.split"] == config["settings"]["split"]
     assert json.loads(said.userDefined["eyenet.preprocessing"]) == PREPROCESSING
     assert "measures" in json.loads(said.userDefined["eyenet.quality"])["natural"]

@@ -175,7 +175,7 @@ def whole(tmp_path_factory):
     folder, network = tmp_path_factory.mktemp("whole"), small_network()
     network.save(folder / NETWORK)
     points = {"operating_points": {"balanced": 0.5}}
-    decision = {"any": {"temperature": 1, "shift": 0, "eye": points, "patient": points | {"fusion": "mean"}}}
+    decision = {"any": {"temperature": 1, "shift": 0, "eye": points}}
     config = config_of(network, "any", None) | {"format": 2, "finished": True, "decision": decision}
     config = add_lite(folder, config | {"settings": {"images": {}, "split": ""}}, network)
     (folder / "config.json").write_text(json.dumps(config))

@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest, norm
 from sklearn import metrics as sk
 
-from eyenet.model.probabilities import calibrate, fit_calibration, fuse
+from eyenet.model.probabilities import calibrate, fit_calibration
 from eyenet.report.units import SHARES, evaluate_unit, keep_certain, referral
 from eyenet.run.errors import StageError
 from eyenet.score import bootstrap as module
@@ -19,8 +19,8 @@ from eyenet.score.metrics import (
     at_threshold,
     average_precision,
     brier,
+    calibration_error,
     choose_threshold,
-    expected_calibration_error,
     quadratic_kappa,
     reliability_bins,
     roc_auc,
@@ -106,7 +106,7 @@ def test_operating_points_are_read_off_the_roc_curve(table):
 @given(tables())
 def test_calibration_and_shares_by_grade_of_repeated_rows(table):
     truth, grade, _, score, weights = table
-    ours = expected_calibration_error(truth, score, weights)
+    ours = calibration_error(*reliability_bins(truth, score, weights))
     count, predicted, observed = reliability_bins(truth, score, weights)
     share = share_called_by_grade(grade, score >= 0.5, weights)
     for i, w in enumerate(weights.astype(int)):
@@ -193,7 +193,8 @@ def test_calibration_is_found_and_undone():
         assert sk.log_loss(truth, calibrate(distorted, *other)) > reached
     ones = np.ones((1, len(truth)))
     before, after = (
-        expected_calibration_error(truth, p, ones)[0] for p in (distorted, calibrate(distorted, temperature, shift))
+        calibration_error(*reliability_bins(truth, p, ones))[0]
+        for p in (distorted, calibrate(distorted, temperature, shift))
     )
     assert after < 0.02
     assert before > 0.1
@@ -223,17 +224,6 @@ def test_certain_probabilities_stay_numbers():
     assert (np.diff(calibrate(np.array([0.0, 0.3, 0.9, 1.0]), 2.0)) > 0).all()
     for rest in referral(truth, probability, 1.0, np.ones((1, 4)), SHARES):
         assert np.isfinite(rest["accuracy"]).all()
-
-
-def test_fusion_of_eyes():
-    patients, probability = ["b", "a", "b", "c"], [0.5, 0.1, 0.2, 0.9]
-    expected = {"mean": [0.1, 0.35, 0.9], "max": [0.1, 0.5, 0.9], "noisy_or": [0.1, 0.6, 0.9]}
-    for rule, fused in expected.items():
-        names, ours = fuse(patients, probability, rule)
-        assert list(names) == ["a", "b", "c"]
-        agree(ours, fused)
-    assert fuse(patients, [4, 0, 1, 2], "max")[1].tolist() == [0, 4, 2]
-    assert len(fuse([], [], "mean")[1]) == 0
 
 
 def test_a_draw_holds_whole_patients():
@@ -317,7 +307,9 @@ def test_an_interval_never_leaves_out_its_value():
     """The calibration error of few rows is smaller than in almost all of their bootstrap draws."""
     probability = np.repeat(np.arange(1, 10) / 10, 10)
     truth = np.tile(np.arange(10), 9) < np.repeat(np.arange(1, 10), 10)
-    figures = bootstrap(lambda w: {"ece": expected_calibration_error(truth, probability, w)}, np.arange(90), 200)
+    figures = bootstrap(
+        lambda w: {"ece": calibration_error(*reliability_bins(truth, probability, w))}, np.arange(90), 200
+    )
     assert figures["ece"]["low"] == figures["ece"]["value"] == pytest.approx(0, abs=1e-12)
     assert figures["ece"]["high"] > 0.05
 

@@ -11,7 +11,7 @@ from PIL import Image
 from test_predict import as_dicom
 
 from eyenet.photo.decode import open_photograph
-from eyenet.photo.kinds import find_photographs, photographs_in, why_left_out
+from eyenet.photo.kinds import examine, find_photographs, why_left_out
 from eyenet.photo.retina import crop_photograph
 from eyenet.run.errors import NotAPhotograph, PhotoError
 
@@ -25,7 +25,7 @@ def save_pages(path, *pages, **options):
 
 
 def names(path):
-    return [found.name for found in photographs_in(path)]
+    return [found.name for found in examine(path)[0]]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def names(path):
 def test_each_page_is_a_photograph(tmp_path, name, options):
     path = save_pages(tmp_path / name, WELL, ILL, **options)
     assert names(path) == [f"{name}[1]", f"{name}[2]"]
-    for page, image in zip(photographs_in(path), (WELL, ILL)):
+    for page, image in zip(examine(path)[0], (WELL, ILL)):
         found, _, frame = open_photograph(page)
         assert np.abs(np.asarray(found).astype(int) - np.asarray(image)).mean() < 2 and frame == (700, 520)
         crop, geometry = crop_photograph(page, 256)
@@ -79,7 +79,7 @@ def test_frames_of_dicom_are_pages(tmp_path):
     both = np.stack([np.asarray(WELL), np.asarray(ILL)])
     path = as_dicom(tmp_path / "x.dcm", both.reshape(-1, 700, 3), "RGB", NumberOfFrames=2, Rows=520)
     assert names(path) == ["x.dcm[1]", "x.dcm[2]"]
-    for page, pixels in zip(photographs_in(path), both):
+    for page, pixels in zip(examine(path)[0], both):
         assert (np.asarray(open_photograph(page)[0]) == pixels).all()
     with pytest.raises(PhotoError, match="holds 2 photographs"):
         open_photograph(path)
@@ -135,6 +135,11 @@ def clinic(tmp_path):
     WELL.save(elsewhere / "h.jpeg")
     (folder / "linked").symlink_to(elsewhere, target_is_directory=True)
     (elsewhere / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "today.csv").write_text("the table of results")
+    crops = elsewhere / "crops"
+    crops.mkdir()
+    for name in ("stage.json", "rejected.csv"):  # of a step of EyeNet
+        (crops / name).write_text("{}")
     (folder / "i.jpeg").write_text("no photograph, though it should be one")
     for name, content in (("notes.txt", b"a letter"), ("BM", b"BM is no bitmap"), ("empty", b""), ("x.pdf", b"%PDF-1")):
         (folder / name).write_bytes(content)
@@ -143,7 +148,7 @@ def clinic(tmp_path):
 
 
 def test_photographs_are_found_by_content(clinic):
-    found, left_out = find_photographs([clinic, clinic / "linked"], None)
+    found, left_out = find_photographs([clinic, clinic / "linked"], {clinic / "today.csv"})
     listed = [str(path.relative_to(clinic)) for path in found]
     assert listed == [
         "a.bmp",
@@ -180,8 +185,8 @@ def test_resize_uses_the_same_photographs(clinic, tmp_path):
     assert rejected.keys() == {"g.tiff", "i.jpeg", "m?ller.jpeg"}
     assert "save each page" in rejected["g.tiff"] and "not UTF-8" in rejected["m?ller.jpeg"]
     left_out = read_csv(tmp_path / "out" / "left_out.csv")
-    assert [row["file"] for row in left_out] == ["BM", "empty", "notes.txt", "pipe.jpeg", "x.pdf"]
-    assert "5 other files are left out" in done.stderr
+    assert [row["file"] for row in left_out] == ["BM", "empty", "notes.txt", "pipe.jpeg", "today.csv", "x.pdf"]
+    assert "6 other files are left out" in done.stderr
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "a.txt").write_text("a letter")
     one_sentence(run(*args[:2], tmp_path / "none", *args[3:], code=1), "holds no photograph")

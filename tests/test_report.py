@@ -43,6 +43,7 @@ def report(path, task="any", metrics=None, config=None, history=None, examples=N
         make_history() if history is None else history,
         make_examples(task) if examples is None else examples,
         balance,
+        0.8,
     )
     return Page(path)
 
@@ -245,9 +246,9 @@ def test_the_verdict_is_in_words():
         ("not compared", lambda m: m["questions"]["any"]["baselines"].update(not_retina=None) or m),
         ("are validation patients", lambda m: m["splits"].pop("test") and m),
         (
-            "missed on these patients: sensitivity of 90 %: 71.0 % (",
+            "missed on these eyes: sensitivity of 90 %: 71.0 % (",
             lambda m: (
-                m["questions"]["any"]["patient"]["operating_points"]["sensitivity_0.9"].update(
+                m["questions"]["any"]["eye"]["operating_points"]["sensitivity_0.9"].update(
                     sensitivity=figure(0.71, 300)
                 )
                 or m
@@ -303,7 +304,7 @@ def test_synthetic_photographs_are_named_first(page, tmp_path):
 
 def test_operating_points_have_names():
     assert point_name("balanced") == "balanced (default)"
-    assert point_name("sensitivity_0.9").replace("\xa0", " ") == "sensitivity at least 90 %"
+    assert point_name("sensitivity_0.9").replace("\xa0", " ") == "sensitivity of 90 %"
 
 
 def test_the_kept_epoch_is_the_first_of_the_best():

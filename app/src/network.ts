@@ -5,7 +5,7 @@ import * as ort from "onnxruntime-web/wasm";
 import type { Colours } from "./colours";
 import type { Grid } from "./overlay";
 import { PREPROCESSING } from "./photo";
-import type { Fusion, Question, Task } from "./probabilities";
+import type { Question, Task } from "./probabilities";
 import type { Weights } from "./quality";
 import type { Picture } from "./resample";
 
@@ -15,7 +15,6 @@ export interface Decision {
   temperature: number;
   shift: number;
   eye: { operating_points: Points };
-  patient: { operating_points: Points; fusion: Fusion };
 }
 
 /** A figure with its interval, 0 to 1. */

@@ -6,7 +6,6 @@ const LEAST = 2 ** -25;
 
 export type Question = "any" | "referable";
 export type Task = "any" | "referable" | "grade";
-export type Fusion = "mean" | "max" | "noisy_or";
 
 /** By task: the lowest grade of each class of the network, and the questions that the classes answer. */
 export const TASKS: Record<Task, { starts: number[]; questions: Question[] }> = {
@@ -39,13 +38,6 @@ export function diseaseProbability(probabilities: ArrayLike<number>, task: Task,
   let healthy = 0;
   for (let i = 0; i < first; i++) healthy += probabilities[i];
   return 1 - healthy;
-}
-
-/** Fuse the probabilities of a patient's eyes into one. */
-export function fuse(values: number[], rule: Fusion): number {
-  if (rule === "max") return Math.max(...values);
-  if (rule === "mean") return values.reduce((a, b) => a + b, 0) / values.length;
-  return 1 - values.reduce((healthy, value) => healthy * (1 - value), 1);
 }
 
 /** Average the grades 0-4 by their probabilities. */

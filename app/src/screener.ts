@@ -13,7 +13,6 @@ import {
   calibrate,
   diseaseProbability,
   expectedGrade,
-  fuse,
   logOdds,
   predictGrade,
   uncalibrate,
@@ -62,18 +61,15 @@ export interface Seen {
 /** A result without pictures. */
 export const NOTHING = { fingerprint: "", picture: null, heat: null, heatOf: null, geometry: null, crop: null, input: null };
 
-/** List the operating points that every question of the model has, for eyes and for patients. */
+/** List the operating points that every question of the model has. */
 export function pointsOf(model: Model): string[] {
-  const units = TASKS[model.task].questions.flatMap((question) => {
-    const { eye, patient } = model.decision[question];
-    return [eye.operating_points, patient.operating_points];
-  });
-  return Object.keys(units[0]).filter((point) => units.every((unit) => point in unit));
+  const each = TASKS[model.task].questions.map((question) => model.decision[question].eye.operating_points);
+  return Object.keys(each[0]).filter((point) => each.every((points) => point in points));
 }
 
-/** Answer a question of an eye or a patient. */
-function call(model: Model, point: string, question: Question, unit: "eye" | "patient", probability: number): Answer {
-  const threshold = model.decision[question][unit].operating_points[point];
+/** Answer a question of an eye, or of a patient with the probability of the worst eye. */
+function call(model: Model, point: string, question: Question, probability: number): Answer {
+  const threshold = model.decision[question].eye.operating_points[point];
   return { probability: round(probability, 6), threshold: round(threshold, 6), disease: probability >= threshold };
 }
 
@@ -97,14 +93,11 @@ function consistentGrade(grade: number, answers: NonNullable<Row["questions"]>):
   return answers.any?.disease ? 1 : 0;
 }
 
-/** Answer a question for a patient: either eye above its threshold is disease; otherwise both are fused. */
+/** Answer a question for a patient by the worst eye. One eye alone cannot rule out disease. */
 function answerPatient(model: Model, point: string, question: Question, each: number[]): Answer {
-  if (each.length) {
-    const worst = call(model, point, question, "eye", Math.max(...each));
-    if (worst.disease) return worst;
-  }
-  if (each.length < 2) return { probability: null, threshold: null, disease: null };
-  return call(model, point, question, "patient", fuse(each, model.decision[question].patient.fusion));
+  const worst = call(model, point, question, Math.max(0, ...each));
+  if (worst.disease || each.length === 2) return worst;
+  return { probability: null, threshold: null, disease: null };
 }
 
 /** Join the eyes of a patient. If only one eye is gradable, the patient is referred for it or must be photographed again. */
@@ -175,7 +168,7 @@ function answer(model: Model, point: string, { probabilities }: Looked): Row {
   for (const question of TASKS[model.task].questions) {
     const { temperature, shift } = model.decision[question];
     const own = diseaseProbability(probabilities, model.task, question);
-    answers[question] = call(model, point, question, "eye", calibrate(own, temperature, shift));
+    answers[question] = call(model, point, question, calibrate(own, temperature, shift));
   }
   const row: Row = { result: words(model, answers), reasons: [], questions: answers };
   if (model.decision.grade) {

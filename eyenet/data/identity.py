@@ -36,6 +36,8 @@ class Identity(NamedTuple):
         Within it, equal patients are one person.
     placeholder : str or None
         The header's patient ID, if it is a placeholder.
+    doubt : str or None
+        Why the eye is doubtful, in words.
     """
 
     patient: str | None
@@ -45,6 +47,7 @@ class Identity(NamedTuple):
     named: str | None = None
     place: str = ""
     placeholder: str | None = None
+    doubt: str | None = None
 
 
 def is_placeholder(patient):
@@ -104,6 +107,19 @@ def _parse(stem):
     if not first and all(map(MARK.fullmatch, words[1:])) and len(words) > 1 and not words[1].isdigit():
         patient = ""  # `left (1)`: a copy of `left`
     return patient, EYES[words[first]]
+
+
+def disagreement(header, stem, folder):
+    """Say which of the header's eye, the name and the folder's name contradict each other about the eye, if they do."""
+    told = {"the header": header, "the name": _parse(stem)[1], "the folder": EYES.get(folder.casefold())}
+    told = {who: eye for who, eye in told.items() if eye}
+    return ", ".join(f"{who} says {eye}" for who, eye in told.items()) if len(set(told.values())) > 1 else None
+
+
+def differ(one, other):
+    """Tell whether two photographs cannot be the same: of different eyes, or of different patients."""
+    pairs = ((one.eye, other.eye), (one.patient and canonical(one.patient), other.patient and canonical(other.patient)))
+    return any(a and b and a != b for a, b in pairs)
 
 
 def unify(patients, eyes):

@@ -113,9 +113,8 @@ def _describe(model, description):
     model.output_description[PROBABILITY] = (
         "Probability of each class, 0 to 1, not calibrated; the temperature and the shift are in the metadata"
     )
-    points = {unit: operating_points(description, unit) for unit in ("eye", "patient")}
-    first = next(iter(points["eye"]))
-    flat = {"threshold": points["eye"][first][BALANCED], "operating_points": points}
+    points = operating_points(description)
+    flat = {"threshold": next(iter(points.values()))[BALANCED], "operating_points": points}
     for key, value in (description | flat).items():
         model.user_defined_metadata[f"eyenet.{key}"] = value if isinstance(value, str) else json.dumps(value)
 

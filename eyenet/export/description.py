@@ -22,10 +22,9 @@ def describe(folder, config):
     -------
     dict
         For JSON: `name`, `task`, `classes`, `size`, `colours` and `preprocessing` version of the photographs, whether
-        the model was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating points of
-        eye and patient, fusion rule), what the operating points reached where they were `measured`, the `evidence` of
-        the heat map, the weights of the `quality` gate, the hash of the `split`, and the `commit` that trained the
-        model.
+        the model was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating points),
+        what the operating points reached where they were `measured`, the `evidence` of the heat map, the weights of
+        the `quality` gate, the hash of the `split`, and the `commit` that trained the model.
     """
     images = config["settings"]["images"]
     return {
@@ -74,7 +73,7 @@ def _complete(found):
     return {name: figure for name, figure in figures.items() if figure and None not in figure.values()}
 
 
-def operating_points(description, unit):
-    """Return the thresholds of `unit` ('eye' or 'patient') by question and operating point."""
+def operating_points(description):
+    """Return the thresholds by question and operating point."""
     decision = description["decision"]
-    return {question: chosen[unit]["operating_points"] for question, chosen in decision.items() if unit in chosen}
+    return {question: chosen["eye"]["operating_points"] for question, chosen in decision.items() if "eye" in chosen}

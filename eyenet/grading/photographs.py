@@ -4,9 +4,14 @@ import contextlib
 import os
 from pathlib import Path
 
-from eyenet.data.identity import Identity, is_placeholder, read_name
+from eyenet.data.identity import Identity, differ, disagreement, is_placeholder, read_name
 from eyenet.photo.dicom import is_dicom, read_names
+from eyenet.photo.pages import split_page
 from eyenet.run.errors import PhotoError, StageError
+from eyenet.run.files import sha256
+
+MIDDLE = 2**16  # bytes that are compared before whole files are: of equal size are all photographs without compression
+COPY = "the same file as "
 
 
 def identify(path, places, one_clinic):
@@ -24,14 +29,57 @@ def identify(path, places, one_clinic):
     patient, eye = read_name(path.stem, path.parent.name)
     folder = path.parent.parent if patient == path.stem else path.parent  # `left/16` belongs to `right/16`
     place = "" if one_clinic else f"name {folder}"
+    doubt = disagreement(header and header.eye, path.stem, path.parent.name)
     if header is None:
-        return Identity(patient, eye, place=place)
-    eye = header.eye or eye
+        return Identity(patient, eye, place=place, doubt=doubt)
+    eye, visit = header.eye or eye, (header.study, header.date)
     if header.patient is None or is_placeholder(header.patient):
-        return Identity(patient, eye, header.study, header.date, place=place, placeholder=header.patient)
+        return Identity(patient, eye, *visit, place=place, placeholder=header.patient, doubt=doubt)
     scope = next((folder for folder in places if folder in path.parents), path.parent)
     place = "" if one_clinic else f"header {scope}"
-    return Identity(header.patient, eye, header.study, header.date, named=patient, place=place)
+    return Identity(header.patient, eye, *visit, named=patient, place=place, doubt=doubt)
+
+
+def find_mixed_up(paths, who):
+    """Find the photographs whose file is also that of another eye or patient; by path, the reason in words.
+
+    Parameters
+    ----------
+    paths : list of Path
+    who : callable
+        Returns the Identity of a photograph.
+    """
+    groups, found = [paths], {}
+    for content in (_size, _middle, sha256):  # only what is equal so far is read further
+        groups = [same for group in groups for same in _equal(group, content)]
+    for group in groups:
+        identities = {path: who(path) for path in group}
+        for path in group:
+            others = [other for other in group if differ(identities[path], identities[other])]
+            if others:
+                found[path] = f"{COPY}{plain(others[0])}"
+    return found
+
+
+def _equal(paths, content):
+    """List the groups of several photographs with equal content; files that cannot be read are in none."""
+    groups = {}
+    for path in paths:
+        file, page = split_page(path)
+        with contextlib.suppress(OSError):  # grading reports it
+            if file.is_file():
+                groups.setdefault((page, content(file)), []).append(path)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _size(file):
+    return file.stat().st_size
+
+
+def _middle(file):
+    with open(file, "rb") as opened:
+        opened.seek(max(0, file.stat().st_size - MIDDLE) // 2)
+        return opened.read(MIDDLE)
 
 
 def plain(text):

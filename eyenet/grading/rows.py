@@ -1,12 +1,13 @@
 """The rows of graded photographs: on the terminal, and in a table that a later run continues."""
 
+import contextlib
 import json
 import os
 import sys
 from collections import Counter
 
 from eyenet.data.tasks import QUESTIONS
-from eyenet.grading.photographs import plain
+from eyenet.grading.photographs import COPY, plain
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError, log
@@ -113,6 +114,7 @@ def to_csv(row):
 def from_csv(row, questions):
     """Restore from a row of --csv what is needed to join the photographs of a patient."""
     kept = {"photograph": row["photograph"], "result": row["result"]}
+    kept["reasons"] = row["reasons"].split("; ") if row["reasons"] else []
     if row[f"{questions[0]}_probability"]:
         kept["questions"] = {
             question: {
@@ -143,13 +145,14 @@ class Worklist:
 
     Parameters
     ----------
-    path : Path or None
-        None: there is no table.
+    path : Path
     columns : list of str
     shared : dict
         What all rows have: model and operating point.
     targets : dict of Path to Path or None
         The photographs, and their heat maps.
+    mixed_up : dict of Path to str
+        The photographs whose file is also that of another eye or patient.
 
     Attributes
     ----------
@@ -162,19 +165,16 @@ class Worklist:
         If the file is another table, of another model or of other photographs, or another run writes it.
     """
 
-    def __init__(self, path, columns, shared, targets):
-        self.known, self.table = {}, None
-        if path is None:
-            return
-        self.shared = shared | {"preprocessing": PREPROCESSING}
+    def __init__(self, path, columns, shared, targets, mixed_up):
+        self.known, self.shared = {}, shared | {"preprocessing": PREPROCESSING}
         self.table, self.lines, self.patients = GrowingTable(path, columns), [], []
         try:
-            self._recall({plain(place): place for place in targets}, targets)
+            self._recall({plain(place): place for place in targets}, targets, mixed_up)
         except BaseException:
             self.table.file.close()
             raise
 
-    def _recall(self, places, targets):
+    def _recall(self, places, targets, mixed_up):
         for row in self.table.rows:
             here = {key: str(self.shared[key]) for key in SAME}
             if differing := [f"{key} {row[key]}, not {here[key]}" for key in SAME if row[key] != here[key]]:
@@ -186,7 +186,8 @@ class Worklist:
                 )
             place = places.get(row["photograph"])
             drawn = place is not None and (targets[place] is None or not row["quality"] or targets[place].exists())
-            if drawn and row["result"] not in (UNREAD, LEFT_OUT) and row["file"] == file_of(place):
+            told = (COPY in row["reasons"]) == (place in mixed_up)
+            if drawn and told and row["result"] not in (UNREAD, LEFT_OUT) and row["file"] == file_of(place):
                 self.known[place] = row
         if self.known:
             log(f"note: {len(self.known):,} photographs are in {self.table.path} already")
@@ -196,8 +197,6 @@ class Worklist:
 
         `more` tells whether photographs are to be graded: then rows of patients are not final.
         """
-        if self.table is None:
-            return
         self.lines = [self._line(row) for row in left_out] + list(self.known.values())
         before, rest = self.table.rows[: len(self.lines)], self.table.rows[len(self.lines) :]
         final = before == self.lines and not more and all(row["unit"] == "patient" for row in rest)
@@ -207,14 +206,11 @@ class Worklist:
 
     def write(self, row, path):
         """Append the row of a photograph."""
-        if self.table is not None:
-            self.lines.append(self._line(row | {"file": file_of(path)}))
-            self.table.append(self.lines[-1])
+        self.lines.append(self._line(row | {"file": file_of(path)}))
+        self.table.append(self.lines[-1])
 
     def finish(self, patients):
         """Write the rows of the patients, unless they are there."""
-        if self.table is None:
-            return
         lines = [self._line(row) for row in patients]
         if self.patients == lines[: len(self.patients)]:
             for line in lines[len(self.patients) :]:
@@ -230,5 +226,21 @@ class Worklist:
         return self
 
     def __exit__(self, *_):
-        if self.table is not None:
-            self.table.file.close()
+        self.table.file.close()
+
+
+class NoTable(contextlib.nullcontext):
+    """Stands in for the Worklist where no table is asked for."""
+
+    def __init__(self):
+        super().__init__(self)
+        self.known = {}
+
+    def begin(self, left_out, more):
+        """Write nothing."""
+
+    def write(self, row, path):
+        """Write nothing."""
+
+    def finish(self, patients):
+        """Write nothing."""

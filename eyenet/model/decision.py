@@ -1,16 +1,15 @@
 """Turn probabilities into decisions: chosen on validation, stored with the model, used by every script that grades.
 
-For each question: a temperature and a shift for calibration, thresholds on the calibrated probability of an eye and of
-a patient, and the rule that fuses the photographs of a patient into one probability.
+For each question: a temperature and a shift for calibration, and thresholds on the calibrated probability of an eye. A
+patient has the probability of the worst eye, and the same thresholds.
 """
 
 import numpy as np
 
 from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, disease_probability, first_disease
-from eyenet.model.probabilities import calibrate, fit_calibration, fuse
+from eyenet.model.probabilities import calibrate, fit_calibration
 from eyenet.score.metrics import choose_threshold
 
-RULES = ("mean", "max", "noisy_or")
 LEVELS = (0.85, 0.9, 0.95)
 BALANCED = "balanced"  # the operating point that is used unless another is asked for
 
@@ -40,31 +39,57 @@ def threshold_for(truth, probability, sensitivity=None, specificity=None):
     return float(between[below >= specificity - 1e-12].min(initial=1.0))
 
 
-def operating_points(truth, probability):
-    """Choose the thresholds of all operating points; without both classes only `balanced`, at 0.5.
+def least_share(aim, trials, level=0.95):
+    """Find the smallest share of some trials whose Clopper-Pearson interval starts at an aim or above.
+
+    A threshold that this share of the validation rows reaches, reaches the aim on new ones in 39 of 40 cases: it is
+    the tolerance limit of Wilks [1]_.
+
+    Returns
+    -------
+    float or None
+        None if the trials are too few: an aim of 0.85 takes 23, 0.9 takes 36, and 0.95 takes 72.
+
+    References
+    ----------
+    .. [1] S. S. Wilks, "Determination of sample sizes for setting tolerance limits", Annals of Mathematical
+       Statistics, 1941.
+    """
+    from scipy.special import betaincinv  # slow to import, and not needed by predict.py
+
+    hits = np.arange(1, trials + 1)
+    reached = hits[betaincinv(hits, trials - hits + 1, (1 - level) / 2) >= aim]
+    return float(reached[0] / trials) if len(reached) else None
+
+
+def operating_points(patients, truth, probability):
+    """Choose the thresholds of the operating points that validation can promise.
+
+    A point has an aim, such as a sensitivity of 0.9. It is offered if the lower limit of the 95 % interval of its
+    sensitivity reaches the aim, and its specificity is above 0. The interval counts the patients, since the eyes of
+    one are not independent.
 
     Returns
     -------
     dict of str to float
-        `balanced` (Youden's index), `sensitivity_0.85` ... `specificity_0.95`.
+        `balanced` (Youden's index; 0.5 without both classes), and those that are offered of `sensitivity_0.85` ...
+        `specificity_0.95`.
     """
     points = {BALANCED: choose_threshold(truth, probability)}
-    if truth.all() or not truth.any():
-        return points
-    for kind in ("sensitivity", "specificity"):
-        points |= {f"{kind}_{level:g}": threshold_for(truth, probability, **{kind: level}) for level in LEVELS}
+    for kind, counted in (("sensitivity", truth), ("specificity", ~truth)):
+        trials = len(np.unique(np.asarray(patients)[counted]))
+        for aim in LEVELS:
+            if (share := least_share(aim, trials)) is None:
+                continue
+            threshold = threshold_for(truth, probability, **{kind: share})
+            called = probability[~counted] >= threshold
+            if (kind == "sensitivity" and not called.all()) or (kind == "specificity" and called.any()):
+                points[f"{kind}_{aim:g}"] = threshold
     return points
 
 
-def by_patient(patients, truth, probability, rule):
-    """Fuse the photographs of each patient; a patient is diseased if either eye is."""
-    ids, fused = fuse(patients, probability, rule)
-    _, diseased = fuse(patients, np.asarray(truth, float), "max")
-    return ids, diseased > 0, fused
-
-
 def choose_decision(patients, levels, probabilities, task):
-    """Choose calibration, thresholds and fusion rule for every question of a task.
+    """Choose calibration and thresholds for every question of a task.
 
     Parameters
     ----------
@@ -77,26 +102,19 @@ def choose_decision(patients, levels, probabilities, task):
     Returns
     -------
     dict
-        Maps each question to `temperature`, `shift`, `eye` and `patient`, as config.json stores it. For the task
-        `grade` also `grade`, the cuts of the expected grade.
+        Maps each question to `temperature`, `shift` and `eye`, as config.json stores it. For the task `grade` also
+        `grade`, the cuts of the expected grade.
     """
-    from sklearn.metrics import roc_auc_score  # slow to import, and not needed by predict.py
-
     chosen = {}
     for question in TASKS[task].questions:
         truth = np.asarray(levels) >= LEAST_GRADE[question]
         raw = disease_probability(probabilities, first_disease(task, question))
-        both = truth.any() and not truth.all()
         temperature, shift = fit_calibration(truth, raw)
         probability = calibrate(raw, temperature, shift)
-        fused = {rule: by_patient(patients, truth, probability, rule)[1:] for rule in RULES}
-        defined = both and not next(iter(fused.values()))[0].all()
-        rule = max(RULES, key=lambda r: roc_auc_score(*fused[r])) if defined else RULES[0]
         chosen[question] = {
             "temperature": temperature,
             "shift": shift,
-            "eye": {"operating_points": operating_points(truth, probability)},
-            "patient": {"fusion": rule, "operating_points": operating_points(*fused[rule])},
+            "eye": {"operating_points": operating_points(patients, truth, probability)},
         }
     if task == "grade":
         chosen["grade"] = {"cuts": choose_cuts(np.asarray(levels), expected_grade(probabilities))}

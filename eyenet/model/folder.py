@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from eyenet.data.tasks import TASKS
-from eyenet.model.decision import BALANCED, RULES
+from eyenet.model.decision import BALANCED
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.retina import ACCEPTED, PREPROCESSING
 from eyenet.run.errors import StageError, log
@@ -95,6 +95,8 @@ def open_model(folder, file=NETWORK):
     described = described and isinstance(config.get("files", {}), dict)
     if not described or not {"task", "classes", "size"} <= config.keys() or not _decides(config):
         raise StageError(f"{folder / 'config.json'} is damaged: its settings or its decision is not whole; train again")
+    for question in TASKS[config["task"]].questions:
+        config["decision"][question].pop("patient", None)  # rules of older versions: a patient has now the worst eye's
     require_preprocessing(folder, config["settings"]["images"])
     if not (folder / NETWORK).is_file() and file == NETWORK:
         raise StageError(f"{folder} has no {NETWORK}; train again")
@@ -149,15 +151,15 @@ def require_unchanged(folder, config, name):
 
 
 def _decides(config):
-    """Tell whether a decision is complete for its task, with finite numbers and known fusion rules."""
+    """Tell whether a decision is complete for its task, with finite numbers."""
     try:
         task, decision = TASKS[config["task"]], config["decision"]
         for question in task.questions:
             chosen = decision[question]
-            points = [chosen[unit]["operating_points"] for unit in ("eye", "patient")]
-            numbers = [chosen["shift"], *(threshold for unit in points for threshold in unit.values())]
+            points = chosen["eye"]["operating_points"]
+            numbers = [chosen["shift"], *points.values()]
             sound = all(map(math.isfinite, numbers)) and 0 < chosen["temperature"] < math.inf
-            if not sound or any(BALANCED not in unit for unit in points) or chosen["patient"]["fusion"] not in RULES:
+            if not sound or BALANCED not in points:
                 return False
         return config["task"] != "grade" or len(decision["grade"]["cuts"]) == len(task.classes) - 1
     except (KeyError, TypeError, AttributeError):  # a part is missing or of the wrong type

@@ -223,6 +223,30 @@ def warn_of_known(table, model):
     return len(known)
 
 
+def read_crops(table, size, colours, workers, rejected):
+    """Yield chunks of the photographs that can be used, as (rows, crops, geometry); list the others in `rejected`.
+
+    `rows` are numbers of rows of the table, which has a `path`; `geometry` is a DataFrame that also tells which
+    photographs are `synthetic`.
+    """
+
+    def work(row):
+        crop, geometry = photograph_to_input(table["path"][row], size, colours)
+        return crop, geometry | {"synthetic": is_synthetic(table["path"][row])}
+
+    def good():
+        for row, result in for_each(work, range(len(table)), workers, "score"):
+            if isinstance(result, PhotoError):
+                rejected.append((table["path"][row].name, str(result)))
+            else:
+                yield row, *result
+
+    results = good()
+    while chunk := list(islice(results, CHUNK)):
+        rows, crops, geometries = zip(*chunk)
+        yield rows, np.stack(crops), pd.DataFrame(geometries)
+
+
 def score_photographs(photographs, labels, model, config, network, output, workers, max_rejected):
     """Score a folder of photographs that has a label table: another hospital's, or Kaggle's test.
 
@@ -248,37 +272,21 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     table = read_photograph_labels(labels, photographs)
     known = warn_of_known(table, model)
     size, colours = config["size"], colours_of(config["settings"]["images"])
-    chunks, rejected, kept, synthetic = [], [], [], False
-
-    def results():
-        def work(row):
-            crop, geometry = photograph_to_input(table["path"][row], size, colours)
-            return crop, geometry | {"synthetic": is_synthetic(table["path"][row])}
-
-        for row, result in for_each(work, range(len(table)), workers, "score"):
-            if isinstance(result, PhotoError):
-                rejected.append((table["path"][row].name, str(result)))
-            else:
-                kept.append(row)
-                yield result
-
-    good = results()
-    while chunk := list(islice(good, CHUNK)):
-        crops = np.stack([crop for crop, _ in chunk])
-        geometry = pd.DataFrame([geometry for _, geometry in chunk])
+    kept, predicted, features, rejected, synthetic = [], [], [], [], False
+    for rows, crops, geometry in read_crops(table, size, colours, workers, rejected):
+        kept += rows
         synthetic |= geometry["synthetic"].any()
-        probabilities = predict(network, Batches(crops, None, np.arange(len(crops)), 64))
-        chunks.append((probabilities, np.concatenate([border_features(crops), geometry_features(geometry)], axis=1)))
+        predicted.append(predict(network, Batches(crops, None, np.arange(len(crops)), 64)))
+        features.append(np.concatenate([border_features(crops), geometry_features(geometry)], axis=1))
     code = finish(rejected, len(table), max_rejected, output)
     if not kept:
         raise StageError(f"none of the {len(table):,} photographs could be used; see {Path(output) / 'rejected.csv'}")
-    table = table.iloc[kept].reset_index(drop=True)
-    probabilities, features = (np.concatenate(parts) for parts in zip(*chunks))
+    table, probabilities = table.iloc[kept].reset_index(drop=True), np.concatenate(predicted)
     require_numbers(probabilities, table["image"])
 
-    def crops(rows):
+    def crops_of(rows):
         return np.stack([photograph_to_input(table["path"][row], size, colours)[0] for row in rows])
 
     what = f"photographs in {photographs.parent.name}/{photographs.name}"
     shown = table.drop(columns="path").assign(split="test")
-    return Scored(shown, probabilities, features, crops, what, bool(synthetic), known), code
+    return Scored(shown, probabilities, np.concatenate(features), crops_of, what, bool(synthetic), known), code

@@ -1,4 +1,4 @@
-"""Calibrate a network's probabilities, and fuse those of a patient's photographs.
+"""Calibrate a network's probabilities.
 
 SciPy is imported in the function that needs it, because it is slow to import and predict.py does not use it.
 """
@@ -58,35 +58,6 @@ def calibrate(probability, temperature, shift=0.0):
 def uncalibrate(probability, temperature, shift=0.0):
     """Invert `calibrate`: find the network's own probability; ndarray of float, shape (n,)."""
     return expit((log_odds(probability) - shift) * temperature)
-
-
-def fuse(patients, values, rule):
-    """Fuse the values of each patient's photographs into one.
-
-    Parameters
-    ----------
-    patients : sequence, shape (n,)
-    values : ndarray of float, shape (n,)
-        Probabilities, or grades with the rule "max".
-    rule : {"mean", "max", "noisy_or"}
-        "noisy_or" is the probability that at least one is diseased if they were independent.
-
-    Returns
-    -------
-    patients : ndarray, shape (p,)
-        Unique and sorted.
-    fused : ndarray, shape (p,)
-    """
-    values = np.asarray(values)
-    unique, index, count = np.unique(np.asarray(patients), return_inverse=True, return_counts=True)
-    values, starts = values[np.argsort(index, kind="stable")], np.cumsum(count) - count
-    if not len(values):
-        return unique, values
-    if rule == "max":
-        return unique, np.maximum.reduceat(values, starts)
-    if rule == "mean":
-        return unique, np.add.reduceat(values, starts) / count
-    return unique, 1 - np.multiply.reduceat(1 - values, starts)
 
 
 def log_odds(probability):

@@ -11,7 +11,7 @@ from eyenet.model.disclaimers import SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK, colours_of, open_model, setting
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
-from eyenet.model.probabilities import calibrate, fuse, log_odds, uncalibrate
+from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
 from eyenet.photo.quality import SIDE, SMALLEST, judge
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
@@ -32,14 +32,14 @@ def choose_point(decision, questions, sensitivity, specificity):
     kind, level = ("sensitivity", sensitivity) if sensitivity is not None else ("specificity", specificity)
     if level is None:
         return BALANCED
-    units = [decision[question][unit]["operating_points"] for question in questions for unit in ("eye", "patient")]
-    stored = [point for point in units[0] if all(point in unit for unit in units)]
+    each = [decision[question]["eye"]["operating_points"] for question in questions]
+    stored = [point for point in each[0] if all(point in points for points in each)]
     if (point := f"{kind}_{level:g}") in stored:
         return point
     known = ", ".join(name.replace("_", " ") for name in stored if name != BALANCED)
     raise StageError(
-        f"the model has no operating point of {kind} {level:g}; "
-        + (f"it has {known}" if known else "it has only its own")
+        f"the model has no operating point of {kind} {level:g}: its validation patients were too few to support it, or "
+        f"it is none of the known aims; it has {known or 'only its own'}"
     )
 
 
@@ -51,7 +51,7 @@ class Screener:
     folder : str or Path
         Folder of the model, as cnn.py writes it.
     sensitivity, specificity : float, optional
-        Use the operating point that reached this sensitivity, or specificity, on validation. Give one at most.
+        Use the operating point with this aim: the 95 % interval on validation starts at it or above. Give one at most.
         Default: the model's own operating point.
 
     Attributes
@@ -136,7 +136,7 @@ class Screener:
             chosen = self.decision[question]
             own[question] = disease_probability(probabilities[None], first_disease(self.config["task"], question))[0]
             probability = float(calibrate(own[question], chosen["temperature"], chosen["shift"]))
-            answers[question] = self.call(question, "eye", probability)
+            answers[question] = self.call(question, probability)
         row |= {"result": self.words(answers), "reasons": [], "questions": answers}
         if "grade" in self.decision:
             row["expected_grade"] = round(float(expected_grade(probabilities)), 2)
@@ -178,9 +178,9 @@ class Screener:
         ]
         return list(zip(said, heats))
 
-    def call(self, question, unit, probability):
-        """Compare a probability with the threshold of a question, for unit `eye` or `patient`."""
-        threshold = self.decision[question][unit]["operating_points"][self.point]
+    def call(self, question, probability):
+        """Compare a probability with the threshold of a question."""
+        threshold = self.decision[question]["eye"]["operating_points"][self.point]
         disease = probability >= threshold
         return {"probability": round(probability, 6), "threshold": round(threshold, 6), "disease": disease}
 
@@ -197,8 +197,9 @@ class Screener:
     def join(self, eyes):
         """Combine the photographs of a patient, {'left': rows, 'right': rows} from `look`, into one such row.
 
-        An eye counts by its worst gradable photograph, and a patient is referred if either eye is. If an eye is poor
-        or missing, the other one cannot rule out disease: the patient must be photographed again.
+        A patient has the probability of the worst gradable photograph, so is referred if either eye is. If an eye is
+        poor or missing, the other one cannot rule out disease: the patient must be photographed again. The same holds
+        if a gradable photograph has reasons to doubt whose it is.
 
         Returns
         -------
@@ -209,10 +210,15 @@ class Screener:
         graded = {eye: [row for row in rows if "questions" in row] for eye, rows in eyes.items()}
         reasons = [f"{eye} eye: {eyes[eye][-1].get('result', AGAIN)}" for eye in sorted(eyes) if not graded[eye]]
         reasons += [f"{eye} eye: no photograph" for eye in ("left", "right") if eye not in eyes]
+        doubts = dict.fromkeys(why for own in graded.values() for row in own for why in row.get("reasons", ()))
+        reasons += doubts
         answers = {}
         for question in self.task.questions:
-            worst = [max(probability_of(row, question) for row in rows) for rows in graded.values() if rows]
-            answers[question] = self.answer_patient(question, worst)
+            worst = max((probability_of(row, question) for rows in graded.values() for row in rows), default=0.0)
+            answers[question] = self.call(question, worst)
+            certain = not doubts and all(graded.get(eye) for eye in ("left", "right"))
+            if not (answers[question]["disease"] or certain):
+                answers[question] = {"probability": None, "threshold": None, "disease": None}
         joined = {"result": self.words(answers), "reasons": reasons, "questions": answers}
         rows = [row for own in graded.values() for row in own]
         if joined["result"] != AGAIN:
@@ -222,20 +228,6 @@ class Screener:
             if all("grade" in row for row in rows):
                 joined["grade"] = self.consistent_grade(max(row["grade"] for row in rows), answers)
         return joined
-
-    def answer_patient(self, question, probabilities):
-        """Answer a question for a patient from the probabilities of the gradable eyes.
-
-        Either eye above its threshold is disease; otherwise both eyes are fused as on validation.
-        """
-        if probabilities:
-            worst = self.call(question, "eye", max(probabilities))
-            if worst["disease"]:
-                return worst
-        if len(probabilities) < 2:
-            return {"probability": None, "threshold": None, "disease": None}
-        fused = fuse(["both"] * 2, np.array(probabilities), self.decision[question]["patient"]["fusion"])[1]
-        return self.call(question, "patient", float(fused[0]))
 
     def consistent_grade(self, grade, answers):
         """Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4."""

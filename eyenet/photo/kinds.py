@@ -6,7 +6,7 @@ from pathlib import Path
 from eyenet.photo.decode import HEIC, list_pages, open_image
 from eyenet.photo.dicom import ENDINGS as DICOM_ENDINGS
 from eyenet.photo.dicom import photograph_frames, starts_dicom
-from eyenet.photo.pages import name_pages
+from eyenet.photo.pages import name_pages, photograph_pages
 from eyenet.run.errors import NotAPhotograph, PhotoError, StageError, log
 from eyenet.run.files import Paths
 
@@ -18,8 +18,8 @@ HEAD = 132  # bytes
 STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"\0\0\0\x0cjP  ")
 
 
-def why_left_out(path):
-    """Say why a file in a folder is no photograph.
+def examine(path):
+    """List the photographs in a file of a folder, or say why it holds none. A DICOM header is read once.
 
     Parameters
     ----------
@@ -27,36 +27,44 @@ def why_left_out(path):
 
     Returns
     -------
-    str or None
-        None for a photograph, also for a damaged one or one that cannot be opened: reading it says so.
+    photographs : list of Path
+        The file itself, also if it is damaged or cannot be opened: reading it says so. Pages, if it has several.
+    reason : str or None
+        Why it is no photograph.
     """
     named = path.suffix.lower() in ENDINGS
     if path.exists() and not path.is_file():
-        return "is not a regular file"  # a pipe would never end
-    if named and path.suffix.lower() not in DICOM_ENDINGS:
-        return None
+        return [], "is not a regular file"  # a pipe would never end
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
     except OSError as error:
-        return None if named else f"cannot be read: {error.strerror}"
-    if starts_dicom(head):
-        try:
-            photograph_frames(path)
-        except NotAPhotograph as error:
-            return str(error)
-        except PhotoError:  # reading it says so
-            pass
-        return None
-    if named or _starts_photograph(head):
-        return None
-    if not head:
-        return "is empty"
-    try:  # of the other formats, the first bytes are too short to be sure
-        with open_image(path):
-            return None
+        return ([path], None) if named else ([], f"cannot be read: {error.strerror}")
+    try:
+        if starts_dicom(head):
+            pages = photograph_frames(path)
+        elif named or _starts_photograph(head):
+            pages = list_pages(path)
+        elif not head:
+            return [], "is empty"
+        else:  # of the other formats, the first bytes are too short to be sure
+            with open_image(path) as image:
+                pages = photograph_pages(image)
+    except NotAPhotograph as error:
+        return [], str(error)
+    except PhotoError:
+        pages = [1]
     except Exception:  # as in `open_photograph`
-        return f"is no photograph: not {KNOWN}"
+        return [], f"is no photograph: not {KNOWN}"
+    return name_pages(path, pages), None
+
+
+def why_left_out(path):
+    """Say why a file in a folder is no photograph; None for a photograph. It opens no file with a usual ending."""
+    ending = path.suffix.lower()
+    if ending in ENDINGS and ending not in DICOM_ENDINGS and path.is_file():
+        return None
+    return examine(path)[1]
 
 
 def _starts_photograph(head):
@@ -64,17 +72,6 @@ def _starts_photograph(head):
     if head.startswith(STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return True
     return head[4:8] == b"ftyp" and head[8:12] in (*HEIC, b"avif", b"avis")
-
-
-def photographs_in(path):
-    """List the photographs in a file by name: the file itself, or its pages if it has several."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEAD)
-        pages = photograph_frames(path) if starts_dicom(head) else list_pages(path)
-    except (OSError, PhotoError):  # reading it says so
-        pages = [1]
-    return name_pages(path, pages)
 
 
 def find_photographs(places, skipped):
@@ -86,8 +83,8 @@ def find_photographs(places, skipped):
     ----------
     places : list of Path
         Files are included whatever their names, even if they do not exist: they get a row that says so.
-    skipped : Path or None
-        Folder to skip: that of the heat maps.
+    skipped : collection of Path
+        What to skip: the folder of the heat maps, the table of results.
 
     Returns
     -------
@@ -104,7 +101,7 @@ def find_photographs(places, skipped):
     found, left_out, seen = [], {}, set()
     for place in places:
         if not place.is_dir():
-            found += photographs_in(place)
+            found += examine(place)[0] or [place]
             continue
         for folder, inner, names in os.walk(place, onerror=_reraise, followlinks=True):
             here = Path(folder)
@@ -112,12 +109,12 @@ def find_photographs(places, skipped):
                 inner.clear()
                 continue
             seen.add(itself)
-            inner[:] = (d for d in inner if not d.startswith(".") and (here / d).resolve() != skipped)
+            inner[:] = (d for d in inner if not d.startswith(".") and (here / d).resolve() not in skipped)
             inner.sort(key=lambda name: ((here / name).is_symlink(), name))  # a folder's own name is the first
-            for path in (here / name for name in sorted(names) if not name.startswith(".")):
-                if (reason := why_left_out(path)) is None:
-                    found += photographs_in(path)
-                else:
+            for path in (here / name for name in sorted(names) if not _is_own(name, names)):
+                photographs, reason = examine(path) if path.resolve() not in skipped else ([], None)
+                found += photographs
+                if reason is not None:
                     left_out[path] = reason
     if not found:
         where = ", ".join(map(str, places))
@@ -125,6 +122,11 @@ def find_photographs(places, skipped):
     if left_out:
         log(f"note: left out {len(left_out):,} other files in the folders; --csv and --json list them with the reason")
     return list(dict.fromkeys(found)), left_out
+
+
+def _is_own(name, names):
+    """Tell whether a file is hidden, or a record or table of a step of EyeNet, whose folders hold a stage.json."""
+    return name.startswith(".") or ("stage.json" in names and name.endswith((".json", ".csv")))
 
 
 def _reraise(error):

@@ -1,12 +1,13 @@
 """Compute all figures of a set of photographs: by question, by eye and patient, and those of trivial baselines."""
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from eyenet.data.tables import GRADES, count_by_grade
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
-from eyenet.model.decision import BALANCED, by_patient, predict_grade
-from eyenet.model.probabilities import calibrate, fuse
+from eyenet.model.decision import BALANCED, predict_grade
+from eyenet.model.probabilities import calibrate
 from eyenet.report.units import evaluate_unit
 from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials
 from eyenet.score.metrics import at_threshold, average_precision, quadratic_kappa, roc_auc
@@ -32,7 +33,7 @@ def assess(scored, train, task, decision, draws, seed):
         Training data of the baseline that sees no retina; None: `scored` itself, cross-validated by patient.
     task : str
     decision : dict
-        Temperature, thresholds and fusion rule of each question, as config.json stores them.
+        Temperature, shift and thresholds of each question, as config.json stores them.
     draws, seed : int
         Of the bootstrap over patients.
 
@@ -71,14 +72,11 @@ def _eyes(scored, truth, raw, probability, chosen, draws, seed):
 
 
 def _patients(scored, truth, raw, probability, chosen, draws, seed):
-    """Evaluate patients: their photographs fused, diseased if either eye is, graded as the worse eye."""
-    patients, rule = scored.table["patient"].to_numpy(), chosen["patient"]["fusion"]
-    ids, diseased, probability = by_patient(patients, truth, probability, rule)
-    uncalibrated = by_patient(patients, truth, raw, rule)[2]
-    levels = fuse(patients, scored.table["level"].to_numpy().astype(float), "max")[1].astype(int)
-    points = chosen["patient"]["operating_points"]
-    unit = evaluate_unit(diseased, levels, uncalibrated, probability, ids, points, draws=draws, seed=seed)
-    return {"fusion": rule, **unit}
+    """Evaluate patients as predict.py answers: truth, grade and probability are those of the worst eye."""
+    eyes = pd.DataFrame({"truth": truth, "level": scored.table["level"], "raw": raw, "probability": probability})
+    worst = eyes.groupby(scored.table["patient"]).max()
+    columns = (worst[column].to_numpy() for column in eyes)
+    return evaluate_unit(*columns, worst.index, chosen["eye"]["operating_points"], draws=draws, seed=seed)
 
 
 def _baselines(scored, train, question, truth, draws, seed):

@@ -22,7 +22,7 @@ TITLES = {"any": "Any retinopathy", "referable": "Referable retinopathy"}
 FOLDERS = ("input", "models", "logs")  # options that name folders of one machine
 
 
-def write_report(path, metrics, config, history, examples, balance):
+def write_report(path, metrics, config, history, examples, balance, confident):
     """Write report.html, whole or not at all.
 
     Parameters
@@ -39,6 +39,8 @@ def write_report(path, metrics, config, history, examples, balance):
         `right`, and `photograph` and `overlay`, uint8 of shape (s, s, 3).
     balance : dict of str to list of int
         By split, the number of photographs of grades 0 to 4.
+    confident : float
+        Least probability of the predictions in `examples`.
     """
     template = environment(__file__, autoescape=True).get_template("report.html.jinja")
     page = template.render(
@@ -52,6 +54,7 @@ def write_report(path, metrics, config, history, examples, balance):
         grade=_grade(metrics["grade"]),
         training=_training(history, balance, metrics["set"]),
         made=made_by(metrics, config),
+        confident=confident,
     )
     # File names may contain bytes that are not valid UTF-8; they become question marks.
     write_whole(path, page.encode("utf-8", "replace"))
@@ -113,13 +116,11 @@ def _charts(question, asked):
 def _question(metrics, question, examples):
     """Assemble the tables and charts of one question."""
     asked = metrics["questions"][question]
-    patient = asked["patient"]
     classes = [HEALTHY[question], "disease"]
     return {
         "id": question,
         "title": TITLES[question],
         "disease": asked["disease"],
-        "fusion": words.FUSION[patient["fusion"]],
         "figures": [
             tables.figures_table(asked),
             tables.baselines_table(asked),

@@ -83,15 +83,20 @@ def baselines_table(asked):
 
 
 def points_table(unit, unit_name):
-    """Tabulate the figures at each operating point; the thresholds were chosen on validation."""
+    """Tabulate what each operating point reaches here; the thresholds were chosen on validation, for eyes."""
     keys = ("sensitivity", "specificity", "precision", "npv", "accuracy")
     rows = []
     for name, point in unit["operating_points"].items():
         threshold = point["threshold"]
         shown = Cell(f"{threshold:.4g}") if defined(threshold) else Cell(DASH, why="not reached on validation")
-        rows.append((point_name(name), [shown] + [cell(point[k], percent, why_undefined(k, unit)) for k in keys]))
-    columns = ["target on validation", "threshold", *headings(keys)]
-    return Table(f"Operating points, {unit_name}", columns, rows)
+        rows.append(
+            (
+                point_name(name),
+                [shown] + [cell(point[k], percent, f"not measured: {why_undefined(k, unit)}") for k in keys],
+            )
+        )
+    columns = ["aim for eyes on validation", "threshold", *headings(keys)]
+    return Table(f"What the operating points reach here, {unit_name}", columns, rows)
 
 
 def roc_table(asked):

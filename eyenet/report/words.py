@@ -12,11 +12,6 @@ SPACE = "\N{NO-BREAK SPACE}"
 FEW = 50  # patients of a class; with fewer, one patient changes a figure by more than 2 percentage points
 WIDE = 0.2  # an interval of more than 20 percentage points does not distinguish a good network from a poor one
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
-FUSION = {
-    "mean": "the mean of the eyes' probabilities",
-    "max": "the higher of the eyes' probabilities",
-    "noisy_or": "the probability that at least one eye is diseased, as if the eyes were independent",
-}
 DECIMALS = ("auc", "average_precision", "ece", "brier", "kappa")  # metrics that are not percentages
 
 
@@ -103,11 +98,11 @@ def plural(count, noun):
 
 
 def point_name(name):
-    """Name an operating point by its target: ``sensitivity_0.9`` is sensitivity at least 90 %."""
+    """Name an operating point by its aim on validation: ``sensitivity_0.9`` is sensitivity of 90 %."""
     if name == BALANCED:
         return "balanced (default)"
     what, _, share = name.rpartition("_")
-    return f"{what} at least {percent(float(share), 0)}"
+    return f"{what} of {percent(float(share), 0)}"
 
 
 class Hundred(NamedTuple):
@@ -266,17 +261,13 @@ def _wide_intervals(patient):
 
 
 def _missed_targets(asked):
-    """List the operating points whose target, which they reached on validation, is not reached here."""
-    found = []
-    for unit, units in (("patient", "patients"), ("eye", "eyes")):
-        missed = []
-        for name, point in asked[unit]["operating_points"].items():
-            rate, _, target = name.rpartition("_")
-            if name != BALANCED and defined(point[rate]["value"]) and point[rate]["value"] < float(target):
-                missed.append(f"{rate} of {percent(float(target), 0)}: {cell_text(cell(point[rate]))}")
-        if missed:
-            found.append(f"Targets that were reached on validation are missed on these {units}: {'; '.join(missed)}.")
-    return found
+    """List the operating points whose aim, which they reached on validation, is not reached here; aims are for eyes."""
+    missed = []
+    for name, point in asked["eye"]["operating_points"].items():
+        rate, _, aim = name.rpartition("_")
+        if name != BALANCED and defined(point[rate]["value"]) and point[rate]["value"] < float(aim):
+            missed.append(f"{rate} of {percent(float(aim), 0)}: {cell_text(cell(point[rate]))}")
+    return [f"Aims that were reached on validation are missed on these eyes: {'; '.join(missed)}."] if missed else []
 
 
 def cell_text(shown):

@@ -229,8 +229,8 @@ def bin_of(probability, bins):
     return np.minimum((probability * bins).astype(int), bins - 1)
 
 
-def expected_calibration_error(truth, probability, weights, bins=10):
-    """Compute the mean absolute difference of predicted and observed over equal-width bins, weighted by count [1]_.
+def calibration_error(count, predicted, observed):
+    """Compute the mean absolute difference of predicted and observed over the bins, weighted by count [1]_.
 
     Biased upwards: perfect probabilities have a positive error on finitely many rows, and a larger one on bootstrap
     draws of them.
@@ -240,11 +240,6 @@ def expected_calibration_error(truth, probability, weights, bins=10):
     .. [1] M. P. Naeini, G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
        binning", AAAI, 2015.
     """
-    return calibration_error(*reliability_bins(truth, probability, weights, bins))
-
-
-def calibration_error(count, predicted, observed):
-    """Compute the expected calibration error from the bins."""
     return _divide(np.nansum(count * abs(observed - predicted), axis=1), count.sum(axis=1))
 
 

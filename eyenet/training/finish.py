@@ -67,9 +67,9 @@ def choose_on_validation(network, batches, table, task):
     lines = []
     for question in TASKS[task].questions:
         points = decision[question]["eye"]["operating_points"]
-        why = "chosen on validation by Youden's index" if len(points) > 1 else "validation lacks a class"
-        threshold = points[BALANCED]
-        lines.append(f"called {QUESTIONS[question]} from a calibrated probability of {threshold:.3f}: {why}")
+        lines.append(f"called {QUESTIONS[question]} from a calibrated probability of {points[BALANCED]:.3f}")
+        others = ", ".join(name.replace("_", " ") for name in points if name != BALANCED)
+        lines.append(f"its other operating points: {others or 'none, since validation has too few patients'}")
     return decision, lines
 
 
