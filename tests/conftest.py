@@ -4,6 +4,7 @@ import atexit
 import csv
 import fcntl
 import functools
+import importlib.util
 import json
 import os
 import random
@@ -30,6 +31,8 @@ REAL = Path(os.environ.get("EYENET_REAL_DATA", REPO.parent / "shared" / "data"))
 FAMILIES = ("three_layers", "three_layers_2017", "efficientnet_lite0", "mobilenet_v2", "resnet50_v2", "inception_v3")
 # XLA compiles quickly, for tests that compute little.
 COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+COMPILE += " --xla_cpu_use_fusion_emitters=false"
+READ = ("KERAS_BACKEND", "JAX_")  # variables that are read at the import
 
 # The same examples in every run, without a time limit.
 hypothesis.settings.register_profile("eyenet", derandomize=True, deadline=None)
@@ -80,31 +83,60 @@ def needs_real(folder):
 
 
 @functools.cache
-def server():
-    """Start the process that forks itself to run scripts."""
+def server(changes=()):
+    """Start the process that forks itself to run scripts; `changes` are items of its environment."""
     command = [sys.executable, str(Path(__file__).with_name("forked.py"))]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | dict(changes)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     atexit.register(process.stdin.close)
     return process
 
 
-def run_forked(command, timeout, cwd=None, until=None):
-    """Run a Python script in a fork of a process that has imported TensorFlow; return its CompletedProcess.
+class Forked:
+    """A Python script in a fork of a process that has imported TensorFlow, or JAX."""
 
-    It is killed as soon as the file `until` exists.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, name) for name in ("stdout", "stderr")]
-        for file in files:
+    def __init__(self, command, timeout=None, cwd=None, env=None, until=None):
+        """Run the script: to its end, or for `timeout` seconds, or, without a timeout, beside this process.
+
+        It is killed as soon as the file `until` exists.
+        """
+        self.command, env = command, dict(env or os.environ)
+        self.folder = tempfile.TemporaryDirectory()
+        self.files = [Path(self.folder.name, name) for name in ("stdout", "stderr")]
+        for file in self.files:
             file.touch()
-        request = {"command": command, "cwd": str(cwd or os.getcwd()), "environment": dict(os.environ)}
-        request |= {"timeout": timeout, "until": until and str(until), "stdout": str(files[0]), "stderr": str(files[1])}
-        print(json.dumps(request), file=server().stdin, flush=True)
-        code = json.loads(server().stdout.readline())
-        out, err = (file.read_text() for file in files)
-    if code is None:
-        raise subprocess.TimeoutExpired(command, timeout, out, err)
-    return subprocess.CompletedProcess(command, code, out, err)
+        # Keras and JAX read these when they are imported.
+        self.server = server(tuple((k, v) for k, v in env.items() if k.startswith(READ) and os.environ.get(k) != v))
+        request = {"command": command, "cwd": str(cwd or os.getcwd()), "environment": env}
+        request["until"] = until and str(until)
+        self.answer = self.ask(request | {"stdout": str(self.files[0]), "stderr": str(self.files[1])}, timeout)
+
+    def ask(self, request, timeout):
+        print(json.dumps(request | {"timeout": timeout}), file=self.server.stdin, flush=True)
+        return json.loads(self.server.stdout.readline())
+
+    def end(self, timeout):
+        """Wait for the end of a script that runs beside this process; return its CompletedProcess."""
+        self.answer = self.ask({"pid": self.answer}, timeout)
+        return self.done(timeout)
+
+    def done(self, timeout):
+        out, err = (file.read_text() for file in self.files)
+        self.folder.cleanup()
+        if self.answer is None:
+            raise subprocess.TimeoutExpired(self.command, timeout, out, err)
+        return subprocess.CompletedProcess(self.command, self.answer, out, err)
+
+
+def can_fork(cwd=None, env=None, **options):
+    """Whether `Forked` runs a script as an interpreter would that is started with these options."""
+    if sys.platform != "linux" or options:
+        return False
+    env = env or os.environ
+    backend = env.get("KERAS_BACKEND", "tensorflow")
+    changes = {name for name in os.environ | env if os.environ.get(name) != env.get(name)}
+    known = all(name.startswith((*READ, "KERAS_DISTRIBUTION_", "XLA_FLAGS")) for name in changes)
+    return known and backend in ("tensorflow", "jax") and importlib.util.find_spec(backend) is not None
 
 
 def run(script, *args, code=0, fresh=False, timeout=600, **options):
@@ -118,13 +150,12 @@ def run(script, *args, code=0, fresh=False, timeout=600, **options):
         The expected exit code; None: any.
     fresh : bool
         Start an interpreter, as a user does. Otherwise a Python script runs in a process forked from one that has
-        made the imports (tests/forked.py), unless `options` change more than the folder.
+        made the imports (tests/forked.py), unless `options` change more than the folder and the settings of JAX.
     """
     words = [str(REPO / script), *map(str, args)]
     python = script.endswith(".py")
-    tensorflow = sys.platform == "linux" and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
-    if python and tensorflow and not fresh and options.keys() <= {"cwd"}:
-        done = run_forked(words, timeout, **options)
+    if python and not fresh and can_fork(**options):
+        done = Forked(words, timeout, **options).done(timeout)
     else:
         command = [sys.executable if python else "bash", *words]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout, **options)
@@ -265,5 +296,5 @@ def history(folder):
 
 def kill_after(file, command, folder):
     """Run a script of the repository in a folder, and kill it as soon as it has written a file there."""
-    done = run_forked([str(REPO / command[0]), *map(str, command[1:])], 600, folder, until=folder / file)
+    done = Forked([str(REPO / command[0]), *map(str, command[1:])], 600, folder, until=folder / file).done(600)
     assert done.returncode == -signal.SIGKILL, done.stderr

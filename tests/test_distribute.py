@@ -3,16 +3,18 @@
 import importlib.util
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from conftest import COMPILE, REPO, make_dataset, one_sentence, read_csv, run, run_stages
+from conftest import COMPILE, REPO, Forked, make_dataset, one_sentence, read_csv, run, run_stages
 
 from eyenet.data.names import split_of
 from eyenet.run import processes
@@ -21,27 +23,48 @@ from eyenet.training import distribution
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
 
-# cnn.py several times on four virtual devices, without dropout, because TensorFlow's replicas draw independently.
+# cnn.py several times in one process on four virtual devices, without the conversion of the network, which is done on
+# one device; the dashboard is drawn where an argument asks for it. With TensorFlow without dropout and augmentation,
+# because its replicas draw independently.
 FOUR_CPUS = f"""
 import json
 import os
 import sys
 sys.path.insert(0, {str(REPO)!r})
 import cnn
-import tensorflow as tf
-from eyenet.model.networks import NETWORKS
-NETWORKS["three_layers"] = NETWORKS["three_layers"]._replace(dropout=0.0)
-(cpu,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, 4 * [tf.config.LogicalDeviceConfiguration()])
-build = cnn.build_augmentation
-cnn.build_augmentation = lambda size, augmented: build(size, False)
-for options in json.loads(sys.argv[1]):
+from eyenet.training import finish
+finish.add_lite = lambda folder, config, network: config
+if os.environ["KERAS_BACKEND"] == "tensorflow":
+    import tensorflow as tf
+    from eyenet.model.networks import NETWORKS
+    NETWORKS["three_layers"] = NETWORKS["three_layers"]._replace(dropout=0.0)
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, 4 * [tf.config.LogicalDeviceConfiguration()])
+    build = cnn.build_augmentation
+    cnn.build_augmentation = lambda size, augmented: build(size, False)
+for drawn, options in json.loads(sys.argv[1]):
+    if drawn:
+        del sys.modules["eyenet.training.dashboard"]
+    else:
+        sys.modules["eyenet.training.dashboard"] = type("none", (), {{"build_boards": lambda *_: []}})
     sys.argv = ["cnn.py", *options]
     try:
         cnn.main()
     except cnn.StageError as error:
         print(error)
 """
+
+
+def on_four_devices(array, folder, environment, *trainings):
+    """Run trainings in folders named after their `--distribute`; return the lines that they print."""
+    todo = []
+    for drawn, kind, *more in trainings:
+        place = ["--models", folder / kind / "models", "--logs", folder / kind / "logs"]
+        todo.append((drawn, [*map(str, ["--input", array, *QUICK, "--distribute", kind, *place, *more])]))
+    command = [sys.executable, "-c", FOUR_CPUS, json.dumps(todo)]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +83,16 @@ def array(tmp_path_factory):
 def environment(tmp_path_factory):
     """The environment for JAX, which caches compiled code."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
-    cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1", "XLA_FLAGS": COMPILE}
+    cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "XLA_FLAGS": COMPILE}
     return os.environ | {"KERAS_BACKEND": "jax"} | cache
 
 
 @pytest.fixture(scope="module")
-def alone(array, environment, tmp_path_factory):
-    """Two epochs in one process."""
-    folder = tmp_path_factory.mktemp("alone")
-    run("cnn.py", "--input", array, *QUICK, cwd=folder, env=environment)
+def trained(array, environment, tmp_path_factory):
+    """Two epochs with JAX in one process: on one device, then on four."""
+    folder = tmp_path_factory.mktemp("trained")
+    environment = environment | {"XLA_FLAGS": f"{COMPILE} --xla_force_host_platform_device_count=4"}
+    on_four_devices(array, folder, environment, (False, "none"), (False, "devices", "--cache", "device"))
     return folder
 
 
@@ -92,12 +116,9 @@ def same_weights(folder, other, tolerance=2e-5):
 
 
 @needs_jax
-def test_devices_of_jax(array, environment, alone, tmp_path):
+def test_devices_of_jax(trained):
     """Augmentation and dropout draw the same numbers; the last batch is not a multiple of four."""
-    environment = environment | {"XLA_FLAGS": f"{COMPILE} --xla_force_host_platform_device_count=4"}
-    args = ["--input", array, *QUICK, "--distribute", "devices", "--cache", "device"]
-    run("cnn.py", *args, cwd=tmp_path, env=environment)
-    same_weights(tmp_path, alone)
+    same_weights(trained / "devices", trained / "none")
 
 
 class Host:
@@ -108,19 +129,21 @@ class Host:
         environment = environment | {f"KERAS_DISTRIBUTION_{key}": value for key, value in address.items()}
         environment["XLA_FLAGS"] = f"{COMPILE} --xla_force_host_platform_device_count=2"
         folder.mkdir(exist_ok=True)
-        command = [sys.executable, REPO / "cnn.py", "--input", array, *QUICK, "--distribute", "hosts"]
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(command, cwd=folder, env=environment, **options)
+        command = [REPO / "cnn.py", "--input", array, *QUICK, "--distribute", "hosts"]
+        self.script = Forked([*map(str, command)], cwd=folder, env=environment)
+
+    def runs(self):
+        return Path(f"/proc/{self.script.answer}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+    def kill(self):
+        os.kill(self.script.answer, signal.SIGKILL)
 
     def end(self, code, seconds=240):
         """Wait for the end; return it as `conftest.run` does."""
-        try:
-            out, err = self.process.communicate(timeout=seconds)
-        finally:
-            self.process.kill()
-        assert self.process.returncode == code, out + err
-        assert "Traceback" not in err and "Gloo" not in out + err
-        return subprocess.CompletedProcess([], code, out, err)
+        done = self.script.end(seconds)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr and "Gloo" not in done.stdout + done.stderr
+        return done
 
 
 def free_port():
@@ -130,16 +153,16 @@ def free_port():
 
 
 @needs_jax
-def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, tmp_path):
+def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, trained, tmp_path):
     """Kill process 0, the coordinator, during training; then start both again."""
     folders = [tmp_path / "0", tmp_path / "1"]  # they share only the array
     port = free_port()
     first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))
     checkpoint = folders[0] / "models" / "cnn" / "checkpoint-00001" / "state.json"
     while not checkpoint.exists():
-        assert first.process.poll() is None and second.process.poll() is None, second.end(None)
+        assert first.runs() and second.runs(), second.end(None)
         time.sleep(0.01)
-    first.process.kill()
+    first.kill()
     first.end(-9)
     one_sentence(second.end(1, seconds=60), processes.LOST)
 
@@ -149,28 +172,23 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, alone, t
     assert "continuing after epoch 1 of 2" in told.stderr and "kept epoch" in told.stdout
     assert "process 1 is done" in second.end(0).stdout
     assert not any(folders[1].iterdir())
-    same_weights(folders[0], alone)
+    same_weights(folders[0], trained / "none")
 
 
 def test_devices_of_tensorflow(array, tmp_path):
     """Sums, normalisation and clipping use the whole batch; random draws do not, so there are none here."""
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
-    trainings = []
-    for kind, *more in (("none",), ("devices", "--cache", "device"), ("devices", "--batch", 14)):
-        place = ["--models", tmp_path / kind / "models", "--logs", tmp_path / kind / "logs"]
-        trainings.append([*map(str, ["--input", array, *QUICK, "--distribute", kind, *place, *more])])
-    command = [sys.executable, "-c", FOUR_CPUS, json.dumps(trainings)]
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "--batch 14 cannot be shared by 4 devices" in done.stdout.splitlines()[-1]
+    trainings = (False, "none"), (True, "devices", "--cache", "device"), (False, "devices", "--batch", 14)
+    said = on_four_devices(array, tmp_path, environment, *trainings)
+    assert "--batch 14 cannot be shared by 4 devices" in said[-1]
     same_weights(tmp_path / "none", tmp_path / "devices")
 
 
-def test_what_cannot_be_distributed(array, tmp_path):
+def test_what_cannot_be_distributed(array, environment, tmp_path):
     args = ["cnn.py", "--input", array, *QUICK, "--distribute", "hosts"]
     one_sentence(run(*args, code=1, cwd=tmp_path), "KERAS_BACKEND=jax")
     if importlib.util.find_spec("jax"):
-        done = run(*args, code=1, cwd=tmp_path, env=os.environ | {"KERAS_BACKEND": "jax"})
+        done = run(*args, code=1, cwd=tmp_path, env=environment)
         one_sentence(done, "KERAS_DISTRIBUTION_JOB_ADDRESSES", "KERAS_DISTRIBUTION_PROCESS_ID")
     if importlib.util.find_spec("torch"):
         done = run(*args[:-1], "devices", code=1, cwd=tmp_path, env=os.environ | {"KERAS_BACKEND": "torch"})

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import FAMILIES, history, one_sentence, run
+from conftest import FAMILIES, draw_photograph, history, make_dataset, one_sentence, run, run_stages
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,7 +12,7 @@ import keras
 
 import cnn
 from eyenet.model.evidence import explained, heat_maps
-from eyenet.model.networks import NETWORKS, build_features, count_multiply_adds, leaves, require_memory
+from eyenet.model.networks import NETWORKS, build_features, count_multiply_adds, leaves, load_features, require_memory
 from eyenet.run.errors import StageError
 
 
@@ -28,16 +28,27 @@ def test_the_costs_in_help_are_correct(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_network_grades_a_photograph(name):
-    """Also with bfloat16, where the probabilities stay in float32."""
-    small = cnn.build_network(name, NETWORKS[name].least + 5, 5, "none")
-    photographs = np.random.default_rng(0).integers(0, 256, (2, *small.input_shape[1:]), dtype=np.uint8)
+    """In two parts, at the layer of its evidence, as in one; with bfloat16 the probabilities stay in float32."""
+    keras.utils.set_random_seed(1)
+    size = NETWORKS[name].least + 5
+    small = cnn.build_network(name, size, 5, "none")
+    photographs = np.stack([draw_photograph(size, size, radius=size / 2, seed=i, dots=6) for i in range(2)])
     kernel = small.get_layer("probability").kernel
     kernel.assign(np.random.default_rng(1).normal(0, 0.05, kernel.shape))
-    probabilities = keras.ops.convert_to_numpy(small(photographs))
+    probabilities = small.predict_on_batch(photographs)
     assert probabilities.shape == (2, 5) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    parts = explained(small)
+    cells = parts.front.predict_on_batch(photographs)
+    np.testing.assert_allclose(parts.back.predict_on_batch(cells), probabilities, atol=1e-6)
+    assert parts.step == 8 and abs(parts.start + 8 * (cells.shape[1] - 1) / 2 - (size - 1) / 2) <= 8
+    heat = heat_maps(small, photographs, 1)
+    assert heat.shape == (2, size, size) and heat.dtype == np.float32
+    assert heat.min() >= 0 and heat.max() <= 1 and (heat.any() or name == "three_layers_2017")
+    if name in ("resnet50_v2", "inception_v3"):  # mobilenet_v2 stands for Keras's networks
+        return
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        fast = cnn.build_network(name, NETWORKS[name].least + 5, 5, "none")
+        fast = cnn.build_network(name, size, 5, "none")
     finally:
         keras.config.set_dtype_policy("float32")
     fast.set_weights(small.get_weights())
@@ -68,7 +79,10 @@ def test_the_weights_begin_where_the_file_ends(tmp_path):
 
     def refused(name, weights):
         with pytest.raises(StageError) as error:
-            cnn.build_network(name, 64, 2, str(weights))
+            if name == "efficientnet_lite0":  # as `build_network` does, without building it again
+                load_features(features, name, str(weights))
+            else:
+                cnn.build_network(name, 64, 2, str(weights))
         return str(error.value)
 
     assert "does not hold the weights of efficientnet_lite2" in refused("efficientnet_lite2", tmp_path / "f.weights.h5")
@@ -111,10 +125,9 @@ def test_scaling_is_what_the_weights_were_trained_on(name):
     assert np.allclose(own.ravel(), levels * network.scale + network.offset, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["three_layers", "efficientnet_lite0"])
 @pytest.mark.parametrize("size", [33, 64])
-def test_a_heat_map_of_each_kind(name, size):
-    network = cnn.build_network(name, size, 5, "none")
+def test_a_heat_map_of_three_layers(size):
+    network = cnn.build_network("three_layers", size, 5, "none")
     last = network.get_layer("probability")
     last.set_weights([np.random.default_rng(0).normal(0, 0.02, w.shape) for w in last.get_weights()])
     photographs = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
@@ -141,9 +154,17 @@ def test_colours_and_exposure_are_subtracted():
     assert np.abs(seen).max() > 0.1 and np.allclose(seen, other, atol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def array(tmp_path_factory):
+    """12 patients at 32 px."""
+    folder = tmp_path_factory.mktemp("array")
+    source = make_dataset(folder / "source", width=200, height=160, radius=72)
+    return run_stages(source, folder / "work", size=32) / "array"
+
+
 def test_a_network_is_trained_from_a_file_of_weights(array, tmp_path):
     """With grades; the same weights in a file of another name are the same training."""
-    cnn.three_layers(64).save_weights(tmp_path / "m.weights.h5")
+    cnn.three_layers(32).save_weights(tmp_path / "m.weights.h5")
     args = ["cnn.py", "--input", array, "--task", "grade", "--batch", 16, "--epochs", 1]
     gone = run(*args, "--weights", "gone.h5", cwd=tmp_path, code=1)
     one_sentence(gone, "no file of weights gone.h5")
@@ -152,7 +173,7 @@ def test_a_network_is_trained_from_a_file_of_weights(array, tmp_path):
     (tmp_path / "m.weights.h5").rename(tmp_path / "n.weights.h5")
     again = run(*args, "--weights", "n.weights.h5", cwd=tmp_path)
     assert again.stdout == done.stdout and "epoch 1" not in again.stderr
-    cnn.three_layers(64).save_weights(tmp_path / "m.weights.h5")
+    cnn.three_layers(32).save_weights(tmp_path / "m.weights.h5")
     other = run(*args, "--weights", "m.weights.h5", cwd=tmp_path, code=1)
     one_sentence(other, "weights", "another folder")
     one_sentence(run("cnn.py", "--input", array, "--network", "vgg", cwd=tmp_path, code=2), "--network", "vgg")

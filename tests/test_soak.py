@@ -1,56 +1,75 @@
-"""The soak test on a smaller collection: 1,000 photographs with every kind of damage, steps 2 to 5 with kills."""
+"""The soak test on a smaller collection: 600 photographs with every kind of damage, steps 2 to 5 with kills."""
 
 import argparse
+import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import REPO, make_dataset, run_stages
+from conftest import REPO, make_dataset, read_csv
 
 sys.path.append(str(REPO / "benchmarks"))
 import soak
 
 from benchmarks import collection
 
+PHOTOGRAPHS = 600
+
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """Photographs of 24 patients, of the smallest size that the pipeline accepts."""
-    return make_dataset(tmp_path_factory.mktemp("drawn"), patients=24, width=200, height=160, radius=72)
+def soaked(tmp_path_factory):
+    """Run `benchmarks/soak.py` on photographs of 12 patients: its folder, the collection, complaints and measurements.
+
+    One is damaged in each way, not 2 % of them, so that few photographs have every kind of damage.
+    """
+    source = make_dataset(tmp_path_factory.mktemp("drawn"), width=200, height=160, radius=72)
+    folder = tmp_path_factory.mktemp("soaked")
+    args = argparse.Namespace(photographs=PHOTOGRAPHS, size=32, workers=2, kills=2, seed=0, train=False)
+    made = {}
+    with pytest.MonkeyPatch.context() as patch:
+
+        def make(place, pairs, count, seed):
+            kinds = len(collection.KINDS) if count == PHOTOGRAPHS else 0
+            patch.setattr(collection, "DAMAGED", kinds / count)
+            made[count] = collection.make(place, pairs, count, seed)
+            return made[count]
+
+        patch.setattr(soak, "make", make)
+        complaints, rows = soak.soak([source], folder, args)
+    return folder, made[PHOTOGRAPHS], complaints, {name: value for name, value, _, _ in rows}
 
 
-def test_nothing_is_lost_changed_or_left(drawn, tmp_path):
+def test_nothing_is_lost_changed_or_left(soaked):
     """Runs `python benchmarks/soak.py`; benchmarks/results/soak.csv has the memory with more photographs."""
-    args = argparse.Namespace(photographs=1000, size=32, workers=2, kills=3, seed=0, train=False)
-    complaints, rows = soak.soak([drawn], tmp_path, args)
-    measured = {name: value for name, value, _, _ in rows}
+    _, photographs, complaints, measured = soaked
+    assert {p.kind for p in photographs} == {collection.PLAIN, *collection.KINDS}
     assert not complaints
     assert measured["in resized/rejected"] > 8 and measured["in array/rejected"] == 2
     assert sum(measured[f"{step}: kills"] for step in soak.STEPS) >= 4
 
 
-def test_the_soak_complains(drawn, tmp_path):
+def test_the_soak_complains(soaked, tmp_path):
     """It detects a photograph that is lost, one that is in two places, and one with a wrong reason."""
-    pairs = collection.usable_pairs([drawn], 32, 2)
-    photographs = collection.make(tmp_path / "source", pairs, 50 * len(collection.KINDS), 0)
-    assert {p.kind for p in photographs} == {collection.PLAIN, *collection.KINDS}
-    work, nothing = run_stages(tmp_path / "source", tmp_path / "work", size=32), dict.fromkeys(collection.SPOILED, ())
-    assert collection.account(photographs, work, nothing)[0] == []
+    photographs = soaked[1]
+    work = shutil.copytree(soaked[0] / "run-undisturbed", tmp_path / "work")
+    spoiled = {output: collection.to_spoil(photographs, output, 0) for output in collection.SPOILED}
+    assert collection.account(photographs, work, spoiled)[0] == []
 
-    first = next(p for p in photographs if p.kind == collection.PLAIN)
+    whole = {row["image"] for row in read_csv(work / "array" / "labels.csv")}
+    first = next(p for p in photographs if p.kind == collection.PLAIN and p.level == 0 and p.image in whole)
     rejected, labels = work / "resized" / "rejected.csv", work / "array" / "labels.csv"
     before, lines = rejected.read_text(), labels.read_text()
     rejected.write_text(before + f"{first.image},the file is empty\n")
-    (twice,) = collection.account(photographs, work, nothing)[0]
+    (twice,) = collection.account(photographs, work, spoiled)[0]
     assert twice.startswith(f"{first.image} (plain): [('array', ''), ('resized/rejected', 'the file is empty')]")
     rejected.write_text(before.replace("the file is truncated", "the file is empty"))
-    wrong, *_ = collection.account(photographs, work, nothing)[0]
+    wrong, *_ = collection.account(photographs, work, spoiled)[0]
     assert "(truncated.jpeg): [('resized/rejected', 'the file is empty" in wrong
     rejected.write_text(before)
     labels.write_text("".join(line for line in lines.splitlines(True) if not line.startswith(f"{first.image},")))
-    (lost,) = collection.account(photographs, work, nothing)[0]
+    (lost,) = collection.account(photographs, work, spoiled)[0]
     assert lost == f"{first.image} (plain): [], not [('array', '')]"
 
 
