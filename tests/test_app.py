@@ -358,18 +358,6 @@ def test_a_network_that_does_not_fit_gets_a_sentence(page, sample, tmp_path, cha
     assert words in seen["status"] and seen["busy"] == 0
 
 
-def renew(page, other, new):
-    """Visit the page until it is the new version, (title, name of the network); each visit must be of a whole one."""
-    old = ["EyeNet", json.loads((page / "model.json").read_text())["name"]]
-    versions = browse("renewed", page, other=other, expected=new)["versions"]
-    count = versions.index(new)
-    assert versions == count * [old] + [new] and count > 0
-
-
-def test_a_new_network_reaches_a_page_that_was_kept(page, tmp_path):
-    renew(page, altered(page, tmp_path / "dist", name="another"), ["EyeNet", "another"])
-
-
 def test_a_network_of_drawings_says_so_everywhere(page, sample, tmp_path):
     """No answer looks like an all-clear, in any view, in the history and on paper."""
     drawn = altered(page, tmp_path / "dist", synthetic=True)
@@ -391,8 +379,17 @@ def renamed(page, target):
     return other
 
 
-def test_a_new_program_comes_whole_and_its_network_with_it(page, tmp_path):
-    renew(page, renamed(page, tmp_path / "dist"), ["Later", "another"])
+def test_a_new_network_and_a_new_program_reach_a_page_that_was_kept(page, tmp_path):
+    """Each visit is of a whole version: a new program comes with its network."""
+    before = ["EyeNet", json.loads((page / "model.json").read_text())["name"]]
+    network = altered(page, tmp_path / "network", name="renewed")
+    made = {("EyeNet", "renewed"): network, ("Later", "another"): renamed(network, tmp_path / "program")}
+    steps = [{"other": folder, "expected": version} for version, folder in made.items()]
+    seen = browse("renewed", page, steps=steps)["steps"]
+    assert seen.pop(0) == [before]
+    for versions, new in zip(seen, made, strict=True):
+        assert len(versions) > 1 and versions == (len(versions) - 1) * [before] + [list(new)]
+        before = list(new)
 
 
 def impatient(page, target):

@@ -75,7 +75,7 @@ export const troubles = {
     return { status, busy: await page.locator("#new [aria-busy=true]").count() };
   },
 
-  /** A stored page that changes on the server: two visits later the new version is complete. */
+  /** A stored page that changes on the server, step by step: some visits later each new version is complete. */
   async renewed(browser, url, server, port) {
     const { page } = await open(browser, url);
     const version = async () => {
@@ -87,21 +87,21 @@ export const troubles = {
         if (found?.[1]) return found;
       }
     };
-    const versions = [await version()];
-    server.kill();
-    await new Promise((resolve) => server.once("exit", resolve));
-    const other = await serve(options.other, port);
-    try {
+    const steps = [[await version()]];
+    for (const { other, expected } of options.steps) {
+      server.kill();
+      await new Promise((resolve) => server.once("exit", resolve));
+      server = await serve(other, port);
+      const versions = [];
       // The new version is downloaded in the background, and takes over at one of the next visits.
-      for (let i = 0; i < 20 && String(versions.at(-1)) !== String(options.expected); i++) {
-        await page.waitForFunction(isStored, options.expected[1]);
+      for (let i = 0; i < 20 && String(versions.at(-1)) !== String(expected); i++) {
         await page.reload();
         versions.push(await version());
       }
-    } finally {
-      other.kill();
+      steps.push(versions);
     }
-    return { versions };
+    server.kill();
+    return { steps };
   },
 
   /** A new version that takes over only when told "now", and perhaps a later one that is abandoned when told "fail". */
@@ -142,13 +142,6 @@ export const troubles = {
     }
   },
 };
-
-/** Tell whether a network of this name is stored on the device. */
-async function isStored(name) {
-  const found = await Promise.all((await caches.keys()).map(async (key) => (await caches.open(key)).match("model.json")));
-  const models = await Promise.all(found.filter(Boolean).map((response) => response.json()));
-  return models.some((model) => model.name === name);
-}
 
 /** Wait until a service worker is in a state. */
 async function workerIn(state) {
