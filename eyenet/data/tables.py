@@ -180,8 +180,8 @@ def _warn_of_eyes(path, table):
     if other.any():
         first = table[other].iloc[0]
         log(
-            f"warning: {path} calls {first['image']!r} the {first['eye']} eye, and contradicts the names of {other.sum():,} "
-            "images; the table counts, check it"
+            f"warning: {path} calls {first['image']!r} the {first['eye']} eye, and contradicts the names of "
+            f"{other.sum():,} images; the table counts, check it"
         )
 
 
