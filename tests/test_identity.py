@@ -41,7 +41,9 @@ def test_what_a_name_tells(stem, found):
     assert read_name(stem) == found
 
 
-@pytest.mark.parametrize("word", ["", "ANONYMOUS", "anonymized", "UNKNOWN", "0", "000", "REMOVED", "None", "--", "xxx"])
+@pytest.mark.parametrize(
+    "word", ["", "ANONYMOUS", "anonymized", "UNKNOWN", "0", "000", "REMOVED", "None", "--", "xxx", "1.2E+05"]
+)
 def test_placeholders(word):
     assert is_placeholder(word) and not is_placeholder(f"{word}17")
 

@@ -13,7 +13,7 @@ from test_predict import as_dicom
 from eyenet.photo.decode import open_photograph
 from eyenet.photo.kinds import examine, find_photographs, why_left_out
 from eyenet.photo.retina import crop_photograph
-from eyenet.run.errors import NotAPhotograph, PhotoError
+from eyenet.run.errors import NotAPhotograph, PhotoError, StageError
 
 WELL, ILL = (Image.fromarray(draw_photograph(700, 520, radius=230, seed=seed, dots=9 * seed)) for seed in (0, 1))
 
@@ -165,6 +165,11 @@ def test_photographs_are_found_by_content(clinic):
     assert {path.name for path in left_out} == {"notes.txt", "BM", "empty", "x.pdf", "pipe.jpeg"}
     reasons = {path.name: reason for path, reason in left_out.items()}
     assert reasons["empty"] == "is empty" and "not JPEG, PNG" in reasons["x.pdf"] and "regular" in reasons["pipe.jpeg"]
+
+
+def test_a_pipe_is_not_waited_for(clinic):
+    with pytest.raises(StageError, match="is a pipe or a device"):
+        find_photographs([clinic / "a.bmp", clinic / "pipe.jpeg"], ())
 
 
 def test_heic_has_its_sentence(tmp_path, monkeypatch):

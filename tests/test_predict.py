@@ -313,7 +313,8 @@ def test_a_table_is_continued(work, tmp_path):
     assert done.stdout.splitlines()[-1].startswith("48 photographs and 24 patients: ")
     one_sentence(predict(work, folder, "--csv", csv, "--sensitivity", 0.9, code=1), "was made with operating_point")
     one_sentence(predict(work, folder / "h0_left.jpeg", "--csv", csv, code=1), "not among these photographs")
-    shutil.copy2(folder / "h1_left.jpeg", folder / "h0_left.jpeg")  # with an old time
+    copy_photograph(folder / "h1_left.jpeg", folder / "h0_left.jpeg")
+    shutil.copystat(folder / "h1_left.jpeg", folder / "h0_left.jpeg")  # with an old time
     done = predict(work, folder, "--csv", csv)
     assert "47 photographs are in" in done.stderr
     rows = {row["photograph"].rsplit("/", 1)[-1]: row for row in read_csv(csv)}

@@ -41,6 +41,12 @@ def test_own_patient_and_eye_count(tmp_path):
     assert table["eye"].tolist() == ["left", "right"]
 
 
+def test_a_table_that_contradicts_the_names_is_told(tmp_path, capsys):
+    table = labels(tmp_path, "image,level,patient,eye\n7_left,2,7,right\n8_left,0,8,left\n")
+    assert table["eye"].tolist() == ["right", "left"]  # the table counts
+    assert "calls '7_left' the right eye, and contradicts the names of 1 images" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "text, words",
     [
@@ -59,6 +65,7 @@ def test_own_patient_and_eye_count(tmp_path):
         ("image,level,eye,patient\na,0,left,7\na,0,left,8\n", ["'a'", "different values of patient"]),
         ("image,image,level\na,b,0\n", ["column"]),
         (" image,image,level\na,b,0\n", ["'image' twice"]),
+        ("image,level,level\n1_left,0,4\n", ["'level' twice"]),
         ("image,level\n\n\n1_left,9\n", ["line 4", "'9'"]),
         ("image,level,eye,patient\n.jpeg,0,left,7\n", ["without a name"]),
         # A stray quotation mark would swallow the lines up to the next one, and the grade of another photograph count.

@@ -16,7 +16,8 @@ MARK = re.compile(r"\(?[0-9]{1,2}\)?|copy", re.IGNORECASE)  # what may follow on
 SEPARATORS = re.compile(r"[\s._-]+")
 PLACEHOLDER = re.compile(
     r"(no ?|un)?(id|name)|0*|x+|none|null|nan?|n/a|unknown|removed|deleted|empty|test|patient|person|subject|anon[a-z]*"
-    r"|de-?identified|dsc|dcim|fundus|im|image|img|photo|pic|picture|retina|scan|eye|export|\W+",
+    r"|de-?identified|dsc|dcim|fundus|im|image|img|photo|pic|picture|retina|scan|eye|export|\W+"
+    r"|\d(\.\d+)?E\+\d\d",  # a long number that a spreadsheet has rounded
     re.IGNORECASE,
 )
 MOST = {"photographs of one eye in a visit": 10, "visits": 20}  # more are not one person

@@ -60,8 +60,10 @@ def read_table(path, columns, made_by):
     if not isinstance(table.index, pd.RangeIndex):
         raise StageError(f"{path}, line 2: the row has more fields than the header")
     table.columns = table.columns.str.strip()
-    if table.columns.duplicated().any():
-        raise StageError(f"{path} has the column {table.columns[table.columns.duplicated()][0]!r} twice")
+    written = table.columns.str.replace(r"\.[0-9]+$", "", regex=True)  # pandas calls a second `level` level.1
+    twice = table.columns.duplicated() | ((written != table.columns) & written.isin(table.columns))
+    if twice.any():
+        raise StageError(f"{path} has the column {written[twice][0]!r} twice")
     table = table[(table != "").any(axis=1)]  # drop blank lines; the index keeps the line numbers
     _require_single_lines(table, path)
     missing = [c for c in columns if c not in table.columns]
@@ -155,6 +157,8 @@ def read_labels(path, made_by="download_images.sh", eyes=True, extra=()):
         if part not in own:
             needed = eyes or part == "patient"
             table[part] = [_from_name(path, image, i, needed) for image in table["image"]]
+    if "eye" in own:
+        _warn_of_eyes(path, table)
     table["patient"] = _unify(path, table)
     return table[["image", "patient", "eye", "level", *more]]
 
@@ -167,6 +171,18 @@ def _from_name(path, image, part, needed):
             "the table the columns patient and eye"
         )
     return found or ""
+
+
+def _warn_of_eyes(path, table):
+    """Warn of images whose name tells another eye than the table; the table counts."""
+    named = table["image"].map(lambda image: read_name(image)[1])
+    other = named.notna() & (table["eye"] != "") & (named != table["eye"])
+    if other.any():
+        first = table[other].iloc[0]
+        log(
+            f"warning: {path} calls {first['image']!r} the {first['eye']} eye, and contradicts the names of "
+            f"{other.sum():,} images; the table counts, check it"
+        )
 
 
 def _unify(path, table):

@@ -96,11 +96,13 @@ def find_photographs(places, skipped):
     Raises
     ------
     StageError
-        If there are no photographs, or a folder cannot be read.
+        If there are no photographs, a folder cannot be read, or a place is a pipe.
     """
     found, left_out, seen = [], {}, set()
     for place in places:
         if not place.is_dir():
+            if place.exists() and not place.is_file():
+                raise StageError(f"{place} is a pipe or a device, which can be read only once; give a file")
             found += examine(place)[0] or [place]
             continue
         for folder, inner, names in os.walk(place, onerror=_reraise, followlinks=True):

@@ -89,12 +89,8 @@ def points_table(unit, unit_name):
     for name, point in unit["operating_points"].items():
         threshold = point["threshold"]
         shown = Cell(f"{threshold:.4g}") if defined(threshold) else Cell(DASH, why="not reached on validation")
-        rows.append(
-            (
-                point_name(name),
-                [shown] + [cell(point[k], percent, f"not measured: {why_undefined(k, unit)}") for k in keys],
-            )
-        )
+        cells = [cell(point[key], percent, f"not measured: {why_undefined(key, unit)}") for key in keys]
+        rows.append((point_name(name), [shown, *cells]))
     columns = ["aim for eyes on validation", "threshold", *headings(keys)]
     return Table(f"What the operating points reach here, {unit_name}", columns, rows)
 
