@@ -16,6 +16,7 @@ from eyenet.run.script import run_main
 from eyenet.run.workers import cores
 
 ALONE = "rotate: ours / reading and writing alone, CPU"
+OLD = "rotate: the way of 2017 / ours, CPU"
 
 
 @pytest.fixture
@@ -41,31 +42,42 @@ def allow(times):
     bounds.write_rows(bounds.TABLE, bounds.COLUMNS, rows)
 
 
-def slowed(times, calls=None):
-    """Make rotating a photograph slower by a factor; with `calls`, only that many times."""
-    real, left = rotate.copy_photograph, [calls]
+def measuring(monkeypatch, *values):
+    """Let the benchmark of rotating find these ratios, one a run, instead of measuring."""
+    found = iter(values)
 
-    def copy_photograph(source, targets):
-        repeat = times if left[0] is None or left[0] > 0 else 1
-        left[0] = None if left[0] is None else left[0] - 1
-        for _ in range(repeat):
+    def ratios(given):
+        return [record.Ratio(ALONE, next(found), "less"), record.Ratio(OLD, 2.0, "more")]
+
+    monkeypatch.setattr(suite, "GROUPS", {"rotate": ratios})
+
+
+def test_a_slow_function_has_a_worse_ratio(tmp_path, monkeypatch):
+    """Measured: copying each photograph five times instead of once."""
+    real = rotate.copy_photograph
+
+    def slowed(source, targets):
+        for _ in range(5):
             for path in targets.values():
                 path.unlink(missing_ok=True)
             real(source, targets)
 
-    return copy_photograph
+    usual = {ratio.name: ratio.value for ratio in rotate.ratios(1, tmp_path, quick=True)}
+    monkeypatch.setattr(rotate, "copy_photograph", slowed)
+    slow = {ratio.name: ratio.value for ratio in rotate.ratios(1, tmp_path, quick=True)}
+    assert slow[ALONE] > 2.5 * usual[ALONE] and usual[OLD] > 2.5 * slow[OLD]
 
 
 def test_the_check_fails_when_a_function_is_slow(run_suite, monkeypatch, capsys):
+    measuring(monkeypatch, 1.5, 1.6, 1.6, 15.0, 15.0, 15.0)
     assert run_suite("--record-bounds", 2, "--only", "rotate") == 0
     recorded = bounds.read()[ALONE]
     runs = [float(value) for value in recorded.runs.split()]
-    assert len(runs) == 2 and recorded.bound == pytest.approx(median(runs), rel=0.01)
+    assert runs == [1.5, 1.6] and recorded.bound == pytest.approx(median(runs), rel=0.01)
     assert recorded.noise == pytest.approx(max(runs) - min(runs), rel=0.1, abs=1e-3)
     allow(2)
     assert run_suite("--check", "--only", "rotate") == 0
     assert capsys.readouterr().err.count("measuring rotate") == 3
-    monkeypatch.setattr(rotate, "copy_photograph", slowed(10))
     assert run_suite("--check", "--only", "rotate") == 4
     err = capsys.readouterr().err
     assert err.count("measuring rotate") == 3, "what fails is measured three times"
@@ -73,7 +85,8 @@ def test_the_check_fails_when_a_function_is_slow(run_suite, monkeypatch, capsys)
     assert len(failed) == 1 and failed[0].startswith(ALONE) and f"recorded {bounds.short(recorded.bound)}" in failed[0]
 
 
-def test_the_check_fails_when_a_bound_is_too_tight(run_suite, capsys):
+def test_the_check_fails_when_a_bound_is_too_tight(run_suite, monkeypatch, capsys):
+    measuring(monkeypatch, 1.5, 1.5, 1.5)
     row = (ALONE, "less", 0.01, 0.001, "0.01", record.machine(), "")
     bounds.write_rows(bounds.TABLE, bounds.COLUMNS, [row])
     assert run_suite("--check", "--only", "rotate") == 4
@@ -82,10 +95,10 @@ def test_the_check_fails_when_a_bound_is_too_tight(run_suite, capsys):
 
 
 def test_a_disturbance_is_measured_again(run_suite, monkeypatch, capsys):
+    measuring(monkeypatch, 1.5, 15.0, 1.5)
     assert run_suite("--record-bounds", 1, "--only", "rotate") == 0
     allow(2)
     capsys.readouterr()
-    monkeypatch.setattr(rotate, "copy_photograph", slowed(10, calls=9))  # one run: eight drawings and the cold one
     assert run_suite("--check", "--only", "rotate") == 0
     captured = capsys.readouterr()
     assert captured.err.count("measuring rotate") == 2 and "within its bound" in captured.out

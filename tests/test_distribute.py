@@ -12,11 +12,14 @@ from functools import partial
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from conftest import COMPILE, REPO, Forked, make_dataset, one_sentence, read_csv, run, run_stages
 
 from eyenet.data.names import split_of
+from eyenet.model.folder import LITE_NETWORK, NETWORK, open_model
+from eyenet.model.lite import LiteNetwork
 from eyenet.run import processes
 from eyenet.training import distribution
 
@@ -42,7 +45,8 @@ if os.environ["KERAS_BACKEND"] == "tensorflow":
     tf.config.set_logical_device_configuration(cpu, 4 * [tf.config.LogicalDeviceConfiguration()])
     build = cnn.build_augmentation
     cnn.build_augmentation = lambda size, augmented: build(size, False)
-for drawn, options in json.loads(sys.argv[1]):
+todo, array, folder = sys.argv[1:]
+for drawn, options in json.loads(todo):
     if drawn:
         del sys.modules["eyenet.training.dashboard"]
     else:
@@ -52,6 +56,12 @@ for drawn, options in json.loads(sys.argv[1]):
         cnn.main()
     except cnn.StageError as error:
         print(error)
+if os.environ["KERAS_BACKEND"] == "jax":
+    import keras
+    import numpy as np
+    from eyenet.model.evidence import heat_maps
+    network = keras.models.load_model(folder + "/none/models/cnn/model.keras", compile=False)
+    np.save(folder + "/heat.npy", heat_maps(network, np.load(array + "/X.npy")[:3], 1))
 """
 
 
@@ -61,7 +71,7 @@ def on_four_devices(array, folder, environment, *trainings):
     for drawn, kind, *more in trainings:
         place = ["--models", folder / kind / "models", "--logs", folder / kind / "logs"]
         todo.append((drawn, [*map(str, ["--input", array, *QUICK, "--distribute", kind, *place, *more])]))
-    command = [sys.executable, "-c", FOUR_CPUS, json.dumps(todo)]
+    command = [sys.executable, "-c", FOUR_CPUS, json.dumps(todo), str(array), str(folder)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -102,7 +112,7 @@ def note(values, name, item):
         values[name] = item[()]
 
 
-def same_weights(folder, other, tolerance=2e-5):
+def same_weights(folder, other, tolerance=1e-4):
     """Compare all variables of two trainings' last checkpoints, including the optimizer's."""
     found = []
     for place in (folder, other):
@@ -119,6 +129,17 @@ def same_weights(folder, other, tolerance=2e-5):
 def test_devices_of_jax(trained):
     """Augmentation and dropout draw the same numbers; the last batch is not a multiple of four."""
     same_weights(trained / "devices", trained / "none")
+
+
+@needs_jax
+def test_heat_maps_of_jax(array, trained):
+    """They are those of TensorFlow."""
+    from eyenet.model.evidence import heat_maps
+
+    network = keras.models.load_model(trained / "none" / "models" / "cnn" / NETWORK, compile=False)
+    expected = heat_maps(network, np.load(array / "X.npy")[:3], 1)
+    assert expected.max() > 0.1
+    np.testing.assert_allclose(np.load(trained / "heat.npy"), expected, atol=1e-4)
 
 
 class Host:
@@ -173,6 +194,10 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, trained,
     assert "process 1 is done" in second.end(0).stdout
     assert not any(folders[1].iterdir())
     same_weights(folders[0], trained / "none")
+    written, photograph = folders[0] / "models" / "cnn", np.load(array / "X.npy")[:1]
+    probability, _ = LiteNetwork(written, open_model(written, LITE_NETWORK))(photograph[0])
+    network = keras.models.load_model(written / NETWORK, compile=False)
+    assert np.abs(network.predict(photograph, verbose=0) - probability).max() < 1e-5
 
 
 def test_devices_of_tensorflow(array, tmp_path):

@@ -318,14 +318,28 @@ def test_an_audit_reads_shards(arrays):
     assert found == verify(one.images, one.images, pairs) and [pair[:2] for pair in found] == pairs[:2]
 
 
+# Trainings in one process, without what follows them: the dashboard and the conversion for LiteRT.
+TRAININGS = f"""
+import json, sys
+sys.path.insert(0, {str(REPO)!r})
+import cnn
+from eyenet.training import finish
+finish.add_lite = lambda folder, config, network: config
+sys.modules["eyenet.training.dashboard"] = type("none", (), {{"build_boards": lambda *_: []}})
+usual = cnn.Distribution.open_order
+for options in json.loads(sys.argv[1]):
+    cnn.Distribution.open_order = (lambda *_: "full") if "shards" in options else usual
+    sys.argv = ["cnn.py", *map(str, options)]
+    cnn.main()
+"""
+
+
 def test_the_same_training(arrays, tmp_path):
     """Fully shuffled shards give the same training as one file; by default, cnn.py shuffles their blocks."""
     args = ["--epochs", 1, "--batch", 16, "--network", "three_layers_2017", "--models", tmp_path, "--logs", tmp_path]
-    run("cnn.py", "--input", arrays[0], "--run", "one", *args)
-    run("cnn.py", "--input", arrays[1], "--run", "blocks", *args)
-    full = "import sys; sys.path.insert(0, %r); import cnn; cnn.Distribution.open_order = lambda *_: 'full'; cnn.main()"
-    command = [sys.executable, "-c", full % str(REPO), "--input", arrays[1], "--run", "shards", *args]
-    subprocess.run(list(map(str, command)), check=True, capture_output=True, cwd=tmp_path)
+    runs = [["--input", arrays[run != "one"], "--run", run, *args] for run in ("one", "blocks", "shards")]
+    command = [sys.executable, "-c", TRAININGS, json.dumps(runs, default=str)]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
     one, shards = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("one", "shards"))
     assert history(tmp_path / "one") == history(tmp_path / "shards") != history(tmp_path / "blocks")
     assert one["settings"] | {"shuffle": "blocks"} == shards["settings"] and one["decision"] == shards["decision"]
