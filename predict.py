@@ -14,17 +14,19 @@ Writes  a table to the terminal, or one JSON object per line with --json
 
 An ungradable photograph gets the result 'photograph again' and no probability. Photographs are grouped by patient and
 visit, and each visit gets a row after the photographs. Patient and eye are read from DICOM headers, from names such
-as 7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one eye is. An eye counts by its worst
-photograph, which the row names. If an eye is poor or missing, and the other one is not referred, the result is
-'photograph again'; so it is if it is doubtful whose a photograph is: one file is given as both eyes or for two
-patients, or header, name and folder disagree about the eye. The rows give the reason. Placeholders such as ANONYMOUS,
-and IDs that cannot be one person, join nobody; equal IDs in different folders are different people unless
---one-clinic is given.
+as 7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one eye is. An eye gets the
+highest probability among its photographs. If an eye is poor or missing, and the other one is not referred, the result
+is 'photograph again'; also if one file is given as both eyes or for two patients, or if header, name and folder
+disagree about the eye. The rows give the reason. Photographs are not grouped by placeholders such as ANONYMOUS, nor by
+IDs that cannot be one person; equal IDs in different folders are different people unless --one-clinic is given.
+
 The table of --csv grows row by row. After a stop, the same command continues it, with the same model only: photographs
 that it holds are not graded again, unless their files have changed.
+
 Each page of a TIFF or frame of a DICOM is a photograph, such as scan.tiff[2]; thumbnails are not.
 Folders are searched recursively in the order of file names, without hidden files; linked folders too, each once. Files
-that are no photographs get the result 'left out' with the reason, in --csv and --json.
+that are not photographs get the result 'left out' with the reason, in --csv and --json.
+
 Exit code 3: some files could not be read; all others are graded. One photograph takes 0.4 s from a cold start, a folder
 35 photographs/s per core.
 """

@@ -90,13 +90,13 @@ def usable_names(sources):
 
 
 def list_left_out(output, left_out):
-    """Write left_out.csv, the files of the input that are no photographs, and report them."""
+    """Write left_out.csv, what is no photograph in the input, and report it."""
     if not left_out:
         (output / "left_out.csv").unlink(missing_ok=True)
         return
     write_rows(output / "left_out.csv", ["file", "reason"], left_out)
     names = ", ".join(name for name, _ in left_out[:8])
-    log(f"{len(left_out):,} other files are left out: {names} ({output}/left_out.csv gives the reasons)")
+    log(f"{len(left_out):,} other files and folders are left out: {names} ({output}/left_out.csv gives the reasons)")
 
 
 def main():

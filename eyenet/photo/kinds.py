@@ -13,6 +13,7 @@ from eyenet.run.files import Paths
 # A file with one of these endings that is no photograph is a damaged one, and is reported.
 ENDINGS = (".jpeg", ".jpg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".avif")
 ENDINGS += (".jp2", *DICOM_ENDINGS)
+SUBFOLDER = "a subfolder, which is not searched"
 KNOWN = "JPEG, PNG, TIFF, BMP, WebP, GIF, JPEG 2000, AVIF, HEIC or DICOM"
 HEAD = 132  # bytes
 STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"\0\0\0\x0cjP  ")
@@ -149,7 +150,7 @@ def list_photographs(folder, made_by=None):
     -------
     photographs : Paths
     left_out : list of (str, str)
-        Name and reason of each other file.
+        Name and reason of each other file and of each sub-folder.
 
     Raises
     ------
@@ -159,19 +160,19 @@ def list_photographs(folder, made_by=None):
     folder = Path(folder)
     if not folder.is_dir():
         raise StageError(f"there is no folder {folder}; {f'{made_by} makes it' if made_by else 'check the path'}")
-    names, left_out, folders = [], [], False
+    names, left_out = [], []
     for name in sorted(os.listdir(folder)):
         if name.startswith("."):
             continue
         path = folder / name
         if path.is_dir() and path.suffix.lower() not in ENDINGS:
-            folders = True
+            left_out.append((name, SUBFOLDER))
         elif path.is_dir() or (reason := why_left_out(path)) is None:
             names.append(name)
         else:
             left_out.append((name, reason))
     if not names:
-        inside = " (subfolders are not searched)" if folders else ""
+        inside = " (subfolders are not searched)" if any(reason == SUBFOLDER for _, reason in left_out) else ""
         todo = f"{made_by} fills it" if made_by else "check the path"
         raise StageError(f"{folder} holds no photograph ({KNOWN}){inside}; {todo}")
     return Paths(folder, names), left_out
