@@ -1,6 +1,8 @@
 """The quality gate: results for good, degraded and other pictures, and their use in preprocess_images.py."""
 
+import functools
 import json
+import shutil
 import subprocess
 import sys
 
@@ -28,6 +30,7 @@ def judge(image, folder, size=256, equalized=False):
     return quality.judge(equalize(crop, inside_circle(size)) if equalized else crop, geometry)
 
 
+@functools.cache
 def real(name, folder="eyepacs-1024"):
     return Image.open(REAL / folder / "train" / f"{name}.jpeg").convert("RGB")
 
@@ -80,9 +83,9 @@ def grey_copies(image):
     return [image.convert("L"), *(Image.merge("RGB", copy) for copy in copies)]
 
 
-@pytest.mark.parametrize("folder, step", [("eyepacs-1024/train", 12), ("diaretdb1/photographs", 9)])
+@pytest.mark.parametrize("folder, step", [("eyepacs-1024/train", 40), ("diaretdb1/photographs", 20)])
 def test_a_photograph_without_colour_is_none(tmp_path, folder, step):
-    """50 photographs in five ways each; none of their originals is called grey."""
+    """Twenty photographs in five ways each; none of their originals is called grey."""
     if not (REAL / folder).exists():
         pytest.skip(f"no real photographs in {REAL / folder} (set EYENET_REAL_DATA)")
     for path in sorted((REAL / folder).iterdir())[::step]:
@@ -113,7 +116,7 @@ def test_a_black_frame_is_too_dark():
 
 @needs_real("eyepacs-full")
 def test_the_pixels_of_the_camera_do_not_count(tmp_path):
-    for path in sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg")):
+    for path in sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg"))[::3]:
         original = Image.open(path).convert("RGB")
         whole = quality.judge(*photograph_to_input(path))
         for width in (2000, 800):
@@ -133,11 +136,11 @@ def test_the_size_of_the_crop_hardly_counts(tmp_path):
 
 
 @needs_real("eyepacs-1024")
-@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.FLIP_LEFT_RIGHT])
-def test_turned_photographs_score_alike(tmp_path, turn):
-    for name in GOOD + REJECTED:
-        found = judge(real(name), tmp_path), judge(real(name).transpose(turn), tmp_path)
-        assert abs(found[0].score - found[1].score) < 0.15, name
+def test_turned_photographs_score_alike(tmp_path):
+    for name in GOOD + REJECTED[:4]:
+        score = judge(real(name), tmp_path).score
+        for turn in (Image.Transpose.ROTATE_90, Image.Transpose.FLIP_LEFT_RIGHT):
+            assert abs(score - judge(real(name).transpose(turn), tmp_path).score) < 0.15, name
 
 
 def test_it_imports_nothing_heavy():
@@ -154,9 +157,10 @@ def test_the_weights_say_what_made_them():
         assert set(made[kind]["measures"]) <= set(quality.REASONS)
 
 
-@pytest.fixture
-def crops(tmp_path):
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
     """Crops as from resize_images.py: every second one is blurred completely, and one is black."""
+    tmp_path = tmp_path_factory.mktemp("drawn")
     folder = tmp_path / "resized"
     folder.mkdir()
     rows = [("image", "level")]
@@ -172,6 +176,12 @@ def crops(tmp_path):
             rows.append((f"h{patient}_{eye}", 2 * (patient % 2)))
     (tmp_path / "trainLabels.csv").write_text("".join(f"{a},{b}\n" for a, b in rows))
     return tmp_path
+
+
+@pytest.fixture
+def crops(drawn, tmp_path):
+    """A copy of the crops, for tests that change them."""
+    return shutil.copytree(drawn, tmp_path / "crops")
 
 
 def preprocess(folder, output="out", *args, **options):

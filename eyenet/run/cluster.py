@@ -28,6 +28,7 @@ from eyenet.run.files import TEMPORARY
 
 BATCH = 32  # photographs per task: about a second of work, for half a millisecond of the scheduler's time
 AHEAD = 256  # tasks submitted at a time: the scheduler never holds more, however many photographs there are
+ANSWER = 10  # seconds within which the scheduler must answer
 PATIENCE = 300  # seconds without any worker after which the step gives up
 
 # Packages that decode, scale, compress or grade: another version may give other bytes.
@@ -132,7 +133,7 @@ class Cluster:
     def __init__(self, address, witnesses=()):
         self.address, self.witnesses = address, [str(path) for path in witnesses]
         try:
-            self.client = Client(address, timeout=10, set_as_default=False)
+            self.client = Client(address, timeout=ANSWER, set_as_default=False)
         except (OSError, TypeError, ValueError) as error:  # the last two: not an address
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise StageError(f"no Dask scheduler answers at {address} ({reason}); start it (dask scheduler)") from None
