@@ -9,7 +9,8 @@ const MARK = /^(?:\(?\d{1,2}\)?|copy)$/i; // what may follow one of LETTERS
 const SEPARATORS = /[\s._-]+/g;
 const PLACEHOLDER = new RegExp(
   "^(?:(no ?|un)?(id|name)|0*|x+|none|null|nan?|n/a|unknown|removed|deleted|empty|test|patient|person|subject|anon[a-z]*" +
-    "|de-?identified|dsc|dcim|fundus|im|image|img|photo|pic|picture|retina|scan|eye|export|[^\\p{L}\\p{N}_]+)$",
+    "|de-?identified|dsc|dcim|fundus|im|image|img|photo|pic|picture|retina|scan|eye|export|[^\\p{L}\\p{N}_]+" +
+    "|\\d(\\.\\d+)?E\\+\\d\\d)$", // the last: a long number that a spreadsheet has rounded
   "iu",
 );
 const OWN = /^(.+)_(left|right)(_mir|_90|_120|_180|_270)?$/s; // the form of our own files; the last part marks a copy
