@@ -26,10 +26,15 @@ def import_all():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
         from tensorboard.plugins.pr_curve import summary  # noqa: F401
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401
     import PIL.Image  # noqa: F401
     import sklearn.metrics  # noqa: F401
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.subplots().set_title("reads the fonts", fontweight="bold")
+    figure.canvas.draw()
 
 
 def become(request, defaults):

@@ -26,10 +26,10 @@ from eyenet.training import distribution
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
 
-# cnn.py several times in one process on four virtual devices, without the conversion of the network, which is done on
-# one device; the dashboard is drawn where an argument asks for it. With TensorFlow without dropout and augmentation,
-# because its replicas draw independently.
-FOUR_CPUS = f"""
+# cnn.py several times in one process on virtual devices, without the conversion of the network, which is done on one
+# device; the dashboard is drawn where an argument asks for it. TensorFlow has three devices, each of which is traced
+# by itself, and neither dropout nor augmentation, because its replicas draw independently.
+TRAININGS = f"""
 import json
 import os
 import sys
@@ -42,7 +42,7 @@ if os.environ["KERAS_BACKEND"] == "tensorflow":
     from eyenet.model.networks import NETWORKS
     NETWORKS["three_layers"] = NETWORKS["three_layers"]._replace(dropout=0.0)
     (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, 4 * [tf.config.LogicalDeviceConfiguration()])
+    tf.config.set_logical_device_configuration(cpu, 3 * [tf.config.LogicalDeviceConfiguration()])
     build = cnn.build_augmentation
     cnn.build_augmentation = lambda size, augmented: build(size, False)
 todo, array, folder = sys.argv[1:]
@@ -65,13 +65,13 @@ if os.environ["KERAS_BACKEND"] == "jax":
 """
 
 
-def on_four_devices(array, folder, environment, *trainings):
+def on_devices(array, folder, environment, *trainings):
     """Run trainings in folders named after their `--distribute`; return the lines that they print."""
     todo = []
     for drawn, kind, *more in trainings:
         place = ["--models", folder / kind / "models", "--logs", folder / kind / "logs"]
         todo.append((drawn, [*map(str, ["--input", array, *QUICK, "--distribute", kind, *place, *more])]))
-    command = [sys.executable, "-c", FOUR_CPUS, json.dumps(todo), str(array), str(folder)]
+    command = [sys.executable, "-c", TRAININGS, json.dumps(todo), str(array), str(folder)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -79,7 +79,7 @@ def on_four_devices(array, folder, environment, *trainings):
 
 @pytest.fixture(scope="module")
 def array(tmp_path_factory):
-    """23 photographs at 32 px: 58 training images; the last batch of 12 has 10, not a multiple of four."""
+    """23 photographs at 32 px: 58 training images; the last batch of 12 has 10, no multiple of three or four."""
     folder = tmp_path_factory.mktemp("array")
     source = make_dataset(folder / "source", width=200, height=160, radius=72)
     healthy = next(f"h{i}" for i in range(0, 12, 2) if split_of(f"h{i}") == "train")
@@ -102,7 +102,7 @@ def trained(array, environment, tmp_path_factory):
     """Two epochs with JAX in one process: on one device, then on four."""
     folder = tmp_path_factory.mktemp("trained")
     environment = environment | {"XLA_FLAGS": f"{COMPILE} --xla_force_host_platform_device_count=4"}
-    on_four_devices(array, folder, environment, (False, "none"), (False, "devices", "--cache", "device"))
+    on_devices(array, folder, environment, (False, "none"), (False, "devices", "--cache", "device"))
     return folder
 
 
@@ -204,8 +204,8 @@ def test_devices_of_tensorflow(array, tmp_path):
     """Sums, normalisation and clipping use the whole batch; random draws do not, so there are none here."""
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
     trainings = (False, "none"), (True, "devices", "--cache", "device"), (False, "devices", "--batch", 14)
-    said = on_four_devices(array, tmp_path, environment, *trainings)
-    assert "--batch 14 cannot be shared by 4 devices" in said[-1]
+    said = on_devices(array, tmp_path, environment, *trainings)
+    assert "--batch 14 cannot be shared by 3 devices" in said[-1]
     same_weights(tmp_path / "none", tmp_path / "devices")
 
 

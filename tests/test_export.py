@@ -69,13 +69,24 @@ def difference(network, module, path, precision, images):
     return np.abs(module.run(path, images) - expected).max()
 
 
+@pytest.fixture(scope="module")
+def lite0():
+    """EfficientNet-Lite0 at 64 px with random weights."""
+    keras.utils.set_random_seed(0)
+    return awake(cnn.build_network("efficientnet_lite0", 64, 2, "none"), photographs(64))
+
+
 # Every export is compared with its network when it is written, and benchmarks/export.py compares all networks: here are
-# the two that the documentation exports.
+# the two that the documentation exports, Lite0 for LiteRT in float16 below.
 @pytest.mark.parametrize("ending", FORMATS)
-@pytest.mark.parametrize("name", ["three_layers", "efficientnet_lite0"])
-def test_each_format(name, ending, tmp_path):
-    network = awake(cnn.build_network(name, 64, 2, "none"), photographs(64))
+def test_each_format(ending, tmp_path):
+    network = awake(cnn.build_network("three_layers", 64, 2, "none"), photographs(64))
     assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(64)) < 1e-4
+
+
+@pytest.mark.parametrize("ending", ["mlpackage", "onnx"])
+def test_each_format_of_a_larger_network(ending, lite0, tmp_path):
+    assert difference(lite0, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(64)) < 1e-4
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -92,17 +103,15 @@ def test_precisions(ending, tmp_path):
     assert apart[0] < 1e-5 < apart[1] < 5e-3 < apart[3] < 0.2 and apart[2] < 0.1
 
 
-def test_litert_in_float16(tmp_path):
+def test_litert_in_float16(lite0, tmp_path):
     """Only large weights are rounded, and the file does not permit arithmetic in float16, which is not verified."""
     from ai_edge_litert.interpreter import Interpreter
 
-    keras.utils.set_random_seed(0)
-    images, path = photographs(64), tmp_path / "EyeNet.tflite"
-    network = awake(cnn.build_network("efficientnet_lite0", 64, 2, "none"), images)
-    assert 1e-5 < difference(network, litert, path, "float16", images) < 0.03
+    path = tmp_path / "EyeNet.tflite"
+    assert 1e-5 < difference(lite0, litert, path, "float16", photographs(64)) < 0.03
     tensors = Interpreter(str(path)).get_tensor_details()
     half = [np.prod(tensor["shape"]) for tensor in tensors if tensor["dtype"] == np.float16]
-    assert min(half) > litert.LARGE and sum(half) > 0.95 * network.count_params()
+    assert min(half) > litert.LARGE and sum(half) > 0.95 * lite0.count_params()
     assert b"fp16accfp32" not in path.read_bytes()
 
 
@@ -120,15 +129,15 @@ BLOCKS = {
 }
 
 
-@pytest.mark.parametrize("kind", BLOCKS)
-def test_each_operation_in_numpy(kind, tmp_path):
+def test_each_operation_in_numpy(tmp_path):
+    """In one network, side by side: each has its share of the probability."""
     keras.utils.set_random_seed(2)
     image = keras.Input((46, 46, 3), dtype="uint8")
     x = layers.Conv2D(6, 3, 2)(layers.Rescaling(1 / 255)(image))
-    x = layers.GlobalAveragePooling2D()(keras.Sequential(BLOCKS[kind]())(x))
+    ends = [layers.GlobalAveragePooling2D()(keras.Sequential(block())(x)) for block in BLOCKS.values()]
     images = photographs(46)
-    network = awake(keras.Model(image, layers.Dense(2, activation="softmax")(x)), images)
-    assert difference(network, coreml, tmp_path / "EyeNet.mlpackage", "float32", images) < 1e-5
+    network = keras.Model(image, layers.Dense(2, activation="softmax")(layers.Concatenate()(ends)))
+    assert difference(awake(network, images), coreml, tmp_path / "EyeNet.mlpackage", "float32", images) < 1e-5
 
 
 def test_an_operation_that_is_unknown_here(tmp_path):
@@ -142,11 +151,11 @@ def test_an_operation_that_is_unknown_here(tmp_path):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A model of 24 patients at 64 px, with the array that it was trained on, and its export in float32."""
+    """A model of 12 patients at 64 px, with the array that it was trained on, and its export in float32."""
     folder = tmp_path_factory.mktemp("export")
-    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
+    source = make_dataset(folder / "source", width=200, height=160, radius=72)
     run_stages(source, folder)
-    options = ("--epochs", 4, "--batch", 16, "--learning-rate", "1e-3")
+    options = ("--epochs", 3, "--batch", 8, "--learning-rate", "1e-3")
     run("cnn.py", "--input", folder / "array", *options, cwd=folder)
     done = export(folder, "--precision", "float32")
     (folder / "said").write_text(done.stdout)
@@ -173,7 +182,7 @@ def test_what_is_written(work):
     assert set(record["files"]) == {"EyeNet.mlpackage", "EyeNet.tflite", "EyeNet.onnx"}
     for name, known in record["files"].items():
         assert known["parity"]["largest"] < 1e-4 and known["parity"]["questions"]["any"]["decisions"] == 0
-        assert known["parity"]["photographs"] > 5 and known["sha256"] == export_folder.hash_export(folder / name)
+        assert known["parity"]["photographs"] > 3 and known["sha256"] == export_folder.hash_export(folder / name)
         assert f"`{name}` | float32" in page and name in (work / "said").read_text()
     for words in ("VNCoreMLRequest", "Interpreter", "onnxruntime", "Not a medical device", "EXIF", "64 x 64"):
         assert words in page
@@ -379,8 +388,8 @@ def test_without_the_array(work):
 @needs_real("eyepacs-1024")
 def test_real_photographs(work):
     args = ("--photos", REAL / "eyepacs-1024" / "train", "--most", 12, "--output", work / "real")
-    done = export(work, *args, "--precision", "float16")
-    assert done.stdout.count("12 photographs without grades") == 3
+    done = export(work, *args, "--precision", "float16", "--format", "onnx")
+    assert done.stdout.count("12 photographs without grades") == 1
 
 
 def test_the_page(tmp_path, monkeypatch):
