@@ -61,7 +61,7 @@ def sample(sample, tmp_path_factory):
     """The first 40 photographs of the sample, in the folders of `command`."""
     folder = tmp_path_factory.mktemp("sample")
     first_of(sample, 40, folder / "download")
-    shutil.copy(sample / "stage.json", folder / "download")
+    shutil.copy(sample / "train" / "stage.json", folder / "download" / "train")
     (folder / "download" / "trainLabels.csv").rename(folder / "labels.csv")
     return folder
 
