@@ -22,9 +22,8 @@ from eyenet.data.tasks import TASKS
 from eyenet.export import coreml, litert, onnx, page
 from eyenet.export import folder as export_folder
 from eyenet.export.coreml_numpy import Program
-from eyenet.export.description import measured
 from eyenet.export.proof import Exam, compare, require_parity
-from eyenet.model.folder import NETWORK
+from eyenet.model.folder import NETWORK, read_measured
 from eyenet.model.lite import LiteNetwork, write_lite
 from eyenet.model.networks import leaves
 from eyenet.photo.retina import PREPROCESSING
@@ -190,7 +189,7 @@ def test_what_is_written(work):
     config = json.loads((folder.parent / "config.json").read_text())
     assert model["decision"] == config["decision"] and model["split"] == config["settings"]["split"]
     assert model["classes"] == ["no DR", "DR"] and "natural" in model["quality"]
-    assert model["preprocessing"] == PREPROCESSING and model["measured"] == measured(folder.parent)
+    assert model["preprocessing"] == PREPROCESSING and model["measured"] == read_measured(folder.parent)
 
 
 def test_what_the_operating_points_reached_is_in_the_description(tmp_path):
@@ -199,7 +198,7 @@ def test_what_the_operating_points_reached_is_in_the_description(tmp_path):
     metrics = {"set": "unseen test patients", "questions": {"any": {"eye": {"operating_points": {"balanced": point}}}}}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     expected = {"set": "unseen test patients", "questions": {"any": {"balanced": {"sensitivity": whole}}}}
-    assert measured(tmp_path) == expected and measured(tmp_path / "none") is None
+    assert read_measured(tmp_path) == expected and read_measured(tmp_path / "none") is None
 
 
 def test_what_xcode_shows(work):

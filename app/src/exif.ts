@@ -1,5 +1,6 @@
 /** The orientation of a photograph: read it from EXIF, and turn pixels by it. */
 
+import { text } from "./files";
 import type { Picture } from "./resample";
 
 const ORIENTATION = 0x0112; // EXIF tag
@@ -9,7 +10,7 @@ const SHORT = 3; // EXIF type
 export function readOrientation(tiff: Uint8Array): number {
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
   if (view.byteLength < 8) return 0;
-  const order = String.fromCharCode(...tiff.subarray(0, 4));
+  const order = text(tiff, 0, 4);
   if (order !== "II*\0" && order !== "MM\0*") return 0;
   const little = order[0] === "I";
   const first = view.getUint32(4, little);

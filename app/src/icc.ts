@@ -5,6 +5,7 @@
  * Supported are profiles of curves and primaries, those of cameras, screens and phones: the rest gets a sentence.
  */
 
+import { text } from "./files";
 import { PhotoError } from "./photo";
 
 const SAME = 2; // largest change of a grey level by a profile that counts as sRGB
@@ -65,10 +66,6 @@ export function readProfile(profile: Uint8Array, pixels: Space): Conversion {
 
 function leftOut(why: string): Conversion {
   return { convert: null, note: `The colour profile ${why} and was left out.` };
-}
-
-function text(bytes: Uint8Array, at: number, length: number): string {
-  return String.fromCharCode(...bytes.subarray(at, at + length));
 }
 
 /** Tell whether a profile describes a device or a colour space, and not a link or an effect. */

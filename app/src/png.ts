@@ -5,6 +5,7 @@
  */
 
 import { readOrientation } from "./exif";
+import { text } from "./files";
 import type { Space } from "./icc";
 import { PhotoError } from "./photo";
 import type { Picture } from "./resample";
@@ -41,7 +42,7 @@ export function openPng(bytes: Uint8Array<ArrayBuffer>): Png {
   };
   let [animated, controlled] = [false, false]; // whether frames, and the first of them, were announced
   for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
-    const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    const name = text(bytes, at + 4, 4);
     const content = bytes.subarray(at + 8, at + 8 + view.getUint32(at));
     if (name === "IEND") break;
     if (name === "PLTE") png.palette = content;

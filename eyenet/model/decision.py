@@ -75,9 +75,11 @@ def operating_points(patients, truth, probability):
         `balanced` (Youden's index; 0.5 without both classes), and those that are offered of `sensitivity_0.85` ...
         `specificity_0.95`.
     """
+    from eyenet.score.bootstrap import count_patients  # imports what predict.py does not need
+
     points = {BALANCED: choose_threshold(truth, probability)}
     for kind, counted in (("sensitivity", truth), ("specificity", ~truth)):
-        trials = len(np.unique(np.asarray(patients)[counted]))
+        trials = count_patients(patients, counted)
         for aim in LEVELS:
             if (share := least_share(aim, trials)) is None:
                 continue

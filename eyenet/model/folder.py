@@ -285,3 +285,31 @@ def name_latest(folder):
         temporary.replace(latest)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_measured(folder):
+    """Read what the operating points of an eye reached on the test patients.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+
+    Returns
+    -------
+    dict or None
+        For JSON: the `set` of patients, and `questions`, which maps question and operating point to `sensitivity` and
+        `specificity` (`value`, and the interval from `low` to `high`). None if evaluate.py has not measured them.
+    """
+    metrics = read_json(folder / "metrics.json") or {}
+    questions = {}
+    for question, figures in metrics.get("questions", {}).items():
+        points = figures.get("eye", {}).get("operating_points", {})
+        questions[question] = {point: _complete(found) for point, found in points.items()}
+    return {"set": metrics.get("set"), "questions": questions} if questions else None
+
+
+def _complete(found):
+    """Keep sensitivity and specificity where they and their interval are defined."""
+    figures = {name: found.get(name) for name in ("sensitivity", "specificity")}
+    return {name: figure for name, figure in figures.items() if figure and None not in figure.values()}

@@ -8,14 +8,14 @@ import numpy as np
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.decision import BALANCED, expected_grade, predict_grade
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
-from eyenet.model.folder import LITE_NETWORK, colours_of, open_model, setting
+from eyenet.model.folder import LITE_NETWORK, colours_of, open_model, read_measured, setting
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
 from eyenet.photo.quality import SIDE, SMALLEST, judge
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
-from eyenet.run.files import follow, read_json
+from eyenet.run.files import follow
 
 AGAIN = "photograph again"
 CALLED = {"any": "DR", "referable": "referable DR"}
@@ -152,18 +152,16 @@ class Screener:
 
         An aim that was chosen on validation is not what unseen patients get.
         """
-        metrics = read_json(self.made_of[0] / "metrics.json") or {}
+        measured = read_measured(self.made_of[0]) or {"set": None, "questions": {}}
         parts = []
         for question in self.task.questions:
-            eye = metrics.get("questions", {}).get(question, {}).get("eye", {})
-            found = eye.get("operating_points", {}).get(self.point, {})
+            found = measured["questions"].get(question, {}).get(self.point, {})
             said = [
                 f"{name} {figure['value']:.0%} ({figure['low']:.0%}-{figure['high']:.0%})"
-                for name in ("sensitivity", "specificity")
-                if None not in (figure := found.get(name) or {"value": None}).values()
+                for name, figure in found.items()
             ]
             parts.append(f"{QUESTIONS[question].split(' (')[0]}: {', '.join(said) or 'not measured'}")
-        where = f" on {metrics['set']}" if metrics.get("set") else ""
+        where = f" on {measured['set']}" if measured["set"] else ""
         return f"operating point {self.point}{where}: {'; '.join(parts)}"
 
     def panels(self, answers, own, evidence, seen):

@@ -90,9 +90,7 @@ def _cell_means(image, seen):
 
 def _light(crop, seen):
     """Measure light, evenness and colour on the means of the cells, and glare on the pixels."""
-    red, green, blue = np.log(
-        _cell_means(crop, seen) + 4
-    )  # + 4 levels suppresses the colour of noise in dark photographs
+    red, green, blue = np.log(_cell_means(crop, seen) + 4)  # + 4 levels: less colour of noise in dark photographs
     dark, middle = np.quantile(red, (0.1, 0.5))
     return {
         "light": middle,
