@@ -291,8 +291,8 @@ def dataset(tmp_path_factory):
 
 
 def train(work, *options):
-    """Train six epochs on the array of a work folder; keep what is printed."""
-    learning = ("--epochs", 6, "--batch", 16, "--learning-rate", "1e-3")
+    """Train four epochs on the array of a work folder; keep what is printed."""
+    learning = ("--epochs", 4, "--batch", 16, "--learning-rate", "1e-3")
     done = run("cnn.py", "--input", work / "array", *learning, *options, cwd=work)
     for name in ("stdout", "stderr"):
         (work / name).write_text(getattr(done, name))

@@ -9,7 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import REAL, REPO, draw_photograph, needs_real, run
+from conftest import REAL, REPO, draw_photograph, first_of, needs_real, run
 from PIL import Image
 from test_decode import SPACES, rgb_profile, write_png
 
@@ -34,11 +34,9 @@ def template():
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory):
+def sample(sample, tmp_path_factory):
     """The first ten photographs of the sample."""
-    folder = tmp_path_factory.mktemp("drawn")
-    run("make_sample.py", "--photographs", 10, "--output", folder, "--labels-out", folder / "trainLabels.csv")
-    return folder / "train"
+    return first_of(sample, 10, tmp_path_factory.mktemp("drawn")) / "train"
 
 
 @pytest.fixture(scope="session")
