@@ -13,6 +13,7 @@ from conftest import REAL, REPO, draw_photograph, first_of, needs_real, run
 from PIL import Image
 from test_decode import SPACES, rgb_profile, write_png
 
+from benchmarks import browser
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
 from eyenet.model.folder import LITE_NETWORK, open_model
@@ -21,6 +22,7 @@ from eyenet.model.screener import Screener
 MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"the page is not tested: {MISSING}")
 MEGABYTES = 15
+browser.flags.append("--js-flags=--liftoff-only")  # compile WebAssembly fast: the tests compute little
 
 
 @pytest.fixture(scope="session")
