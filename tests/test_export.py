@@ -359,7 +359,7 @@ def test_bad_input(args, words, work):
 
 
 def test_an_array_with_another_split(work, tmp_path):
-    run_stages(work / "source", tmp_path, split=("--seed", 7))
+    run_stages(work / "source", tmp_path, split=("--seed", 7), colours="equalized")
     last = one_sentence(export(work, "--input", tmp_path / "array", code=1), "was not trained on", "--input")
     assert str(tmp_path / "array") in last
 
