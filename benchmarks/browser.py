@@ -62,10 +62,13 @@ def build():
     call("npm", "run", "build")
 
 
+flags = []  # further options of the browser
+
+
 @functools.cache
 def driver():
     """Start the browser, for all scenarios of this process."""
-    command = ["node", "tests/browser.mjs", BROWSER, sys.executable]
+    command = ["node", "tests/browser.mjs", BROWSER, sys.executable, *flags]
     process = subprocess.Popen(command, cwd=APP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(stop, process)
     return process

@@ -249,20 +249,29 @@ def run_stages(source, work, *, size=64, upto=5, workers=2, split=(), colours="n
     return work
 
 
+def make_once(name, make, tmp_path_factory):
+    """Make a folder once for all test processes; its files must not be changed."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (done := folder.with_suffix(".done")).exists():
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
-    """The first 144 photographs of the sample (make_sample.py), drawn once for all test processes.
+    """The first 144 photographs of the sample (make_sample.py).
 
-    s0002 and s0004 have retinopathy, s0001 has none; s0003_right is black and s0005_left is cut off. The files must
-    not be changed.
+    s0002 and s0004 have retinopathy, s0001 has none; s0003_right is black and s0005_left is cut off.
     """
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with open(shared / "sample.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder = shared / "sample"
+
+    def make(folder):
         run("make_sample.py", "--photographs", 144, "--output", folder, "--labels-out", folder / "trainLabels.csv")
-    return folder
+
+    return make_once("sample", make, tmp_path_factory)
 
 
 def first_of(sample, count, folder):
@@ -281,12 +290,49 @@ def dataset(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("dataset"))
 
 
-@pytest.fixture(scope="module")
-def array(tmp_path_factory):
-    """24 patients at 64 px: 48 photographs, half of them with dots."""
-    folder = tmp_path_factory.mktemp("array")
-    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
-    return run_stages(source, folder / "work") / "array"
+def train(work, *options):
+    """Train four epochs on the array of a work folder; keep what is printed."""
+    learning = ("--epochs", 4, "--batch", 16, "--learning-rate", "1e-3")
+    done = run("cnn.py", "--input", work / "array", *learning, *options, cwd=work)
+    for name in ("stdout", "stderr"):
+        (work / name).write_text(getattr(done, name))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """The work folder of a training for any DR, without interruption.
+
+    24 patients at 64 px in equalised colours; half of the 48 photographs have dots, with grades 1 to 4.
+    """
+
+    def make(folder):
+        source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
+        rows = read_csv(source / "trainLabels.csv")
+        graded = [(r["image"], 1 + i // 2 % 4 if r["level"] == "2" else 0) for i, r in enumerate(rows)]
+        write_csv(source / "trainLabels.csv", [("image", "level"), *graded])
+        run_stages(source, folder, colours="equalized")
+        train(folder)
+
+    return make_once("trained", make, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def array(trained):
+    """The array of `trained`."""
+    return trained / "array"
+
+
+@pytest.fixture(scope="session")
+def graded(trained, tmp_path_factory):
+    """The work folder of a training for the grade on the same array."""
+
+    def make(folder):
+        folder.mkdir()
+        for name in ("source", "resized", "array"):
+            (folder / name).symlink_to(trained / name)
+        train(folder, "--task", "grade")
+
+    return make_once("graded", make, tmp_path_factory)
 
 
 def history(folder):

@@ -9,10 +9,11 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import REAL, REPO, draw_photograph, needs_real, run
+from conftest import REAL, REPO, draw_photograph, first_of, needs_real, run
 from PIL import Image
 from test_decode import SPACES, rgb_profile, write_png
 
+from benchmarks import browser
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
 from eyenet.model.folder import LITE_NETWORK, open_model
@@ -21,6 +22,7 @@ from eyenet.model.screener import Screener
 MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"the page is not tested: {MISSING}")
 MEGABYTES = 15
+browser.flags.append("--js-flags=--liftoff-only")  # compile WebAssembly fast: the tests compute little
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +36,9 @@ def template():
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory):
+def sample(sample, tmp_path_factory):
     """The first ten photographs of the sample."""
-    folder = tmp_path_factory.mktemp("drawn")
-    run("make_sample.py", "--photographs", 10, "--output", folder, "--labels-out", folder / "trainLabels.csv")
-    return folder / "train"
+    return first_of(sample, 10, tmp_path_factory.mktemp("drawn")) / "train"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_dataset, one_sentence, read_csv, run, run_stages, write_csv
+from conftest import one_sentence, read_csv, run, run_stages, write_csv
 from scipy.special import expit, logit
 from sklearn.metrics import (
     accuracy_score,
@@ -18,20 +18,13 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-TRAINING = ["--epochs", 5, "--batch", 16, "--learning-rate", "1e-3"]
 DRAWS = ["--draws", 200]
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    """An evaluated model of 24 patients at 64 px in equalised colours; half of them have dots, with grades 1 to 4."""
-    folder = tmp_path_factory.mktemp("evaluate")
-    source = make_dataset(folder / "source", patients=24, width=200, height=160, radius=72)
-    rows = read_csv(source / "trainLabels.csv")
-    graded = [(r["image"], 1 + i // 2 % 4 if r["level"] == "2" else 0) for i, r in enumerate(rows)]
-    write_csv(source / "trainLabels.csv", [("image", "level"), *graded])
-    run_stages(source, folder, colours="equalized")
-    run("cnn.py", "--input", folder / "array", *TRAINING, cwd=folder)
+def work(trained, tmp_path_factory):
+    """A copy of the trained model's work folder, evaluated."""
+    folder = shutil.copytree(trained, tmp_path_factory.mktemp("evaluate") / "work", symlinks=True)
     folder.joinpath("stdout").write_text(evaluate(folder).stdout)
     return folder
 
@@ -150,8 +143,8 @@ def test_a_folder_of_photographs(work, tmp_path):
     one_sentence(evaluate(work, *args[:3], same, code=1), "two different values of Usage")
 
 
-def test_the_grade(work):
-    run("cnn.py", "--input", work / "array", "--task", "grade", "--run", "grade", "--epochs", 3, cwd=work)
+def test_the_grade(work, graded):
+    shutil.copytree(graded / "models" / "cnn", work / "models" / "grade")
     done = evaluate(work, "--model", "models/grade")
     metrics = json.loads((work / "models/grade/metrics.json").read_text())
     table = pd.read_csv(work / "models/grade/predictions.csv")

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import REAL, draw_photograph, make_dataset, needs_real, one_sentence, run, run_stages
+from conftest import REAL, draw_photograph, needs_real, one_sentence, run, run_stages
 
 ct = pytest.importorskip("coremltools", reason="pip install -r requirements-export.txt")
 pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
@@ -149,13 +149,9 @@ def test_an_operation_that_is_unknown_here(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    """A model of 12 patients at 64 px, with the array that it was trained on, and its export in float32."""
-    folder = tmp_path_factory.mktemp("export")
-    source = make_dataset(folder / "source", width=200, height=160, radius=72)
-    run_stages(source, folder)
-    options = ("--epochs", 3, "--batch", 8, "--learning-rate", "1e-3")
-    run("cnn.py", "--input", folder / "array", *options, cwd=folder)
+def work(trained, tmp_path_factory):
+    """A copy of the trained model's work folder, and its export in float32."""
+    folder = shutil.copytree(trained, tmp_path_factory.mktemp("export") / "work", symlinks=True)
     done = export(folder, "--precision", "float32")
     (folder / "said").write_text(done.stdout)
     return folder
@@ -363,7 +359,7 @@ def test_bad_input(args, words, work):
 
 
 def test_an_array_with_another_split(work, tmp_path):
-    run_stages(work / "source", tmp_path, split=("--seed", 7))
+    run_stages(work / "source", tmp_path, split=("--seed", 7), colours="equalized")
     last = one_sentence(export(work, "--input", tmp_path / "array", code=1), "was not trained on", "--input")
     assert str(tmp_path / "array") in last
 

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPO, make_dataset, one_sentence, read_csv, run, run_stages
+from conftest import REPO, first_of, make_dataset, one_sentence, read_csv, run, run_stages
 
 ENVIRONMENT = {**os.environ, "EYENET_VENV": sys.prefix}
 needs_venv = pytest.mark.skipif(
@@ -33,9 +33,12 @@ def test_on_own_photographs_from_another_folder(tmp_path):
 
 
 @needs_venv
-def test_on_the_sample(tmp_path):
-    """The README's command on synthetic photographs, with every fault of the sample."""
+def test_on_the_sample(sample, tmp_path):
+    """The README's command on synthetic photographs, with every fault of the sample; it draws the last four."""
+    first_of(sample, 36, tmp_path / "data" / "download")
+    shutil.copy(sample / "train" / "stage.json", tmp_path / "data" / "download" / "train")
     done = run("run_pipeline.sh", "--sample", 40, "--work", tmp_path, "--", "--epochs", 1, env=ENVIRONMENT)
+    assert len(read_csv(tmp_path / "labels" / "trainLabels.csv")) == 40
     assert json.loads((tmp_path / "models" / "latest" / "metrics.json").read_text())["synthetic"] is True
     assert "say nothing about patients" in done.stdout and "unseen test patients" in done.stdout
     assert (tmp_path / "models" / "latest" / "model.keras").exists() and "model  " in done.stdout

@@ -1,4 +1,4 @@
-// Drives a browser for benchmarks/browser.py: node browser.mjs BROWSER PYTHON
+// Drives a browser for benchmarks/browser.py: node browser.mjs BROWSER PYTHON [FLAG ...]
 // Reads scenarios from standard input, one a line: {"scenario": ..., "dist": ...}. Serves dist/ with python -m http.server,
 // runs the scenario in Chromium, and prints a line: {"found": what it saw} or {"failed": why it did not end}.
 
@@ -8,11 +8,12 @@ import { freePort, kept, options, serve, use } from "./driver.mjs";
 import { troubles } from "./troubles.mjs";
 import { views } from "./views.mjs";
 
-const [executablePath, python] = process.argv.slice(2);
+const [executablePath, python, ...flags] = process.argv.slice(2);
 const servers = new Map(); // by folder
 const browser = await chromium.launch({
   executablePath,
   args: [
+    ...flags,
     ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
   ],
