@@ -247,9 +247,10 @@ def command_line():
     )
     options.add_argument(
         "--copies",
-        choices=("drop", "keep"),
+        choices=("drop", "ignore", "keep"),
         default="keep",
-        help="copies with two grades, or filed as both eyes of a patient: leave them out, or list them only",
+        help="copies with two grades, or filed as both eyes of a patient: leave them out, or list them only; ignore: "
+        "do not look for copies",
     )
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may be rejected")
     return options
@@ -277,7 +278,7 @@ def main():
     with image_stage("preprocess_images.py", args.output, settings, args.input, split=split, **workers) as stage:
         left_out, kept, notes = sort_out(stage, candidates, quality)
         table = labels[labels["image"].isin(kept)].sort_values("image").reset_index(drop=True)
-        copies = find_copies(table, stage.folder)
+        copies = find_copies(table, stage.folder, search=args.copies != "ignore")
         wrong = drop_contradictory(copies, stage.folder) if args.copies == "drop" else []
         table = table[~table["image"].isin([image for image, _ in wrong])].reset_index(drop=True)
         dropped += left_out + wrong

@@ -92,7 +92,7 @@ def step(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(preprocess_images, "draw_class_balance", lambda *_: None)
     (tmp_path / "in").mkdir()
 
-    def run(drawings, grades, *options, out="out"):
+    def run(drawings, grades, *options, out="out", listed=True):
         for name, pixels in drawings.items():
             (tmp_path / "in" / f"{name}.png").write_bytes(encode_png(np.ascontiguousarray(pixels), {"visible": 1.0}))
         write_csv(tmp_path / "labels.csv", [("image", "level"), *grades.items()])
@@ -100,7 +100,8 @@ def step(tmp_path, monkeypatch, capsys):
         words = [word for option, name in places.items() for word in (option, str(tmp_path / name))]
         monkeypatch.setattr(sys, "argv", ["preprocess_images.py", *words, "--quality", "keep", *options])
         assert not preprocess_images.main()
-        return read_csv(tmp_path / f"{out}.csv"), read_csv(tmp_path / out / "copies.csv"), capsys.readouterr().err
+        copies = read_csv(tmp_path / out / "copies.csv") if listed else []
+        return read_csv(tmp_path / f"{out}.csv"), copies, capsys.readouterr().err
 
     return run
 
@@ -169,6 +170,9 @@ def test_an_older_version_split_copies_and_who_moves_is_told(step, tmp_path):
     assert f"move patients of the table before to another split: 1 ({other})" in told
     assert read_deciders(tmp_path / "out.csv") == {"a": "a", other: "a", "z": "z"}
     assert read_deciders(tmp_path / "nothing.csv") == {}
+    table, _, told = step({}, dict.fromkeys(names, 0), "--copies", "ignore", listed=False)
+    assert {row["split"] for row in table[:2]} == {split_of("a")} and "copies" not in told
+    assert not (tmp_path / "out" / "copies.csv").exists()
 
 
 @needs_real("eyepacs-1024")
