@@ -18,7 +18,7 @@ The split of a patient is a hash of the patient and --seed: both eyes are in the
 moves nobody. Patients who share a photograph, perhaps rotated, mirrored or compressed again, are in one split: that of
 the one who was in the table --labels-out before, else of the first; then the column `split_as` names the patient whose
 hash counts. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py).
-Kaggle's 35,126 photographs take TIME minutes on two cores. The script can be stopped and run again: it does only what
+Kaggle's 35,126 photographs take three minutes on two cores. The script can be stopped and run again: it does only what
 is missing, and compares all photographs again.
 """
 

@@ -22,7 +22,7 @@ from scipy import fft, ndimage, sparse
 from eyenet.data.array import IMAGES_PER_BLOCK, map_blocks
 from eyenet.run.workers import cores, for_each
 
-# Among 25 million pairs of different real photographs, the largest similarity is 0.82 (the same retina photographed
+# Among 24 million pairs of different real photographs, the largest similarity is 0.82 (the same retina photographed
 # again), the next 0.81 (the same dirt on the lens); one pair, an eye photographed twice in a moment and filed as both
 # eyes, has 0.87. Copies of 1,084 of them that were rotated by 120 degrees, compressed at quality 50 or scaled by 3 %
 # have at least 0.86, except one that is nearly black; of copies brightened by 20 %, which saturates the brightest
