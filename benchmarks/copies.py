@@ -150,7 +150,7 @@ def search_figures(crops):
     for i, j in others:
         print(f"no copies: images {i} and {j}, of crops {jobs[i][0]} and {jobs[j][0]}", file=sys.stderr)
     rows = [
-        (f"{name}: CPU", round(alone + reading * len(jobs)), "s", "<= 240, two minutes on two cores"),
+        (f"{name}: CPU", round(alone + reading * len(jobs)), "s", "<= 240"),
         (f"{name}: of this, reading the crops", round(reading * len(jobs)), "s", ""),
         (f"{name}: pairs found that are no copies", len(others), "", ""),
     ]
