@@ -101,8 +101,8 @@ def read_foreign_array(folder):
         images = np.load(folder / "X.npy", mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise StageError(f"{folder} has no X.npy; give --input a folder with an array, or --labels tables") from None
-    except (ValueError, EOFError) as error:
-        raise StageError(f"{folder / 'X.npy'} cannot be read as an array ({error}); pack it again") from None
+    except (ValueError, EOFError):  # NumPy's advice is to load it unsafely
+        raise StageError(f"{folder / 'X.npy'} is damaged, incomplete or no array; pack it again") from None
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] != images.shape[2] or images.shape[3] != 3:
         raise StageError(
             f"{folder / 'X.npy'} is {images.dtype} of shape {images.shape}; the audit needs uint8 of shape "

@@ -37,7 +37,7 @@ from functools import partial
 from pathlib import Path
 
 from eyenet.data.identity import group_photographs
-from eyenet.grading.photographs import find_mixed_up, identify, name_heat_maps, plain
+from eyenet.grading.photographs import find_doubts, identify, name_heat_maps, plain
 from eyenet.grading.rows import LEFT_OUT, UNREAD, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
@@ -52,7 +52,7 @@ KEPT = ("photograph", "result", "reasons", "questions", "grade")  # of a row, un
 AIM = "use the threshold whose sensitivity on validation reaches this with its whole 95 %% interval: 0.85, 0.9 or 0.95"
 
 
-def grade(screener, paths, targets, mixed_up, workers, who):
+def grade(screener, paths, targets, doubts, workers, who):
     """Yield the row of each photograph in order, with its path and identity."""
     here = Path.cwd()  # Dask workers run in another folder
 
@@ -61,7 +61,7 @@ def grade(screener, paths, targets, mixed_up, workers, who):
         identity = who(here / path)
         try:
             row = screener.look(here / path, target and here / target)
-            row["reasons"] += [why for why in (identity.doubt, mixed_up.get(path)) if why]
+            row["reasons"] += [*([identity.doubt] if identity.doubt else []), *doubts.get(path, [])]
         except NotAPhotograph as error:
             row = {"result": LEFT_OUT, "reasons": [str(error)]}
         except PhotoError as error:
@@ -139,9 +139,9 @@ def main():
     folders = [Path(os.path.abspath(place)) for place in args.photographs if place.is_dir()]
     who = partial(identify, places=folders, one_clinic=args.one_clinic)
     needed = [path.absolute() for path in (args.model / LITE_NETWORK, *paths[:1]) if path.exists()]
-    mixed_up = find_mixed_up(paths, who)
+    doubts = find_doubts(paths, who)
     columns = columns_of(questions, graded)
-    with Worklist(args.csv, columns, shared, targets, mixed_up) if args.csv else NoTable() as worklist:
+    with Worklist(args.csv, columns, shared, targets, doubts) if args.csv else NoTable() as worklist:
         rest = [path for path in paths if path not in worklist.known]
         others = [left_out_row(path, reason) for path, reason in left_out.items()]
         worklist.begin(others, more=bool(rest))
@@ -151,7 +151,7 @@ def main():
         rows = [from_csv(row, questions) for row in worklist.known.values()]
         output.count(rows)
         with crew(args.workers, args.scheduler, needed, args.heatmap and args.heatmap.absolute()) as workers:
-            for path, identity, row in grade(screener, rest, targets, mixed_up, workers, who):
+            for path, identity, row in grade(screener, rest, targets, doubts, workers, who):
                 worklist.write(row, path)
                 output.write(row)
                 if row["result"] != LEFT_OUT:

@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
-"""Step 3: drop all-black photographs, judge the quality of the others, join the labels, split the patients.
+"""Step 3: drop all-black photographs, judge the others, join the labels, find copies, split the patients.
 
 Reads   data/resized/*.png, labels/trainLabels.csv (image,level; optionally patient,eye)
 Writes  data/preprocessed/<name>.png      the photographs that are kept (hard links where possible)
         data/preprocessed/dropped.csv     what was left out on purpose: black, without a label, without a photograph
         data/preprocessed/quality.csv     whether each photograph is gradable, and if not, why
         data/preprocessed/rejected.csv    images that could not be read, and black ones if they are more than 5 %
-        labels/preprocessed.csv           image,patient,eye,level,split,quality,gradable
+        data/preprocessed/copies.csv      pairs of files that show the same photograph, and what they contradict
+        labels/preprocessed.csv           image,patient,eye,level,split,quality,gradable[,split_as]
         figures/class_balance_*.png       photographs by grade; DR and no DR before and after copying
 
     python preprocess_images.py
     python preprocess_images.py --quality drop       leave out ungradable photographs; keep: do not judge
+    python preprocess_images.py --copies drop        leave out photographs with two grades, or filed as both eyes
 
 The split of a patient is a hash of the patient and --seed: both eyes are in the same split, and adding patients
-moves nobody. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py).
-Kaggle's 35,126 photographs take two minutes on two cores, half a minute without judging. The script can be stopped
-and run again: it does only what is missing.
+moves nobody. Patients who share a photograph, perhaps rotated, mirrored or compressed again, are in one split: that of
+the one who was in the table --labels-out before, else of the first; then the column `split_as` names the patient whose
+hash counts. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py).
+Kaggle's 35,126 photographs take three minutes on two cores. The script can be stopped and run again: it does only what
+is missing, and compares all photographs again.
 """
 
 import json
@@ -25,7 +29,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from eyenet.data.names import SPLITS, split_of
+from eyenet.data.links import drop_contradictory, find_copies, read_deciders, split_patients
+from eyenet.data.names import SPLITS
 from eyenet.data.tables import GRADES, count_by_grade, read_labels, require_match, write_table
 from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.png import read_crop, read_geometry
@@ -202,15 +207,6 @@ def possible_quality(quality, source):
     return "keep"
 
 
-def split_patients(labels, kept, notes, split):
-    """Make the table of the photographs that are kept, with split and quality."""
-    table = labels[labels["image"].isin(kept)].sort_values("image").reset_index(drop=True)
-    table["split"] = [split_of(patient, **split) for patient in table["patient"]]
-    for column in ("quality", "gradable") if notes else ():
-        table[column] = [notes[image][column] for image in table["image"]]
-    return table
-
-
 def class_table(before, after, splits):
     """Format the number of photographs of each grade: labelled, kept, and kept by split."""
     columns = {"labelled": count_by_grade(before), "kept": count_by_grade(after["level"])}
@@ -249,6 +245,13 @@ def command_line():
         default="mark",
         help="ungradable photographs: leave them out, do not judge, or mark them in two columns",
     )
+    options.add_argument(
+        "--copies",
+        choices=("drop", "ignore", "keep"),
+        default="keep",
+        help="copies with two grades, or filed as both eyes of a patient: leave them out, or list them only; ignore: "
+        "do not look for copies",
+    )
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may be rejected")
     return options
 
@@ -268,18 +271,26 @@ def main():
     settings = {"black": BLACK}
     if quality == "drop":  # otherwise the images do not depend on it
         settings["quality"] = {"ungradable": "dropped", "weights": sha256(WEIGHTS)}
+    if args.copies == "drop":
+        settings["copies"] = "contradictory ones dropped"
     split = {"seed": args.seed, "val": args.val, "test": args.test}
     workers = {"reads": candidates[:1], "threads": args.workers, "scheduler": args.scheduler}
     with image_stage("preprocess_images.py", args.output, settings, args.input, split=split, **workers) as stage:
         left_out, kept, notes = sort_out(stage, candidates, quality)
-        dropped += left_out
+        table = labels[labels["image"].isin(kept)].sort_values("image").reset_index(drop=True)
+        copies = find_copies(table, stage.folder, search=args.copies != "ignore")
+        wrong = drop_contradictory(copies, stage.folder) if args.copies == "drop" else []
+        table = table[~table["image"].isin([image for image, _ in wrong])].reset_index(drop=True)
+        dropped += left_out + wrong
         write_rows(stage.folder / "dropped.csv", ["image", "reason"], dropped)
         write_quality(stage.folder, notes)
         count_black(stage, left_out, len(candidates))
-        code = stage.finish(len(candidates), args.max_rejected, kept)
-        if not kept:
+        code = stage.finish(len(candidates), args.max_rejected, set(table["image"]))
+        if table.empty:
             raise StageError(f"no photograph is left; the reasons are in {stage.folder / 'dropped.csv'}")
-        table = split_patients(labels, kept, notes, split)
+        split_patients(table, copies, read_deciders(args.labels_out), split)
+        for column in ("quality", "gradable") if notes else ():
+            table[column] = [notes[image][column] for image in table["image"]]
         write_table(args.labels_out, table)
     draw_class_balance(table, labels["level"], args.figures)
 

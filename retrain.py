@@ -15,7 +15,8 @@ Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted,
 
 1. Reject photographs that are unreadable or ungradable (eyenet/photo/quality.py), duplicates of known ones (also
    rotated, mirrored, resized or recompressed), and those whose name is already taken.
-2. Split the rest by patient, as the pipeline does; a known patient keeps the split.
+2. Split the rest by patient, as the pipeline does; a known patient keeps the split, and a new one of whose photographs
+   one is a duplicate of a known one joins it.
 3. Fine-tune the network on all training patients, old and new.
 4. Compare both models on the test patients of the old array only, so that a batch cannot choose its own test set. New
    test patients count from the next retraining on.

@@ -61,7 +61,8 @@ def command(step, source, work, size, workers):
     places = {
         "resize_images.py": {"input": source / "train", "output": work / "resized", "size": size},
         "preprocess_images.py": {"input": work / "resized", "output": work / "preprocessed"}
-        | {"labels": source / "trainLabels.csv", "labels-out": tables["preprocessed"], "figures": work / "figures"},
+        | {"labels": source / "trainLabels.csv", "labels-out": tables["preprocessed"], "figures": work / "figures"}
+        | {"copies": "ignore"},  # the collection is made of copies
         "rotate_images.py": {"input": work / "preprocessed", "output": work / "rotated"}
         | {"labels": tables["preprocessed"], "labels-out": tables["rotated"]},
         "image_to_array.py": {"input": work / "rotated", "output": work / "array", "labels": tables["rotated"]},

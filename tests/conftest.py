@@ -173,16 +173,24 @@ def one_sentence(done, *words):
     return last
 
 
-def draw_photograph(width=480, height=360, x=None, y=None, radius=160, seed=0, dots=0):
+TEXTURE = 4  # grey levels: no drawing of a dataset is taken for a copy of another
+
+
+def draw_photograph(width=480, height=360, x=None, y=None, radius=160, seed=0, dots=0, texture=0):
     """Draw a plain fundus photograph: a noisy orange disc on black, with an optic disc and some dark dots.
 
-    Centre and radius are in pixels, pixel centres at half-integers. Returns uint8 (height, width, 3).
+    Centre and radius are in pixels, pixel centres at half-integers. Drawings of several seeds are copies of each other
+    unless they have a texture, in grey levels. Returns uint8 (height, width, 3).
     """
     rng = np.random.default_rng(seed)
     x, y = width / 2 if x is None else x, height / 2 if y is None else y
     column, row = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
     light = np.clip(radius - np.hypot(column - x, row - y) + 0.5, 0, 1)[..., None]
     picture = light * np.array([190, 95, 40]) * (1 - 0.3 * ((column - x) / radius)[None, :, None] ** 2)
+    if texture:
+        cells = np.random.default_rng(seed).normal(0, texture, (height // 20, width // 20)).astype(np.float32)
+        cells = np.asarray(Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC))
+        picture += light * cells[..., None]
     spots = [(-0.4, 0.1, 0.12, (60, 80, 60))]
     spots += [(*rng.uniform(-0.6, 0.6, 2), 0.05, (-150, -80, -30)) for _ in range(dots)]
     for dx, dy, size, color in spots:
@@ -215,7 +223,8 @@ def make_dataset(folder, patients=12, **drawing):
     for patient in range(patients):
         for eye in ("left", "right"):
             diseased = patient % 2
-            picture = draw_photograph(seed=2 * patient + (eye == "right"), dots=12 * diseased, **drawing)
+            seed = 2 * patient + (eye == "right")
+            picture = draw_photograph(seed=seed, dots=12 * diseased, **{"texture": TEXTURE, **drawing})
             Image.fromarray(picture).save(folder / "train" / f"h{patient}_{eye}.jpeg", quality=92)
             rows.append((f"h{patient}_{eye}", 2 * diseased))
     write_csv(folder / "trainLabels.csv", rows)

@@ -37,7 +37,7 @@ def broken_array(folder, images, table, how):
     "how, words",
     [
         ("no X.npy", "has no X.npy"),
-        ("text", "X.npy cannot be read as an array"),
+        ("text", "X.npy is damaged, incomplete or no array; pack it again"),
         ("floats", "is float32 of shape (9, 128, 128, 3); the audit needs uint8"),
         ("tiny", "are 16 pixels wide; the audit needs 32"),
         ("rows", "has 120 rows and X.npy 119 images"),

@@ -1,5 +1,6 @@
 """Evaluation as a user runs it: figures agree with separate computations, other photographs, and bad input."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,10 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
+
+from eyenet.photo.quality import judge
+from eyenet.photo.retina import crop_photograph
+from eyenet.run.errors import PhotoError
 
 DRAWS = ["--draws", 200]
 
@@ -275,12 +280,25 @@ def test_a_table_with_patients_and_without_eyes(work, tmp_path):
     assert (np.abs(natural["p1"] - table["p1"].to_numpy()) > 1e-3).all()
 
 
-def test_one_class_only(work, tmp_path):
-    """Figures that need both classes are not defined; the others are scored."""
-    rows = [("image", "level")] + [(r["image"], 0) for r in read_csv(work / "source/trainLabels.csv")]
-    healthy = write_csv(tmp_path / "labels.csv", rows)
+def test_one_class_and_what_predict_would_not_grade(work, sample, tmp_path):
+    """Figures that need both classes are not defined; the gradable photographs are scored on their own too."""
+    photographs, gradable = tmp_path / "photographs", {}
+    photographs.mkdir()
+    for path in sorted((sample / "train").glob("*.jpeg"))[:12]:
+        with contextlib.suppress(PhotoError):
+            gradable[path.stem] = int(judge(*crop_photograph(path, 256)).gradable)
+            shutil.copy(path, photographs)
+    count = sum(gradable.values())
+    assert 1 < count < len(gradable)
+    healthy = write_csv(tmp_path / "labels.csv", [("image", "level"), *((image, 0) for image in gradable)])
     out = tmp_path / "out"
-    done = evaluate(work, "--photos", work / "source/train", "--labels", healthy, "--output", out)
+    done = evaluate(work, "--photos", photographs, "--labels", healthy, "--output", out)
+    assert f"{len(gradable) - count} of {len(gradable)} photographs cannot be graded, and predict.py" in done.stderr
+    predicted = {row["image"]: int(row["gradable"]) for row in read_csv(out / "predictions.csv")}
+    assert predicted == gradable
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["photographs"] == len(gradable) and metrics["subsets"]["gradable"]["photographs"] == count
+    assert "photographs, gradable" in done.stdout and "photographs, gradable" in (out / "report.html").read_text()
     assert "of one grade" in done.stderr
     eye = json.loads((out / "metrics.json").read_text())["questions"]["any"]["eye"]
     assert eye["auc"]["value"] is None and eye["specificity"]["value"] is not None

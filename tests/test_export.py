@@ -421,3 +421,10 @@ def test_the_page(tmp_path, monkeypatch):
     (tmp_path / "mine" / "model.json").write_text("{}")  # as in the folder of an export
     with pytest.raises(StageError, match="holds something other than the page"):
         page.require_template(tmp_path / "mine")
+
+
+def test_a_file_as_output_is_not_to_be_emptied(tmp_path):
+    (tmp_path / "labels.csv").write_text("image,level\n")
+    with pytest.raises(StageError, match="is a file, but export_model.py writes a folder") as refused:
+        export_folder.require_own(tmp_path / "labels.csv")
+    assert "empty" not in str(refused.value)

@@ -1,7 +1,11 @@
 """Which files are photographs, and which of their pages."""
 
+import io
+import json
 import os
 import shutil
+import struct
+import subprocess
 import sys
 
 import numpy as np
@@ -10,6 +14,7 @@ from conftest import draw_photograph, one_sentence, read_csv, run
 from PIL import Image
 from test_predict import as_dicom
 
+from benchmarks.browser import APP, BrowserError, install
 from eyenet.photo.decode import open_photograph
 from eyenet.photo.kinds import examine, find_photographs, why_left_out
 from eyenet.photo.retina import crop_photograph
@@ -196,3 +201,74 @@ def test_resize_uses_the_same_photographs(clinic, tmp_path):
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "a.txt").write_text("a letter")
     one_sentence(run(*args[:2], tmp_path / "none", *args[3:], code=1), "holds no photograph")
+
+
+APPLE = b"""http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF \
+xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" \
+xmlns:HDRGainMap="http://ns.apple.com/HDRGainMap/1.0/" xmlns:apdi="http://ns.apple.com/pixeldatainfo/1.0/">\
+<HDRGainMap:HDRGainMapVersion>65536</HDRGainMap:HDRGainMapVersion><apdi:StoredFormat>1278226488</apdi:StoredFormat>\
+<apdi:AuxiliaryImageType>urn:com:apple:photo:2020:aux:hdrgainmap</apdi:AuxiliaryImageType>\
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+ISO = b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"
+
+
+def multi_picture(path, first, *others):
+    """Write a multi-picture JPEG (CIPA DC-007), big-endian as phones do; `others` are pictures, and APP1 or APP2."""
+    files = []
+    for picture, *segment in ((first,), *others):
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=90)
+        data = file.getvalue()
+        for marker, content in segment:
+            data = data[:2] + struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content + data[2:]
+        files.append(data)
+    count = len(files)
+    fields = struct.pack(">HHIIHHIIHHII", 0xB000, 7, 4, 0x30313030, 0xB001, 4, 1, count, 0xB002, 7, 16 * count, 50)
+    length = 2 + 4 + 8 + 2 + len(fields) + 4 + 16 * count
+    files[0] = files[0][:2] + bytes(4 + length - 2) + files[0][2:]
+    entries, place = [], 0
+    for i, data in enumerate(files):
+        entries.append(struct.pack(">IIIHH", 0 if i else 0x030000, len(data), place and place - 10, 0, 0))
+        place += len(data)
+    head = b"MM\0*" + struct.pack(">IH", 8, 3) + fields + bytes(4) + b"".join(entries)
+    start = struct.pack(">BBH", 0xFF, 0xE2, length) + b"MPF\0" + head
+    files[0] = files[0][:2] + start + files[0][2 + len(start) :]
+    path.write_bytes(b"".join(files))
+    return path
+
+
+@pytest.fixture
+def maps(tmp_path):
+    """Files of phones by name, and the number of photographs in them."""
+    gain, other = WELL.convert("L").resize((350, 260)), WELL.resize((350, 260))
+    apple, iso = (0xE1, APPLE), (0xE2, ISO)
+    files = {
+        "apple.jpg": (1, (gain, apple)),
+        "iso.jpg": (1, (other, iso)),  # of three components
+        "two.jpg": (2, (WELL,), (gain, apple)),
+        "grey.jpg": (2, (gain,)),  # nothing says what it is
+    }
+    for name, (_, *pictures) in files.items():
+        multi_picture(tmp_path / name, ILL, *pictures)
+    return {tmp_path / name: count for name, (count, *_) in files.items()}
+
+
+def test_the_gain_map_of_a_phone_is_not_a_photograph(maps):
+    for path, count in maps.items():
+        with Image.open(path) as image:
+            assert image.n_frames == count + (path.name != "grey.jpg"), path.name
+        assert names(path) == ([path.name] if count == 1 else [f"{path.name}[1]", f"{path.name}[2]"])
+        found, _, frame = open_photograph(examine(path)[0][0])
+        assert frame == (700, 520) and np.abs(np.asarray(found).astype(int) - np.asarray(ILL)).mean() < 2
+
+
+def test_the_page_counts_the_same_photographs(maps):
+    """The code of the page, without a browser."""
+    try:
+        install()
+    except BrowserError as error:
+        pytest.skip(f"the page is not tested: {error}")
+    command = ["node", "tests/container.mjs", *map(str, maps)]
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert dict(zip(maps, json.loads(done.stdout))) == maps

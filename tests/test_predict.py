@@ -417,7 +417,17 @@ def test_anonymised_dicom_joins_nobody(work, tmp_path):
     done = predict(work, tmp_path / "placeholder", "--json")
     assert rows_of(done)[1].keys() == {"h1", "h2"} and "4 files have a placeholder as patient ID" in done.stderr
     done = predict(work, tmp_path / "shared", "--json")
-    assert not rows_of(done)[1] and "the ID 4711 is not one person (file names such as h1 and h2" in done.stderr
+    told = "the ID 4711 is not one person (file names such as h1 and h2 say otherwise)"
+    assert not rows_of(done)[1] and told in done.stderr
+    assert [row["reasons"][-1] for row in rows_of(done)[0]] == 4 * [told]
+    table, shared = tmp_path / "table.csv", tmp_path / "shared"
+    aside = [shutil.move(shared / f"h2_{eye}.dcm", tmp_path) for eye in ("left", "right")]
+    predict(work, shared, "--csv", table)
+    assert not any(told in row["reasons"] for row in read_csv(table))
+    for path in aside:  # come later, and make known rows doubtful
+        shutil.move(path, shared)
+    predict(work, shared, "--csv", table)
+    assert [told in row["reasons"] for row in read_csv(table)] == 4 * [True]
     as_dicom(tmp_path / "removed.dcm", pixels, "RGB", PatientIdentityRemoved="YES")
     assert rows_of(predict(work, tmp_path / "removed.dcm", "--json"))[0][0]["patient"] is None
 

@@ -14,7 +14,7 @@ from eyenet.data.names import split_of
 from eyenet.model.folder import open_model
 from eyenet.photo.png import encode_png
 from eyenet.photo.retina import photograph_to_input
-from eyenet.retraining.intake import Base, crop_and_judge, find_known
+from eyenet.retraining.intake import Base, crop_and_judge, find_known, join_splits, match_batch
 from eyenet.retraining.promotion import add_decision, compare, decide, read_decisions
 from eyenet.score.metrics import roc_auc
 
@@ -200,7 +200,8 @@ def test_many_copies_of_one_photograph_are_all_found(pipeline, tmp_path):
             (crops / f"{name}{i}_left.png").write_bytes(encode_png(noisy, geometry))
             rows.append({"image": f"{name}{i}_left", "level": 0})
     base = Base(None, None, None, images, table, sidecar, None)
-    known = find_known(pd.DataFrame(rows), crops, base)
+    new = pd.DataFrame(rows)
+    known = find_known(new, base, *match_batch(new, crops, base))
     assert all(f"duplicate of {first[6]}" in known[f"old{i}_left"] for i in range(12))
     assert [row["image"] for row in rows if row["image"] not in known] == ["new0_left"]
 
@@ -214,7 +215,8 @@ def test_a_copy_of_what_only_its_name_rejects_is_kept(pipeline, tmp_path):
     for name in names:
         (tmp_path / f"{name}.png").write_bytes(encode_png(crop, {"visible": 1.0}))
     new = pd.DataFrame({"image": names, "level": 0})
-    known = find_known(new, tmp_path, Base(None, None, None, images, table, sidecar, None))
+    base = Base(None, None, None, images, table, sidecar, None)
+    known = find_known(new, base, *match_batch(new, tmp_path, base))
     assert set(known) == {first[6], "copy1_left"} and "rename it" in known[first[6]]
     assert known["copy1_left"] == "duplicate of copy0_left, which is also new"
 
@@ -231,7 +233,11 @@ def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
     known = Base(None, config, None, base[0], there, base[2], split)
     new = work / "new"
     accepted, _ = crop_and_judge(new / "train", new / "trainLabels.csv", known, work / "out", 2)
-    assert set(accepted.loc[accepted["patient"] == patient, "split"]) == {wrong}
+    own = (accepted["patient"] == patient).to_numpy()
+    assert set(np.array(join_splits(accepted, known, [], []))[own]) == {wrong}
+    new = int(np.flatnonzero(~own)[0])  # a photograph of another newcomer is a copy of the known one, row 0
+    splits = np.array(join_splits(accepted, known, [(new, 0, 0.99)], []))
+    assert set(splits[(accepted["patient"] == accepted["patient"][new]).to_numpy()]) == {wrong}
 
 
 @pytest.mark.parametrize(

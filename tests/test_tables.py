@@ -50,7 +50,9 @@ def test_a_table_that_contradicts_the_names_is_told(tmp_path, capsys):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("", ["not a CSV table"]),
+        ("", ["is empty"]),
+        ("image;level\n1_left;0\n", ["columns by ';'", "commas"]),
+        ("image\tlevel\n1_left\t0\n", ["columns by '\\t'", "commas"]),
         ("image,level\n", ["no rows"]),
         ("image,grade\n1_left,0\n", ["no column level", "image, grade"]),
         ("image,level\n1_left,0\n1_right,5\n", ["line 3", "'5'", "0, 1, 2, 3, 4"]),

@@ -7,6 +7,7 @@ import { PhotoError } from "./photo";
 const [APP1, APP2, SOS] = [0xe1, 0xe2, 0xda]; // markers of a JPEG
 const [IMAGES, ENTRIES] = [0xb001, 0xb002]; // tags of a multi-picture index (CIPA DC-007)
 const PROFILE = 0x20; // flag of a WebP
+const AUXILIARY = ["AuxiliaryImageType", "hdrgm:Version", "urn:iso:std:iso:ts:21496:-1"]; // as in eyenet/photo/pages.py
 const MOST = 1000; // pictures of a file
 
 export interface Container {
@@ -54,7 +55,8 @@ function ofJpeg(bytes: Uint8Array<ArrayBuffer>, found: Container): void {
     else if (marker === APP1 && namesGainMap(content)) gainMap = true;
   }
   found.bare = hide(bytes, places);
-  if (gainMap) found.others = []; // the other picture brightens this one
+  // The other picture may brighten this one.
+  found.others = gainMap ? [] : found.others.filter((picture) => !isAuxiliary(picture));
   found.pages = 1 + found.others.length;
   parts.sort((a, b) => a[12] - b[12]);
   if (parts.length && parts[0][13] === parts.length) found.profile = join(parts.map((part) => part.subarray(14)));
@@ -63,6 +65,17 @@ function ofJpeg(bytes: Uint8Array<ArrayBuffer>, found: Container): void {
 /** Tell whether XMP describes a gain map (Ultra HDR). */
 function namesGainMap(content: Uint8Array): boolean {
   return new TextDecoder("latin1").decode(content).includes(' hdrgm:Version="');
+}
+
+/** Tell whether the metadata of a picture after the first say that it is a gain map or a mask, and no photograph. */
+function isAuxiliary(picture: Uint8Array): boolean {
+  if (!isJpeg(picture)) return false;
+  for (const { marker, start, end } of segmentsOf(picture)) {
+    if (marker === SOS) break;
+    const content = new TextDecoder("latin1").decode(picture.subarray(start, end));
+    if ((marker === APP1 || marker === APP2) && AUXILIARY.some((word) => content.includes(word))) return true;
+  }
+  return false;
 }
 
 /** Copy a file with the first byte of these segments changed, so that nobody knows what they are. */

@@ -107,8 +107,8 @@ def _check_file(path, shape, again):
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise StageError(f"{path.parent} has no {path.name}; {again}") from None
-    except (ValueError, EOFError) as error:
-        raise StageError(f"{path} is damaged or incomplete ({error}); {again}") from None
+    except (ValueError, EOFError):  # NumPy's advice is to load it unsafely
+        raise StageError(f"{path} is damaged or incomplete; {again}") from None
     if list(images.shape) != shape or images.dtype != np.uint8:
         raise StageError(f"{path} has shape {images.shape}, not {shape} of uint8; {again}")
 

@@ -22,10 +22,11 @@ from scipy import fft, ndimage, sparse
 from eyenet.data.array import IMAGES_PER_BLOCK, map_blocks
 from eyenet.run.workers import cores, for_each
 
-# Among 18.9 million pairs of different real photographs, the largest similarity is 0.82 (the same retina photographed
-# again, or the same dirt on the lens), the next 0.74. Copies of 1,084 of them that were rotated by 120 degrees,
-# compressed at quality 50 or scaled by 3 % have at least 0.86, except one that is nearly black; of copies brightened
-# by 20 %, which saturates the brightest pixels, 2 are missed.
+# Among 24 million pairs of different real photographs, the largest similarity is 0.82 (the same retina photographed
+# again), the next 0.81 (the same dirt on the lens); one pair, an eye photographed twice in a moment and filed as both
+# eyes, has 0.87. Copies of 1,084 of them that were rotated by 120 degrees, compressed at quality 50 or scaled by 3 %
+# have at least 0.86, except one that is nearly black; of copies brightened by 20 %, which saturates the brightest
+# pixels, 2 are missed. benchmarks/copies.py measures this again.
 SAME_PHOTOGRAPH = 0.85
 CANDIDATE = 0.9  # smallest similarity of descriptors for which the images are aligned; copies have at least 0.91
 NEAREST = 8  # largest number of candidates of a photograph; the pipeline makes five copies
@@ -34,6 +35,7 @@ RADII, ANGLES = 40, 256
 INNER, OUTER = 0.1, 0.9  # fractions of the retina's radius; the rim is the same circle in all crops
 ORDERS = 16  # Fourier orders in the descriptor; higher ones do not survive compression
 SCALES = (0.98, 1.0, 1.02)
+ROWS, COLUMNS = 1024, 4096  # of the block of descriptors' similarities that is in memory
 BLUR, NEIGHBOURHOOD = 1.0, 4.0  # pixels of the grid
 CONTRAST = 4.0  # grey levels; smaller differences from the neighbourhood are noise
 BLANK = 0.05  # an image is blank if the RMS of its normalised pixels is lower; photographs have at least 0.08
@@ -90,32 +92,44 @@ def find_duplicates(a_images, b_images, a_rows=None, b_rows=None, threshold=SAME
     return verify(a_images, b_images, [(a_rows[i], b_rows[j]) for i, j in pairs], threshold)
 
 
+def find_pairs(images):
+    """Find the pairs of photographs in one set that are the same, as `find_duplicates` does between two sets.
+
+    Returns
+    -------
+    list of (int, int, float)
+        Two rows, the smaller first, and their similarity; sorted. Each row is the first of at most 8 pairs.
+    """
+    return verify(images, images, match(describe(images)))
+
+
 def is_blank(descriptions):
     """Return which images are blank, given the descriptors of `describe`; bool, shape (n,)."""
     return ~descriptions.any(axis=1)
 
 
-def match(a, b):
+def match(a, b=None):
     """List the pairs of similar descriptors: for each row of `a`, at most the 8 most similar rows of `b`.
 
     Parameters
     ----------
     a, b : ndarray of float32
-        Descriptors from `describe`.
+        Descriptors from `describe`. Without `b`, the rows of `a` are compared with the later ones.
 
     Returns
     -------
     list of (int, int)
         Ascending.
     """
-    pairs = []
-    for first in range(0, len(a), 1024):
-        part, best = a[first : first + 1024], np.zeros((0, 3))
-        for start in range(0, len(b), 4096):
-            similar = part @ b[start : start + 4096].T
+    pairs, within = [], b is None
+    b = a if within else b
+    for first in range(0, len(a), ROWS):
+        part, best = a[first : first + ROWS], np.zeros((0, 3))
+        for start in range(first if within else 0, len(b), COLUMNS):
+            similar = part @ b[start : start + COLUMNS].T
             i, j = np.nonzero(similar >= CANDIDATE)
             found = np.stack([i, similar[i, j], j + start], axis=1)
-            best = _nearest(np.concatenate([best, found]))
+            best = _nearest(np.concatenate([best, found[j + start > i + first] if within else found]))
         pairs += [(first + int(i), int(j)) for i, _, j in best]
     return sorted(pairs)
 

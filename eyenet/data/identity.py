@@ -21,6 +21,7 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 MOST = {"photographs of one eye in a visit": 10, "visits": 20}  # more are not one person
+NOT_ONE_PERSON = "is not one person"
 
 
 class Identity(NamedTuple):
@@ -162,29 +163,52 @@ def group_photographs(identities):
     warnings : list of str
         Why patients are not joined.
     """
-    places, warnings = {}, []
+    warnings = []
     if placeholders := sorted({one.placeholder for one in identities if one.placeholder}):
         count = sum(one.placeholder is not None for one in identities)
         warnings.append(f"{count:,} files have a placeholder as patient ID, such as {placeholders[0]}; it joins nobody")
+    people, doubtful = _people(identities)
+    warnings += [f"{' and '.join(forms)} may be one patient or several; they are not joined" for forms in doubtful]
+    groups = []
+    for patient, visits, why in people:
+        if why:
+            warnings.append(f"{why}; its photographs are not joined")
+        else:
+            groups += [(patient, _by_eye(visit, identities)) for visit in visits]
+    groups.sort(key=lambda group: min(min(own) for own in group[1].values()))
+    return groups, warnings
+
+
+def not_one_person(identities):
+    """Find the photographs whose patient ID cannot be one person; dict of their indices to the reason in words."""
+    return {i: why for _, visits, why in _people(identities)[0] if why for visit in visits for i in visit}
+
+
+def _people(identities):
+    """Group photographs by patient ID.
+
+    Returns
+    -------
+    people : list of (str, list, str or None)
+        The ID, the indices of the photographs of each visit, and why the ID cannot be one person, if so.
+    doubtful : list of tuple of str
+        As from `unify`.
+    """
+    places, found, all_doubtful = {}, [], []
     for i, one in enumerate(identities):
         if one.patient and one.eye:
             places.setdefault(one.place, []).append(i)
-    groups = []
     for members in places.values():
         unified, doubtful = unify(*([getattr(identities[i], part) for i in members] for part in ("patient", "eye")))
-        for forms in doubtful:
-            warnings.append(f"{' and '.join(forms)} may be one patient or several; they are not joined")
+        all_doubtful += doubtful
         people = {}
         for i, patient in zip(members, unified):
             people.setdefault(patient, []).append(i)
         for patient, own in people.items():
             visits = _visits(own, identities)
-            if why := _not_one_person(own, visits, identities):
-                warnings.append(f"the ID {patient} is not one person ({why}); its photographs are not joined")
-                continue
-            groups += [(patient, _by_eye(visit, identities)) for visit in visits]
-    groups.sort(key=lambda group: min(min(own) for own in group[1].values()))
-    return groups, warnings
+            why = _not_one_person(own, visits, identities)
+            found.append((patient, visits, why and f"the ID {patient} {NOT_ONE_PERSON} ({why})"))
+    return found, all_doubtful
 
 
 def _visits(members, identities):

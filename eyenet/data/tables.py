@@ -53,10 +53,12 @@ def read_table(path, columns, made_by):
         raise StageError(f"there is no table {path}; {todo}") from None
     except IsADirectoryError:
         raise StageError(f"{path} is a folder; a CSV table is needed") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+    except pd.errors.EmptyDataError:
+        raise StageError(f"{path} is empty; a CSV table with a header is needed") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
         if opened := re.search(r"EOF inside string starting at row (\d+)", str(error)):
             raise StageError(f"{path}, line {int(opened[1]) + 1}: {UNCLOSED}") from None
-        raise StageError(f"{path} is not a CSV table in UTF-8 ({str(error).strip()})") from None
+        raise StageError(f"{path} is not a CSV table in UTF-8 ({str(error).strip()}); save it as one") from None
     if not isinstance(table.index, pd.RangeIndex):
         raise StageError(f"{path}, line 2: the row has more fields than the header")
     table.columns = table.columns.str.strip()
@@ -68,6 +70,9 @@ def read_table(path, columns, made_by):
     _require_single_lines(table, path)
     missing = [c for c in columns if c not in table.columns]
     if missing:
+        wrong = next((mark for mark in (";", "\t") if len(table.columns) == 1 and mark in table.columns[0]), None)
+        if wrong:
+            raise StageError(f"{path} separates its columns by {wrong!r}; save it as CSV with commas")
         raise StageError(f"{path} has no column {' or '.join(missing)}; its columns are {', '.join(table.columns)}")
     if table.empty:
         raise StageError(f"{path} has a header and no rows")

@@ -77,8 +77,10 @@ def require_own(folder):
     ------
     StageError
     """
+    if folder.exists() and not folder.is_dir():
+        raise StageError(f"{folder} is a file, but export_model.py writes a folder; choose another --output")
     others = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
-    if (folder.exists() and not folder.is_dir()) or (others and not (folder / RECORD).is_file()):
+    if others and not (folder / RECORD).is_file():
         raise StageError(f"{folder} holds something other than exports; choose another --output, or empty it")
 
 

@@ -4,7 +4,15 @@ import contextlib
 import os
 from pathlib import Path
 
-from eyenet.data.identity import Identity, differ, disagreement, is_placeholder, read_name
+from eyenet.data.identity import (
+    NOT_ONE_PERSON,
+    Identity,
+    differ,
+    disagreement,
+    is_placeholder,
+    not_one_person,
+    read_name,
+)
 from eyenet.photo.dicom import is_dicom, read_names
 from eyenet.photo.pages import split_page
 from eyenet.run.errors import PhotoError, StageError
@@ -12,6 +20,7 @@ from eyenet.run.files import sha256
 
 MIDDLE = 2**16  # bytes that are compared before whole files are: of equal size are all photographs without compression
 COPY = "the same file as "
+DOUBTS = (COPY, NOT_ONE_PERSON)  # what marks the reasons that depend on the other photographs
 
 
 def identify(path, places, one_clinic):
@@ -40,8 +49,8 @@ def identify(path, places, one_clinic):
     return Identity(header.patient, eye, *visit, named=patient, place=place, doubt=doubt)
 
 
-def find_mixed_up(paths, who):
-    """Find the photographs whose file is also that of another eye or patient; by path, the reason in words.
+def find_doubts(paths, who):
+    """Find the photographs whose patient or eye the other photographs make doubtful; by path, the reasons in words.
 
     Parameters
     ----------
@@ -49,6 +58,14 @@ def find_mixed_up(paths, who):
     who : callable
         Returns the Identity of a photograph.
     """
+    found = {path: [why] for path, why in _find_mixed_up(paths, who).items()}
+    for i, why in not_one_person([who(path) for path in paths]).items():
+        found.setdefault(paths[i], []).append(plain(why))
+    return found
+
+
+def _find_mixed_up(paths, who):
+    """Find the photographs whose file is also that of another eye or patient; by path, the reason in words."""
     groups, found = [paths], {}
     for content in (_size, _middle, sha256):  # only what is equal so far is read further
         groups = [same for group in groups for same in _equal(group, content)]

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 
 from eyenet.data.tasks import QUESTIONS
-from eyenet.grading.photographs import COPY, plain
+from eyenet.grading.photographs import DOUBTS, plain
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError, log
@@ -151,8 +151,8 @@ class Worklist:
         What all rows have: model and operating point.
     targets : dict of Path to Path or None
         The photographs, and their heat maps.
-    mixed_up : dict of Path to str
-        The photographs whose file is also that of another eye or patient.
+    doubts : dict of Path to list of str
+        As from `eyenet.grading.photographs.find_doubts`.
 
     Attributes
     ----------
@@ -165,16 +165,16 @@ class Worklist:
         If the file is another table, of another model or of other photographs, or another run writes it.
     """
 
-    def __init__(self, path, columns, shared, targets, mixed_up):
+    def __init__(self, path, columns, shared, targets, doubts):
         self.known, self.shared = {}, shared | {"preprocessing": PREPROCESSING}
         self.table, self.lines, self.patients = GrowingTable(path, columns), [], []
         try:
-            self._recall({plain(place): place for place in targets}, targets, mixed_up)
+            self._recall({plain(place): place for place in targets}, targets, doubts)
         except BaseException:
             self.table.file.close()
             raise
 
-    def _recall(self, places, targets, mixed_up):
+    def _recall(self, places, targets, doubts):
         for row in self.table.rows:
             here = {key: str(self.shared[key]) for key in SAME}
             if differing := [f"{key} {row[key]}, not {here[key]}" for key in SAME if row[key] != here[key]]:
@@ -186,7 +186,8 @@ class Worklist:
                 )
             place = places.get(row["photograph"])
             drawn = place is not None and (targets[place] is None or not row["quality"] or targets[place].exists())
-            told = (COPY in row["reasons"]) == (place in mixed_up)
+            reasons = "; ".join(doubts.get(place, []))
+            told = all((mark in row["reasons"]) == (mark in reasons) for mark in DOUBTS)
             if drawn and told and row["result"] not in (UNREAD, LEFT_OUT) and row["file"] == file_of(place):
                 self.known[place] = row
         if self.known:

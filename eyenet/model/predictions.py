@@ -15,7 +15,8 @@ from eyenet.model.batches import Batches, predict
 from eyenet.model.folder import colours_of, read_patients, setting, split_hash
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.kinds import list_photographs
-from eyenet.photo.retina import photograph_to_input
+from eyenet.photo.quality import SIDE, SMALLEST, judge
+from eyenet.photo.retina import crop_photograph, in_colours, photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import from_cell
 from eyenet.run.folder import finish
@@ -29,10 +30,10 @@ CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
 class Scored:
     """Photographs with grades and predictions.
 
-    `table` has the columns image, patient, eye, level, split (and Usage). Its rows match those of `probabilities`
-    (n, classes) and of `features` (n, k), which describe file, geometry and rim but not the retina. `crops(rows)` reads
-    photographs, uint8 (n, size, size, 3). `what` describes the set in words. `known` counts the patients that the
-    network was trained or tuned on.
+    `table` has the columns image, patient, eye, level, split (and Usage, quality, gradable). Its rows match those of
+    `probabilities` (n, classes) and of `features` (n, k), which describe file, geometry and rim but not the retina.
+    `crops(rows)` reads photographs, uint8 (n, size, size, 3). `what` describes the set in words. `known` counts the
+    patients that the network was trained or tuned on.
     """
 
     table: pd.DataFrame
@@ -227,12 +228,15 @@ def read_crops(table, size, colours, workers, rejected):
     """Yield chunks of the photographs that can be used, as (rows, crops, geometry); list the others in `rejected`.
 
     `rows` are numbers of rows of the table, which has a `path`; `geometry` is a DataFrame that also tells which
-    photographs are `synthetic`.
+    photographs are `synthetic`, and their `quality` and whether they are `gradable`, as predict.py judges.
     """
 
     def work(row):
-        crop, geometry = photograph_to_input(table["path"][row], size, colours)
-        return crop, geometry | {"synthetic": is_synthetic(table["path"][row])}
+        path = table["path"][row]
+        crop, geometry = crop_photograph(path, size)
+        found = judge(crop, geometry) if size >= SMALLEST else judge(*crop_photograph(path, SIDE))
+        told = {"quality": round(float(found.score), 3), "gradable": int(found.gradable)}
+        return in_colours(crop, colours), geometry | told | {"synthetic": is_synthetic(path)}
 
     def good():
         for row, result in for_each(work, range(len(table)), workers, "score"):
@@ -245,6 +249,17 @@ def read_crops(table, size, colours, workers, rejected):
     while chunk := list(islice(results, CHUNK)):
         rows, crops, geometries = zip(*chunk)
         yield rows, np.stack(crops), pd.DataFrame(geometries)
+
+
+def report_ungradable(table):
+    """Report how many photographs predict.py would not grade."""
+    poor = (table["gradable"] == 0).sum()
+    if poor:
+        also = "; the gradable ones are also a set of their own" if poor < len(table) else ""
+        log(
+            f"note: {poor:,} of {len(table):,} photographs cannot be graded, and predict.py would ask for them again; "
+            f"the figures are of all{also} (column gradable of predictions.csv)"
+        )
 
 
 def score_photographs(photographs, labels, model, config, network, output, workers, max_rejected):
@@ -272,10 +287,11 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     table = read_photograph_labels(labels, photographs)
     known = warn_of_known(table, model)
     size, colours = config["size"], colours_of(config["settings"]["images"])
-    kept, predicted, features, rejected, synthetic = [], [], [], [], False
+    kept, predicted, features, rejected, judged, synthetic = [], [], [], [], [], False
     for rows, crops, geometry in read_crops(table, size, colours, workers, rejected):
         kept += rows
         synthetic |= geometry["synthetic"].any()
+        judged.append(geometry[["quality", "gradable"]])
         predicted.append(predict(network, Batches(crops, None, np.arange(len(crops)), 64)))
         features.append(np.concatenate([border_features(crops), geometry_features(geometry)], axis=1))
     code = finish(rejected, len(table), max_rejected, output)
@@ -283,6 +299,8 @@ def score_photographs(photographs, labels, model, config, network, output, worke
         raise StageError(f"none of the {len(table):,} photographs could be used; see {Path(output) / 'rejected.csv'}")
     table, probabilities = table.iloc[kept].reset_index(drop=True), np.concatenate(predicted)
     require_numbers(probabilities, table["image"])
+    table[["quality", "gradable"]] = pd.concat(judged, ignore_index=True)
+    report_ungradable(table)
 
     def crops_of(rows):
         return np.stack([photograph_to_input(table["path"][row], size, colours)[0] for row in rows])

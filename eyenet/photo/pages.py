@@ -18,6 +18,9 @@ REDUCED, MASK = 1, 4  # bits of TIFF's NewSubfileType
 THUMBNAIL = 2  # a smaller copy of a page has at most 1 / THUMBNAIL of its width
 TINY = 128  # px, short side; a retina on such a page would be refused as too small
 PREVIEW = 64  # px, side at which pages are compared
+# What the metadata of a picture that is no photograph name: a gain map for bright screens, as Apple, Ultra HDR and ISO
+# 21496-1 write them, a depth map or another mask of Apple's.
+AUXILIARY = (b"AuxiliaryImageType", b"hdrgm:Version", b"urn:iso:std:iso:ts:21496:-1")
 # Largest difference of a page and its smaller copy at PREVIEW, in standard deviations of the page, except for the few
 # pixels beyond QUANTILE. In 40 photographs of EyePACS, copies at 1/2 to 1/5, also JPEGs of quality 60, differ by at
 # most 0.4, and any two photographs by at least 0.69. A page in doubt is a photograph.
@@ -80,9 +83,10 @@ def turn_to(image, page):
 
 
 def photograph_pages(image):
-    """List the numbers of the pages of an open Pillow image that are photographs: no thumbnails, no masks.
+    """List the numbers of the pages of an open Pillow image that are photographs: no thumbnails, masks or gain maps.
 
     A thumbnail is marked as reduced in a TIFF, too small to be graded, or a smaller copy of the largest page.
+    Phones put a gain map after their photograph, whose metadata tell what it is.
 
     Returns
     -------
@@ -97,7 +101,8 @@ def photograph_pages(image):
     for number in numbers:
         image.seek(number - 1)
         sizes.append(image.size)
-        marked.append(bool(getattr(image, "tag_v2", {}).get(254, 0) & (REDUCED | MASK)))
+        reduced = getattr(image, "tag_v2", {}).get(254, 0) & (REDUCED | MASK)
+        marked.append(bool(reduced) or (number > 1 and _is_auxiliary(image)))
     known = [number for number in numbers if not marked[number - 1]] or list(numbers)
     largest = max(known, key=lambda number: sizes[number - 1][0] * sizes[number - 1][1])
     width = sizes[largest - 1][0]
@@ -107,6 +112,12 @@ def photograph_pages(image):
         whole = _preview(image, largest)
         copies |= {number for number in small if number not in copies and _same(_preview(image, number), whole)}
     return [number for number in known if number not in copies]
+
+
+def _is_auxiliary(image):
+    """Tell whether the current picture of a multi-picture JPEG says that it belongs to another one."""
+    segments = [content for name, content in getattr(image, "applist", []) if name in ("APP1", "APP2")]
+    return any(word in content for content in segments for word in AUXILIARY)
 
 
 def _preview(image, page):

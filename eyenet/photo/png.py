@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from eyenet.photo.decode import open_photograph
+from eyenet.run.errors import PhotoError
 
 
 def encode_png(pixels, geometry=None):
@@ -67,3 +68,23 @@ def read_geometry(path):
             return json.loads(image.info.get("eyenet", "{}"))
     except (OSError, SyntaxError, ValueError):
         return {}
+
+
+class Crops:
+    """The crops in a folder, read by rows like an array; a damaged crop is read as a black one."""
+
+    def __init__(self, folder, names):
+        self.paths = np.array([str(folder / f"{name}.png") for name in names])
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, rows):
+        return [_crop_or_black(path) for path in self.paths[rows]]
+
+
+def _crop_or_black(path):
+    try:
+        return read_crop(path)
+    except PhotoError:
+        return np.zeros((64, 64, 3), np.uint8)

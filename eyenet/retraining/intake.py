@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, content_hash, open_array
-from eyenet.data.duplicates import find_duplicates
+from eyenet.data.duplicates import find_duplicates, find_pairs
+from eyenet.data.links import group
 from eyenet.data.names import canonical
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
 from eyenet.data.shards import Shards, shard_files
 from eyenet.data.tables import read_table, write_table
 from eyenet.model.folder import colours_of
-from eyenet.photo.png import read_crop
+from eyenet.photo.png import Crops
 from eyenet.run.errors import StageError
 from eyenet.run.files import from_cell, sha256, write_rows
 from eyenet.run.folder import output_folder
@@ -36,19 +36,6 @@ class Base(NamedTuple):
     table: pd.DataFrame
     sidecar: dict
     split: dict
-
-
-class Crops:
-    """The crops in a folder, indexed by rows like an array."""
-
-    def __init__(self, folder, names):
-        self.paths = np.array([str(folder / f"{name}.png") for name in names])
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, rows):
-        return np.stack([read_crop(path) for path in self.paths[rows]])
 
 
 def run_step(script, **options):
@@ -75,7 +62,8 @@ def crop_and_judge(photos, labels, base, folder, workers):
     Returns
     -------
     DataFrame
-        The gradable photographs that have a label: image, patient, eye, level, split, quality, gradable.
+        The gradable photographs that have a label: image, patient, eye, level, split, quality, gradable;
+        the split is by the hash.
     rejected : dict of str to str
         Name of each other photograph to the reason.
     """
@@ -86,8 +74,6 @@ def crop_and_judge(photos, labels, base, folder, workers):
     places = {"input": crops, "output": kept, "labels": labels, "labels_out": joined}
     run_step("preprocess_images.py", **places, figures=folder / "figures", **split, **common)
     table = read_table(joined, [*COLUMNS[:-1], "gradable"], "preprocess_images.py")
-    known = dict(zip(base.table["patient"].map(canonical), base.table["split"]))  # a known patient keeps the split
-    table["split"] = [known.get(canonical(p), split) for p, split in zip(table["patient"], table["split"])]
     return table[table["gradable"] == "1"].reset_index(drop=True), read_rejected(crops, kept)
 
 
@@ -104,27 +90,49 @@ def read_rejected(crops, kept):
     return rejected
 
 
-def find_known(table, crops, base):
-    """Find new photographs that are duplicates, or whose name is taken; dict of name to reason."""
-    images, reasons = Crops(crops, table["image"]), {}
-    originals = base.table[base.table["transform"] == "original"]
-    for i, row, similarity in find_duplicates(images, base.images, None, originals.index.to_numpy()):
+def match_batch(table, crops, base):
+    """Find the copies among new photographs, and between them and the photographs of the array.
+
+    Returns
+    -------
+    of_known, of_new : list of (int, int, float)
+        Row of `table`, row of the base's table, or of `table` again, and similarity.
+    """
+    images, originals = Crops(crops, table["image"]), base.table.index[base.table["transform"] == "original"]
+    return find_duplicates(images, base.images, None, originals.to_numpy()), find_pairs(images)
+
+
+def find_known(table, base, of_known, of_new):
+    """List new photographs that are duplicates, or whose name is taken; dict of name to reason."""
+    reasons = {}
+    for i, row, similarity in of_known:
         image, level, new_level = base.table["image"][row], base.table["level"][row], table["level"][i]
         graded = "" if level == new_level else f", graded {level} there and {new_level} here"
         reasons.setdefault(table["image"][i], f"duplicate of {image} (similarity {similarity:.2f}){graded}")
     duplicates = set(reasons)
-    for name in set(originals["image"]) & set(table["image"]):
+    for name in set(base.table["image"][base.table["transform"] == "original"]) & set(table["image"]):
         reasons.setdefault(name, "another photograph with this name is already known; rename it")
     # Of each group of new duplicates, one is kept: preferably one that is not rejected yet, and none if one of them
     # duplicates a known photograph.
-    pairs = np.array([(i, j) for i, j, _ in find_duplicates(images, images)], int).reshape(-1, 2)
-    graph = sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(table),) * 2)
-    groups = zip(table["image"], sparse.csgraph.connected_components(graph, directed=False)[1])
-    first = {}
-    for name, group in sorted(groups, key=lambda pair: (pair[0] not in duplicates, pair[0] in reasons)):
-        if first.setdefault(group, name) != name:
-            reasons.setdefault(name, f"duplicate of {first[group]}, which is also new")
+    images = list(table["image"])
+    groups, first = zip(images, group(images, [(images[i], images[j]) for i, j, _ in of_new])), {}
+    for name, number in sorted(groups, key=lambda pair: (pair[0] not in duplicates, pair[0] in reasons)):
+        if first.setdefault(number, name) != name:
+            reasons.setdefault(name, f"duplicate of {first[number]}, which is also new")
     return reasons
+
+
+def join_splits(table, base, of_known, of_new):
+    """Return the split of each row: a known patient keeps it, and who shares a photograph with one joins it."""
+    known = dict(zip(base.table["patient"].map(canonical), base.table["split"]))
+    new, old = list(table["patient"].map(canonical)), list(base.table["patient"].map(canonical))
+    links = [(new[i], old[row]) for i, row, _ in of_known] + [(new[i], new[j]) for i, j, _ in of_new]
+    patients = sorted({*new, *(patient for _, patient in links)})
+    numbers, given, joined = group(patients, links), dict(zip(new, table["split"])), {}
+    for patient, number in sorted(zip(patients, numbers), key=lambda pair: (pair[0] not in known, pair[0])):
+        joined.setdefault(number, known[patient] if patient in known else given[patient])
+    split = {patient: known.get(patient, joined[number]) for patient, number in zip(patients, numbers)}
+    return [split[patient] for patient in new]
 
 
 def accept(photos, labels, base, folder, workers):
@@ -147,7 +155,9 @@ def accept(photos, labels, base, folder, workers):
     """
     table, rejected = crop_and_judge(photos, labels, base, folder, workers)
     if len(table):
-        rejected |= find_known(table, folder / "preprocessed", base)
+        copies = match_batch(table, folder / "preprocessed", base)
+        table["split"] = join_splits(table, base, *copies)
+        rejected |= find_known(table, base, *copies)
     accepted = table[~table["image"].isin(list(rejected))]
     rows = [(name, "rejected", reason) for name, reason in rejected.items()]
     rows += [(name, "accepted", "") for name in accepted["image"]]
