@@ -17,25 +17,26 @@ NEAR = 0.005  # share of the radius within which a ray's rim agrees with the cir
 # circle that is off does not decide which rays are believed.
 SCALES = {True: np.array([0.5, 0.25, 0.12, 0.07]), False: np.array([0.4, 0.2, 0.1, 0.07, 0.07])}
 SHADE = 0.25  # of the median light inside the rim, below which a ray that shows no rim is not counted (black bars)
-LEAST_SHARE = 0.5  # of the rays that must agree; by chance 0.17 do
-LEAST_RAYS = 20  # 40 degrees of the rim
+LEAST_SHARE, MORE = 0.5, 5  # of the rays that must agree, and so many more; by chance a share of 0.17 does
+LEAST_RAYS = {True: 9, False: 18}  # 36 degrees of the rim
 MOST_ERROR = 0.005  # standard error of centre and radius, as a share of the radius
 
 
 class Rim(NamedTuple):
-    """A refined circle, with the share of rays that agree with it and the standard error (share of the radius)."""
+    """A refined circle, with the number of rays that agree with it, of those judged, and the standard error (share of the radius)."""
 
     x: float
     y: float
     radius: float
-    share: float
     rays: int
+    judged: int
     error: float
 
     @property
     def certain(self):
         """Whether the circle lies on a rim that is seen."""
-        return self.share >= LEAST_SHARE and self.rays >= LEAST_RAYS and self.error <= MOST_ERROR
+        enough = self.rays >= max(LEAST_RAYS[False], LEAST_SHARE * self.judged + MORE)
+        return enough and self.error <= MOST_ERROR
 
 
 def refine(image, x, y, radius):
@@ -65,7 +66,7 @@ def refine(image, x, y, radius):
     for wide in (True, False):
         band = WIDE if wide else max(NARROW, LEAST_BAND / radius)
         direction, place, lit = _steepest(image, x, y, radius, band, wide)
-        if len(place) < LEAST_RAYS:
+        if len(place) < LEAST_RAYS[wide]:
             return None
         fitted, weight = _fit(direction, place, band * SCALES[wide])
         off = np.abs(place - direction @ fitted)
@@ -75,7 +76,7 @@ def refine(image, x, y, radius):
     spread = np.linalg.eigvalsh(direction[near].T @ direction[near])[0] if near.any() else 0.0
     noise = np.sqrt((off[near] ** 2).mean()) if near.any() else 1.0
     error = noise / np.sqrt(max(spread, 1e-9))
-    return Rim(float(x), float(y), float(radius), float(near.sum() / judged.sum()), int(near.sum()), float(error))
+    return Rim(float(x), float(y), float(radius), int(near.sum()), int(judged.sum()), float(error))
 
 
 @functools.cache
