@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks import damage
+from eyenet.photo.circle import Circle, find_retina
 from eyenet.photo.decode import MAX_PIXELS, open_photograph
 from eyenet.photo.png import encode_png, read_crop, read_geometry
-from eyenet.photo.retina import Circle, crop_retina, find_retina, inside_circle, photograph_to_input
+from eyenet.photo.retina import crop_retina, inside_circle, photograph_to_input
 from eyenet.run.errors import PhotoError
 
 

@@ -1,7 +1,7 @@
 """Find the circle of the retina in a photograph: a first circle by a threshold, refined where the rim is seen."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -20,17 +20,19 @@ SURROUND = 0.15
 class Circle:
     """Circle of the retina in pixels of the upright photograph; pixel centres are at half-integers.
 
-    `found` is False for a black frame; the circle is then the largest that fits the frame.
+    `found` is False for a black frame; the circle is then the largest that fits the frame. `field` is 'frame' for the
+    circle through the corners of a frame that the retina fills (`eyenet.photo.field`).
     """
 
     x: float
     y: float
     radius: float
     found: bool = True
+    field: str = "circle"
 
     def scaled(self, factor):
         """Scale the circle to an image `factor` times as large."""
-        return Circle(self.x * factor, self.y * factor, self.radius * factor, self.found)
+        return replace(self, x=self.x * factor, y=self.y * factor, radius=self.radius * factor)
 
 
 def find_retina(image):

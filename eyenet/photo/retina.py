@@ -12,11 +12,13 @@ import math
 import numpy as np
 from PIL import Image
 
-from eyenet.photo.circle import find_retina
+from eyenet.photo.circle import Circle
 from eyenet.photo.colours import COLOURS, equalize
 from eyenet.photo.decode import open_photograph
+from eyenet.photo.field import find_field
 from eyenet.photo.pages import split_page
-from eyenet.run.errors import NoRetina
+from eyenet.photo.png import read_stamp
+from eyenet.run.errors import NoRetina, PhotoError
 
 PREPROCESSING = 2
 ACCEPTED = (1, 2)  # versions of models that this one can grade with
@@ -66,45 +68,64 @@ def black_outside(crop):
     return crop * inside_circle(len(crop))[..., None].view(np.uint8)
 
 
-def photograph_to_input(path, size=256, colours="natural"):
+def photograph_to_input(path, size=256, colours="natural", field="circle"):
     """Convert a photograph to the network's input.
 
     Parameters
     ----------
     path : path-like
+        A crop that EyeNet made of this size, in these colours and by this version passes through unchanged.
     size : int
         Side of the result, and diameter of the retina in it, in pixels.
     colours : {'natural', 'equalized'}
         As in the network's training set.
+    field : {'circle', 'auto', 'frame'}
+        As in the network's training set; see `eyenet.photo.field.find_field`.
 
     Returns
     -------
     crop : ndarray of uint8, shape (size, size, 3)
     geometry : dict
         `bytes`, `width`, `height` of the photograph; `center_x`, `center_y`, `radius` of the circle in its pixels;
-        `visible`, the share of the circle inside the frame; and `found`.
+        `visible`, the share of the circle inside the frame, 1 for a whole frame; `found`; and `field`, which is
+        'circle' or 'frame'. For a crop that EyeNet made also its `colours`.
 
     Raises
     ------
     PhotoError
         If the photograph is unreadable, or shows no retina or too small a one.
     """
-    crop, geometry = crop_photograph(path, size)
-    return in_colours(crop, colours), geometry
+    crop, geometry = crop_photograph(path, size, field)
+    return in_colours(crop, colours, geometry), geometry
 
 
-def in_colours(crop, colours):
-    """Convert a crop of `crop_photograph` to the colours of a network's training set."""
+def in_colours(crop, colours, geometry=None):
+    """Convert a crop of `crop_photograph` to the colours of a network's training set.
+
+    Raises
+    ------
+    PhotoError
+        If it was equalised by EyeNet, and natural colours are asked for.
+    """
     if colours not in COLOURS:
         raise ValueError(f"colours are {' or '.join(COLOURS)}, not {colours!r}")
-    return equalize(crop, inside_circle(len(crop))) if colours == "equalized" else crop
+    made = (geometry or {}).get("colours", "natural")
+    if made == colours:
+        return crop
+    if made == "equalized":
+        raise PhotoError("is a crop whose colours resize_images.py has equalised; use the photograph itself")
+    return equalize(crop, inside_circle(len(crop)))
 
 
-def crop_photograph(path, size):
+def crop_photograph(path, size, field="circle"):
     """Crop as `photograph_to_input`, but keep the photograph's colours, which the quality gate needs."""
     least = int(DETAIL * size)
     image, factor, frame = open_photograph(path, least)
-    circle = find_retina(image)
+    known = read_stamp(path)
+    if made := is_crop(known, image, field):
+        circle = Circle(image.width / 2, image.height / 2, image.width / 2, known["found"], known["field"])
+    else:
+        circle = find_field(image, field)
     while factor > 1 and 2 * circle.radius < least:  # a small retina in a large frame: decode at a larger scale
         image, smaller, frame = open_photograph(path, min(image.size) + 1)
         circle, factor = circle.scaled(factor / smaller), smaller
@@ -118,10 +139,34 @@ def crop_photograph(path, size):
         "center_x": round(whole.x, 1),
         "center_y": round(whole.y, 1),
         "radius": round(whole.radius, 1),
-        "visible": round(_visible(circle, image.size), 3),
+        "visible": 1.0 if circle.field == "frame" else round(_visible(circle, image.size), 3),
         "found": circle.found,
+        "field": circle.field,
     }
+    if made:
+        geometry |= {key: known[key] for key in ("visible", "colours")}
+        if image.width == size:
+            return np.asarray(image), geometry
     return crop_retina(image, circle, size), geometry
+
+
+def is_crop(known, image, field):
+    """Tell whether an image is a crop that EyeNet made by this version, of a field that is wanted.
+
+    Its circle is then known: it fills the square. Searched again, it would move by half a pixel. A crop of an older
+    version, whose circle was less exact, is searched like a photograph, and so is one that was edited.
+
+    Parameters
+    ----------
+    known : dict
+        What the file tells, from `eyenet.photo.png.read_stamp`.
+    image : PIL.Image.Image
+    field : {'circle', 'auto', 'frame'}
+    """
+    wanted = {"found", "visible", "colours"} <= known.keys() and known.get("field") in ("circle", "frame")
+    if known.get("preprocessing") != PREPROCESSING or not wanted or field not in ("auto", known["field"]):
+        return False
+    return image.width == image.height and not np.asarray(image)[~inside_circle(image.width)].any()
 
 
 def _visible(circle, frame):
