@@ -86,7 +86,8 @@ class Output:
         joined = f" and {patients:,} patient{'s' * (patients != 1)}" if patients else ""
         text = f"{total:,} photograph{'s' * (total != 1)}{joined}: {results}"
         if self.fields["frame"]:
-            text += f" ({self.fields['circle']:,} by the circle of the retina, {self.fields['frame']:,} as whole frames)"
+            circles, frames = self.fields["circle"], self.fields["frame"]
+            text += f" ({circles:,} by the circle of the retina, {frames:,} as whole frames)"
         self._print(text, sys.stderr if self.as_json else None)
         if unread:
             log(f"error: {unread:,} of {total:,} files could not be read; their rows give the reasons")

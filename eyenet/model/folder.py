@@ -59,7 +59,7 @@ def colours_of(settings):
 
 
 def field_of(settings):
-    """Find what the images show, by the settings of the stages that made them; the circle in models that tell nothing."""
+    """Find what the images show by the settings of the stages that made them; the circle by default."""
     return setting(settings, "field") or "circle"
 
 

@@ -134,7 +134,8 @@ class Screener:
         row["field"] = geometry["field"]
         if not quality.gradable:
             return row
-        probabilities, evidence = self.network(seen := in_colours(crop, self.colours, geometry), explain=target is not None)
+        seen = in_colours(crop, self.colours, geometry)
+        probabilities, evidence = self.network(seen, explain=target is not None)
         if not np.isfinite(probabilities).all():
             raise StageError(f"the network predicts NaN or infinity for {path}; train it again")
         answers, own = {}, {}

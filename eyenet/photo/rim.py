@@ -1,29 +1,43 @@
-"""Refine the circle of the retina where the rim is seen: the steepest fall of light along rays through it."""
+"""Refine the circle of the retina where its rim is seen: at the steepest fall of light along rays through it."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-SECTORS = 20
+SECTORS = 15  # in which the rays are read
 SAMPLES = 48  # along each ray
-RAYS = {True: 5, False: 9}  # rays per sector, of the wide and the narrow pass
-WIDE, NARROW = 0.12, 0.03  # share of the radius, on both sides, that is searched
-LEAST_BAND = 6  # px
-REACH = 3  # samples on each side of a place that are compared
-NEAR = 0.005  # share of the radius within which a ray's rim agrees with the circle
-# Shares of the radius: rays farther from the circle hardly count in the fit. From coarse to fine, so that a first
-# circle that is off does not decide which rays are believed.
-SCALES = {True: np.array([0.5, 0.25, 0.12, 0.07]), False: np.array([0.4, 0.2, 0.1, 0.07, 0.07])}
-SHADE = 0.25  # of the median light inside the rim, below which a ray that shows no rim is not counted (black bars)
-LEAST_SHARE, MORE = 0.5, 5  # of the rays that must agree, and so many more; by chance a share of 0.17 does
-LEAST_RAYS = {True: 9, False: 18}  # 36 degrees of the rim
-MOST_ERROR = 0.005  # standard error of centre and radius, as a share of the radius
+
+
+class Pass(NamedTuple):
+    """One search along the rays; lengths are shares of the radius."""
+
+    rays: int  # per sector
+    band: float  # searched on both sides of the circle
+    scales: tuple  # shares of the band: in each round of the fit, points farther away hardly count
+    least: int  # rays that must show a rim
+
+
+WIDE = Pass(6, 0.12, (0.5, 0.25, 0.12, 0.07), 9)
+NARROW = Pass(12, 0.03, (0.4, 0.2, 0.1, 0.07, 0.07), 18)  # 36 degrees of the rim
+LEAST_BAND = 6  # px, of the narrow pass
+SIDE, SHARPEST = 3, 1.5  # samples that are compared on each side of a place; px that they span at least
+# The wide pass divides the fall by the root of the light, so that a shaded rim counts beside a bright one; this is
+# added to the sum of the samples, so that the noise of the dark does not count.
+DARK = 1000
+NEAR, NEAR_PX = 0.005, 1  # share of the radius, and px, within which the rim on a ray agrees with the circle
+SHADE = 0.25  # of the median light inside the rim, below which a ray without a rim is not judged: a black bar
+SHARE, MORE = 0.5, 5  # of the judged rays that must agree, and so many rays more; by chance 0.17 agree
+MOST_ERROR = 0.005  # standard error of centre and radius together, as a share of the radius
 
 
 class Rim(NamedTuple):
-    """A refined circle, with the number of rays that agree with it, of those judged, and the standard error (share of the radius)."""
+    """A refined circle in pixels, the rays that agree with it, of those judged, and its standard error.
+
+    The error is a share of the radius. It is large for a short arc.
+    """
 
     x: float
     y: float
@@ -35,16 +49,15 @@ class Rim(NamedTuple):
     @property
     def certain(self):
         """Whether the circle lies on a rim that is seen."""
-        enough = self.rays >= max(LEAST_RAYS[False], LEAST_SHARE * self.judged + MORE)
-        return enough and self.error <= MOST_ERROR
+        return self.rays >= max(NARROW.least, SHARE * self.judged + MORE) and self.error <= MOST_ERROR
 
 
 def refine(image, x, y, radius):
     """Fit a circle to the rim near a first circle.
 
-    Glow beyond the rim and a shaded side move a threshold, but not the place where the light falls most steeply. Two
-    passes: in a wide band, and in a narrow one around the result. The points are weighted by their distance from the
-    circle (Geman-McClure [1]_, with a scale that is reduced in steps).
+    Glow beyond the rim and a shaded side move a threshold, but not the place where the light falls most steeply. A pass
+    in a wide band corrects the first circle, and one in a narrow band around the result gives its exact place. The
+    points are weighted by their distance from the circle (Geman-McClure [1]_), on a scale that is reduced in rounds.
 
     Parameters
     ----------
@@ -56,32 +69,45 @@ def refine(image, x, y, radius):
     Returns
     -------
     Rim or None
-        None if the rays are almost all outside the frame.
+        None if too few rays show a rim inside the frame.
 
     References
     ----------
-    .. [1] M. J. Black and A. Rangarajan, "On the unification of line processes, outlier rejection, and robust statistics
-       with applications in early vision", International Journal of Computer Vision, 1996.
+    .. [1] M. J. Black and A. Rangarajan, "On the unification of line processes, outlier rejection, and robust
+       statistics with applications in early vision", International Journal of Computer Vision, 1996.
     """
-    for wide in (True, False):
-        band = WIDE if wide else max(NARROW, LEAST_BAND / radius)
-        direction, place, lit = _steepest(image, x, y, radius, band, wide)
-        if len(place) < LEAST_RAYS[wide]:
+    narrow = NARROW._replace(band=max(NARROW.band, LEAST_BAND / radius))
+    for search in (WIDE, narrow):
+        direction, place, light = _steepest(image, x, y, radius, search)
+        if len(place) < search.least:
             return None
-        fitted, weight = _fit(direction, place, band * SCALES[wide])
-        off = np.abs(place - direction @ fitted)
-        x, y, radius = x + fitted[0] * radius, y + fitted[1] * radius, (1 + fitted[2]) * radius
-    near = off < max(NEAR, 1 / radius)
-    judged = (lit >= SHADE * np.median(lit)) | near
-    spread = np.linalg.eigvalsh(direction[near].T @ direction[near])[0] if near.any() else 0.0
-    noise = np.sqrt((off[near] ** 2).mean()) if near.any() else 1.0
-    error = noise / np.sqrt(max(spread, 1e-9))
+        shift = _fit(direction, place, search)
+        x, y, radius = x + shift[0] * radius, y + shift[1] * radius, (1 + shift[2]) * radius
+    off = np.abs(place - direction @ shift)
+    near = off < max(NEAR, NEAR_PX / radius)
+    judged = near | (light >= SHADE * np.median(light))
+    error = np.inf
+    if near.sum() >= narrow.least:
+        spread = np.linalg.inv(direction[near].T @ direction[near])
+        error = np.sqrt((off[near] ** 2).mean() * np.trace(spread))
     return Rim(float(x), float(y), float(radius), int(near.sum()), int(judged.sum()), float(error))
 
 
 @functools.cache
 def _rays(per_sector):
-    """Unit vectors at the sectors' edges (SECTORS + 1, 2); the rays' directions and lengths (rays, 2), (rays,)."""
+    """Directions of the rays.
+
+    The samples of a sector lie between the chords of an inner and an outer arc, so they are nearer to the centre in the
+    middle of the sector than at its edges.
+
+    Returns
+    -------
+    edges : ndarray, shape (SECTORS + 1, 2)
+        Directions of the sectors' edges, scaled so that half of the samples are farther than asked for.
+    unit : ndarray, shape (rays, 2)
+    length : ndarray, shape (rays,)
+        How far the samples of a ray are, relative to what was asked for.
+    """
     angle = np.arange(SECTORS + 1) * 2 * np.pi / SECTORS
     edges = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     share = ((np.arange(per_sector) + 0.5) / per_sector)[:, None]
@@ -91,61 +117,72 @@ def _rays(per_sector):
     return edges / middle, chord / length[:, None], length / middle
 
 
-def _steepest(image, x, y, radius, band, wide):
-    """Find the steepest fall of light on each ray: directions (n, 3), places as shares of the radius, and the light inside."""
-    edges, unit, length = _rays(RAYS[wide])
-    reach = 1 - band + 2 * band * (np.arange(SAMPLES) + 0.5) / SAMPLES
-    light = _light(image, x, y, radius, band, edges, RAYS[wide])
-    side = REACH if wide else max(REACH, round(1.5 * SAMPLES / (2 * band * radius)))
-    total = np.zeros((len(light), SAMPLES + 1), np.float32)
-    np.cumsum(light, axis=1, out=total[:, 1:])
-    fall = 2 * total[:, side:-side] - total[:, : -2 * side] - total[:, 2 * side :]  # at the edges between samples
-    if wide:
-        scale = total[:, 2 * side :] - total[:, : -2 * side]
-        fall = fall / np.sqrt(scale + 1000)
-    # A ray is searched as far as it is inside the frame.
-    last = (_inside(unit, x, y, image.size) / (radius * length))[:, None]
-    whole = reach[2 * side - 1 :] < last
+def _steepest(image, x, y, radius, search):
+    """Find the steepest fall of light on each ray, as far as the ray is inside the frame.
+
+    Returns
+    -------
+    direction : ndarray, shape (n, 3)
+        How far the rim moves outwards on each ray when the circle's x, y and radius grow by 1.
+    place : ndarray, shape (n,)
+        Of the fall, beyond the circle, as a share of the radius.
+    light : ndarray, shape (n,)
+        Mean level inside the circle, 0-255.
+    """
+    edges, unit, length = _rays(search.rays)
+    step = 2 * search.band / SAMPLES
+    side = max(SIDE, math.ceil(SHARPEST / (step * radius))) if search is not WIDE else SIDE
+    total = np.zeros((len(unit), SAMPLES + 1))
+    np.cumsum(_read(image, x, y, radius, search, edges), axis=1, out=total[:, 1:])
+    fall = 2 * total[:, side:-side] - total[:, : -2 * side] - total[:, 2 * side :]
+    if search is WIDE:
+        fall /= np.sqrt(total[:, 2 * side :] - total[:, : -2 * side] + DARK)
+    last = _inside(unit, x, y, image.size) / (radius * length)
+    ends = 1 - search.band + step * (np.arange(2 * side, SAMPLES + 1) - 0.5)  # the outermost sample of each place
+    whole = ends < last[:, None]
     fall = np.where(whole, fall, -np.inf)
-    at = fall[:, 1:-1].argmax(axis=1) + 1
-    index = np.arange(len(fall))
-    before, here, after = fall[index, at - 1], fall[index, at], fall[index, at + 1]
-    valid = np.isfinite(after) & (here > 0) & whole[:, SAMPLES // 2]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shift = np.where(valid, (after - before) / (2 * (2 * here - before - after)), 0).clip(-1, 1)
-    place = length * (1 - band + 2 * band * (at + side + np.nan_to_num(shift)) / SAMPLES) - 1
-    lit = total[:, SAMPLES // 2 - side] - total[:, SAMPLES // 2 - 4 * side]
-    return np.column_stack([unit, np.ones(len(unit))])[valid], place[valid], lit[valid]
+    ray, at = np.arange(len(fall)), fall[:, 1:-1].argmax(axis=1) + 1
+    before, here, after = fall[ray, at - 1], fall[ray, at], fall[ray, at + 1]
+    valid = (here > 0) & np.isfinite(after) & whole[:, SAMPLES // 2]
+    before, here, after, at, unit, length = (values[valid] for values in (before, here, after, at, unit, length))
+    bend = 2 * here - before - after
+    peak = np.divide((after - before) / 2, bend, out=np.zeros_like(bend), where=bend > 0).clip(-1, 1)  # of a parabola
+    place = length * (1 - search.band + step * (at + side + peak)) - 1
+    inner = SAMPLES // 2 - SIDE
+    light = (total[valid, inner] - total[valid, inner - 3 * SIDE]) / (3 * SIDE)
+    return np.column_stack([unit, np.ones(len(unit))]), place, light
 
 
 def _inside(unit, x, y, frame):
-    """Length of each ray inside the frame, without its outermost pixels; 0 for a centre outside."""
-    ends = [np.where(unit[:, k] > 0, side - 2 - o, 2 - o) for k, (o, side) in enumerate(zip((x, y), frame))]
+    """Length of each ray inside the frame, without the two outermost pixels; at least 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nanmin([end / unit[:, k] for k, end in enumerate(ends)], axis=0).clip(0)
+        ends = [
+            np.where(unit[:, k] > 0, side - 2 - at, 2 - at) / unit[:, k]
+            for k, (at, side) in enumerate(zip((x, y), frame))
+        ]
+    return np.fmin(*ends).clip(0)
 
 
-def _light(image, x, y, radius, band, edges, per_sector):
-    """Read the maximum of the channels along the rays; (rays, SAMPLES).
+def _read(image, x, y, radius, search, edges):
+    """Read the largest channel along the rays; uint8 (rays, SAMPLES).
 
-    Pillow reads each sector as a quadrangle, whose rows are rays: the image is never converted as a whole, which would
-    take longer than all the rest.
+    Pillow reads each sector as a quadrangle whose rows are the rays. Converting the whole image would take longer.
     """
-    inner = (np.array([x, y]) + (1 - band) * radius * edges).tolist()
-    outer = (np.array([x, y]) + (1 + band) * radius * edges).tolist()
+    inner, outer = (((x, y) + share * radius * edges).tolist() for share in (1 - search.band, 1 + search.band))
     quads = [
-        ((0, k * per_sector, SAMPLES, (k + 1) * per_sector), (*inner[k], *inner[k + 1], *outer[k + 1], *outer[k]))
+        ((0, k * search.rays, SAMPLES, (k + 1) * search.rays), (*inner[k], *inner[k + 1], *outer[k + 1], *outer[k]))
         for k in range(SECTORS)
     ]
-    size = (SAMPLES, SECTORS * per_sector)
-    return np.asarray(image.transform(size, Image.Transform.MESH, quads, Image.Resampling.BILINEAR)).max(axis=2).astype(np.float32)
+    size = (SAMPLES, SECTORS * search.rays)
+    read = np.asarray(image.transform(size, Image.Transform.MESH, quads, Image.Resampling.BILINEAR))
+    return np.maximum(np.maximum(read[..., 0], read[..., 1]), read[..., 2])
 
 
-def _fit(direction, place, scales):
-    """Fit place = direction @ (dx, dy, dr) robustly; also the weights."""
-    fitted = np.zeros(3)
-    for scale in scales:
-        weight = (1 + ((place - direction @ fitted) / scale) ** 2) ** -2
+def _fit(direction, place, search):
+    """Fit the shift (dx, dy, dr) of the circle, place = direction @ shift, as shares of the radius."""
+    shift = np.zeros(3)
+    for scale in search.scales:
+        weight = (1 + ((place - direction @ shift) / (scale * search.band)) ** 2) ** -2
         weighted = direction * weight[:, None]
-        fitted = np.linalg.lstsq(weighted.T @ direction, weighted.T @ place, rcond=None)[0]
-    return fitted, weight
+        shift = np.linalg.solve(weighted.T @ direction + 1e-9 * np.eye(3), weighted.T @ place)
+    return shift
