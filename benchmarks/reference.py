@@ -1,7 +1,7 @@
 """Fit the circle of the retina at full resolution, slowly and independently of EyeNet: the reference of circle.py.
 
 1. On a copy of about 400 px, edge points vote for circles (RANSAC over triples): an edge counts where the light falls
-   outwards, and a candidate is scored by its edge's length and not by its contrast, so that neither glow nor shade count.
+   outwards, and a candidate is scored by the length of its edge, not by contrast: neither glow nor shade counts.
 2. At full size, the light is read along 1,440 rays through the rim. The steepest fall near the circle is the rim's
    place, to a fraction of a pixel, and a circle is fitted by Tukey's biweight [1]_, in bands that become narrower.
 
@@ -84,7 +84,7 @@ def _through(x, y):
 
 
 def _rim(light, circle, band):
-    """Find the steepest fall of light on each ray within +-band of the radius: angles, and distances from the centre."""
+    """Find the steepest fall of light on each ray, within +-band of the radius: angle, and distance from the centre."""
     x, y, radius = circle
     angle = np.arange(RAYS) * 2 * np.pi / RAYS
     sigma = max(1.0, 0.0015 * radius)  # of the smoothing along the ray, in px
@@ -111,12 +111,12 @@ def _fit(circle, angle, place):
     """Fit a circle to points in polar coordinates around `circle` by Tukey's biweight; also their distances from it."""
     px, py = circle[0] + place * np.cos(angle), circle[1] + place * np.sin(angle)
     x, y, radius = circle
-    for _ in range(40):
+    for number in range(40):
         dx, dy = px - x, py - y
         distance = np.hypot(dx, dy)
         off = distance - radius
         scale = max(0.3, 1.4826 * np.median(np.abs(off - np.median(off))))
-        offset = off - np.median(off) if _ == 0 else off
+        offset = off - np.median(off) if number == 0 else off
         weight = np.clip(1 - (offset / (4.685 * scale)) ** 2, 0, None) ** 2
         system = np.stack([dx / distance, dy / distance, np.ones_like(dx)], axis=1)
         step = np.linalg.lstsq(system * np.sqrt(weight)[:, None], off * np.sqrt(weight), rcond=None)[0]

@@ -126,7 +126,8 @@ def require_preprocessing(folder, images):
     if made not in (None, PREPROCESSING):
         log(
             f"note: {folder} was trained with version {made} of the preprocessing; this version, {PREPROCESSING}, "
-            "differs only for photographs with a colour profile, more than 8 bits or transparency"
+            "finds the circle of the retina more exactly, and differs for photographs with a colour profile, more than "
+            "8 bits or transparency"
         )
     if (field := field_of(images)) not in FIELDS:
         raise StageError(f"{folder} was trained on a field '{field}' that this version does not know; train again")

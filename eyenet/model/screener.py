@@ -116,9 +116,10 @@ class Screener:
         Returns
         -------
         dict
-            `result` in words; `field`, 'circle' or 'frame'; `reasons`, why the photograph is ungradable; `quality`, the probability that a grader
-            would reject it. For a gradable photograph also `questions`, which maps each question to `probability`,
-            `threshold` and `disease`; `expected_grade` and `grade` for a model of grades; `heatmap`, the path written.
+            `result` in words; `reasons`, why the photograph is ungradable; `quality`, the probability that a grader
+            would reject it; `field`, 'circle' or 'frame'. For a gradable photograph also `questions`, which maps each
+            question to `probability`, `threshold` and `disease`; `expected_grade` and `grade` for a model of grades;
+            `heatmap`, the path written.
 
         Raises
         ------
