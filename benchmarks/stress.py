@@ -6,7 +6,7 @@ Used by circle.py and tests/test_circle.py. Centre and radius are in pixels, pix
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 WIDTH, HEIGHT = 900, 640
 CIRCLE = (447.3, 322.8, 286.4)  # x, y, radius
@@ -82,9 +82,13 @@ def jpeg(picture, rng):
 
 
 def equalised(picture, rng):
-    """Each channel's histogram equalised over the whole frame, which turns the noise of the surround grey."""
-    noisy = (picture + rng.normal(0, 2, picture.shape)).clip(0, 255).astype(np.uint8)
-    return np.asarray(ImageOps.equalize(Image.fromarray(noisy))).astype(float)
+    """Histogram-equalised: a bright retina, and speckles where the noise of the dark surround turned grey."""
+    x, y, radius = CIRCLE
+    dark = np.hypot(np.arange(WIDTH) + 0.5 - x, np.arange(HEIGHT)[:, None] + 0.5 - y) > radius + 1
+    bright = np.where(dark[..., None], 0, 100 + 0.6 * picture)
+    speckled = dark & (rng.random(dark.shape) < 0.4)
+    bright[speckled] = rng.integers(0, 90, (speckled.sum(), 3))
+    return bright
 
 
 def plain(picture, rng):
