@@ -18,23 +18,23 @@ VERSION = 2  # the PREPROCESSING that the hashes belong to
 GOLDEN = {  # by kind of photograph: hashes of the decoded file and of the crop
     "jpeg": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
-        "15e9d6d1d764da4f79ebfec499ce2e5b81f5b1a9e188245e5e0581357da2fbaf",
+        "4cec6881e488f57cfdf2aa81dde09f6e4743bf7fac5944b9eb885a4aa69f1c76",
     ),
     "png": (
         "a2842c9bd6acabd209dcd0b2429c8d1a89a5a0a313d5c8aac792c0ade24d1251",
-        "6ed955530df611eb395ced7f91113f02116f0a700f4a07747c9bed40b1574446",
+        "9371b6ab8b357308351cf4f0c77273c13b1af61a4d578a3019bf68503b39263f",
     ),
     "exif": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
-        "d03c7465ff6d2a5d539807d2b49f0b6bd1cd755f54fb2fcc9488a041cf22503d",
+        "6b56a359e41a98fbed671a24e7f84b58473196d15c8fe9a57bb906cc5a9366d2",
     ),
     "equalized": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
-        "b86b4af3e89fdedcb3d0b299f68443fb55c02081b5aec6daf6319401402db571",
+        "2cd95bd73462df1154ba1feb76135408a2505fd31782a32f4fe6f14c45fc194c",
     ),
     "rotated": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
-        "8c80132a73f3badd573e9f8da4ad4bdd3641abf948c6878e429ef054be61ab9a",
+        "916fd4a75408316724b8e29d26dbc34ef33ce881a3fdb443dee870a324b0a428",
     ),
     "sample": (
         "9acd092fddcce4eaa315a302f338923558f3dbea4abcbc05afbed3484359bd1b",

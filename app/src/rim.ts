@@ -22,6 +22,7 @@ const DARK = 1000; // added to the sum of the samples, so that the noise of the 
 const [NEAR, NEAR_PX] = [0.005, 1]; // share of the radius, and px, within which the rim on a ray agrees with the circle
 const SHADE = 0.25; // of the median light inside the rim, below which a ray without a rim is not judged: a black bar
 const [SHARE, MORE] = [0.5, 5]; // of the judged rays that must agree, and so many rays more
+const CLEAR = 0.95; // of the judged rays: if so many agree after a narrow pass alone, the first circle was right
 const MOST_ERROR = 0.005; // standard error of centre and radius together, as a share of the radius
 
 type Vector = [number, number, number];
@@ -44,14 +45,21 @@ export interface Rim {
   y: number;
   radius: number;
   certain: boolean; // whether the circle lies on a rim that is seen
+  clear: boolean; // whether nearly all rays agree with it
 }
 
 /** Fit a circle to the rim near a first circle; null if too few rays show a rim inside the frame. */
 export function refine(picture: Picture, x: number, y: number, radius: number): Rim | null {
   const narrow = { ...NARROW, band: Math.max(NARROW.band, LEAST_BAND / radius) };
+  const rim = follow(picture, x, y, radius, [narrow]);
+  return rim?.certain && rim.clear ? rim : follow(picture, x, y, radius, [WIDE, narrow]);
+}
+
+/** Refine a circle in one or two passes. */
+function follow(picture: Picture, x: number, y: number, radius: number, searches: Search[]): Rim | null {
   let points: Point[] = [];
   let shift: Vector = [0, 0, 0];
-  for (const search of [WIDE, narrow]) {
+  for (const search of searches) {
     points = steepest(picture, x, y, radius, search);
     if (points.length < search.least) return null;
     shift = fit(points, search);
@@ -62,11 +70,12 @@ export function refine(picture: Picture, x: number, y: number, radius: number): 
   const dark = SHADE * median(points.map(({ light }) => light));
   const near = points.filter((_, i) => isNear(i));
   const judged = points.filter(({ light }, i) => isNear(i) || light >= dark).length;
-  if (near.length < Math.max(NARROW.least, SHARE * judged + MORE)) return { x, y, radius, certain: false };
+  if (near.length < Math.max(NARROW.least, SHARE * judged + MORE)) return { x, y, radius, certain: false, clear: false };
   const squares = off.reduce((total, distance, i) => total + (isNear(i) ? distance ** 2 : 0), 0) / near.length;
   const normal = outer(near, () => 1);
   const spread = [0, 1, 2].reduce((total, k) => total + solve(normal, [+(k === 0), +(k === 1), +(k === 2)])[k], 0);
-  return { x, y, radius, certain: Math.sqrt(squares * spread) <= MOST_ERROR };
+  const certain = Math.sqrt(squares * spread) <= MOST_ERROR;
+  return { x, y, radius, certain, clear: near.length >= CLEAR * judged };
 }
 
 const known = new Map<number, Rays>();

@@ -30,6 +30,7 @@ DARK = 1000
 NEAR, NEAR_PX = 0.005, 1  # share of the radius, and px, within which the rim on a ray agrees with the circle
 SHADE = 0.25  # of the median light inside the rim, below which a ray without a rim is not judged: a black bar
 SHARE, MORE = 0.5, 5  # of the judged rays that must agree, and so many rays more; by chance 0.17 agree
+CLEAR = 0.95  # of the judged rays: if so many agree after a narrow pass alone, the first circle was right
 MOST_ERROR = 0.005  # standard error of centre and radius together, as a share of the radius
 
 
@@ -56,7 +57,7 @@ def refine(image, x, y, radius):
     """Fit a circle to the rim near a first circle.
 
     Glow beyond the rim and a shaded side move a threshold, but not the place where the light falls most steeply. A pass
-    in a wide band corrects the first circle, and one in a narrow band around the result gives its exact place. The
+    in a narrow band gives its exact place; unless nearly all rays agree, a pass in a wide band goes before it. The
     points are weighted by their distance from the circle (Geman-McClure [1]_), on a scale that is reduced in rounds.
 
     Parameters
@@ -77,7 +78,15 @@ def refine(image, x, y, radius):
        statistics with applications in early vision", International Journal of Computer Vision, 1996.
     """
     narrow = NARROW._replace(band=max(NARROW.band, LEAST_BAND / radius))
-    for search in (WIDE, narrow):
+    rim = _follow(image, x, y, radius, (narrow,))
+    if rim is not None and rim.certain and rim.rays >= CLEAR * rim.judged:
+        return rim
+    return _follow(image, x, y, radius, (WIDE, narrow))
+
+
+def _follow(image, x, y, radius, searches):
+    """Refine a circle in one or two passes; a Rim, or None."""
+    for search in searches:
         direction, place, light = _steepest(image, x, y, radius, search)
         if len(place) < search.least:
             return None
@@ -87,7 +96,7 @@ def refine(image, x, y, radius):
     near = off < max(NEAR, NEAR_PX / radius)
     judged = near | (light >= SHADE * np.median(light))
     error = np.inf
-    if near.sum() >= narrow.least:
+    if near.sum() >= NARROW.least:
         spread = np.linalg.inv(direction[near].T @ direction[near])
         error = np.sqrt((off[near] ** 2).mean() * np.trace(spread))
     return Rim(float(x), float(y), float(radius), int(near.sum()), int(judged.sum()), float(error))
