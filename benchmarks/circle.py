@@ -4,9 +4,9 @@
 
 Each --data is a folder of photographs, or one that holds such a folder (train/*.jpeg). The error of a circle is the
 worse one of centre and radius, in % of the radius. The reference is benchmarks/reference.py, which takes seconds per
-photograph; --cache keeps its results. --peer is a Python in which `pip install retinalysis-fundusprep` was run, since
-it needs another version of Pillow; peer and EyeNet take turns on each photograph, from file to circle, and the medians
-of their CPU times are reported. --sheet draws the largest disagreements with the reference.
+photograph; --cache keeps its circles, and those of the peer. --peer is a Python in which `pip install
+retinalysis-fundusprep` was run, since it needs another version of Pillow. For the times, peer and EyeNet take turns on
+every --step-th photograph, from file to circle; medians of CPU times are reported. --sheet draws the largest disagreements with the reference.
 
 Also measured: drawings with a known circle (stress.py); windows cut out of the photographs, which have the circle's rim
 in their corners or nowhere, with `--field auto`; and the fidelity of the crops against an exact area average.
@@ -19,7 +19,6 @@ import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import record
@@ -71,20 +70,17 @@ def photographs(folder):
     return sorted(path for pattern in ("*.jp*g", "*/*.jp*g") for path in folder.glob(pattern))
 
 
-def read_reference(folder, cache):
-    """Fit the reference to each photograph of a folder, or read it from `cache`; dict of path to (x, y, radius)."""
-    kept = cache / f"{folder.resolve().name}.csv"
+def kept(file, paths, find):
+    """Map each path to its circle (x, y, radius): as the table `file` has it, or by `find`, which is slow."""
     known = {}
-    if kept.exists():
-        with open(kept, newline="", encoding="utf-8") as file:
-            known = {row["image"]: tuple(float(row[k]) for k in ("x", "y", "radius")) for row in csv.DictReader(file)}
-    cache.mkdir(parents=True, exist_ok=True)
-    paths = photographs(folder)
+    if file.exists():
+        with open(file, newline="", encoding="utf-8") as opened:
+            known = {row["image"]: tuple(float(row[k]) for k in ("x", "y", "radius")) for row in csv.DictReader(opened)}
     for path in paths:
         if path.stem not in known:
-            known[path.stem] = reference_circle(path)[0]
-    with open(kept, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("image", "x", "y", "radius"), *((name, *known[name]) for name in sorted(known))])
+            known[path.stem] = find(path)
+    with open(file, "w", newline="", encoding="utf-8") as opened:
+        csv.writer(opened).writerows([("image", "x", "y", "radius"), *((name, *known[name]) for name in sorted(known))])
     return {path: known[path.stem] for path in paths}
 
 
@@ -119,25 +115,23 @@ def summarize(name, errors):
         yield f"{name}: over {limit} %", int((np.array(errors) > limit).sum()), f"of {len(errors)}", ""
 
 
-def compare(folder, cache, peer):
+def compare(folder, cache, peer, step):
     """Measure a folder; return the rows, and the photographs with their circles: path, true, ours, peer's."""
-    found, times = [], []
-    for path, true in read_reference(folder, cache).items():
-        mine, seconds, refining = ours(path)
-        theirs, longer = peer.find(path) if peer else (None, np.nan)
-        found.append((path, true, mine, theirs))
-        times.append((seconds, longer, refining))
-    name = folder.resolve().name
-    rows = [*summarize(f"{name}, EyeNet", [error(mine, true) for _, true, mine, _ in found])]
+    name, paths = folder.resolve().name, photographs(folder)
+    true = kept(cache / f"{name}.csv", paths, lambda path: reference_circle(path)[0])
+    mine = {path: ours(path)[0] for path in paths}
+    rows = [*summarize(f"{name}, EyeNet", [error(mine[path], true[path]) for path in paths])]
+    theirs = dict.fromkeys(paths)
     if peer:
-        rows += summarize(f"{name}, peer", [error(theirs, true) for _, true, _, theirs in found])
-    for who, k in (("EyeNet", 0), ("peer", 1)):
-        if k == 0 or peer:
-            taken = 1e3 * median(spent[k] for spent in times)
-            rows.append((f"{name}, {who}: CPU from file to circle, median", f"{taken:.1f}", "ms", ""))
-    taken = 1e3 * float(np.nanmedian([spent[2] for spent in times]))
-    rows.append((f"{name}, EyeNet: CPU of refining a circle, median", f"{taken:.2f}", "ms", "<= 2"))
-    return rows, found
+        theirs = kept(cache / f"{name}-peer.csv", paths, lambda path: peer.find(path)[0])
+        rows += summarize(f"{name}, peer", [error(theirs[path], true[path]) for path in paths])
+    times = [(*ours(path)[1:], peer.find(path)[1] if peer else np.nan) for path in paths[::step]]
+    first, refining, peers = (1e3 * float(np.nanmedian(taken)) for taken in zip(*times))
+    rows.append((f"{name}, EyeNet: CPU from file to circle, median", f"{first:.1f}", "ms", ""))
+    if peer:
+        rows.append((f"{name}, peer: CPU from file to circle, median", f"{peers:.1f}", "ms", ""))
+    rows.append((f"{name}, EyeNet: CPU of refining a circle, median", f"{refining:.2f}", "ms", "<= 2"))
+    return rows, [(path, true[path], mine[path], theirs[path]) for path in paths]
 
 
 def cut(found, step):
@@ -210,13 +204,16 @@ def main():
     options.add_argument("--cache", type=Path, required=True, help="folder of the reference circles")
     options.add_argument("--peer", help="Python with retinalysis-fundusprep")
     options.add_argument("--sheet", type=Path, help="PNG of the largest disagreements")
-    options.add_argument("--step", type=int, default=8, help="windows and fidelity: only every so many photographs")
+    options.add_argument(
+        "--step", type=int, default=8, help="times, windows and fidelity: only every so many photographs"
+    )
     args = options.parse_args()
+    args.cache.mkdir(parents=True, exist_ok=True)
     peer = Peer(args.peer) if args.peer else record.left_out("the peer", "no --peer")
     rows, seen = [], []
     for folder in args.data:
-        measured, found = compare(folder, args.cache, peer)
-        step = args.step if len(found) >= 4 * args.step else 1
+        step = args.step if len(photographs(folder)) >= 4 * args.step else 1
+        measured, found = compare(folder, args.cache, peer, step)
         rows += [*measured, *fidelity(found, step), *cut(found, step)]
         seen += found
     if args.sheet:
