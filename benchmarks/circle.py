@@ -6,7 +6,8 @@ Each --data is a folder of photographs, or one that holds such a folder (train/*
 worse one of centre and radius, in % of the radius. The reference is benchmarks/reference.py, which takes seconds per
 photograph; --cache keeps its circles, and those of the peer. --peer is a Python in which `pip install
 retinalysis-fundusprep` was run, since it needs another version of Pillow. For the times, peer and EyeNet take turns on
-every --step-th photograph, from file to circle; medians of CPU times are reported. --sheet draws the largest disagreements with the reference.
+every --step-th photograph, from file to circle; medians of CPU times are reported. --sheet draws the largest
+disagreements with the reference.
 
 Also measured: drawings with a known circle (stress.py); windows cut out of the photographs, which have the circle's rim
 in their corners or nowhere, with `--field auto`; and the fidelity of the crops against an exact area average.
