@@ -55,7 +55,7 @@ def test_auto_never_fits_a_wrong_circle(share, aspect):
     """The circle where the rim is seen in the corners, otherwise the whole frame."""
     window, corner = stress.windows(RETINA, stress.CIRCLE, share, aspect)
     found = find_field(window, "auto")
-    seen = share >= 0.8 or (aspect > 1 and share >= 0.72)
+    seen = share >= 0.8 or (aspect > 1 and share >= 0.66)
     assert found.field == ("circle" if seen else "frame")
     if seen:
         assert error(found, corner=corner) < 0.002
