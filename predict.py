@@ -42,6 +42,7 @@ from eyenet.grading.rows import LEFT_OUT, UNREAD, NoTable, Output, Worklist, col
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.screener import Screener
+from eyenet.photo.field import FIELDS
 from eyenet.photo.kinds import find_photographs
 from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, log
 from eyenet.run.options import fraction, local_path, model_path, parser
@@ -113,6 +114,7 @@ def parse():
     point = options.add_mutually_exclusive_group()
     point.add_argument("--sensitivity", type=fraction, help=AIM + "; default: the model's own operating point")
     point.add_argument("--specificity", type=fraction, help="the same for the specificity")
+    options.add_argument("--field", choices=FIELDS, help="what a crop shows; default: as the model was trained")
     options.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all folders")
     options.add_argument("--csv", type=local_path, metavar="FILE", help="table to write")
     options.add_argument("--json", action="store_true", help="print one JSON object per line instead of the table")
@@ -124,7 +126,7 @@ def main():
     args = parse()
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="replace")  # the terminal's encoding may lack a character of a name
-    screener = Screener(args.model, args.sensitivity, args.specificity)
+    screener = Screener(args.model, args.sensitivity, args.specificity, args.field)
     paths, left_out = find_photographs(args.photographs, {path.resolve() for path in (args.heatmap, args.csv) if path})
     targets = name_heat_maps(paths, args.heatmap)
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
@@ -132,7 +134,7 @@ def main():
     if args.heatmap is not None:
         args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision
-    shared = {"model": screener.name, "operating_point": screener.point}
+    shared = {"model": screener.name, "operating_point": screener.point, "asked_field": screener.field}
     if screener.synthetic:
         shared["caution"] = SYNTHETIC_MODEL
     output = Output(paths, questions, graded, args.json, shared, goes_on=args.csv is not None)

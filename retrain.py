@@ -40,6 +40,7 @@ import pandas as pd
 from eyenet.data.array import COLUMNS, content_hash, open_array, rows_by_split
 from eyenet.data.tables import read_labels, read_table
 from eyenet.model.folder import NETWORK, load_network, open_model
+from eyenet.photo.field import FIELDS
 from eyenet.photo.quality import SMALLEST
 from eyenet.retraining.intake import Base, accept, merge, run_step
 from eyenet.retraining.promotion import (
@@ -129,11 +130,11 @@ def find_decision(models, run, batch):
     return row
 
 
-def take_in(photos, labels, base, folder, workers):
+def take_in(photos, labels, base, folder, workers, field=None):
     """Sort the new photographs, and write the array of the old and the accepted ones; return photographs.csv."""
     merged = folder / "array"
     if not (read_json(merged / "stage.json") or {}).get("finished"):
-        accept(photos, labels, base, folder, workers)
+        accept(photos, labels, base, folder, workers, field)
         if (folder / "packed").exists():
             merge(base, folder / "packed", merged)
     for intermediate in ("rotated", "packed"):  # their images are in the array now
@@ -236,6 +237,7 @@ def parse():
     options = parser(__doc__, workers=None)
     options.add_argument("--photos", type=local_path, help="folder of new photographs")
     options.add_argument("--labels", type=local_path, help="table of their grades")
+    options.add_argument("--field", choices=FIELDS, help="what their crops show; default: as the model was trained")
     options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline, which holds data/")
     options.add_argument("--models", type=local_path, help="folder of the models; default: WORK/models")
     options.add_argument("--run", type=plain_name, help="name of the new model; default: from the photographs")
@@ -268,8 +270,10 @@ def main():
             base, folder = open_base(args.work, models), args.work / "data" / "retrain" / run
             training = {"epochs": args.epochs, "learning_rate": args.learning_rate, "seed": args.seed}
             inputs = {"photographs": batch, "model": sha256(base.folder / NETWORK)}
+            if args.field:
+                inputs["field"] = args.field
             with output_folder(folder, "retrain.py", training | inputs):
-                counts = Counter(take_in(args.photos, args.labels, base, folder, args.workers)["result"])
+                counts = Counter(take_in(args.photos, args.labels, base, folder, args.workers, args.field)["result"])
                 row = {"old": base.folder.name, "new": run, "batch": batch}
                 row |= {result: counts[result] for result in ("accepted", "rejected")}
                 row |= retrain(base, folder / "array", args.work, models, run, training, args.margin)

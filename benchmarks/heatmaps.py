@@ -19,8 +19,9 @@ from scipy.ndimage import binary_dilation
 
 from eyenet.data.array import open_array, rows_by_split
 from eyenet.model import backend
+from eyenet.photo.circle import find_retina
 from eyenet.photo.decode import open_photograph
-from eyenet.photo.retina import DETAIL, crop_retina, find_retina, inside_circle
+from eyenet.photo.retina import DETAIL, crop_retina, inside_circle
 from make_sample import take_photograph
 
 DIFFERS = 12  # of 255; compression changes pixels without a lesion by less

@@ -8,6 +8,7 @@ from test_photo import save
 
 from eyenet.photo.colours import equalize, find_visible
 from eyenet.photo.retina import inside_circle, photograph_to_input
+from eyenet.run.errors import NoRetina
 
 
 def three_gradients(size, seed=0):
@@ -97,6 +98,9 @@ def test_equalizing_what_is_equalized_changes_little():
     """Half of the photographs that were published equalised change by less than 8 levels; natural ones by 57."""
     inside, changes = inside_circle(256), []
     for path in sorted((REAL / "eyepacs-256eq" / "train").glob("*.jpeg"))[::60]:
-        crop, _ = photograph_to_input(path)
+        try:
+            crop, _ = photograph_to_input(path)
+        except NoRetina:  # 1 in 500 of these crops shows too little of the rim
+            continue
         changes.append(np.abs(equalize(crop, inside).astype(int) - crop)[inside].mean())
-    assert np.median(changes) < 8
+    assert np.median(changes) < 8 and len(changes) > 100

@@ -22,9 +22,13 @@ from test_decode import (
 )
 from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
+from benchmarks import stress
 from benchmarks.browser import APP, missing
 from eyenet.photo.decode import open_photograph
-from eyenet.run.errors import PhotoError
+from eyenet.photo.field import FIELDS
+from eyenet.photo.retina import crop_photograph
+from eyenet.run.errors import NoRetina, PhotoError
+from resize_images import resize
 
 MISSING = missing()
 pytestmark = pytest.mark.skipif(
@@ -230,3 +234,38 @@ def test_damaged_pngs_get_a_sentence(tmp_path):
     (tmp_path / "short.png").write_bytes(data[:20] + struct.pack(">I", 5000) + data[24:])
     for name, found in decode(tmp_path).items():
         assert "The photograph is damaged" in found, (name, found)
+
+
+def test_field_and_crop_are_those_of_python(tmp_path):
+    """Circles under stress, windows that cut the disc, and crops that EyeNet made: the same geometry and pixels."""
+    for condition in (stress.glow, stress.shade, stress.equalised):
+        stress.stressed(condition).save(tmp_path / f"{condition.__name__}.png")
+    for share in (0.8, 0.66):
+        window, _ = stress.windows(stress.stressed(stress.plain), stress.CIRCLE, share)
+        window.save(tmp_path / f"window {share}.png")
+    Image.new("RGB", (500, 400), (90, 90, 90)).save(tmp_path / "grey.png")
+    resize(tmp_path / "glow.png", tmp_path / "crop.png", 256)
+    resize(tmp_path / "window 0.66.png", tmp_path / "frame.png", 256, field="frame")
+    paths = sorted(tmp_path.glob("*.png"))
+    jobs = [
+        {"file": str(path), "field": field, "size": 256, "pixels": str(tmp_path / f"{path.stem} {field}.bytes")}
+        for path in paths
+        for field in FIELDS
+    ]
+    (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+    command = ["node", "tests/fields.mjs", str(tmp_path / "jobs.json")]
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    refused = 0
+    for job, found in zip(jobs, json.loads(done.stdout), strict=True):
+        try:
+            crop, geometry = crop_photograph(job["file"], 256, job["field"])
+        except NoRetina as error:
+            assert found == str(error), job
+            refused += 1
+            continue
+        geometry.pop("colours", None)
+        assert found == geometry, job
+        pixels = np.fromfile(job["pixels"], np.uint8).reshape(256, 256, 3)
+        assert np.abs(pixels.astype(int) - crop).max() <= 1, job
+    assert refused == 4  # grey as auto and circle, the smaller window and its crop as circle

@@ -14,31 +14,31 @@ from make_sample import take_photograph
 # Photographs and crops depend on Pillow: its libjpeg-turbo encodes and decodes the JPEGs, its resampling averages the
 # pixels. Both have been stable for years; the hashes were made with Pillow 13.0. The first hash of each pair is that of
 # the file's own pixels, decoded by Pillow alone: if it differs, Pillow or NumPy changed, not the preprocessing.
-VERSION = 2  # the PREPROCESSING that the hashes belong to; version 1 had the same for these photographs
+VERSION = 2  # the PREPROCESSING that the hashes belong to
 GOLDEN = {  # by kind of photograph: hashes of the decoded file and of the crop
     "jpeg": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
-        "093d8cdbace02d7cbffc098e7a68c16f8e9a1ec9bda09cba572122bf2969f1a1",
+        "4cec6881e488f57cfdf2aa81dde09f6e4743bf7fac5944b9eb885a4aa69f1c76",
     ),
     "png": (
         "a2842c9bd6acabd209dcd0b2429c8d1a89a5a0a313d5c8aac792c0ade24d1251",
-        "01e0eb40c7acdbef8fb11014c7d8ee4bfe8ac9635073d583fd155ca864f3ecdc",
+        "9371b6ab8b357308351cf4f0c77273c13b1af61a4d578a3019bf68503b39263f",
     ),
     "exif": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
-        "c6a725edc8bc88c1e0b9ab1ef84bd62ac0afbe7fc2c605f3c44b89f3f159fdfb",
+        "6b56a359e41a98fbed671a24e7f84b58473196d15c8fe9a57bb906cc5a9366d2",
     ),
     "equalized": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
-        "329793a266cad3a52f4e50a3556bb81ad3556a4e48e39a84ec5395e0c84f7e3a",
+        "2cd95bd73462df1154ba1feb76135408a2505fd31782a32f4fe6f14c45fc194c",
     ),
     "rotated": (
         "109f5669f448244eecefabfcd5d6c0111673031fb1c4ba648d695c7bf123bbc3",
-        "5daaf136e309b19b58e4f8120f03a468f53153ac745b87298823536558d6c33f",
+        "916fd4a75408316724b8e29d26dbc34ef33ce881a3fdb443dee870a324b0a428",
     ),
     "sample": (
         "9acd092fddcce4eaa315a302f338923558f3dbea4abcbc05afbed3484359bd1b",
-        "e8da8ce8b433b7da08fb959aceb93df5e4b94b2cb68f1eb8c15d80bc2312daa3",
+        "3de8adbeb70dd1c96fd8aa630a39a450a07b7c9f25b8408c4fc878fdbe974d54",
     ),
 }
 WANTED = "if the change is wanted, raise PREPROCESSING in eyenet/photo/retina.py and record the new hashes here"

@@ -24,8 +24,9 @@ from conftest import (
 from PIL import Image
 from scipy.special import expit, logit
 
+from benchmarks import stress
 from eyenet.data.tasks import disease_probability, first_disease
-from eyenet.model.folder import LITE_NETWORK, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, field_of, load_network, open_model
 from eyenet.model.overlay import LINE, SHOWN
 from eyenet.photo.retina import photograph_to_input
 from make_sample import take_photograph
@@ -718,3 +719,22 @@ def test_a_model_of_the_preprocessing_before(work, tmp_path, answers):
     done = predict(work, "source/train/h0_left.jpeg", "--model", tmp_path, "--json")
     assert rows_of(done)[0][0]["questions"] == answers[0][0]["questions"]
     assert "trained with version 1 of the preprocessing; this version, 2, differs only" in done.stderr
+
+
+def test_the_field_of_the_model_and_of_the_option(work, tmp_path):
+    """The model was trained with `--field auto`: a picture full of retina is graded, unless a circle is asked for."""
+    config = json.loads((work / "models/cnn/config.json").read_text())
+    assert field_of(config["settings"]["images"]) == "auto" and field_of({"input": {}}) == "circle"
+    window, _ = stress.windows(stress.stressed(stress.plain), stress.CIRCLE, 0.6)
+    window.save(tmp_path / "x.png")
+    table = tmp_path / "rows.csv"
+    done = predict(work, tmp_path / "x.png", "--json", "--csv", table)
+    (row,), _ = rows_of(done)
+    assert (row["asked_field"], row["field"]) == ("auto", "frame") and "questions" in row
+    assert "(0 by the circle of the retina, 1 as whole frames)" in done.stderr
+    assert read_csv(table)[0]["field"] == "frame"
+    done = predict(work, tmp_path / "x.png", "--json", "--field", "circle")
+    (row,), _ = rows_of(done)
+    assert row["result"] == "photograph again" and "no retina found" in row["reasons"][1]
+    assert "was trained with --field auto; its figures do not hold for circle" in done.stderr
+    one_sentence(predict(work, tmp_path / "x.png", "--csv", table, "--field", "frame", code=1), "asked_field auto")

@@ -4,15 +4,17 @@
  */
 
 import { encode, scaleBitmap, scalePicture } from "./bitmap";
+import { type Circle, scaled } from "./circle";
 import { isConvertedByBrowser, readContainer, several } from "./container";
 import { fingerprintOf } from "./doubts";
 import { upright } from "./exif";
+import { type Field, findField, isCrop } from "./field";
 import { checkFile, checkSize, isJpeg, isPng, whyUnreadable } from "./files";
 import { type Conversion, type Space, readProfile } from "./icc";
 import { type Jpeg, decodeJpeg, openJpeg } from "./jpeg";
 import { requireOnePhotograph } from "./pages";
-import { type Circle, DETAIL, MIN_DIAMETER, NoRetina, PhotoError, findRetina, scaled, visibleShare } from "./photo";
-import { decodePng, openPng, unpack } from "./png";
+import { DETAIL, MIN_DIAMETER, NoRetina, PREPROCESSING, PhotoError, cropRetina, visibleShare } from "./photo";
+import { type Stamp, decodePng, openPng, unpack } from "./png";
 import type { Picture } from "./resample";
 import { round } from "./stats";
 
@@ -26,6 +28,7 @@ export interface Photograph {
   fingerprint: string; // of its bytes
   factors: number[]; // beside 1, the largest first
   note: string; // what was left out of the file; empty if nothing was
+  stamp: Stamp | null; // of a crop that EyeNet made
   /** Decode it at 1/factor of its size. Throws PhotoError. */
   read(factor: number): Promise<Picture>;
   /** Make a small JPEG of the whole photograph. */
@@ -34,13 +37,14 @@ export interface Photograph {
 }
 
 /** The pixels of a file, upright, in their own colours. */
-type Source = Pick<Photograph, "width" | "height" | "factors" | "read" | "close"> & { profile: Uint8Array | null; space: Space };
+type Source = Pick<Photograph, "width" | "height" | "factors" | "read" | "stamp" | "close"> & { profile: Uint8Array | null; space: Space };
 
 /** A photograph at some scale, and the circle of the retina in its pixels. */
 export interface Located {
   picture: Picture;
   circle: Circle;
   factor: number;
+  crop: Stamp | null; // of a crop that EyeNet made
 }
 
 export interface Geometry {
@@ -52,6 +56,7 @@ export interface Geometry {
   radius: number;
   visible: number;
   found: boolean;
+  field: "circle" | "frame";
 }
 
 /** Open a file. Throws PhotoError, with a sentence for the user, if it is not a photograph. */
@@ -64,7 +69,7 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
   }
   checkFile(bytes);
   const source = await (isPng(bytes) ? sourceOfPng(bytes) : sourceOf(bytes));
-  const { width, height, factors, profile, space, close } = source;
+  const { width, height, factors, stamp, profile, space, close } = source;
   const { convert, note }: Conversion = profile ? readProfile(profile, space) : { convert: null, note: "" };
   const pictures = new Map<number, Picture>();
   const read = async (factor: number) => {
@@ -81,7 +86,7 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
   };
   const thumbnail = async (side: number) => encode([...pictures.values()].at(-1) ?? (await read(factors[0] ?? 1)), side, 0.9);
   const fingerprint = fingerprintOf(bytes);
-  return { width, height, bytes: bytes.length, fingerprint, factors, note, read, thumbnail, close };
+  return { width, height, bytes: bytes.length, fingerprint, factors, note, stamp, read, thumbnail, close };
 }
 
 async function sourceOfPng(bytes: Uint8Array<ArrayBuffer>): Promise<Source> {
@@ -92,7 +97,7 @@ async function sourceOfPng(bytes: Uint8Array<ArrayBuffer>): Promise<Source> {
   let picture: Picture | null = upright(await decodePng(png), png.orientation);
   const { width, height } = picture;
   const read = async () => picture as Picture;
-  return { width, height, factors: [], space: png.space, profile, read, close: () => (picture = null) };
+  return { width, height, factors: [], stamp: png.stamp, space: png.space, profile, read, close: () => (picture = null) };
 }
 
 /** Open a file that the browser decodes, if it is no JPEG that is decoded here at a reduced scale. */
@@ -110,6 +115,7 @@ async function sourceOf(bytes: Uint8Array<ArrayBuffer>): Promise<Source> {
     width,
     height,
     factors: isJpeg(bytes) && container.pages === 1 ? [8, 4, 2] : [],
+    stamp: null,
     profile: container.profile,
     space: container.space,
     async read(factor) {
@@ -158,11 +164,14 @@ export function factorFor(photograph: Photograph, least: number): number {
 }
 
 /** Find the retina of a photograph, at a scale sufficient for a crop of `size` pixels. */
-export async function locate(photograph: Photograph, size: number): Promise<Located> {
+export async function locate(photograph: Photograph, size: number, field: Field): Promise<Located> {
   const least = Math.floor(DETAIL * size);
   let factor = factorFor(photograph, least);
   let picture = await photograph.read(factor);
-  let circle = findRetina(picture);
+  const { stamp } = photograph;
+  const crop = isCrop(stamp, PREPROCESSING, picture, field) ? stamp : null;
+  const half = picture.width / 2;
+  let circle = crop ? { x: half, y: half, radius: half, found: crop.found, field: crop.field } : findField(picture, field);
   while (factor > 1 && 2 * circle.radius < least) {
     const smaller = factorFor(photograph, Math.min(picture.width, picture.height) + 1); // a small disc: read at a larger scale
     picture = await photograph.read(smaller);
@@ -173,11 +182,16 @@ export async function locate(photograph: Photograph, size: number): Promise<Loca
   if (across < MIN_DIAMETER) {
     throw new NoRetina(`the retina is ${across.toFixed(0)} pixels across; at least ${MIN_DIAMETER} are needed`);
   }
-  return { picture, circle, factor };
+  return { picture, circle, factor, crop };
+}
+
+/** Make the crop of `size` pixels; one that EyeNet made of this size is returned as it is. */
+export function cropped({ picture, circle, crop }: Located, size: number): Picture {
+  return crop && picture.width === size ? picture : cropRetina(picture, circle, size);
 }
 
 /** Return the circle of the retina in pixels of the photograph. */
-export function geometryOf(photograph: Photograph, { picture, circle, factor }: Located): Geometry {
+export function geometryOf(photograph: Photograph, { picture, circle, factor, crop }: Located): Geometry {
   return {
     bytes: photograph.bytes,
     width: photograph.width,
@@ -185,7 +199,8 @@ export function geometryOf(photograph: Photograph, { picture, circle, factor }: 
     center_x: round(circle.x * factor, 1),
     center_y: round(circle.y * factor, 1),
     radius: round(circle.radius * factor, 1),
-    visible: round(visibleShare(circle, picture.width, picture.height), 3),
+    visible: crop?.visible ?? (circle.field === "frame" ? 1 : round(visibleShare(circle, picture.width, picture.height), 3)),
     found: circle.found,
+    field: circle.field,
   };
 }

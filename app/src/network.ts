@@ -3,6 +3,7 @@
 import * as ort from "onnxruntime-web/wasm";
 
 import type { Colours } from "./colours";
+import type { Field } from "./field";
 import type { Grid } from "./overlay";
 import { PREPROCESSING } from "./photo";
 import type { Question, Task } from "./probabilities";
@@ -39,6 +40,7 @@ export interface Model {
   size: number;
   preprocessing: number;
   colours: Colours;
+  field?: Field; // missing in exports of earlier versions, which show the circle
   synthetic: boolean;
   decision: Record<Question, Decision> & { grade?: { cuts: number[] } };
   measured?: Measured | null; // missing in exports of earlier versions

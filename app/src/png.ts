@@ -4,6 +4,7 @@
  * transparent pixels.
  */
 
+import type { Colours } from "./colours";
 import { readOrientation } from "./exif";
 import { text } from "./files";
 import type { Space } from "./icc";
@@ -14,6 +15,15 @@ const [GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA] = [0, 2, 3, 4, 6]; // colour t
 const CHANNELS: Record<number, number> = { [GREY]: 1, [RGB]: 3, [PALETTE]: 1, [GREY_ALPHA]: 2, [RGB_ALPHA]: 4 };
 const DEPTHS: Record<number, number[]> = { [GREY]: [1, 2, 4, 8, 16], [PALETTE]: [1, 2, 4, 8] };
 const PASSES = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]]; // of Adam7
+
+/** What resize_images.py stores in a crop. */
+export interface Stamp {
+  preprocessing: number;
+  colours: Colours;
+  field: "circle" | "frame";
+  found: boolean;
+  visible: number;
+}
 
 /** The chunks of a PNG that matter for its pixels. */
 export interface Png {
@@ -29,6 +39,7 @@ export interface Png {
   transparency: Uint8Array | null;
   profile: Uint8Array<ArrayBuffer> | null; // compressed
   pages: number;
+  stamp: Stamp | null;
   data: Uint8Array<ArrayBuffer>[]; // compressed pixels
 }
 
@@ -38,7 +49,7 @@ export function openPng(bytes: Uint8Array<ArrayBuffer>): Png {
   const [depth, colour] = [bytes[24], bytes[25]];
   const png: Png = {
     ...{ width: view.getUint32(16), height: view.getUint32(20), depth, colour, interlaced: bytes[28] === 1, orientation: 1 },
-    ...{ space: "RGB", significant: 0, palette: new Uint8Array(), transparency: null, profile: null, pages: 1, data: [] },
+    ...{ space: "RGB", significant: 0, palette: new Uint8Array(), transparency: null, profile: null, pages: 1, stamp: null, data: [] },
   };
   let [animated, controlled] = [false, false]; // whether frames, and the first of them, were announced
   for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
@@ -51,6 +62,7 @@ export function openPng(bytes: Uint8Array<ArrayBuffer>): Png {
     else if (name === "eXIf") png.orientation = readOrientation(content) || 1;
     else if (name === "iCCP") png.profile = content.subarray(content.indexOf(0) + 2);
     else if (name === "acTL" && content.length >= 8 && view.getUint32(at + 8)) [animated, png.pages] = [true, view.getUint32(at + 8)];
+    else if (name === "tEXt" && text(content, 0, 7) === "eyenet\0") png.stamp = readStamp(content.subarray(7));
     else if (name === "fcTL") controlled = true;
     else if (name === "IDAT") {
       if (!png.data.length && animated && !controlled) png.pages++; // the still picture is none of the frames
@@ -60,6 +72,17 @@ export function openPng(bytes: Uint8Array<ArrayBuffer>): Png {
   if (!(DEPTHS[colour] ?? (CHANNELS[colour] ? [8, 16] : [])).includes(depth) || !png.data.length) throw new Broken();
   if (colour === GREY && depth > 1 && !(png.transparency && depth < 16)) png.space = "GRAY"; // as Pillow names it
   return png;
+}
+
+/** Read the stamp of a crop; null if it is not one of this kind. */
+function readStamp(content: Uint8Array): Stamp | null {
+  try {
+    const { preprocessing, colours, field, found, visible } = JSON.parse(new TextDecoder().decode(content)) as Stamp;
+    const whole = ["circle", "frame"].includes(field) && typeof found === "boolean" && typeof visible === "number" && colours;
+    return whole ? { preprocessing, colours, field, found, visible } : null;
+  } catch {
+    return null;
+  }
 }
 
 class Broken extends PhotoError {

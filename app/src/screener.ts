@@ -1,12 +1,12 @@
 /** Grade a photograph and a patient: quality first, then probability and decision. A port of eyenet/model/screener.py. */
 
 import { encode } from "./bitmap";
-import { equalize } from "./colours";
-import { type Geometry, type Located, type Photograph, geometryOf, locate, openPhotograph } from "./decode";
+import { type Colours, equalize } from "./colours";
+import { type Geometry, type Photograph, cropped, geometryOf, locate, openPhotograph } from "./decode";
 import { SIDE, measure } from "./measures";
 import type { Answer as Looked, Model, Network } from "./network";
 import { drawHeat, overlay } from "./overlay";
-import { NoRetina, cropRetina, insideCircle } from "./photo";
+import { NoRetina, PhotoError, insideCircle } from "./photo";
 import {
   type Question,
   TASKS,
@@ -134,19 +134,20 @@ export async function look(network: Network, model: Model, point: string, file: 
 }
 
 async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Omit<Seen, "fingerprint">> {
-  const found = await locate(photograph, model.size);
-  const large = model.size < SIDE ? await locate(photograph, SIDE) : found;
+  const field = model.field ?? "circle";
+  const found = await locate(photograph, model.size, field);
+  const large = model.size < SIDE ? await locate(photograph, SIDE, field) : found;
   const geometry = geometryOf(photograph, found);
   const crop = cropped(found, model.size);
-  const [judged, { visible }] =
+  const [judged, { visible, field: seen }] =
     model.size >= SMALLEST ? [crop, geometry] : [cropped(large, SIDE), geometryOf(photograph, large)];
-  const quality = judge(measure(judged, visible), model.quality);
+  const quality = judge(measure(judged, visible, seen), model.quality);
   const shown = cropped(large, SHOWN);
   const picture = await encode(shown, SHOWN, QUALITY);
   if (!quality.gradable) {
     return { ...NOTHING, row: graded(quality), picture, geometry, crop: judged };
   }
-  const inColours = model.colours === "equalized" ? equalize(crop, insideCircle(model.size)) : crop;
+  const inColours = coloured(crop, found.crop?.colours ?? "natural", model);
   const looked = await network.look(inColours);
   const row = { ...graded(quality), ...answer(model, point, looked) };
   const heatOf = worstCalled(model, row.questions) ?? TASKS[model.task].questions.at(-1) ?? null;
@@ -154,8 +155,11 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
   return { row, picture, heat, heatOf, geometry, crop, input: inColours };
 }
 
-function cropped({ picture, circle }: Located, size: number): Picture {
-  return cropRetina(picture, circle, size);
+/** Convert a crop to the colours of the model. Throws PhotoError if natural ones were equalised when it was made. */
+function coloured(crop: Picture, made: Colours, model: Model): Picture {
+  if (made === model.colours) return crop;
+  if (made === "equalized") throw new PhotoError("The colours of this crop were equalised. Choose the photograph itself.");
+  return equalize(crop, insideCircle(model.size));
 }
 
 function graded(quality: Quality): Row {

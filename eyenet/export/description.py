@@ -1,6 +1,6 @@
 """The description in an export: the parts of config.json that an app needs to prepare photographs and to decide."""
 
-from eyenet.model.folder import NETWORK, colours_of, read_measured, setting
+from eyenet.model.folder import NETWORK, colours_of, field_of, read_measured, setting
 from eyenet.photo.quality import weights
 from eyenet.photo.retina import PREPROCESSING
 
@@ -20,10 +20,10 @@ def describe(folder, config):
     Returns
     -------
     dict
-        For JSON: `name`, `task`, `classes`, `size`, `colours` and `preprocessing` version of the photographs, whether
-        the model was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating points),
-        what the operating points reached where they were `measured`, the `evidence` of the heat map, the weights of
-        the `quality` gate, the hash of the `split`, and the `commit` that trained the model.
+        For JSON: `name`, `task`, `classes`, `size`, `colours`, `field` and `preprocessing` version of the photographs,
+        whether the model was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating
+        points), what the operating points reached where they were `measured`, the `evidence` of the heat map, the
+        weights of the `quality` gate, the hash of the `split`, and the `commit` that trained the model.
     """
     images = config["settings"]["images"]
     return {
@@ -34,6 +34,7 @@ def describe(folder, config):
         "size": config["size"],
         "preprocessing": PREPROCESSING,
         "colours": colours_of(images),
+        "field": field_of(images),
         "synthetic": bool(setting(images, "synthetic")),
         "decision": config["decision"],
         "measured": read_measured(folder),

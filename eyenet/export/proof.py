@@ -7,7 +7,7 @@ import numpy as np
 from eyenet.data.array import open_array, rows_by_split
 from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
 from eyenet.model.decision import BALANCED
-from eyenet.model.folder import colours_of, split_hash
+from eyenet.model.folder import colours_of, field_of, split_hash
 from eyenet.model.probabilities import calibrate
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import photograph_to_input
@@ -100,8 +100,13 @@ def exam_from_photographs(folder, config, network, most):
         If none can be read.
     """
     files = spread(np.array(list_photographs(folder)[0]), most)
-    colours = colours_of(config["settings"]["images"])
-    done = list(for_each(lambda p: photograph_to_input(p, config["size"], colours)[0], files, cores(), "prepare"))
+    images = config["settings"]["images"]
+    colours, field = colours_of(images), field_of(images)
+
+    def prepare(path):
+        return photograph_to_input(path, config["size"], colours, field)[0]
+
+    done = list(for_each(prepare, files, cores(), "prepare"))
     for path, failed in ((path, crop) for path, crop in done if isinstance(crop, PhotoError)):
         log(f"left out {path}: {failed}")
     read = [(path.name, crop) for path, crop in done if not isinstance(crop, PhotoError)]

@@ -14,7 +14,7 @@ from eyenet.run.errors import StageError, log
 from eyenet.run.growing import GrowingTable
 
 UNREAD, LEFT_OUT = "not read", "left out"
-SAME = ("model", "operating_point", "preprocessing")  # a table is continued only with the same
+SAME = ("model", "operating_point", "preprocessing", "asked_field")  # a table is continued only with the same
 
 
 class Output:
@@ -37,11 +37,12 @@ class Output:
         self.questions, self.graded, self.as_json, self.shared, self.unit = questions, graded, as_json, shared, None
         self.titles = [QUESTIONS[question].split(" (")[0] for question in questions] + ["grade"] * graded
         self.width = min(60, max([len("photograph"), *(len(plain(path)) for path in paths)]))
-        self.counts, self.goes_on, self.closed = Counter(), goes_on, False
+        self.counts, self.fields, self.goes_on, self.closed = Counter(), Counter(), goes_on, False
 
     def count(self, rows):
         """Count photographs that an earlier run graded."""
         self.counts.update(row["result"] for row in rows)
+        self.fields.update(row["field"] for row in rows if row.get("field"))
 
     def write(self, row):
         """Print a row, and count the photographs; the table on the terminal has no files that are left out."""
@@ -84,6 +85,9 @@ class Output:
         results = "; ".join(f"{result} {count:,}" for result, count in sorted(self.counts.items()))
         joined = f" and {patients:,} patient{'s' * (patients != 1)}" if patients else ""
         text = f"{total:,} photograph{'s' * (total != 1)}{joined}: {results}"
+        if self.fields["frame"]:
+            circles, frames = self.fields["circle"], self.fields["frame"]
+            text += f" ({circles:,} by the circle of the retina, {frames:,} as whole frames)"
         self._print(text, sys.stderr if self.as_json else None)
         if unread:
             log(f"error: {unread:,} of {total:,} files could not be read; their rows give the reasons")
@@ -100,7 +104,7 @@ def columns_of(questions, graded):
     """Name the columns of --csv."""
     first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "quality"]
     each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
-    last = ["heatmap", "operating_point", "model", "caution", "preprocessing", "file"]
+    last = ["heatmap", "operating_point", "model", "caution", "preprocessing", "asked_field", "field", "file"]
     return first + each + ["expected_grade", "grade"] * graded + last
 
 
@@ -113,7 +117,7 @@ def to_csv(row):
 
 def from_csv(row, questions):
     """Restore from a row of --csv what is needed to join the photographs of a patient."""
-    kept = {"photograph": row["photograph"], "result": row["result"]}
+    kept = {"photograph": row["photograph"], "result": row["result"], "field": row["field"]}
     kept["reasons"] = row["reasons"].split("; ") if row["reasons"] else []
     if row[f"{questions[0]}_probability"]:
         kept["questions"] = {
@@ -148,7 +152,7 @@ class Worklist:
     path : Path
     columns : list of str
     shared : dict
-        What all rows have: model and operating point.
+        What all rows have: model, operating point and `asked_field`, the option of predict.py.
     targets : dict of Path to Path or None
         The photographs, and their heat maps.
     doubts : dict of Path to list of str

@@ -13,6 +13,7 @@ from pathlib import Path
 from eyenet.data.tasks import TASKS
 from eyenet.model.decision import BALANCED
 from eyenet.photo.colours import COLOURS
+from eyenet.photo.field import FIELDS
 from eyenet.photo.retina import ACCEPTED, PREPROCESSING
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import LATEST, follow, read_json, sha256
@@ -55,6 +56,11 @@ def setting(settings, name):
 def colours_of(settings):
     """Find the colours of images in the settings of the stages that made them; natural by default."""
     return setting(settings, "colours") or "natural"
+
+
+def field_of(settings):
+    """Find what the images show by the settings of the stages that made them; the circle by default."""
+    return setting(settings, "field") or "circle"
 
 
 def open_model(folder, file=NETWORK):
@@ -120,8 +126,11 @@ def require_preprocessing(folder, images):
     if made not in (None, PREPROCESSING):
         log(
             f"note: {folder} was trained with version {made} of the preprocessing; this version, {PREPROCESSING}, "
-            "differs only for photographs with a colour profile, more than 8 bits or transparency"
+            "finds the circle of the retina more exactly, and differs for photographs with a colour profile, more than "
+            "8 bits or transparency"
         )
+    if (field := field_of(images)) not in FIELDS:
+        raise StageError(f"{folder} was trained on a field '{field}' that this version does not know; train again")
     colours = colours_of(images)
     if colours not in COLOURS:
         raise StageError(

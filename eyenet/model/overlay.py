@@ -90,7 +90,7 @@ def overlay(image, heat):
     return np.rint(image * (1 - opacity) + colour * opacity).astype(np.uint8)
 
 
-def draw_page(path, target, panels):
+def draw_page(path, target, panels, field="circle"):
     """Write a PNG with a photograph and, beside it, its heat maps.
 
     Parameters
@@ -100,8 +100,10 @@ def draw_page(path, target, panels):
     target : path-like
     panels : list of (str, ndarray of float, shape (size, size))
         Heat maps with their captions.
+    field : {'circle', 'auto', 'frame'}
+        As the network saw the photograph.
     """
-    crop, _ = crop_photograph(path, SHOWN)
+    crop, _ = crop_photograph(path, SHOWN, field)
     shown = [(target.stem, crop)]
     for line, heat in panels:
         large = Image.fromarray(heat.astype(np.float32)).resize((SHOWN, SHOWN), Image.Resampling.BILINEAR)

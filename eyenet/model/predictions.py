@@ -12,7 +12,7 @@ from eyenet.data.array import map_blocks, open_array, rows_by_split
 from eyenet.data.names import SPLIT_NAMES, canonical, original_name
 from eyenet.data.tables import read_labels, require_match
 from eyenet.model.batches import Batches, predict
-from eyenet.model.folder import colours_of, read_patients, setting, split_hash
+from eyenet.model.folder import colours_of, field_of, read_patients, setting, split_hash
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.quality import SIDE, SMALLEST, judge
@@ -224,7 +224,7 @@ def warn_of_known(table, model):
     return len(known)
 
 
-def read_crops(table, size, colours, workers, rejected):
+def read_crops(table, size, colours, field, workers, rejected):
     """Yield chunks of the photographs that can be used, as (rows, crops, geometry); list the others in `rejected`.
 
     `rows` are numbers of rows of the table, which has a `path`; `geometry` is a DataFrame that also tells which
@@ -233,10 +233,10 @@ def read_crops(table, size, colours, workers, rejected):
 
     def work(row):
         path = table["path"][row]
-        crop, geometry = crop_photograph(path, size)
-        found = judge(crop, geometry) if size >= SMALLEST else judge(*crop_photograph(path, SIDE))
+        crop, geometry = crop_photograph(path, size, field)
+        found = judge(crop, geometry) if size >= SMALLEST else judge(*crop_photograph(path, SIDE, field))
         told = {"quality": round(float(found.score), 3), "gradable": int(found.gradable)}
-        return in_colours(crop, colours), geometry | told | {"synthetic": is_synthetic(path)}
+        return in_colours(crop, colours, geometry), geometry | told | {"synthetic": is_synthetic(path)}
 
     def good():
         for row, result in for_each(work, range(len(table)), workers, "score"):
@@ -286,9 +286,10 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     """
     table = read_photograph_labels(labels, photographs)
     known = warn_of_known(table, model)
-    size, colours = config["size"], colours_of(config["settings"]["images"])
+    images = config["settings"]["images"]
+    size, colours, field = config["size"], colours_of(images), field_of(images)
     kept, predicted, features, rejected, judged, synthetic = [], [], [], [], [], False
-    for rows, crops, geometry in read_crops(table, size, colours, workers, rejected):
+    for rows, crops, geometry in read_crops(table, size, colours, field, workers, rejected):
         kept += rows
         synthetic |= geometry["synthetic"].any()
         judged.append(geometry[["quality", "gradable"]])
@@ -303,7 +304,7 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     report_ungradable(table)
 
     def crops_of(rows):
-        return np.stack([photograph_to_input(table["path"][row], size, colours)[0] for row in rows])
+        return np.stack([photograph_to_input(table["path"][row], size, colours, field)[0] for row in rows])
 
     what = f"photographs in {photographs.parent.name}/{photographs.name}"
     shown = table.drop(columns="path").assign(split="test")

@@ -8,7 +8,7 @@ import numpy as np
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.decision import BALANCED, expected_grade, predict_grade
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
-from eyenet.model.folder import LITE_NETWORK, colours_of, open_model, read_measured, setting
+from eyenet.model.folder import LITE_NETWORK, colours_of, field_of, open_model, read_measured, setting
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
@@ -53,6 +53,8 @@ class Screener:
     sensitivity, specificity : float, optional
         Use the operating point with this aim: the 95 % interval on validation starts at it or above. Give one at most.
         Default: the model's own operating point.
+    field : {'auto', 'circle', 'frame'}, optional
+        What the crops show, see `eyenet.photo.field`. Default: as the model was trained.
 
     Attributes
     ----------
@@ -80,16 +82,19 @@ class Screener:
     True
     """
 
-    def __init__(self, folder, sensitivity=None, specificity=None):
+    def __init__(self, folder, sensitivity=None, specificity=None, field=None):
         folder = follow(folder)
         folder = folder.resolve() if folder.is_dir() else folder  # `latest` may be relinked during a run
-        self.made_of = folder, sensitivity, specificity
+        self.made_of = folder, sensitivity, specificity, field
         self.config = open_model(folder, LITE_NETWORK)
         self.network = LiteNetwork(folder, self.config)
         self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
         self.point = choose_point(self.decision, self.task.questions, sensitivity, specificity)
         images = self.config["settings"]["images"]
         self.size, self.colours = self.config["size"], colours_of(images)
+        self.field = field or field_of(images)
+        if self.field != field_of(images):
+            log(f"note: the model was trained with --field {field_of(images)}; its figures do not hold for {field}")
         self.name = f"{folder.name} {self.config['files'][LITE_NETWORK][:12]}"
         self.synthetic = bool(setting(images, "synthetic"))
         if self.synthetic:
@@ -112,8 +117,9 @@ class Screener:
         -------
         dict
             `result` in words; `reasons`, why the photograph is ungradable; `quality`, the probability that a grader
-            would reject it. For a gradable photograph also `questions`, which maps each question to `probability`,
-            `threshold` and `disease`; `expected_grade` and `grade` for a model of grades; `heatmap`, the path written.
+            would reject it; `field`, 'circle' or 'frame'. For a gradable photograph also `questions`, which maps each
+            question to `probability`, `threshold` and `disease`; `expected_grade` and `grade` for a model of grades;
+            `heatmap`, the path written.
 
         Raises
         ------
@@ -121,14 +127,16 @@ class Screener:
             If the photograph cannot be read.
         """
         try:
-            crop, geometry = crop_photograph(path, self.size)
+            crop, geometry = crop_photograph(path, self.size, self.field)
         except NoRetina as error:
             return {"result": AGAIN, "reasons": ["not a fundus photograph", str(error)]}
-        quality = judge(crop, geometry) if self.size >= SMALLEST else judge(*crop_photograph(path, SIDE))
+        quality = judge(crop, geometry) if self.size >= SMALLEST else judge(*crop_photograph(path, SIDE, self.field))
         row = {"result": AGAIN, "reasons": list(quality.reasons), "quality": round(float(quality.score), 4)}
+        row["field"] = geometry["field"]
         if not quality.gradable:
             return row
-        probabilities, evidence = self.network(seen := in_colours(crop, self.colours), explain=target is not None)
+        seen = in_colours(crop, self.colours, geometry)
+        probabilities, evidence = self.network(seen, explain=target is not None)
         if not np.isfinite(probabilities).all():
             raise StageError(f"the network predicts NaN or infinity for {path}; train it again")
         answers, own = {}, {}
@@ -143,7 +151,7 @@ class Screener:
             grade = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
             row["grade"] = self.consistent_grade(grade, answers)
         if target is not None:
-            draw_page(path, target, self.panels(answers, own, evidence, seen))
+            draw_page(path, target, self.panels(answers, own, evidence, seen), self.field)
             row["heatmap"] = str(target)
         return row
 
@@ -239,7 +247,7 @@ def probability_of(row, question):
     return row["questions"][question]["probability"]
 
 
-def reopen(folder, sensitivity, specificity, name):
+def reopen(folder, sensitivity, specificity, field, name):
     """Open a model on another host.
 
     Raises
@@ -247,7 +255,7 @@ def reopen(folder, sensitivity, specificity, name):
     StageError
         If the folder holds another model on this host.
     """
-    screener = Screener(folder, sensitivity, specificity)
+    screener = Screener(folder, sensitivity, specificity, field)
     if screener.name != name:
         raise StageError(f"a worker sees another model in {folder} ({screener.name}, not {name})")
     return screener

@@ -29,7 +29,7 @@ def measure(crop, geometry):
     crop : ndarray of uint8, shape (size, size, 3)
         In the photograph's own colours, as returned by `eyenet.photo.retina.crop_photograph`.
     geometry : dict
-        As returned by `eyenet.photo.retina.crop_photograph`; only `visible` is used, 1 if missing.
+        As returned by `eyenet.photo.retina.crop_photograph`; only `visible`, 1 if missing, and `field` are used.
 
     Returns
     -------
@@ -46,6 +46,8 @@ def measure(crop, geometry):
     inside = inside_circle(SIDE)
     seen = find_visible(crop, inside)
     share = min(geometry.get("visible", 1.0), seen.sum() / inside.sum())  # without a black letterbox in the frame
+    if geometry.get("field") == "frame":
+        share = 1.0  # the retina fills the picture: nothing of a circle is missing
     found = {"equalized": 0.0, "visible": share, "light": 0.0}
     if seen.any():
         even = equalize(crop, inside)

@@ -8,7 +8,10 @@ import numpy as np
 from PIL import Image
 
 from eyenet.photo.decode import open_photograph
+from eyenet.photo.pages import split_page
 from eyenet.run.errors import PhotoError
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def encode_png(pixels, geometry=None):
@@ -41,7 +44,7 @@ def encode_png(pixels, geometry=None):
     if geometry is not None:
         chunks.append((b"tEXt", b"eyenet\0" + json.dumps(geometry).encode("ascii")))
     chunks += [(b"IDAT", packer.compress(filtered) + packer.flush()), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
+    return SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
 
@@ -59,6 +62,18 @@ def read_crop(path):
         If the file is damaged.
     """
     return np.asarray(open_photograph(path)[0])
+
+
+def read_stamp(path):
+    """Read what resize_images.py stored in a PNG, if a file is one; an empty dict for every other file."""
+    file, page = split_page(path)
+    try:
+        with open(file, "rb") as opened:
+            is_png = opened.read(len(SIGNATURE)) == SIGNATURE
+    except OSError:
+        return {}
+    known = read_geometry(file) if is_png and page is None else {}
+    return known if isinstance(known, dict) else {}
 
 
 def read_geometry(path):

@@ -67,7 +67,7 @@ def judge(crop, geometry):
         In the photograph's own colours, as returned by `eyenet.photo.retina.crop_photograph`; size at least `SMALLEST`.
         Histogram-equalised photographs are recognised by their flat histograms and judged with separate weights.
     geometry : dict
-        As returned by `eyenet.photo.retina.crop_photograph`; only `visible` is used, 1 if missing.
+        As returned by `eyenet.photo.retina.crop_photograph`; only `visible`, 1 if missing, and `field` are used.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from eyenet.data.names import canonical
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
 from eyenet.data.shards import Shards, shard_files
 from eyenet.data.tables import read_table, write_table
-from eyenet.model.folder import colours_of
+from eyenet.model.folder import colours_of, field_of
 from eyenet.photo.png import Crops
 from eyenet.run.errors import StageError
 from eyenet.run.files import from_cell, sha256, write_rows
@@ -56,7 +56,7 @@ def run_step(script, **options):
         raise StageError(f"{script} failed, see above; fix that and run the same command again")
 
 
-def crop_and_judge(photos, labels, base, folder, workers):
+def crop_and_judge(photos, labels, base, folder, workers, field=None):
     """Crop the new photographs and judge their quality.
 
     Returns
@@ -68,8 +68,9 @@ def crop_and_judge(photos, labels, base, folder, workers):
         Name of each other photograph to the reason.
     """
     crops, kept, joined = folder / "resized", folder / "preprocessed", folder / "labels" / "preprocessed.csv"
-    common, colours = {"workers": workers, "max_rejected": 1}, colours_of(base.config["settings"]["images"])
-    run_step("resize_images.py", input=photos, output=crops, size=base.config["size"], colours=colours, **common)
+    common, images = {"workers": workers, "max_rejected": 1}, base.config["settings"]["images"]
+    looks = {"size": base.config["size"], "colours": colours_of(images), "field": field or field_of(images)}
+    run_step("resize_images.py", input=photos, output=crops, **looks, **common)
     split = {name: base.split[name] for name in ("seed", "val", "test")}
     places = {"input": crops, "output": kept, "labels": labels, "labels_out": joined}
     run_step("preprocess_images.py", **places, figures=folder / "figures", **split, **common)
@@ -135,7 +136,7 @@ def join_splits(table, base, of_known, of_new):
     return [split[patient] for patient in new]
 
 
-def accept(photos, labels, base, folder, workers):
+def accept(photos, labels, base, folder, workers, field=None):
     """Sort new photographs into accepted and rejected, and pack the accepted ones.
 
     Parameters
@@ -147,13 +148,15 @@ def accept(photos, labels, base, folder, workers):
         Receives photographs.csv (each photograph, accepted or rejected, with the reason) and, if any is accepted,
         their array, `packed`.
     workers : int
+    field : {'auto', 'circle', 'frame'}, optional
+        What the crops show. Default: as the model in use was trained.
 
     Raises
     ------
     StageError
         If the labels are damaged, or no photograph can be read.
     """
-    table, rejected = crop_and_judge(photos, labels, base, folder, workers)
+    table, rejected = crop_and_judge(photos, labels, base, folder, workers, field)
     if len(table):
         copies = match_batch(table, folder / "preprocessed", base)
         table["split"] = join_splits(table, base, *copies)
