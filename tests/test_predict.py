@@ -710,7 +710,7 @@ def test_closed_streams(work, tmp_path):
 
 
 def test_a_model_of_the_preprocessing_before(work, tmp_path, answers):
-    """Version 2 prepares a plain photograph as version 1 did: the answers are the same, and a note says so."""
+    """Version 2 prepares a plain photograph as version 1 did, but for a more exact circle, as a note says."""
     for name in (LITE_NETWORK, "config.json"):
         shutil.copy(work / "models/cnn" / name, tmp_path)
     config = (tmp_path / "config.json").read_text()
@@ -718,7 +718,7 @@ def test_a_model_of_the_preprocessing_before(work, tmp_path, answers):
     (tmp_path / "config.json").write_text(config.replace('"preprocessing": 2', '"preprocessing": 1'))
     done = predict(work, "source/train/h0_left.jpeg", "--model", tmp_path, "--json")
     assert rows_of(done)[0][0]["questions"] == answers[0][0]["questions"]
-    assert "trained with version 1 of the preprocessing; this version, 2, differs only" in done.stderr
+    assert "trained with version 1 of the preprocessing; this version, 2, finds the circle" in done.stderr
 
 
 def test_the_field_of_the_model_and_of_the_option(work, tmp_path):
