@@ -3,15 +3,15 @@
     python benchmarks/coverage.py
 
 Draws sets of patients with two correlated eyes (simulated.py) whose true figures are known: --sets for the methods of
-eyenet/score/, --bootstrap-sets for the bootstrap over patients (--draws draws, with the Clopper-Pearson interval where a
-share or an AUC is 0 or 1), by which evaluate.py made all intervals before. The unit of a row is the mean width.
+eyenet/score/, --bootstrap-sets for the bootstrap over patients (--draws draws; Clopper-Pearson where a share or an
+AUC is 0 or 1), by which evaluate.py made all intervals before. The unit of a row is the mean width.
 """
 
 import warnings
 
 import numpy as np
 import record
-from scipy.special import expit, log_expit
+from scipy.special import expit
 from scipy.stats import norm
 from simulated import PREVALENCE, draw_eyes, separation
 
@@ -53,6 +53,26 @@ class Tally:
             yield f"{name} {what}: {method}", f"{coverage:.3f}", f"mean width {width:.3f}", goal
 
 
+def measure(interval, true, patients, sets, distance):
+    """Make intervals of drawn sets of eyes.
+
+    Parameters
+    ----------
+    interval : callable
+        Takes the eyes and a seed; returns figures with intervals by name.
+    true : dict of str to float
+        The true figures.
+    patients, sets : int
+    distance : float
+        See `simulated.separation`.
+    """
+    tally = Tally(true)
+    for number in range(sets):
+        eyes = draw_eyes(np.random.default_rng([number, patients]), patients, [distance])
+        tally.add(interval(eyes, number))
+    return tally
+
+
 def by_bootstrap(statistics, patients, draws, number, trials):
     """Make percentile intervals, and that of Clopper and Pearson for shares of 0 and 1."""
     figures = bootstrap(statistics, patients, draws, seed=number)
@@ -63,18 +83,19 @@ def by_bootstrap(statistics, patients, draws, number, trials):
     return figures
 
 
-def aucs(auc, patients, sets, draws, old):
-    """Measure the intervals of an AUC."""
-    tally = Tally({"AUC": auc})
-    for number in range(sets):
-        eyes = draw_eyes(np.random.default_rng([number, patients]), patients, [separation(auc)])
-        truth, score = eyes.truth, eyes.scores[0]
-        if old:
-            pairs = {"AUC": count_pairs(eyes.patients, truth, ~truth)}
-            tally.add(by_bootstrap(lambda w: {"AUC": roc_auc(truth, score, w)}, eyes.patients, draws, number, pairs))
-        else:
-            tally.add({"AUC": auc_with_interval(truth, score, eyes.patients)})
-    return tally.rows(f"{auc:.2f}, {patients} patients", OLD if old else NEW, "" if old else GOAL)
+def aucs(auc, draws):
+    """Prepare the ROC AUC: what it is called, its true value, the distance of the classes, the new and the old method."""
+
+    def new(eyes, _):
+        return {"AUC": auc_with_interval(eyes.truth, eyes.scores[0], eyes.patients)}
+
+    def old(eyes, number):
+        pairs = {"AUC": count_pairs(eyes.patients, eyes.truth, ~eyes.truth)}
+        return by_bootstrap(
+            lambda w: {"AUC": roc_auc(eyes.truth, eyes.scores[0], w)}, eyes.patients, draws, number, pairs
+        )
+
+    return f"{auc:.2f}", {"AUC": auc}, separation(auc), new, old
 
 
 def true_rates(sensitivity, specificity):
@@ -90,23 +111,22 @@ def true_rates(sensitivity, specificity):
     }
 
 
-def rates(point, patients, sets, draws, old):
-    """Measure the intervals of the rates at a threshold."""
+def rates(point, draws):
+    """Prepare the rates at a threshold."""
     threshold = norm.ppf(point[1])
-    tally = Tally(true_rates(*point))
-    for number in range(sets):
-        eyes = draw_eyes(np.random.default_rng([number, patients]), patients, [threshold + norm.ppf(point[0])])
+
+    def new(eyes, _):
+        return rates_with_intervals(eyes.truth, eyes.scores[0] >= threshold, eyes.patients)
+
+    def old(eyes, number):
         truth, called = eyes.truth, eyes.scores[0] >= threshold
-        if old:
-            rows = {"accuracy": truth | True, "precision": called, "npv": ~called}
-            rows |= {"sensitivity": truth, "specificity": ~truth}
-            trials = {name: count_patients(eyes.patients, chosen) for name, chosen in rows.items()}
-            figures = by_bootstrap(lambda w: at_threshold(truth, called, w), eyes.patients, draws, number, trials)
-        else:
-            figures = rates_with_intervals(truth, called, eyes.patients)
-        tally.add(figures)
-    what = f"at {point[0]:.2f} sensitivity and {point[1]:.2f} specificity, {patients} patients"
-    return tally.rows(what, OLD if old else NEW, "" if old else GOAL)
+        rows = {"accuracy": truth | True, "precision": called, "npv": ~called}
+        rows |= {"sensitivity": truth, "specificity": ~truth}
+        trials = {name: count_patients(eyes.patients, chosen) for name, chosen in rows.items()}
+        return by_bootstrap(lambda w: at_threshold(truth, called, w), eyes.patients, draws, number, trials)
+
+    what = f"at {point[0]:.2f} sensitivity and {point[1]:.2f} specificity"
+    return what, true_rates(*point), threshold + norm.ppf(point[0]), new, old
 
 
 def true_brier(auc):
@@ -130,19 +150,21 @@ def weighted_error(truth, probability):
     return lambda w: {"ECE": abs(w @ bins).sum(axis=1) / w.sum(axis=1), "Brier score": w @ squared / w.sum(axis=1)}
 
 
-def calibrations(auc, patients, sets, draws, old):
-    """Measure the intervals of the calibration's figures; the true calibration error is 0."""
-    tally = Tally({"Brier score": true_brier(auc), "slope": 1, "intercept": 0, "ECE": 0})
-    for number in range(sets):
-        eyes = draw_eyes(np.random.default_rng([number, patients]), patients, [separation(auc)])
-        odds = log_odds(eyes.scores[0], separation(auc))
-        probability = np.exp(log_expit(odds))
-        if old:
-            tally.add(bootstrap(weighted_error(eyes.truth, probability), eyes.patients, draws, seed=number))
-        else:
-            brier = mean_with_interval((eyes.truth - probability) ** 2, eyes.patients)
-            tally.add({"Brier score": brier, **recalibration(eyes.truth, odds, eyes.patients)})
-    return tally.rows(f"at AUC {auc:.2f}, {patients} patients", OLD if old else NEW, "" if old else GOAL)
+def calibrations(auc, draws):
+    """Prepare the figures of the calibration; the true calibration error is 0."""
+    distance = separation(auc)
+
+    def new(eyes, _):
+        odds = log_odds(eyes.scores[0], distance)
+        brier = mean_with_interval((eyes.truth - expit(odds)) ** 2, eyes.patients)
+        return {"Brier score": brier, **recalibration(eyes.truth, odds, eyes.patients)}
+
+    def old(eyes, number):
+        statistics = weighted_error(eyes.truth, expit(log_odds(eyes.scores[0], distance)))
+        return bootstrap(statistics, eyes.patients, draws, seed=number)
+
+    true = {"Brier score": true_brier(auc), "slope": 1, "intercept": 0, "ECE": 0}
+    return f"at AUC {auc:.2f}", true, distance, new, old
 
 
 def biased_error(auc, patients, draws):
@@ -163,12 +185,13 @@ def main():
     args = options.parse_args()
     warnings.simplefilter("error")
     rows = []
-    for measure, cells in ((aucs, AUCS), (rates, POINTS), (calibrations, CALIBRATED)):
+    for prepare, cells in ((aucs, AUCS), (rates, POINTS), (calibrations, CALIBRATED)):
         for cell in cells:
+            what, true, distance, new, old = prepare(cell, args.draws)
             for patients in PATIENTS:
-                for old, sets in ((True, args.bootstrap_sets), (False, args.sets)):
-                    rows += measure(cell, patients, sets, args.draws, old)
-                    print(record.line(rows[-1]), flush=True)
+                name = f"{what}, {patients} patients"
+                rows += measure(old, true, patients, args.bootstrap_sets, distance).rows(name, OLD)
+                rows += measure(new, true, patients, args.sets, distance).rows(name, NEW, GOAL)
     rows.append(biased_error(0.8, 100, args.draws))
     record.write("coverage", rows, ("scipy",))
 

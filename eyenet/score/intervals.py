@@ -205,7 +205,9 @@ def rates_with_intervals(truth, called, patients, weights=None):
 
 
 def mean_with_interval(values, patients, level=LEVEL):
-    """Compute the mean of values from 0 to 1, such as a Brier score, with a logit interval from Student's t over patients.
+    """Compute the mean of values from 0 to 1, such as a Brier score, with a logit interval over patients.
+
+    Its quantile is that of Student's t.
 
     Parameters
     ----------
