@@ -176,7 +176,7 @@ def compute_metrics(sets, scored, train, task, decision, draws, seed):
         "known_patients": scored.known,
         "synthetic": scored.synthetic,
         "bootstrap": {"draws": draws, "seed": seed, "level": 0.95},
-        "splits": {split: assess_split(sets[split], task, decision, draws, seed) for split in sets},
+        "splits": {split: assess_split(sets[split], task, decision) for split in sets},
         **assess(scored, train, task, decision, draws, seed),
     }
     if "Usage" in scored.table:

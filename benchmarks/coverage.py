@@ -84,7 +84,7 @@ def by_bootstrap(statistics, patients, draws, number, trials):
 
 
 def aucs(auc, draws):
-    """Prepare the ROC AUC: what it is called, its true value, the distance of the classes, the new and the old method."""
+    """Prepare the ROC AUC: its name, its true value, the distance of the classes, the new and the old method."""
 
     def new(eyes, _):
         return {"AUC": auc_with_interval(eyes.truth, eyes.scores[0], eyes.patients)}

@@ -99,8 +99,8 @@ def auc_influence(truth, score, weights=None):
     value : float
         NaN if a class is missing.
     influence : ndarray of float, shape (n,)
-        The row's placement (the share of the other class on its right side) less the AUC, times the row's share of its
-        class. It sums to 0 over each class.
+        The row's placement, the share of the other class on its right side, less the AUC; times the row's share of its
+        own class. It sums to 0 over each class.
     """
     weights = np.ones(len(truth)) if weights is None else weights
     group = np.unique(score, return_inverse=True)[1]
@@ -183,7 +183,7 @@ def share_with_interval(hits, patients, weights=None, level=LEVEL):
     number = clusters
     if 0 < value < 1 and clusters > 1:
         variance = _mean_variance(hits[rows] - value, np.asarray(patients)[rows], weights[rows])
-        number = min(total, value * (1 - value) / variance) if variance else total
+        number = total / max(1, variance * (total - 1) / (value * (1 - value)))
     low, high = _wilson(value, number, level)
     return figure(value, min(low, _wilson(1, clusters, level)[0]), max(high, _wilson(0, clusters, level)[1]))
 
