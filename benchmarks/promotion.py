@@ -5,7 +5,7 @@
 Simulates the test eyes (simulated.py) and the scores of two networks with a given correlation: --sets with a new one
 whose AUC is lower by the margin of 0.01, which nominally 2 % may pass, and --equal-sets with an equal one, whose share
 is the power. The unit is the nominal value: for an equal network, the mean of the power that retrain.py states. The
-paired bootstrap over patients (--bootstrap-sets, 500 draws), by which retrain.py decided before, is measured beside it.
+paired bootstrap over patients (--bootstrap-sets, 400 draws), by which retrain.py decided before, is measured beside it.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ from eyenet.score.metrics import roc_auc
 
 MARGIN = 0.01
 PATIENTS = (36, 100, 231, 500)
-CASES = ((0.95, 0.99), (0.95, 0.95), (0.9, 0.95), (0.8, 0.99))  # AUC of the old network, correlation of the scores
+CASES = ((0.95, 0.99), (0.95, 0.95), (0.8, 0.99))  # AUC of the old network, correlation of the scores
 ENOUGH = 100  # patients from which the error must be at most 2.5 %
 
 
@@ -50,7 +50,7 @@ def promoted_by_bootstrap(eyes):
         before, after = (roc_auc(eyes.truth, score, weights) for score in eyes.scores)
         return {"difference": after - before}
 
-    low = bootstrap(statistics, eyes.patients, draws=500)["difference"]["low"]
+    low = bootstrap(statistics, eyes.patients, draws=400)["difference"]["low"]
     return low is not None and low > -MARGIN
 
 
@@ -64,7 +64,7 @@ def measure(case, patients, args):
     passed = [decide(found, MARGIN)[0] == PROMOTED for found in equal]
     stated = np.mean([power(found["any"], MARGIN) for found in equal])
     yield f"promoted, equal: {what}", f"{100 * np.mean(passed):.0f}", f"% (stated {100 * stated:.0f})", ""
-    if case == CASES[0]:
+    if case == CASES[0] and patients < 500:  # slow with many
         passed = [promoted_by_bootstrap(eyes) for eyes in draw_pairs(case, patients, MARGIN, args.bootstrap_sets)]
         yield f"bootstrap, worse by the margin: {what}", f"{100 * np.mean(passed):.1f}", "% (nominal 2.5)", ""
 
@@ -72,8 +72,8 @@ def measure(case, patients, args):
 def main():
     options = record.parse(__doc__)
     options.add_argument("--sets", type=int, default=4000)
-    options.add_argument("--equal-sets", type=int, default=500)
-    options.add_argument("--bootstrap-sets", type=int, default=500)
+    options.add_argument("--equal-sets", type=int, default=400)
+    options.add_argument("--bootstrap-sets", type=int, default=300)
     args = options.parse_args()
     rows = []
     for case in CASES:

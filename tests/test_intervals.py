@@ -190,10 +190,10 @@ def coverage(patients, auc, sets, copies=1):
 
 @pytest.mark.parametrize(("patients", "auc"), [(30, 0.95), (100, 0.8)])
 def test_95_percent_of_intervals_over_patients_hold_the_truth(patients, auc):
-    found = coverage(patients, auc, sets=250)
-    assert (found >= 0.91).all() and (found <= 0.995).all()
+    found = coverage(patients, auc, sets=150)
+    assert (found >= 0.9).all() and (found < 1).all()
 
 
 def test_intervals_over_photographs_hold_it_too_rarely():
     """Two photographs of each eye that are treated as independent make intervals too narrow."""
-    assert (coverage(100, 0.8, 150, copies=2) < 0.87).all()
+    assert (coverage(100, 0.8, 100, copies=2) < 0.88).all()

@@ -1,12 +1,13 @@
 """The difference between the ROC AUCs of two networks on the same photographs, with its interval."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, stdtrit
 
-from eyenet.score.intervals import auc_influence, class_variance, count_pairs, count_patients, perfect_limit
+from eyenet.score.intervals import auc_covariance, auc_influence, count_pairs, count_patients, perfect_limit
 
 
 class Network(NamedTuple):
@@ -49,39 +50,44 @@ def auc_difference(truth, old, new, patients, level):
     .. [2] N. A. Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics, 1997.
     """
     (first, one), (second, other) = (auc_influence(truth, score) for score in (old, new))
-    difference = second - first
-    variances = [class_variance(a, b, truth, patients) for a, b in ((one, one), (other, other), (one, other))]
-    found = {"old": float(first), "new": float(second), "difference": float(difference)}
-    if np.isnan(variances[0]):
+    patients = np.unique(np.asarray(patients), return_inverse=True)[1]
+    covariance = auc_covariance([one, other], truth, patients)
+    found = {"old": float(first), "new": float(second), "difference": float(second - first)}
+    if np.isnan(covariance).any():
         return found | dict.fromkeys(("low", "high", "error"), np.nan)
     smaller = min(count_patients(patients, truth), count_patients(patients, ~truth))
     quantile = stdtrit(smaller - 1, (1 + level) / 2)
-    networks = [Network(1 - auc, variance) for auc, variance in zip((first, second), variances)]
-    low = _lowest(*networks, variances[2], quantile)
-    high = -_lowest(*networks[::-1], variances[2], quantile)
+    networks = [
+        Network(float(1 - auc), float(variance)) for auc, variance in zip((first, second), covariance.diagonal())
+    ]
+    shared = float(covariance[0, 1])
+    low, high = _lowest(*networks, shared, quantile), -_lowest(*networks[::-1], shared, quantile)
     if not np.array_equal(old, new):
         limit = 1 - perfect_limit(count_pairs(patients, truth, ~truth), level)
         low, high = (min(low, -limit) if first == 1 else low), (max(high, limit) if second == 1 else high)
-    variance = max(0.0, variances[0] + variances[1] - 2 * variances[2])
-    return found | {"low": low, "high": high, "error": float(np.sqrt(variance))}
+    return found | {"low": low, "high": high, "error": _error(*networks, shared)}
+
+
+def _error(old, new, covariance):
+    return math.sqrt(max(0.0, old.variance + new.variance - 2 * covariance))
 
 
 def _lowest(old, new, covariance, quantile):
     """Find the lower limit of the difference: the wider one of the two scales."""
-    spread = quantile * np.sqrt(max(0.0, old.variance + new.variance - 2 * covariance))
+    spread = quantile * _error(old, new, covariance)
     plain = old.error - new.error - spread
     if not (spread and new.error and old.error):
-        return float(plain)
+        return plain
 
     def excess(error):
         """Tell how far an error of the old network plus a loss lies above the new one's, less the quantile."""
-        variance = old.variance / error**2 + new.variance / new.error**2 - 2 * covariance / (error * new.error)
-        return np.log(error / new.error) - quantile * np.sqrt(max(0.0, variance))
+        scaled = (Network(n.error, n.variance / e**2) for n, e in ((old, error), (new, new.error)))
+        return math.log(error / new.error) - quantile * _error(*scaled, covariance / (error * new.error))
 
     most = old.error + 1  # the difference is -1 at least
     if excess(most) < 0:
         return -1.0
-    return float(min(plain, old.error - brentq(excess, new.error, most)))
+    return min(plain, old.error - brentq(excess, new.error, most))
 
 
 def power(found, margin):

@@ -79,7 +79,7 @@ def auc_with_interval(truth, score, patients, weights=None, level=LEVEL):
     limit = perfect_limit(pairs, level)
     if value in (0, 1):
         return figure(value, *((0, 1 - limit) if value == 0 else (limit, 1)))
-    variance = class_variance(influence, influence, truth, patients, counted)
+    variance = auc_covariance([influence], truth, patients, counted)[0, 0]
     if not variance > 0:
         return figure(value)
     low, high = _logit_interval(value, np.sqrt(variance), ndtri((1 + level) / 2))
@@ -115,20 +115,20 @@ def auc_influence(truth, score, weights=None):
     return value, share * (placement - value)
 
 
-def class_variance(one, other, truth, patients, counted=None):
-    """Compute the covariance of two AUCs from the influences of their rows, summed over each patient's [1]_.
+def auc_covariance(influences, truth, patients, counted=None):
+    """Compute the covariances of AUCs from the influences of their rows, summed over each patient's [1]_.
 
     Parameters
     ----------
-    one, other : ndarray of float, shape (n,)
-        From `auc_influence`; the same twice for a variance.
+    influences : sequence of ndarray of float, shape (k, n)
+        From `auc_influence`, of k networks on the same rows.
     truth, counted : ndarray of bool, shape (n,)
         Rows that are not counted have no weight; all count by default.
     patients : sequence, shape (n,)
 
     Returns
     -------
-    float
+    ndarray of float, shape (k, k)
         NaN if a class has fewer than two patients.
 
     References
@@ -137,13 +137,12 @@ def class_variance(one, other, truth, patients, counted=None):
     """
     counted = np.ones(len(truth), bool) if counted is None else counted
     patients = np.unique(np.asarray(patients), return_inverse=True)[1]
-    sums = [[np.bincount(patients, i * rows) for rows in (truth, ~truth)] for i in (one, other)]
-    clusters = [count_patients(patients, rows & counted) for rows in (truth, ~truth)]
+    clusters = [count_patients(patients, rows & counted) for rows in (truth, ~truth, truth | True)]
     if min(clusters) < 2:
-        return np.nan
-    factors = [count / (count - 1) for count in clusters]
-    (a, b), (c, d), either = *sums, count_patients(patients, counted)
-    return float(factors[0] * (a @ c) + factors[1] * (b @ d) + either / (either - 1) * (a @ d + b @ c))
+        return np.full((len(influences), len(influences)), np.nan)
+    a, b = (np.stack([np.bincount(patients, i * rows) for i in influences]) for rows in (truth, ~truth))
+    diseased, healthy, both = (count / (count - 1) for count in clusters)
+    return diseased * a @ a.T + healthy * b @ b.T + both * (a @ b.T + b @ a.T)
 
 
 def share_with_interval(hits, patients, weights=None, level=LEVEL):
