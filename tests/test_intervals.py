@@ -108,6 +108,21 @@ def test_no_error_improves_the_limit_of_a_perfect_network():
     assert max(limits.values()) == limits[0, 0] and limits[12, 24] < 0.65
 
 
+def test_misplacing_one_more_pair_hardly_ever_improves_a_limit():
+    """All orders of 4 diseased and 5 healthy patients, and their neighbours, in which one more pair is misplaced."""
+    limits = {}
+    for places in itertools.combinations(range(9), 4):
+        truth = np.isin(np.arange(9), places)
+        limits[places] = auc_with_interval(truth, np.arange(9.0), np.arange(9))["low"]
+    rises = [
+        limits[tuple(sorted({*places, place - 1} - {place}))] - limit
+        for places, limit in limits.items()
+        for place in places
+        if place and place - 1 not in places
+    ]
+    assert len(rises) == 280 and (np.array(rises) > 1e-9).sum() <= 5 and max(rises) < 0.02
+
+
 def test_without_a_variance_there_is_no_interval():
     truth = np.array([1, 0, 0, 1, 0], bool)
     assert auc_with_interval(truth, np.zeros(5), np.arange(5)) == {"value": 0.5, "low": None, "high": None}
