@@ -335,6 +335,13 @@ def test_the_difference_of_two_independent_networks_has_the_variance_of_both():
     assert (back["low"], back["high"]) == pytest.approx((-found["high"], -found["low"]))
 
 
+def test_the_limit_is_no_loss_that_is_impossible():
+    """Two patients of each class tell nothing, so the new AUC may be 0, but the difference is above -1."""
+    found = auc_difference(np.array([1, 0, 1, 0], bool), [4, 3, 2, 1], [4, 3.5, 1, 2], np.arange(4), 0.96)
+    assert (found["old"], found["new"]) == (0.75, 0.5)
+    assert found["low"] == -0.75 and found["high"] <= 0.5
+
+
 def test_networks_that_cannot_be_compared_are_refused():
     scores, level = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]), [0, 2, 2]
     same = compare(scores, scores, pd.DataFrame({"patient": [1, 2, 3], "level": level}), "any")

@@ -75,19 +75,19 @@ def _error(old, new, covariance):
 def _lowest(old, new, covariance, quantile):
     """Find the lower limit of the difference: the wider one of the two scales."""
     spread = quantile * _error(old, new, covariance)
+    least = old.error - 1  # where the new network has an AUC of 0
     plain = old.error - new.error - spread
     if not (spread and new.error and old.error):
-        return plain
+        return max(least, plain)
 
     def excess(error):
         """Tell how far an error of the old network plus a loss lies above the new one's, less the quantile."""
         scaled = (Network(n.error, n.variance / e**2) for n, e in ((old, error), (new, new.error)))
         return math.log(error / new.error) - quantile * _error(*scaled, covariance / (error * new.error))
 
-    most = old.error + 1  # the difference is -1 at least
-    if excess(most) < 0:
-        return -1.0
-    return min(plain, old.error - brentq(excess, new.error, most))
+    if new.error >= 1 or excess(1.0) < 0:
+        return least
+    return max(least, min(plain, old.error - brentq(excess, new.error, 1.0)))
 
 
 def power(found, margin):
