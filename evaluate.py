@@ -13,9 +13,9 @@ Writes  models/<run>/report.html          all figures, charts and heat maps in o
     python evaluate.py
     python evaluate.py --photos other/train --labels other/labels.csv      writes to models/<run>/on-other-train
 
-Every figure has a 95 % interval from a bootstrap over patients and is compared with two baselines: the majority
-class, and a classifier that does not see the retina. A patient counts by the worst eye, as in predict.py. Nothing is
-chosen here: thresholds and calibration come with the model. Of --photos, the gradable ones, which predict.py
+Figures have 95 % intervals over patients (metrics.json names the methods) and are compared with two baselines: the
+majority class, and a classifier that does not see the retina. A patient counts by the worst eye, as in predict.py.
+Nothing is chosen here: thresholds and calibration come with the model. Of --photos, the gradable ones, which predict.py
 grades, are also a set of their own. Use --split val while you experiment, and the test split once. Kaggle's 35,126
 photographs take 6 minutes on two cores.
 """
@@ -40,6 +40,7 @@ from eyenet.run.script import run_main
 from eyenet.score.metrics import METRIC_NAMES
 
 EXAMPLES = 3  # photographs shown of each kind: true and false positives, true and false negatives
+CALIBRATION = ("slope", "intercept", "brier", "ece")
 CONFIDENT = 0.8  # least calibrated probability of the prediction, disease or not, of the photographs that are shown
 SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "precision", "npv")
 
@@ -50,7 +51,8 @@ def show(figure):
         return "-"
     if figure["low"] is None:
         return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
+    to = " to " if figure["low"] < 0 else "-"  # two minus signs in a row would be hard to read
+    return f"{figure['value']:.3f} ({figure['low']:.3f}{to}{figure['high']:.3f})"
 
 
 def align_columns(rows):
@@ -95,7 +97,7 @@ def question_lines(question):
         *([METRIC_NAMES[key][0], *(show(unit[key]) for unit in units)] for key in SHOWN),
         *curve_rows(units),
     ]
-    for key in ("ece", "brier"):
+    for key in CALIBRATION:
         rows.append([METRIC_NAMES[key][0], *(show(unit["calibration"]["after"][key]) for unit in units)])
     for parts in zip(*(unit["by_grade"] for unit in units)):
         rows.append([f"predicted diseased, grade {parts[0]['grade']}", *(show(part["called"]) for part in parts)])
@@ -170,14 +172,17 @@ def read_training_curves(model):
 def compute_metrics(sets, scored, train, task, decision, draws, seed):
     """Compute the figures of metrics.json, except those of subsets: each split's and the evaluated set's."""
     from eyenet.report.assessment import assess, assess_split
+    from eyenet.report.words import METHODS
+    from eyenet.score.intervals import LEVEL
 
     return {
         "task": task,
         "set": scored.what,
         "known_patients": scored.known,
         "synthetic": scored.synthetic,
-        "bootstrap": {"draws": draws, "seed": seed, "level": 0.95},
-        "splits": {split: assess_split(sets[split], task, decision, draws, seed) for split in sets},
+        "bootstrap": {"draws": draws, "seed": seed, "level": LEVEL},
+        "intervals": METHODS,
+        "splits": {split: assess_split(sets[split], task, decision) for split in sets},
         **assess(scored, train, task, decision, draws, seed),
     }
 
@@ -218,7 +223,7 @@ def write_results(output, metrics, sets, scored, network, config, model):
     write_model_card(output / "MODEL_CARD.md", metrics, config)
 
 
-def print_summary(metrics, draws, report):
+def print_summary(metrics, report):
     """Print the figures of all splits, questions and subsets, and where the report is."""
     print("\n".join(splits_lines(metrics["splits"], metrics["set"])))
     for part in (metrics, *metrics.get("subsets", {}).values()):
@@ -227,7 +232,7 @@ def print_summary(metrics, draws, report):
             print("\n".join(question_lines(question)))
         if part["grade"] is not None:
             print(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(part['grade']['kappa'])}")
-    print(f"\nin brackets: 95 % interval from {draws:,} bootstrap draws of patients")
+    print("\nin brackets: 95 % interval over patients; metrics.json and the report name the methods")
     print("thresholds were chosen on validation, except for the figures on this set's ROC curve")
     if metrics["synthetic"]:
         print(SYNTHETIC_FIGURES)
@@ -246,7 +251,12 @@ def parse_options():
         "--photographs", type=local_path, default="data/resized/photographs.csv", help="sizes of the photographs"
     )
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction of --photos that may fail")
-    options.add_argument("--draws", type=between(100, 10**6), default=2000, help="bootstrap draws")
+    options.add_argument(
+        "--draws",
+        type=between(100, 10**6),
+        default=2000,
+        help="bootstrap draws, for average precision, kappa and points of the ROC curve",
+    )
     options.add_argument("--batch", type=positive, default=64, help="photographs per batch")
     options.add_argument("--seed", type=seed, default=0, help="seed of the bootstrap")
     args = options.parse_args()
@@ -286,7 +296,7 @@ def main():
     if parts := compute_subsets(scored, *how) if source == "photographs" else {}:
         metrics["subsets"] = parts
     write_results(output, metrics, sets, scored, network, config, args.model)
-    print_summary(metrics, args.draws, output / "report.html")
+    print_summary(metrics, output / "report.html")
     return code
 
 

@@ -20,8 +20,9 @@ Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted,
 3. Fine-tune the network on all training patients, old and new.
 4. Compare both models on the test patients of the old array only, so that a batch cannot choose its own test set. New
    test patients count from the next retraining on.
-5. Promote the new model if it is non-inferior: for each question, the 95 % interval of the AUC difference (paired
-   bootstrap over patients) must lie above -MARGIN.
+5. Promote the new model if it is non-inferior: for each question, the 96 % interval of the AUC difference must lie
+   above -MARGIN, from the model in use and from the first of its chain, so that repeated promotions lose no more.
+   With fewer than --least-patients test patients nothing is trained.
 
 Exit code 0: promoted; 4: refused, and the model in use stays; 1: it could not be done. An interrupted run continues
 when run again; a decision is made only once.
@@ -45,6 +46,7 @@ from eyenet.photo.quality import SMALLEST
 from eyenet.retraining.intake import Base, accept, merge, run_step
 from eyenet.retraining.promotion import (
     CANDIDATES,
+    LEAST_PATIENTS,
     PROMOTED,
     REFUSED,
     ROLLED_BACK,
@@ -53,7 +55,9 @@ from eyenet.retraining.promotion import (
     current_model,
     decide,
     figure_columns,
+    first_model,
     read_decisions,
+    require_patients,
     roll_back,
     settle,
 )
@@ -177,46 +181,51 @@ def fine_tune(base, array, work, models, run, training):
     return models / CANDIDATES / run
 
 
-def predict_both(base, candidate, rows):
-    """Predict rows of the base's array with the model in use and the candidate.
+def predict_test(base, folders, rows):
+    """Predict rows of the base's array with several models.
 
     Returns
     -------
-    old, new : ndarray of float, shape (n, classes)
+    list of ndarray of float, shape (n, classes)
 
     Raises
     ------
     StageError
-        If there are no rows, or a prediction is not finite.
+        If a prediction is not finite.
     """
     from eyenet.model import backend
 
-    if not len(rows):
-        raise StageError(f"{base.array} has no test patients to compare the models on")
     backend.start("float32", 0)
     from eyenet.model.batches import Batches, predict  # imports Keras, so only after backend.start
 
     feed = Batches(base.images, None, rows, 64)
-    models = ((base.folder, base.config), (candidate, open_model(candidate)))
-    old, new = (predict(load_network(folder, config), feed) for folder, config in models)
-    if not np.isfinite([old, new]).all():
+    predicted = [predict(load_network(folder, open_model(folder)), feed) for folder in folders]
+    if not np.isfinite(predicted).all():
         raise StageError("a network predicts values that are not finite")
-    return old, new
+    return predicted
 
 
 def retrain(base, array, work, models, run, training, margin):
-    """Train a candidate and compare it with the model in use; return the columns of the decision."""
-    rows = rows_by_split(base.table, base.sidecar["settings"])["test"]
+    """Train a candidate and compare it with the models in use and first in the chain; return the decision's columns."""
+    rows = test_rows(base)
     tested = base.table.iloc[rows]
     table = tested[["image", "patient", "level"]].to_csv()
     row = {"test": hashlib.sha256(table.encode()).hexdigest()[:16], "margin": margin}
     if why := reason_not_to_train(base, array):
         return row | {"action": REFUSED, "why": why}
+    first = first_model(models, base.folder)
     candidate = fine_tune(base, array, work, models, run, training)
-    compared = compare(*predict_both(base, candidate, rows), tested, base.config["task"])
-    action, why = decide(compared, margin)
-    row |= {"patients": tested["patient"].nunique(), "photographs": len(tested)}
-    return row | {"action": action, "why": why} | figure_columns(compared)
+    others = [base.folder] if first == base.folder else [base.folder, first]
+    new, *old = predict_test(base, [candidate, *others], rows)
+    compared = [compare(predicted, new, tested, base.config["task"]) for predicted in old]
+    action, why = decide(compared[0], margin, *compared[1:])
+    row |= {"patients": tested["patient"].nunique(), "photographs": len(tested), "first": first.name}
+    return row | {"action": action, "why": why} | figure_columns(compared[0], margin, *compared[1:])
+
+
+def test_rows(base):
+    """Return the numbers of the test rows of the base's array."""
+    return rows_by_split(base.table, base.sidecar["settings"])["test"]
 
 
 def conclude(work, models, row):
@@ -242,6 +251,9 @@ def parse():
     options.add_argument("--models", type=local_path, help="folder of the models; default: WORK/models")
     options.add_argument("--run", type=plain_name, help="name of the new model; default: from the photographs")
     options.add_argument("--margin", type=fraction, default=0.01, help="non-inferiority margin of the AUC")
+    options.add_argument(
+        "--least-patients", type=positive, default=LEAST_PATIENTS, help="fewer test patients compare no models"
+    )
     options.add_argument("--epochs", type=positive, default=EPOCHS, help="epochs of fine-tuning")
     options.add_argument("--learning-rate", type=rate, help="default: a third of that of the first training")
     options.add_argument("--seed", type=seed, default=0, help="seed of shuffling and augmentation")
@@ -268,13 +280,14 @@ def main():
         row = find_decision(models, run, batch)
         if row is None:
             base, folder = open_base(args.work, models), args.work / "data" / "retrain" / run
+            require_patients(base.table["patient"].iloc[test_rows(base)].nunique(), args.least_patients)
             training = {"epochs": args.epochs, "learning_rate": args.learning_rate, "seed": args.seed}
             inputs = {"photographs": batch, "model": sha256(base.folder / NETWORK)}
             if args.field:
                 inputs["field"] = args.field
             with output_folder(folder, "retrain.py", training | inputs):
                 counts = Counter(take_in(args.photos, args.labels, base, folder, args.workers, args.field)["result"])
-                row = {"old": base.folder.name, "new": run, "batch": batch}
+                row = {"old": base.folder.name, "new": run, "batch": batch, "least_patients": args.least_patients}
                 row |= {result: counts[result] for result in ("accepted", "rejected")}
                 row |= retrain(base, folder / "array", args.work, models, run, training, args.margin)
             add_decision(models, **row)

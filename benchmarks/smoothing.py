@@ -19,8 +19,7 @@ from eyenet.data.array import map_blocks, open_array, rows_by_split
 from eyenet.model import backend
 from eyenet.run.options import local_path
 from eyenet.run.script import run_main
-from eyenet.score.bootstrap import bootstrap, count_pairs
-from eyenet.score.metrics import roc_auc
+from eyenet.score.intervals import auc_with_interval
 from eyenet.score.not_retina import compression_features, cross_validated
 
 BATCH = 32
@@ -29,8 +28,7 @@ BATCH = 32
 def measure(features, truth, patients):
     """Return the AUC of a forest on the features, with its interval over patients."""
     probability = cross_validated(features, truth, patients)
-    trials = {"auc": count_pairs(patients, truth, ~truth)}
-    return bootstrap(lambda w: {"auc": roc_auc(truth, probability, w)}, patients, 500, trials=trials)["auc"]
+    return auc_with_interval(truth, probability, patients)
 
 
 def augmented_features(images, rows, size):

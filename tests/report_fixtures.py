@@ -11,6 +11,7 @@ from conftest import draw_photograph
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS
+from eyenet.report.words import METHODS
 
 EVIL = "<script>alert(1)</script> & \"co\" 'n' `x` | _y_ *z*"
 POINTS = ("balanced", *(f"{what}_{share}" for what in ("sensitivity", "specificity") for share in (0.85, 0.9, 0.95)))
@@ -62,6 +63,14 @@ def make_referral(truth, probability):
     return referral
 
 
+def make_calibration(ece, brier, slope, intercept, count):
+    """Make the figures of the calibration; slope and intercept, which may exceed 1 or be below 0, need both classes."""
+    both = {"slope": slope, "intercept": intercept} if count else {}
+    wide = {name: {"value": value, "low": value - 0.2, "high": value + 0.2} for name, value in both.items()}
+    none = {name: dict(NULL) for name in ("slope", "intercept")}
+    return {"ece": {"value": ece, "low": None, "high": None}, "brier": figure(brier, 100)} | none | wide
+
+
 def make_curves(truth, probability):
     if not has_both(truth):
         return {"roc": [], "precision_recall": []}
@@ -104,8 +113,8 @@ def make_unit(rng, level, least, skill):
             {"grade": g, "count": int((level == g).sum()), "called": rate(called, level == g)} for g in range(5)
         ],
         "calibration": {
-            "before": {"ece": figure(0.081, len(truth)), "brier": figure(0.142, len(truth))},
-            "after": {"ece": figure(0.043, len(truth)), "brier": figure(0.121, len(truth))},
+            "before": make_calibration(0.081, 0.142, 0.71, -0.4, count),
+            "after": make_calibration(0.043, 0.121, 0.97, 0.03, count),
             "bins": make_bins(truth, probability),
         },
         "referral": make_referral(truth, probability),
@@ -177,6 +186,7 @@ def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07,
         "patients": patients,
         "by_grade": np.bincount(eyes, minlength=5).tolist(),
         "bootstrap": {"draws": 2000, "seed": 7, "level": 0.95},
+        "intervals": METHODS,
         "splits": splits,
         "questions": questions,
         "grade": grade,
@@ -261,7 +271,15 @@ def without_figures(value):
     return [without_figures(part) for part in value] if isinstance(value, list) else value
 
 
-DECIMALS = {"auc", "average_precision", "ece", "brier", "kappa"}  # figures that are not shown in percent
+DECIMALS = {
+    "auc",
+    "average_precision",
+    "ece",
+    "brier",
+    "slope",
+    "intercept",
+    "kappa",
+}  # figures that are not shown in percent
 VOID = {"meta", "img", "br", "circle", "path", "use", "rect", "line", "link", "input", "hr"}
 
 

@@ -7,25 +7,23 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from eyenet.model.probabilities import calibrate, fit_calibration
 from eyenet.report.units import SHARES, evaluate_unit, keep_certain, referral
 from eyenet.run.errors import StageError
 from eyenet.score import bootstrap as module
-from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials, draw_patients
+from eyenet.score.bootstrap import bootstrap, draw_patients
+from eyenet.score.calibration import calibration_error, reliability_bins
+from eyenet.score.intervals import count_pairs
 from eyenet.score.metrics import (
     at_threshold,
     average_precision,
-    brier,
-    calibration_error,
     choose_threshold,
     quadratic_kappa,
-    reliability_bins,
     roc_auc,
     sensitivity_at_specificity,
-    share_called_by_grade,
     specificity_at_sensitivity,
 )
 
@@ -63,7 +61,6 @@ def test_metrics_are_those_of_scikit_learn(table):
     ours = {
         "auc": roc_auc(truth, score, weights),
         "average precision": average_precision(truth, score, weights),
-        "brier": brier(truth, score, weights),
         "kappa": quadratic_kappa(grade, predicted, weights),
     }
     for i, w in enumerate(weights):
@@ -74,7 +71,6 @@ def test_metrics_are_those_of_scikit_learn(table):
         agree(ours["auc"][i], nan_where(both, sk.roc_auc_score, t, s, sample_weight=w))
         theirs = nan_where(both, sk.average_precision_score, t, s, sample_weight=w)
         agree(ours["average precision"][i], theirs)
-        agree(ours["brier"][i], sk.brier_score_loss(t, s, sample_weight=w, pos_label=True))
         some = len(set(g) | set(p)) > 1
         options = {"labels": range(5), "weights": "quadratic", "sample_weight": w}
         agree(ours["kappa"][i], nan_where(some, sk.cohen_kappa_score, g, p, **options))
@@ -104,24 +100,15 @@ def test_operating_points_are_read_off_the_roc_curve(table):
 
 @settings(max_examples=60, deadline=None)
 @given(tables())
-def test_calibration_and_shares_by_grade_of_repeated_rows(table):
-    truth, grade, _, score, weights = table
-    ours = calibration_error(*reliability_bins(truth, score, weights))
-    count, predicted, observed = reliability_bins(truth, score, weights)
-    share = share_called_by_grade(grade, score >= 0.5, weights)
-    for i, w in enumerate(weights.astype(int)):
-        assume(w.any())
-        t, s, g = np.repeat(truth, w), np.repeat(score, w), np.repeat(grade, w)
-        bins = np.minimum(np.floor(s * 10), 9)
-        error = 0
-        for b in range(10):
-            inside = bins == b
-            assert count[i, b] == inside.sum()
-            if inside.any():
-                agree([predicted[i, b], observed[i, b]], [s[inside].mean(), t[inside].mean()])
-                error += inside.mean() * abs(s[inside].mean() - t[inside].mean())
-        agree(ours[i], error)
-        agree(share[i], [nan_where((g == k).any(), np.mean, s[g == k] >= 0.5) for k in range(5)])
+def test_the_calibration_error_is_the_mean_over_ten_bins(table):
+    truth, _, _, score, _ = table
+    bins, error = np.minimum(np.floor(score * 10), 9), 0
+    for b, rows in enumerate(reliability_bins(score)):
+        inside = bins == b
+        assert (rows == inside).all()
+        if inside.any():
+            error += inside.mean() * abs(score[inside].mean() - truth[inside].mean())
+    agree(calibration_error(truth, score), error)
 
 
 def predictions(patients=60, seed=0, photographs=2, correlation=0.8):
@@ -136,47 +123,37 @@ def predictions(patients=60, seed=0, photographs=2, correlation=0.8):
 
 def test_referral_takes_the_least_certain_rows():
     level, probability, patients = predictions()
-    weights = draw_patients(patients, range(20), 0)
-    truth = level > 0
-    rests = referral(truth, probability, 0.4, weights, SHARES)
-    certainty = abs(logit(probability) - logit(0.4))
-    for share, rest in zip(SHARES, rests):
-        for i, w in enumerate(weights.astype(int)):
-            rows = np.repeat(np.argsort(certainty), w[np.argsort(certainty)])
-            rows = rows[round(share * len(rows)) :]  # every share of 120 rows is a whole number
-            t, c = truth[rows], probability[rows] >= 0.4
-            agree(rest["accuracy"][i], (t == c).mean())
-            agree(rest["sensitivity"][i], c[t].mean())
-            agree(rest["specificity"][i], (~c[~t]).mean())
-            agree(rest["auc"][i], sk.roc_auc_score(t, probability[rows]))
+    truth, certainty = level > 0, abs(logit(probability) - logit(0.4))
+    for step in referral(truth, probability, 0.4, patients, SHARES):
+        rows = np.argsort(certainty)[round(step["referred"] * 120) :]  # every share of 120 rows is a whole number
+        t, c = truth[rows], probability[rows] >= 0.4
+        agree(step["accuracy"]["value"], (t == c).mean())
+        agree(step["sensitivity"]["value"], c[t].mean())
+        agree(step["specificity"]["value"], (~c[~t]).mean())
+        agree(step["auc"]["value"], sk.roc_auc_score(t, probability[rows]))
 
 
 def test_referral_of_equally_certain_rows_does_not_depend_on_their_order():
-    truth = np.array([True, False] * 10)
+    truth, patients = np.array([True, False] * 10), np.arange(20)
     probability = np.where(np.arange(20) < 10, 0.7, 0.95)
-    (kept,) = keep_certain(probability, 0.5, np.ones((1, 20)), [0.3])
-    agree(kept[0], np.where(np.arange(20) < 10, 0.4, 1))
+    (kept,) = keep_certain(probability, 0.5, [0.3])
+    agree(kept, np.where(np.arange(20) < 10, 0.4, 1))
     order = np.random.default_rng(0).permutation(20)
-    one, other = (referral(truth[o], probability[o], 0.5, np.ones((1, 20)), SHARES) for o in (np.arange(20), order))
-    for a, b in zip(one, other):
-        agree([*a.values()], [*b.values()])
+    one, other = (referral(truth[o], probability[o], 0.5, patients[o], SHARES) for o in (np.arange(20), order))
+    agree(*(np.array(numbers(steps), float) for steps in (one, other)))  # None becomes NaN
 
 
 def test_referral_keeps_a_perfect_order_perfect():
     """Fractions of rows add up inexactly; an AUC of 1.0000000000000002 would be wrong."""
-    random = np.random.default_rng(0)
-    probability = random.random(333)
-    wrong = random.random(333) < 0.2  # not drawn
-    weights = random.integers(0, 4, (50, 333)) * np.where(wrong, 0.0, 1.0)
-    for rest in referral((probability > 0.6) ^ wrong, probability, 0.41, weights, [0.1, 0.2, 0.3, 0.37, 0.5]):
-        assert (rest["auc"] == 1).all()
+    probability = np.round(np.random.default_rng(0).random(333), 2)
+    for step in referral(probability > 0.6, probability, 0.41, np.arange(333), np.linspace(0, 0.5, 40)):
+        assert step["auc"]["value"] == step["auc"]["high"] == 1
 
 
 def test_the_share_that_is_referred_is_exact():
-    probability = np.linspace(0.02, 0.97, 7)
-    weights = np.array([[1, 1, 1, 1, 1, 1, 1], [2, 0, 1, 0, 0, 3, 1], [0, 7, 0, 0, 0, 0, 0]]) / 1.0
-    for share, kept in zip(SHARES, keep_certain(probability, 0.4, weights, SHARES)):
-        agree(kept.sum(axis=1), 7 * (1 - share))
+    probability = np.repeat(np.linspace(0.02, 0.97, 7), [2, 1, 1, 4, 0, 3, 1])
+    for share, kept in zip(SHARES, keep_certain(probability, 0.4, SHARES)):
+        agree(kept.sum(), 12 * (1 - share))
 
 
 def test_calibration_is_found_and_undone():
@@ -191,11 +168,7 @@ def test_calibration_is_found_and_undone():
     reached = sk.log_loss(truth, calibrate(distorted, temperature, shift))
     for other in ((temperature + 0.05, shift), (temperature - 0.05, shift), (temperature, shift - 0.02)):
         assert sk.log_loss(truth, calibrate(distorted, *other)) > reached
-    ones = np.ones((1, len(truth)))
-    before, after = (
-        calibration_error(*reliability_bins(truth, p, ones))[0]
-        for p in (distorted, calibrate(distorted, temperature, shift))
-    )
+    before, after = (calibration_error(truth, p) for p in (distorted, calibrate(distorted, temperature, shift)))
     assert after < 0.02
     assert before > 0.1
     np.testing.assert_allclose(calibrate(distorted, 2.5, -1.2), honest, atol=5e-3)  # log-odds are clipped at 17
@@ -222,8 +195,8 @@ def test_certain_probabilities_stay_numbers():
     assert 1 < fit_calibration(truth, probability)[0] <= 10.001
     assert np.isfinite(calibrate(probability, 0.5)).all()
     assert (np.diff(calibrate(np.array([0.0, 0.3, 0.9, 1.0]), 2.0)) > 0).all()
-    for rest in referral(truth, probability, 1.0, np.ones((1, 4)), SHARES):
-        assert np.isfinite(rest["accuracy"]).all()
+    for step in referral(truth, probability, 1.0, np.arange(4), SHARES):
+        assert np.isfinite(step["accuracy"]["value"])
 
 
 def test_a_draw_holds_whole_patients():
@@ -244,7 +217,7 @@ def test_the_interval_depends_on_nothing_but_data_and_seed(monkeypatch, chunk, t
         return evaluate_unit(level > 0, level, probability, probability, patients, POINTS, draws=150, seed=seed)
 
     usual = evaluate(0)
-    assert evaluate(1)["auc"] != usual["auc"]
+    assert evaluate(1)["average_precision"] != usual["average_precision"]
     monkeypatch.setattr(module, "cores", lambda: threads)
     assert evaluate(0) == usual
     monkeypatch.setattr(module, "CHUNK", chunk)
@@ -269,22 +242,6 @@ def test_a_figure_that_most_draws_define_has_an_interval_and_others_have_none():
         assert [figure["low"] is not None, figure["high"] is not None] == [interval, interval]
 
 
-@pytest.mark.parametrize("right", [False, True])
-@pytest.mark.parametrize("patients", [1, 6, 200])
-def test_a_share_of_all_or_none_has_the_exact_binomial_interval(patients, right):
-    truth = np.tile([False, True], 2 * patients)
-    owner = np.repeat(np.arange(patients), 4)
-    called = truth if right else ~truth
-    figures = bootstrap(
-        lambda w: at_threshold(truth, called, w), owner, draws=50, trials=count_trials(owner, truth, called)
-    )
-    exact = binomtest(patients if right else 0, patients).proportion_ci(0.95, "exact")
-    for name in ("accuracy", "precision", "sensitivity", "specificity", "npv"):
-        assert figures[name] == pytest.approx({"value": float(right), "low": exact.low, "high": exact.high})
-    plain = bootstrap(lambda w: at_threshold(truth, called, w), owner, draws=50)
-    assert plain["accuracy"] == {"value": float(right), "low": None, "high": None}
-
-
 @pytest.mark.parametrize("value", [-0.5, 0, 0.7, 1])
 def test_what_is_no_share_has_the_interval_of_its_draws_or_none(value):
     """A kappa of 1 or a difference of 0 is no proportion of patients, and no binomial interval fits it."""
@@ -301,53 +258,6 @@ def test_pairs_of_patients_are_disjoint():
     assert count_pairs(patients, truth, ~truth) == 1
     assert count_pairs(np.arange(6), truth, ~truth) == 3
     assert count_pairs(np.arange(3), np.ones(3, bool), np.zeros(3, bool)) == 0
-
-
-def test_an_interval_never_leaves_out_its_value():
-    """The calibration error of few rows is smaller than in almost all of their bootstrap draws."""
-    probability = np.repeat(np.arange(1, 10) / 10, 10)
-    truth = np.tile(np.arange(10), 9) < np.repeat(np.arange(1, 10), 10)
-    figures = bootstrap(
-        lambda w: {"ece": calibration_error(*reliability_bins(truth, probability, w))}, np.arange(90), 200
-    )
-    assert figures["ece"]["low"] == figures["ece"]["value"] == pytest.approx(0, abs=1e-12)
-    assert figures["ece"]["high"] > 0.05
-
-
-AUC, SENSITIVITY = 0.85, 0.7
-SHIFT = np.sqrt(2) * norm.ppf(AUC)
-
-
-def coverage(owner_of, sets, patients=100):
-    """Compute how often the intervals contain the true AUC and sensitivity, for binormal scores of correlated eyes."""
-    held = {"auc": 0, "sensitivity": 0}
-    eyes = np.repeat(np.arange(patients), 2)
-    threshold = SHIFT - norm.ppf(SENSITIVITY)
-    for number in range(sets):
-        random = np.random.default_rng([number, 1])
-        truth = (random.random(patients) < 0.5)[eyes]
-        common, own = random.normal(size=patients)[eyes], random.normal(size=2 * patients)
-        score = SHIFT * truth + np.sqrt(0.95) * common + np.sqrt(0.05) * own
-
-        def statistics(w, truth=truth, score=score):
-            sensitivity = at_threshold(truth, score >= threshold, w)["sensitivity"]
-            return {"auc": roc_auc(truth, score, w), "sensitivity": sensitivity}
-
-        figures = bootstrap(statistics, owner_of(eyes), draws=300, seed=number)
-        for name, true in (("auc", AUC), ("sensitivity", SENSITIVITY)):
-            held[name] += figures[name]["low"] <= true <= figures[name]["high"]
-    return {name: count / sets for name, count in held.items()}
-
-
-def test_95_percent_of_intervals_over_patients_hold_the_truth():
-    for share in coverage(lambda eyes: eyes, sets=200).values():
-        assert 0.91 <= share <= 0.98
-
-
-def test_intervals_over_photographs_hold_it_too_rarely():
-    """If eyes were treated as independent, intervals of AUC and sensitivity would be too narrow by a third."""
-    for share in coverage(lambda eyes: np.arange(len(eyes)), sets=100).values():
-        assert share < 0.89
 
 
 def evaluate(truth, level, probability, patients, draws=200, points=POINTS):
@@ -403,12 +313,13 @@ def test_a_perfect_network_on_few_patients_is_not_taken_at_its_word():
     level = np.array([0] * 20 + [2] * 6)
     patients = np.repeat(np.arange(13), 2)  # ten healthy, three diseased
     unit = evaluate(level > 0, level, np.where(level > 0, 0.9, 0.1), patients)
-    assert unit["sensitivity"] == pytest.approx({"value": 1, "low": 0.025 ** (1 / 3), "high": 1})
-    assert unit["specificity"]["low"] == pytest.approx(0.025 ** (1 / 10))
+    wilson = {name: binomtest(n, n).proportion_ci(0.95, "wilson").low for name, n in (("ill", 3), ("well", 10))}
+    assert unit["sensitivity"] == pytest.approx({"value": 1, "low": wilson["ill"], "high": 1})
+    assert unit["specificity"]["low"] == pytest.approx(wilson["well"])
     assert unit["auc"]["low"] == pytest.approx(0.025 ** (1 / 3))
     assert unit["roc"]["specificity_at_sensitivity"]["0.9"]["low"] == pytest.approx(0.025 ** (1 / 3))
     assert unit["average_precision"] == {"value": 1, "low": None, "high": None}
-    assert unit["by_grade"][2]["called"]["low"] == pytest.approx(0.025 ** (1 / 3))
+    assert unit["by_grade"][2]["called"]["low"] == pytest.approx(wilson["ill"])
     assert unit["by_grade"][1] == {"grade": 1, "count": 0, "called": NOTHING}
 
 
@@ -433,8 +344,9 @@ def test_no_rows():
 
 def test_a_single_patient():
     unit = evaluate(np.array([False, True]), np.array([0, 3]), np.array([0.3, 0.35]), ["p", "p"])
-    assert unit["accuracy"] == {"value": 0.5, "low": None, "high": None}
-    assert unit["specificity"] == pytest.approx({"value": 1, "low": 0.025, "high": 1})
+    one = binomtest(1, 1).proportion_ci(0.95, "wilson")
+    assert unit["specificity"] == pytest.approx({"value": 1, "low": one.low, "high": 1})
+    assert unit["accuracy"]["low"] < one.low  # half of one patient: nearly nothing is known
     assert unit["auc"] == {"value": 1, "low": None, "high": None}  # there are no pairs of patients
 
 

@@ -11,8 +11,7 @@ from eyenet.data.duplicates import describe, is_blank, match, verify
 from eyenet.data.identity import read_name
 from eyenet.data.names import SPLITS, Name, canonical, original_name, parse_name
 from eyenet.run.errors import EXIT_FINDING, EXIT_REJECTED
-from eyenet.score.bootstrap import bootstrap, count_pairs
-from eyenet.score.metrics import roc_auc
+from eyenet.score.intervals import auc_with_interval
 from eyenet.score.not_retina import MOST, border_features, compression_features, shortcut_probability
 
 OK, LEAK, UNSURE, UNCHECKED = "ok", "LEAK", "unsure", "not checked"
@@ -223,8 +222,7 @@ def not_retina(evidence, features, what, limit, seed):
     if probability is None:
         return Finding(what, "a class has too few training rows", UNCHECKED)
     diseased = truth["test"]
-    trials = {"auc": count_pairs(patients, diseased, ~diseased)}
-    figure = bootstrap(lambda w: {"auc": roc_auc(diseased, probability, w)}, patients, seed=seed, trials=trials)["auc"]
+    figure = auc_with_interval(diseased, probability, patients)
     if figure["low"] is None:
         return Finding(what, f"{figure['value']:.3f}, with too few test patients for an interval", UNSURE, figure)
     interval = f"[{figure['low']:.3f}, {figure['high']:.3f}]"

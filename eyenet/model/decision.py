@@ -75,7 +75,7 @@ def operating_points(patients, truth, probability):
         `balanced` (Youden's index; 0.5 without both classes), and those that are offered of `sensitivity_0.85` ...
         `specificity_0.95`.
     """
-    from eyenet.score.bootstrap import count_patients  # imports what predict.py does not need
+    from eyenet.score.intervals import count_patients  # imports what predict.py does not need
 
     points = {BALANCED: choose_threshold(truth, probability)}
     for kind, counted in (("sensitivity", truth), ("specificity", ~truth)):

@@ -1,6 +1,5 @@
 """Compute all figures of a set of photographs: by question, by eye and patient, and those of trivial baselines."""
 
-import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
@@ -9,8 +8,9 @@ from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability
 from eyenet.model.decision import BALANCED, predict_grade
 from eyenet.model.probabilities import calibrate
 from eyenet.report.units import evaluate_unit
-from eyenet.score.bootstrap import bootstrap, count_pairs, count_trials
-from eyenet.score.metrics import at_threshold, average_precision, quadratic_kappa, roc_auc
+from eyenet.score.bootstrap import bootstrap
+from eyenet.score.intervals import auc_with_interval, rates_with_intervals, share_with_interval
+from eyenet.score.metrics import average_precision, quadratic_kappa
 from eyenet.score.not_retina import cross_validated, shortcut_probability
 
 NOT_RETINA = "a random forest on file size, photograph size, circle and rim, which sees no retina"
@@ -85,17 +85,12 @@ def _baselines(scored, train, question, truth, draws, seed):
     reference = scored if train is None else train
     majority = bool((reference.table["level"] >= LEAST_GRADE[question]).mean() >= 0.5)
 
-    called = np.full(len(truth), majority)
-
-    def of_majority(weights):
-        return {"accuracy": at_threshold(truth, called, weights)["accuracy"]}
-
     always = "diseased" if majority else "healthy"
     where = "these photographs" if train is None else "training"
     baselines = {
         "majority": {
             "what": f"calls every photograph {always}, the more frequent class in {where}",
-            **bootstrap(of_majority, patients, draws, seed, trials=count_trials(patients, truth, called)),
+            "accuracy": share_with_interval(truth == majority, patients),
             "auc": {"value": 0.5, "low": 0.5, "high": 0.5},
         },
         "not_retina": None,
@@ -106,17 +101,14 @@ def _baselines(scored, train, question, truth, draws, seed):
         known = (train.table["level"] >= LEAST_GRADE[question]).to_numpy()
         probability = shortcut_probability(train.features, known, scored.features)
     if probability is not None:
-
-        def of_not_retina(weights):
-            return {
-                "accuracy": at_threshold(truth, probability >= 0.5, weights)["accuracy"],
-                "auc": roc_auc(truth, probability, weights),
-                "average_precision": average_precision(truth, probability, weights),
-            }
-
-        trials = count_trials(patients, truth, probability >= 0.5) | {"auc": count_pairs(patients, truth, ~truth)}
-        figures = bootstrap(of_not_retina, patients, draws, seed, trials=trials)
-        baselines["not_retina"] = {"what": NOT_RETINA, **figures}
+        baselines["not_retina"] = {
+            "what": NOT_RETINA,
+            "accuracy": share_with_interval(truth == (probability >= 0.5), patients),
+            "auc": auc_with_interval(truth, probability, patients),
+            **bootstrap(
+                lambda w: {"average_precision": average_precision(truth, probability, w)}, patients, draws, seed
+            ),
+        }
     return baselines
 
 
@@ -124,34 +116,25 @@ def _grade(scored, levels, cuts, draws, seed):
     """Score the predicted grade."""
     predicted = predict_grade(scored.probabilities, cuts)
 
-    def statistics(weights):
-        return {
-            "kappa": quadratic_kappa(levels, predicted, weights),
-            "accuracy": weights @ (predicted == levels) / weights.sum(axis=1),
-        }
-
     patients = scored.table["patient"].to_numpy()
-    figures = bootstrap(statistics, patients, draws, seed, trials={"accuracy": len(set(patients))})
-    return figures | {"confusion": confusion_matrix(levels, predicted, labels=list(GRADES)).tolist()}
+    kappa = bootstrap(lambda w: {"kappa": quadratic_kappa(levels, predicted, w)}, patients, draws, seed)
+    accuracy = share_with_interval(predicted == levels, patients)
+    matrix = confusion_matrix(levels, predicted, labels=list(GRADES)).tolist()
+    return kappa | {"accuracy": accuracy, "confusion": matrix}
 
 
-def assess_split(scored, task, decision, draws, seed):
+def assess_split(scored, task, decision):
     """Score a split by accuracy, precision, recall and AUC of the task's first question."""
     question = TASKS[task].questions[0]
     truth, _, probability = answer(scored, task, question, decision)
     called = probability >= decision[question]["eye"]["operating_points"][BALANCED]
-
-    def statistics(weights):
-        figures = at_threshold(truth, called, weights)
-        return {
-            "accuracy": figures["accuracy"],
-            "precision": figures["precision"],
-            "recall": figures["sensitivity"],
-            "auc": roc_auc(truth, probability, weights),
-        }
-
     patients = scored.table["patient"].to_numpy()
-    trials = count_trials(patients, truth, called)
-    trials |= {"recall": trials["sensitivity"], "auc": count_pairs(patients, truth, ~truth)}
-    figures = bootstrap(statistics, patients, draws, seed, trials=trials)
-    return {"photographs": len(truth), "diseased": int(truth.sum()), **figures}
+    rates = rates_with_intervals(truth, called, patients)
+    return {
+        "photographs": len(truth),
+        "diseased": int(truth.sum()),
+        "accuracy": rates["accuracy"],
+        "precision": rates["precision"],
+        "recall": rates["sensitivity"],
+        "auc": auc_with_interval(truth, probability, patients),
+    }

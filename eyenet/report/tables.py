@@ -8,6 +8,7 @@ from eyenet.report.words import DASH, Cell, cell, decimal, defined, format_of, p
 from eyenet.score.metrics import METRIC_NAMES
 
 UNITS = {"patient": "per patient", "eye": "per eye"}
+CALIBRATION = ("slope", "intercept", "brier", "ece")
 SHOWN = ("auc", "average_precision", "sensitivity", "specificity", "precision", "npv", "accuracy")
 
 
@@ -109,11 +110,12 @@ def roc_table(asked):
 
 
 def calibration_table(asked):
-    """Tabulate the calibration errors before and after calibration."""
+    """Tabulate slope, intercept, Brier score and calibration error before and after calibration."""
     rows = []
-    for key in ("ece", "brier"):
+    for key in CALIBRATION:
         for when in ("before", "after"):
-            cells = [cell(asked[u]["calibration"][when][key], decimal, why_undefined(key, asked[u])) for u in UNITS]
+            figures = [asked[unit]["calibration"][when][key] for unit in UNITS]
+            cells = [cell(found, decimal, why_undefined(key, asked[u])) for u, found in zip(UNITS, figures)]
             rows.append((f"{METRIC_NAMES[key][0]}, {when}", cells))
     caption = f"Calibration with temperature {asked['temperature']:.3g} and shift {asked['shift']:.3g}"
     return Table(caption, ["figure", *UNITS.values()], rows)

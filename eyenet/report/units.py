@@ -8,27 +8,20 @@ from eyenet.data.tables import GRADES
 from eyenet.model.decision import BALANCED, LEVELS
 from eyenet.model.probabilities import log_odds
 from eyenet.run.errors import StageError
-from eyenet.score.bootstrap import bootstrap, count_pairs, count_patients, count_trials
-from eyenet.score.metrics import (
-    area_of,
-    at_threshold,
-    bin_of,
-    brier,
-    calibration_error,
-    confusion,
-    precision_of,
-    reached,
-    reliability_bins,
-    roc_auc,
-    roc_corners,
-    share_called_by_grade,
+from eyenet.score.bootstrap import bootstrap
+from eyenet.score.calibration import calibration_error, recalibration, reliability_bins
+from eyenet.score.intervals import (
+    auc_with_interval,
+    count_pairs,
+    figure,
+    mean_with_interval,
+    rates_with_intervals,
+    share_with_interval,
 )
+from eyenet.score.metrics import confusion, precision_of, reached, roc_corners
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of photographs or patients that are referred to a person
 POINTS = 200  # maximum per curve
-BINS = 10  # of the calibration curve
-RATES = ("accuracy", "precision", "sensitivity", "specificity", "npv")
-REST = ("accuracy", "sensitivity", "specificity", "auc")  # figures of the rows that are not referred
 WAYS = {"sensitivity_at_specificity": "specificity", "specificity_at_sensitivity": "sensitivity"}
 
 
@@ -72,37 +65,37 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
     for probability in (raw, calibrated):
         require_probabilities(probability)
     order = np.argsort(-np.asarray(calibrated, float), kind="stable")  # sorted once, not for each draw
+    patients = np.unique(np.asarray(patients), return_inverse=True)[1]  # numbers are faster than names
     rows = Rows(*(np.asarray(values)[order] for values in (np.asarray(truth, bool), levels, raw, calibrated, patients)))
-    trials = trials_of(rows, operating_points)
-    figures = bootstrap(lambda w: figures_of(rows, operating_points, w), rows.patients, draws, seed, trials=trials)
-
-    return lay_out(rows, operating_points, figures)
-
-
-def lay_out(rows, operating_points, figures):
-    """Arrange the figures of `figures_of` and their intervals as in metrics.json."""
+    called = rows.calibrated >= operating_points[BALANCED]
+    points = {
+        name: rates_with_intervals(rows.truth, rows.calibrated >= threshold, rows.patients)
+        for name, threshold in operating_points.items()
+    }
+    drawn = from_draws(rows, draws, seed)
     return {
         "count": len(rows.truth),
         "diseased": int(rows.truth.sum()),
-        **{name: figures[name] for name in ("auc", "average_precision")},
-        **{rate: figures["operating_points", BALANCED, rate] for rate in RATES},
-        "confusion": confusion(rows.truth, rows.calibrated >= operating_points[BALANCED]),
+        "auc": auc_with_interval(rows.truth, rows.calibrated, rows.patients),
+        "average_precision": drawn["average_precision"],
+        **points[BALANCED],
+        "confusion": confusion(rows.truth, called),
         "operating_points": {
-            name: {"threshold": float(threshold)} | {rate: figures["operating_points", name, rate] for rate in RATES}
-            for name, threshold in operating_points.items()
+            name: {"threshold": float(threshold)} | points[name] for name, threshold in operating_points.items()
         },
-        "roc": {way: {str(level): figures[way, level] for level in LEVELS} for way in WAYS},
+        "roc": {way: {str(level): drawn[way, level] for level in LEVELS} for way in WAYS},
         "by_grade": [
-            {"grade": grade, "count": int((rows.levels == grade).sum()), "called": figures["by_grade", grade]}
+            {"grade": grade, "count": int(of_grade.sum())}
+            | {"called": share_with_interval(called, rows.patients, of_grade)}
             for grade in GRADES
+            for of_grade in [rows.levels == grade]
         ],
         "calibration": {
-            **{when: {name: figures[when, name] for name in ("ece", "brier")} for when in ("before", "after")},
-            "bins": bins_of(rows, figures),
+            "before": calibration_of(rows, rows.raw),
+            "after": calibration_of(rows, rows.calibrated),
+            "bins": bins_of(rows),
         },
-        "referral": [
-            {"referred": share} | {name: figures["referral", share, name] for name in REST} for share in SHARES
-        ],
+        "referral": referral(rows.truth, rows.calibrated, operating_points[BALANCED], rows.patients, SHARES),
         "curves": curves_of(rows),
     }
 
@@ -117,54 +110,39 @@ def require_probabilities(probability):
         )
 
 
-def figures_of(rows, operating_points, weights):
-    """Compute all figures of a unit for each bootstrap draw; dict of name or tuple to ndarray, shape (draws,)."""
-    truth, calibrated = rows.truth, rows.calibrated
-    corners = roc_corners(truth, calibrated, weights)
-    figures = {"auc": area_of(*corners), "average_precision": precision_of(*corners)}
-    for way, given in WAYS.items():
-        figures |= {(way, level): reached(*corners, **{given: level}) for level in LEVELS}
-    for name, threshold in operating_points.items():
-        rates = at_threshold(truth, calibrated >= threshold, weights)
-        figures |= {("operating_points", name, rate): value for rate, value in rates.items()}
-    called = share_called_by_grade(rows.levels, calibrated >= operating_points[BALANCED], weights, len(GRADES))
-    figures |= {("by_grade", grade): called[:, grade] for grade in GRADES}
-    for when, probability in (("before", rows.raw), ("after", calibrated)):
-        bins = reliability_bins(truth, probability, weights, BINS)
-        figures[when, "ece"] = calibration_error(*bins)
-        figures[when, "brier"] = brier(truth, probability, weights)
-    figures |= {("observed", i): bins[2][:, i] for i in range(BINS)}  # calibrated, from the last iteration
-    rests = referral(truth, calibrated, operating_points[BALANCED], weights, SHARES)
-    return figures | {("referral", share, name): rest[name] for share, rest in zip(SHARES, rests) for name in REST}
+def from_draws(rows, draws, seed):
+    """Compute the figures that have no interval in closed form; dict of name, or of way and level, to figure."""
 
+    def statistics(weights):
+        corners = roc_corners(rows.truth, rows.calibrated, weights)
+        figures = {(way, level): reached(*corners, **{given: level}) for way, given in WAYS.items() for level in LEVELS}
+        return figures | {"average_precision": precision_of(*corners)}
 
-def trials_of(rows, operating_points):
-    """Count the independent patients behind each proportion of `figures_of`, for intervals of proportions 0 and 1."""
-    truth, patients = rows.truth, rows.patients
-    pairs = count_pairs(patients, truth, ~truth)
+    pairs = count_pairs(rows.patients, rows.truth, ~rows.truth)
     # These thresholds are read from this set's own ROC curve and depend on both classes, so the smaller class counts.
-    trials = {"auc": pairs} | {(way, level): pairs for way in WAYS for level in LEVELS}
-    for name, threshold in operating_points.items():
-        rates = count_trials(patients, truth, rows.calibrated >= threshold)
-        trials |= {("operating_points", name, rate): count for rate, count in rates.items()}
-    trials |= {("by_grade", grade): count_patients(patients, rows.levels == grade) for grade in GRADES}
-    bins = bin_of(rows.calibrated, BINS)
-    trials |= {("observed", i): count_patients(patients, bins == i) for i in range(BINS)}
-    threshold, plain = operating_points[BALANCED], np.ones((1, len(truth)))
-    for share, kept in zip(SHARES, keep_certain(rows.calibrated, threshold, plain, SHARES)):
-        left = kept[0] > 0
-        rates = count_trials(patients[left], truth[left], rows.calibrated[left] >= threshold)
-        rates["auc"] = count_pairs(patients, left & truth, left & ~truth)
-        trials |= {("referral", share, name): rates[name] for name in REST}
-    return trials
+    trials = {(way, level): pairs for way in WAYS for level in LEVELS}
+    return bootstrap(statistics, rows.patients, draws, seed, trials=trials)
 
 
-def bins_of(rows, figures):
+def calibration_of(rows, probability):
+    """Compute the calibration error, which has no interval, Brier score, slope and intercept of probabilities."""
+    return {
+        "ece": figure(calibration_error(rows.truth, probability)),
+        "brier": mean_with_interval((rows.truth - np.asarray(probability, float)) ** 2, rows.patients),
+        **recalibration(rows.truth, log_odds(probability), rows.patients),
+    }
+
+
+def bins_of(rows):
     """List the calibration bins that are not empty."""
-    count, predicted, _ = reliability_bins(rows.truth, rows.calibrated, np.ones((1, len(rows.truth))), BINS)
     return [
-        {"count": int(count[0, i]), "predicted": float(predicted[0, i]), "observed": figures["observed", i]}
-        for i in np.flatnonzero(count[0])
+        {
+            "count": int(inside.sum()),
+            "predicted": float(rows.calibrated[inside].mean()),
+            "observed": share_with_interval(rows.truth, rows.patients, inside),
+        }
+        for inside in reliability_bins(rows.calibrated)
+        if inside.any()
     ]
 
 
@@ -185,8 +163,8 @@ def thin(x, y):
     return np.stack([x, y], axis=1)[kept].round(6).tolist()
 
 
-def keep_certain(probability, threshold, weights, shares):
-    """Remove the least certain share of each draw's weight, which is referred to a person [1]_.
+def keep_certain(probability, threshold, shares):
+    """Remove the least certain share of the rows, which is referred to a person [1]_.
 
     Certainty is the distance between probability and threshold in log-odds. Rows that tie at the end of the share all
     lose the same fraction, so the share is exact and does not depend on their order.
@@ -195,14 +173,13 @@ def keep_certain(probability, threshold, weights, shares):
     ----------
     probability : ndarray of float, shape (n,)
     threshold : float
-    weights : ndarray of float, shape (draws, n)
     shares : sequence of float
         From 0 to below 1.
 
     Yields
     ------
-    ndarray of float, shape (draws, n)
-        The remaining weights, one array per share.
+    ndarray of float, shape (n,)
+        The part of each row that is left, from 0 to 1; one array per share.
 
     References
     ----------
@@ -210,37 +187,24 @@ def keep_certain(probability, threshold, weights, shares):
        Scientific Reports, 2017.
     """
     certainty = abs(log_odds(probability) - log_odds(threshold))
-    group = np.unique(certainty, return_inverse=True)[1]
-    if not len(group):
-        yield from [weights] * len(shares)
-        return
-    order = np.argsort(group, kind="stable")
-    ends = np.flatnonzero(np.diff(group[order], append=-1))
-    below = np.zeros((len(weights), len(ends) + 1))  # weight below each group, and the total
-    below[:, 1:] = np.take(np.cumsum(np.take(weights, order, axis=1), axis=1), ends, axis=1)
-    referred = np.round(np.outer(below[:, -1], shares), 9)  # 0.1 of 70 is 7, not 7.000000000000001
-    draw, group = np.arange(len(weights)), group.astype(float)
-    last = np.stack([np.searchsorted(b, r, side="right") for b, r in zip(below, referred)]) - 1
-    for i in range(len(shares)):
-        at = last[:, i]  # the group at the end of the share keeps a fraction, groups below nothing, groups above all
-        left = (below[draw, at + 1] - referred[:, i]) / (below[draw, at + 1] - below[draw, at])
-        fraction = group - (at - left)[:, None]
-        yield np.multiply(weights, fraction.clip(0, 1, out=fraction), out=fraction)
+    _, group, counts = np.unique(certainty, return_inverse=True, return_counts=True)
+    for share in shares:
+        referred = round(share * len(certainty), 9)  # 0.1 of 70 is 7, not 7.000000000000001
+        yield ((np.cumsum(counts) - referred) / counts).clip(0, 1)[group]
 
 
-def referral(truth, probability, threshold, weights, shares):
+def referral(truth, probability, threshold, patients, shares):
     """Score the rows that are left when `keep_certain` has removed the least certain share.
 
     Returns
     -------
-    list of dict of str to ndarray of float, shape (draws,)
-        One per share: accuracy, sensitivity and specificity at the threshold, and auc.
+    list of dict
+        One per share: `referred`, accuracy, sensitivity and specificity at the threshold, and auc.
     """
     called = np.asarray(probability, float) >= threshold
-    figures = []
-    for kept in keep_certain(probability, threshold, weights, shares):
-        rest = at_threshold(truth, called, kept)
-        rest = {name: rest[name] for name in ("accuracy", "sensitivity", "specificity")}
-        # Rounded: fractions of a row add up inexactly, and the AUC of a perfect order must stay 1.
-        figures.append(rest | {"auc": roc_auc(truth, probability, kept).round(12)})
-    return figures
+    steps = []
+    for share, kept in zip(shares, keep_certain(probability, threshold, shares)):
+        rates = rates_with_intervals(truth, called, patients, kept)
+        rest = {name: rates[name] for name in ("accuracy", "sensitivity", "specificity")}
+        steps.append({"referred": share} | rest | {"auc": auc_with_interval(truth, probability, patients, kept)})
+    return steps

@@ -12,7 +12,26 @@ SPACE = "\N{NO-BREAK SPACE}"
 FEW = 50  # patients of a class; with fewer, one patient changes a figure by more than 2 percentage points
 WIDE = 0.2  # an interval of more than 20 percentage points does not distinguish a good network from a poor one
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
-DECIMALS = ("auc", "average_precision", "ece", "brier", "kappa")  # metrics that are not percentages
+DECIMALS = (
+    "auc",
+    "average_precision",
+    "ece",
+    "brier",
+    "slope",
+    "intercept",
+    "kappa",
+)  # metrics that are not percentages
+
+METHODS = {  # the interval of each kind of figure; in metrics.json, the report and the card
+    "ROC AUC": "logit interval of DeLong's variance for clustered data (Obuchowski 1997), Clopper-Pearson for 0 and 1",
+    "sensitivity, specificity, precision, NPV, accuracy and other shares": (
+        "Wilson's interval at the effective number of rows, which a design effect of the patients reduces"
+    ),
+    "Brier score": "logit interval with the variance over patients and Student's t",
+    "calibration slope and intercept": "Wald interval with the variance over patients and Student's t",
+    "average precision, kappa, points of the ROC curve": "percentile bootstrap over patients",
+    "expected calibration error": "none: it is biased upwards, and a bootstrap would resample the bias",
+}
 
 
 class Cell(NamedTuple):
@@ -87,9 +106,12 @@ def why_undefined(name, counted):
         return "no photographs"
     if not 0 < counted["diseased"] < count:
         return "one class only"
-    return {"precision": "no positive prediction", "npv": "no negative prediction"}.get(
-        name, "not defined for these photographs"
-    )
+    reasons = {
+        "precision": "no positive prediction",
+        "npv": "no negative prediction",
+        "slope": "one probability separates the classes",
+    }
+    return reasons.get(name, "not defined for these photographs")
 
 
 def plural(count, noun):

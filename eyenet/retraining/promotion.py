@@ -6,29 +6,41 @@ atomically, so it always points to a complete model.
 
 import csv
 import datetime
+import math
 import os
 from pathlib import Path
-
-import numpy as np
 
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.folder import name_latest, open_model
 from eyenet.run.errors import StageError
 from eyenet.run.files import LATEST, follow, from_cell, write_rows
-from eyenet.score.bootstrap import bootstrap, count_pairs
-from eyenet.score.metrics import roc_auc
+from eyenet.score.difference import auc_difference, power
 
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"
 CANDIDATES = "candidates"  # subfolder of models/ for new models until they are promoted
-FIGURES = [f"{question}_{part}" for question in QUESTIONS for part in ("old", "new", "difference", "low", "high")]
+LEVEL = 0.96  # of the interval: 2 % of networks that are worse by the margin pass it, and in simulations at most 2.5 %
+LEAST_PATIENTS = 100  # test patients; with fewer, more pass it (benchmarks/promotion.py)
+PARTS = ("old", "new", "difference", "low", "high")
+ADDED = ("least_patients", "first", *(f"{q}_{part}" for q in QUESTIONS for part in ("power", "first_low")))
 COLUMNS = (
     *("date", "action", "old", "new", "batch", "accepted", "rejected", "test", "patients", "photographs", "margin"),
-    *(*FIGURES, "why"),
+    *(f"{question}_{part}" for question in QUESTIONS for part in PARTS),
+    "why",
+    *ADDED,  # tables of older versions lack these
 )
 
 
-def compare(old, new, table, task, draws=2000):
-    """Compare the AUCs of two networks on the same photographs by a paired bootstrap over patients.
+def require_patients(count, least):
+    """Raise a StageError if the test patients are too few to compare two networks on them."""
+    if count < least:
+        raise StageError(
+            f"{count:,} test patients are too few: with fewer than {least:,}, a worse network passes too often; "
+            "collect more, or lower --least-patients, which history.csv records"
+        )
+
+
+def compare(old, new, table, task):
+    """Compare the AUCs of two networks on the same photographs.
 
     Parameters
     ----------
@@ -37,44 +49,33 @@ def compare(old, new, table, task, draws=2000):
     table : DataFrame
         patient and level of each photograph.
     task : str
-    draws : int
-        Bootstrap samples.
 
     Returns
     -------
     dict of str to dict
-        For each question: `old` and `new`, the AUCs; `difference`, new minus old; `low` and `high`, its 95 % interval,
-        None where there are too few patients.
+        For each question, the result of `eyenet.score.difference.auc_difference`.
     """
     compared = {}
     for question in TASKS[task].questions:
         truth, first = (table["level"] >= LEAST_GRADE[question]).to_numpy(), first_disease(task, question)
         scores = [disease_probability(p, first) for p in (old, new)]
-
-        def statistics(weights, truth=truth, scores=scores):
-            before, after = (roc_auc(truth, score, weights) for score in scores)
-            return {"old": before, "new": after, "difference": after - before}
-
-        patients = table["patient"].to_numpy()
-        pairs = count_pairs(patients, truth, ~truth)
-        found = bootstrap(statistics, patients, draws, trials={"old": pairs, "new": pairs})
-        ends = {end: found["difference"][end] for end in ("low", "high")}
-        if ends["low"] is None and found["old"]["low"] is not None:  # every draw has the same difference
-            same = np.array_equal(*scores)
-            ends = {end: 0.0 if same else found["new"][end] - found["old"]["value"] for end in ends}
-        compared[question] = {name: found[name]["value"] for name in found} | ends
+        compared[question] = auc_difference(truth, *scores, table["patient"].to_numpy(), LEVEL)
     return compared
 
 
-def decide(compared, margin):
-    """Promote the new model if it is non-inferior in every question [1]_.
+def decide(compared, margin, first=None):
+    """Promote the new model if it is non-inferior in every question [1]_, also to the first model of the chain.
+
+    Each promotion may lose up to the margin. Compared with the first model too, all of them together lose no more.
 
     Parameters
     ----------
     compared : dict
-        Result of `compare`.
+        Result of `compare` with the model in use.
     margin : float
         Non-inferiority margin of the AUC.
+    first : dict, optional
+        Result of `compare` with the first model, if that is another one.
 
     Returns
     -------
@@ -86,20 +87,27 @@ def decide(compared, margin):
     .. [1] G. Piaggio et al., "Reporting of noninferiority and equivalence randomized trials: extension of the CONSORT
        2010 statement", JAMA, 2012: the whole interval of the difference must lie above -margin.
     """
-    reasons, action = [], PROMOTED
+    reasons, passed = [], []
     for question, found in compared.items():
         name = QUESTIONS[question].split(" (")[0]
-        if found["low"] is None:
-            action = REFUSED
-            reasons.append(f"{name}: too few test patients to tell")
-            continue
-        passed = found["low"] > -margin
-        action = action if passed else REFUSED
-        reasons.append(
-            f"{name}: AUC {found['old']:.3f} -> {found['new']:.3f}, difference {found['difference']:+.3f} "
-            f"({found['low']:+.3f} to {found['high']:+.3f}), {'above' if passed else 'not above'} -{margin:g}"
-        )
-    return action, "; ".join(reasons)
+        passed.append(found["low"] > -margin)  # never for NaN
+        reasons.append(f"{name}: {_in_words(found, margin)}")
+        if not math.isnan(found["low"]):
+            reasons[-1] += f"; an equal network would be promoted in {100 * power(found, margin):.0f} of 100 cases"
+        if first:
+            passed.append(first[question]["low"] > -margin)
+            reasons[-1] += f"; compared with the first model: {_in_words(first[question], margin)}"
+    return PROMOTED if all(passed) else REFUSED, "; ".join(reasons)
+
+
+def _in_words(found, margin):
+    if math.isnan(found["low"]):
+        return "too few test patients to tell"
+    above = "above" if found["low"] > -margin else "not above"
+    return (
+        f"AUC {found['old']:.3f} -> {found['new']:.3f}, difference {found['difference']:+.3f} "
+        f"({found['low']:+.3f} to {found['high']:+.3f}), {above} -{margin:g}"
+    )
 
 
 def read_decisions(models):
@@ -109,9 +117,9 @@ def read_decisions(models):
         return []
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    if any(row.keys() != set(COLUMNS) for row in rows):
+    if any(row.keys() | set(ADDED) != set(COLUMNS) for row in rows):
         raise StageError(f"{path} is damaged: its columns are not {', '.join(COLUMNS)}; repair it, or move it away")
-    return [{column: from_cell(row[column] or "") for column in row} for row in rows]
+    return [{column: from_cell(row.get(column) or "") for column in COLUMNS} for row in rows]
 
 
 def add_decision(models, **row):
@@ -120,10 +128,12 @@ def add_decision(models, **row):
     write_rows(Path(models) / "history.csv", COLUMNS, [[r.get(column, "") for column in COLUMNS] for r in rows])
 
 
-def figure_columns(compared):
-    """Convert the result of `compare` to columns of models/history.csv."""
-    figures = {f"{q}_{part}": value for q, found in compared.items() for part, value in found.items()}
-    return {name: "" if value is None else f"{value:.4f}" for name, value in figures.items()}
+def figure_columns(compared, margin, first=None):
+    """Convert the results of `compare`, as `decide` takes them, to columns of models/history.csv."""
+    figures = {f"{question}_{part}": found[part] for question, found in compared.items() for part in PARTS}
+    figures |= {f"{question}_power": power(found, margin) for question, found in compared.items()}
+    figures |= {f"{question}_first_low": found["low"] for question, found in (first or {}).items()}
+    return {name: "" if math.isnan(value) else f"{value:.4f}" for name, value in figures.items()}
 
 
 def current_model(models):
@@ -139,6 +149,26 @@ def current_model(models):
     if folder == latest:
         raise StageError(f"{latest} does not name a model; train one with cnn.py first")
     open_model(folder)
+    return folder
+
+
+def first_model(models, current):
+    """Find the folder of the model that the chain of promotions to the one in use began with.
+
+    Raises
+    ------
+    StageError
+        If it is missing.
+    """
+    name = current.name
+    replaced = {row["new"]: row["old"] for row in read_decisions(models) if row["action"] == PROMOTED}
+    while name in replaced:
+        name = replaced.pop(name)
+    folder = current.parent / name
+    if not folder.is_dir():
+        raise StageError(
+            f"{folder} is missing; new models are compared with it too, the first of its chain; restore it"
+        )
     return folder
 
 

@@ -1,4 +1,7 @@
-"""Confidence intervals from a bootstrap over patients, whose photographs are drawn together."""
+"""Confidence intervals from a bootstrap over patients, whose photographs are drawn together.
+
+For figures without a closed form (`eyenet.score.intervals`): average precision, kappa, points of the ROC curve.
+"""
 
 from contextlib import nullcontext
 
@@ -6,6 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from eyenet.run.workers import cores, for_each
+from eyenet.score.intervals import LEVEL, figure, perfect_limit
 
 CHUNK = 4 * 2**20  # bytes of weights processed at a time, to stay in the processor's cache
 
@@ -39,13 +43,13 @@ def draw_patients(patients, draws, seed):
     return np.take(counts, index, axis=1)
 
 
-def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None):
+def bootstrap(statistics, patients, draws=2000, seed=0, level=LEVEL, trials=None):
     """Compute statistics with percentile intervals from a bootstrap over patients [1]_.
 
-    The bootstrap interval collapses where every draw repeats one value. For a proportion of 0 or 1, it is then extended
-    to the Clopper-Pearson interval for the number of `trials` [2]_. Any other statistic, such as a kappa or a
-    difference, has no interval then, whatever its value. Draws in which a statistic is undefined are left out. If their
-    fraction exceeds 1 - `level`, the two tails together, there is no interval.
+    The bootstrap interval collapses where every draw repeats one value. A proportion is given a number of `trials`: its
+    interval is extended to the Clopper-Pearson limits of 0 and 1 in these trials [2]_, so that no error improves a
+    limit. Any other statistic, such as a kappa, has no interval then. Draws in which a statistic is undefined are left
+    out. If their fraction exceeds 1 - `level`, the two tails together, there is no interval.
 
     Parameters
     ----------
@@ -58,7 +62,7 @@ def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None)
     level : float
         Confidence level.
     trials : dict of name to int, optional
-        Number of independent patients behind each proportion, as counted by `count_trials` and `count_pairs`. A
+        Number of independent patients behind each proportion, such as `eyenet.score.intervals.count_pairs`. A
         statistic without an entry is not taken for a proportion.
 
     Returns
@@ -88,39 +92,20 @@ def bootstrap(statistics, patients, draws=2000, seed=0, level=0.95, trials=None)
     }
 
 
-def count_patients(patients, rows):
-    """Count the patients with at least one of some rows: the trials of a proportion of these rows."""
-    return len(np.unique(np.asarray(patients)[rows]))
-
-
-def count_trials(patients, truth, called):
-    """Count the patients in the denominator of each rate of `metrics.at_threshold`: `bootstrap`'s trials, by name."""
-    denominators = {"accuracy": np.ones_like(truth), "precision": called, "npv": ~called}
-    denominators |= {"sensitivity": truth, "specificity": ~truth}
-    return {rate: count_patients(patients, rows) for rate, rows in denominators.items()}
-
-
-def count_pairs(patients, one, other):
-    """Count disjoint pairs of patients, the first with a row in `one`, the second with a row in `other`.
-
-    They are the trials of an AUC, which is the probability that such a pair is ranked correctly.
-    """
-    first, second, either = (count_patients(patients, rows) for rows in (one, other, one | other))
-    return min(first, second, either // 2)
-
-
 def _interval(value, drawn, tails, trials):
     if np.isnan(value):
-        return {"value": None, "low": None, "high": None}
-    ends = []
+        return figure(value)
     drawn = np.concatenate(drawn) if drawn else np.zeros(0)
     defined = drawn[~np.isnan(drawn)]
+    low = high = np.nan
     if len(drawn) and len(defined) >= (1 - tails) * len(drawn):
-        ends += np.quantile(defined, [tails / 2, 1 - tails / 2]).tolist()
-    if trials and value in (0, 1):  # for 0 or 1 the Clopper-Pearson interval has a closed form
-        ends.append(abs(1 - value - (tails / 2) ** (1 / trials)))
-    elif not trials and ends and ends[0] == ends[1] == value:
-        ends = []
-    # Draws of a statistic biased on few rows, such as the calibration error, may all lie on one side of it.
-    low, high = (min(*ends, value), max(*ends, value)) if ends else (None, None)
-    return {"value": float(value), "low": low, "high": high}
+        low, high = np.quantile(defined, [tails / 2, 1 - tails / 2])
+        low, high = min(low, value), max(high, value)  # draws of a biased statistic may all lie on one side of it
+    elif trials and value in (0, 1):
+        low = high = value
+    if trials:
+        limit = perfect_limit(trials, 1 - tails)
+        low, high = np.minimum(low, limit), np.maximum(high, 1 - limit)  # NaN where there is no interval
+    elif low == high:
+        low = high = np.nan
+    return figure(value, low, high)

@@ -17,6 +17,8 @@ METRIC_NAMES = {  # key in metrics.json: name in full, name in a column heading
     "recall": ("recall (sensitivity)", "recall"),
     "ece": ("expected calibration error (ECE)", "ECE"),
     "brier": ("Brier score", "Brier score"),
+    "slope": ("calibration slope", "slope"),
+    "intercept": ("calibration intercept", "intercept"),
     "kappa": ("quadratic weighted kappa", "kappa"),
 }
 
@@ -204,45 +206,6 @@ def at_threshold(truth, called, weights):
     }
 
 
-def brier(truth, probability, weights):
-    """Compute the Brier score, the mean squared difference between probability and truth."""
-    squared = (np.asarray(probability, float) - np.asarray(truth, bool)) ** 2
-    return _divide(weights @ squared, weights.sum(axis=1))
-
-
-def reliability_bins(truth, probability, weights, bins=10):
-    """Assign rows to probability bins of equal width, each including its lower edge.
-
-    Returns
-    -------
-    count, predicted, observed : ndarray of float, shape (draws, bins)
-        Weight, mean probability and fraction with disease; the last two are NaN in empty bins.
-    """
-    truth, probability = np.asarray(truth, bool), np.asarray(probability, float)
-    inside = bin_of(probability, bins)[:, None] == np.arange(bins)
-    count, predicted, observed = (weights @ (inside * v[:, None]) for v in (np.ones(len(truth)), probability, truth))
-    return count, _divide(predicted, count), _divide(observed, count)
-
-
-def bin_of(probability, bins):
-    """Find the bin of each probability; the last bin includes 1."""
-    return np.minimum((probability * bins).astype(int), bins - 1)
-
-
-def calibration_error(count, predicted, observed):
-    """Compute the mean absolute difference of predicted and observed over the bins, weighted by count [1]_.
-
-    Biased upwards: perfect probabilities have a positive error on finitely many rows, and a larger one on bootstrap
-    draws of them.
-
-    References
-    ----------
-    .. [1] M. P. Naeini, G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
-       binning", AAAI, 2015.
-    """
-    return _divide(np.nansum(count * abs(observed - predicted), axis=1), count.sum(axis=1))
-
-
 def quadratic_kappa(grade, predicted, weights, grades=5):
     """Compute Cohen's kappa with quadratic weights [1]_; NaN if there is only one grade.
 
@@ -267,12 +230,6 @@ def quadratic_kappa(grade, predicted, weights, grades=5):
     distance = np.subtract.outer(np.arange(grades), np.arange(grades)) ** 2
     chance = np.einsum("dg,dp,gp->d", table.sum(axis=2), table.sum(axis=1), distance)
     return 1 - _divide((table * distance).sum(axis=(1, 2)) * table.sum(axis=(1, 2)), chance)
-
-
-def share_called_by_grade(grade, called, weights, grades=5):
-    """Compute the fraction of each grade predicted as disease; ndarray of float, shape (draws, grades)."""
-    of_grade = (np.asarray(grade, int)[:, None] == np.arange(grades)).astype(float)
-    return _divide(weights @ (of_grade * np.asarray(called, bool)[:, None]), weights @ of_grade)
 
 
 def _divide(part, whole):
