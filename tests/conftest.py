@@ -139,7 +139,7 @@ def can_fork(cwd=None, env=None, **options):
     return known and backend in ("tensorflow", "jax") and importlib.util.find_spec(backend) is not None
 
 
-def run(script, *args, code=0, fresh=False, timeout=600, **options):
+def run(script, *args, code=0, fresh=False, timeout=1800, **options):
     """Run a script of the repository and check its exit code; return its CompletedProcess.
 
     An error must be reported without a traceback.
@@ -351,5 +351,5 @@ def history(folder):
 
 def kill_after(file, command, folder):
     """Run a script of the repository in a folder, and kill it as soon as it has written a file there."""
-    done = Forked([str(REPO / command[0]), *map(str, command[1:])], 600, folder, until=folder / file).done(600)
+    done = Forked([str(REPO / command[0]), *map(str, command[1:])], 1800, folder, until=folder / file).done(1800)
     assert done.returncode == -signal.SIGKILL, done.stderr

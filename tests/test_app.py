@@ -129,7 +129,7 @@ def test_png_exif_grey_and_small_photographs(page, model, sample, tmp_path):
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
     compare(seen, model, own)
-    compare(seen, model, [path for path in paths_of(patients) if path not in own], 0.02, 40)
+    compare(seen, model, [path for path in paths_of(patients) if path not in own], 0.03, 40)
 
 
 def test_profiles_depth_alpha_and_thumbnails(page, model, sample, tmp_path):
@@ -152,10 +152,10 @@ def test_profiles_depth_alpha_and_thumbnails(page, model, sample, tmp_path):
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
     compare(seen, model, exact)
-    # A grey level more or less: equalisation amplifies it.
+    # A grey level more or less, which equalisation amplifies, moves the circle by hundredths of a pixel.
     stairs = tmp_path / "stairs_left.jpeg"
-    compare(seen, model, [path for path in paths_of(patients) if path not in (*exact, stairs)], 0.02, 60)
-    compare(seen, model, [stairs], 0.02, 40)
+    compare(seen, model, [path for path in paths_of(patients) if path not in (*exact, stairs)], 0.02, 50)
+    compare(seen, model, [stairs], 0.03, 40)
 
 
 @needs_real("eyepacs-full")

@@ -104,7 +104,7 @@ class Browser:
         threading.Thread(target=self.server.stderr.read, daemon=True).start()  # a full pipe would stop the server
 
     def get(self, path, **query):
-        with urlopen(f"{self.address}data/{path}?{urlencode(query)}", timeout=20) as answer:
+        with urlopen(f"{self.address}data/{path}?{urlencode(query)}", timeout=1800) as answer:
             return answer.read()
 
     def json(self, path, **query):
@@ -121,7 +121,7 @@ class Browser:
         question = {"startIndex": 0, "sliceSize": 100, "allowedStatuses": statuses, "colParams": []}
         request = Request(f"{self.address}data/plugin/hparams/session_groups", json.dumps(question).encode())
         request.add_header("Content-Type", "application/json")
-        with urlopen(request, timeout=20) as answer:
+        with urlopen(request, timeout=1800) as answer:
             groups = json.load(answer)["sessionGroups"]
         return {
             g["name"]: (
@@ -191,7 +191,7 @@ def test_hparams_has_a_row_for_each_run_with_the_figures_of_its_best_epoch(brows
 def test_hparams_knows_the_columns(browser):
     request = Request(f"{browser.address}data/plugin/hparams/experiment", b'{"hparamsLimit": 100}')
     request.add_header("Content-Type", "application/json")
-    with urlopen(request, timeout=20) as answer:
+    with urlopen(request, timeout=1800) as answer:
         experiment = json.load(answer)
     kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
     assert kinds == {"learning_rate": "DATA_TYPE_FLOAT64", "task": "DATA_TYPE_STRING", "xla": "DATA_TYPE_BOOL"}

@@ -24,7 +24,7 @@ from eyenet.run import processes
 from eyenet.training import distribution
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-QUICK = ["--batch", "12", "--learning-rate", "1e-3", "--epochs", "2"]
+QUICK = ["--batch", "12", "--learning-rate", "1e-5", "--epochs", "2"]
 
 # cnn.py several times in one process on virtual devices, without the conversion of the network, which is done on one
 # device; the dashboard is drawn where an argument asks for it. TensorFlow has three devices, each of which is traced
@@ -61,6 +61,8 @@ if os.environ["KERAS_BACKEND"] == "jax":
     import numpy as np
     from eyenet.model.evidence import heat_maps
     network = keras.models.load_model(folder + "/none/models/cnn/model.keras", compile=False)
+    head = network.layers[-1]
+    head.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in head.get_weights()])
     np.save(folder + "/heat.npy", heat_maps(network, np.load(array + "/X.npy")[:3], 1))
 """
 
@@ -72,7 +74,7 @@ def on_devices(array, folder, environment, *trainings):
         place = ["--models", folder / kind / "models", "--logs", folder / kind / "logs"]
         todo.append((drawn, [*map(str, ["--input", array, *QUICK, "--distribute", kind, *place, *more])]))
     command = [sys.executable, "-c", TRAININGS, json.dumps(todo), str(array), str(folder)]
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -112,15 +114,21 @@ def note(values, name, item):
         values[name] = item[()]
 
 
-def same_weights(folder, other, tolerance=1e-4):
-    """Compare all variables of two trainings' last checkpoints, including the optimizer's."""
+def same_weights(folder, other, tolerance=0.05):
+    """Compare all variables of two trainings' last checkpoints, also the optimizer's moments, by their norms.
+
+    Other seeds or images are apart by more than 1. Sums in another order differ by rounding only, which Adam scales up
+    where gradients are near zero: by up to 0.02 after ten small steps.
+    """
     found = []
     for place in (folder, other):
         found.append({})
         with h5py.File(place / "models" / "cnn" / "checkpoint-00002" / "trainer.weights.h5") as file:
             file.visititems(partial(note, found[-1]))
     assert len(found[0]) > 20 and found[0].keys() == found[1].keys()
-    apart = {name: np.abs(value.astype(float) - found[1][name]).max(initial=0) for name, value in found[0].items()}
+    norm, apart = np.linalg.norm, {}
+    for name, value in found[0].items():
+        apart[name] = norm((value.astype(float) - found[1][name]).ravel()) / max(norm(value.ravel()), 1e-30)
     worst = max(apart, key=apart.get)
     assert apart[worst] < tolerance, (worst, apart[worst])
 
@@ -137,6 +145,8 @@ def test_heat_maps_of_jax(array, trained):
     from eyenet.model.evidence import heat_maps
 
     network = keras.models.load_model(trained / "none" / "models" / "cnn" / NETWORK, compile=False)
+    head = network.layers[-1]
+    head.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in head.get_weights()])
     expected = heat_maps(network, np.load(array / "X.npy")[:3], 1)
     assert expected.max() > 0.1
     np.testing.assert_allclose(np.load(trained / "heat.npy"), expected, atol=1e-4)
@@ -159,7 +169,7 @@ class Host:
     def kill(self):
         os.kill(self.script.answer, signal.SIGKILL)
 
-    def end(self, code, seconds=240):
+    def end(self, code, seconds=1800):
         """Wait for the end; return it as `conftest.run` does."""
         done = self.script.end(seconds)
         assert done.returncode == code, done.stdout + done.stderr
@@ -185,7 +195,7 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, trained,
         time.sleep(0.01)
     first.kill()
     first.end(-9)
-    one_sentence(second.end(1, seconds=60), processes.LOST)
+    one_sentence(second.end(1), processes.LOST)
 
     port = free_port()
     first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))

@@ -66,7 +66,7 @@ class Run:
 
     def __call__(self, *options, **env):
         process = self.start(*options, **env)
-        process.out, process.err = process.communicate(timeout=300)
+        process.out, process.err = process.communicate(timeout=1800)
         return process
 
     def close(self):
@@ -250,7 +250,7 @@ def test_killed_while_downloading(run, victim):
     partial = run.output / "archives/partial/train.zip.002/train.zip.002"
     wait_for(lambda: partial.exists() and partial.stat().st_size > 0)
     (os.killpg if victim == "all" else os.kill)(process.pid, signal.SIGKILL)
-    process.communicate(timeout=20)  # returns when the orphaned client has ended, too
+    process.communicate(timeout=1800)  # returns when the orphaned client has ended, too
     size = partial.stat().st_size
     assert 0 < size < len(part)
     run.server.slow.clear()
@@ -263,7 +263,7 @@ def test_ctrl_c_while_downloading(run):
     process = run.start("--kaggle")
     wait_for(lambda: (run.output / "archives/partial/train.zip.002/train.zip.002").exists())
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=1800)
     assert (process.returncode, out) == (130, "")
     assert "stopped; run the same command again" in err and "Traceback" not in err
 

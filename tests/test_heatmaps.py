@@ -271,7 +271,7 @@ def test_torch_agrees(tmp_path):
         [sys.executable, "-c", code],
         check=True,
         env=os.environ | {"KERAS_BACKEND": "torch"},
-        timeout=300,
+        timeout=1800,
     )
     np.testing.assert_allclose(np.load(tmp_path / "heat.npy"), heat_maps(network, photographs(3), 1), atol=1e-4)
 

@@ -39,7 +39,7 @@ def decode(folder, paths):
     ]
     (folder / "jobs.json").write_text(json.dumps(jobs))
     command = ["node", "tests/jpeg.mjs", str(folder / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     decoded = {}
     for path, job, said in zip([path for path in paths for _ in FACTORS], jobs, json.loads(done.stdout)):

@@ -29,7 +29,7 @@ def command(folder, *options):
 
 def run(folder, *options):
     """Run the script and return its finished process, with output as text."""
-    return subprocess.run(command(folder, *options), check=False, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command(folder, *options), check=False, capture_output=True, text=True, timeout=1800)
 
 
 def read_labels(folder):

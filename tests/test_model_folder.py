@@ -112,7 +112,7 @@ HIDING = """
 import os, threading
 from eyenet.model.backend import hidden_stderr
 from eyenet.run.errors import log
-inside = threading.Barrier(2, timeout=20)
+inside = threading.Barrier(2, timeout=1800)
 
 def hide():
     with hidden_stderr():

@@ -49,7 +49,7 @@ def test_the_page_reads_the_same(tmp_path):
     jobs = {"stems": stems, "numbers": NUMBERS, "patients": chosen}
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
     command = ["node", "tests/names.mjs", str(tmp_path / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     different = [(stem, mine) for stem, mine in zip(stems, said["names"]) if tuple(mine) != read_name(stem)]

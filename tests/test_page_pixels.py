@@ -45,7 +45,7 @@ def decode(folder):
     jobs = [{"file": str(path), "least": LEAST, "pixels": str(place)} for path, place in zip(paths, out)]
     (folder / "out" / "jobs.json").write_text(json.dumps(jobs))
     command = ["node", "tests/pixels.mjs", str(folder / "out" / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     found = {}
     for path, job, said in zip(paths, jobs, json.loads(done.stdout)):
@@ -254,7 +254,7 @@ def test_field_and_crop_are_those_of_python(tmp_path):
     ]
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
     command = ["node", "tests/fields.mjs", str(tmp_path / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     refused = 0
     for job, found in zip(jobs, json.loads(done.stdout), strict=True):

@@ -269,6 +269,6 @@ def test_the_page_counts_the_same_photographs(maps):
     except BrowserError as error:
         pytest.skip(f"the page is not tested: {error}")
     command = ["node", "tests/container.mjs", *map(str, maps)]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     assert dict(zip(maps, json.loads(done.stdout))) == maps

@@ -378,7 +378,7 @@ def test_it_fits_a_desktop_and_a_phone_in_a_browser(tmp_path):
     flags += " --disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=15000 --dump-dom"
     own = ["--allow-file-access-from-files", "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}"]
     command = ["chromium", *flags.split(), *own, (tmp_path / "wrapper.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=True)
     desktop, phone = json.loads(re.search(r"<body>(\[.*?\])", done.stdout)[1])
     assert desktop["page"] == desktop["wide"] == 1280 and phone["page"] == phone["wide"] == 390
     assert desktop["charts"] == phone["charts"] == 15 and desktop["pictures"] == phone["pictures"] == 32

@@ -52,7 +52,7 @@ def test_counts_and_order(finished):
     assert table["image"].tolist() == [row["image"] for row in rows]
     for i in (0, 17, 95):
         assert (images[i] == read_crop(finished / "rotated" / f"{rows[i]['image']}.png")).all()
-    assert sidecar["settings"]["input"]["input"]["input"] == {"size": 64, "preprocessing": 2}
+    assert sidecar["settings"]["input"]["input"]["input"] == {"size": 64, "preprocessing": 2, "field": "auto"}
 
 
 def test_split_is_by_patient_and_kept_by_copies(finished):
@@ -182,7 +182,7 @@ def test_ctrl_c(tmp_path):
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=1800)
     assert process.returncode == 130
     assert "stopped; run the same command again" in stderr and "Traceback" not in stderr
 
