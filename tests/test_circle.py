@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import draw_photograph, read_csv, run
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from benchmarks import stress
 from eyenet.photo.circle import find_retina
@@ -168,3 +168,10 @@ def test_the_stage_counts_circles_and_frames(tmp_path):
     assert "(1 by the circle of the retina, 1 as whole frames)" in done.stdout
     rows = read_csv(tmp_path / "resized" / "photographs.csv")
     assert {row["image"]: row["field"] for row in rows} == {"whole": "circle", "cut": "frame"}
+
+
+def test_a_rim_that_is_wide_in_pixels():
+    """A large photograph out of focus: in all its pixels, the rim is too wide to be seen."""
+    picture = Image.fromarray(draw_photograph(x=243, y=176))
+    large = picture.resize((6 * picture.width, 6 * picture.height)).filter(ImageFilter.GaussianBlur(40))
+    assert error(find_retina(large), (6 * 243, 6 * 176, 6 * 160)) < 0.005

@@ -4,7 +4,7 @@ import type { Picture } from "./resample";
 import { PhotoError } from "./photo";
 
 const TILE = 1024; // side of a canvas in pixels: every browser allows it, and it takes 4 MB
-const LARGEST = 16; // factor of `scalePicture`: its sums have 16 bits
+export const LARGEST = 16; // factor of `scalePicture`: its sums have 16 bits
 
 function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
   const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -2,11 +2,13 @@
 
 import { BLACK } from "./colours";
 import { NoRetina } from "./photo";
+import { LARGEST, scalePicture } from "./bitmap";
 import type { Picture } from "./resample";
 import { refine } from "./rim";
 import { median, sum } from "./stats";
 
 const SAMPLES = 128; // short side in pixels of the image in which a first circle is searched
+const SHORT = 500; // least short side of the picture in which the rim is refined
 const SURROUND = 0.15; // dark share of the frame from which a circle is believed whose rim is not seen sharply
 
 /** Circle of the retina; pixel centres are at half-integers. `found` is false for a black frame. */
@@ -42,6 +44,8 @@ export function scaled(circle: Circle, factor: number): Circle {
  * Throws NoRetina if there is no round, lit field against a dark surround.
  */
 export function findRetina(picture: Picture): Circle {
+  const factor = Math.min(LARGEST, Math.floor(Math.min(picture.width, picture.height) / SHORT));
+  if (factor > 1) return scaled(findRetina(scalePicture(picture, factor)), factor);
   const step = Math.max(1, Math.floor(Math.min(picture.width, picture.height) / SAMPLES));
   const [width, height] = [Math.floor(picture.width / step), Math.floor(picture.height / step)];
   const light = new Uint8Array(width * height);

@@ -10,7 +10,10 @@ from eyenet.photo.colours import BLACK
 from eyenet.photo.rim import refine
 from eyenet.run.errors import NoRetina
 
-SAMPLES = 128  # short side of the image in which a first circle is sought; the rim is refined in the whole image
+SAMPLES = 128  # short side of the image in which a first circle is sought
+# Least short side of the image in which the rim is refined. A JPEG is decoded at about this scale; larger images are
+# reduced to it, since the rim of a photograph out of focus, or enlarged, is too wide to be seen in all its pixels.
+SHORT = 500
 # Dark share of the frame from which a circle is believed whose rim is not seen sharply: a disc that touches all sides
 # of a square leaves 0.21, a retina that fills the picture next to nothing.
 SURROUND = 0.15
@@ -44,7 +47,7 @@ def find_retina(image):
     Parameters
     ----------
     image : PIL.Image.Image
-        RGB, any size; about 500 px are enough.
+        RGB, any size.
 
     Returns
     -------
@@ -61,6 +64,8 @@ def find_retina(image):
     .. [1] I. Kasa, "A circle fitting procedure and its error analysis", IEEE Transactions on
        Instrumentation and Measurement, 1976.
     """
+    if (factor := min(image.size) // SHORT) > 1:
+        return find_retina(image.reduce(factor)).scaled(factor)
     step = max(1, min(image.size) // SAMPLES)
     sampled = (image.width // step, image.height // step)
     # Pillow takes the pixel at the middle of each step x step block.
