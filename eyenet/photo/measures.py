@@ -18,6 +18,11 @@ CELLS = SIDE // CELL
 RIM = 8  # px inside the rim that are excluded from the structure, since the rim itself is an edge
 NONE = float(np.log(1e-3))  # log of no structure at all
 FLAT = 0.12  # EyePACS: all 484 natural photographs are at 0.22 or more, 99 % of equalised ones at 0.05 or less
+COARSE = 6  # px, distance at which the coarse structure is measured: 1/43 of the diameter, wider than a large vessel
+# Half of a line, as (down, right) in px: 12 px long in eight directions. A vessel goes on that far, a lesion does not.
+ALONG = ((0, 6), (6, 0), (4, 4), (4, -4), (6, 2), (2, 6), (6, -2), (2, -6))
+REACH = 10  # px from a pixel to the last one that is compared: along, across and the average of 3 x 3
+SEEN = 0.1  # share of the range of levels; a cell with dark lines of this amplitude shows a vessel
 GLARE = 250  # green level of a saturated pixel; the red channel also saturates in good photographs
 
 
@@ -38,8 +43,9 @@ def measure(crop, geometry):
         information; `visible`: visible share of the circle; `light`: log of the median red level; `shade`: log of the
         ratio of its 10th percentile to the median; `glare`: share of saturated pixels; `clipped`: largest share of
         pixels at one level, where detail was lost; `red_green`, `green_blue`: log ratios; `contrast`: log amplitude of
-        the fine structure where it is clearest; `vessels`: the same after equalisation; `dark_lines`: asymmetry of the
-        fine structure, positive for dark lines on a lighter background; `colour`: the largest mean difference of two
+        the fine structure where it is clearest; `vessels`: the same after equalisation; `coarse`: the same of coarser
+        structure; `lines`: share of the retina in which vessels are seen; `dark_lines`: asymmetry of the fine
+        structure, positive for dark lines on a lighter background; `colour`: the largest mean difference of two
         equalised channels, 0 for a grey photograph of any tint. A black frame has only the first three.
     """
     crop = _at_side(crop)
@@ -117,9 +123,11 @@ def _structure(green, even, seen):
     share = _averages(inner.astype(np.float32))
     shown = share > 0.5
     if not shown.any():
-        return found | {"contrast": NONE, "vessels": NONE, "dark_lines": 0.0}
+        return found | {"contrast": NONE, "vessels": NONE, "coarse": NONE, "lines": 0.0, "dark_lines": 0.0}
     bent = _bend(np.log(green.astype(np.float32) + 16)) * inner
     found["contrast"] = _clearest(bent, share, shown)
+    found["coarse"] = _clearest(_bend(even.astype(np.float32) / 255, COARSE) * inner, share, shown)
+    found["lines"] = _share_with_lines(even, inner, share, shown)
     bent = _bend(even.astype(np.float32) / 255) * inner
     found["vessels"] = _clearest(bent, share, shown)
     light, middle, dark = np.quantile(bent[::2, ::2][inner[::2, ::2]], (0.05, 0.5, 0.95))
@@ -135,6 +143,30 @@ def _bend(level, lag=2):
     bent[k, k] = level[2 * lag :, k] + level[: -2 * lag, k] + level[k, 2 * lag :] + level[k, : -2 * lag]
     bent[k, k] -= 4 * level[k, k]
     return bent
+
+
+def _share_with_lines(even, inner, share, shown):
+    """Share of the cells that show a dark line: a vessel.
+
+    A pixel belongs to one if it, and the pixels at both ends of a line through it, are darker than the two sides. Spots
+    and textures of all kinds are not: haemorrhages, exudates, scars of laser treatment, noise.
+    """
+    level = np.pad(even.astype(np.int16), REACH)
+    rows = level[:-2] + level[1:-1] + level[2:]
+    level = np.pad(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:], 1)  # sums of 3 x 3
+
+    def at(image, down, right, margin):
+        return image[margin + down : len(image) - margin + down, margin + right : len(image) - margin + right]
+
+    most = np.zeros(even.shape, np.int16)
+    for down, right in ALONG:
+        across = (-right // 2, down // 2)
+        bent = at(level, *across, 3) + at(level, -across[0], -across[1], 3) - 2 * at(level, 0, 0, 3)
+        rest = REACH - 3
+        ends = np.minimum(at(bent, down, right, rest), at(bent, -down, -right, rest))
+        np.maximum(most, np.minimum(ends, at(bent, 0, 0, rest)), out=most)
+    power = _averages((most * inner).astype(np.float64) ** 2)[shown] / share[shown]
+    return (power > (SEEN * 9 * 255) ** 2).mean()
 
 
 def _clearest(bent, share, shown):
