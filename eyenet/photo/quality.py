@@ -24,6 +24,7 @@ REASONS = {
     "shade": "uneven light",
     "visible": "retina cut off",
     "contrast": "low contrast",
+    "vessels": "out of focus",
     "coarse": "out of focus",
     "lines": "out of focus",
     "dark_lines": "out of focus",
@@ -37,6 +38,7 @@ COLOUR = 0.01  # `colour` of a photograph; at least 0.021 in all 7,078 of EyePAC
 # photographs; EyePACS and DIARETDB1: red/green -0.21 to 1.18, green/blue at least -0.33.
 ALONE = 1
 CUT_OFF = 0.8  # visible share of the circle; above it, only the camera's format hides the rest (all but 3 of 6,980)
+MOST_GLARE = 0.1  # share of saturated pixels; a photograph with more is poor however much more it is
 TO_BLAME = 0.5  # log odds from which a reason is told: it makes rejection 1.6 times as likely
 
 
@@ -96,8 +98,8 @@ def judge_measures(measures, fits=None):
 
 
 def counted(name, measures):
-    """Return a measure as it is weighted: of `visible` only what the camera's format does not explain."""
-    return min(measures[name], CUT_OFF) if name == "visible" else measures[name]
+    """Return a measure as it is weighted: `visible` only where the camera's format does not explain it."""
+    return min(measures[name], {"visible": CUT_OFF, "glare": MOST_GLARE}.get(name, math.inf))
 
 
 def is_other(measures):
