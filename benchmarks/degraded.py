@@ -78,7 +78,7 @@ OTHERS = {
     "dark, a quarter of the light": (lambda i: expose(i, 0.25), "too dark"),
     "four times the light": (lambda i: expose(i, 4), "overexposed"),
     "flare": (lambda i: flare(i, 0.7), "overexposed"),
-    "right half in shade": (shade, "uneven light"),
+    "right half in shade": (shade, "too dark"),
     "upper two fifths cut off": (lambda i: cut_top(i, 0.4), "retina cut off"),
     "a square inside the retina": (cut_inside, "retina cut off"),
     "JPEG of quality 10": (lambda i: compress(i, 10), ""),

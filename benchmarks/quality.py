@@ -9,8 +9,9 @@ photographs of --data that have an EyeQ label (reject against good and usable), 
 --equalized. Both are fitted to degraded copies as poor, and as not poor to one half of --camera, by a hash of the name,
 and to healthy retinas with drawn lesions. Figures come from cross-validation over patients, which includes the choice
 of the threshold, and from the other half of --camera. The measures were chosen by these same figures, so the figures
-are slightly too high. `--before` judges by older weights too. `--write` writes eyenet/photo/quality.json. Takes ten
-minutes on two cores, and two with a --cache that is filled.
+are slightly too high. `--before FILE` judges by older weights too, such as those that
+`git show c990cf5:eyenet/photo/quality.json` prints; the natural ones were fitted to --data, so that their figures on it
+are too high. `--write` writes eyenet/photo/quality.json. Takes ten minutes on two cores, and one with a filled --cache.
 """
 
 import datetime

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from eyenet.photo import quality
 
 MEASURES = {
-    "natural": ["visible", "light", "shade", "glare", "contrast", "vessels", "dark_lines"],
+    "natural": ["visible", "light", "glare", "contrast", "vessels", "dark_lines"],
     "equalized": ["visible", "coarse", "lines", "clipped"],
 }
 # Degraded copies for fitting. Equalising removes exposure and haze, unless detail is lost.

@@ -1,4 +1,4 @@
-"""Measures of a photograph's quality: light, evenness, glare, colour, focus and vessel contrast.
+"""Measures of a photograph's quality: light, glare, colour, focus and vessel contrast.
 
 All are measured on the crop at 256 px, where a pixel is 1/256 of the retina's diameter whatever the camera's
 resolution. Structure is measured on the green channel after equalisation, which relates the vessels' contrast to that
@@ -43,10 +43,11 @@ def measure(crop, geometry):
         information; `visible`: visible share of the circle; `light`: log of the median red level; `shade`: log of the
         ratio of its 10th percentile to the median; `glare`: share of saturated pixels; `clipped`: largest share of
         pixels at one level, where detail was lost; `red_green`, `green_blue`: log ratios; `contrast`: log amplitude of
-        the fine structure where it is clearest; `vessels`: the same after equalisation; `coarse`: the same of coarser
-        structure; `lines`: share of the retina in which vessels are seen; `dark_lines`: asymmetry of the fine
-        structure, positive for dark lines on a lighter background; `colour`: the largest mean difference of two
-        equalised channels, 0 for a grey photograph of any tint. A black frame has only the first three.
+        the fine structure where it is clearest; `vessels`: the same after equalisation; `dark_lines`: asymmetry of the
+        fine structure, positive for dark lines on a lighter background; `colour`: the largest mean difference of two
+        equalised channels, 0 for a grey photograph of any tint. An equalised photograph also has `coarse`: as
+        `vessels`, of coarser structure; and `lines`: share of the retina in which vessels are seen. A black frame has
+        only the first three.
     """
     crop = _at_side(crop)
     inside = inside_circle(SIDE)
@@ -58,7 +59,7 @@ def measure(crop, geometry):
     if seen.any():
         even = equalize(crop, inside)
         found["equalized"] = float(flatness(crop, seen) <= FLAT)
-        found |= _light(crop, seen) | _structure(crop[..., 1], even[..., 1], seen)
+        found |= _light(crop, seen) | _structure(crop[..., 1], even[..., 1], seen, found["equalized"])
         found["colour"] = _colour(even, seen)
     return {name: round(float(value), 4) for name, value in found.items()}
 
@@ -97,12 +98,12 @@ def _cell_means(image, seen):
 
 
 def _light(crop, seen):
-    """Measure light, evenness and colour on the means of the cells, and glare on the pixels."""
+    """Measure light and colour on the means of the cells, and glare on the pixels."""
     red, green, blue = np.log(_cell_means(crop, seen) + 4)  # + 4 levels: less colour of noise in dark photographs
     dark, middle = np.quantile(red, (0.1, 0.5))
     return {
         "light": middle,
-        "shade": dark - middle,
+        "shade": dark - middle,  # not weighted any more: cameras differ in it; benchmarks/quality.py --before needs it
         "glare": (crop[..., 1][seen] >= GLARE).mean(),
         "red_green": np.median(red - green),
         "green_blue": np.median(green - blue),
@@ -115,8 +116,11 @@ def _colour(even, seen):
     return max(np.abs(a - b).mean() for a, b in ((red, green), (green, blue), (red, blue))) / 255
 
 
-def _structure(green, even, seen):
-    """Measure structure at 1/100 of the diameter in the green channel, natural and equalised."""
+def _structure(green, even, seen, equalized):
+    """Measure structure at 1/100 of the diameter in the green channel, natural and equalised.
+
+    Only the gate for equalised photographs uses `coarse` and `lines`, which take as long as all the others.
+    """
     levels = np.array(Image.fromarray(even).histogram(mask=_mask(seen))) / seen.sum()
     found = {"clipped": np.convolve(levels, np.ones(6), "valid").max()}  # 6 levels: JPEG compression spreads one level
     inner = np.asarray(_mask(seen).filter(ImageFilter.BoxBlur(RIM))) >= 254
@@ -126,8 +130,9 @@ def _structure(green, even, seen):
         return found | {"contrast": NONE, "vessels": NONE, "coarse": NONE, "lines": 0.0, "dark_lines": 0.0}
     bent = _bend(np.log(green.astype(np.float32) + 16)) * inner
     found["contrast"] = _clearest(bent, share, shown)
-    found["coarse"] = _clearest(_bend(even.astype(np.float32) / 255, COARSE) * inner, share, shown)
-    found["lines"] = _share_with_lines(even, inner, share, shown)
+    if equalized:
+        found["coarse"] = _clearest(_bend(even.astype(np.float32) / 255, COARSE) * inner, share, shown)
+        found["lines"] = _share_with_lines(even, inner, share, shown)
     bent = _bend(even.astype(np.float32) / 255) * inner
     found["vessels"] = _clearest(bent, share, shown)
     light, middle, dark = np.quantile(bent[::2, ::2][inner[::2, ::2]], (0.05, 0.5, 0.95))

@@ -21,7 +21,6 @@ REASONS = {
     "light": "too dark",
     "glare": "overexposed",
     "clipped": "under- or overexposed",
-    "shade": "uneven light",
     "visible": "retina cut off",
     "contrast": "low contrast",
     "vessels": "out of focus",
