@@ -232,7 +232,6 @@ def compare(kind, name, judge, tables):
         goals = (">= 0.975", ">= 0.93", ">= 0.95")
         rows += figures(name, tables["data"], judge(tables["data"]), goals)
         rows += by_grade(name, tables["data"], is_rejected(judge(tables["data"])), 3)
-        rows += reasons_figures(name, judge(tables["data"]))
     else:
         judged = judge(tables["published"])
         rows += figures(f"{name}, as published", tables["published"], judged)
@@ -285,6 +284,7 @@ def fit_and_judge(tables, copies, before=None):
         data = Data(kind, labelled, copies, camera, tables["lesions"])
         results += compare(kind, kind, lambda table, data=data: nested(data, table), tables)
         results += copies_figures(kind, lambda table, data=data: nested(data, table), copies)
+        results += reasons_figures(kind, nested(data, tables["data"]))
         if old:
             results += compare(kind, f"before, {kind}", lambda table, kind=kind: judge_before(old, kind, table), tables)
         scored = dict(row[:1] + (row[1:3],) for row in results)
