@@ -68,8 +68,9 @@ def test_the_page_measures_and_judges_the_same(tmp_path):
     for (crop, geometry), page in zip(crops, judged):
         expected = quality.judge(crop, geometry)
         assert page["measures"].keys() == expected.measures.keys()
+        close = 1e-4 if len(crop) == quality.SIDE else 1e-2  # a resized crop may differ by one grey level
         for name, value in expected.measures.items():
-            assert page["measures"][name] == pytest.approx(value, abs=2e-3), name
+            assert page["measures"][name] == pytest.approx(value, abs=close), name
         assert (page["gradable"], page["retina"]) == (expected.gradable, expected.retina)
         assert page["score"] == pytest.approx(expected.score, abs=5e-3)
         assert page["reasons"] == list(expected.reasons)
