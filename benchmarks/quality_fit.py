@@ -15,6 +15,11 @@ MEASURES = {
     "natural": ["visible", "light", "glare", "contrast", "vessels", "dark_lines"],
     "equalized": ["visible", "coarse", "lines", "clipped"],
 }
+# Other measures of equalised photographs, to show what the choice costs.
+ALTERNATIVES = {
+    "asymmetry and sharpness": ["visible", "vessels", "clipped", "dark_lines"],
+    "visible vessels only": ["visible", "lines", "clipped"],
+}
 # Degraded copies for fitting. Equalising removes exposure and haze, unless detail is lost.
 COPIES = {
     "natural": list(degraded.FITTED),
@@ -44,6 +49,8 @@ class Data:
     copies, camera, lesions : DataFrame
         More rows: degraded copies, which are poor; the photographs of another camera and healthy retinas with drawn
         lesions, which are not.
+    names : list of str, optional
+        The measures; default: those of the gate.
 
     Attributes
     ----------
@@ -51,8 +58,8 @@ class Data:
         Of all rows, shape (n, k) and (n,); `labelled` are those of EyeQ; the weight of the rejected is scaled in `fit`.
     """
 
-    def __init__(self, kind, labelled, copies, camera, lesions):
-        self.kind = kind
+    def __init__(self, kind, labelled, copies, camera, lesions, names=None):
+        self.kind, self.names = kind, names or MEASURES[kind]
         copies = copies[copies["kind"].isin(COPIES[kind])]
         parts = [(labelled, labelled["eyeq"] == "reject", None), (copies, True, DEGRADED)]
         parts += [(camera, False, CAMERA), (lesions, False, LESIONS)]
@@ -60,7 +67,7 @@ class Data:
         for table, truth, total in parts:
             seen = table[kind].map(lambda found: found is not None and "contrast" in found)  # not black frames
             rows, truth = table[seen], np.broadcast_to(truth, len(table))[seen]
-            values += [values_of(kind, found) for found in rows[kind]]
+            values += [[quality.counted(name, found) for name in self.names] for found in rows[kind]]
             rejected.append(truth)
             accepted = (~rejected[0]).sum()
             weight.append(np.full(len(rows), total * accepted / max(1, len(rows)) if total else 1.0))
@@ -68,11 +75,6 @@ class Data:
         self.values, self.rejected = np.array(values), np.concatenate(rejected)
         self.weight, self.patient = np.concatenate(weight), np.concatenate(patient)
         self.labelled = np.arange(len(self.values)) < len(rejected[0])
-
-
-def values_of(kind, found):
-    """List the values of the measures that are weighted, as the gate counts them."""
-    return [quality.counted(name, found) for name in MEASURES[kind]]
 
 
 def folds_of(patients, seed):
@@ -129,7 +131,7 @@ def finish_fit(data, rows=None, seed=0):
     passing = np.quantile(odds[rows & ~data.rejected], PASS)
     measures = {
         name: {"weight": round(float(w), 4), "typical": round(float(t), 4)}
-        for name, w, t in zip(MEASURES[data.kind], slope * weight, typical)
+        for name, w, t in zip(data.names, slope * weight, typical)
     }
     threshold = 1 / (1 + np.exp(-(slope * passing + intercept)))
     return {"intercept": round(intercept, 4), "threshold": round(float(threshold), 3), "measures": measures}
