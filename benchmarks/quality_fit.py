@@ -29,6 +29,7 @@ COPIES = {
         "three times the light",
         "dark, a seventh of the light",
         "upper half cut off",
+        "upper two fifths cut off",
     ],
 }
 PASS = 0.95  # share of EyeQ's accepted photographs that must pass: a new photograph costs the patient's time
