@@ -81,7 +81,7 @@ OTHERS = {
     "flare": (lambda i: flare(i, 0.7), "overexposed"),
     "right half in shade": (shade, "too dark"),
     "a square inside the retina": (cut_inside, "retina cut off"),
-    "JPEG of quality 10": (lambda i: compress(i, 10), ""),
+    "JPEG of quality 10": (lambda i: compress(i, 10), "detail lost"),
 }
 
 

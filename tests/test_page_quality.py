@@ -51,7 +51,7 @@ def make_crops(folder):
     crops = [(draw_photograph(256, 256, radius=128, dots=9), {}), (np.zeros((256, 256, 3), np.uint8), {})]
     for level in (0, 4):
         eye = Image.open(io.BytesIO(take_photograph(seed=0, patient=1, eye="left", level=level))).convert("RGB")
-        copies = [eye, degraded.blur(eye, 0.01), degraded.expose(eye, 0.15), degraded.cut_top(eye, 0.3)]
+        copies = [eye, degraded.blur(eye, 0.01), degraded.expose(eye, 0.15), degraded.compress(eye, 5)]
         for copy in copies:
             copy.save(folder / "eye.png", compress_level=1)
             crops.append(photograph_to_input(folder / "eye.png"))

@@ -38,6 +38,8 @@ const REASONS: Record<string, string> = {
 };
 const BLACK = "too dark";
 const MOST: Record<string, number> = { visible: 0.8, glare: 0.1 }; // a measure counts up to here
+const FLATTENED = 0.08; // `clipped` of a natural photograph from which detail is lost
+const LOST = "detail lost";
 const TO_BLAME = 0.5; // log odds from which a reason is told
 
 /** Assess the measures of a crop. */
@@ -52,8 +54,11 @@ export function judge(measures: Measures, weights: Weights): Quality {
   );
   const odds = against.reduce((total, [, value]) => total + value, fit.intercept);
   const score = 1 / (1 + Math.exp(-clip(odds, -30, 30)));
-  const gradable = score < fit.threshold;
-  return { gradable, retina: true, score: round(score, 4), reasons: gradable ? [] : blame(against), measures };
+  const reasons = score < fit.threshold ? [] : blame(against);
+  const lost = measures.clipped >= FLATTENED && !measures.equalized;
+  if (lost) reasons.push(LOST);
+  const shown = round(lost ? Math.max(score, fit.threshold) : score, 4);
+  return { gradable: !reasons.length, retina: true, score: shown, reasons, measures };
 }
 
 /** Tell whether the picture is not a colour photograph of a retina, by limits that no retina of EyePACS reaches. */

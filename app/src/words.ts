@@ -44,6 +44,7 @@ const REASONS: Record<string, string> = {
   "too dark": "Too dark. Increase the flash, or wait until the pupil is wider.",
   overexposed: "Too bright. Reduce the flash.",
   "under- or overexposed": "Too dark or too bright. Adjust the flash.",
+  "detail lost": "Fine detail is lost. Use the camera's own file, which is compressed less, and check the flash.",
   "retina cut off": "Part of the retina is cut off. Keep the whole round field in the frame.",
   "low contrast": "Low contrast. Clean the lens and ask the patient to blink.",
   "out of focus": "Out of focus. Focus on the vessels.",

@@ -38,6 +38,10 @@ COLOUR = 0.01  # `colour` of a photograph; at least 0.021 in all 7,078 of EyePAC
 ALONE = 1
 CUT_OFF = 0.8  # visible share of the circle; above it, only the camera's format hides the rest (all but 3 of 6,980)
 MOST_GLARE = 0.1  # share of saturated pixels; a photograph with more is poor however much more it is
+# `clipped` of a natural photograph from which detail is lost, by strong compression or overexposure: 0.7 % of EyeQ's
+# accepted photographs, 1.1 % of DIARETDB1 and 84 % of JPEGs of quality 10, on which a network's AUC falls by 0.18.
+FLATTENED = 0.08
+LOST = "detail lost"
 TO_BLAME = 0.5  # log odds from which a reason is told: it makes rejection 1.6 times as likely
 
 
@@ -92,8 +96,10 @@ def judge_measures(measures, fits=None):
     against = {m: w["weight"] * (counted(m, measures) - w["typical"]) for m, w in fit["measures"].items()}
     odds = fit["intercept"] + sum(against.values())
     score = 1 / (1 + math.exp(-max(-30, min(30, odds))))
-    gradable = score < fit["threshold"]
-    return Quality(gradable, True, round(score, 4), () if gradable else _blame(against), measures)
+    reasons = _blame(against) if score >= fit["threshold"] else ()
+    if measures["clipped"] >= FLATTENED and not measures["equalized"]:
+        score, reasons = max(score, fit["threshold"]), (*reasons, LOST)
+    return Quality(not reasons, True, round(score, 4), reasons, measures)
 
 
 def counted(name, measures):
