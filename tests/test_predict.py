@@ -370,21 +370,23 @@ def test_what_cannot_be_graded_is_not_guessed(work, tmp_path, answers):
 
 def test_a_poor_photograph_refers_and_never_counts_as_negative(work, tmp_path, answers):
     """The network is asked about dark copies too; a second run restores them from the table."""
+    clinic, maps = tmp_path / "clinic", tmp_path / "maps"
+    clinic.mkdir()
     ill, healthy = (
         next(row for row in answers[0] if row["result"] == result)["photograph"] for result in ("referable DR", "no DR")
     )
     pixels = {name: np.asarray(Image.open(work / name)) for name in (ill, healthy)}
 
     def darken(picture, name, light=0.2):
-        save((pixels[picture] * light).astype(np.uint8), tmp_path / f"{name}.png")
+        save((pixels[picture] * light).astype(np.uint8), clinic / f"{name}.png")
 
     for name, picture, light in (("1_left", ill, 0.2), ("1_right", healthy, 0.2), ("2_left", healthy, 0.21)):
         darken(picture, name, light)
     darken(ill, "3_left", 0.21)
     for name in ("2_right", "3_right", "3_left_2"):
-        copy_photograph(work / healthy, tmp_path / f"{name}.jpeg")
-    table = tmp_path / "o.csv"
-    photographs, patients = rows_of(predict(work, tmp_path, "--json", "--csv", table))
+        copy_photograph(work / healthy, clinic / f"{name}.jpeg")
+    table = clinic / "o.csv"
+    photographs, patients = rows_of(predict(work, clinic, "--json", "--csv", table))
     row = {Path(row["photograph"]).name: row for row in photographs}
     for name in ("1_left.png", "3_left.png"):
         assert (row[name]["gradable"], row[name]["reasons"]) == (False, ["too dark"])
@@ -400,13 +402,13 @@ def test_a_poor_photograph_refers_and_never_counts_as_negative(work, tmp_path, a
     }
     assert patients["1"]["reasons"] == ["left eye: photograph again if possible", "right eye: photograph again"]
     assert Path(patients["3"]["decided_by"]).name == "3_left.png" and "grade" not in patients["3"]
-    said = predict(work, tmp_path / "1_left.png", "--heatmap", tmp_path / "maps").stdout
+    said = predict(work, clinic / "1_left.png", "--heatmap", maps).stdout
     assert "referable DR, poor photograph, photograph again if possible: too dark" in said
-    assert len(list((tmp_path / "maps").iterdir())) == 1
+    assert len(list((maps).iterdir())) == 1
     lines = read_csv(table)
     assert {line["gradable"] for line in lines if line["unit"] == "photograph"} == {"0", "1"}
     darken(healthy, "2_right_2", 0.22)  # comes later, so the patients are joined again from the table
-    predict(work, tmp_path, "--csv", table)
+    predict(work, clinic, "--csv", table)
     joined = ({row["patient"]: row for row in rows[-3:]} for rows in (read_csv(table), lines))
     assert next(joined) == next(joined)
 
