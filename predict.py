@@ -6,17 +6,21 @@ Reads   photographs or folders of them (JPEG, PNG, TIFF and others, by content; 
         models/latest/                    only model.tflite and config.json; Keras is not needed
 Writes  a table to the terminal, or one JSON object per line with --json
         --csv FILE                        the same rows as a table
-        --heatmap DIR                     a PNG for each gradable photograph: the crop and its heat maps
+        --heatmap DIR                     a PNG for each graded photograph: the crop and its heat maps
 
     python predict.py 10_left.jpeg 10_right.jpeg
     python predict.py clinic/ --csv today.csv --heatmap maps
     python predict.py clinic/ --sensitivity 0.9 --json > today.jsonl
 
-An ungradable photograph gets the result 'photograph again' and no probability. Photographs are grouped by patient and
-visit, and each visit gets a row after the photographs. Patient and eye are read from DICOM headers, from names such
-as 7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one eye is. An eye gets the
-highest probability among its photographs. If an eye is poor or missing, and the other one is not referred, the result
-is 'photograph again'; also if one file is given as both eyes or for two patients, or if header, name and folder
+A poor photograph, such as a blurred one, is told by `gradable` and its reasons. The network is asked all the same,
+since severe disease can look like poor quality: above a threshold it refers, and should be taken again if possible;
+below, the result is 'photograph again' without a probability, never negative. So it is for a picture that is no colour
+photograph of a retina, about which the network is not asked.
+
+Photographs are grouped by patient and visit, and each visit gets a row after the photographs. Patient and eye are read
+from DICOM headers, from names such as 7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one
+eye is. An eye gets the highest probability among its photographs. If an eye is poor or missing, and nothing refers, the
+result is 'photograph again'; also if one file is given as both eyes or for two patients, or if header, name and folder
 disagree about the eye. The rows give the reason. Photographs are not grouped by placeholders such as ANONYMOUS, nor by
 IDs that cannot be one person; equal IDs in different folders are different people unless --one-clinic is given.
 
@@ -49,7 +53,7 @@ from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 
-KEPT = ("photograph", "result", "reasons", "questions", "grade")  # of a row, until the patients are joined
+KEPT = ("photograph", "result", "gradable", "reasons", "questions", "grade")  # of a row, until the patients are joined
 AIM = "use the threshold whose sensitivity on validation reaches this with its whole 95 %% interval: 0.85, 0.9 or 0.95"
 
 

@@ -152,7 +152,7 @@ def differences(seen, model, paths):
         page, expected = seen["photographs"][str(path)], screener.look(path)
         row, geometry = page["row"], page["geometry"]
         same = row["reasons"] == expected["reasons"] and ("questions" in row or row["result"] == expected["result"])
-        verdict = ("questions" in row) == ("questions" in expected)
+        verdict = row["gradable"] == expected["gradable"]
         found = Difference(path, page["seconds"], np.nan, verdict, same)
         try:
             crop, mine = crop_photograph(path, 256)
@@ -171,7 +171,7 @@ def differences(seen, model, paths):
         error = np.mean((pixels.astype(float) - crop) ** 2)
         found.psnr = 10 * np.log10(255**2 / error) if error else np.inf
         found.score = abs(row["quality"] - expected["quality"])
-        if verdict and "questions" in row:
+        if verdict and "questions" in row and "questions" in expected:
             found.input = np.array_equal(_pixels_of(page["input"]), in_colours(pixels, screener.colours))
             found.grade = abs(row.get("expected_grade", 0) - expected.get("expected_grade", 0))
             _compare_answers(found, row["questions"], expected["questions"])
@@ -181,6 +181,8 @@ def differences(seen, model, paths):
 def _compare_answers(found, given, expected):
     for question, answer in expected.items():
         ours = given[question]
+        if None in (ours["probability"], answer["probability"]):  # a poor photograph below the threshold
+            continue
         found.probability = max(found.probability, abs(ours["probability"] - answer["probability"]))
         found.limits = found.limits and ours["threshold"] == answer["threshold"]
         margin = abs(answer["probability"] - answer["threshold"])

@@ -71,6 +71,7 @@ FITTED = {
     "strong flare": (lambda i: flare(i, 1), "overexposed"),
     "haze 80 %": (lambda i: haze(i, 0.8), "low contrast"),
     "upper half cut off": (lambda i: cut_top(i, 0.5), "retina cut off"),
+    "upper two fifths cut off": (lambda i: cut_top(i, 0.4), "retina cut off"),
 }
 OTHERS = {
     "blur 0.6 %": (lambda i: blur(i, 0.006), "out of focus"),
@@ -78,10 +79,9 @@ OTHERS = {
     "dark, a quarter of the light": (lambda i: expose(i, 0.25), "too dark"),
     "four times the light": (lambda i: expose(i, 4), "overexposed"),
     "flare": (lambda i: flare(i, 0.7), "overexposed"),
-    "right half in shade": (shade, "uneven light"),
-    "upper two fifths cut off": (lambda i: cut_top(i, 0.4), "retina cut off"),
+    "right half in shade": (shade, "too dark"),
     "a square inside the retina": (cut_inside, "retina cut off"),
-    "JPEG of quality 10": (lambda i: compress(i, 10), ""),
+    "JPEG of quality 10": (lambda i: compress(i, 10), "detail lost"),
 }
 
 

@@ -1,19 +1,21 @@
 """Fit the quality gate, and check whether it rejects the photographs that EyeQ's graders rejected, and why.
 
     python benchmarks/quality.py --data ../shared/data/eyepacs-1024 --equalized ../shared/data/eyepacs-256eq \\
-        --originals ../shared/data/eyepacs-full --write
+        --camera ../shared/data/diaretdb1 --originals ../shared/data/eyepacs-full --cache measures --write
 
-Each folder holds train/*.jpeg and quality.csv (image,eyeq,jama16_gradable). A logistic regression is fitted to the
-photographs of --data that have an EyeQ label (reject against good and usable) and to degraded copies of the accepted
-ones, once in natural and once in equalised colours. Figures come from cross-validation over patients, which includes
-the choice of the threshold; for equalised colours also from --equalized, which is not used for fitting. The 8 measures
-were selected from 100 by these same figures, so the figures are slightly too high. `--write` writes
-eyenet/photo/quality.json. Takes ten minutes on two cores.
+The folders hold train/*.jpeg with quality.csv (image,eyeq,jama16_gradable) and trainLabels.csv, or photographs/*.jpeg
+alone. Two logistic regressions are fitted, for natural and equalised colours. The natural one is fitted to the
+photographs of --data that have an EyeQ label (reject against good and usable), the equalised one also to those of
+--equalized. Both are fitted to degraded copies as poor, and as not poor to one half of --camera, by a hash of the name,
+and to healthy retinas with drawn lesions. Figures come from cross-validation over patients, which includes the choice
+of the threshold, and from the other half of --camera. The measures were chosen by these same figures, so the figures
+are slightly too high. `--before FILE` judges by older weights too, such as those that
+`git show c990cf5:eyenet/photo/quality.json` prints; the natural ones were fitted to --data, so that their figures on it
+are too high. `--write` writes eyenet/photo/quality.json. Takes ten minutes on two cores, and one with a filled --cache.
 """
 
 import datetime
 import json
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,163 +24,42 @@ import numpy as np
 import pandas as pd
 import record
 from PIL import Image
-from quality_fit import COPIES, MEASURES, Data, finish_fit, nested
+from quality_data import (
+    COLUMNS,
+    crop_file,
+    is_half,
+    measure_copies,
+    measure_folder,
+    measure_image,
+    measure_lesions,
+    path_of,
+    read_labels,
+)
+from quality_figures import (
+    by_grade,
+    camera_figures,
+    copies_figures,
+    figures,
+    graders_by_grade,
+    is_rejected,
+    judge_before,
+    lesions_figures,
+    reasons_figures,
+)
+from quality_fit import ALTERNATIVES, MEASURES, Data, finish_fit, nested
 from threadpoolctl import threadpool_limits
 
 from eyenet.photo import quality
-from eyenet.photo.colours import equalize
-from eyenet.photo.retina import inside_circle, photograph_to_input
-from eyenet.run.errors import PhotoError
+from eyenet.photo.retina import photograph_to_input
 from eyenet.run.workers import cores, for_each
-from eyenet.score.bootstrap import bootstrap
-from eyenet.score.metrics import roc_auc
-
-
-def with_patient(table):
-    """Add the patient, the first part of the photograph's name."""
-    return table.assign(patient=table["image"].str.split("_").str[0])
-
-
-def read_labels(folder):
-    """Read the labels of a folder of photographs, with the patient of each."""
-    table = pd.read_csv(folder / "quality.csv", dtype={"eyeq": str}).fillna({"eyeq": ""})
-    return with_patient(table)
-
-
-def crop_file(path):
-    """Crop a photograph; None if no retina is found in it."""
-    try:
-        return photograph_to_input(path)
-    except PhotoError:
-        return None
-
-
-def measure_both(found):
-    """Measure a crop in natural and equalised colours; `found` is the result of `crop_file`."""
-    if found is None:
-        return None, None
-    crop, geometry = found
-    return quality.measure(crop, geometry), quality.measure(equalize(crop, inside_circle(len(crop))), geometry)
-
-
-def measure_image(image):
-    """Measure a picture in natural and equalised colours; None, None if no retina is found."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "photograph.png"
-        image.save(path, compress_level=1)
-        return measure_both(crop_file(path))
-
-
-def measure_folder(folder, table):
-    """Add the columns natural and equalized to a table of images: their measures, None where no retina is found."""
-    paths = [folder / "train" / f"{image}.jpeg" for image in table["image"]]
-    found = [both for _, both in for_each(lambda path: measure_both(crop_file(path)), paths, cores(), "measure")]
-    return table.assign(natural=[both[0] for both in found], equalized=[both[1] for both in found])
-
-
-def measure_copies(folder, images):
-    """Measure each degraded copy of some photographs; a table of image, patient, kind, natural and equalized."""
-
-    def work(image):
-        photograph = Image.open(folder / "train" / f"{image}.jpeg").convert("RGB")
-        kinds = {**degraded.FITTED, **degraded.OTHERS}
-        return [(image, kind, *measure_image(make(photograph))) for kind, (make, _) in kinds.items()]
-
-    rows = [row for _, found in for_each(work, list(images), cores(), "worsen") for row in found]
-    return with_patient(pd.DataFrame(rows, columns=["image", "kind", "natural", "equalized"]))
-
-
-def figures(name, table, judged, goal=""):
-    """List AUC, sensitivity and specificity against EyeQ with intervals (bootstrap over patients)."""
-    rows = np.array([found is not None for found in judged]) & (table["eyeq"] != "").to_numpy()
-    judged = [found for found, row in zip(judged, rows) if row]
-    truth = (table["eyeq"] == "reject").to_numpy()[rows]
-    score, called = np.array([found.score for found in judged]), np.array([not found.gradable for found in judged])
-
-    def statistics(weights):
-        return {
-            "AUC": roc_auc(truth, score, weights),
-            "share of EyeQ's rejected that is rejected": weights @ (truth & called) / (weights @ truth),
-            "share of EyeQ's accepted that passes": weights @ (~truth & ~called) / (weights @ ~truth),
-        }
-
-    result = [(f"{name}: photographs with a label of EyeQ", len(truth), f"{truth.sum()} rejected", "")]
-    for what, found in bootstrap(statistics, table["patient"].to_numpy()[rows]).items():
-        interval = f"95 %: {found['low']:.3f}-{found['high']:.3f}"
-        result.append((f"{name}: {what}", round(found["value"], 3), interval, goal if what == "AUC" else ""))
-    return result
-
-
-def plain_auc(truth, judged):
-    """Return the AUC of the scores of photographs in which a retina is found."""
-    rows = np.array([found is not None for found in judged])
-    score = np.array([found.score for found in judged if found is not None])
-    return round(float(roc_auc(np.asarray(truth)[rows], score, np.ones((1, len(score))))[0]), 3)
-
-
-def more_figures(name, data, table):
-    """List how the AUC depends on the folds and on jama16's labels, and the AUC for those labels."""
-    known = (table["eyeq"] != "").to_numpy()
-    labelled, others = table[known], table[~known]
-    truth, weak = labelled["eyeq"] == "reject", others["jama16_gradable"] == 0
-    drawn = [plain_auc(truth, nested(data, labelled, seed)) for seed in range(5)]
-    with_weak = [plain_auc(truth, nested(data, labelled, seed, weak=0.2)) for seed in range(5)]
-    return [
-        (f"{name}: AUC, mean of five ways to deal the folds", round(float(np.mean(drawn)), 3), "", ""),
-        (f"{name}: the same, jama16's labels fitted too at a fifth", round(float(np.mean(with_weak)), 3), "", ""),
-        (f"{name}: AUC against jama16 where EyeQ has no label", plain_auc(weak, nested(data, others)), "", ""),
-    ]
-
-
-def by_grade(name, table, judged, folder):
-    """List by grade the share of photographs accepted by EyeQ that pass: disease must not count as poor quality."""
-    grade = table["image"].map(pd.read_csv(folder / "trainLabels.csv").set_index("image")["level"])
-    passes = pd.Series([found is not None and found.gradable for found in judged], index=table.index)
-    accepted = table["eyeq"].isin(["good", "usable"])
-    rows = []
-    for level, words in ((0, "without DR"), (1, "mild"), (2, "moderate"), (3, "severe"), (4, "proliferative")):
-        these = passes[accepted & (grade == level)]
-        if len(these):
-            rows.append((f"{name}: of EyeQ's accepted, {words}, pass", round(these.mean(), 3), f"of {len(these)}", ""))
-    return rows
-
-
-def copies_figures(kind, data, copies):
-    """List for each degradation the share that is rejected, and how often the right reason is named."""
-    rows = []
-    for name, group in copies.groupby("kind", sort=False):
-        _, words = {**degraded.FITTED, **degraded.OTHERS}[name]
-        judged = nested(data, group)
-        stopped = [found is None or not found.gradable for found in judged]
-        named = [found is None or words in found.reasons for found, stop in zip(judged, stopped) if stop]
-        fitted = "" if name in COPIES[kind] else ", not fitted to"
-        rows.append((f"{kind}, {name}{fitted}: rejected", round(np.mean(stopped), 3), f"of {len(stopped)}", ""))
-        if words and kind == "natural" and named:
-            rows.append((f"{kind}, {name}: of these told {words!r}", round(np.mean(named), 3), "", ""))
-    return rows
-
-
-def test_figures(folder, fits):
-    """List the figures of photographs that were published equalised and not used for fitting."""
-    table = measure_folder(folder, read_labels(folder))
-    found = table["natural"]  # as they are
-    judged = [measures and quality.judge_measures(measures, fits) for measures in found]
-    name = "equalized by others, never fitted"
-    return [
-        *figures(name, table, judged),
-        *by_grade(name, table, judged, folder),
-        (f"{name}: no retina found", sum(measures is None for measures in found), f"of {len(found)}", ""),
-        (f"{name}: known as equalised", sum(bool(m and m["equalized"]) for m in found), "", ""),
-        (f"{name}: AUC against jama16", plain_auc(table["jama16_gradable"] == 0, judged), "", ""),
-    ]
 
 
 def size_figures(folder, images, sizes, what):
     """List how much the score changes with the size of the same photographs in pixels."""
 
     def work(image):
-        photograph = Image.open(folder / "train" / f"{image}.jpeg").convert("RGB")
-        found = [measure_both(crop_file(folder / "train" / f"{image}.jpeg"))[0]]
+        photograph = Image.open(path_of(folder, image)).convert("RGB")
+        found = [quality.measure(*crop_file(path_of(folder, image)))]
         for size in sizes:
             shape = (size, round(size * photograph.height / photograph.width))
             found.append(measure_image(photograph.resize(shape, Image.Resampling.LANCZOS))[0])
@@ -226,41 +107,85 @@ def ratios(repeat, paths):
     )
 
 
+def compare(kind, name, judge, tables):
+    """List the figures that a judge reaches on the photographs of each set, `tables` of photographs by name."""
+    rows = []
+    if kind == "natural":
+        goals = (">= 0.975", ">= 0.93", ">= 0.95")
+        rows += figures(name, tables["data"], judge(tables["data"]), goals)
+        rows += by_grade(name, tables["data"], is_rejected(judge(tables["data"])), 3)
+    else:
+        judged = judge(tables["published"])
+        rows += figures(f"{name}, as published", tables["published"], judged)
+        rows += by_grade(f"{name}, as published", tables["published"], is_rejected(judged), 4, "<= 1.5")
+        rows += figures(name, tables["data"], judge(tables["data"]))
+    return [
+        *rows,
+        *camera_figures(name, judge, tables["camera"]),
+        *lesions_figures(name, judge, tables["data"], tables["lesions"]),
+    ]
+
+
 def main():
     options = record.parse(__doc__)
-    options.add_argument("--equalized", type=Path, help="equalised photographs to test on")
+    options.add_argument("--equalized", type=Path, required=True, help="photographs that were published equalised")
+    options.add_argument("--camera", type=Path, required=True, help="photographs of another camera, all adequate")
     options.add_argument("--originals", type=Path, help="full-size photographs, to test that size does not matter")
+    options.add_argument("--before", type=Path, help="older weights to judge by as well")
+    options.add_argument("--cache", type=Path, help="folder that keeps the measures")
     options.add_argument("--write", action="store_true", help="write eyenet/photo/quality.json")
     args = options.parse_args()
-    table = measure_folder(args.data, read_labels(args.data))
-    copies = measure_copies(args.data, table["image"][table["eyeq"].isin(["good", "usable"])])
-
-    results, made = [], {}
-    for kind in MEASURES:
-        data = Data(kind, table, copies)
-        judged = nested(data, table)
-        first = figures(kind, table, judged, ">= 0.90" if kind == "natural" else "")
-        results += first + more_figures(kind, data, table) + by_grade(kind, table, judged, args.data)
-        results += copies_figures(kind, data, copies)
-        made[kind] = {"auc": first[1][1], "auc_interval": first[1][2], **finish_fit(data, np.unique(data.patient))}
+    tables = {
+        name: measure_folder(folder, read_labels(folder), args.cache)
+        for name, folder in (("data", args.data), ("published", args.equalized), ("camera", args.camera))
+    }
+    tables["lesions"] = measure_lesions(args.data, tables["data"], args.cache)
+    copies = measure_copies(args.data, tables["data"], args.cache)
+    results, made = fit_and_judge(tables, copies, args.before)
+    results += graders_by_grade("equalized, as published", tables["published"])
     if args.write:
-        write_weights(made, table, args)
-    if args.equalized:
-        results += test_figures(args.equalized, made)
-    results += size_figures(args.data, table["image"], (800,), "1024 px photographs")
+        write_weights(made, tables, args)
+    images = tables["data"]["image"]
+    results += size_figures(args.data, images[::8], (800,), "1024 px photographs")
     if args.originals:
         results += size_figures(args.originals, read_labels(args.originals)["image"], (2000, 800), "originals")
     results += picture_figures()
-    judged = cpu_seconds([args.data / "train" / f"{image}.jpeg" for image in table["image"][:60]])[1]
+    judged = cpu_seconds([path_of(args.data, image) for image in images[:60]])[1]
     results.append(("judging a photograph", round(1e3 * float(np.median(judged)), 1), "ms CPU", "<= 8"))
     record.write("quality", results)
 
 
-def write_weights(made, table, args):
+def fit_and_judge(tables, copies, before=None):
+    """Fit both gates; list their figures in cross-validation, and those of older weights, the path `before`."""
+    old = before and json.loads(before.read_text())
+    camera = tables["camera"][is_half(tables["camera"]["image"])]
+    results, made = [], {}
+    for kind in MEASURES:
+        sets = [tables["data"]] if kind == "natural" else [tables["data"], tables["published"]]
+        labelled = pd.concat([table[table["eyeq"] != ""] for table in sets])[[*COLUMNS, kind]]
+        parts = labelled, copies, camera, tables["lesions"]
+        data = Data(kind, *parts)
+        results += compare(kind, kind, lambda table, data=data: nested(data, table), tables)
+        results += copies_figures(kind, lambda table, data=data: nested(data, table), copies)
+        for name, names in ALTERNATIVES.items() if kind == "equalized" else ():
+            judged = nested(Data(kind, *parts, names), tables["published"])
+            results += figures(f"instead, {name}", tables["published"], judged)
+            results += by_grade(f"instead, {name}", tables["published"], is_rejected(judged), 4)
+        results += reasons_figures(kind, nested(data, tables["data"]))
+        if old:
+            results += compare(kind, f"before, {kind}", lambda table, kind=kind: judge_before(old, kind, table), tables)
+        scored = dict(row[:1] + (row[1:3],) for row in results)
+        auc, limits = scored[f"{kind}: AUC"]
+        made[kind] = {"auc": auc, "auc_interval": limits, **finish_fit(data)}
+    return results, made
+
+
+def write_weights(made, tables, args):
     """Write eyenet/photo/quality.json: the weights, and how they were fitted."""
-    labelled = table[table["eyeq"] != ""]
+    labelled = pd.concat([table[table["eyeq"] != ""] for table in (tables["data"], tables["published"])])
     source = {
-        "data": f"{args.data.name} (Kaggle 2015, EyePACS), labels of EyeQ",
+        "data": f"{args.data.name} and {args.equalized.name} (Kaggle 2015, EyePACS), labels of EyeQ; half of "
+        f"{args.camera.name}; drawn lesions",
         "photographs": len(labelled),
         "rejected": int((labelled["eyeq"] == "reject").sum()),
         "patients": int(labelled["patient"].nunique()),

@@ -12,8 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from eyenet.photo import quality
 
 MEASURES = {
-    "natural": ["visible", "light", "shade", "glare", "contrast", "vessels", "dark_lines"],
-    "equalized": ["visible", "vessels", "clipped", "dark_lines"],
+    "natural": ["visible", "light", "glare", "contrast", "vessels", "dark_lines"],
+    "equalized": ["visible", "coarse", "lines", "clipped"],
+}
+# Other measures of equalised photographs, to show what the choice costs.
+ALTERNATIVES = {
+    "asymmetry and sharpness": ["visible", "vessels", "clipped", "dark_lines"],
+    "visible vessels only": ["visible", "lines", "clipped"],
 }
 # Degraded copies for fitting. Equalising removes exposure and haze, unless detail is lost.
 COPIES = {
@@ -24,30 +29,53 @@ COPIES = {
         "three times the light",
         "dark, a seventh of the light",
         "upper half cut off",
+        "upper two fifths cut off",
     ],
 }
 PASS = 0.95  # share of EyeQ's accepted photographs that must pass: a new photograph costs the patient's time
 PENALTY = 0.1  # scikit-learn's C; 0.03 to 1 give the same AUC to 0.002
+# Total weights of the other rows, where the photographs that EyeQ accepts have 1. Lesions are drawn on these again.
+DEGRADED, CAMERA, LESIONS = 0.5, 1.0, 0.1
 FOLDS = 10
 
 
 class Data:
-    """Training data for one kind of colours: values (n, k) of the measures, rejected (n,), patient (n,); copies."""
+    """Training data for one kind of colours.
 
-    def __init__(self, kind, table, copies):
-        names = MEASURES[kind]
-        seen = table[kind].map(lambda found: found is not None and "contrast" in found)  # not black frames
-        table = table[seen]
-        self.kind = kind
-        self.values = np.array([[found[name] for name in names] for found in table[kind]])
-        self.rejected = (table["eyeq"] == "reject").to_numpy()
-        self.labelled = (table["eyeq"] != "").to_numpy()
-        self.weak = (table["jama16_gradable"] == 0).to_numpy()
-        self.patient = table["patient"].to_numpy()
-        usable = copies[kind].map(lambda found: found is not None and "contrast" in found)
-        copies = copies[usable & copies["kind"].isin(COPIES[kind])]
-        self.copies = np.array([[found[name] for name in names] for found in copies[kind]])
-        self.copies_patient = copies["patient"].to_numpy()
+    Parameters
+    ----------
+    kind : {'natural', 'equalized'}
+    labelled : DataFrame
+        Photographs with a label of EyeQ: image, patient, eyeq and `kind`, their measures or None.
+    copies, camera, lesions : DataFrame
+        More rows: degraded copies, which are poor; the photographs of another camera and healthy retinas with drawn
+        lesions, which are not.
+    names : list of str, optional
+        The measures; default: those of the gate.
+
+    Attributes
+    ----------
+    values, rejected, labelled, patient, weight : ndarray
+        Of all rows, shape (n, k) and (n,); `labelled` are those of EyeQ; the weight of the rejected is scaled in `fit`.
+    """
+
+    def __init__(self, kind, labelled, copies, camera, lesions, names=None):
+        self.kind, self.names = kind, names or MEASURES[kind]
+        copies = copies[copies["kind"].isin(COPIES[kind])]
+        parts = [(labelled, labelled["eyeq"] == "reject", None), (copies, True, DEGRADED)]
+        parts += [(camera, False, CAMERA), (lesions, False, LESIONS)]
+        values, rejected, weight, patient = [], [], [], []
+        for table, truth, total in parts:
+            seen = table[kind].map(lambda found: found is not None and "contrast" in found)  # not black frames
+            rows, truth = table[seen], np.broadcast_to(truth, len(table))[seen]
+            values += [[quality.counted(name, found) for name in self.names] for found in rows[kind]]
+            rejected.append(truth)
+            accepted = (~rejected[0]).sum()
+            weight.append(np.full(len(rows), total * accepted / max(1, len(rows)) if total else 1.0))
+            patient.append(rows["patient"].to_numpy())
+        self.values, self.rejected = np.array(values), np.concatenate(rejected)
+        self.weight, self.patient = np.concatenate(weight), np.concatenate(patient)
+        self.labelled = np.arange(len(self.values)) < len(rejected[0])
 
 
 def folds_of(patients, seed):
@@ -56,42 +84,30 @@ def folds_of(patients, seed):
     return (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[index]
 
 
-def fit(data, patients, weak=0.0):
-    """Fit log odds to the photographs of some patients and their degraded copies.
-
-    Rejected photographs have the same total weight as accepted ones, and the copies half of it. `weak` is the weight of
-    jama16's labels for photographs without an EyeQ label.
+def fit(data, rows):
+    """Fit log odds to some rows; rejected photographs of EyeQ have the same total weight as accepted ones.
 
     Returns
     -------
     weight, typical : ndarray of float, shape (k,)
         Up to a constant, the log odds are the sum of weight * (value - typical).
     """
-    rows = np.isin(data.patient, patients)
-    weight = np.where(data.labelled, 1.0, weak) * rows
-    truth = np.where(data.labelled, data.rejected, data.weak)
-    accepted, rejected = (weight * ~truth).sum(), (weight * truth).sum()
-    weight = weight * np.where(truth, accepted / rejected, 1)
-    copies = data.copies[np.isin(data.copies_patient, patients)]
-    values = np.concatenate([data.values, copies])
-    truth = np.concatenate([truth, np.ones(len(copies), bool)])
-    weight = np.concatenate([weight, np.full(len(copies), accepted / max(1, len(copies)) / 2)])
-    chosen = rows & data.labelled
-    scale = data.values[chosen].std(axis=0) + 1e-9
-    typical = np.median(data.values[chosen & ~data.rejected], axis=0)
+    of_eyeq, truth, weight = data.labelled & rows, data.rejected, data.weight.copy()
+    weight[of_eyeq & truth] *= (of_eyeq & ~truth).sum() / (of_eyeq & truth).sum()
+    scale = np.maximum(data.values[rows].std(axis=0), 1e-3)
+    typical = np.median(data.values[of_eyeq & ~truth], axis=0)
     model = LogisticRegression(C=PENALTY, max_iter=2000)
-    model.fit((values - typical) / scale, truth, weight / 2)
+    model.fit((data.values[rows] - typical) / scale, truth[rows], weight[rows] / 2)
     return model.coef_[0] / scale, typical
 
 
-def held_out(data, patients, seed=0, weak=0.0):
-    """Return log odds for the photographs of some patients, from fits to other patients; NaN for other photographs."""
+def held_out(data, rows, seed=0):
+    """Return log odds for some rows from fits to the other patients among them; NaN for all other rows."""
     folds, odds = folds_of(data.patient, seed), np.full(len(data.patient), np.nan)
-    mine = np.isin(data.patient, patients)
     for fold in range(FOLDS):
-        rows = mine & (folds == fold)
-        weight, typical = fit(data, np.unique(data.patient[mine & (folds != fold)]), weak)
-        odds[rows] = (data.values[rows] - typical) @ weight
+        mine = rows & (folds == fold)
+        weight, typical = fit(data, rows & (folds != fold))
+        odds[mine] = (data.values[mine] - typical) @ weight
     return odds
 
 
@@ -101,41 +117,38 @@ def calibrate(odds, truth):
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def finish_fit(data, patients, seed=0, weak=0.0):
-    """Fit, calibrate and choose the threshold, on some patients only.
-
-    `weak` is the weight of jama16's labels, as in `fit`.
+def finish_fit(data, rows=None, seed=0):
+    """Fit, calibrate and choose the threshold, on some rows only.
 
     Returns
     -------
     dict
         Entry of eyenet/photo/quality.json for one kind of colours; a photograph is rejected at or above `threshold`.
     """
-    weight, typical = fit(data, patients, weak)
-    odds = held_out(data, patients, seed, weak)
-    rows = np.isfinite(odds) & data.labelled
+    rows = np.full(len(data.patient), True) if rows is None else rows
+    weight, typical = fit(data, rows)
+    odds, rows = held_out(data, rows, seed), rows & data.labelled
     slope, intercept = calibrate(odds[rows], data.rejected[rows])
     passing = np.quantile(odds[rows & ~data.rejected], PASS)
     measures = {
         name: {"weight": round(float(w), 4), "typical": round(float(t), 4)}
-        for name, w, t in zip(MEASURES[data.kind], slope * weight, typical)
+        for name, w, t in zip(data.names, slope * weight, typical)
     }
     threshold = 1 / (1 + np.exp(-(slope * passing + intercept)))
     return {"intercept": round(intercept, 4), "threshold": round(float(threshold), 3), "measures": measures}
 
 
 @functools.cache
-def fold_fits(data, seed=0, weak=0.0):
+def fold_fits(data, seed=0):
     """Map each patient to a fit that has not seen this patient: its weights, calibration and threshold."""
-    names = np.unique(data.patient)
-    folds, fits = folds_of(names, seed), {}
+    folds, fits = folds_of(data.patient, seed), {}
     for fold in range(FOLDS):
-        found = finish_fit(data, names[folds != fold], seed + 1, weak)
-        fits |= {name: {"natural": found, "equalized": found} for name in names[folds == fold]}
+        found = finish_fit(data, folds != fold, seed + 1)
+        fits |= {name: {"natural": found, "equalized": found} for name in np.unique(data.patient[folds == fold])}
     return fits
 
 
-def nested(data, table, seed=0, weak=0.0):
+def nested(data, table, seed=0):
     """Judge every row with weights, calibration and threshold from other patients' photographs.
 
     Parameters
@@ -149,8 +162,7 @@ def nested(data, table, seed=0, weak=0.0):
     -------
     list of Quality, None where no retina is found
     """
-    fits = fold_fits(data, seed, weak)
+    fits = fold_fits(data, seed)
+    anyone = fits[data.patient[0]]  # for patients that no fit has seen
     rows = zip(table["patient"], table[data.kind])
-    return [
-        found and quality.judge_measures(found, fits.get(patient, fits[data.patient[0]])) for patient, found in rows
-    ]
+    return [found and quality.judge_measures(found, fits.get(patient, anyone)) for patient, found in rows]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,9 +38,10 @@ GATE = """
 import sys, types
 def judge(crop, geometry):
     poor = bool(crop.max(axis=2).mean() < 40)
-    return types.SimpleNamespace(gradable=not poor, score=float(poor), reasons=("too dark",) * poor, measures={})
+    reasons = ("too dark",) * poor
+    return types.SimpleNamespace(gradable=not poor, retina=True, score=float(poor), reasons=reasons, measures={})
 sys.modules["eyenet.photo.quality"] = types.ModuleType("eyenet.photo.quality")
-vars(sys.modules["eyenet.photo.quality"]).update(judge=judge, SIDE=256, SMALLEST=160)
+vars(sys.modules["eyenet.photo.quality"]).update(judge=judge, SIDE=256, SMALLEST=160, OTHER="not a fundus photograph")
 """
 
 
@@ -345,6 +347,51 @@ def test_what_cannot_be_graded_is_not_guessed(work, tmp_path, answers):
     assert patients["ill"]["decided_by"].endswith("/ill_left.jpeg")
     assert patients["well"]["questions"]["any"]["disease"] is None
     assert "photograph again: too dark" in predict(work, tmp_path / "ill_right.png").stdout
+
+
+def test_a_poor_photograph_refers_and_never_counts_as_negative(work, tmp_path, answers):
+    """The network is asked about dark copies too; a second run restores them from the table."""
+    clinic, maps = tmp_path / "clinic", tmp_path / "maps"
+    clinic.mkdir()
+    ill, healthy = (
+        next(row for row in answers[0] if row["result"] == result)["photograph"] for result in ("referable DR", "no DR")
+    )
+    pixels = {name: np.asarray(Image.open(work / name)) for name in (ill, healthy)}
+
+    def darken(picture, name, light=0.2):
+        save((pixels[picture] * light).astype(np.uint8), clinic / f"{name}.png")
+
+    for name, picture, light in (("1_left", ill, 0.2), ("1_right", healthy, 0.2), ("2_left", healthy, 0.21)):
+        darken(picture, name, light)
+    darken(ill, "3_left", 0.21)
+    for name in ("2_right", "3_right", "3_left_2"):
+        copy_photograph(work / healthy, clinic / f"{name}.jpeg")
+    table = clinic / "o.csv"
+    photographs, patients = rows_of(predict(work, clinic, "--json", "--csv", table))
+    row = {Path(row["photograph"]).name: row for row in photographs}
+    for name in ("1_left.png", "3_left.png"):
+        assert (row[name]["gradable"], row[name]["reasons"]) == (False, ["too dark"])
+        assert row[name]["result"] == "referable DR" and row[name]["questions"]["referable"]["disease"]
+        assert "grade" not in row[name] and "expected_grade" not in row[name]
+    for name in ("1_right.png", "2_left.png"):
+        assert row[name]["result"] == "photograph again" and "questions" not in row[name]
+    assert row["2_right.jpeg"]["gradable"] is True and "questions" in row["2_right.jpeg"]
+    assert {name: one["result"] for name, one in patients.items()} == {
+        "1": "referable DR",
+        "2": "photograph again",
+        "3": "referable DR",
+    }
+    assert patients["1"]["reasons"] == ["left eye: photograph again if possible", "right eye: photograph again"]
+    assert Path(patients["3"]["decided_by"]).name == "3_left.png" and "grade" not in patients["3"]
+    said = predict(work, clinic / "1_left.png", "--heatmap", maps).stdout
+    assert "referable DR, poor photograph, photograph again if possible: too dark" in said
+    assert len(list((maps).iterdir())) == 1
+    lines = read_csv(table)
+    assert {line["gradable"] for line in lines if line["unit"] == "photograph"} == {"0", "1"}
+    darken(healthy, "2_right_2", 0.22)  # comes later, so the patients are joined again from the table
+    predict(work, clinic, "--csv", table)
+    joined = ({row["patient"]: row for row in rows[-3:]} for rows in (read_csv(table), lines))
+    assert next(joined) == next(joined)
 
 
 def test_an_eye_counts_by_its_worst_photograph(work, tmp_path, answers):

@@ -13,6 +13,10 @@ const NONE = Math.log(1e-3);
 const FLAT = 0.12;
 const GLARE = 250;
 const LAG = 2; // distance in pixels of the compared pixels
+const COARSE = 6;
+const ALONG = [[0, 6], [6, 0], [4, 4], [4, -4], [6, 2], [2, 6], [6, -2], [2, -6]]; // half of a line: down, right
+const REACH = 10;
+const SEEN = 0.1;
 
 export type Measures = Record<string, number>;
 
@@ -27,7 +31,7 @@ export function measure(crop: Picture, visible: number, field = "circle"): Measu
   if (pixels) {
     const even = equalize(crop, inside);
     found.equalized = Number(flatness(crop, seen, pixels) <= FLAT);
-    Object.assign(found, lightOf(crop, seen, pixels), structureOf(crop, even, seen, pixels));
+    Object.assign(found, lightOf(crop, seen, pixels), structureOf(crop, even, seen, pixels, Boolean(found.equalized)));
     found.colour = colourOf(even, seen);
   }
   return Object.fromEntries(Object.entries(found).map(([name, value]) => [name, round(value, 4)]));
@@ -81,7 +85,7 @@ function colourOf(even: Picture, seen: Uint8Array): number {
   return Math.max(...apart) / 255;
 }
 
-/** Measure brightness, evenness, glare and colour from the means of the cells. */
+/** Measure brightness, glare and colour from the means of the cells. */
 function lightOf(crop: Picture, seen: Uint8Array, pixels: number): Measures {
   const [red, green, blue] = cellMeans(crop, seen).map((means) => means.map((mean) => Math.log(mean + 4)));
   const [dark, middle] = [quantile(red, 0.1), quantile(red, 0.5)];
@@ -97,19 +101,23 @@ function lightOf(crop: Picture, seen: Uint8Array, pixels: number): Measures {
 }
 
 /** Measure structures of one hundredth of the diameter in the green channel, natural and equalised. */
-function structureOf(crop: Picture, even: Picture, seen: Uint8Array, pixels: number): Measures {
+function structureOf(crop: Picture, even: Picture, seen: Uint8Array, pixels: number, equalized: boolean): Measures {
   const clipped = mostAtSixLevels(even, seen, pixels);
   const inner = innerPart(seen);
   const share = averages((i) => inner[i]);
-  if (!share.some((value) => value > 0.5)) return { clipped, contrast: NONE, vessels: NONE, dark_lines: 0 };
-  const natural = bend(inner, (i) => Math.log(crop.data[3 * i + 1] + 16));
-  const bent = bend(inner, (i) => even.data[3 * i + 1] / 255);
+  if (!share.some((value) => value > 0.5)) {
+    return { clipped, contrast: NONE, vessels: NONE, coarse: NONE, lines: 0, dark_lines: 0 };
+  }
+  const natural = bend(inner, LAG, (i) => Math.log(crop.data[3 * i + 1] + 16));
+  const coarse = equalized && bend(inner, COARSE, (i) => even.data[3 * i + 1] / 255);
+  const bent = bend(inner, LAG, (i) => even.data[3 * i + 1] / 255);
   const every = bent.filter((_, i) => inner[i] && i % 2 === 0 && Math.floor(i / SIDE) % 2 === 0);
   const [light, middle, dark] = [0.05, 0.5, 0.95].map((q) => quantile(every, q));
   return {
     clipped,
     contrast: clearest(natural, share),
     vessels: clearest(bent, share),
+    ...(coarse ? { coarse: clearest(coarse, share), lines: shareWithLines(even, inner, share) } : {}),
     dark_lines: (light + dark - 2 * middle) / (dark - light + 1e-4),
   };
 }
@@ -136,19 +144,49 @@ function innerPart(seen: Uint8Array): Uint8Array {
   return blurred.map((value) => Number(value >= 254));
 }
 
-/** Laplacian at a distance of `LAG` pixels: positive where a pixel is darker than its surroundings; 0 outside `inner`. */
-function bend(inner: Uint8Array, level: (i: number) => number): Float64Array {
+/** Laplacian at a distance of `lag` pixels: positive where a pixel is darker than its surroundings; 0 outside `inner`. */
+function bend(inner: Uint8Array, lag: number, level: (i: number) => number): Float64Array {
   const levels = Float64Array.from({ length: SIDE * SIDE }, (_, i) => level(i));
   const bent = new Float64Array(SIDE * SIDE);
-  for (let row = LAG; row < SIDE - LAG; row++) {
-    for (let column = LAG; column < SIDE - LAG; column++) {
+  for (let row = lag; row < SIDE - lag; row++) {
+    for (let column = lag; column < SIDE - lag; column++) {
       const i = row * SIDE + column;
       if (!inner[i]) continue;
-      const around = levels[i + LAG * SIDE] + levels[i - LAG * SIDE] + levels[i + LAG] + levels[i - LAG];
+      const around = levels[i + lag * SIDE] + levels[i - lag * SIDE] + levels[i + lag] + levels[i - lag];
       bent[i] = around - 4 * levels[i];
     }
   }
   return bent;
+}
+
+/** Return the share of the cells that show a vessel: pixels darker than both sides, all along a line of 12 pixels. */
+function shareWithLines(even: Picture, inner: Uint8Array, share: Float64Array): number {
+  const wide = SIDE + 2 * REACH;
+  const place = (i: number) => (Math.floor(i / SIDE) + REACH) * wide + (i % SIDE) + REACH;
+  const level = sumsOfNine(even, wide, place);
+  const most = new Int32Array(SIDE * SIDE);
+  for (const [down, right] of ALONG) {
+    const [along, across] = [down * wide + right, (-right / 2) * wide + down / 2];
+    const bent = (k: number) => level[k + across] + level[k - across] - 2 * level[k];
+    inner.forEach((shown, i) => {
+      const k = place(i);
+      if (shown) most[i] = Math.max(most[i], Math.min(bent(k), bent(k + along), bent(k - along)));
+    });
+  }
+  const power = averages((i) => most[i] * most[i]);
+  const cells = power.map((value, i) => value / share[i]).filter((_, i) => share[i] > 0.5);
+  return cells.filter((value) => value > (SEEN * 9 * 255) ** 2).length / cells.length;
+}
+
+/** Add the green levels of 3 x 3 pixels, on a picture with a black margin of `REACH`. */
+function sumsOfNine(even: Picture, wide: number, place: (i: number) => number): Int32Array {
+  const sums = new Int32Array(wide * wide);
+  for (let i = 0; i < SIDE * SIDE; i++) {
+    for (const row of [-wide, 0, wide]) {
+      for (const column of [-1, 0, 1]) sums[place(i) + row + column] += even.data[3 * i + 1];
+    }
+  }
+  return sums;
 }
 
 /** Return the log of the root mean square of the structure that a tenth of the cells exceed. */

@@ -14,6 +14,7 @@ export type Weights = Record<"natural" | "equalized", Fit>;
 
 export interface Quality {
   gradable: boolean;
+  retina: boolean; // a colour photograph of a retina: of any other picture no network must be asked
   score: number; // probability that a grader rejects it
   reasons: string[];
   measures: Measures;
@@ -28,30 +29,36 @@ const REASONS: Record<string, string> = {
   light: "too dark",
   glare: "overexposed",
   clipped: "under- or overexposed",
-  shade: "uneven light",
   visible: "retina cut off",
   contrast: "low contrast",
   vessels: "out of focus",
+  coarse: "out of focus",
+  lines: "out of focus",
   dark_lines: "out of focus",
 };
 const BLACK = "too dark";
-const CUT_OFF = 0.8;
-const TO_BLAME = 0.2;
+const MOST: Record<string, number> = { visible: 0.8, glare: 0.1 }; // a measure counts up to here
+const FLATTENED = 0.08; // `clipped` of a natural photograph from which detail is lost
+const LOST = "detail lost";
+const TO_BLAME = 0.5; // log odds from which a reason is told
 
 /** Assess the measures of a crop. */
 export function judge(measures: Measures, weights: Weights): Quality {
-  const poor = (reason: string) => ({ gradable: false, score: 1, reasons: [reason], measures });
+  const poor = (reason: string) => ({ gradable: false, retina: false, score: 1, reasons: [reason], measures });
   if (!("contrast" in measures)) return poor(BLACK);
   if (isOneChannel(measures) || (measures.colour < COLOUR && !isRough(measures))) return poor(GREY);
   if (isOther(measures)) return poor(OTHER);
   const fit = weights[measures.equalized ? "equalized" : "natural"];
   const against = Object.entries(fit.measures).map(
-    ([name, { weight, typical }]) => [name, weight * (measures[name] - typical)] as const,
+    ([name, { weight, typical }]) => [name, weight * (Math.min(measures[name], MOST[name] ?? Infinity) - typical)] as const,
   );
   const odds = against.reduce((total, [, value]) => total + value, fit.intercept);
   const score = 1 / (1 + Math.exp(-clip(odds, -30, 30)));
-  const gradable = score < fit.threshold;
-  return { gradable, score: round(score, 4), reasons: gradable ? [] : blame(against, measures.visible), measures };
+  const reasons = score < fit.threshold ? [] : blame(against);
+  const lost = measures.clipped >= FLATTENED && !measures.equalized;
+  if (lost) reasons.push(LOST);
+  const shown = round(lost ? Math.max(score, fit.threshold) : score, 4);
+  return { gradable: !reasons.length, retina: true, score: shown, reasons, measures };
 }
 
 /** Tell whether the picture is not a colour photograph of a retina, by limits that no retina of EyePACS reaches. */
@@ -73,15 +80,13 @@ function isOneChannel({ light, red_green: redGreen, green_blue: greenBlue }: Mea
   return (redGreen > ALONE && light - redGreen < Math.log(8)) || redGreen < -ALONE || greenBlue < -ALONE;
 }
 
-/** List the reasons against a photograph, the most important first. */
-function blame(against: (readonly [string, number])[], visible: number): string[] {
+/** List all reasons against a photograph, the strongest first. */
+function blame(against: (readonly [string, number])[]): string[] {
   const total = new Map<string, number>();
   for (const [name, odds] of against) {
     total.set(REASONS[name], (total.get(REASONS[name]) ?? 0) + Math.max(0, odds));
   }
-  const all = () => [...total.values()].reduce((a, b) => a + b, 0);
-  if (visible > CUT_OFF && all() > (total.get(REASONS.visible) ?? 0)) total.delete(REASONS.visible);
-  const named = [...total.keys()].sort((a, b) => (total.get(b) ?? 0) - (total.get(a) ?? 0));
-  const most = named.filter((reason) => (total.get(reason) ?? 0) >= Math.max(1e-9, TO_BLAME * all()));
-  return most.length ? most : named.slice(0, 1);
+  const named = [...total].sort(([, a], [, b]) => b - a).map(([reason]) => reason);
+  const told = named.filter((reason) => (total.get(reason) ?? 0) >= TO_BLAME);
+  return told.length ? told : named.slice(0, 1);
 }

@@ -22,6 +22,7 @@ import { type Picture, enlargeLinear } from "./resample";
 import { round } from "./stats";
 
 export const AGAIN = "photograph again";
+export const RETAKE = "photograph again if possible"; // a poor photograph that refers
 export const UNREAD = "not read";
 export const BALANCED = "balanced";
 export const SHOWN = 512; // pixels of a crop on the page
@@ -38,6 +39,7 @@ export interface Answer {
 
 export interface Row {
   result: string;
+  gradable?: boolean; // not in the history of older versions, which answered for gradable photographs only
   reasons: string[];
   quality?: number;
   questions?: Partial<Record<Question, Answer>>;
@@ -57,6 +59,8 @@ export interface Seen {
   crop: Picture | null; // input of the quality gate
   input: Picture | null; // input of the network
 }
+
+const UNDECIDED: Answer = { probability: null, threshold: null, disease: null };
 
 /** A result without pictures. */
 export const NOTHING = { fingerprint: "", picture: null, heat: null, heatOf: null, geometry: null, crop: null, input: null };
@@ -93,26 +97,35 @@ function consistentGrade(grade: number, answers: NonNullable<Row["questions"]>):
   return answers.any?.disease ? 1 : 0;
 }
 
-/** Answer a question for a patient by the worst eye. One eye alone cannot rule out disease. */
-function answerPatient(model: Model, point: string, question: Question, each: number[]): Answer {
-  const worst = call(model, point, question, Math.max(0, ...each));
-  if (worst.disease || each.length === 2) return worst;
-  return { probability: null, threshold: null, disease: null };
+/** Keep the answers that tell disease, and leave the others undecided: what a poor photograph may say. */
+function onlyDisease(answers: NonNullable<Row["questions"]>): NonNullable<Row["questions"]> {
+  return Object.fromEntries(Object.entries(answers).map(([question, one]) => [question, one.disease ? one : UNDECIDED]));
 }
 
-/** Join the eyes of a patient. If only one eye is gradable, the patient is referred for it or must be photographed again. */
+/** Tell whether a photograph was graded and may count as negative. */
+export function isGradable(row: Row): boolean {
+  return row.questions !== undefined && row.gradable !== false;
+}
+
+/** Answer a question for a patient by the worst eye. One eye alone, or a poor one, cannot rule out disease. */
+function answerPatient(model: Model, point: string, question: Question, each: number[], certain: boolean): Answer {
+  const worst = call(model, point, question, Math.max(0, ...each));
+  return worst.disease || certain ? worst : UNDECIDED;
+}
+
+/** Join the eyes of a patient, who is referred for either of them, also if it is poor, or must be photographed again. */
 export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
   const sides: Eye[] = ["left", "right"];
   const seen = sides.filter((eye) => eyes[eye].questions).map((eye) => eyes[eye]);
-  const poor = sides.filter((eye) => !eyes[eye].questions).map((eye) => `${eye} eye: ${AGAIN}`);
+  const poor = sides.filter((eye) => !isGradable(eyes[eye])).map((eye) => `${eye} eye: ${eyes[eye].questions ? RETAKE : AGAIN}`);
   const answers: NonNullable<Row["questions"]> = {};
   for (const question of TASKS[model.task].questions) {
     const each = seen.map((row) => row.questions?.[question]?.probability ?? 0);
-    answers[question] = answerPatient(model, point, question, each);
+    answers[question] = answerPatient(model, point, question, each, !poor.length);
   }
   const result = words(model, answers);
   const grades = seen.flatMap((row) => (row.grade === undefined ? [] : [row.grade]));
-  const grade = grades.length && result !== AGAIN ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
+  const grade = grades.length && grades.length === seen.length && result !== AGAIN ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
   return { result, reasons: poor, questions: answers, ...grade };
 }
 
@@ -125,7 +138,7 @@ export async function look(network: Network, model: Model, point: string, file: 
     return { ...seen, fingerprint: photograph.fingerprint };
   } catch (error) {
     if (!(error instanceof NoRetina)) throw error;
-    const row = { result: AGAIN, reasons: [OTHER, error.message] };
+    const row = { result: AGAIN, gradable: false, reasons: [OTHER, error.message] };
     const { fingerprint } = photograph;
     return { ...NOTHING, row, fingerprint, picture: await photograph.thumbnail(SHOWN) };
   } finally {
@@ -144,12 +157,12 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
   const quality = judge(measure(judged, visible, seen), model.quality);
   const shown = cropped(large, SHOWN);
   const picture = await encode(shown, SHOWN, QUALITY);
-  if (!quality.gradable) {
-    return { ...NOTHING, row: graded(quality), picture, geometry, crop: judged };
-  }
+  const nothing = { ...NOTHING, row: graded(quality), picture, geometry, crop: judged };
+  if (!quality.retina) return nothing;
   const inColours = coloured(crop, found.crop?.colours ?? "natural", model);
   const looked = await network.look(inColours);
-  const row = { ...graded(quality), ...answer(model, point, looked) };
+  const row = { ...graded(quality), ...answer(model, point, looked, quality) };
+  if (row.result === AGAIN) return { ...nothing, input: inColours };
   const heatOf = worstCalled(model, row.questions) ?? TASKS[model.task].questions.at(-1) ?? null;
   const heat = heatOf && looked.evidence && (await encode(heated(model, point, looked, heatOf, inColours, shown), SHOWN, QUALITY));
   return { row, picture, heat, heatOf, geometry, crop, input: inColours };
@@ -163,18 +176,23 @@ function coloured(crop: Picture, made: Colours, model: Model): Picture {
 }
 
 function graded(quality: Quality): Row {
-  return { result: AGAIN, reasons: quality.reasons, quality: quality.score };
+  return { result: AGAIN, gradable: quality.gradable, reasons: quality.reasons, quality: quality.score };
 }
 
-/** Turn the network's output into the answers of a row. */
-function answer(model: Model, point: string, { probabilities }: Looked): Row {
+/** Turn the network's output into the answers of a row: a poor photograph may tell disease, and nothing else. */
+function answer(model: Model, point: string, { probabilities }: Looked, { gradable, reasons }: Quality): Row {
   const answers: NonNullable<Row["questions"]> = {};
   for (const question of TASKS[model.task].questions) {
     const { temperature, shift } = model.decision[question];
     const own = diseaseProbability(probabilities, model.task, question);
     answers[question] = call(model, point, question, calibrate(own, temperature, shift));
   }
-  const row: Row = { result: words(model, answers), reasons: [], questions: answers };
+  if (!gradable) {
+    const questions = onlyDisease(answers);
+    const result = words(model, questions);
+    return result === AGAIN ? { result, reasons } : { result, reasons, questions };
+  }
+  const row: Row = { result: words(model, answers), reasons, questions: answers };
   if (model.decision.grade) {
     row.expected_grade = round(expectedGrade(probabilities), 2);
     row.grade = consistentGrade(predictGrade(probabilities, model.decision.grade.cuts), answers);

@@ -3,9 +3,9 @@
 import { el } from "./dom";
 import { type Doubt, openDoubts } from "./doubts";
 import type { Question } from "./probabilities";
-import { AGAIN, type Eye, type Row, UNREAD } from "./screener";
+import { AGAIN, type Eye, RETAKE, type Row, UNREAD, isGradable } from "./screener";
 import type { Shot, Visit } from "./store";
-import { EYES, NOT_A_DEVICE, QUESTIONS, type Tone, percents, sayPoint, sayReasons, sayResult, sayWhen } from "./words";
+import { EYES, NOT_A_DEVICE, QUESTIONS, REFER_AND_RETAKE, type Tone, percents, sayPoint, sayReasons, sayResult, sayWhen } from "./words";
 
 const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻", none: "–" };
 export const SIDES: Eye[] = ["right", "left"]; // as seen when facing the patient
@@ -50,6 +50,7 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null): HTML
   const said = sayResult(row.result, visit.synthetic);
   const head = visit.joined ? "Both eyes" : `${EYES[eye]} only`;
   const lines = visit.joined ? sayMissing(row.reasons) : [];
+  if (!visit.joined && row.questions && !isGradable(row)) lines.push(REFER_AND_RETAKE);
   if (!visit.joined) lines.push(`Add the ${eye === "right" ? "left" : "right"} eye for the patient's result.`);
   return el(
     "section",
@@ -80,8 +81,13 @@ function drawDoubts(doubts: Doubt[], visit: Visit, handlers: Handlers | null): H
 
 /** Turn "left eye: photograph again" into a sentence. */
 function sayMissing(reasons: string[]): string[] {
-  if (reasons.length > 1) return ["Both eyes need another photograph."];
-  return reasons.map((reason) => `The ${reason.split(" ")[0]} eye needs another photograph: without it, disease cannot be ruled out.`);
+  const again = reasons.filter((reason) => !reason.endsWith(RETAKE));
+  if (again.length > 1) return ["Both eyes need another photograph."];
+  return reasons.map((reason) => {
+    const eye = reason.split(" ")[0];
+    if (reason.endsWith(RETAKE)) return `The photograph of the ${eye} eye is poor. Take it again if possible, and refer in any case.`;
+    return `The ${eye} eye needs another photograph: without it, disease cannot be ruled out.`;
+  });
 }
 
 function drawTitle(tag: "h2" | "h3", tone: Tone, title: string, id?: string): HTMLElement {
@@ -146,7 +152,7 @@ function drawEmpty(handlers: Handlers | null): HTMLElement {
 function drawShot(shot: Shot, visit: Visit, eye: Eye): (HTMLElement | null)[] {
   const { row } = shot;
   const said = sayResult(row.result, visit.synthetic);
-  const poor = row.result === UNREAD || !row.questions;
+  const poor = row.result === UNREAD || !isGradable(row);
   const quality = poor ? "Not good enough to grade" : "Good enough to grade";
   return [
     shot.picture && drawPictures(shot, eye),
@@ -154,6 +160,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye): (HTMLElement | null)[] {
       ? el("p", { class: `quality ${poor ? "poor" : "good"}` }, el("span", { "aria-hidden": "true" }, poor ? "✕" : "✓"), quality)
       : null,
     drawTitle("h3", said.tone, row.result === AGAIN && poor ? "Photograph this eye again" : said.title),
+    poor && row.questions ? el("p", {}, REFER_AND_RETAKE) : null,
     poor ? el("ul", { class: "reasons" }, ...sayReasons(row.reasons).map((reason) => el("li", {}, reason))) : null,
     drawAnswers(row, visit.classes),
     ...(row.notes ?? []).map((note) => el("p", { class: "small" }, note)),

@@ -21,6 +21,7 @@ interface Said {
 const LOOK = "A specialist should look at the photographs.";
 export const NOT_COVERED =
   "It looks for diabetic retinopathy only: macular oedema, which clinics usually count as referable too, is not covered, nor is any other disease of the eye.";
+export const REFER_AND_RETAKE = "The photograph is poor, but shows signs of disease. Refer, and take it again if possible.";
 const NO_ALL_CLEAR = `This is not an all-clear: EyeNet can miss disease. ${NOT_COVERED}`;
 const RESULTS: Record<string, Said> = {
   "referable DR": { tone: "refer", title: "Signs of referable retinopathy", text: LOOK },
@@ -43,7 +44,7 @@ const REASONS: Record<string, string> = {
   "too dark": "Too dark. Increase the flash, or wait until the pupil is wider.",
   overexposed: "Too bright. Reduce the flash.",
   "under- or overexposed": "Too dark or too bright. Adjust the flash.",
-  "uneven light": "Uneven light. Centre the camera on the pupil and check the distance.",
+  "detail lost": "Fine detail is lost. Use the camera's own file, which is compressed less, and check the flash.",
   "retina cut off": "Part of the retina is cut off. Keep the whole round field in the frame.",
   "low contrast": "Low contrast. Clean the lens and ask the patient to blink.",
   "out of focus": "Out of focus. Focus on the vessels.",

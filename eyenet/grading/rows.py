@@ -8,6 +8,7 @@ from collections import Counter
 
 from eyenet.data.tasks import QUESTIONS
 from eyenet.grading.photographs import DOUBTS, plain
+from eyenet.model.answers import AGAIN, RETAKE, UNDECIDED
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError, log
@@ -73,7 +74,9 @@ class Output:
         return cells + [str(row.get("grade", "-"))] * self.graded
 
     def _result(self, row):
-        return ": ".join([row["result"], *([", ".join(row["reasons"])] if row["reasons"] else [])])
+        poor = row.get("gradable") is False and row["result"] not in (AGAIN, UNREAD, LEFT_OUT)
+        said = f"{row['result']}, poor photograph, {RETAKE}" if poor else row["result"]
+        return ": ".join([said, *([", ".join(row["reasons"])] if row["reasons"] else [])])
 
     def _line(self, first, cells, last):
         cells = (cell.rjust(len(title)) for cell, title in zip(cells, self.titles))
@@ -102,7 +105,7 @@ def left_out_row(path, reason):
 
 def columns_of(questions, graded):
     """Name the columns of --csv."""
-    first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "quality"]
+    first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "gradable", "quality"]
     each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
     last = ["heatmap", "operating_point", "model", "caution", "preprocessing", "asked_field", "field", "file"]
     return first + each + ["expected_grade", "grade"] * graded + last
@@ -119,14 +122,18 @@ def from_csv(row, questions):
     """Restore from a row of --csv what is needed to join the photographs of a patient."""
     kept = {"photograph": row["photograph"], "result": row["result"], "field": row["field"]}
     kept["reasons"] = row["reasons"].split("; ") if row["reasons"] else []
-    if row[f"{questions[0]}_probability"]:
+    kept["gradable"] = row["gradable"] == "1"
+    told = {question: row[f"{question}_probability"] for question in questions}
+    if kept["gradable"] or any(told.values()):
         kept["questions"] = {
             question: {
-                "probability": float(row[f"{question}_probability"]),
+                "probability": float(probability),
                 "threshold": float(row[f"{question}_threshold"]),
                 "disease": row[f"{question}_disease"] == "1",
             }
-            for question in questions
+            if probability
+            else dict(UNDECIDED)
+            for question, probability in told.items()
         }
     if row.get("grade"):
         kept["grade"] = int(row["grade"])

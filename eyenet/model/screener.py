@@ -6,19 +6,17 @@ Starts in a quarter of a second: this path must not import Keras, pandas, SciPy 
 import numpy as np
 
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
+from eyenet.model.answers import AGAIN, any_disease, call, consistent_grade, join_eyes, only_disease, summarise
 from eyenet.model.decision import BALANCED, expected_grade, predict_grade
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK, colours_of, field_of, open_model, read_measured, setting
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
-from eyenet.photo.quality import SIDE, SMALLEST, judge
+from eyenet.photo.quality import OTHER, SIDE, SMALLEST, judge
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
 from eyenet.run.files import follow
-
-AGAIN = "photograph again"
-CALLED = {"any": "DR", "referable": "referable DR"}
 
 
 def choose_point(decision, questions, sensitivity, specificity):
@@ -75,7 +73,7 @@ class Screener:
     >>> from eyenet.model.screener import Screener
     >>> screener = Screener("models/cnn")
     >>> row = screener.look("data/download/train/s0001_left.jpeg")
-    >>> row["reasons"]  # why it is ungradable; empty for a gradable photograph
+    >>> row["reasons"]  # why it is poor; empty for a gradable photograph
     []
     >>> answer = row["questions"]["any"]
     >>> answer["disease"] == (answer["probability"] >= answer["threshold"])
@@ -111,15 +109,16 @@ class Screener:
         ----------
         path : path-like
         target : Path, optional
-            Where to write the heat map of a gradable photograph.
+            Where to write the heat map, unless the photograph must be taken again.
 
         Returns
         -------
         dict
-            `result` in words; `reasons`, why the photograph is ungradable; `quality`, the probability that a grader
-            would reject it; `field`, 'circle' or 'frame'. For a gradable photograph also `questions`, which maps each
-            question to `probability`, `threshold` and `disease`; `expected_grade` and `grade` for a model of grades;
-            `heatmap`, the path written.
+            `result` in words; `gradable`; `reasons`, why the photograph is poor; `quality`, the probability that a
+            grader would reject it; `field`, 'circle' or 'frame'. For a gradable photograph, and for a poor one that is
+            above a threshold, also `questions`, which maps each question to `probability`, `threshold` and `disease`
+            (all None where a poor photograph is below the threshold), and `heatmap`, the path written. For a gradable
+            photograph and a model of grades also `expected_grade` and `grade`.
 
         Raises
         ------
@@ -129,31 +128,44 @@ class Screener:
         try:
             crop, geometry = crop_photograph(path, self.size, self.field)
         except NoRetina as error:
-            return {"result": AGAIN, "reasons": ["not a fundus photograph", str(error)]}
+            return {"result": AGAIN, "gradable": False, "reasons": [OTHER, str(error)]}
         quality = judge(crop, geometry) if self.size >= SMALLEST else judge(*crop_photograph(path, SIDE, self.field))
-        row = {"result": AGAIN, "reasons": list(quality.reasons), "quality": round(float(quality.score), 4)}
-        row["field"] = geometry["field"]
-        if not quality.gradable:
+        row = {"result": AGAIN, "gradable": quality.gradable, "reasons": list(quality.reasons)}
+        row |= {"quality": round(float(quality.score), 4), "field": geometry["field"]}
+        if not quality.retina:
             return row
         seen = in_colours(crop, self.colours, geometry)
         probabilities, evidence = self.network(seen, explain=target is not None)
         if not np.isfinite(probabilities).all():
             raise StageError(f"the network predicts NaN or infinity for {path}; train it again")
-        answers, own = {}, {}
-        for question in self.task.questions:
-            chosen = self.decision[question]
-            own[question] = disease_probability(probabilities[None], first_disease(self.config["task"], question))[0]
-            probability = float(calibrate(own[question], chosen["temperature"], chosen["shift"]))
-            answers[question] = self.call(question, probability)
-        row |= {"result": self.words(answers), "reasons": [], "questions": answers}
-        if "grade" in self.decision:
+        answers, own = self.answer(probabilities)
+        if not quality.gradable:
+            answers = only_disease(answers)
+            if not any_disease(answers):
+                return row
+        row |= {"result": summarise(answers), "questions": answers}
+        if quality.gradable and "grade" in self.decision:
             row["expected_grade"] = round(float(expected_grade(probabilities)), 2)
             grade = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
-            row["grade"] = self.consistent_grade(grade, answers)
+            row["grade"] = consistent_grade(grade, answers)
         if target is not None:
             draw_page(path, target, self.panels(answers, own, evidence, seen), self.field)
             row["heatmap"] = str(target)
         return row
+
+    def answer(self, probabilities):
+        """Answer all questions from the network's output; dicts of answers and of uncalibrated probabilities."""
+        answers, own = {}, {}
+        for question, threshold in self.thresholds().items():
+            chosen = self.decision[question]
+            own[question] = disease_probability(probabilities[None], first_disease(self.config["task"], question))[0]
+            answers[question] = call(float(calibrate(own[question], chosen["temperature"], chosen["shift"])), threshold)
+        return answers, own
+
+    def thresholds(self):
+        """Map each question to the threshold of the operating point."""
+        points = {question: self.decision[question]["eye"]["operating_points"] for question in self.task.questions}
+        return {question: points[question][self.point] for question in points}
 
     def describe_point(self):
         """Say what the operating point reached on the test patients, for each question; figures of eyes.
@@ -173,78 +185,22 @@ class Screener:
         return f"operating point {self.point}{where}: {'; '.join(parts)}"
 
     def panels(self, answers, own, evidence, seen):
-        """Draw the heat map of each question, with its caption; `own` maps questions to uncalibrated probabilities."""
-        chosen = [(self.decision[question], answers[question]["threshold"]) for question in answers]
+        """Draw the heat map of each question that is decided, with its caption; `own` is uncalibrated."""
+        decided = {question: answer for question, answer in answers.items() if answer["disease"] is not None}
+        chosen = [(self.decision[question], answer["threshold"]) for question, answer in decided.items()]
         thresholds = np.array([uncalibrate(least, fit["temperature"], fit["shift"]) for fit, least in chosen])
-        odds = log_odds(list(own.values()))
+        odds = log_odds([own[question] for question in decided])
+        evidence = evidence[[question in decided for question in answers]]
         heats = draw_heat(evidence, odds, thresholds, np.stack([seen] * len(odds)), self.network.grid)
         said = [
             f"{QUESTIONS[question].split(' (')[0]} {answer['probability']:.2f}, called from {answer['threshold']:.2f}"
-            for question, answer in answers.items()
+            for question, answer in decided.items()
         ]
         return list(zip(said, heats))
 
-    def call(self, question, probability):
-        """Compare a probability with the threshold of a question."""
-        threshold = self.decision[question]["eye"]["operating_points"][self.point]
-        disease = probability >= threshold
-        return {"probability": round(probability, 6), "threshold": round(threshold, 6), "disease": disease}
-
-    def words(self, answers):
-        """Summarise the answers to all questions in a few words; `disease` is None where it is undecided."""
-        called = {question: answer["disease"] for question, answer in answers.items()}
-        worst = next((CALLED[question] for question in reversed(called) if called[question]), None)
-        if worst == "DR" and called.get("referable") is False:
-            return "DR, not referable"
-        if worst is None and None in called.values():
-            return AGAIN
-        return worst or ("not referable" if self.config["task"] == "referable" else "no DR")
-
     def join(self, eyes):
-        """Combine the photographs of a patient, {'left': rows, 'right': rows} from `look`, into one such row.
-
-        A patient has the probability of the worst gradable photograph, so is referred if either eye is. If an eye is
-        poor or missing, the other one cannot rule out disease: the patient must be photographed again. The same holds
-        if a gradable photograph has reasons to doubt whose it is.
-
-        Returns
-        -------
-        dict
-            `result`, `reasons` and `questions`. Unless the patient must be photographed again, also `decided_by`, the
-            name of the photograph that decided, and `grade` for a model of grades.
-        """
-        graded = {eye: [row for row in rows if "questions" in row] for eye, rows in eyes.items()}
-        reasons = [f"{eye} eye: {eyes[eye][-1].get('result', AGAIN)}" for eye in sorted(eyes) if not graded[eye]]
-        reasons += [f"{eye} eye: no photograph" for eye in ("left", "right") if eye not in eyes]
-        doubts = dict.fromkeys(why for own in graded.values() for row in own for why in row.get("reasons", ()))
-        reasons += doubts
-        answers = {}
-        for question in self.task.questions:
-            worst = max((probability_of(row, question) for rows in graded.values() for row in rows), default=0.0)
-            answers[question] = self.call(question, worst)
-            certain = not doubts and all(graded.get(eye) for eye in ("left", "right"))
-            if not (answers[question]["disease"] or certain):
-                answers[question] = {"probability": None, "threshold": None, "disease": None}
-        joined = {"result": self.words(answers), "reasons": reasons, "questions": answers}
-        rows = [row for own in graded.values() for row in own]
-        if joined["result"] != AGAIN:
-            called = [question for question in answers if answers[question]["disease"]]
-            decisive = [*answers, *called][-1]  # the most severe question that is answered with disease, if any
-            joined["decided_by"] = max(rows, key=lambda row: probability_of(row, decisive)).get("photograph")
-            if all("grade" in row for row in rows):
-                joined["grade"] = self.consistent_grade(max(row["grade"] for row in rows), answers)
-        return joined
-
-    def consistent_grade(self, grade, answers):
-        """Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4."""
-        if answers.get("referable", {}).get("disease"):
-            return max(grade, 2)
-        return int(answers["any"]["disease"])
-
-
-def probability_of(row, question):
-    """Return the probability with which a graded photograph answers a question."""
-    return row["questions"][question]["probability"]
+        """Combine the photographs of a patient, {'left': rows, 'right': rows} from `look`, into one such row."""
+        return join_eyes(eyes, self.thresholds())
 
 
 def reopen(folder, sensitivity, specificity, field, name):

@@ -1,0 +1,20 @@
+// Judges crops and joins the eyes of patients as the page does, without a browser, for tests/test_page_quality.py:
+// node quality.mjs JOBS. JOBS is {"weights", "crops": a list of {"file", "size", "visible", "field"}, "model", "point",
+// "patients": a list of {"left": row, "right": row}}. Prints the qualities and the joined rows.
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { runnerImport } from "vite";
+
+const load = async (name) => {
+  const path = fileURLToPath(new URL(`../src/${name}.ts`, import.meta.url));
+  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
+};
+const [{ measure }, { judge }, { join }] = [await load("measures"), await load("quality"), await load("screener")];
+const { weights, crops, model, point, patients } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+
+const judged = crops.map(({ file, size, visible, field }) =>
+  judge(measure({ width: size, height: size, data: new Uint8Array(readFileSync(file)) }, visible, field), weights),
+);
+const joined = patients.map((eyes) => join(model, point, eyes));
+process.stdout.write(JSON.stringify({ judged, joined }));

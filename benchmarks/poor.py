@@ -1,0 +1,119 @@
+"""Measure what the network says about poor photographs: how many it refers, and what strong compression does to it.
+
+    python benchmarks/poor.py --data ../shared/data/eyepacs-1024
+
+Uses pretrained/lite0-384-distilled.npz, which has seen none of these photographs, on equalised crops of 256 px that are
+enlarged to 384. A threshold is not taken from them: the figures say how many poor photographs are referred where a
+given share of the gradable ones without referable DR is. Takes five minutes on two cores.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import degraded
+import numpy as np
+import record
+from PIL import Image
+from quality_data import crop_file, path_of, read_labels
+from quality_figures import is_rejected
+
+from eyenet.photo import quality
+from eyenet.photo.colours import equalize
+from eyenet.photo.retina import inside_circle
+from eyenet.run.workers import cores, for_each
+from eyenet.score.bootstrap import bootstrap
+from eyenet.score.metrics import roc_auc
+
+WEIGHTS = record.REPO / "pretrained" / "lite0-384-distilled.npz"
+QUESTIONS = {"any DR": 1, "referable DR": 2}
+REFERRED = (0.05, 0.1, 0.2)  # share of gradable photographs without referable DR
+
+
+def load():
+    """Build the network and load its weights."""
+    from cnn import build_network
+
+    network, values = build_network("efficientnet_lite0", 384, 5, "none"), np.load(WEIGHTS)
+    for variable in network.weights:
+        variable.assign(values[variable.path])
+    return network
+
+
+def to_input(crop):
+    """Equalise a crop, and enlarge it to the size of the network."""
+    even = Image.fromarray(equalize(crop, inside_circle(len(crop))))
+    return np.asarray(even.resize((384, 384), Image.Resampling.BICUBIC))
+
+
+def look(folder, image):
+    """Return the verdict on a photograph, and the inputs of the network from it and from a JPEG of quality 10."""
+    found, place = crop_file(path_of(folder, image)), record.REPO / "benchmarks" / f".{image}.png"
+    if found is None:
+        return None
+    degraded.compress(Image.open(path_of(folder, image)).convert("RGB"), 10).save(place, compress_level=1)
+    coarse = crop_file(place)
+    place.unlink()
+    return quality.judge(*found), quality.judge(*coarse), to_input(found[0]), to_input(coarse[0])
+
+
+def referred(levels, poor, probability):
+    """List how many poor photographs are above the thresholds that a share of the gradable healthy ones reach."""
+    healthy, rows = levels < 2, []
+    for part in REFERRED:
+        called = probability >= np.quantile(probability[~poor & healthy], 1 - part)
+        name = f"referable DR, where {part:.0%} of the gradable of grade 0-1 are referred: "
+        for who, these in (("of grade 0-1", healthy), ("of grade 2-4", ~healthy), ("of grade 4", levels == 4)):
+            share = round(float(called[poor & these].mean()), 3)
+            rows.append((f"{name}poor {who}", share, f"of {(poor & these).sum()}", ""))
+        rows.append((f"{name}gradable of grade 2-4", round(float(called[~poor & ~healthy].mean()), 3), "", ""))
+    return rows
+
+
+def compressed(levels, patients, plain, coarse):
+    """List the AUC on photographs, on JPEGs of quality 10 of them, and the difference."""
+    rows = []
+    for question, least in QUESTIONS.items():
+        truth = levels >= least
+
+        def statistics(weights, truth=truth, least=least):
+            each = [roc_auc(truth, found[:, least:].sum(axis=1), weights) for found in (plain, coarse)]
+            return {
+                "AUC": each[0],
+                "AUC, JPEG of quality 10": each[1],
+                "JPEG of quality 10, difference": each[1] - each[0],
+            }
+
+        for what, found in bootstrap(statistics, patients).items():
+            limits = f"95 %: {found['low']:.3f} to {found['high']:.3f}"
+            rows.append((f"{question}, {what}", round(found["value"], 3), limits, ""))
+    return rows
+
+
+def main():
+    args = record.parse(__doc__).parse_args()
+    table = read_labels(args.data)
+    seen = [one for _, one in for_each(lambda image: look(args.data, image), table["image"].tolist(), cores(), "crop")]
+    table = table[[one is not None for one in seen]]
+    verdicts, coarse, plain_inputs, coarse_inputs = zip(*(one for one in seen if one is not None))
+    network = load()
+    plain, small = (
+        network.predict(np.stack(inputs), batch_size=16, verbose=0) for inputs in (plain_inputs, coarse_inputs)
+    )
+    levels, poor = table["level"].to_numpy(), is_rejected(verdicts)
+    results = referred(levels, poor, plain[:, 2:].sum(axis=1))
+    results += compressed(levels, table["patient"].to_numpy(), plain, small)
+    stopped = is_rejected(coarse)[~poor]
+    results.append(
+        (
+            "gradable photographs that are stopped as JPEG of quality 10",
+            round(stopped.mean(), 3),
+            f"of {len(stopped)}",
+            "",
+        )
+    )
+    record.write("poor", results)
+
+
+if __name__ == "__main__":
+    main()

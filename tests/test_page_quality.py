@@ -1,0 +1,101 @@
+"""The page judges crops, tells the reasons and answers for patients as Python does."""
+
+import io
+import itertools
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from conftest import REAL, draw_photograph
+from PIL import Image
+from test_jpeg import packages  # noqa: F401 (all tests here use it)
+
+from benchmarks import degraded
+from benchmarks.browser import APP, missing
+from eyenet.model.answers import UNDECIDED, call, join_eyes
+from eyenet.photo import quality
+from eyenet.photo.colours import equalize
+from eyenet.photo.retina import black_outside, inside_circle, photograph_to_input
+from make_sample import take_photograph
+
+MISSING = missing()
+pytestmark = pytest.mark.skipif(
+    MISSING is not None and "Chromium" not in MISSING, reason=f"the page is not tested: {MISSING}"
+)
+LIMITS = {"any": 0.3, "referable": 0.5}
+MODEL = {
+    "task": "grade",
+    "decision": {question: {"eye": {"operating_points": {"balanced": limit}}} for question, limit in LIMITS.items()},
+}
+
+
+def run_page(folder, crops=(), patients=()):
+    """Judge crops, a list of (pixels, geometry), and join patients with the page's code."""
+    jobs = []
+    for number, (crop, geometry) in enumerate(crops):
+        (folder / f"{number}.bytes").write_bytes(crop.tobytes())
+        field = geometry.get("field", "circle")
+        job = {"file": str(folder / f"{number}.bytes"), "size": len(crop), "field": field}
+        jobs.append(job | {"visible": geometry.get("visible", 1.0)})
+    task = {"weights": quality.weights(), "crops": jobs, "model": MODEL, "point": "balanced", "patients": patients}
+    (folder / "jobs.json").write_text(json.dumps(task))
+    command = ["node", "tests/quality.mjs", str(folder / "jobs.json")]
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def make_crops(folder):
+    """Crops in natural and equalised colours: eyes of the sample, worse copies of them, and real photographs."""
+    crops = [(draw_photograph(256, 256, radius=128, dots=9), {}), (np.zeros((256, 256, 3), np.uint8), {})]
+    for level in (0, 4):
+        eye = Image.open(io.BytesIO(take_photograph(seed=0, patient=1, eye="left", level=level))).convert("RGB")
+        copies = [eye, degraded.blur(eye, 0.01), degraded.expose(eye, 0.15), degraded.compress(eye, 5)]
+        for copy in copies:
+            copy.save(folder / "eye.png", compress_level=1)
+            crops.append(photograph_to_input(folder / "eye.png"))
+    if (REAL / "eyepacs-1024").exists():
+        paths = sorted((REAL / "eyepacs-1024" / "train").iterdir())[::120]
+        crops += [photograph_to_input(path, size) for path, size in zip(paths, itertools.cycle((256, 384)))]
+    return crops + [(equalize(crop, inside_circle(len(crop))), geometry) for crop, geometry in crops[2:]]
+
+
+def test_the_page_measures_and_judges_the_same(tmp_path):
+    crops = [(black_outside(np.array(crop)), geometry) for crop, geometry in make_crops(tmp_path)]
+    judged = run_page(tmp_path, crops)["judged"]
+    assert len(judged) == len(crops)
+    for (crop, geometry), page in zip(crops, judged):
+        expected = quality.judge(crop, geometry)
+        assert page["measures"].keys() == expected.measures.keys()
+        close = 1e-4 if len(crop) == quality.SIDE else 1e-2  # a resized crop may differ by one grey level
+        for name, value in expected.measures.items():
+            assert page["measures"][name] == pytest.approx(value, abs=close), name
+        assert (page["gradable"], page["retina"]) == (expected.gradable, expected.retina)
+        assert page["score"] == pytest.approx(expected.score, abs=5e-3)
+        assert page["reasons"] == list(expected.reasons)
+    equalized = [page for page in judged if page["measures"]["equalized"]]
+    assert len(equalized) >= 8 and len({page["measures"]["lines"] for page in equalized}) >= 4
+
+
+def make_row(gradable, level):
+    """Make the row of a photograph that is above the thresholds of `level` questions; None where nothing is known."""
+    if level is None:
+        return {"result": "photograph again", "gradable": False, "reasons": ["too dark"]}
+    probability = {"any": (0.1, 0.4, 0.4)[level], "referable": (0.1, 0.1, 0.9)[level]}
+    answers = {question: call(probability[question], limit) for question, limit in LIMITS.items()}
+    if not gradable:
+        answers = {question: answer if answer["disease"] else dict(UNDECIDED) for question, answer in answers.items()}
+    row = {"result": "", "gradable": gradable, "reasons": [] if gradable else ["too dark"], "questions": answers}
+    return row | ({"grade": level} if gradable else {})
+
+
+def test_the_page_joins_the_eyes_the_same(tmp_path):
+    rows = [make_row(True, level) for level in (0, 1, 2)] + [make_row(False, level) for level in (1, 2, None)]
+    patients = [{"left": left, "right": right} for left, right in itertools.product(rows, rows)]
+    joined = run_page(tmp_path, patients=patients)["joined"]
+    assert len({page["result"] for page in joined}) == 5
+    for eyes, page in zip(patients, joined):
+        expected = join_eyes({eye: [row] for eye, row in eyes.items()}, LIMITS)
+        expected.pop("decided_by", None)
+        assert page == expected, eyes
