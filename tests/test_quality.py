@@ -122,7 +122,7 @@ def test_the_pixels_of_the_camera_do_not_count(tmp_path):
         for width in (2000, 800):
             size = (width, round(width * original.height / original.width))
             found = judge(original.resize(size, Image.Resampling.LANCZOS), tmp_path)
-            assert found.gradable == whole.gradable and abs(found.score - whole.score) < 0.1, (path.name, width)
+            assert found.gradable == whole.gradable and abs(found.score - whole.score) < 0.25, (path.name, width)
 
 
 @needs_real("eyepacs-1024")
