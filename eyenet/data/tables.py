@@ -46,8 +46,32 @@ def read_table(path, columns, made_by):
     ------
     StageError
     """
+    table = _parse(path, made_by)
+    if not isinstance(table.index, pd.RangeIndex):
+        raise StageError(f"{path}, line 2: the row has more fields than the header")
+    table.columns = table.columns.str.strip()
+    written = table.columns.str.replace(r"\.[0-9]+$", "", regex=True)  # pandas calls a second `level` level.1
+    twice = table.columns.duplicated() | ((written != table.columns) & written.isin(table.columns))
+    if twice.any():
+        raise StageError(f"{path} has the column {written[twice][0]!r} twice")
+    table = table[(table != "").any(axis=1)]  # drop blank lines; the index keeps the line numbers
+    _require_single_lines(table, path)
+    _require_columns(table, columns, path)
+    if table.empty:
+        raise StageError(f"{path} has a header and no rows")
+    table = table.apply(_clean)
+    for column in table.columns:
+        if column in columns:
+            _require_allowed(table[column], path)
+    if "level" in columns:
+        table = table.astype({"level": int})
+    return table.reset_index(drop=True)
+
+
+def _parse(path, made_by):
+    """Read all cells of a table as strings, with the blank lines; see `read_table`."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
     except FileNotFoundError:
         todo = f"{made_by} makes it" if made_by else "check the path"
         raise StageError(f"there is no table {path}; {todo}") from None
@@ -59,30 +83,16 @@ def read_table(path, columns, made_by):
         if opened := re.search(r"EOF inside string starting at row (\d+)", str(error)):
             raise StageError(f"{path}, line {int(opened[1]) + 1}: {UNCLOSED}") from None
         raise StageError(f"{path} is not a CSV table in UTF-8 ({str(error).strip()}); save it as one") from None
-    if not isinstance(table.index, pd.RangeIndex):
-        raise StageError(f"{path}, line 2: the row has more fields than the header")
-    table.columns = table.columns.str.strip()
-    written = table.columns.str.replace(r"\.[0-9]+$", "", regex=True)  # pandas calls a second `level` level.1
-    twice = table.columns.duplicated() | ((written != table.columns) & written.isin(table.columns))
-    if twice.any():
-        raise StageError(f"{path} has the column {written[twice][0]!r} twice")
-    table = table[(table != "").any(axis=1)]  # drop blank lines; the index keeps the line numbers
-    _require_single_lines(table, path)
+
+
+def _require_columns(table, columns, path):
+    """Raise a StageError if a column is missing."""
     missing = [c for c in columns if c not in table.columns]
     if missing:
         wrong = next((mark for mark in (";", "\t") if len(table.columns) == 1 and mark in table.columns[0]), None)
         if wrong:
             raise StageError(f"{path} separates its columns by {wrong!r}; save it as CSV with commas")
         raise StageError(f"{path} has no column {' or '.join(missing)}; its columns are {', '.join(table.columns)}")
-    if table.empty:
-        raise StageError(f"{path} has a header and no rows")
-    table = table.apply(_clean)
-    for column in table.columns:
-        if column in columns:
-            _require_allowed(table[column], path)
-    if "level" in columns:
-        table = table.astype({"level": int})
-    return table.reset_index(drop=True)
 
 
 def _clean(values):
