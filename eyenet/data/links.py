@@ -126,10 +126,10 @@ def read_deciders(path):
 
 def find_copies(table, folder, search=True):
     """Find the photographs that are there twice, write copies.csv and report their number; return them."""
-    copies = list_copies(table, find_pairs(Crops(folder, table["image"])) if search else [])
     if not search:
         (folder / "copies.csv").unlink(missing_ok=True)
-        return copies
+        return list_copies(table, [])
+    copies = list_copies(table, find_pairs(Crops(folder, table["image"])))
     write_table(folder / "copies.csv", copies)
     if len(copies):
         found = {what: copies["contradiction"].str.contains(what).sum() for what in (GRADES, EYES, PATIENTS)}

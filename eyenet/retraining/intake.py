@@ -11,7 +11,7 @@ import pandas as pd
 
 from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, content_hash, open_array
 from eyenet.data.duplicates import find_duplicates, find_pairs
-from eyenet.data.links import group
+from eyenet.data.links import decide, group
 from eyenet.data.names import canonical
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
 from eyenet.data.shards import Shards, shard_files
@@ -128,12 +128,9 @@ def join_splits(table, base, of_known, of_new):
     known = dict(zip(base.table["patient"].map(canonical), base.table["split"]))
     new, old = list(table["patient"].map(canonical)), list(base.table["patient"].map(canonical))
     links = [(new[i], old[row]) for i, row, _ in of_known] + [(new[i], new[j]) for i, j, _ in of_new]
-    patients = sorted({*new, *(patient for _, patient in links)})
-    numbers, given, joined = group(patients, links), dict(zip(new, table["split"])), {}
-    for patient, number in sorted(zip(patients, numbers), key=lambda pair: (pair[0] not in known, pair[0])):
-        joined.setdefault(number, known[patient] if patient in known else given[patient])
-    split = {patient: known.get(patient, joined[number]) for patient, number in zip(patients, numbers)}
-    return [split[patient] for patient in new]
+    decider = decide({*new, *(patient for _, patient in links)}, links, {patient: patient for patient in known})
+    splits = dict(zip(new, table["split"])) | known
+    return [known.get(patient, splits[decider[patient]]) for patient in new]
 
 
 def accept(photos, labels, base, folder, workers, field=None):
