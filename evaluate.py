@@ -37,10 +37,9 @@ from eyenet.run.errors import StageError, log
 from eyenet.run.files import write_json
 from eyenet.run.options import between, fraction, local_path, model_path, parser, positive, seed
 from eyenet.run.script import run_main
-from eyenet.score.metrics import METRIC_NAMES
+from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 
 EXAMPLES = 3  # photographs shown of each kind: true and false positives, true and false negatives
-CALIBRATION = ("slope", "intercept", "brier", "ece")
 CONFIDENT = 0.8  # least calibrated probability of the prediction, disease or not, of the photographs that are shown
 SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "precision", "npv")
 

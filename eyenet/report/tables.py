@@ -5,10 +5,9 @@ from typing import NamedTuple
 from eyenet.data.names import SPLIT_NAMES
 from eyenet.data.tables import GRADES
 from eyenet.report.words import DASH, Cell, cell, decimal, defined, format_of, percent, point_name, why_undefined
-from eyenet.score.metrics import METRIC_NAMES
+from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 
 UNITS = {"patient": "per patient", "eye": "per eye"}
-CALIBRATION = ("slope", "intercept", "brier", "ece")
 SHOWN = ("auc", "average_precision", "sensitivity", "specificity", "precision", "npv", "accuracy")
 
 

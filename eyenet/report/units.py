@@ -84,12 +84,7 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
             name: {"threshold": float(threshold)} | points[name] for name, threshold in operating_points.items()
         },
         "roc": {way: {str(level): drawn[way, level] for level in LEVELS} for way in WAYS},
-        "by_grade": [
-            {"grade": grade, "count": int(of_grade.sum())}
-            | {"called": share_with_interval(called, rows.patients, of_grade)}
-            for grade in GRADES
-            for of_grade in [rows.levels == grade]
-        ],
+        "by_grade": [called_of_grade(rows, called, grade) for grade in GRADES],
         "calibration": {
             "before": calibration_of(rows, rows.raw),
             "after": calibration_of(rows, rows.calibrated),
@@ -98,6 +93,13 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
         "referral": referral(rows.truth, rows.calibrated, operating_points[BALANCED], rows.patients, SHARES),
         "curves": curves_of(rows),
     }
+
+
+def called_of_grade(rows, called, grade):
+    """Compute the share of a grade that is predicted as diseased."""
+    graded = rows.levels == grade
+    called = share_with_interval(called, rows.patients, graded)
+    return {"grade": grade, "count": int(graded.sum()), "called": called}
 
 
 def require_probabilities(probability):

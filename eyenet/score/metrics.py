@@ -22,6 +22,8 @@ METRIC_NAMES = {  # key in metrics.json: name in full, name in a column heading
     "kappa": ("quadratic weighted kappa", "kappa"),
 }
 
+CALIBRATION = ("slope", "intercept", "brier", "ece")  # keys of the figures of the calibration, as they are listed
+
 
 def choose_threshold(truth, probability):
     """Choose the threshold with the largest sensitivity + specificity, Youden's index [1]_.
