@@ -13,10 +13,10 @@ from eyenet.data.names import SPLIT_NAMES, canonical, original_name
 from eyenet.data.tables import read_labels, require_match
 from eyenet.model.batches import Batches, predict
 from eyenet.model.folder import colours_of, field_of, read_patients, setting, split_hash
+from eyenet.model.screener import crop_with_quality
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.kinds import list_photographs
-from eyenet.photo.quality import SIDE, SMALLEST, judge
-from eyenet.photo.retina import crop_photograph, in_colours, photograph_to_input
+from eyenet.photo.retina import in_colours, photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import from_cell
 from eyenet.run.folder import finish
@@ -233,9 +233,8 @@ def read_crops(table, size, colours, field, workers, rejected):
 
     def work(row):
         path = table["path"][row]
-        crop, geometry = crop_photograph(path, size, field)
-        found = judge(crop, geometry) if size >= SMALLEST else judge(*crop_photograph(path, SIDE, field))
-        told = {"quality": round(float(found.score), 3), "gradable": int(found.gradable)}
+        crop, geometry, quality = crop_with_quality(path, size, field)
+        told = {"quality": round(float(quality.score), 3), "gradable": int(quality.gradable)}
         return in_colours(crop, colours, geometry), geometry | told | {"synthetic": is_synthetic(path)}
 
     def good():
@@ -252,13 +251,13 @@ def read_crops(table, size, colours, field, workers, rejected):
 
 
 def report_ungradable(table):
-    """Report how many photographs predict.py would not grade."""
+    """Report how many photographs the quality gate rejects."""
     poor = (table["gradable"] == 0).sum()
     if poor:
         also = "; the gradable ones are also a set of their own" if poor < len(table) else ""
         log(
-            f"note: {poor:,} of {len(table):,} photographs cannot be graded, and predict.py would ask for them again; "
-            f"the figures are of all{also} (column gradable of predictions.csv)"
+            f"note: {poor:,} of {len(table):,} photographs cannot be graded, and predict.py would let them refer, but "
+            f"never count as negative; the figures are of all{also} (column gradable of predictions.csv)"
         )
 
 

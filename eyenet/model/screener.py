@@ -41,6 +41,19 @@ def choose_point(decision, questions, sensitivity, specificity):
     )
 
 
+def crop_with_quality(path, size, field):
+    """Crop a photograph and judge it, on a larger crop if this one is too small to be judged.
+
+    Returns
+    -------
+    crop, geometry
+        As from `eyenet.photo.retina.crop_photograph`.
+    quality : eyenet.photo.quality.Quality
+    """
+    crop, geometry = crop_photograph(path, size, field)
+    return crop, geometry, judge(crop, geometry) if size >= SMALLEST else judge(*crop_photograph(path, SIDE, field))
+
+
 class Screener:
     """Grade photographs with a trained model, without Keras or TensorFlow.
 
@@ -126,10 +139,9 @@ class Screener:
             If the photograph cannot be read.
         """
         try:
-            crop, geometry = crop_photograph(path, self.size, self.field)
+            crop, geometry, quality = crop_with_quality(path, self.size, self.field)
         except NoRetina as error:
             return {"result": AGAIN, "gradable": False, "reasons": [OTHER, str(error)]}
-        quality = judge(crop, geometry) if self.size >= SMALLEST else judge(*crop_photograph(path, SIDE, self.field))
         row = {"result": AGAIN, "gradable": quality.gradable, "reasons": list(quality.reasons)}
         row |= {"quality": round(float(quality.score), 4), "field": geometry["field"]}
         if not quality.retina:
