@@ -20,14 +20,23 @@ IMAGENET = Path("weights")  # where port_weights.py puts its files
 
 
 class Recipe(NamedTuple):
-    """How cnn.py trains a network by default."""
+    """How cnn.py trains a network by default.
+
+    `rows` are the training images: 'all', with the copies of rotate_images.py, or only the 'originals'. `balanced`
+    weighs both classes equally in the loss of a task with two classes.
+    """
 
     weights: str
     epochs: int
     learning_rate: float
+    batch: int = 32
+    rows: str = "all"
+    balanced: bool = True
 
 
 SCRATCH, TUNED = Recipe("none", 30, 1e-3), Recipe("imagenet", 5, 3e-4)
+# Copies and balanced classes did not help a network that sees enlarged photographs (benchmarks/results/trials.csv).
+ORIGINALS = Recipe("imagenet", 20, 5e-4, batch=64, rows="originals", balanced=False)
 
 
 class Cost(NamedTuple):
@@ -54,11 +63,23 @@ class Evidence(NamedTuple):
     start: float | None = None
 
 
+class Enlarged(NamedTuple):
+    """The convolutions of another network of the table, on photographs enlarged to a side in pixels.
+
+    A finer feature map helps more than a finer photograph: crops of this size, made from larger originals, give less
+    than enlarged ones (`lite0-384` in benchmarks/results/trials.csv).
+    """
+
+    network: str
+    side: int
+
+
 class Network(NamedTuple):
     """A network of `cnn.py --network`.
 
     `application` is its class in keras.applications, or None; `scale` and `offset` map 0-255 to the range that its
-    weights were trained on; `least` is the smallest photograph in pixels; `dropout` is the rate before the last layer.
+    weights were trained on; `least` is the smallest photograph in pixels; `dropout` is the rate before the last layer;
+    `enlarged` tells that the network enlarges the photographs first.
     """
 
     application: str | None
@@ -69,6 +90,7 @@ class Network(NamedTuple):
     recipe: Recipe
     cost: Cost
     evidence: Evidence
+    enlarged: Enlarged | None = None
 
     def recipe_for(self, weights, continued=False):
         """Return the recipe for initial weights (None: the network's own); random ones need a longer training.
@@ -77,7 +99,8 @@ class Network(NamedTuple):
         """
         weights = weights or self.recipe.weights
         random = weights == "none" != self.recipe.weights and not continued
-        return (SCRATCH if random else self.recipe)._replace(weights=weights)
+        slow = {"epochs": SCRATCH.epochs, "learning_rate": SCRATCH.learning_rate} if random else {}
+        return self.recipe._replace(weights=weights, **slow)
 
 
 LITE_RANGE, KERAS_RANGE = (1 / 128, -127 / 128), (1 / 127.5, -1)  # scale and offset
@@ -98,6 +121,16 @@ NETWORKS = {
     "efficientnet_lite0": Network(
         None, *LITE_RANGE, 32, 0.3, TUNED, Cost(3.42, 501, 42, (0.78, 0.84)), Evidence("block05_expand_relu")
     ),
+    "efficientnet_lite0_384": Network(
+        None,
+        *LITE_RANGE,
+        32,
+        0.3,
+        ORIGINALS,
+        Cost(3.42, 1128, 19, (0.81, 0.87)),
+        Evidence("block05_expand_relu"),
+        Enlarged("efficientnet_lite0", 384),
+    ),
     "efficientnet_lite1": Network(
         None, *LITE_RANGE, 32, 0.3, TUNED, Cost(4.19, 655, 32), Evidence("block07_expand_relu")
     ),
@@ -116,12 +149,43 @@ def build_features(name, size, weights=None):
     """Build the convolutions of a network: scaled photographs in, a feature map out; random weights, or Keras's own."""
     import keras
 
+    if enlarged := NETWORKS[name].enlarged:
+        return build_features(enlarged.network, enlarged.side, weights)
     if name == "three_layers_2017":
         return three_layers_2017(size)
     if name in SCALES:
         return build_efficientnet_lite(keras, name, size)
     application = getattr(keras.applications, NETWORKS[name].application)
     return application(include_top=False, weights=weights, input_shape=(size, size, 3))
+
+
+def scaled(name, photograph):
+    """Scale photographs to the range of a network, and enlarge them if it does: uint8 KerasTensor to float32.
+
+    This is part of the network, so that no exported model can omit it.
+
+    Raises
+    ------
+    StageError
+        If the photographs are too small for the network, or larger than what it enlarges them to.
+    """
+    from keras import layers
+
+    network, size = NETWORKS[name], photograph.shape[1]
+    if size < network.least:
+        raise StageError(f"images of {size} px are too small for {name}; use at least {network.least}")
+    if network.enlarged:
+        side = network.enlarged.side
+        if size > side:
+            raise StageError(f"images of {size} px are too large for {name}, which enlarges them to {side} px")
+        photograph = layers.Resizing(side, side, dtype="float32", name="enlarged")(photograph)
+    return layers.Rescaling(network.scale, network.offset, dtype="float32")(photograph)
+
+
+def parts_of(network):
+    """Split the layers of a network: those before the convolutions, with the input; the convolutions; the head."""
+    place = next(i for i, layer in enumerate(network.layers) if hasattr(layer, "layers"))
+    return network.layers[:place], network.layers[place], network.layers[place + 1 :]
 
 
 def three_layers_2017(size):
@@ -172,6 +236,8 @@ def weights_file(name, weights):
         if not Path(weights).is_file():
             raise StageError(f"there is no file of weights {weights}")
         return Path(weights)
+    if enlarged := NETWORKS[name].enlarged:
+        return weights_file(enlarged.network, weights)
     if NETWORKS[name].application:
         return None
     if name not in SCALES:
@@ -245,15 +311,18 @@ def count_values(network):
 
 def describe_networks():
     """Describe cost, results and recipe of each network as a table for the help of cnn.py; str."""
-    columns = "{:<19}{:>11}{:>9}{:>10}{:>8}{:>8}{:>11}{:>10}{:>7}{:>9}".format
+    columns = "{:<22}{:>11}{:>8}{:>9}{:>6}{:>7}{:>10}{:>9}{:>7}{:>9}{:>6}{:>10}".format
     rows = [
-        ("", "million", "million", "images/s", "MB on", "AUC of", "AUC of", "", "", "learning"),
-        ("--network", "parameters", "x and +", "trained", "phone", "any DR", "referable", "weights", "epochs", "rate"),
+        ("", "million", "million", "images/s", "MB on", "AUC of", "AUC of", "", "", "learning", "", ""),
+        (
+            *("--network", "parameters", "x and +", "trained", "phone", "any DR", "referable"),
+            *("weights", "epochs", "rate", "batch", "rows"),
+        ),
     ]
     for name, network in NETWORKS.items():
         cost, recipe = network.cost, network.recipe
         figures = [f"{cost.parameters:.2f}", f"{cost.multiply_adds:,.0f}"]
         figures += [f"{cost.rate:.0f}", f"{2 * cost.parameters:.2f}"]
         figures += [f"{auc:.2f}" if auc else "-" for auc in cost.reached]
-        rows.append((name, *figures, *recipe))
+        rows.append((name, *figures, *recipe[:5]))
     return "\n".join(f"  {columns(*row)}".rstrip() for row in rows)

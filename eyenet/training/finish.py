@@ -37,6 +37,7 @@ def settings_of(options, table, sidecar):
         "images": sidecar["settings"],
     }
     settings |= {"shuffle": "blocks"} if "shard_size" in sidecar else {}  # an order of its own
+    settings |= {"rows": options["rows"]} if options["rows"] != "all" else {}
     return settings | ({"start": sha256(options["start"] / NETWORK)} if options["start"] else {})
 
 
