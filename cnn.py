@@ -32,7 +32,8 @@ from eyenet.data.array import open_array, rows_by_split
 from eyenet.data.tasks import TASKS, class_weights, classes_of
 from eyenet.model import backend
 from eyenet.model.folder import FORMAT, provenance
-from eyenet.model.networks import NETWORKS, build_features, describe_networks, load_features, require_memory, scaled
+from eyenet.model.networks import NETWORKS, build_features, describe_networks, require_memory, scaled
+from eyenet.model.weights import load_features
 from eyenet.run.errors import log
 from eyenet.run.folder import output_folder
 from eyenet.run.options import fitting_next, local_path, model_path, parser, plain_name, positive, rate, seed
@@ -64,10 +65,11 @@ def build_network(name, size, classes, weights):
     from keras import layers
 
     photograph = keras.Input((size, size, 3), dtype="uint8", name="photograph")
+    x = scaled(name, photograph)
     features = three_layers(size) if name == "three_layers" else build_features(name, size)
     if weights != "none":
         load_features(features, name, weights)
-    x = features(scaled(name, photograph))
+    x = features(x)
     if name == "three_layers_2017":
         x = layers.Dense(128, activation="relu")(layers.Flatten()(x))
     else:

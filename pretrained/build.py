@@ -27,12 +27,17 @@ os.environ["KERAS_BACKEND"] = "tensorflow"  # which converts to LiteRT
 # ruff: noqa: E402
 from eyenet.data.array import content_hash, open_array, rows_by_split
 from eyenet.data.tables import write_table
-from eyenet.data.tasks import TASKS
+from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.export.folder import proved_export
+from eyenet.export.litert import halve_weights
+from eyenet.export.proof import Exam, compare, line, require_parity
 from eyenet.model import backend
-from eyenet.model.folder import FORMAT, NETWORK, provenance, split_hash
-from eyenet.run.errors import StageError
-from eyenet.run.files import read_json, write_json
+from eyenet.model.decision import choose_decision
+from eyenet.model.folder import FORMAT, LITE_NETWORK, NETWORK, provenance, split_hash
+from eyenet.model.lite import LiteNetwork
+from eyenet.model.probabilities import calibrate
+from eyenet.run.errors import StageError, log
+from eyenet.run.files import read_json, sha256, write_json, write_whole
 from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main
 
@@ -116,7 +121,7 @@ def copy_halved(source, target):
         target[name].attrs.update(item.attrs)
 
 
-def describe(weights, recipe, table, sidecar, size):
+def describe(recipe, table, sidecar, size):
     """Describe the network as cnn.py's config.json does, apart from its decision and files."""
     made = provenance()
     settings = {name: recipe[name] for name in RECIPE}
@@ -135,25 +140,68 @@ def describe(weights, recipe, table, sidecar, size):
     }
 
 
+def write_lite_halved(network, config, folder, exam):
+    """Write model.tflite with its kernels in float16; return the entries of config.json, and a line with the parity.
+
+    Raises
+    ------
+    StageError
+        If its probabilities differ from those of Keras by more than float16 allows.
+    """
+    from eyenet.model.lite import write_lite
+
+    path = folder / LITE_NETWORK
+    config = config | {"evidence": write_lite(network, config["task"], folder)}
+    write_whole(path, halve_weights(path.read_bytes()))
+    lite = LiteNetwork(folder, config)
+    figures = compare(exam, np.stack([lite(photograph)[0] for photograph in exam.photographs]), config)
+    require_parity(figures, "float16", path.name)
+    files = {name: sha256(folder / name) for name in (NETWORK, LITE_NETWORK)}
+    return config | {"files": files}, f"{path.name}, {line(figures)}"
+
+
+def reached(levels, patients, probabilities, config):
+    """Compute what the default operating point reaches on validation: by question, sensitivity and specificity."""
+    from eyenet.score.intervals import rates_with_intervals
+
+    found = {}
+    for question in TASKS[config["task"]].questions:
+        chosen = config["decision"][question]
+        raw = disease_probability(probabilities, first_disease(config["task"], question))
+        probability = calibrate(raw, chosen["temperature"], chosen["shift"])
+        called = probability >= chosen["eye"]["operating_points"][POINT]
+        rates = rates_with_intervals(levels >= LEAST_GRADE[question], called, patients)
+        found[question] = {name: rates[name] for name in ("sensitivity", "specificity")}
+    return found
+
+
 def build(weights, work, folder):
-    """Build the model folder."""
-    from eyenet.model.batches import Batches
-    from eyenet.model.lite import add_lite
-    from eyenet.training.finish import choose_on_validation
+    """Build the model folder; return lines for the user."""
+    from eyenet.model.batches import Batches, predict
 
     recipe = read_recipe(weights, work)
     images, table, sidecar = open_array(work / "data" / "array")
     network, size = load_weights(weights, recipe, images.shape[1]), images.shape[1]
-    config = describe(weights, recipe, table, sidecar, size)
+    config = describe(recipe, table, sidecar, size)
     rows = rows_by_split(table, sidecar["settings"])["val"]
-    decision, lines = choose_on_validation(
-        network, Batches(images, None, rows, BATCH), table.iloc[rows], recipe["task"]
-    )
+    levels, patients = table["level"].to_numpy()[rows], table["patient"].to_numpy()[rows]
+    log(f"predicting {len(rows):,} validation photographs")
+    probabilities = predict(network, Batches(images, None, rows, BATCH))
+    config["decision"] = choose_decision(patients, levels, probabilities, recipe["task"])
+    config["validation"] = reached(levels, patients, probabilities, config)
     save_halved(network, folder / NETWORK)
-    config = add_lite(folder, config, network) | {"decision": decision, "finished": True}
+    exam = Exam("validation photographs", images[rows], levels, probabilities, None)
+    config, parity = write_lite_halved(network, config, folder, exam)
     write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
-    write_json(folder / "config.json", config)
-    return lines
+    write_json(folder / "config.json", config | {"finished": True})
+    return [parity, *lines_of(config)]
+
+
+def lines_of(config):
+    """Describe the default operating point on validation in lines."""
+    for question, found in config["validation"].items():
+        said = [f"{name} {x['value']:.3f} ({x['low']:.3f}-{x['high']:.3f})" for name, x in found.items()]
+        yield f"{POINT} on validation, {QUESTIONS[question]}: {', '.join(said)}"
 
 
 def main():

@@ -75,6 +75,18 @@ def pytest_runtest_call(item):
     seed()
 
 
+@pytest.fixture
+def enlarged(monkeypatch):
+    """Let efficientnet_lite0_384 enlarge to 96 px, and add `enlarged`, a small network of that kind; their names."""
+    from eyenet.model.networks import NETWORKS, Enlarged
+
+    large = NETWORKS["efficientnet_lite0_384"]
+    monkeypatch.setitem(NETWORKS, "efficientnet_lite0_384", large._replace(enlarged=large.enlarged._replace(side=96)))
+    small = NETWORKS["three_layers_2017"]._replace(enlarged=Enlarged("three_layers_2017", 96))
+    monkeypatch.setitem(NETWORKS, "enlarged", small)
+    return "efficientnet_lite0_384", "enlarged"
+
+
 def needs_real(folder):
     """Skip a test if the real photographs are not available."""
     return pytest.mark.skipif(

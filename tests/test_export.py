@@ -89,6 +89,12 @@ def test_each_format_of_a_larger_network(ending, lite0, tmp_path):
 
 
 @pytest.mark.parametrize("ending", FORMATS)
+def test_each_format_of_a_network_that_enlarges(ending, enlarged, tmp_path):
+    network = awake(cnn.build_network(enlarged[1], 64, 2, "none"), photographs(64))
+    assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(64)) < 1e-4
+
+
+@pytest.mark.parametrize("ending", FORMATS)
 def test_precisions(ending, tmp_path):
     """Fewer bits give smaller files and larger differences, within the limits."""
     keras.utils.set_random_seed(0)

@@ -18,7 +18,6 @@ from eyenet.export.description import operating_points
 from eyenet.model.backend import hidden_stderr
 from eyenet.model.decision import BALANCED
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
-from eyenet.model.networks import parts_of
 from eyenet.run.errors import StageError
 from eyenet.run.workers import cores, for_each
 
@@ -89,16 +88,12 @@ def _floating(network):
     import keras
     import tensorflow as tf
 
-    _, *before = parts_of(network)[0]
-    scaled = keras.Model(before[-1].output, network.output)
+    first = network.layers[1]  # scales or enlarges, in float32 whatever it is given
+    rest = keras.Model(first.output, network.output)
     spec = [tf.TensorSpec((1, *network.input_shape[1:]), tf.float32, "photograph")]
-
-    def answer(photograph):
-        for layer in before:  # they compute in float32 whatever they are given
-            photograph = layer(photograph)
-        return scaled(photograph, training=False)
-
-    return tf.function(answer, spec, autograph=False).get_concrete_function()
+    return tf.function(
+        lambda photograph: rest(first(photograph), training=False), spec, autograph=False
+    ).get_concrete_function()
 
 
 def _describe(model, description):

@@ -1,7 +1,7 @@
 """Store the 1 x 1 kernels of a network once, for its answer and for the gradient of its evidence.
 
-The gradient of such a convolution is a convolution with the same kernel, turned: inputs become outputs. Where batch
-normalisation was folded into the network's kernel, the two also differ by a factor for each channel.
+The gradient of such a convolution is a convolution with the same kernel, transposed. Where batch normalisation was
+folded into the network's kernel, the two also differ by a factor for each channel.
 """
 
 import numpy as np
@@ -38,7 +38,9 @@ def source_of(kernel, kept):
 
 
 def share_weights(data):
-    """Compute the gradient's kernels of a .tflite file from the network's own; halves the file of EfficientNet.
+    """Replace the convolutions of a .tflite file whose kernel is another's, transposed, by products with that kernel.
+
+    This halves the file of EfficientNet.
 
     Parameters
     ----------
@@ -54,74 +56,88 @@ def share_weights(data):
     model = flatbuffer_utils.convert_bytearray_to_object(data)
     before = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
     for graph in model.subgraphs:
-        kernels = _kernels(model, graph)
-        made, kept = [], {}
-        for place, kernel in kernels.items():  # in the order of the graph: the network comes before its gradient
-            source, scale = source_of(kernel, kept)
-            if source is None:
-                kept[place] = kernel
-            else:
-                made += _turned(model, graph, place, source, scale)
-        graph.operators = made + graph.operators
-    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
-    for place in before - used:
+        kept, replaced, operators = {}, set(), []
+        for op in graph.operators:  # the network comes before its gradient
+            kernel = _kernel(model, graph, op)
+            source, scale = (None, None) if kernel is None else source_of(kernel, kept)
+            if source is not None:
+                operators += _product(_Writer(model, graph), op, source, scale)
+                replaced.add(op.inputs[1])  # once for each question
+                continue
+            operators.append(op)
+            kept |= {} if kernel is None else {op.inputs[1]: kernel}
+        for place in replaced:
+            graph.tensors[place].buffer = 0  # the empty one
+        graph.operators = operators
+    for place in before - {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}:
         model.buffers[place].data = None
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _kernels(model, graph):
-    """Collect the large 1 x 1 kernels of a graph: by tensor, float32 (outputs, inputs)."""
+def _kernel(model, graph, op):
+    """Return the large 1 x 1 kernel of a convolution, float32 (outputs, inputs); None for other operations."""
     from tensorflow.lite.python import schema_py_generated as schema
 
-    found = {}
-    for op in graph.operators:
-        if model.operatorCodes[op.opcodeIndex].builtinCode != schema.BuiltinOperator.CONV_2D:
-            continue
-        tensor = graph.tensors[op.inputs[1]]
-        data = model.buffers[tensor.buffer].data
-        if data is None or tensor.type != schema.TensorType.FLOAT32 or tuple(tensor.shape[1:3]) != (1, 1):
-            continue
-        if np.prod(tensor.shape) > LARGE:
-            found[op.inputs[1]] = np.frombuffer(bytes(data), np.float32).reshape(tensor.shape[0], tensor.shape[3])
-    return found
+    if model.operatorCodes[op.opcodeIndex].builtinCode != schema.BuiltinOperator.CONV_2D:
+        return None
+    tensor = graph.tensors[op.inputs[1]]
+    data = model.buffers[tensor.buffer].data
+    if data is None or tensor.type != schema.TensorType.FLOAT32 or tuple(tensor.shape[1:3]) != (1, 1):
+        return None
+    values = np.frombuffer(bytes(data), np.float32)
+    return values.reshape(tensor.shape[0], tensor.shape[3]) if values.size > LARGE else None
 
 
-def _turned(model, graph, place, source, scale):
-    """Make the operations that compute the kernel in tensor `place` from that in `source`."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    def constant(values, kind, name):
-        model.buffers.append(schema.BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
-        return tensor(values.shape, kind, name, len(model.buffers) - 1)
-
-    def tensor(shape, kind, name, buffer=0):
-        graph.tensors.append(schema.TensorT(shape=list(shape), type=kind, buffer=buffer, name=name))
-        return len(graph.tensors) - 1
-
-    own, kinds = graph.tensors[place], schema.TensorType
-    order = constant(np.array([3, 1, 2, 0], np.int32), kinds.INT32, own.name + b"/order")
-    factor = constant(scale.reshape(1, 1, 1, -1), kinds.FLOAT32, own.name + b"/scale")
-    turned = tensor(own.shape, kinds.FLOAT32, own.name + b"/turned")
-    own.buffer = 0  # the empty buffer: this tensor is now computed
+def _product(write, op, source, scale):
+    """Compute a convolution's output as a product with the kernel in tensor `source`; list of operations."""
+    gradient, made = write.graph.tensors[op.inputs[0]], write.graph.tensors[op.outputs[0]]
+    _, rows, columns, channels = gradient.shape
+    kernel = write.graph.tensors[source]
+    matrix = write.tensor((1, channels, made.shape[3]), b"matrix", kernel.buffer)
+    scaled, flat = write.tensor(gradient.shape, b"scaled"), write.tensor((1, rows * columns, channels), b"flat")
+    product = write.tensor((1, rows * columns, made.shape[3]), b"product")
+    factor = write.constant(scale.reshape(1, 1, 1, -1), b"scale")
     return [
-        _operation(model, "TRANSPOSE", [source, order], turned, "TransposeOptions", 2),
-        _operation(model, "MUL", [turned, factor], place, "MulOptions", 1),
+        write.operation("MUL", [op.inputs[0], factor], scaled, "MulOptions"),
+        write.operation("RESHAPE", [scaled, write.shape(flat)], flat, "ReshapeOptions"),
+        write.operation("BATCH_MATMUL", [flat, matrix], product, "BatchMatMulOptions"),
+        write.operation("RESHAPE", [product, write.shape(op.outputs[0])], op.outputs[0], "ReshapeOptions"),
     ]
 
 
-def _operation(model, name, inputs, output, options, version):
-    """Make an operation of a graph; its kind is added to the model where it is missing."""
-    from tensorflow.lite.python import schema_py_generated as schema
+class _Writer:
+    """Adds tensors and operations to a graph of a .tflite file."""
 
-    kind = getattr(schema.BuiltinOperator, name)
-    known = [code for code, row in enumerate(model.operatorCodes) if row.builtinCode == kind and row.version >= version]
-    if not known:
-        model.operatorCodes.append(schema.OperatorCodeT(builtinCode=kind, deprecatedBuiltinCode=kind, version=version))
-        known = [len(model.operatorCodes) - 1]
-    return schema.OperatorT(
-        opcodeIndex=known[0],
-        inputs=inputs,
-        outputs=[output],
-        builtinOptionsType=getattr(schema.BuiltinOptions, options),
-        builtinOptions=getattr(schema, f"{options}T")(),
-    )
+    def __init__(self, model, graph):
+        from tensorflow.lite.python import schema_py_generated
+
+        self.model, self.graph, self.schema = model, graph, schema_py_generated
+
+    def tensor(self, shape, name, buffer=0, kind="FLOAT32"):
+        """Add a tensor; without a buffer it is computed."""
+        shape, kind = [int(side) for side in shape], getattr(self.schema.TensorType, kind)
+        self.graph.tensors.append(self.schema.TensorT(shape=shape, type=kind, buffer=buffer, name=b"shared/" + name))
+        return len(self.graph.tensors) - 1
+
+    def constant(self, values, name, kind="FLOAT32"):
+        """Add a constant."""
+        self.model.buffers.append(self.schema.BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
+        return self.tensor(values.shape, name, len(self.model.buffers) - 1, kind)
+
+    def shape(self, place):
+        """Add the shape of a tensor as a constant."""
+        return self.constant(np.array(self.graph.tensors[place].shape, np.int32), b"shape", "INT32")
+
+    def operation(self, name, inputs, output, options):
+        """Make an operation; its kind is added to the model where it is missing."""
+        kind, codes = getattr(self.schema.BuiltinOperator, name), self.model.operatorCodes
+        code = next((number for number, known in enumerate(codes) if known.builtinCode == kind), len(codes))
+        if code == len(codes):
+            codes.append(self.schema.OperatorCodeT(builtinCode=kind, deprecatedBuiltinCode=min(kind, 127), version=1))
+        return self.schema.OperatorT(
+            opcodeIndex=code,
+            inputs=inputs,
+            outputs=[output],
+            builtinOptionsType=getattr(self.schema.BuiltinOptions, options),
+            builtinOptions=getattr(self.schema, f"{options}T")(),
+        )
