@@ -3,81 +3,103 @@
 
 Reads   WEIGHTS.npz, WEIGHTS.json         the weights by variable, and how they were trained
         WORK/data, WORK/labels            the work folder of a finished pipeline on the photographs of the training
-Writes  pretrained/eyenet-lite/           a model folder, as cnn.py writes it, with the weights in float16
+        DATA/train, DATA/trainLabels.csv  other graded photographs that the network is scored on
+Writes  pretrained/eyenet-lite/           a model folder, as cnn.py writes it, with the kernels in float16
+        benchmarks/results/pretrained.csv
 
-    python pretrained/build.py pretrained/lite0-384-distilled.npz --work WORK
+    python pretrained/build.py WEIGHTS.npz --work WORK --data ../shared/data/eyepacs-1024
+    python pretrained/build.py pretrained/eyenet-lite --work WORK --data ...    from the weights of the last build
 
-Calibration and thresholds are chosen on the validation photographs. Nothing is written unless the smaller files agree
-with the network in float32 on them. Takes ten minutes on two cores.
+Calibration and thresholds are chosen on the validation photographs. Nothing is written unless model.tflite agrees with
+Keras on them. Then the test photographs and those of DATA are scored, for the card. Takes six minutes of processor
+time.
 """
 
-import io
-import json
 import os
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 REPO = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPO))
+sys.path[:0] = [str(REPO), str(REPO / "benchmarks")]
 os.environ["KERAS_BACKEND"] = "tensorflow"  # which converts to LiteRT
 
 # ruff: noqa: E402
 from eyenet.data.array import content_hash, open_array, rows_by_split
 from eyenet.data.tables import write_table
-from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
+from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
 from eyenet.export.folder import proved_export
+from eyenet.export.halved import save_halved
 from eyenet.export.litert import halve_weights
 from eyenet.export.proof import Exam, compare, line, require_parity
 from eyenet.model import backend
 from eyenet.model.decision import choose_decision
-from eyenet.model.folder import FORMAT, LITE_NETWORK, NETWORK, provenance, split_hash
+from eyenet.model.folder import FORMAT, LITE_NETWORK, NETWORK, load_network, open_model, provenance, split_hash
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.probabilities import calibrate
+from eyenet.model.reference import summarise
+from eyenet.photo.measures import measure
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, sha256, write_json, write_whole
 from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main
+from eyenet.run.workers import cores, for_each
+from eyenet.score.intervals import rates_with_intervals
 
-POINT = "sensitivity_0.9"  # of the default operating point: its lower limit on validation
-RECIPE = ("network", "task", "weights", "epochs", "batch", "learning_rate", "precision", "seed", "backend", "rows")
+POINT = "sensitivity_0.9"  # the default operating point: validation promises this sensitivity
+SETTINGS = ("network", "task", "weights", "epochs", "batch", "learning_rate", "precision", "seed", "backend", "rows")
 BATCH = 32
 
 
-def read_recipe(weights, work):
-    """Read how the weights were trained, from the JSON file beside them.
+def read_weights(source):
+    """Read trained weights and how they were trained, from a .npz and the .json beside it or from a model folder.
+
+    Returns
+    -------
+    values : mapping of str to ndarray
+        By path of the variable.
+    recipe : dict
 
     Raises
     ------
     StageError
-        If the file is missing or incomplete, or if the patients of WORK are split in another way.
+        If a file is missing or incomplete.
     """
-    path = weights.with_suffix(".json")
-    recipe = read_json(path)
-    if recipe is None or not recipe.keys() >= {*RECIPE, "split", "photographs", "how"}:
-        raise StageError(f"{path}, which says how {weights.name} was trained, is missing or incomplete")
+    if source.is_dir():
+        config = open_model(source)
+        network = load_network(source, config)
+        return {variable.path: variable.numpy() for variable in network.weights}, config["trained"]
+    recipe = read_json(source.with_suffix(".json"))
+    if recipe is None or not recipe.keys() >= {*SETTINGS, "split", "photographs", "how", "trial"}:
+        raise StageError(
+            f"{source.with_suffix('.json')}, which says how {source} was trained, is missing or incomplete"
+        )
+    if not source.is_file():
+        raise StageError(f"there is no file of weights {source}")
+    return np.load(source), recipe
+
+
+def require_split(recipe, work):
+    """Raise a StageError unless the patients in WORK are split as in the training of the network."""
     made = (read_json(work / "data" / "preprocessed" / "stage.json") or {}).get("split")
     if made != recipe["split"]:
         raise StageError(
-            f"{work} has another split of the patients ({made}) than the training of {weights} ({recipe['split']}), "
-            "so the network may have seen its validation patients; run preprocess_images.py with that split"
+            f"{work} splits the patients by {made}, and the network was trained with {recipe['split']}, so it may have "
+            "seen its validation patients; run preprocess_images.py with that split"
         )
-    return recipe
 
 
-def load_weights(weights, recipe, size):
-    """Build the network and load its weights; the batch normalisation is frozen, as in cnn.py."""
+def build_network(values, recipe, size):
+    """Build the network with its weights; the batch normalisation is frozen, as in cnn.py."""
     import keras
 
-    from cnn import build_network
+    import cnn
     from eyenet.model.networks import leaves
 
-    network = build_network(recipe["network"], size, len(TASKS[recipe["task"]].classes), "none")
-    values = np.load(weights)
-    if differing := {variable.path for variable in network.weights} ^ set(values.files):
-        raise StageError(f"{weights} does not hold the weights of {recipe['network']}: {min(differing)} differs")
+    network = cnn.build_network(recipe["network"], size, len(TASKS[recipe["task"]].classes), "none")
+    if differing := {variable.path for variable in network.weights} ^ set(values):
+        raise StageError(f"these are not the weights of {recipe['network']}: {min(differing)} is in one of them only")
     for variable in network.weights:
         variable.assign(values[variable.path].astype(np.float32))
     for layer in leaves(network):
@@ -86,45 +108,10 @@ def load_weights(weights, recipe, size):
     return network
 
 
-def save_halved(network, path):
-    """Save a network as a .keras file whose kernels are stored in float16; Keras reads it like any other.
-
-    The bytes depend on the network alone: the date is left out.
-    """
-    import h5py
-
-    whole = path.with_name(f"whole-{path.name}")
-    network.save(whole)
-    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
-        for name in source.namelist():
-            data = source.read(name)
-            if name.endswith(".h5"):
-                file = io.BytesIO(data)
-                with h5py.File(file, "r") as read, h5py.File(made := io.BytesIO(), "w") as written:
-                    copy_halved(read, written)
-                data = made.getvalue()
-            if name == "metadata.json":
-                data = json.dumps({"keras_version": json.loads(data)["keras_version"]}).encode()
-            target.writestr(zipfile.ZipInfo(name), data)
-    whole.unlink()
-
-
-def copy_halved(source, target):
-    """Copy an HDF5 group; arrays of more than one dimension, which are kernels and matrices, in float16."""
-    target.attrs.update(source.attrs)
-    for name, item in source.items():
-        if hasattr(item, "items"):
-            copy_halved(item, target.create_group(name))
-            continue
-        values = item[()]
-        target[name] = values.astype(np.float16) if values.dtype == np.float32 and values.ndim > 1 else values
-        target[name].attrs.update(item.attrs)
-
-
 def describe(recipe, table, sidecar, size):
     """Describe the network as cnn.py's config.json does, apart from its decision and files."""
     made = provenance()
-    settings = {name: recipe[name] for name in RECIPE}
+    settings = {name: recipe[name] for name in SETTINGS}
     settings |= {"array": content_hash(sidecar), "split": split_hash(table), "images": sidecar["settings"]}
     return {
         "script": "pretrained/build.py",
@@ -135,13 +122,56 @@ def describe(recipe, table, sidecar, size):
         "size": size,
         "commit": made["commit"],
         "versions": made["versions"],
-        "trained": {name: recipe[name] for name in ("how", "trial", "photographs", "split")},
+        "trained": recipe,
         "operating_point": POINT,
     }
 
 
+def predict_with_features(network, images, rows):
+    """Predict probabilities (n, classes), and what the last layer sees (n, k)."""
+    import keras
+
+    from eyenet.model.batches import Batches, predict
+
+    last = network.layers[-1]
+    features = predict(keras.Model(network.input, last.input), Batches(images, None, rows, BATCH))
+    return keras.ops.convert_to_numpy(last(features.astype(np.float32))).astype(np.float64), features
+
+
+def ask(probabilities, config):
+    """Answer each question: calibrated probabilities (n,), and the threshold of the default operating point."""
+    for question in TASKS[config["task"]].questions:
+        chosen = config["decision"][question]
+        raw = disease_probability(probabilities, first_disease(config["task"], question))
+        yield (
+            question,
+            calibrate(raw, chosen["temperature"], chosen["shift"]),
+            chosen["eye"]["operating_points"][POINT],
+        )
+
+
+def reached(levels, patients, probabilities, config):
+    """Compute sensitivity and specificity of the default operating point on validation, by question."""
+    found = {}
+    for question, probability, threshold in ask(probabilities, config):
+        rates = rates_with_intervals(levels >= LEAST_GRADE[question], probability >= threshold, patients)
+        found[question] = {name: rates[name] for name in ("sensitivity", "specificity")}
+    return found
+
+
+def summarise_validation(images, rows, probabilities, features, config):
+    """Summarise how the validation photographs look to the network, at the default operating point."""
+    answers = list(ask(probabilities, config))
+    asked = {question: probability for question, probability, _ in answers}
+    thresholds = {question: threshold for question, _, threshold in answers}
+    measures = [found for _, found in for_each(lambda row: measure(images[row], {}), rows, cores(), "measure")]
+    return {"set": "validation photographs", "operating_point": POINT} | summarise(
+        measures, asked, thresholds, features
+    )
+
+
 def write_lite_halved(network, config, folder, exam):
-    """Write model.tflite with its kernels in float16; return the entries of config.json, and a line with the parity.
+    """Write model.tflite with its kernels in float16; return config.json with its entries.
 
     Raises
     ------
@@ -156,66 +186,45 @@ def write_lite_halved(network, config, folder, exam):
     lite = LiteNetwork(folder, config)
     figures = compare(exam, np.stack([lite(photograph)[0] for photograph in exam.photographs]), config)
     require_parity(figures, "float16", path.name)
-    files = {name: sha256(folder / name) for name in (NETWORK, LITE_NETWORK)}
-    return config | {"files": files}, f"{path.name}, {line(figures)}"
+    log(f"{path.name}, {line(figures)}")
+    return config | {"files": {name: sha256(folder / name) for name in (NETWORK, LITE_NETWORK)}, "parity": figures}
 
 
-def reached(levels, patients, probabilities, config):
-    """Compute what the default operating point reaches on validation: by question, sensitivity and specificity."""
-    from eyenet.score.intervals import rates_with_intervals
-
-    found = {}
-    for question in TASKS[config["task"]].questions:
-        chosen = config["decision"][question]
-        raw = disease_probability(probabilities, first_disease(config["task"], question))
-        probability = calibrate(raw, chosen["temperature"], chosen["shift"])
-        called = probability >= chosen["eye"]["operating_points"][POINT]
-        rates = rates_with_intervals(levels >= LEAST_GRADE[question], called, patients)
-        found[question] = {name: rates[name] for name in ("sensitivity", "specificity")}
-    return found
-
-
-def build(weights, work, folder):
-    """Build the model folder; return lines for the user."""
-    from eyenet.model.batches import Batches, predict
-
-    recipe = read_recipe(weights, work)
+def build(source, work, folder):
+    """Build the model folder, apart from its card."""
+    values, recipe = read_weights(source)
+    require_split(recipe, work)
     images, table, sidecar = open_array(work / "data" / "array")
-    network, size = load_weights(weights, recipe, images.shape[1]), images.shape[1]
-    config = describe(recipe, table, sidecar, size)
-    rows = rows_by_split(table, sidecar["settings"])["val"]
+    size, rows = images.shape[1], rows_by_split(table, sidecar["settings"])["val"]
+    network, config = build_network(values, recipe, size), describe(recipe, table, sidecar, size)
     levels, patients = table["level"].to_numpy()[rows], table["patient"].to_numpy()[rows]
     log(f"predicting {len(rows):,} validation photographs")
-    probabilities = predict(network, Batches(images, None, rows, BATCH))
+    probabilities, features = predict_with_features(network, images, rows)
     config["decision"] = choose_decision(patients, levels, probabilities, recipe["task"])
     config["validation"] = reached(levels, patients, probabilities, config)
+    write_json(folder / "reference.json", summarise_validation(images, rows, probabilities, features, config))
     save_halved(network, folder / NETWORK)
     exam = Exam("validation photographs", images[rows], levels, probabilities, None)
-    config, parity = write_lite_halved(network, config, folder, exam)
+    config = write_lite_halved(network, config, folder, exam)
     write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
     write_json(folder / "config.json", config | {"finished": True})
-    return [parity, *lines_of(config)]
-
-
-def lines_of(config):
-    """Describe the default operating point on validation in lines."""
-    for question, found in config["validation"].items():
-        said = [f"{name} {x['value']:.3f} ({x['low']:.3f}-{x['high']:.3f})" for name, x in found.items()]
-        yield f"{POINT} on validation, {QUESTIONS[question]}: {', '.join(said)}"
 
 
 def main():
     options = parser(__doc__, output=REPO / "pretrained" / "eyenet-lite")
-    options.add_argument("weights", type=local_path, metavar="WEIGHTS.npz", help="trained weights")
+    options.add_argument("weights", type=local_path, metavar="WEIGHTS", help="a .npz file, or a folder of this script")
     options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline")
+    options.add_argument("--data", type=local_path, nargs="*", default=[], help="other photographs to score it on")
     args = options.parse_args()
     backend.start("float32", 0)
+    from card import finish
+
     with proved_export(args.output) as folder:
         folder.mkdir()
-        lines = build(args.weights, args.work, folder)
-    print("\n".join(lines))
+        build(args.weights, args.work, folder)
+        finish(folder, args.work, args.data)
     total = sum(path.stat().st_size for path in args.output.iterdir())
-    print(f"{args.output}: {total / 1e6:.1f} MB")
+    print(f"{args.output}: {total / 1e6:.1f} MB; next: python predict.py PHOTO --model {args.output}")
 
 
 if __name__ == "__main__":
