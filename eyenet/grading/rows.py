@@ -107,7 +107,7 @@ def columns_of(questions, graded):
     """Name the columns of --csv."""
     first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "gradable", "quality"]
     each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
-    last = ["heatmap", "operating_point", "model", "caution", "preprocessing", "asked_field", "field", "file"]
+    last = ["heatmap", "operating_point", "model", "trained_on", "caution", "preprocessing", "asked_field", "field", "file"]
     return first + each + ["expected_grade", "grade"] * graded + last
 
 
