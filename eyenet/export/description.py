@@ -22,8 +22,9 @@ def describe(folder, config):
     dict
         For JSON: `name`, `task`, `classes`, `size`, `colours`, `field` and `preprocessing` version of the photographs,
         whether the model was trained on `synthetic` ones, what it was `trained_on` in words, its own `operating_point`,
-        the `decision` by question (temperature, shift, operating points), what the operating points reached where they were `measured`, the `evidence` of the heat map, the
-        weights of the `quality` gate, the hash of the `split`, and the `commit` that trained the model.
+        the `decision` by question (temperature, shift, operating points), what the operating points reached where they
+        were `measured`, the `evidence` of the heat map, the weights of the `quality` gate, the hash of the `split`, and
+        the `commit` that trained the model.
     """
     images = config["settings"]["images"]
     return {

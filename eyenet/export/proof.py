@@ -1,5 +1,6 @@
 """Compare an exported network with Keras on test photographs, before the file is released."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +116,25 @@ def exam_from_photographs(folder, config, network, most):
     crops = np.stack([crop for _, crop in read])
     log(f"predicting {len(crops):,} photographs with Keras")
     return Exam("photographs without grades", crops, None, _ask(network, crops, [name for name, _ in read]), None)
+
+
+def exam_from_retina(config, network):
+    """Prepare the retina of scikit-image in eight turns and mirrors, and predict them with Keras.
+
+    It is in the public domain and comes with a package that EyeNet needs, so this works with no data at all.
+
+    Returns
+    -------
+    Exam
+    """
+    import skimage
+
+    images = config["settings"]["images"]
+    path = Path(skimage.__file__).parent / "data" / "retina.jpg"
+    crop, _ = photograph_to_input(path, config["size"], colours_of(images), field_of(images))
+    crops = np.stack([np.rot90(seen, turns) for seen in (crop, crop[:, ::-1]) for turns in range(4)])
+    expected = _ask(network, crops, [f"{path.name}, view {view}" for view in range(1, 9)])
+    return Exam(f"eight views of {path.name}", crops, None, expected, None)
 
 
 def _ask(network, photographs, names):

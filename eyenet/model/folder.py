@@ -73,7 +73,7 @@ def what_it_has_seen(config):
     trained = config.get("trained", {})
     images = "synthetic drawings" if setting(config["settings"]["images"], "synthetic") else "photographs"
     count = f"{trained['photographs']:,} " if "photographs" in trained else ""
-    return f"{count}{images}{' of ' + trained['of'] if 'of' in trained else ''}"
+    return f"{count}{images}{' of ' + trained['source'] if 'source' in trained else ''}"
 
 
 def open_model(folder, file=NETWORK):

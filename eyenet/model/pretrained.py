@@ -12,10 +12,20 @@ PACKAGE = Path(__file__).resolve().parents[1]
 DEFAULT = f"default: {IN_USE} if it was trained on real photographs, otherwise the network that ships"
 
 
+def is_shipped(model):
+    """Return whether a model folder is that of the network that ships, where no script writes."""
+    return Path(model).resolve() == folder().resolve()
+
+
 def folder():
     """Return the model folder of the network that ships: that of the checkout, or of the installed package; Path."""
     places = (PACKAGE.parent / "pretrained", PACKAGE / "pretrained")
     return next((place / NAME for place in places if (place / NAME / "config.json").is_file()), places[-1] / NAME)
+
+
+def results_of(model):
+    """Return the folder for what is made of a model: its own; models/eyenet-lite for the network that ships."""
+    return IN_USE.parent / NAME if is_shipped(model) else Path(model)
 
 
 def default_model():

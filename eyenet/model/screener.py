@@ -208,7 +208,8 @@ class Screener:
             ]
             parts.append(f"{QUESTIONS[question].split(' (')[0]}: {', '.join(said) or 'not measured'}")
         where = f" on {measured['set']}" if measured["set"] else ""
-        return f"network {self.name}, trained on {self.trained_on}; operating point {self.point}{where}: {'; '.join(parts)}"
+        network = f"network {self.name}, trained on {self.trained_on}"
+        return f"{network}; operating point {self.point}{where}: {'; '.join(parts)}"
 
     def panels(self, answers, own, evidence, seen):
         """Draw the heat map of each question that is decided, with its caption; `own` is uncalibrated."""
