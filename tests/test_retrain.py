@@ -249,7 +249,7 @@ def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
     wrong = "test" if split_of(patient, **split) != "test" else "train"
     there.loc[0, ["patient", "split"]] = patient, wrong
     config = {"size": 160, "settings": {"images": {}}}
-    known = Base(None, config, None, base[0], there, base[2], split)
+    known = Base(None, config, work, base[0], there, base[2], split)
     new = work / "new"
     accepted, _ = crop_and_judge(new / "train", new / "trainLabels.csv", known, work / "out", 2)
     own = (accepted["patient"] == patient).to_numpy()

@@ -33,9 +33,10 @@ class Base(NamedTuple):
 
 
 def adopt_shipped(models):
-    """Copy the network that ships into a folder of models without `latest`, and let `latest` name it."""
+    """Copy the network that ships into a folder without models, and let `latest` name it."""
     models, shipped = Path(models), pretrained.folder()
-    if os.path.lexists(models / LATEST) or not shipped.is_dir():
+    others = [path for path in models.glob("*/config.json") if path.parent.name != shipped.name]
+    if os.path.lexists(models / LATEST) or others or not shipped.is_dir():
         return
     copied, unfinished = models / shipped.name, models / f".tmp-{shipped.name}"
     if not copied.exists():
