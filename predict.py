@@ -106,7 +106,11 @@ def join_patients(screener, identities, rows):
     unknown = [row["photograph"] for one, row in zip(identities, rows) if not (one.patient and one.eye)]
     if unknown:
         few = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
-        said = "photograph does not tell patient and eye" if len(unknown) == 1 else "photographs do not tell patient and eye"
+        said = (
+            "photograph does not tell patient and eye"
+            if len(unknown) == 1
+            else "photographs do not tell patient and eye"
+        )
         log(f"note: {len(unknown):,} {said}, so no patient row counts {'it' if len(unknown) == 1 else 'them'}: {few}")
     for patient, eyes in groups:
         joined = screener.join({eye: [rows[i] for i in members] for eye, members in eyes.items()})

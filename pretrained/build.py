@@ -17,6 +17,7 @@ time.
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -28,24 +29,27 @@ os.environ["KERAS_BACKEND"] = "tensorflow"  # which converts to LiteRT
 # ruff: noqa: E402
 from eyenet.data.array import content_hash, open_array, rows_by_split
 from eyenet.data.tables import write_table
-from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
+from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, disease_probability, first_disease
 from eyenet.export.folder import proved_export
 from eyenet.export.halved import save_halved
 from eyenet.export.litert import halve_weights
-from eyenet.export.proof import Exam, compare, line, require_parity
+from eyenet.export.proof import RETINA, Exam, compare, line, require_parity
 from eyenet.model import backend
 from eyenet.model.decision import choose_decision
 from eyenet.model.folder import FORMAT, LITE_NETWORK, NETWORK, load_network, open_model, provenance, split_hash
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.probabilities import calibrate
 from eyenet.model.reference import summarise
+from eyenet.model.screener import Screener
 from eyenet.photo.measures import measure
+from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, sha256, write_json, write_whole
 from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import cores, for_each
 from eyenet.score.intervals import rates_with_intervals
+from make_sample import take_photograph
 
 POINT = "sensitivity_0.9"  # the default operating point: validation promises this sensitivity
 SETTINGS = ("network", "task", "weights", "epochs", "batch", "learning_rate", "precision", "seed", "backend", "rows")
@@ -190,6 +194,21 @@ def write_lite_halved(network, config, folder, exam):
     return config | {"files": {name: sha256(folder / name) for name in (NETWORK, LITE_NETWORK)}, "parity": figures}
 
 
+def answer_examples(folder):
+    """Answer drawings and scikit-image's retina with model.tflite: by name and question, what a test compares with."""
+    screener, found = Screener(folder), {}
+    with tempfile.TemporaryDirectory() as drawn:
+        paths = [RETINA]
+        for number, level in enumerate(GRADES, start=10):  # drawings without a defect
+            paths.append(Path(drawn) / f"{number}_left_{level}.jpeg")  # patient, eye and grade of the drawing
+            paths[-1].write_bytes(take_photograph(0, number, "left", level))
+        for path in paths:
+            crop, _ = photograph_to_input(path, screener.size, screener.colours, screener.field)
+            answers, _ = screener.answer(screener.network(crop)[0])
+            found[path.stem] = {question: round(answer["probability"], 4) for question, answer in answers.items()}
+    return found
+
+
 def build(source, work, folder):
     """Build the model folder, apart from its card."""
     values, recipe = read_weights(source)
@@ -208,6 +227,7 @@ def build(source, work, folder):
     config = write_lite_halved(network, config, folder, exam)
     write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
     write_json(folder / "config.json", config | {"finished": True})
+    write_json(folder / "config.json", config | {"examples": answer_examples(folder), "finished": True})
 
 
 def main():

@@ -26,7 +26,7 @@ from eyenet.score.intervals import auc_with_interval, rates_with_intervals
 from eyenet.score.not_retina import border_features
 
 QUESTION = "referable"  # that the default operating point is about
-TEST = "test patients of the training's collection"
+TEST = "unseen patients of the same collection"
 GOALS = {"any": ">= 0.81", "referable": ">= 0.87"}  # AUC per photograph of the test patients
 DRAWS, SEED = 2000, 0
 MOST = 22  # MB, of the folder

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import skimage
 
 from eyenet.data.array import open_array, rows_by_split
 from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
@@ -15,6 +16,7 @@ from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.workers import cores, for_each
 
+RETINA = Path(skimage.__file__).parent / "data" / "retina.jpg"  # a healthy eye, in the public domain
 CALIBRATION = 100  # training photographs on which int8 ranges are measured
 BATCH = 32
 
@@ -127,14 +129,11 @@ def exam_from_retina(config, network):
     -------
     Exam
     """
-    import skimage
-
     images = config["settings"]["images"]
-    path = Path(skimage.__file__).parent / "data" / "retina.jpg"
-    crop, _ = photograph_to_input(path, config["size"], colours_of(images), field_of(images))
+    crop, _ = photograph_to_input(RETINA, config["size"], colours_of(images), field_of(images))
     crops = np.stack([np.rot90(seen, turns) for seen in (crop, crop[:, ::-1]) for turns in range(4)])
-    expected = _ask(network, crops, [f"{path.name}, view {view}" for view in range(1, 9)])
-    return Exam(f"eight views of {path.name}", crops, None, expected, None)
+    expected = _ask(network, crops, [f"{RETINA.name}, view {view}" for view in range(1, 9)])
+    return Exam(f"eight views of {RETINA.name}", crops, None, expected, None)
 
 
 def _ask(network, photographs, names):
