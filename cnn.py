@@ -32,8 +32,9 @@ from eyenet.data.array import open_array, rows_by_split
 from eyenet.data.tasks import TASKS, class_weights, classes_of
 from eyenet.model import backend
 from eyenet.model.folder import FORMAT, provenance
-from eyenet.model.networks import NETWORKS, build_features, describe_networks, load_features, require_memory
-from eyenet.run.errors import StageError, log
+from eyenet.model.networks import NETWORKS, build_features, describe_networks, require_memory, scaled
+from eyenet.model.weights import load_features
+from eyenet.run.errors import log
 from eyenet.run.folder import output_folder
 from eyenet.run.options import fitting_next, local_path, model_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
@@ -63,15 +64,12 @@ def build_network(name, size, classes, weights):
     import keras
     from keras import layers
 
-    network = NETWORKS[name]
-    if size < network.least:
-        raise StageError(f"images of {size} px are too small for {name}; use at least {network.least}")
+    photograph = keras.Input((size, size, 3), dtype="uint8", name="photograph")
+    x = scaled(name, photograph)
     features = three_layers(size) if name == "three_layers" else build_features(name, size)
     if weights != "none":
         load_features(features, name, weights)
-    photograph = keras.Input((size, size, 3), dtype="uint8", name="photograph")
-    # Scaling is part of the network, so that no exported model can omit it.
-    x = features(layers.Rescaling(network.scale, network.offset, dtype="float32")(photograph))
+    x = features(x)
     if name == "three_layers_2017":
         x = layers.Dense(128, activation="relu")(layers.Flatten()(x))
     else:
@@ -79,7 +77,7 @@ def build_network(name, size, classes, weights):
             x = layers.Dense(128, activation="relu", kernel_initializer="he_normal")(x)
         # (n, 2 x channels): the mean measures how much there is, the maximum whether there is anything
         x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    x = layers.Dropout(network.dropout)(x)
+    x = layers.Dropout(NETWORKS[name].dropout)(x)
     # Zero-initialised head: a saturated softmax has no gradient. float32, whatever the precision of the rest.
     last = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probability"}
     return keras.Model(photograph, layers.Dense(classes, activation="softmax", **last)(x), name=name)
@@ -243,7 +241,7 @@ def train(network, args, images, labels, rows, sidecar, spread, folder):
             epochs=args.epochs,
             shuffle=False,  # Checkpoint shuffles and seeds each epoch, so that a resumed run draws the same
             # Not for grades: a photograph of grade 4 would count as much as thirty of grade 0.
-            class_weight=class_weights(labels[rows["train"]]) if len(TASKS[args.task].classes) == 2 else None,
+            class_weight=class_weights(labels[rows["train"]]) if args.balanced else None,
             callbacks=[progress, validation, checkpoint, *boards],
             verbose=0,
         )
@@ -262,7 +260,7 @@ def parse():
     options.add_argument("--weights", help=f"initial weights: none, imagenet or a FILE of the convolutions; {own}")
     options.add_argument("--start", type=model_path, metavar="FOLDER", help="continue from a model, not from --weights")
     options.add_argument("--epochs", type=positive, help=f"epochs of the whole training; {own}")
-    options.add_argument("--batch", type=positive, default=32, help="images per step")
+    options.add_argument("--batch", type=positive, help=f"images per step; {own}")
     options.add_argument("--learning-rate", type=rate, help=f"maximum of the schedule; {own}")
     options.add_argument(
         "--cache",
@@ -280,7 +278,8 @@ def parse():
     options.add_argument("--seed", type=seed, default=0, help="seed of weights, order and augmentation")
     args = options.parse_args()
     recipe = NETWORKS[args.network].recipe_for("none" if args.start else args.weights, continued=args.start is not None)
-    args.weights, args.epochs = recipe.weights, args.epochs or recipe.epochs
+    args.weights, args.epochs, args.batch = recipe.weights, args.epochs or recipe.epochs, args.batch or recipe.batch
+    args.rows, args.balanced = recipe.rows, recipe.balanced and len(TASKS[args.task].classes) == 2
     args.learning_rate = recipe.learning_rate if args.learning_rate is None else args.learning_rate
     return options, args
 
@@ -289,7 +288,7 @@ def main():
     options, args = parse()
     spread = Distribution(args.distribute)
     images, table, sidecar = open_array(args.input, (spread.process, spread.processes))
-    rows = rows_by_split(table, sidecar["settings"])
+    rows = rows_by_split(table, sidecar["settings"], args.rows)
     labels = classes_of(table["level"], args.task)
     class_weights(labels[rows["train"]])  # raises an error before the slow import
     if len(set(labels[rows["val"]])) < 2:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Step 7: evaluate a model on patients that were in neither training nor validation.
 
-Reads   models/latest/                    the network and its decision rule, which was chosen on validation
+Reads   models/latest/                    the network and its decision rule, which was chosen on validation; with
+                                          --photos the network that ships, if models/latest is one of drawings
         data/array/                       the test photographs (originals only)
         data/resized/photographs.csv      file and photograph sizes, for the shortcut baseline
         or --photos DIR --labels CSV      any graded photographs, such as another hospital's or Kaggle's test set
@@ -32,9 +33,10 @@ from eyenet.model import backend
 from eyenet.model.decision import BALANCED
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.folder import load_network, open_model
+from eyenet.model.pretrained import DEFAULT, IN_USE, default_model, results_of
 from eyenet.model.probabilities import uncalibrate
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import write_json
+from eyenet.run.files import follow, write_json
 from eyenet.run.options import between, fraction, local_path, model_path, parser, positive, seed
 from eyenet.run.script import run_main
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
@@ -241,7 +243,7 @@ def print_summary(metrics, report):
 def parse_options():
     """Parse the command line."""
     options = parser(__doc__, input="data/array", workers=None)
-    options.add_argument("--model", type=model_path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT} (with --photos)")
     options.add_argument("--split", choices=("val", "test", "unseen"), default="test", help="split of the array")
     options.add_argument("--photos", type=local_path, help="folder of photographs to evaluate on instead of the array")
     options.add_argument("--labels", type=local_path, help="their table: image,level; optionally patient,eye,Usage")
@@ -261,6 +263,7 @@ def parse_options():
     args = options.parse_args()
     if (args.photos is None) != (args.labels is None):
         options.error("--photos and --labels go together")
+    args.model = args.model or (follow(IN_USE) if args.photos is None else default_model())
     return args
 
 
@@ -269,9 +272,10 @@ def main():
     config = open_model(args.model)
     if args.photos is not None:
         args.photos = args.photos.resolve()
-        output = args.output or args.model / f"on-{args.photos.parent.name}-{args.photos.name}"
+        output = args.output or results_of(args.model) / f"on-{args.photos.parent.name}-{args.photos.name}"
     else:
-        output = args.output or (args.model if args.split == "test" else args.model / args.split)
+        made = results_of(args.model)
+        output = args.output or (made if args.split == "test" else made / args.split)
     if output.exists() and not output.is_dir():
         raise StageError(f"{output} is a file, but evaluate.py writes a folder; choose another --output")
     output.mkdir(parents=True, exist_ok=True)

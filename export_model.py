@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Export a model for phones and browsers, and verify each export against Keras.
 
-Reads   models/latest/                    a model trained by cnn.py
+Reads   a model                           of cnn.py, or the network that ships; see --model
         data/array/                       the array that it was trained on; the test photographs verify the exports
         app/dist-template/                --format app only: the page built by npm run build
 Writes  MODEL/export/EyeNet.mlpackage     Core ML for Xcode and Vision: ML program, image in, class out
@@ -17,6 +17,8 @@ Writes  MODEL/export/EyeNet.mlpackage     Core ML for Xcode and Vision: ML progr
     python export_model.py --format coreml --check     verify existing exports again; on a Mac with Core ML itself
     python export_model.py --format app
     python export_model.py --photos clinic/            verify on other photographs, without the array
+
+The network that ships is verified on a retina of scikit-image, turned and mirrored, unless --photos is given.
 
 Precisions: float32; float16 (half the size); dynamic (8-bit weights, a quarter of the size); int8 (8-bit weights and
 activations, calibrated on training photographs; in Core ML only the weights). Each export predicts the test
@@ -38,11 +40,13 @@ from eyenet.export.proof import (
     compare,
     exam_from_array,
     exam_from_photographs,
+    exam_from_retina,
     line,
     require_parity,
 )
 from eyenet.model import backend
 from eyenet.model.folder import NETWORK, load_network, open_model
+from eyenet.model.pretrained import DEFAULT, default_model, is_shipped, results_of
 from eyenet.run.errors import log
 from eyenet.run.files import sha256
 from eyenet.run.folder import locked
@@ -117,10 +121,10 @@ def export_app(source, output, precision, exam, config, network):
 def parse():
     """Parse the options."""
     options = parser(__doc__, input="data/array")
-    options.add_argument("--model", type=model_path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT}")
     options.add_argument("--format", choices=[*FILES, "app", "all"], default="all", help="all: all except app")
     options.add_argument("--precision", choices=list(LIMITS), default="float16", help="of the weights, see above")
-    options.add_argument("--output", type=local_path, help="folder to write; default: MODEL/export, for app: app/dist")
+    options.add_argument("--output", type=local_path, help="folder to write; default: in MODEL, for app: app/dist")
     options.add_argument("--photos", type=local_path, help="folder of photographs to verify on, instead of --input")
     options.add_argument("--most", type=positive, default=1000, help="verify on at most this many photographs")
     options.add_argument("--check", action="store_true", help="only verify existing exports")
@@ -129,8 +133,9 @@ def parse():
         options.error("--format app supports neither int8, which degrades the heat map, nor --check")
     if args.photos is not None and args.precision == "int8" and not args.check:
         options.error("int8 is calibrated on training photographs: give the array with --input, not --photos")
+    args.model = args.model or default_model()
     page = Path(__file__).resolve().parent / "app" / "dist"
-    args.output = args.output or (page if args.format == "app" else args.model / "export")
+    args.output = args.output or (page if args.format == "app" else results_of(args.model) / "export")
     return args
 
 
@@ -148,10 +153,12 @@ def main():
         folder.require_own(args.output)
     backend.start("float32", 0)
     network = load_network(args.model, config)
-    if args.photos is None:
-        exam = exam_from_array(args.input, args.model, config, network, args.most)
-    else:
+    if args.photos is not None:
         exam = exam_from_photographs(args.photos, config, network, args.most)
+    elif is_shipped(args.model):
+        exam = exam_from_retina(config, network)
+    else:
+        exam = exam_from_array(args.input, args.model, config, network, args.most)
     if args.format == "app":
         export_app(args.model, args.output, args.precision, exam, config, network)
     else:

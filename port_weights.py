@@ -24,7 +24,8 @@ import numpy as np
 
 from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
-from eyenet.model.networks import IMAGENET, LITE_RANGE
+from eyenet.model.networks import LITE_RANGE
+from eyenet.model.weights import IMAGENET
 from eyenet.run.errors import StageError
 from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main

@@ -3,7 +3,7 @@
 
 Reads   photographs or folders of them (JPEG, PNG, TIFF and others, by content; DICOM after
         pip install -r requirements-dicom.txt, HEIC after pip install pillow-heif)
-        models/latest/                    only model.tflite and config.json; Keras is not needed
+        a model                           only model.tflite and config.json; Keras is not needed
 Writes  a table to the terminal, or one JSON object per line with --json
         --csv FILE                        the same rows as a table
         --heatmap DIR                     a PNG for each graded photograph: the crop and its heat maps
@@ -11,6 +11,8 @@ Writes  a table to the terminal, or one JSON object per line with --json
     python predict.py 10_left.jpeg 10_right.jpeg
     python predict.py clinic/ --csv today.csv --heatmap maps
     python predict.py clinic/ --sensitivity 0.9 --json > today.jsonl
+
+The network that ships answers (pretrained/README.md), unless models/latest was trained on real photographs.
 
 A poor photograph, such as a blurred one, is told by `gradable` and its reasons. The network is asked all the same,
 since severe disease can look like poor quality: above a threshold it refers, and should be taken again if possible;
@@ -45,6 +47,7 @@ from eyenet.grading.photographs import find_doubts, identify, name_heat_maps, pl
 from eyenet.grading.rows import LEFT_OUT, UNREAD, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
+from eyenet.model.pretrained import DEFAULT, default_model
 from eyenet.model.screener import Screener
 from eyenet.photo.field import FIELDS
 from eyenet.photo.kinds import find_photographs
@@ -103,7 +106,12 @@ def join_patients(screener, identities, rows):
     unknown = [row["photograph"] for one, row in zip(identities, rows) if not (one.patient and one.eye)]
     if unknown:
         few = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
-        log(f"note: {len(unknown):,} photographs do not tell patient and eye, and belong to no patient row: {few}")
+        said = (
+            "photograph does not tell patient and eye"
+            if len(unknown) == 1
+            else "photographs do not tell patient and eye"
+        )
+        log(f"note: {len(unknown):,} {said}, so no patient row counts {'it' if len(unknown) == 1 else 'them'}: {few}")
     for patient, eyes in groups:
         joined = screener.join({eye: [rows[i] for i in members] for eye, members in eyes.items()})
         eye = "both" if len(eyes) == 2 else next(iter(eyes))
@@ -114,7 +122,7 @@ def parse():
     """Parse the options."""
     options = parser(__doc__, workers=None, scheduler=None)
     options.add_argument("photographs", type=local_path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
-    options.add_argument("--model", type=model_path, default="models/latest", help="folder of the model")
+    options.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT}")
     point = options.add_mutually_exclusive_group()
     point.add_argument("--sensitivity", type=fraction, help=AIM + "; default: the model's own operating point")
     point.add_argument("--specificity", type=fraction, help="the same for the specificity")
@@ -130,15 +138,17 @@ def main():
     args = parse()
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="replace")  # the terminal's encoding may lack a character of a name
+    args.model = args.model or default_model()
     screener = Screener(args.model, args.sensitivity, args.specificity, args.field)
     paths, left_out = find_photographs(args.photographs, {path.resolve() for path in (args.heatmap, args.csv) if path})
     targets = name_heat_maps(paths, args.heatmap)
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
-    log(screener.describe_point())
+    log(screener.describe())
     if args.heatmap is not None:
         args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision
-    shared = {"model": screener.name, "operating_point": screener.point, "asked_field": screener.field}
+    shared = {"model": screener.name, "trained_on": screener.trained_on}
+    shared |= {"operating_point": screener.point, "asked_field": screener.field}
     if screener.synthetic:
         shared["caution"] = SYNTHETIC_MODEL
     output = Output(paths, questions, graded, args.json, shared, goes_on=args.csv is not None)

@@ -2,8 +2,8 @@
 """Retrain the model in use with new photographs, and promote the new model only if it is not worse.
 
 Reads   a folder of new photographs, and a table of their grades (image,level; optionally patient,eye)
-        WORK/models/latest                the model in use
-        WORK/data                         the array that it was trained on
+        WORK/models/latest                the model in use; if there is none, the network that ships
+        WORK/data                         the array that it was trained on; none for the network that ships
 Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted, or rejected and why
         WORK/data/retrain/<run>/array/    the old and the accepted photographs
         WORK/models/candidates/<run>/     the new model; moved to WORK/models/<run> when promoted
@@ -19,7 +19,7 @@ Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted,
    one is a duplicate of a known one joins it.
 3. Fine-tune the network on all training patients, old and new.
 4. Compare both models on the test patients of the old array only, so that a batch cannot choose its own test set. New
-   test patients count from the next retraining on.
+   test patients count from the next retraining on. Without an old array, the new test patients decide.
 5. Promote the new model if it is non-inferior: for each question, the 96 % interval of the AUC difference must lie
    above -MARGIN, from the model in use and from the first of its chain, so that repeated promotions lose no more.
    With fewer than --least-patients test patients nothing is trained.
@@ -38,12 +38,12 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from eyenet.data.array import COLUMNS, content_hash, open_array, rows_by_split
+from eyenet.data.array import COLUMNS, open_array, rows_by_split
 from eyenet.data.tables import read_labels, read_table
 from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.photo.field import FIELDS
-from eyenet.photo.quality import SMALLEST
-from eyenet.retraining.intake import Base, accept, merge, run_step
+from eyenet.retraining.base import KEPT_SETTINGS, adopt_shipped, open_base
+from eyenet.retraining.intake import accept, merge, run_step
 from eyenet.retraining.promotion import (
     CANDIDATES,
     LEAST_PATIENTS,
@@ -69,34 +69,6 @@ from eyenet.run.script import run_main
 
 EPOCHS = 3
 SLOWDOWN = 3  # the first retraining divides the learning rate by this: the network is already near its optimum
-KEPT_SETTINGS = ("network", "task", "batch", "precision")  # as the model in use was trained
-
-
-def open_base(work, models):
-    """Open the model in use and the array that it was trained on, from the pipeline or an earlier retraining.
-
-    Raises
-    ------
-    StageError
-        If the model is missing or cannot be retrained, or its array is missing.
-    """
-    folder = current_model(models)
-    config = open_model(folder)
-    if config["size"] < SMALLEST:
-        raise StageError(
-            f"{folder} takes images of {config['size']} px, too small to judge their quality; train a model at "
-            f"{SMALLEST} px or more"
-        )
-    if missing := {*KEPT_SETTINGS, "learning_rate"} - config["settings"].keys():
-        raise StageError(f"{folder} is from an older version that did not record {min(missing)}; train a new model")
-    made = read_json(work / "data" / "preprocessed" / "stage.json") or {}
-    if "split" not in made:
-        raise StageError(f"{work} is not the work folder of a finished pipeline: no data/preprocessed/stage.json")
-    for array in (work / "data" / "array", *sorted((work / "data" / "retrain").glob("*/array"))):
-        sidecar = read_json(array / "X.json")
-        if sidecar is not None and content_hash(sidecar) == config["settings"]["array"]:
-            return Base(folder, config, array, *open_array(array), made["split"])
-    raise StageError(f"the array that {folder} was trained on is not in {work / 'data'}; run image_to_array.py")
 
 
 def hash_batch(photos, labels):
@@ -139,7 +111,9 @@ def take_in(photos, labels, base, folder, workers, field=None):
     merged = folder / "array"
     if not (read_json(merged / "stage.json") or {}).get("finished"):
         accept(photos, labels, base, folder, workers, field)
-        if (folder / "packed").exists():
+        if (folder / "packed").exists() and base.array is None:
+            os.replace(folder / "packed", merged)
+        elif (folder / "packed").exists():
             merge(base, folder / "packed", merged)
     for intermediate in ("rotated", "packed"):  # their images are in the array now
         shutil.rmtree(folder / intermediate, ignore_errors=True)
@@ -172,7 +146,8 @@ def reason_not_to_train(base, array):
 def fine_tune(base, array, work, models, run, training):
     """Train the network in use further with cnn.py; return the folder of the new model."""
     settings = base.config["settings"]
-    kept = {name: settings[name] for name in KEPT_SETTINGS}
+    # bfloat16, in which the network that ships was trained on a GPU, is slow on most CPUs
+    kept = {name: settings[name] for name in KEPT_SETTINGS if base.array or name != "precision"}
     learning_rate = training["learning_rate"]
     if learning_rate is None:  # a retrained model ("start") has been slowed down already
         learning_rate = settings["learning_rate"] / (1 if "start" in settings else SLOWDOWN)
@@ -181,8 +156,8 @@ def fine_tune(base, array, work, models, run, training):
     return models / CANDIDATES / run
 
 
-def predict_test(base, folders, rows):
-    """Predict rows of the base's array with several models.
+def predict_test(images, folders, rows):
+    """Predict rows of an array with several models.
 
     Returns
     -------
@@ -198,34 +173,47 @@ def predict_test(base, folders, rows):
     backend.start("float32", 0)
     from eyenet.model.batches import Batches, predict  # imports Keras, so only after backend.start
 
-    feed = Batches(base.images, None, rows, 64)
+    feed = Batches(images, None, rows, 64)
     predicted = [predict(load_network(folder, open_model(folder)), feed) for folder in folders]
     if not np.isfinite(predicted).all():
         raise StageError("a network predicts values that are not finite")
     return predicted
 
 
-def retrain(base, array, work, models, run, training, margin):
+def retrain(base, array, work, models, run, training, margin, least):
     """Train a candidate and compare it with the models in use and first in the chain; return the decision's columns."""
-    rows = test_rows(base)
-    tested = base.table.iloc[rows]
+    images, rows, tested = test_set(base, array)
     table = tested[["image", "patient", "level"]].to_csv()
     row = {"test": hashlib.sha256(table.encode()).hexdigest()[:16], "margin": margin}
     if why := reason_not_to_train(base, array):
         return row | {"action": REFUSED, "why": why}
+    require_patients(tested["patient"].nunique(), least)
     first = first_model(models, base.folder)
     candidate = fine_tune(base, array, work, models, run, training)
     others = [base.folder] if first == base.folder else [base.folder, first]
-    new, *old = predict_test(base, [candidate, *others], rows)
+    new, *old = predict_test(images, [candidate, *others], rows)
     compared = [compare(predicted, new, tested, base.config["task"]) for predicted in old]
     action, why = decide(compared[0], margin, *compared[1:])
     row |= {"patients": tested["patient"].nunique(), "photographs": len(tested), "first": first.name}
     return row | {"action": action, "why": why} | figure_columns(compared[0], margin, *compared[1:])
 
 
-def test_rows(base):
-    """Return the numbers of the test rows of the base's array."""
-    return rows_by_split(base.table, base.sidecar["settings"])["test"]
+def test_set(base, array):
+    """Find the photographs that decide: those of the base's array, or the new ones if it has none.
+
+    Returns
+    -------
+    images : ndarray, shape (n, size, size, 3)
+    rows : ndarray of int
+        The test rows.
+    tested : DataFrame
+        Their rows of the table.
+    """
+    images, table, sidecar = base.images, base.table, base.sidecar
+    if base.array is None and array.exists():
+        images, table, sidecar = open_array(array)
+    rows = rows_by_split(table, sidecar["settings"])["test"]
+    return images, rows, table.iloc[rows]
 
 
 def conclude(work, models, row):
@@ -268,6 +256,8 @@ def parse():
 def main():
     args = parse()
     models = args.models
+    if args.photos is not None:
+        adopt_shipped(models)
     current_model(models)
     with locked(models):
         settle(models)  # a previous run may have been stopped between its decision and this
@@ -280,7 +270,8 @@ def main():
         row = find_decision(models, run, batch)
         if row is None:
             base, folder = open_base(args.work, models), args.work / "data" / "retrain" / run
-            require_patients(base.table["patient"].iloc[test_rows(base)].nunique(), args.least_patients)
+            if base.array is not None:  # told before hours of work
+                require_patients(test_set(base, None)[2]["patient"].nunique(), args.least_patients)
             training = {"epochs": args.epochs, "learning_rate": args.learning_rate, "seed": args.seed}
             inputs = {"photographs": batch, "model": sha256(base.folder / NETWORK)}
             if args.field:
@@ -289,7 +280,8 @@ def main():
                 counts = Counter(take_in(args.photos, args.labels, base, folder, args.workers, args.field)["result"])
                 row = {"old": base.folder.name, "new": run, "batch": batch, "least_patients": args.least_patients}
                 row |= {result: counts[result] for result in ("accepted", "rejected")}
-                row |= retrain(base, folder / "array", args.work, models, run, training, args.margin)
+                limits = args.margin, args.least_patients
+                row |= retrain(base, folder / "array", args.work, models, run, training, *limits)
             add_decision(models, **row)
             settle(models)
         return conclude(args.work, models, row)

@@ -2,9 +2,9 @@
 
     python benchmarks/poor.py --data ../shared/data/eyepacs-1024
 
-Uses pretrained/lite0-384-distilled.npz, which has seen none of these photographs, on equalised crops of 256 px that are
-enlarged to 384. A threshold is not taken from them: the figures say how many poor photographs are referred where a
-given share of the gradable ones without referable DR is. Takes five minutes on two cores.
+Uses the network that ships, which has seen none of these photographs, on equalised crops. A threshold is not taken from
+them: the figures say how many poor photographs are referred where a given share of the gradable ones without referable
+DR is. Takes five minutes on two cores.
 """
 
 import os
@@ -18,6 +18,8 @@ from PIL import Image
 from quality_data import crop_file, path_of, read_labels
 from quality_figures import is_rejected
 
+from eyenet.model import pretrained
+from eyenet.model.folder import load_network, open_model
 from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.retina import inside_circle
@@ -25,25 +27,13 @@ from eyenet.run.workers import cores, for_each
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.metrics import roc_auc
 
-WEIGHTS = record.REPO / "pretrained" / "lite0-384-distilled.npz"
 QUESTIONS = {"any DR": 1, "referable DR": 2}
 REFERRED = (0.05, 0.1, 0.2)  # share of gradable photographs without referable DR
 
 
-def load():
-    """Build the network and load its weights."""
-    from cnn import build_network
-
-    network, values = build_network("efficientnet_lite0", 384, 5, "none"), np.load(WEIGHTS)
-    for variable in network.weights:
-        variable.assign(values[variable.path])
-    return network
-
-
 def to_input(crop):
-    """Equalise a crop, and enlarge it to the size of the network."""
-    even = Image.fromarray(equalize(crop, inside_circle(len(crop))))
-    return np.asarray(even.resize((384, 384), Image.Resampling.BICUBIC))
+    """Equalise a crop, as the network was trained."""
+    return equalize(crop, inside_circle(len(crop)))
 
 
 def look(folder, image):
@@ -96,7 +86,8 @@ def main():
     seen = [one for _, one in for_each(lambda image: look(args.data, image), table["image"].tolist(), cores(), "crop")]
     table = table[[one is not None for one in seen]]
     verdicts, coarse, plain_inputs, coarse_inputs = zip(*(one for one in seen if one is not None))
-    network = load()
+    folder = pretrained.folder()
+    network = load_network(folder, open_model(folder))
     plain, small = (
         network.predict(np.stack(inputs), batch_size=16, verbose=0) for inputs in (plain_inputs, coarse_inputs)
     )

@@ -71,7 +71,7 @@ def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"
         "machine": f"{device}, {machine()}" if device else machine(),
         "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
         "commit": STARTED,
-        "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])]),
+        "command": shlex.join(["python", portable(str(Path(sys.argv[0]).resolve())), *map(portable, sys.argv[1:])]),
     }
     RESULTS.mkdir(exist_ok=True)
     with open(RESULTS / f"{name}.csv", "w", newline="", encoding="utf-8") as file:

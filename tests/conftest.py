@@ -75,6 +75,37 @@ def pytest_runtest_call(item):
     seed()
 
 
+def awake(network, images):
+    """Make a network with random weights distinguish photographs: scaled with these, its log-odds span 3."""
+    import keras
+
+    from eyenet.model.networks import leaves
+
+    for layer in leaves(network):
+        if hasattr(layer, "moving_mean"):
+            layer.momentum = 0.0
+    network.trainable = True
+    for _ in range(2):
+        network(images, training=True)
+    seen = keras.Model(network.input, network.layers[-2].output).predict(images, verbose=0)
+    kernel = np.random.default_rng(1).normal(size=(seen.shape[1], network.output_shape[-1]))
+    kernel /= np.ptp(seen @ kernel, axis=0).max() / 3
+    network.layers[-1].set_weights([kernel, -(seen @ kernel).mean(axis=0)])
+    return network
+
+
+@pytest.fixture
+def enlarged(monkeypatch):
+    """Let efficientnet_lite0_384 enlarge to 96 px, and add `enlarged`, a small network of that kind; their names."""
+    from eyenet.model.networks import NETWORKS, Enlarged
+
+    large = NETWORKS["efficientnet_lite0_384"]
+    monkeypatch.setitem(NETWORKS, "efficientnet_lite0_384", large._replace(enlarged=large.enlarged._replace(side=96)))
+    small = NETWORKS["three_layers_2017"]._replace(enlarged=Enlarged("three_layers_2017", 96))
+    monkeypatch.setitem(NETWORKS, "enlarged", small)
+    return "efficientnet_lite0_384", "enlarged"
+
+
 def needs_real(folder):
     """Skip a test if the real photographs are not available."""
     return pytest.mark.skipif(

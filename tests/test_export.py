@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import REAL, draw_photograph, needs_real, one_sentence, run, run_stages
+from conftest import REAL, awake, draw_photograph, needs_real, one_sentence, run, run_stages
 
 ct = pytest.importorskip("coremltools", reason="pip install -r requirements-export.txt")
 pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
@@ -25,7 +25,6 @@ from eyenet.export.coreml_numpy import Program
 from eyenet.export.proof import Exam, compare, require_parity
 from eyenet.model.folder import NETWORK, read_measured
 from eyenet.model.lite import LiteNetwork, write_lite
-from eyenet.model.networks import leaves
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError
 from eyenet.run.files import sha256
@@ -43,21 +42,6 @@ def photographs(size, count=8):
     tints = np.random.default_rng(0).uniform(0.1, 1.3, (count, 1, 1, 3))
     drawn = np.stack([draw_photograph(size, size, radius=size / 2, seed=i, dots=2 * i) for i in range(count)])
     return (drawn * tints).clip(0, 255).astype(np.uint8)
-
-
-def awake(network, images):
-    """Make a network with random weights distinguish photographs: scaled with these, its log-odds span 3."""
-    for layer in leaves(network):
-        if hasattr(layer, "moving_mean"):
-            layer.momentum = 0.0
-    network.trainable = True
-    for _ in range(2):
-        network(images, training=True)
-    seen = keras.Model(network.input, network.layers[-2].output).predict(images, verbose=0)
-    kernel = np.random.default_rng(1).normal(size=(seen.shape[1], network.output_shape[-1]))
-    kernel /= np.ptp(seen @ kernel, axis=0).max() / 3
-    network.layers[-1].set_weights([kernel, -(seen @ kernel).mean(axis=0)])
-    return network
 
 
 def difference(network, module, path, precision, images):
@@ -86,6 +70,12 @@ def test_each_format(ending, tmp_path):
 @pytest.mark.parametrize("ending", ["mlpackage", "onnx"])
 def test_each_format_of_a_larger_network(ending, lite0, tmp_path):
     assert difference(lite0, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(64)) < 1e-4
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_each_format_of_a_network_that_enlarges(ending, enlarged, tmp_path):
+    network = awake(cnn.build_network(enlarged[1], 64, 2, "none"), photographs(64))
+    assert difference(network, FORMATS[ending], tmp_path / f"EyeNet.{ending}", "float32", photographs(64)) < 1e-4
 
 
 @pytest.mark.parametrize("ending", FORMATS)

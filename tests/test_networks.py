@@ -1,8 +1,10 @@
 """The networks of cnn.py: input and output, cost, and initial weights."""
 
+import json
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import FAMILIES, draw_photograph, history, make_dataset, one_sentence, run, run_stages
 
@@ -11,8 +13,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 import cnn
+from eyenet.export.coreml_numpy import upsample_bilinear
+from eyenet.model import backend
 from eyenet.model.evidence import explained, heat_maps
-from eyenet.model.networks import NETWORKS, build_features, count_multiply_adds, leaves, load_features, require_memory
+from eyenet.model.networks import NETWORKS, build_features, count_multiply_adds, leaves, require_memory
+from eyenet.model.weights import load_features, weights_file
 from eyenet.run.errors import StageError
 
 
@@ -21,7 +26,8 @@ def test_the_costs_in_help_are_correct(name):
     network, cost = cnn.build_network(name, 256, 2, "none"), NETWORKS[name].cost
     assert network.count_params() / 1e6 == pytest.approx(cost.parameters, abs=0.006)
     assert count_multiply_adds(network) / 1e6 == pytest.approx(cost.multiply_adds, abs=0.6)
-    assert explained(network).step == 8
+    larger = NETWORKS[name].enlarged
+    assert explained(network).step == pytest.approx(8 * 256 / (larger.side if larger else 256))
     with pytest.raises(StageError, match=f"too small for {name}"):
         cnn.build_network(name, NETWORKS[name].least - 1, 2, "none")
 
@@ -54,6 +60,61 @@ def test_each_network_grades_a_photograph(name):
     fast.set_weights(small.get_weights())
     assert fast.output.dtype == "float32" and "bfloat16" in {layer.compute_dtype for layer in leaves(fast)}
     assert np.allclose(keras.ops.convert_to_numpy(fast(photographs)), probabilities, atol=0.05)
+
+
+def test_a_network_that_enlarges_its_photographs(enlarged, monkeypatch, tmp_path):
+    """It is the other network on photographs enlarged between pixel centres, with the same variables."""
+    name, _ = enlarged
+    keras.utils.set_random_seed(1)
+    network, other = cnn.build_network(name, 64, 5, "none"), cnn.build_network("efficientnet_lite0", 96, 5, "none")
+    assert [v.path for v in network.weights] == [v.path for v in other.weights]
+    assert [v.shape for v in network.weights] == [v.shape for v in other.weights]
+    other.set_weights(network.get_weights())
+    photographs = np.stack([draw_photograph(64, 64, radius=32, seed=i, dots=6) for i in range(2)])
+    larger = upsample_bilinear(photographs.transpose(0, 3, 1, 2).astype("float32"), 1.5, 1.5, align_corners=False)
+    resized = keras.Model(network.input, network.get_layer("enlarged").output).predict_on_batch(photographs)
+    np.testing.assert_allclose(resized, larger.transpose(0, 2, 3, 1), atol=1e-3)
+    parts = [explained(network), explained(other)]
+    cells = parts[1].front.predict_on_batch(np.rint(resized).astype("uint8"))
+    assert np.corrcoef(parts[0].front.predict_on_batch(photographs).ravel(), cells.ravel())[0, 1] > 0.999
+    assert parts[0].step * 1.5 == pytest.approx(parts[1].step)
+    assert (parts[0].start + 0.5) * 1.5 == pytest.approx(parts[1].start + 0.5)  # in pixels of the smaller photograph
+    assert heat_maps(network, photographs, 1).shape == (2, 64, 64)
+    monkeypatch.setattr("eyenet.model.weights.IMAGENET", tmp_path)
+    (tmp_path / "efficientnet_lite0.weights.h5").touch()
+    assert weights_file(name, "imagenet") == tmp_path / "efficientnet_lite0.weights.h5"
+    with pytest.raises(StageError, match=f"97 px are too large for {name}, which enlarges them to 96"):
+        cnn.build_network(name, 97, 2, "none")
+
+
+def test_a_recipe_says_which_rows_are_trained(monkeypatch, tmp_path, array):
+    """Originals in large batches for the network that enlarges, and copies for the others; options come first."""
+    trained = {}
+
+    def parsed(*words):
+        monkeypatch.setattr("sys.argv", ["cnn.py", "--input", str(array), *words])
+        return cnn.parse()[1]
+
+    def keep(network, args, images, labels, rows, *rest):
+        trained[args.network] = images[rows["train"]]
+        raise StageError("enough")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cnn, "train", keep)
+    monkeypatch.setattr(backend, "start", lambda *_: keras)
+    for name in ("three_layers", "efficientnet_lite0_384"):
+        parsed("--network", name, "--weights", "none", "--run", name)
+        with pytest.raises(StageError, match="enough"):
+            cnn.main()
+    settings = [json.loads((tmp_path / "models" / name / "config.json").read_text())["settings"] for name in trained]
+    assert [s.get("rows") for s in settings] == [None, "originals"] and [s["batch"] for s in settings] == [32, 64]
+    every, originals = trained.values()
+    table = pd.read_csv(array / "labels.csv")
+    counted = table[table["split"] == "train"]["transform"]
+    assert len(originals) == (counted == "original").sum() < len(every) == len(counted)
+    args = parsed("--network", "efficientnet_lite0_384", "--task", "grade", "--batch", "8", "--start", "models/x")
+    assert (args.batch, args.epochs, args.learning_rate, args.weights) == (8, 20, 5e-4, "none")
+    assert not args.balanced and parsed().balanced and not parsed("--task", "grade").balanced
 
 
 def test_multiply_adds_are_those_that_were_published():
@@ -96,12 +157,12 @@ def test_the_weights_begin_where_the_file_ends(tmp_path):
 
 
 def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("eyenet.model.networks.IMAGENET", tmp_path)
+    monkeypatch.setattr("eyenet.model.weights.IMAGENET", tmp_path)
     with pytest.raises(StageError, match="port_weights.py efficientnet_lite1 makes it"):
         cnn.build_network("efficientnet_lite1", 64, 2, "imagenet")
     monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: (_ for _ in ()).throw(Exception("no route")))
     with pytest.raises(StageError, match=r"could not get the ImageNet weights of mobilenet_v2 \(no route\)"):
-        from eyenet.model.networks import download_features
+        from eyenet.model.weights import download_features
 
         download_features("mobilenet_v2", 64)
 
@@ -182,4 +243,4 @@ def test_a_network_is_trained_from_a_file_of_weights(array, tmp_path):
 def test_help_lists_what_networks_cost():
     text = run("cnn.py", "--help").stdout
     for name in NETWORKS:
-        assert any(line.split()[0] == name and len(line.split()) == 10 for line in text.splitlines() if line.strip())
+        assert any(line.split()[0] == name and len(line.split()) == 12 for line in text.splitlines() if line.strip())

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from eyenet.model import pretrained
+
 REPO = Path(__file__).resolve().parent.parent
 
 
@@ -31,8 +33,20 @@ def test_every_requirements_file_asks_for_the_same_versions():
             assert versions.setdefault(name, wanted) == wanted, f"{path.name}: another range of {name}"
 
 
-def test_the_data_files_of_the_rooms_are_packaged():
-    package_data = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+def test_the_rooms_and_their_data_files_are_packaged():
+    made = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["setuptools"]
+    rooms = {f"eyenet.{path.parent.name}" for path in (REPO / "eyenet").glob("*/__init__.py")}
+    assert set(made["packages"]) == {"eyenet", "eyenet.pretrained", *rooms}
     left_out = {".py", ".pyc", ".sh"}
     files = [path for path in (REPO / "eyenet").rglob("*.*") if path.is_file() and path.suffix not in left_out]
-    assert files and all(any(path.match(pattern) for pattern in package_data) for path in files)
+    assert files and all(any(path.match(pattern) for pattern in made["package-data"]["*"]) for path in files)
+
+
+def test_the_network_that_ships_is_packaged():
+    """Where eyenet.model.pretrained looks for it: a package's folder is mapped, and its files are package data."""
+    made = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["setuptools"]
+    place = REPO / made["package-dir"]["eyenet.pretrained"]
+    files = {file for pattern in made["package-data"]["eyenet.pretrained"] for file in place.glob(pattern)}
+    assert {file for file in pretrained.folder().iterdir() if not file.name.startswith(".")} <= files
+    installed = pretrained.PACKAGE / "pretrained" / pretrained.NAME
+    assert pretrained.folder().relative_to(place) == installed.relative_to(pretrained.PACKAGE / "pretrained")

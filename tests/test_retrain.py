@@ -1,6 +1,8 @@
 """Retraining: the accepted photographs, the comparison of models, and the model in use at any time."""
 
+import json
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,14 +10,17 @@ import pytest
 from conftest import bytes_of, kill_after, one_sentence, read_csv, run, run_stages, write_csv
 from PIL import Image, ImageOps
 
+import retrain as retrain_script
 from benchmarks import degraded
 from benchmarks.simulated import draw_eyes, separation
 from eyenet.data.array import open_array
 from eyenet.data.names import split_of
+from eyenet.model import pretrained
 from eyenet.model.folder import open_model
 from eyenet.photo.png import encode_png
 from eyenet.photo.retina import photograph_to_input
-from eyenet.retraining.intake import Base, crop_and_judge, find_known, join_splits, match_batch
+from eyenet.retraining.base import Base, open_base
+from eyenet.retraining.intake import crop_and_judge, find_known, join_splits, match_batch
 from eyenet.retraining.promotion import (
     COLUMNS,
     add_decision,
@@ -244,7 +249,7 @@ def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
     wrong = "test" if split_of(patient, **split) != "test" else "train"
     there.loc[0, ["patient", "split"]] = patient, wrong
     config = {"size": 160, "settings": {"images": {}}}
-    known = Base(None, config, None, base[0], there, base[2], split)
+    known = Base(None, config, work, base[0], there, base[2], split)
     new = work / "new"
     accepted, _ = crop_and_judge(new / "train", new / "trainLabels.csv", known, work / "out", 2)
     own = (accepted["patient"] == patient).to_numpy()
@@ -410,3 +415,28 @@ def test_a_history_of_an_older_version_is_read(tmp_path):
 def test_too_few_test_patients_stop_before_anything_is_done(work):
     one_sentence(retrain(work, "--least-patients", 100, code=1), "test patients are too few", "lower --least-patients")
     assert not (work / "data" / "retrain").exists() and not (work / "models" / "history.csv").exists()
+
+
+def test_the_network_that_ships_is_retrained_without_its_photographs(pipeline, work, monkeypatch, capfd):
+    """It is copied to the models; the new test patients decide; patients that it knows keep their split."""
+    folder, *_ = pipeline
+    shipped = work / "shipped" / "eyenet-lite"
+    shutil.copytree(folder / "models" / "cnn", shipped)
+    config = json.loads((shipped / "config.json").read_text())
+    config["trained"] = {"photographs": 30, "split": {"seed": 0, "val": 0.2, "test": 0.4}}
+    (shipped / "config.json").write_text(json.dumps(config))
+    known = {row["patient"]: row["split"] for row in read_csv(shipped / "patients.csv")}
+    monkeypatch.setattr(pretrained, "folder", lambda: shipped)
+    for part in ("data", "models"):
+        shutil.rmtree(work / part)
+    (work / "models").mkdir()
+    monkeypatch.setattr(sys, "argv", ["retrain.py", *map(str, arguments(work, "--margin", 1))])
+    assert retrain_script.main() == 0
+    said = capfd.readouterr()
+    assert "the network that ships, eyenet-lite, is now in use" in said.err
+    assert said.out.startswith(f"promoted: {RUN} over eyenet-lite") and latest(work) == RUN
+    table = read_csv(work / "data" / "retrain" / RUN / "array" / "labels.csv")
+    assert {row["split"] for row in table} == {"train", "val", "test"}
+    assert all(known.get(row["patient"], row["split"]) == row["split"] for row in table)
+    base = open_base(work, work / "models")  # the next retraining has an array
+    assert len(base.table) == len(table) and base.split == config["trained"]["split"]

@@ -7,10 +7,10 @@ import type { Model } from "./network";
 import { readFileName } from "./names";
 import { keepOffline } from "./offline";
 import { TASKS } from "./probabilities";
-import { BALANCED, type Eye, type Seen, join, pointsOf } from "./screener";
+import { BALANCED, type Eye, type Seen, join, ownPoint, pointsOf } from "./screener";
 import { type Visit, keep, recallPoint, rememberPoint, remove } from "./store";
 import { type Handlers, SIDES, drawChooser, drawEye, drawPrintHead, drawResult, forget } from "./view";
-import { EYES, QUESTIONS, SYNTHETIC_MODEL, sayMeasured, sayPoint, sayResult } from "./words";
+import { EYES, QUESTIONS, SYNTHETIC_MODEL, sayMeasured, sayNetwork, sayPoint, sayResult, trainedOn } from "./words";
 import type { Reply, Request } from "./worker";
 
 const label = byId<HTMLInputElement>("label");
@@ -20,7 +20,7 @@ const busy: Partial<Record<Eye, number>> = {}; // by eye: the latest request to 
 let model: Model | null = null; // photographs wait until it is loaded
 let failure = ""; // why it could not be loaded
 let worker: Worker | null = null;
-let point = recallPoint() ?? BALANCED;
+let point = recallPoint() ?? ""; // until the model is loaded, which may have it or its own
 let visit = newVisit();
 let kept = false; // whether the visit is in the history
 let questions = 0;
@@ -64,7 +64,7 @@ async function update(said: string): Promise<void> {
   if (!model) return;
   const { left, right } = visit.eyes;
   visit.joined = left && right && !openDoubts(visit).length ? join(model, point, { left: left.row, right: right.row }) : null;
-  Object.assign(visit, { point, model: model.name, classes: model.classes, synthetic: model.synthetic });
+  Object.assign(visit, { point, model: sayNetwork(model), classes: model.classes, synthetic: model.synthetic });
   draw();
   say(openDoubts(visit).length ? `${said} Please check the files: there is no result for the patient yet.` : said, "said");
   await save();
@@ -137,7 +137,7 @@ function next(): void {
 }
 
 function drawPoint(graded: Model): HTMLElement {
-  const options = pointsOf(graded).map((name) => el("option", { value: name, selected: name === point }, sayPoint(name)));
+  const options = pointsOf(graded).map((name) => el("option", { value: name, selected: name === point }, sayPoint(name, name === ownPoint(graded))));
   const onchange = () => {
     point = select.value;
     rememberPoint(point);
@@ -184,7 +184,7 @@ function drawFacts(ready: Model): void {
   const asked = Object.keys(ready.decision).flatMap((name) => (name in QUESTIONS ? [QUESTIONS[name as keyof typeof QUESTIONS]] : []));
   const facts = [
     ["Name", ready.name],
-    ["Trained on", ready.synthetic ? "synthetic photographs: its answers say nothing about patients" : "photographs of patients"],
+    ["Trained on", `${trainedOn(ready)}${ready.synthetic ? ": its answers say nothing about patients" : ""}`],
     ["Detects", asked.join(", ")],
     ["Classes", ready.classes.join(", ")],
   ];
@@ -215,7 +215,7 @@ function deleted(id: string | null): void {
 
 function started(ready: Model, offline: boolean): void {
   model = ready;
-  if (!pointsOf(model).includes(point)) point = BALANCED;
+  if (!pointsOf(model).includes(point)) point = ownPoint(model);
   drawFacts(model);
   draw();
   byId("banner").hidden = !model.synthetic;

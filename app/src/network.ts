@@ -42,6 +42,8 @@ export interface Model {
   colours: Colours;
   field?: Field; // missing in exports of earlier versions, which show the circle
   synthetic: boolean;
+  trained_on?: string; // missing in exports of earlier versions, like the next
+  operating_point?: string; // unless another is chosen
   decision: Record<Question, Decision> & { grade?: { cuts: number[] } };
   measured?: Measured | null; // missing in exports of earlier versions
   evidence: (Grid & { questions: Question[] }) | null;

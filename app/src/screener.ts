@@ -65,6 +65,9 @@ const UNDECIDED: Answer = { probability: null, threshold: null, disease: null };
 /** A result without pictures. */
 export const NOTHING = { fingerprint: "", picture: null, heat: null, heatOf: null, geometry: null, crop: null, input: null };
 
+/** The operating point that a model uses unless another is chosen. */
+export const ownPoint = (model: Model): string => model.operating_point ?? BALANCED;
+
 /** List the operating points that every question of the model has. */
 export function pointsOf(model: Model): string[] {
   const each = TASKS[model.task].questions.map((question) => model.decision[question].eye.operating_points);

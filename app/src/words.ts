@@ -1,6 +1,6 @@
 /** The words for the user: results, reasons, grades and operating points. */
 
-import type { Measured } from "./network";
+import type { Measured, Model } from "./network";
 import type { Question } from "./probabilities";
 import { AGAIN, BALANCED, type Eye, UNREAD } from "./screener";
 
@@ -59,14 +59,23 @@ export function sayReasons(reasons: string[]): string[] {
 }
 
 /** Name an operating point after its aim, which is not what it reaches on other patients. */
-export function sayPoint(point: string): string {
-  if (point === BALANCED) return "Balanced (the network's own)";
+export function sayPoint(point: string, own = false): string {
+  if (own) return `${sayPoint(point)}, the network's own`;
+  if (point === BALANCED) return "Balanced between sensitivity and specificity";
   const [kind, level] = point.split("_");
   const percent = Math.round(Number(level) * 100);
   return kind === "sensitivity"
     ? `Aim: sensitivity ${percent} % (to find ${percent} % of disease)`
     : `Aim: specificity ${percent} % (to refer ${100 - percent} % of healthy eyes)`;
 }
+
+/** Say what a network has seen; exports of earlier versions tell only whether it was real. */
+export function trainedOn({ trained_on, synthetic }: Model): string {
+  return trained_on ?? (synthetic ? "synthetic photographs" : "photographs of patients");
+}
+
+/** Name a network, and say what it has seen. */
+export const sayNetwork = (model: Model): string => `${model.name}, trained on ${trainedOn(model)}`;
 
 /** Say what an operating point reached on test patients, a line for each question. */
 export function sayMeasured(point: string, questions: Question[], measured?: Measured | null): string[] {

@@ -137,7 +137,7 @@ def map_blocks(function, images, rows, what):
     return np.concatenate([found for _, found in work])
 
 
-def rows_by_split(table, settings):
+def rows_by_split(table, settings, training="all"):
     """Select the rows of each split that are used: all images for training, originals for validation and test.
 
     In an array of the 2017 protocol every row is used, as that protocol did.
@@ -148,12 +148,15 @@ def rows_by_split(table, settings):
         The array's table, as from `open_array`.
     settings : dict
         Settings of the array's sidecar.
+    training : {'all', 'originals'}
+        Rows for training: with the copies, or without.
 
     Returns
     -------
     dict of str to ndarray of int
         Ascending rows of `train`, `val`, `test`, and of `unseen` if the table has it.
     """
-    used = (table["transform"] == "original") | (table["split"] == "train") | (settings.get("protocol") == "2017")
+    copies = (table["split"] == "train") & (training == "all")
+    used = (table["transform"] == "original") | copies | (settings.get("protocol") == "2017")
     splits = [*SPLITS, *({UNSEEN} & set(table["split"]))]
     return {split: np.flatnonzero((table["split"] == split) & used) for split in splits}

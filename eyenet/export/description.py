@@ -1,6 +1,6 @@
 """The description in an export: the parts of config.json that an app needs to prepare photographs and to decide."""
 
-from eyenet.model.folder import NETWORK, colours_of, field_of, read_measured, setting
+from eyenet.model.folder import NETWORK, colours_of, field_of, own_point, read_measured, setting, what_it_has_seen
 from eyenet.photo.quality import weights
 from eyenet.photo.retina import PREPROCESSING
 
@@ -21,9 +21,10 @@ def describe(folder, config):
     -------
     dict
         For JSON: `name`, `task`, `classes`, `size`, `colours`, `field` and `preprocessing` version of the photographs,
-        whether the model was trained on `synthetic` ones, the `decision` by question (temperature, shift, operating
-        points), what the operating points reached where they were `measured`, the `evidence` of the heat map, the
-        weights of the `quality` gate, the hash of the `split`, and the `commit` that trained the model.
+        whether the model was trained on `synthetic` ones, what it was `trained_on` in words, its own `operating_point`,
+        the `decision` by question (temperature, shift, operating points), what the operating points reached where they
+        were `measured`, the `evidence` of the heat map, the weights of the `quality` gate, the hash of the `split`, and
+        the `commit` that trained the model.
     """
     images = config["settings"]["images"]
     return {
@@ -36,6 +37,8 @@ def describe(folder, config):
         "colours": colours_of(images),
         "field": field_of(images),
         "synthetic": bool(setting(images, "synthetic")),
+        "trained_on": what_it_has_seen(config),
+        "operating_point": own_point(config),
         "decision": config["decision"],
         "measured": read_measured(folder),
         "evidence": config.get("evidence"),

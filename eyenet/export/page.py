@@ -5,14 +5,13 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import numpy as np
-
 from eyenet.export.description import describe
 from eyenet.export.folder import proved_export
 from eyenet.export.litert import LARGE
 from eyenet.export.onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
 from eyenet.model.evidence import explained
 from eyenet.model.lite import EXPLAIN, ways_to_ask
+from eyenet.model.lite_sharing import source_of
 from eyenet.run.errors import StageError
 from eyenet.run.files import write_json, write_whole
 
@@ -73,7 +72,7 @@ def share_weights(model):
                 kernels[node.input[1]] = kernel[:, :, 0, 0]
     made, kept = [], {}
     for name, kernel in kernels.items():  # in the order of the graph: the network comes before its gradient
-        source, scale = _source(kernel, kept)
+        source, scale = source_of(kernel, kept)
         if source is None:
             kept[name] = kernel
             continue
@@ -82,20 +81,6 @@ def share_weights(model):
         made.append(helper.make_node("Transpose", [source], [f"{name}/turned"], perm=[1, 0, 2, 3]))
         made.append(helper.make_node("Mul", [f"{name}/turned", f"{name}/scale"], [name]))
     put_first(graph, made)
-
-
-def _source(kernel, kept):
-    """Find a kernel that equals this one when transposed and scaled by column; its name and scales, or (None, None)."""
-    for name, own in kept.items():
-        if own.shape != kernel.shape[::-1]:
-            continue
-        largest = np.abs(own.T).argmax(axis=0), np.arange(own.shape[0])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = kernel[largest] / own.T[largest]
-        close = {"rtol": 1e-4, "atol": 1e-6 * np.abs(kernel).max()}
-        if np.isfinite(scale).all() and np.allclose(own.T * scale, kernel, **close):
-            return name, scale.astype(np.float32)
-    return None, None
 
 
 def write_page(data, folder, config, output):

@@ -1,8 +1,10 @@
 """Compare an exported network with Keras on test photographs, before the file is released."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import skimage
 
 from eyenet.data.array import open_array, rows_by_split
 from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
@@ -14,6 +16,7 @@ from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.workers import cores, for_each
 
+RETINA = Path(skimage.__file__).parent / "data" / "retina.jpg"  # a healthy eye, in the public domain
 CALIBRATION = 100  # training photographs on which int8 ranges are measured
 BATCH = 32
 
@@ -115,6 +118,22 @@ def exam_from_photographs(folder, config, network, most):
     crops = np.stack([crop for _, crop in read])
     log(f"predicting {len(crops):,} photographs with Keras")
     return Exam("photographs without grades", crops, None, _ask(network, crops, [name for name, _ in read]), None)
+
+
+def exam_from_retina(config, network):
+    """Prepare the retina of scikit-image in eight turns and mirrors, and predict them with Keras.
+
+    It is in the public domain and comes with a package that EyeNet needs, so this works with no data at all.
+
+    Returns
+    -------
+    Exam
+    """
+    images = config["settings"]["images"]
+    crop, _ = photograph_to_input(RETINA, config["size"], colours_of(images), field_of(images))
+    crops = np.stack([np.rot90(seen, turns) for seen in (crop, crop[:, ::-1]) for turns in range(4)])
+    expected = _ask(network, crops, [f"{RETINA.name}, view {view}" for view in range(1, 9)])
+    return Exam(f"eight views of {RETINA.name}", crops, None, expected, None)
 
 
 def _ask(network, photographs, names):

@@ -107,8 +107,8 @@ def columns_of(questions, graded):
     """Name the columns of --csv."""
     first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "gradable", "quality"]
     each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
-    last = ["heatmap", "operating_point", "model", "caution", "preprocessing", "asked_field", "field", "file"]
-    return first + each + ["expected_grade", "grade"] * graded + last
+    last = ["heatmap", "operating_point", "model", "trained_on", "caution", "preprocessing", "asked_field", "field"]
+    return first + each + ["expected_grade", "grade"] * graded + [*last, "file"]
 
 
 def to_csv(row):

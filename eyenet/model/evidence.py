@@ -23,11 +23,11 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from eyenet.model.networks import NETWORKS
+from eyenet.model.networks import NETWORKS, parts_of
 from eyenet.model.overlay import draw_heat
 
 BATCH = 32
-STEP = 8  # pixels between the cells of every network's evidence
+STEP = 8  # pixels between the cells of every network's evidence, as its convolutions see the photograph
 TINY = 1e-30  # lower limit of a probability: the logarithm of a float32 of 0 has no gradient
 _explained = weakref.WeakKeyDictionary()  # by network: building the models takes a second, and TensorBoard asks often
 
@@ -107,7 +107,7 @@ def explained(network):
     if network.name not in NETWORKS:
         raise ValueError(f"{network.name} is not in eyenet.model.networks.NETWORKS, so it has no heat map")
     layer, start = NETWORKS[network.name].evidence
-    _, scaling, features, *head = network.layers
+    (*_, scaling), features, head = parts_of(network)
     pooling = next(x for x in head if isinstance(x, (keras.layers.GlobalAveragePooling2D, keras.layers.Flatten)))
     back = retyped(keras.Model(pooling.input, network.output), network.compute_dtype)
     if layer is None:
@@ -116,10 +116,12 @@ def explained(network):
         cells = features.get_layer(layer).output
         front = keras.Model(network.input, keras.Model(features.input, cells)(scaling.output))
         back = retyped(keras.Model(cells, back(features.output)), network.compute_dtype)
+    side = features.input_shape[1]
     if start is None:
-        start = (network.input_shape[1] - 1 - STEP * (front.output_shape[1] - 1)) / 2
+        start = (side - 1 - STEP * (front.output_shape[1] - 1)) / 2
+    shrunk = network.input_shape[1] / side  # 1, unless the network enlarges its photographs
     pooled = layer is None and isinstance(pooling, keras.layers.GlobalAveragePooling2D)
-    return Explained(front, back, float(start), float(STEP), pooled)
+    return Explained(front, back, (start + 0.5) * shrunk - 0.5, STEP * shrunk, pooled)
 
 
 def retyped(model, dtype):

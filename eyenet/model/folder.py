@@ -63,6 +63,19 @@ def field_of(settings):
     return setting(settings, "field") or "circle"
 
 
+def own_point(config):
+    """Name the operating point of a model that is used unless another is asked for; `config` as in config.json."""
+    return config.get("operating_point", BALANCED)
+
+
+def what_it_has_seen(config):
+    """Say in a few words which photographs a model was trained on; `config` as in config.json."""
+    trained = config.get("trained", {})
+    images = "synthetic drawings" if setting(config["settings"]["images"], "synthetic") else "photographs"
+    count = f"{trained['photographs']:,} " if "photographs" in trained else ""
+    return f"{count}{images}{' of ' + trained['source'] if 'source' in trained else ''}"
+
+
 def open_model(folder, file=NETWORK):
     """Read config.json of a model folder, after checking that the folder is complete and of this version.
 

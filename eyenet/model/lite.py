@@ -114,6 +114,8 @@ def _convert(network, parts, task):
     """Convert an explained network to LiteRT's format; bytes."""
     import tensorflow as tf
 
+    from eyenet.model.lite_sharing import share_weights
+
     module = tf.Module()
     module.kept = [variable.value for variable in network.variables]
     signatures = ways_to_ask(network, parts, task)
@@ -123,7 +125,7 @@ def _convert(network, parts, task):
         tf.saved_model.save(module, work, signatures, options)
         converter = tf.lite.TFLiteConverter.from_saved_model(work, [*signatures])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        return converter.convert()
+        return share_weights(converter.convert())
 
 
 class LiteNetwork:

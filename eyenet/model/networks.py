@@ -3,31 +3,32 @@
 The default network, three_layers, is built in cnn.py, and so is what follows the convolutions of every network.
 """
 
-import contextlib
 import math
-import sys
-import warnings
-import zipfile
-from pathlib import Path
 from typing import NamedTuple
 
 from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.run.errors import StageError
-from eyenet.run.files import sha256
-
-IMAGENET = Path("weights")  # where port_weights.py puts its files
 
 
 class Recipe(NamedTuple):
-    """How cnn.py trains a network by default."""
+    """How cnn.py trains a network by default.
+
+    `rows` are the training images: 'all', with the copies of rotate_images.py, or only the 'originals'. `balanced`
+    weighs both classes equally in the loss of a task with two classes.
+    """
 
     weights: str
     epochs: int
     learning_rate: float
+    batch: int = 32
+    rows: str = "all"
+    balanced: bool = True
 
 
 SCRATCH, TUNED = Recipe("none", 30, 1e-3), Recipe("imagenet", 5, 3e-4)
+# Copies and balanced classes did not help a network that sees enlarged photographs (benchmarks/results/trials.csv).
+ORIGINALS = Recipe("imagenet", 20, 5e-4, batch=64, rows="originals", balanced=False)
 
 
 class Cost(NamedTuple):
@@ -54,11 +55,23 @@ class Evidence(NamedTuple):
     start: float | None = None
 
 
+class Enlarged(NamedTuple):
+    """The convolutions of another network of the table, on photographs enlarged to a side in pixels.
+
+    A finer feature map helps more than a finer photograph: crops of this size, made from larger originals, give less
+    than enlarged ones (`lite0-384` in benchmarks/results/trials.csv).
+    """
+
+    network: str
+    side: int
+
+
 class Network(NamedTuple):
     """A network of `cnn.py --network`.
 
     `application` is its class in keras.applications, or None; `scale` and `offset` map 0-255 to the range that its
-    weights were trained on; `least` is the smallest photograph in pixels; `dropout` is the rate before the last layer.
+    weights were trained on; `least` is the smallest photograph in pixels; `dropout` is the rate before the last layer;
+    `enlarged` tells that the network enlarges the photographs first.
     """
 
     application: str | None
@@ -69,6 +82,7 @@ class Network(NamedTuple):
     recipe: Recipe
     cost: Cost
     evidence: Evidence
+    enlarged: Enlarged | None = None
 
     def recipe_for(self, weights, continued=False):
         """Return the recipe for initial weights (None: the network's own); random ones need a longer training.
@@ -77,7 +91,8 @@ class Network(NamedTuple):
         """
         weights = weights or self.recipe.weights
         random = weights == "none" != self.recipe.weights and not continued
-        return (SCRATCH if random else self.recipe)._replace(weights=weights)
+        slow = {"epochs": SCRATCH.epochs, "learning_rate": SCRATCH.learning_rate} if random else {}
+        return self.recipe._replace(weights=weights, **slow)
 
 
 LITE_RANGE, KERAS_RANGE = (1 / 128, -127 / 128), (1 / 127.5, -1)  # scale and offset
@@ -98,6 +113,16 @@ NETWORKS = {
     "efficientnet_lite0": Network(
         None, *LITE_RANGE, 32, 0.3, TUNED, Cost(3.42, 501, 42, (0.78, 0.84)), Evidence("block05_expand_relu")
     ),
+    "efficientnet_lite0_384": Network(
+        None,
+        *LITE_RANGE,
+        32,
+        0.3,
+        ORIGINALS,
+        Cost(3.42, 1128, 19, (0.81, 0.87)),
+        Evidence("block05_expand_relu"),
+        Enlarged("efficientnet_lite0", 384),
+    ),
     "efficientnet_lite1": Network(
         None, *LITE_RANGE, 32, 0.3, TUNED, Cost(4.19, 655, 32), Evidence("block07_expand_relu")
     ),
@@ -116,12 +141,43 @@ def build_features(name, size, weights=None):
     """Build the convolutions of a network: scaled photographs in, a feature map out; random weights, or Keras's own."""
     import keras
 
+    if enlarged := NETWORKS[name].enlarged:
+        return build_features(enlarged.network, enlarged.side, weights)
     if name == "three_layers_2017":
         return three_layers_2017(size)
     if name in SCALES:
         return build_efficientnet_lite(keras, name, size)
     application = getattr(keras.applications, NETWORKS[name].application)
     return application(include_top=False, weights=weights, input_shape=(size, size, 3))
+
+
+def scaled(name, photograph):
+    """Scale photographs to the range of a network, and enlarge them if it does: uint8 KerasTensor to float32.
+
+    This is part of the network, so that no exported model can omit it.
+
+    Raises
+    ------
+    StageError
+        If the photographs are too small for the network, or larger than what it enlarges them to.
+    """
+    from keras import layers
+
+    network, size = NETWORKS[name], photograph.shape[1]
+    if size < network.least:
+        raise StageError(f"images of {size} px are too small for {name}; use at least {network.least}")
+    if network.enlarged:
+        side = network.enlarged.side
+        if size > side:
+            raise StageError(f"images of {size} px are too large for {name}, which enlarges them to {side} px")
+        photograph = layers.Resizing(side, side, dtype="float32", name="enlarged")(photograph)
+    return layers.Rescaling(network.scale, network.offset, dtype="float32")(photograph)
+
+
+def parts_of(network):
+    """Split the layers of a network: those before the convolutions, with the input; the convolutions; the head."""
+    place = next(i for i, layer in enumerate(network.layers) if hasattr(layer, "layers"))
+    return network.layers[:place], network.layers[place], network.layers[place + 1 :]
 
 
 def three_layers_2017(size):
@@ -131,74 +187,6 @@ def three_layers_2017(size):
 
     block = (lambda: layers.Conv2D(32, 3, activation="relu"), lambda: layers.MaxPooling2D(2))
     return keras.Sequential([keras.Input((size, size, 3)), *(make() for make in 3 * block)], name="features")
-
-
-def load_features(features, name, weights):
-    """Load weights into the convolutions, and freeze the batch normalisation of every network but three_layers.
-
-    Its statistics, scales and shifts come from a million pictures; a few thousand photographs in small batches do not
-    improve them, and training with them frozen takes half the time.
-
-    Raises
-    ------
-    StageError
-        If the weights are not there or do not fit.
-    """
-    import keras
-
-    path = weights_file(name, weights)
-    if path is None:
-        features.set_weights(download_features(name, features.input_shape[1]).get_weights())
-    else:
-        try:
-            with warnings.catch_warnings(action="ignore"):  # Keras lists every layer that does not fit
-                features.load_weights(path)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-            raise StageError(f"{path} does not hold the weights of {name}'s convolutions, or is damaged") from None
-    for layer in features.layers:
-        if isinstance(layer, keras.layers.BatchNormalization) and name != "three_layers":
-            layer.trainable = False
-
-
-def weights_file(name, weights):
-    """Find the file of weights, in this folder or beside the scripts; None if Keras downloads them.
-
-    Raises
-    ------
-    StageError
-        If there is none.
-    """
-    if weights != "imagenet":
-        if not Path(weights).is_file():
-            raise StageError(f"there is no file of weights {weights}")
-        return Path(weights)
-    if NETWORKS[name].application:
-        return None
-    if name not in SCALES:
-        raise StageError(f"{name} has no ImageNet weights; use --weights none, or a FILE")
-    for folder in (IMAGENET, Path(__file__).resolve().parents[2] / IMAGENET):
-        if (folder / f"{name}.weights.h5").is_file():
-            return folder / f"{name}.weights.h5"
-    raise StageError(f"there is no file {IMAGENET / name}.weights.h5; python port_weights.py {name} makes it")
-
-
-def hash_weights(name, weights):
-    """Identify the initial weights of a training: none, imagenet for Keras's own, or the hash of the file; str."""
-    path = None if weights == "none" else weights_file(name, weights)
-    return weights if path is None else f"sha256 {sha256(path)[:16]}"
-
-
-def download_features(name, size):
-    """Build the convolutions with the ImageNet weights that Keras downloads, or finds in its cache."""
-    try:
-        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"):
-            return build_features(name, size, "imagenet")
-    except Exception as error:  # Keras raises nothing narrower when it cannot reach its server
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise StageError(
-            f"Keras could not get the ImageNet weights of {name} ({why}); download the file on another machine and "
-            "give it with --weights FILE"
-        ) from None
 
 
 def leaves(network):
@@ -245,15 +233,18 @@ def count_values(network):
 
 def describe_networks():
     """Describe cost, results and recipe of each network as a table for the help of cnn.py; str."""
-    columns = "{:<19}{:>11}{:>9}{:>10}{:>8}{:>8}{:>11}{:>10}{:>7}{:>9}".format
+    columns = "{:<22}{:>11}{:>8}{:>9}{:>6}{:>7}{:>10}{:>9}{:>7}{:>9}{:>6}{:>10}".format
     rows = [
-        ("", "million", "million", "images/s", "MB on", "AUC of", "AUC of", "", "", "learning"),
-        ("--network", "parameters", "x and +", "trained", "phone", "any DR", "referable", "weights", "epochs", "rate"),
+        ("", "million", "million", "images/s", "MB on", "AUC of", "AUC of", "", "", "learning", "", ""),
+        (
+            *("--network", "parameters", "x and +", "trained", "phone", "any DR", "referable"),
+            *("weights", "epochs", "rate", "batch", "rows"),
+        ),
     ]
     for name, network in NETWORKS.items():
         cost, recipe = network.cost, network.recipe
         figures = [f"{cost.parameters:.2f}", f"{cost.multiply_adds:,.0f}"]
         figures += [f"{cost.rate:.0f}", f"{2 * cost.parameters:.2f}"]
         figures += [f"{auc:.2f}" if auc else "-" for auc in cost.reached]
-        rows.append((name, *figures, *recipe))
+        rows.append((name, *figures, *recipe[:5]))
     return "\n".join(f"  {columns(*row)}".rstrip() for row in rows)

@@ -9,7 +9,16 @@ from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disea
 from eyenet.model.answers import AGAIN, any_disease, call, consistent_grade, join_eyes, only_disease, summarise
 from eyenet.model.decision import BALANCED, expected_grade, predict_grade
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
-from eyenet.model.folder import LITE_NETWORK, colours_of, field_of, open_model, read_measured, setting
+from eyenet.model.folder import (
+    LITE_NETWORK,
+    colours_of,
+    field_of,
+    open_model,
+    own_point,
+    read_measured,
+    setting,
+    what_it_has_seen,
+)
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
@@ -19,7 +28,7 @@ from eyenet.run.errors import NoRetina, StageError, log
 from eyenet.run.files import follow
 
 
-def choose_point(decision, questions, sensitivity, specificity):
+def choose_point(config, sensitivity, specificity):
     """Name the operating point for a sensitivity or a specificity; with neither, the model's own.
 
     Raises
@@ -29,8 +38,9 @@ def choose_point(decision, questions, sensitivity, specificity):
     """
     kind, level = ("sensitivity", sensitivity) if sensitivity is not None else ("specificity", specificity)
     if level is None:
-        return BALANCED
-    each = [decision[question]["eye"]["operating_points"] for question in questions]
+        return own_point(config)
+    questions = TASKS[config["task"]].questions
+    each = [config["decision"][question]["eye"]["operating_points"] for question in questions]
     stored = [point for point in each[0] if all(point in points for points in each)]
     if (point := f"{kind}_{level:g}") in stored:
         return point
@@ -75,6 +85,8 @@ class Screener:
         Name of the operating point.
     synthetic : bool
         Whether the network was trained on drawings.
+    trained_on : str
+        What the network has seen.
 
     Raises
     ------
@@ -100,7 +112,7 @@ class Screener:
         self.config = open_model(folder, LITE_NETWORK)
         self.network = LiteNetwork(folder, self.config)
         self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
-        self.point = choose_point(self.decision, self.task.questions, sensitivity, specificity)
+        self.point = choose_point(self.config, sensitivity, specificity)
         images = self.config["settings"]["images"]
         self.size, self.colours = self.config["size"], colours_of(images)
         self.field = field or field_of(images)
@@ -108,6 +120,7 @@ class Screener:
             log(f"note: the model was trained with --field {field_of(images)}; its figures do not hold for {field}")
         self.name = f"{folder.name} {self.config['files'][LITE_NETWORK][:12]}"
         self.synthetic = bool(setting(images, "synthetic"))
+        self.trained_on = what_it_has_seen(self.config)
         if self.synthetic:
             log(f"WARNING: {SYNTHETIC_MODEL}")
 
@@ -179,10 +192,11 @@ class Screener:
         points = {question: self.decision[question]["eye"]["operating_points"] for question in self.task.questions}
         return {question: points[question][self.point] for question in points}
 
-    def describe_point(self):
-        """Say what the operating point reached on the test patients, for each question; figures of eyes.
+    def describe(self):
+        """Say which network answers and what it has seen, and what its operating point reached on the test patients.
 
-        An aim that was chosen on validation is not what unseen patients get.
+        The figures are those of eyes, for each question. An aim that was chosen on validation is not what unseen
+        patients get.
         """
         measured = read_measured(self.made_of[0]) or {"set": None, "questions": {}}
         parts = []
@@ -194,7 +208,8 @@ class Screener:
             ]
             parts.append(f"{QUESTIONS[question].split(' (')[0]}: {', '.join(said) or 'not measured'}")
         where = f" on {measured['set']}" if measured["set"] else ""
-        return f"operating point {self.point}{where}: {'; '.join(parts)}"
+        network = f"network {self.name}, trained on {self.trained_on}"
+        return f"{network}; operating point {self.point}{where}: {'; '.join(parts)}"
 
     def panels(self, answers, own, evidence, seen):
         """Draw the heat map of each question that is decided, with its caption; `own` is uncalibrated."""

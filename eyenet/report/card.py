@@ -80,8 +80,8 @@ def _tables(asked):
     return [table._replace(caption=f"{asked['disease']}: {table.caption}") for table in made]
 
 
-def front_matter(metrics):
-    """Return the YAML front matter as text."""
+def front_matter(metrics, **changed):
+    """Return the YAML front matter as text; `changed` are entries that replace or follow the usual ones."""
     card = {
         "language": "en",
         "license": "mit",
@@ -89,6 +89,7 @@ def front_matter(metrics):
         "pipeline_tag": "image-classification",
         "tags": ["medical", "ophthalmology", "fundus", "diabetic-retinopathy", "keras"],
     }
+    card |= changed
     results = list_results(metrics)
     if results:
         kinds = [figure["type"] for result in results for figure in result["metrics"]]

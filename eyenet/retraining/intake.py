@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,9 @@ from eyenet.data.duplicates import find_duplicates, find_pairs
 from eyenet.data.links import decide, group
 from eyenet.data.names import canonical
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
-from eyenet.data.shards import Shards, shard_files
+from eyenet.data.shards import shard_files
 from eyenet.data.tables import read_table, write_table
-from eyenet.model.folder import colours_of, field_of
+from eyenet.model.folder import colours_of, field_of, read_patients
 from eyenet.photo.png import Crops
 from eyenet.run.errors import StageError
 from eyenet.run.files import from_cell, sha256, write_rows
@@ -24,18 +23,6 @@ from eyenet.run.folder import output_folder
 from eyenet.run.script import PARENT
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-
-
-class Base(NamedTuple):
-    """The model in use, and the array that it was trained on."""
-
-    folder: Path
-    config: dict
-    array: Path
-    images: np.ndarray | Shards
-    table: pd.DataFrame
-    sidecar: dict
-    split: dict
 
 
 def run_step(script, **options):
@@ -100,7 +87,8 @@ def match_batch(table, crops, base):
         Row of `table`, row of the base's table, or of `table` again, and similarity.
     """
     images, originals = Crops(crops, table["image"]), base.table.index[base.table["transform"] == "original"]
-    return find_duplicates(images, base.images, None, originals.to_numpy()), find_pairs(images)
+    known = find_duplicates(images, base.images, None, originals.to_numpy()) if len(originals) else []
+    return known, find_pairs(images)
 
 
 def find_known(table, base, of_known, of_new):
@@ -124,8 +112,13 @@ def find_known(table, base, of_known, of_new):
 
 
 def join_splits(table, base, of_known, of_new):
-    """Return the split of each row: a known patient keeps it, and who shares a photograph with one joins it."""
-    known = dict(zip(base.table["patient"].map(canonical), base.table["split"]))
+    """Return the split of each row: a known patient keeps it, and who shares a photograph with one joins it.
+
+    Without an array, an ID that the network that ships knows keeps its split too. It may be that of another person, who
+    is then in this split instead of a random one; but no photograph that the network was trained on tests it.
+    """
+    patients = read_patients(base.folder) if base.array is None else base.table
+    known = dict(zip(patients["patient"].map(canonical), patients["split"]))
     new, old = list(table["patient"].map(canonical)), list(base.table["patient"].map(canonical))
     links = [(new[i], old[row]) for i, row, _ in of_known] + [(new[i], new[j]) for i, j, _ in of_new]
     decider = decide({*new, *(patient for _, patient in links)}, links, {patient: patient for patient in known})

@@ -10,7 +10,7 @@ from eyenet.data.tasks import QUESTIONS, TASKS
 from eyenet.model.decision import BALANCED, choose_decision
 from eyenet.model.folder import NETWORK, load_network, name_latest, split_hash
 from eyenet.model.lite import add_lite
-from eyenet.model.networks import hash_weights
+from eyenet.model.weights import hash_weights
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import LATEST, read_json, sha256, write_json
 from eyenet.score.charts import draw_training_curves
@@ -37,6 +37,7 @@ def settings_of(options, table, sidecar):
         "images": sidecar["settings"],
     }
     settings |= {"shuffle": "blocks"} if "shard_size" in sidecar else {}  # an order of its own
+    settings |= {"rows": options["rows"]} if options["rows"] != "all" else {}
     return settings | ({"start": sha256(options["start"] / NETWORK)} if options["start"] else {})
 
 

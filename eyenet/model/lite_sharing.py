@@ -1,0 +1,143 @@
+"""Store the 1 x 1 kernels of a network once, for its answer and for the gradient of its evidence.
+
+The gradient of such a convolution is a convolution with the same kernel, transposed. Where batch normalisation was
+folded into the network's kernel, the two also differ by a factor for each channel.
+"""
+
+import numpy as np
+
+LARGE = 1000  # numbers in a kernel; smaller ones are not worth an operation
+
+
+def source_of(kernel, kept):
+    """Find the kernel that equals this one when it is transposed and each of its columns scaled.
+
+    Columns of zeros are not compared: there the folded normalisation multiplies by zero, and so does its gradient.
+
+    Parameters
+    ----------
+    kernel : ndarray of float32, shape (m, n)
+    kept : dict
+        Other kernels by name.
+
+    Returns
+    -------
+    name, scale : hashable, ndarray of float32, shape (n,)
+        Such that `kept[name].T * scale` is the kernel, apart from these columns; (None, None) if there is none.
+    """
+    for name, own in kept.items():
+        if own.shape != kernel.shape[::-1]:
+            continue
+        largest = np.abs(own.T).argmax(axis=0), np.arange(own.shape[0])
+        alive = own.T[largest] != 0
+        scale = np.divide(kernel[largest], own.T[largest], out=np.zeros(len(alive), np.float32), where=alive)
+        close = {"rtol": 1e-4, "atol": 1e-6 * np.abs(kernel).max()}
+        if alive.mean() > 0.5 and np.allclose((own.T * scale)[:, alive], kernel[:, alive], **close):
+            return name, scale
+    return None, None
+
+
+def share_weights(data):
+    """Replace the convolutions of a .tflite file whose kernel is another's, transposed, by products with that kernel.
+
+    This halves the file of EfficientNet.
+
+    Parameters
+    ----------
+    data : bytes
+        With weights in float32.
+
+    Returns
+    -------
+    bytes
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(data)
+    before = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    for graph in model.subgraphs:
+        kept, replaced, operators = {}, set(), []
+        for op in graph.operators:  # the network comes before its gradient
+            kernel = _kernel(model, graph, op)
+            source, scale = (None, None) if kernel is None else source_of(kernel, kept)
+            if source is not None:
+                operators += _product(_Writer(model, graph), op, source, scale)
+                replaced.add(op.inputs[1])  # once for each question
+                continue
+            operators.append(op)
+            kept |= {} if kernel is None else {op.inputs[1]: kernel}
+        for place in replaced:
+            graph.tensors[place].buffer = 0  # the empty one
+        graph.operators = operators
+    for place in before - {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}:
+        model.buffers[place].data = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _kernel(model, graph, op):
+    """Return the large 1 x 1 kernel of a convolution, float32 (outputs, inputs); None for other operations."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    if model.operatorCodes[op.opcodeIndex].builtinCode != schema.BuiltinOperator.CONV_2D:
+        return None
+    tensor = graph.tensors[op.inputs[1]]
+    data = model.buffers[tensor.buffer].data
+    if data is None or tensor.type != schema.TensorType.FLOAT32 or tuple(tensor.shape[1:3]) != (1, 1):
+        return None
+    values = np.frombuffer(bytes(data), np.float32)
+    return values.reshape(tensor.shape[0], tensor.shape[3]) if values.size > LARGE else None
+
+
+def _product(write, op, source, scale):
+    """Compute a convolution's output as a product with the kernel in tensor `source`; list of operations."""
+    gradient, made = write.graph.tensors[op.inputs[0]], write.graph.tensors[op.outputs[0]]
+    _, rows, columns, channels = gradient.shape
+    kernel = write.graph.tensors[source]
+    matrix = write.tensor((1, channels, made.shape[3]), b"matrix", kernel.buffer)
+    scaled, flat = write.tensor(gradient.shape, b"scaled"), write.tensor((1, rows * columns, channels), b"flat")
+    product = write.tensor((1, rows * columns, made.shape[3]), b"product")
+    factor = write.constant(scale.reshape(1, 1, 1, -1), b"scale")
+    return [
+        write.operation("MUL", [op.inputs[0], factor], scaled, "MulOptions"),
+        write.operation("RESHAPE", [scaled, write.shape(flat)], flat, "ReshapeOptions"),
+        write.operation("BATCH_MATMUL", [flat, matrix], product, "BatchMatMulOptions"),
+        write.operation("RESHAPE", [product, write.shape(op.outputs[0])], op.outputs[0], "ReshapeOptions"),
+    ]
+
+
+class _Writer:
+    """Adds tensors and operations to a graph of a .tflite file."""
+
+    def __init__(self, model, graph):
+        from tensorflow.lite.python import schema_py_generated
+
+        self.model, self.graph, self.schema = model, graph, schema_py_generated
+
+    def tensor(self, shape, name, buffer=0, kind="FLOAT32"):
+        """Add a tensor; without a buffer it is computed."""
+        shape, kind = [int(side) for side in shape], getattr(self.schema.TensorType, kind)
+        self.graph.tensors.append(self.schema.TensorT(shape=shape, type=kind, buffer=buffer, name=b"shared/" + name))
+        return len(self.graph.tensors) - 1
+
+    def constant(self, values, name, kind="FLOAT32"):
+        """Add a constant."""
+        self.model.buffers.append(self.schema.BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
+        return self.tensor(values.shape, name, len(self.model.buffers) - 1, kind)
+
+    def shape(self, place):
+        """Add the shape of a tensor as a constant."""
+        return self.constant(np.array(self.graph.tensors[place].shape, np.int32), b"shape", "INT32")
+
+    def operation(self, name, inputs, output, options):
+        """Make an operation; its kind is added to the model where it is missing."""
+        kind, codes = getattr(self.schema.BuiltinOperator, name), self.model.operatorCodes
+        code = next((number for number, known in enumerate(codes) if known.builtinCode == kind), len(codes))
+        if code == len(codes):
+            codes.append(self.schema.OperatorCodeT(builtinCode=kind, deprecatedBuiltinCode=min(kind, 127), version=1))
+        return self.schema.OperatorT(
+            opcodeIndex=code,
+            inputs=inputs,
+            outputs=[output],
+            builtinOptionsType=getattr(self.schema.BuiltinOptions, options),
+            builtinOptions=getattr(self.schema, f"{options}T")(),
+        )
