@@ -60,13 +60,11 @@ export function sayReasons(reasons: string[]): string[] {
 
 /** Name an operating point after its aim, which is not what it reaches on other patients. */
 export function sayPoint(point: string, own = false): string {
-  if (own) return `${sayPoint(point)}, the network's own`;
-  if (point === BALANCED) return "Balanced between sensitivity and specificity";
   const [kind, level] = point.split("_");
   const percent = Math.round(Number(level) * 100);
-  return kind === "sensitivity"
-    ? `Aim: sensitivity ${percent} % (to find ${percent} % of disease)`
-    : `Aim: specificity ${percent} % (to refer ${100 - percent} % of healthy eyes)`;
+  const balanced = point === BALANCED;
+  const meant = balanced ? "sensitivity and specificity" : kind === "sensitivity" ? `to find ${percent} % of disease` : `to refer ${100 - percent} % of healthy eyes`;
+  return `${balanced ? "Balanced" : `Aim: ${kind} ${percent} %`} (${own ? "the network's own" : meant})`;
 }
 
 /** Say what a network has seen; exports of earlier versions tell only whether it was real. */

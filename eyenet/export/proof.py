@@ -133,7 +133,7 @@ def exam_from_retina(config, network):
     crop, _ = photograph_to_input(RETINA, config["size"], colours_of(images), field_of(images))
     crops = np.stack([np.rot90(seen, turns) for seen in (crop, crop[:, ::-1]) for turns in range(4)])
     expected = _ask(network, crops, [f"{RETINA.name}, view {view}" for view in range(1, 9)])
-    return Exam(f"eight views of {RETINA.name}", crops, None, expected, None)
+    return Exam(f"views of {RETINA.name}", crops, None, expected, None)
 
 
 def _ask(network, photographs, names):
