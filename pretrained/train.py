@@ -15,9 +15,10 @@ Network, augmentation, loss and learning rate are those of cnn.py --task grade, 
 half labels, half the mean of the teachers' probabilities over eight views of each training photograph. Of a network's
 last and averaged weights, those with the better AUC on validation are kept.
 
-Why PyTorch: XLA needed minutes to compile the training step of Lite0 at 384 px with autotuning, and without it trained
-60 images/s where uncompiled PyTorch trains 2,300 (rows lite0-384-jax of benchmarks/results/trials.csv); torch.compile
-took two minutes for a slower step (lite0-384-compiled). TensorFlow is not needed. A stopped run begins again.
+Why PyTorch: with autotuning XLA had not compiled the training step of Lite0 at 384 px after 77 s; without it, it trained
+49-63 images/s, and uncompiled PyTorch 2,336 (rows lite0-384-jax-autotuned and lite0-384-jax of trials.csv, which is in
+benchmarks/results/). torch.compile took two minutes for a slower step (lite0-384-compiled). TensorFlow is not needed.
+A stopped run begins again.
 """
 
 import datetime
@@ -48,7 +49,7 @@ import cnn
 from eyenet.data.tables import read_table
 from eyenet.data.tasks import GRADES, LEAST_GRADE
 from eyenet.model import backend
-from eyenet.model.folder import provenance, setting, split_hash
+from eyenet.model.folder import colours_of, field_of, provenance, setting, split_hash
 from eyenet.model.networks import hash_weights
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, sha256, whole_file, write_json
@@ -107,12 +108,13 @@ def read_data(work):
     if len({image.shape for image in images}) != 1:
         raise StageError(f"the crops in {folder} differ in size; run resize_images.py again")
     rows = {split: np.flatnonzero(table["split"] == split) for split in ("train", "val")}
-    pairs = sorted(zip(table["image"], map(int, table["level"])))
+    settings, pairs = made["settings"], sorted(zip(table["image"], map(int, table["level"])))
     about = {
         "rows": "originals",
         "photographs": len(rows["train"]),
         "validation_photographs": len(rows["val"]),
-        "crops": {name: setting(made["settings"], name) for name in ("preprocessing", "size", "colours", "field")},
+        "crops": {name: setting(settings, name) for name in ("preprocessing", "size")}
+        | {"colours": colours_of(settings), "field": field_of(settings)},
         "split": made.get("split"),
         "hashes": {"split": split_hash(whole), "labels": hashlib.sha256(repr(pairs).encode()).hexdigest()},
     }

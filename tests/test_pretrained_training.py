@@ -168,7 +168,7 @@ def test_only_photographs_of_training_and_validation_are_read(tmp_path):
     assert data.images[:, 0, 0, 0].tolist() == data.levels.tolist() == [0, 1, 3]
     assert {split: rows.tolist() for split, rows in data.rows.items()} == {"train": [1, 2], "val": [0]}
     assert (about["photographs"], about["validation_photographs"], about["split"]) == (2, 1, {"seed": 0})
-    assert about["crops"]["preprocessing"] == 2
+    assert about["crops"] == {"preprocessing": 2, "size": 8, "colours": "natural", "field": "circle"}
     (tmp_path / "data" / "preprocessed" / "p3_left.png").unlink()
     with pytest.raises(StageError, match="p3_left.png is missing or damaged"):
         train.read_data(tmp_path)
