@@ -15,7 +15,7 @@ Network, augmentation, loss and learning rate are those of cnn.py --task grade, 
 half labels, half the mean of the teachers' probabilities over eight views of each training photograph. Of a network's
 last and averaged weights, those with the better AUC on validation are kept.
 
-Why PyTorch: with autotuning XLA had not compiled the training step of Lite0 at 384 px after 77 s; without it, it trained
+Why PyTorch: with autotuning XLA had not compiled the training step of Lite0 at 384 px after 77 s; without, it trained
 49-63 images/s, and uncompiled PyTorch 2,336 (rows lite0-384-jax-autotuned and lite0-384-jax of trials.csv, which is in
 benchmarks/results/). torch.compile took two minutes for a slower step (lite0-384-compiled). TensorFlow is not needed.
 A stopped run begins again.
