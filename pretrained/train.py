@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train the network that ships: four teachers, and the student that learns from them, on one GPU in about ten minutes.
+"""Train the network that ships: teachers, and the student that learns from them, on one GPU in about ten minutes.
 
 Reads   WORK/labels/preprocessed.csv      of test rows only patient and split, for the hash of the split
         WORK/data/preprocessed/*.png      crops of 256 px in equalized colours: the originals of training and validation
@@ -8,7 +8,8 @@ Writes  weights.npz                       {path of a variable of cnn.build_netwo
         weights.json                      recipe, seeds, AUC on validation, versions, device, commit, hashes
 
     python port_weights.py efficientnet_lite0 efficientnet_lite2
-    python pretrained/train.py weights.npz --work WORK     WORK: the work folder of a pipeline
+    python pretrained/train.py weights.npz --work WORK     WORK: the work folder of a pipeline; four teachers
+    python pretrained/train.py ... --teachers 2            as `lite0-384-distilled` of trials.csv was trained
 
 Network, augmentation, loss and learning rate are those of cnn.py --task grade, written once more in PyTorch
 (network_torch.py, training_torch.py). Crops are turned and enlarged in one interpolation. The student's targets are
@@ -53,25 +54,25 @@ from eyenet.model.folder import colours_of, field_of, provenance, setting, split
 from eyenet.model.networks import hash_weights
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, sha256, whole_file, write_json
-from eyenet.run.options import local_path, parser, seed
+from eyenet.run.options import between, local_path, parser, seed
 from eyenet.run.script import run_main
 from eyenet.score.metrics import roc_auc
 
 SOFT = 0.5  # share of the teachers in the student's targets
 WEIGHTS = "imagenet"  # initial ones, as in cnn.py --weights
 
-# Named as their rows in benchmarks/results/trials.csv.
+# Named as in benchmarks/results/trials.csv, where -refined marks the crops of PREPROCESSING 2.
 TEACHERS = (
-    Recipe("lite0-384-refined", "efficientnet_lite0", 384, 20, 0),
-    Recipe("lite0-384-strong-refined", "efficientnet_lite0", 384, 30, 0, mixup=0.2, degraded=True),
+    Recipe("lite0-384", "efficientnet_lite0", 384, 20, 0),
+    Recipe("lite0-384-strong", "efficientnet_lite0", 384, 30, 0, mixup=0.2, degraded=True),
     Recipe("lite2-384-strong", "efficientnet_lite2", 384, 25, 1, mixup=0.2, degraded=True),
     Recipe("lite0-512", "efficientnet_lite0", 512, 20, 2, degraded=True),
 )
-STUDENT = Recipe("lite0-384-distilled-refined", "efficientnet_lite0", 384, 30, 0, degraded=True)
+STUDENT = Recipe("lite0-384-distilled", "efficientnet_lite0", 384, 30, 0, degraded=True)
 HOW = (
     "EfficientNet-Lite0 from ImageNet weights; photographs enlarged to 384 px, turned, mirrored and brightened at "
     "random, and degraded (blur, JPEG, noise); natural sampling; the targets are half the labels, and half the mean "
-    "answer of four networks to eight turns and mirrors of the photograph"
+    "answer of {} networks to eight turns and mirrors of the photograph"
 )  # for the model card
 
 
@@ -172,8 +173,8 @@ def train(recipe, data, images, targets):
     return training.network, candidates[kept], about | {"kept": kept, "validation": figures}
 
 
-def train_all(data, extra):
-    """Train the teachers and the student, `extra` added to their seeds.
+def train_all(data, recipes, extra):
+    """Train teachers by their recipes, and then the student; `extra` is added to their seeds.
 
     Returns
     -------
@@ -185,7 +186,7 @@ def train_all(data, extra):
     images = torch.tensor(data.images, device=network_torch.DEVICE)
     labels = np.eye(len(GRADES), dtype=np.float32)[data.levels]
     rows, answers, teachers = data.rows["train"], [], []
-    for recipe in TEACHERS:
+    for recipe in recipes:
         recipe = recipe._replace(seed=recipe.seed + extra)
         network, weights, about = train(recipe, data, images, torch.tensor(labels, device=images.device))
         answers.append(predict(network, weights, images, rows, recipe.size).mean(axis=0))
@@ -196,9 +197,9 @@ def train_all(data, extra):
     return network.arrays(weights), {"student": about, "teachers": teachers}
 
 
-def describe(extra):
+def describe(recipes, extra):
     """Say for weights.json what does not depend on the data; pretrained/build.py reads the first keys."""
-    cuda, networks = network_torch.DEVICE == "cuda", sorted({recipe.network for recipe in (*TEACHERS, STUDENT)})
+    cuda, networks = network_torch.DEVICE == "cuda", sorted({recipe.network for recipe in (*recipes, STUDENT)})
     return {
         "script": "pretrained/train.py",
         "network": f"{STUDENT.network}_{STUDENT.size}",
@@ -211,7 +212,7 @@ def describe(extra):
         "seed": STUDENT.seed + extra,
         "backend": "torch",
         "trial": STUDENT.name,
-        "how": HOW,
+        "how": HOW.format(len(recipes)),
         "initial_weights": {network: hash_weights(network, WEIGHTS) for network in networks},
         "device": torch.cuda.get_device_name() if cuda else "CPU",
         "date": datetime.date.today().isoformat(),
@@ -223,6 +224,7 @@ def main():
     options = parser(__doc__)
     options.add_argument("weights", type=local_path, metavar="weights.npz", help="file to write")
     options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline")
+    options.add_argument("--teachers", type=between(1, len(TEACHERS)), default=len(TEACHERS), help="use the first ones")
     options.add_argument("--seed", type=seed, default=0, help="added to the seeds of the recipes")
     args = options.parse_args()
     if args.weights.suffix != ".npz":
@@ -234,9 +236,10 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     if network_torch.DEVICE == "cpu":
         log("note: PyTorch sees no GPU; on CPUs this training takes days")
-    made = describe(args.seed)
+    recipes = TEACHERS[: args.teachers]
+    made = describe(recipes, args.seed)
     data, about = read_data(args.work)
-    weights, trained = train_all(data, args.seed)
+    weights, trained = train_all(data, recipes, args.seed)
     args.weights.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(args.weights) as temporary, open(temporary, "wb") as file:
         np.savez(file, **{path: a.astype(np.float16) if a.ndim > 1 else a for path, a in weights.items()})
