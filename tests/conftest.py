@@ -43,7 +43,7 @@ LONGEST = ("export", "cnn", "retrain", "distribute", "networks", "evaluate", "so
 
 # Files that `run_tests.sh --quick` skips.
 SLOW = {*LONGEST, "app", "benchmarks", "cluster", "dashboard", "download", "heatmaps", "jpeg", "kills", "lite"}
-SLOW |= {"page_pixels", "port_weights", "protocol_2017", "shards"}
+SLOW |= {"page_pixels", "port_weights", "pretrained_training", "protocol_2017", "shards"}
 
 
 def pytest_collection_modifyitems(items):
