@@ -14,12 +14,12 @@ from conftest import awake, draw_photograph
 
 import cnn
 from eyenet.data.tasks import TASKS, first_disease
-from eyenet.model import backend
+from eyenet.model import backend, lite_sharing
 from eyenet.model.evidence import differentiate, explained, run_front
 from eyenet.model.folder import LITE_NETWORK, NETWORK, load_network, open_model
 from eyenet.model.lite import LiteNetwork, add_lite, write_lite
 from eyenet.model.lite import main as convert_folder
-from eyenet.model.lite_sharing import source_of
+from eyenet.model.lite_sharing import share_weights, source_of
 from eyenet.model.networks import NETWORKS, Evidence, leaves
 from eyenet.run.errors import StageError
 
@@ -53,19 +53,20 @@ def evidence_of(network, images, task):
     return np.stack(maps, axis=1)
 
 
-def check(network, task, folder):
-    """Write a network and compare the results of LiteRT with those of Keras."""
+def check(network, task, folder, close=1e-5, apart=1e-3):
+    """Write a network and compare the results of LiteRT with those of Keras; return the evidence and its entry."""
     evidence = write_lite(network, task, folder)
     lite, images = LiteNetwork(folder, config_of(network, task, evidence)), photographs(network.input_shape[1])
     answers = [lite(image, explain=True) for image in images]
     expected, maps = network.predict(images, verbose=0), evidence_of(network, images, task)
-    assert np.abs(np.stack([p for p, _ in answers]) - expected).max() < 1e-5
+    assert np.abs(np.stack([p for p, _ in answers]) - expected).max() < close
     assert np.array_equal(np.stack([lite(image)[0] for image in images]), np.stack([p for p, _ in answers]))
     ours = np.stack([found for _, found in answers])
     assert ours.shape == maps.shape and maps.max() > 0
-    assert np.abs(ours - maps).max() < 1e-3 * maps.max()
+    assert np.abs(ours - maps).max() < apart * maps.max()
     parts = explained(network)
     assert lite.grid == (parts.start, parts.step)
+    return ours, evidence
 
 
 @pytest.mark.parametrize(
@@ -73,16 +74,26 @@ def check(network, task, folder):
     [
         ("three_layers", "any"),
         ("three_layers_2017", "grade"),
-        ("efficientnet_lite0_384", "any"),
     ],
 )
-def test_it_says_what_keras_says(name, task, enlarged, tmp_path):
-    """The file of EfficientNet holds its kernels once, for both signatures."""
+def test_it_says_what_keras_says(name, task, tmp_path):
     keras.utils.set_random_seed(0)
-    network = cnn.build_network(name, 64, len(TASKS[task].classes), "none")
-    check(awake(network, photographs(64, 8)), task, tmp_path)
-    copies = (tmp_path / LITE_NETWORK).stat().st_size / network.count_params() / 4
-    assert copies < 1.3 or name != "efficientnet_lite0_384"
+    check(randomized(cnn.build_network(name, 64, len(TASKS[task].classes), "none")), task, tmp_path)
+
+
+def test_the_file_of_efficientnet_holds_its_kernels_once(enlarged, tmp_path, monkeypatch):
+    """With the same evidence as two copies. The network enlarges, and its batch statistics amplify rounding."""
+    keras.utils.set_random_seed(0)
+    name, copies = enlarged[0], []
+    monkeypatch.setattr(lite_sharing, "share_weights", lambda data: copies.append(data) or share_weights(data))
+    network = awake(cnn.build_network(name, 64, 2, "none"), photographs(64, 8))
+    shared, entry = check(network, "any", tmp_path, close=2e-4, apart=0.05)
+    size = (tmp_path / LITE_NETWORK).stat().st_size
+    assert size < 1.25 * 4 * network.count_params() and size < 0.65 * len(copies[0])
+    (tmp_path / LITE_NETWORK).write_bytes(copies[0])
+    lite = LiteNetwork(tmp_path, config_of(network, "any", entry))
+    twice = np.stack([lite(image, explain=True)[1] for image in photographs(64)])
+    assert np.abs(shared - twice).max() < 1e-4 * twice.max()
 
 
 def test_a_kernel_that_is_another_one_transposed():

@@ -88,11 +88,11 @@ def _floating(network):
     import keras
     import tensorflow as tf
 
-    first = network.layers[1]  # scales or enlarges, in float32 whatever it is given
-    rest = keras.Model(first.output, network.output)
+    scaling = network.layers[1]
+    scaled = keras.Model(scaling.output, network.output)
     spec = [tf.TensorSpec((1, *network.input_shape[1:]), tf.float32, "photograph")]
     return tf.function(
-        lambda photograph: rest(first(photograph), training=False), spec, autograph=False
+        lambda photograph: scaled(scaling(photograph), training=False), spec, autograph=False
     ).get_concrete_function()
 
 

@@ -152,7 +152,7 @@ def build_features(name, size, weights=None):
 
 
 def scaled(name, photograph):
-    """Scale photographs to the range of a network, and enlarge them if it does: uint8 KerasTensor to float32.
+    """Scale photographs to the range of a network, and enlarge them if it does so: uint8 KerasTensor to float32.
 
     This is part of the network, so that no exported model can omit it.
 
@@ -166,12 +166,14 @@ def scaled(name, photograph):
     network, size = NETWORKS[name], photograph.shape[1]
     if size < network.least:
         raise StageError(f"images of {size} px are too small for {name}; use at least {network.least}")
-    if network.enlarged:
-        side = network.enlarged.side
-        if size > side:
-            raise StageError(f"images of {size} px are too large for {name}, which enlarges them to {side} px")
-        photograph = layers.Resizing(side, side, dtype="float32", name="enlarged")(photograph)
-    return layers.Rescaling(network.scale, network.offset, dtype="float32")(photograph)
+    if network.enlarged and size > network.enlarged.side:
+        raise StageError(
+            f"images of {size} px are too large for {name}, which enlarges them to {network.enlarged.side} px"
+        )
+    x = layers.Rescaling(network.scale, network.offset, dtype="float32")(photograph)
+    if network.enlarged:  # after scaling to floats: of integers, Keras would round the result, on some paths only
+        x = layers.Resizing(network.enlarged.side, network.enlarged.side, dtype="float32", name="enlarged")(x)
+    return x
 
 
 def parts_of(network):
