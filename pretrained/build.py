@@ -75,7 +75,7 @@ def read_weights(source):
         network = load_network(source, config)
         return {variable.path: variable.numpy() for variable in network.weights}, config["trained"]
     recipe = read_json(source.with_suffix(".json"))
-    if recipe is None or not recipe.keys() >= {*SETTINGS, "split", "photographs", "how", "trial"}:
+    if recipe is None or not recipe.keys() >= {*SETTINGS, "split", "photographs", "source", "how", "trial"}:
         raise StageError(
             f"{source.with_suffix('.json')}, which says how {source} was trained, is missing or incomplete"
         )
@@ -226,8 +226,9 @@ def build(source, work, folder):
     exam = Exam("validation photographs", images[rows], levels, probabilities, None)
     config = write_lite_halved(network, config, folder, exam)
     write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
-    write_json(folder / "config.json", config | {"finished": True})
-    write_json(folder / "config.json", config | {"examples": answer_examples(folder), "finished": True})
+    config["finished"] = True
+    write_json(folder / "config.json", config)  # which the screener reads
+    write_json(folder / "config.json", config | {"examples": answer_examples(folder)})
 
 
 def main():

@@ -139,7 +139,13 @@ def test_weights_without_their_recipe(tmp_path):
     np.savez(tmp_path / "w.npz", a=np.zeros(3))
     with pytest.raises(StageError, match="w.json, which says how .*w.npz was trained, is missing"):
         build.read_weights(tmp_path / "w.npz")
-    recipe = dict.fromkeys(build.SETTINGS) | {"network": "three_layers", "task": "any", "how": "", "trial": ""}
+    recipe = dict.fromkeys(build.SETTINGS) | {
+        "network": "three_layers",
+        "task": "any",
+        "how": "",
+        "trial": "",
+        "source": "",
+    }
     recipe |= {"split": {"seed": 0, "val": 0.15, "test": 0.15}, "photographs": 3}
     (tmp_path / "w.json").write_text(json.dumps(recipe))
     values, known = build.read_weights(tmp_path / "w.npz")
