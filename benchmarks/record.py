@@ -46,7 +46,7 @@ class Ratio(NamedTuple):
     better: str
 
 
-def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"), device=None):
+def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"), device=None, folder="benchmarks"):
     """Write and print a result table.
 
     Parameters
@@ -61,6 +61,8 @@ def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"
         Header of the rows.
     device : str, optional
         Name of the GPU, if one was used.
+    folder : str
+        Of the script that measured them.
     """
     versions = []
     for package in (*PACKAGES, *packages):
@@ -71,7 +73,7 @@ def write(name, rows, packages=(), columns=("measured", "value", "unit", "asked"
         "machine": f"{device}, {machine()}" if device else machine(),
         "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
         "commit": STARTED,
-        "command": shlex.join(["python", portable(str(Path(sys.argv[0]).resolve())), *map(portable, sys.argv[1:])]),
+        "command": shlex.join(["python", f"{folder}/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])]),
     }
     RESULTS.mkdir(exist_ok=True)
     with open(RESULTS / f"{name}.csv", "w", newline="", encoding="utf-8") as file:

@@ -11,7 +11,7 @@ Writes  pretrained/eyenet-lite/           a model folder, as cnn.py writes it, w
     python pretrained/build.py pretrained/eyenet-lite --work WORK --data ...    from the weights of the last build
 
 Calibration and thresholds are chosen on the validation photographs. Nothing is written unless model.tflite agrees with
-Keras on them. Then the test photographs and those of DATA are scored, for the card. Takes six minutes of processor
+Keras on them. Then the test photographs and those of DATA are scored, for the card. Takes four minutes of processor
 time.
 """
 

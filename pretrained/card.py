@@ -149,7 +149,7 @@ def write_results(folder, config, metrics, lost):
         rows.append((f"size of {path.name}", f"{path.stat().st_size / 1e6:.1f}", "MB", ""))
     total = sum(path.stat().st_size for path in folder.iterdir())
     rows.append(("size of the folder", f"{total / 1e6:.1f}", "MB", f"<= {MOST} MB"))
-    record.write("pretrained", rows)
+    record.write("pretrained", rows, folder="pretrained")
 
 
 def write_card(folder, config, metrics, lost, compared):
