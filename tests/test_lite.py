@@ -152,6 +152,33 @@ def small_network(task="any"):
     return randomized(cnn.build_network("three_layers", 32, len(TASKS[task].classes), "none"))
 
 
+@pytest.mark.parametrize("change", ["nothing", "bias", "activation", "strides"])
+def test_only_plain_products_share_a_kernel(change, tmp_path):
+    """A convolution whose kernel is an earlier one's, transposed and scaled, gives the same in a smaller file."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    rng = np.random.default_rng(0)
+    kernel, scale = rng.normal(size=(1, 1, 30, 40)).astype("float32"), rng.uniform(0.5, 2, 40).astype("float32")
+    back = (kernel * scale).transpose(0, 1, 3, 2)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 6, 6, 30))])
+    def answer(x):
+        x = tf.nn.conv2d(tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "VALID")), back, 1 + (change == "strides"), "VALID")
+        return {"nothing": x, "bias": x + 1, "activation": tf.nn.relu(x), "strides": x}[change]
+
+    data = tf.lite.TFLiteConverter.from_concrete_functions([answer.get_concrete_function()], tf.Module()).convert()
+    image, found = rng.normal(size=(1, 6, 6, 30)).astype("float32"), []
+    for file in (data, share_weights(data)):
+        interpreter = Interpreter(model_content=file)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+    assert np.allclose(*found, atol=1e-4) and np.ptp(found[0]) > 1
+    assert (len(share_weights(data)) < len(data) - 3000) == (change == "nothing")
+
+
 def test_many_threads_ask_at_once(tmp_path):
     network = small_network()
     lite = LiteNetwork(tmp_path, config_of(network, "any", write_lite(network, "any", tmp_path)))

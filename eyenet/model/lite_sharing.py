@@ -60,7 +60,7 @@ def share_weights(data):
         for op in graph.operators:  # the network comes before its gradient
             kernel = _kernel(model, graph, op)
             source, scale = (None, None) if kernel is None else source_of(kernel, kept)
-            if source is not None:
+            if source is not None and _is_product(model, graph, op):
                 operators += _product(_Writer(model, graph), op, source, scale)
                 replaced.add(op.inputs[1])  # once for each question
                 continue
@@ -86,6 +86,17 @@ def _kernel(model, graph, op):
         return None
     values = np.frombuffer(bytes(data), np.float32)
     return values.reshape(tensor.shape[0], tensor.shape[3]) if values.size > LARGE else None
+
+
+def _is_product(model, graph, op):
+    """Tell whether a convolution is a product with its kernel alone: without bias, strides and activation."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    how, bias = op.builtinOptions, op.inputs[2] if len(op.inputs) > 2 else -1
+    if (how.strideH, how.strideW, how.fusedActivationFunction) != (1, 1, schema.ActivationFunctionType.NONE):
+        return False
+    data = None if bias < 0 else model.buffers[graph.tensors[bias].buffer].data
+    return bias < 0 or (data is not None and not np.any(np.asarray(data)))
 
 
 def _product(write, op, source, scale):
