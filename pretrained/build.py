@@ -54,6 +54,7 @@ from make_sample import take_photograph
 POINT = "sensitivity_0.9"  # the default operating point: validation promises this sensitivity
 SETTINGS = ("network", "task", "weights", "epochs", "batch", "learning_rate", "precision", "seed", "backend", "rows")
 BATCH = 32
+EXPLAINED, ALIKE = 16, 0.99  # photographs whose evidence is compared, and the least correlation of a photograph's
 
 
 def read_weights(source):
@@ -180,8 +181,9 @@ def write_lite_halved(network, config, folder, exam):
     Raises
     ------
     StageError
-        If its probabilities differ from those of Keras by more than float16 allows.
+        If its probabilities differ from those of Keras by more than float16 allows, or its evidence.
     """
+    from eyenet.model.evidence import evidence_of
     from eyenet.model.lite import write_lite
 
     path = folder / LITE_NETWORK
@@ -190,7 +192,14 @@ def write_lite_halved(network, config, folder, exam):
     lite = LiteNetwork(folder, config)
     figures = compare(exam, np.stack([lite(photograph)[0] for photograph in exam.photographs]), config)
     require_parity(figures, "float16", path.name)
-    log(f"{path.name}, {line(figures)}")
+    few = exam.take(EXPLAINED).photographs
+    maps = np.stack([lite(photograph, explain=True)[1] for photograph in few])
+    firsts = [first_disease(config["task"], question) for question in lite.questions]
+    pairs = [pair for k, first in enumerate(firsts) for pair in zip(maps[:, k], evidence_of(network, few, first)[0])]
+    figures["evidence"] = min(float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]) for ours, theirs in pairs)
+    if not figures["evidence"] > ALIKE:
+        raise StageError(f"the evidence of {path.name} correlates with that of Keras by {figures['evidence']:.3f} only")
+    log(f"{path.name}, {line(figures)}; correlation of the evidence {figures['evidence']:.4f}")
     return config | {"files": {name: sha256(folder / name) for name in (NETWORK, LITE_NETWORK)}, "parity": figures}
 
 

@@ -142,6 +142,7 @@ def write_results(folder, config, metrics, lost):
             rows.append((f"validation, {question} DR, {what} per photograph", f"{figure['value']:.3f}", limits, ""))
     parity = config["parity"]
     rows.append(("model.tflite against Keras, validation, largest difference", f"{parity['largest']:.1e}", "", ""))
+    rows.append(("the same, correlation of the evidence, least of 16", f"{parity['evidence']:.4f}", "", ""))
     for question, (before, after) in ((q, found["auc"]) for q, found in parity["questions"].items()):
         rows.append((f"validation, {question} DR, AUC per photograph, Keras", f"{before:.4f}", "", ""))
         rows.append((f"validation, {question} DR, AUC per photograph, model.tflite", f"{after:.4f}", "", ""))

@@ -91,9 +91,7 @@ def test_the_card_leads_with_what_it_misses():
     assert re.search(r"^## (.*)$", text, re.MULTILINE)[1] == "What it misses"
     with open(REPO / "benchmarks" / "results" / "pretrained.csv", newline="") as file:
         rows = {row["measured"]: row for row in csv.DictReader(file)}
-    lines = re.findall(
-        r"^\* .*, grade [34] .* of (\d+) eyes, \*\*(\d+) missed\*\*, (\d+) to be", text, re.MULTILINE
-    )
+    lines = re.findall(r"^\* .*, grade [34] .* of (\d+) eyes, \*\*(\d+) missed\*\*, (\d+) to be", text, re.MULTILINE)
     counted = [row for name, row in rows.items() if re.search("grade [34] below the threshold", name)]
     assert [(row["value"], row["unit"]) for row in counted] == [
         (missed, f"of {eyes} eyes, {again} more photographed again") for eyes, missed, again in lines

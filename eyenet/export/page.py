@@ -72,14 +72,18 @@ def share_weights(model):
                 kernels[node.input[1]] = kernel[:, :, 0, 0]
     made, kept = [], {}
     for name, kernel in kernels.items():  # in the order of the graph: the network comes before its gradient
-        source, scale = source_of(kernel, kept)
+        source, columns, rows = source_of(kernel, kept)
         if source is None:
             kept[name] = kernel
             continue
         graph.initializer.remove(stored[name])
-        graph.initializer.append(numpy_helper.from_array(scale.reshape(1, -1, 1, 1), f"{name}/scale"))
         made.append(helper.make_node("Transpose", [source], [f"{name}/turned"], perm=[1, 0, 2, 3]))
-        made.append(helper.make_node("Mul", [f"{name}/turned", f"{name}/scale"], [name]))
+        factors = {"columns": columns.reshape(1, -1, 1, 1)}
+        factors |= {} if rows is None else {"rows": rows.reshape(-1, 1, 1, 1)}
+        ends = [f"{name}/turned", *(f"{name}/{part}/turned" for part in [*factors][:-1]), name]
+        for (part, factor), before, after in zip(factors.items(), ends, ends[1:]):
+            graph.initializer.append(numpy_helper.from_array(factor, f"{name}/{part}"))
+            made.append(helper.make_node("Mul", [before, f"{name}/{part}"], [after]))
     put_first(graph, made)
 
 

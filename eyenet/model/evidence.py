@@ -72,19 +72,32 @@ def heat_maps(network, images, first, threshold=0.5):
     ValueError
         If `NETWORKS` does not know the network.
     """
-    if network not in _explained:
-        _explained[network] = explained(network)
-    parts = _explained[network]
     heat = np.zeros(images.shape[:3], np.float32)
     for i in range(0, len(images), BATCH):
         batch = np.asarray(images[i : i + BATCH])
-        cells = run_front(parts.front, batch)
-        gradient, log_odds = differentiate(parts.back, cells, first)
-        if parts.pooled:
-            gradient = gradient.mean(axis=(1, 2), keepdims=True)
-        evidence = (np.float32(cells) * gradient).sum(axis=-1).clip(0)
-        heat[i : i + BATCH] = draw_heat(evidence, log_odds, threshold, batch, parts)
+        evidence, log_odds = evidence_of(network, batch, first)
+        heat[i : i + BATCH] = draw_heat(evidence, log_odds, threshold, batch, _explained[network])
     return heat
+
+
+def evidence_of(network, images, first):
+    """Compute the evidence for disease in the cells of a batch of photographs; parameters as of `heat_maps`.
+
+    Returns
+    -------
+    evidence : ndarray of float32, shape (n, cells, cells)
+        Not negative.
+    log_odds : ndarray of float32, shape (n,)
+        Of disease.
+    """
+    if network not in _explained:
+        _explained[network] = explained(network)
+    parts = _explained[network]
+    cells = run_front(parts.front, images)
+    gradient, log_odds = differentiate(parts.back, cells, first)
+    if parts.pooled:
+        gradient = gradient.mean(axis=(1, 2), keepdims=True)
+    return (np.float32(cells) * gradient).sum(axis=-1).clip(0), log_odds
 
 
 def explained(network):

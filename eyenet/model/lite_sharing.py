@@ -4,13 +4,15 @@ The gradient of such a convolution is a convolution with the same kernel, transp
 folded into the network's kernel, the two also differ by a factor for each channel.
 """
 
+import warnings
+
 import numpy as np
 
 LARGE = 1000  # numbers in a kernel; smaller ones are not worth an operation
 
 
 def source_of(kernel, kept):
-    """Find the kernel that equals this one when it is transposed and each of its columns scaled.
+    """Find the kernel that equals this one when it is transposed and its columns, and if need be its rows, are scaled.
 
     Columns of zeros are not compared: there the folded normalisation multiplies by zero, and so does its gradient.
 
@@ -22,19 +24,29 @@ def source_of(kernel, kept):
 
     Returns
     -------
-    name, scale : hashable, ndarray of float32, shape (n,)
-        Such that `kept[name].T * scale` is the kernel, apart from these columns; (None, None) if there is none.
+    name, columns, rows : hashable, ndarray of float32, shapes (n,) and (m, 1)
+        Such that `kept[name].T * columns * rows` is the kernel, apart from these columns; `rows` is None if all are 1,
+        and all three are None if there is no such kernel.
     """
     for name, own in kept.items():
         if own.shape != kernel.shape[::-1]:
             continue
-        largest = np.abs(own.T).argmax(axis=0), np.arange(own.shape[0])
-        alive = own.T[largest] != 0
-        scale = np.divide(kernel[largest], own.T[largest], out=np.zeros(len(alive), np.float32), where=alive)
-        close = {"rtol": 1e-4, "atol": 1e-6 * np.abs(kernel).max()}
-        if alive.mean() > 0.5 and np.allclose((own.T * scale)[:, alive], kernel[:, alive], **close):
-            return name, scale
-    return None, None
+        for rows in (None, _rows_between(kernel, own.T)):
+            turned = own.T if rows is None else own.T * rows
+            largest = np.abs(turned).argmax(axis=0), np.arange(turned.shape[1])
+            alive = turned[largest] != 0
+            columns = np.divide(kernel[largest], turned[largest], out=np.zeros(len(alive), np.float32), where=alive)
+            close = {"rtol": 1e-4, "atol": 1e-6 * np.abs(kernel).max()}
+            if alive.mean() > 0.5 and np.allclose((turned * columns)[:, alive], kernel[:, alive], **close):
+                return name, columns, rows
+    return None, None, None
+
+
+def _rows_between(kernel, other):
+    """Compute by what each row of a kernel differs from the other's, next to the first row; float32, shape (m, 1)."""
+    ratio = np.divide(kernel, other, out=np.full(kernel.shape, np.nan, np.float32), where=other != 0)
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings(action="ignore"):
+        return np.nan_to_num(np.nanmedian(ratio / ratio[0], axis=1, keepdims=True)).astype(np.float32)
 
 
 def share_weights(data):
@@ -59,9 +71,9 @@ def share_weights(data):
         kept, replaced, operators = {}, set(), []
         for op in graph.operators:  # the network comes before its gradient
             kernel = _kernel(model, graph, op)
-            source, scale = (None, None) if kernel is None else source_of(kernel, kept)
+            source, columns, rows = (None, None, None) if kernel is None else source_of(kernel, kept)
             if source is not None and _is_product(model, graph, op):
-                operators += _product(_Writer(model, graph), op, source, scale)
+                operators += _product(_Writer(model, graph), op, source, columns, rows)
                 replaced.add(op.inputs[1])  # once for each question
                 continue
             operators.append(op)
@@ -99,21 +111,25 @@ def _is_product(model, graph, op):
     return bias < 0 or (data is not None and not np.any(np.asarray(data)))
 
 
-def _product(write, op, source, scale):
+def _product(write, op, source, columns, rows):
     """Compute a convolution's output as a product with the kernel in tensor `source`; list of operations."""
     gradient, made = write.graph.tensors[op.inputs[0]], write.graph.tensors[op.outputs[0]]
-    _, rows, columns, channels = gradient.shape
-    kernel = write.graph.tensors[source]
-    matrix = write.tensor((1, channels, made.shape[3]), b"matrix", kernel.buffer)
-    scaled, flat = write.tensor(gradient.shape, b"scaled"), write.tensor((1, rows * columns, channels), b"flat")
-    product = write.tensor((1, rows * columns, made.shape[3]), b"product")
-    factor = write.constant(scale.reshape(1, 1, 1, -1), b"scale")
-    return [
+    _, height, width, channels = gradient.shape
+    matrix = write.tensor((1, channels, made.shape[3]), b"matrix", write.graph.tensors[source].buffer)
+    scaled, flat = write.tensor(gradient.shape, b"scaled"), write.tensor((1, height * width, channels), b"flat")
+    product = write.tensor((1, height * width, made.shape[3]), b"product")
+    factor = write.constant(columns.reshape(1, 1, 1, -1), b"columns")
+    last = op.outputs[0] if rows is None else write.tensor(made.shape, b"unscaled")
+    operations = [
         write.operation("MUL", [op.inputs[0], factor], scaled, "MulOptions"),
         write.operation("RESHAPE", [scaled, write.shape(flat)], flat, "ReshapeOptions"),
         write.operation("BATCH_MATMUL", [flat, matrix], product, "BatchMatMulOptions"),
-        write.operation("RESHAPE", [product, write.shape(op.outputs[0])], op.outputs[0], "ReshapeOptions"),
+        write.operation("RESHAPE", [product, write.shape(op.outputs[0])], last, "ReshapeOptions"),
     ]
+    if rows is not None:
+        factor = write.constant(rows.reshape(1, 1, 1, -1), b"rows")
+        operations.append(write.operation("MUL", [last, factor], op.outputs[0], "MulOptions"))
+    return operations
 
 
 class _Writer:
