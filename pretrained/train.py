@@ -51,7 +51,7 @@ from eyenet.data.tables import read_table
 from eyenet.data.tasks import GRADES, LEAST_GRADE
 from eyenet.model import backend
 from eyenet.model.folder import colours_of, field_of, provenance, setting, split_hash
-from eyenet.model.networks import hash_weights
+from eyenet.model.weights import hash_weights
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, sha256, whole_file, write_json
 from eyenet.run.options import between, local_path, parser, seed
@@ -60,6 +60,7 @@ from eyenet.score.metrics import roc_auc
 
 SOFT = 0.5  # share of the teachers in the student's targets
 WEIGHTS = "imagenet"  # initial ones, as in cnn.py --weights
+SOURCE = "Kaggle's 2015 competition (EyePACS)"  # whose photographs WORK holds
 
 # Named as in benchmarks/results/trials.csv, where -refined marks the crops of PREPROCESSING 2.
 TEACHERS = (
@@ -211,6 +212,7 @@ def describe(recipes, extra):
         "precision": str(network_torch.PRECISION).removeprefix("torch."),
         "seed": STUDENT.seed + extra,
         "backend": "torch",
+        "source": SOURCE,
         "trial": STUDENT.name,
         "how": HOW.format(len(recipes)),
         "initial_weights": {network: hash_weights(network, WEIGHTS) for network in networks},
