@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import zipfile
 
 import keras
 import numpy as np
@@ -164,13 +165,16 @@ def test_weights_without_their_recipe(tmp_path):
 
 
 def test_kernels_are_halved_and_nothing_else(tmp_path):
-    keras.utils.set_random_seed(0)
-    network = cnn.build_network("three_layers", 32, 2, "none")
-    for weight in network.weights:
-        weight.assign(np.random.default_rng(len(weight.path)).normal(1, 0.1, weight.shape))
     for name in ("a", "b"):
+        keras.utils.clear_session()
+        keras.config.set_dtype_policy("float32")  # an object that the layers share
+        keras.utils.set_random_seed(0)
+        network = cnn.build_network("three_layers", 32, 2, "none")
+        for weight in network.weights:
+            weight.assign(np.random.default_rng(len(weight.path)).normal(1, 0.1, weight.shape))
         (tmp_path / name).mkdir()
         save_halved(network, tmp_path / name / NETWORK)
+    assert b"shared_object_id" in zipfile.ZipFile(tmp_path / "a" / NETWORK).read("config.json")
     assert [path.name for path in (tmp_path / "a").iterdir()] == [NETWORK]
     assert (tmp_path / "a" / NETWORK).read_bytes() == (tmp_path / "b" / NETWORK).read_bytes()
     loaded = keras.models.load_model(tmp_path / "a" / NETWORK, compile=False)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 
 import numpy as np
@@ -11,7 +12,7 @@ def save_halved(network, path):
     """Save a network as a .keras file whose kernels and matrices are stored in float16.
 
     Keras converts them to the type of its variables when it loads them. The bytes depend on the network and on the
-    version of Keras alone: the date is left out.
+    version of Keras alone: the date is left out, and objects are numbered instead of named by their place in memory.
 
     Parameters
     ----------
@@ -29,10 +30,20 @@ def save_halved(network, path):
                 with h5py.File(io.BytesIO(data), "r") as read, h5py.File(made := io.BytesIO(), "w") as written:
                     _copy(read, written)
                 data = made.getvalue()
+            if name == "config.json":
+                data = _numbered(data.decode()).encode()
             if name == "metadata.json":
                 data = json.dumps({"keras_version": json.loads(data)["keras_version"]}).encode()
             target.writestr(zipfile.ZipInfo(name), data)
     whole.unlink()
+
+
+def _numbered(text):
+    """Number the objects that layers share in the order in which they come."""
+    numbers = {}
+    return re.sub(
+        r'(?<="shared_object_id": )\d+', lambda found: str(numbers.setdefault(found[0], len(numbers) + 1)), text
+    )
 
 
 def _copy(source, target):
