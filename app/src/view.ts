@@ -60,7 +60,8 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null): HTML
     said.text && el("p", {}, said.text),
     ...lines.map((line) => el("p", {}, line)),
     visit.joined && drawAnswers(row, visit.classes),
-    el("p", { class: "print-only small" }, `${NOT_A_DEVICE} Network ${visit.model}. Operating point: ${sayPoint(visit.point)}.`),
+    el("p", { class: "small" }, `Answered by ${visit.model}.`),
+    el("p", { class: "print-only small" }, `${NOT_A_DEVICE} Operating point: ${sayPoint(visit.point)}.`),
   );
 }
 
