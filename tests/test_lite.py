@@ -48,8 +48,9 @@ def evidence_of(network, images, task):
     for question in TASKS[task].questions:
         gradient, _ = differentiate(parts.back, cells, first_disease(task, question))
         if parts.pooled:
-            gradient = gradient.mean(axis=(1, 2), keepdims=True)
-        maps.append((cells * gradient).sum(axis=-1).clip(0))
+            maps.append((cells * gradient.mean(axis=(1, 2), keepdims=True)).sum(axis=-1).clip(0))
+        else:
+            maps.append((cells * gradient).clip(0).sum(axis=-1))
     return np.stack(maps, axis=1)
 
 
