@@ -37,7 +37,7 @@ from eyenet.score.intervals import share_with_interval
 REACH = 0.01  # of the diameter of the retina
 GOAL = 0.85
 OURS, HIRES, GRAD, LAST = "ours", "HiResCAM", "Grad-CAM", "Grad-CAM of the last layer"
-DRAWN, LEVELS, BATCH = 150, (2, 3, 4), 16
+DRAWN, LEVELS, BATCH = 90, (2, 3, 4), 16
 
 
 def last_layer(network):
@@ -161,7 +161,7 @@ def on_photographs(network, config, folder, sheet):
             if larger:
                 rows += parts_of_hits(name, hits, there, {"called": yes[question], "first half": half})
         if group == marks.LARGER and sheet:
-            draw_sheet(sheet, read_photographs(folder, config), masks, spots["referable", OURS])
+            draw_sheet(sheet, read_photographs(folder, config), masks, spots[[*yes][-1], OURS])
     return rows
 
 
@@ -178,7 +178,7 @@ def enlarged(mask):
 
 
 def draw_sheet(target, photographs, near, spots):
-    """Draw the photographs on which two experts agree, with the spots of referable disease."""
+    """Draw the photographs on which two experts agree, with the spots of the last question."""
     tiles = [
         marks.draw_tile(crop, drawn, mask, spot, name)
         for (name, crop, drawn), mask, spot in zip(photographs, near, spots)
