@@ -159,17 +159,24 @@ def on_photographs(network, config, folder, sheet):
             larger = group == marks.LARGER
             rows.append(share_row(name, hits[there], f">= {GOAL}" if larger and way == OURS else ""))
             if larger:
-                rows += parts_of_hits(name, hits, there, {"called": yes[question], "first half": half})
+                parts = {
+                    "called": yes[question],
+                    "not called": ~yes[question],
+                    "first half": half,
+                    "second half": ~half,
+                }
+                rows += parts_of_hits(name, hits, there, parts)
         if group == marks.LARGER and sheet:
             draw_sheet(sheet, read_photographs(folder, config), masks, spots[[*yes][-1], OURS])
     return rows
 
 
 def parts_of_hits(name, hits, there, parts):
-    """List the shares in parts of the photographs, and outside of them."""
+    """List the shares in parts of the photographs, and how many those are."""
     for part, these in parts.items():
-        for said, chosen in ((part, these & there), (f"not {part}", ~these & there)):
-            yield share_row(f"{name}, {said} ({chosen.sum()})", hits[chosen])
+        chosen = these & there
+        yield share_row(f"{name}, {part}", hits[chosen])
+        yield f"{name}, {part}: photographs", int(chosen.sum()), f"of {there.sum()}", ""
 
 
 def enlarged(mask):
