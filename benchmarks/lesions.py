@@ -151,9 +151,10 @@ def on_photographs(network, config, folder, sheet):
     for group, masks in zip(marks.GROUPS, map(np.stack, zip(*near))):
         masks &= retina
         there = masks.any(axis=(1, 2))
-        chance = float((masks.sum(axis=(1, 2)) / retina.sum(axis=(1, 2)))[there].mean())
+        areas = (masks.sum(axis=(1, 2)) / retina.sum(axis=(1, 2)))[there]
+        chance = round(float(areas.mean()), 3) if len(areas) else ""
         rows.append((f"{group}: photographs with marks of two experts", int(there.sum()), f"of {len(names)}", ""))
-        rows.append((f"{group}: chance", round(chance, 3), "mean share of the retina", ""))
+        rows.append((f"{group}: chance", chance, "mean share of the retina", ""))
         for (question, way), places in spots.items():
             hits, name = hit_at(masks, places, config["size"]), f"{group}, {question}: {way}"
             larger = group == marks.LARGER

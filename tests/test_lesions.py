@@ -10,6 +10,7 @@ from conftest import REPO, draw_photograph
 from PIL import Image
 
 import cnn
+from eyenet.model.evidence import heat_maps
 
 sys.path.append(str(REPO / "benchmarks"))
 import drawn_lesions
@@ -39,9 +40,9 @@ def test_shapes_are_drawn_where_they_are():
         mark(2, "Hard_exudates", "ellipse", x=100, y=100, radius_x=30, radius_y=10),
         mark(4, "IRMA", "polygon", polygon="10:10 30:10 30:50 10:50"),
     )
-    assert area(found[0, 1]) == pytest.approx(np.pi * 400, rel=0.02)
-    assert area(found[1, 2]) == pytest.approx(np.pi * 300, rel=0.02)
-    assert area(found[3, 4]) == pytest.approx(800, rel=0.03)
+    assert area(found[0, 1]) == pytest.approx(np.pi * 400, rel=0.04)
+    assert area(found[1, 2]) == pytest.approx(np.pi * 300, rel=0.04)
+    assert area(found[3, 4]) == pytest.approx(800, rel=0.05)
     assert np.argwhere(found[0, 1]).mean(axis=0) / SCALE == pytest.approx([140, 60], abs=0.5)
     assert found.any(axis=(2, 3)).sum() == 3
 
@@ -55,8 +56,8 @@ def test_two_experts_must_mark_the_same_place():
         mark(3, "Red_small_dots", x=160, y=60, radius_x=10, radius_y=10),
     )
     lens = 2 * 400 * np.arccos(0.5) - 10 * np.sqrt(1200)  # two circles of radius 20, 20 apart
-    assert area(marks.agreed(found, marks.LARGER)) == pytest.approx(lens, rel=0.03)
-    assert area(marks.agreed(found, "hard exudates")) == pytest.approx(lens, rel=0.03)
+    assert area(marks.agreed(found, marks.LARGER)) == pytest.approx(lens, rel=0.05)
+    assert area(marks.agreed(found, "hard exudates")) == pytest.approx(lens, rel=0.05)
     assert not marks.agreed(found, "haemorrhages").any()  # one expert only, marking twice
     assert not marks.agreed(found, "red small dots").any()
 
@@ -64,7 +65,7 @@ def test_two_experts_must_mark_the_same_place():
 def test_a_mark_is_widened_by_a_share_of_the_diameter():
     found = drawn(*(mark(expert, "Haemorrhages", x=100, y=100, radius_x=20, radius_y=20) for expert in (1, 2)))
     near = marks.widened(marks.agreed(found, "haemorrhages"), 0.05)
-    assert area(near) == pytest.approx(np.pi * 30**2, rel=0.02)
+    assert area(near) == pytest.approx(np.pi * 30**2, rel=0.04)
     assert not marks.widened(np.zeros((8, 8), bool), 0.5).any()
     spots = np.array([[12, 15], [12, 17]])  # crop of 25 pixels: 20 and 36 pixels of the photograph from the centre
     assert lesions.hit_at(np.stack([near] * 2), spots, 25).tolist() == [True, False]
@@ -78,33 +79,44 @@ def test_lesions_are_drawn_where_it_is_said():
     assert np.array_equal(with_lesions, again) and np.array_equal(where, same)
 
 
-def network_of_bright_spots(size):
-    """Build three layers that take any contrast for disease; with weights at random, but the same each time."""
+def test_the_spots_are_those_of_the_heat_maps_that_are_shown():
     keras.utils.set_random_seed(1)
-    network = cnn.build_network("three_layers", size, 2, "none")
+    network = cnn.build_network("three_layers", 64, 5, "none")
     kernel = network.layers[-1].kernel
-    kernel.assign(np.abs(np.random.default_rng(1).normal(0, 0.3, kernel.shape)) * [-1, 1])
-    return network
+    kernel.assign(np.random.default_rng(1).normal(0, 0.3, kernel.shape))
+    images = np.stack([draw_photograph(64, 64, radius=32, seed=i, dots=6) for i in range(3)])
+    spots = lesions.find_spots(network, images, "grade")
+    assert len(spots) == 8 and all(places.shape == (3, 2) for places in spots.values())
+    for question, first in (("any", 1), ("referable", 2)):
+        heats = heat_maps(network, images, first)
+        assert heats.max(axis=(1, 2)).min() > 0
+        assert [heat[tuple(place)] for heat, place in zip(heats, spots[question, lesions.OURS])] == pytest.approx(
+            heats.max(axis=(1, 2)), rel=1e-5
+        )
 
 
-def test_figures_of_two_photographs(tmp_path):
-    """On a black spot of a plain retina, which both experts have marked, and beside one."""
+def test_figures_of_two_photographs(tmp_path, monkeypatch):
+    """Two experts mark the same place on both; the spot of the first is on it."""
     (tmp_path / "photographs").mkdir()
-    rows, yy, xx = [], *np.mgrid[:200, :200]
-    for name, place in (("a", (60, 100)), ("b", (140, 100))):
-        image = draw_photograph(200, 200, radius=98, seed=0, dots=0)
-        image[np.hypot(xx - place[0], yy - place[1]) < 6] = 0
+    rows = []
+    for name in "ab":
+        image = draw_photograph(200, 200, radius=98, texture=3)
         Image.fromarray(image).save(tmp_path / "photographs" / f"{name}.png")
         rows += [mark(e, "Haemorrhages", x=60, y=100, radius_x=16, radius_y=16, image=name) for e in (1, 4)]
     pd.DataFrame(rows).to_csv(tmp_path / "lesions.csv", index=False)
-    points = {"any": {"temperature": 1, "shift": 0, "eye": {"operating_points": {"balanced": 0.0}}}}
-    config = {"size": 64, "task": "any", "settings": {"images": {}}, "decision": points}
-    found = lesions.on_photographs(network_of_bright_spots(64), config, tmp_path, tmp_path / "sheet.png")
+    spots = {("any", "ours"): np.array([[32, 19], [32, 45]])}
+    monkeypatch.setattr(lesions, "find_spots", lambda *_: spots)
+    monkeypatch.setattr(lesions, "called", lambda *_: np.array([True, False]))
+    config = {"size": 64, "task": "any", "settings": {"images": {}}}
+    found = lesions.on_photographs(None, config, tmp_path, tmp_path / "sheet.png")
     found = {row[0]: row[1:] for row in found}
     assert found["haemorrhages: photographs with marks of two experts"][:2] == (2, "of 2")
-    assert found["haemorrhages: chance"][0] == pytest.approx((18 / 98) ** 2, rel=0.15)
-    assert found["haemorrhages, any: ours"][:2] == (0.5, "95 %: 0.095-0.905")
-    assert found["all but red small dots, any: ours, called"] == found["haemorrhages, any: ours"]
-    assert found["all but red small dots, any: ours, not called: photographs"][:2] == (0, "of 2")
+    assert found["haemorrhages: chance"][0] == pytest.approx((18 / 98) ** 2, rel=0.1)
+    assert found["haemorrhages, any: ours"][0] == 0.5
+    assert found["all but red small dots, any: ours"][2] == ">= 0.85"
+    assert found["all but red small dots, any: ours, called"][0] == 1
+    assert found["all but red small dots, any: ours, not called"][0] == 0
+    assert found["all but red small dots, any: ours, called: photographs"][:2] == (1, "of 2")
+    assert found["red small dots: photographs with marks of two experts"][0] == 0
     assert found["red small dots, any: ours"][0] == ""
     assert Image.open(tmp_path / "sheet.png").size == (6 * marks.TILE, marks.TILE)
