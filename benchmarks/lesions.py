@@ -9,8 +9,8 @@ a place drawn uniformly from the visible retina, and with other methods on the s
 Wilson's, over photographs.
 
 --healthy is a folder with trainLabels.csv: the methods are also compared on photographs of grade 0 on which lesions are
-drawn. The method was chosen on those, and only the first half of --photos, by a hash of their names, was looked at.
---sheet FILE.png draws all photographs with marks and spots. Takes two minutes on two cores.
+drawn. The method was chosen on such drawings. The halves of --photos are made by a hash of the names.
+--sheet FILE.png draws all photographs with marks and spots. Takes four minutes of processor time.
 """
 
 import hashlib
