@@ -1,6 +1,9 @@
-"""Draw the lesions of the synthetic sample on real crops, to test that disease does not count as poor quality."""
+"""Draw the lesions of the synthetic sample on real crops: where they are is known, and disease is no poor quality."""
+
+from unittest.mock import patch
 
 import numpy as np
+import record  # noqa: F401, which finds eyenet
 from PIL import Image, ImageFilter
 
 from eyenet.photo.retina import black_outside
@@ -10,6 +13,7 @@ from eyenet.sample.shapes import CANVAS, EDGE, compose
 
 LEVELS = (2, 3, 4)
 RETINA = (0.68, 0.38, 0.21)  # reflectance of a retina of medium pigment, as in eyenet/sample/eye.py
+DIFFERS = 12  # of 255, by which a lesion changes a pixel
 LIGHT = 0.1  # of the canvas, standard deviation of the blur that leaves only the light
 
 
@@ -45,3 +49,17 @@ def draw_on(crop, level, seed):
     drawn = Image.fromarray(np.rint(lesions.transpose(1, 2, 0)).clip(0, 255).astype(np.uint8))
     drawn = drawn.crop((margin, margin, margin + side, margin + side)).resize((size, size), Image.Resampling.HAMMING)
     return black_outside(np.array(drawn))
+
+
+def lesions_on(crop, level, seed):
+    """Draw on a crop as `draw_on`, and tell where.
+
+    Returns
+    -------
+    drawn : ndarray of uint8, shape (size, size, 3)
+    lesion : ndarray of bool, shape (size, size)
+    """
+    drawn = draw_on(crop, level, seed)
+    with patch(f"{__name__}.draw_lesions", lambda *_: None):
+        without = draw_on(crop, level, seed)
+    return drawn, np.abs(drawn.astype(int) - without).max(axis=2) > DIFFERS

@@ -13,7 +13,7 @@ import pytest
 from conftest import REPO, draw_photograph
 
 import cnn
-from eyenet.model.evidence import differentiate, explained, heat_maps
+from eyenet.model.evidence import differentiate, explained, heat_maps, sum_evidence
 from eyenet.model.networks import NETWORKS, Evidence
 from eyenet.model.overlay import HEAT_COLOURS, enlarge, overlay
 from eyenet.photo.retina import inside_circle
@@ -136,6 +136,13 @@ def test_heat_lies_where_the_evidence_is_and_not_where_it_speaks_against(monkeyp
     assert np.argwhere(heat[1]).tolist() == [[20, 6]]
     assert not heat[2].any()
     assert not heat[3].any()
+
+
+def test_a_channel_that_speaks_against_disease_does_not_offset_another():
+    cells = np.array([[[[2.0, 3], [1, 0]]]], np.float32)
+    gradient = np.array([[[[1.0, -4], [3, 2]]]], np.float32)
+    assert np.array(sum_evidence(cells, gradient, pooled=False)).tolist() == [[[2, 3]]]
+    assert np.array(sum_evidence(cells, gradient, pooled=True)).tolist() == [[[1, 2]]]  # gradients 2 and -1, averaged
 
 
 def test_lesions_that_are_alike_are_all_shown_where_a_maximum_is_taken(monkeypatch):

@@ -79,7 +79,7 @@ def ways_to_ask(network, parts, task):
     """
     import tensorflow as tf
 
-    from eyenet.model.evidence import TINY
+    from eyenet.model.evidence import TINY, sum_evidence
     from eyenet.model.lite_gradients import replaced
 
     size, count = network.input_shape[1], network.output_shape[-1]
@@ -92,9 +92,7 @@ def ways_to_ask(network, parts, task):
 
     def evidence_of(log_odds, cells):
         (gradient,) = tf.gradients(log_odds, cells)
-        if parts.pooled:
-            gradient = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
-        return tf.reduce_sum(cells * gradient, axis=-1)
+        return sum_evidence(cells, gradient, parts.pooled)
 
     def answer(photograph):
         return {"probability": parts.back(parts.front(photograph, training=False), training=False)}
@@ -104,7 +102,7 @@ def ways_to_ask(network, parts, task):
         with replaced():
             probability = parts.back(cells, training=False)
         evidence = tf.stack([evidence_of(odds, cells) for odds in log_odds_of(probability)], axis=1)
-        return {"probability": probability, "evidence": tf.nn.relu(evidence)}
+        return {"probability": probability, "evidence": evidence}
 
     photograph = [tf.TensorSpec((1, size, size, 3), tf.uint8, "photograph")]
     return {ANSWER: tf.function(answer, photograph, False), EXPLAIN: tf.function(explain, photograph, False)}
