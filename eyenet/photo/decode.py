@@ -8,7 +8,7 @@ import io
 import warnings
 from pathlib import Path
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 
 from eyenet.photo.depth import load_8_bits, over_black
 from eyenet.photo.dicom import is_dicom, open_dicom
@@ -32,6 +32,7 @@ TURNS = {  # by its value
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+ImageFile.MAXBLOCK = 1 << 20  # bytes read at a time; with Pillow's 64 KB, decoding a JPEG is interrupted more often
 Image.MAX_IMAGE_PIXELS = None  # `open_photograph` has its own limit and message
 PngImagePlugin.MAX_TEXT_CHUNK = 1 << 24  # bytes, also of a colour profile
 warnings.filterwarnings("ignore", module="PIL")  # they name no file; `warn_once` does
