@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from eyenet.photo.colours import BLACK
-from eyenet.photo.median import median
 from eyenet.photo.rim import refine
 from eyenet.run.errors import NoRetina
 
@@ -126,7 +125,7 @@ def _fit_circle(points):
         radius = (squares.mean() + shift_x**2 + shift_y**2) ** 0.5
         distance = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius)
         # Keep at least the nearer half, and all within 1.5 % of the radius.
-        nearer = distance <= max(median(distance), 0.015 * radius)
+        nearer = distance <= max(np.median(distance), 0.015 * radius)
         if (nearer == near).all():
             break
         near = nearer

@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from eyenet.photo.colours import equalize, find_visible
-from eyenet.photo.median import median
 from eyenet.photo.retina import black_outside, inside_circle
 
 SIDE = 256
@@ -75,7 +74,7 @@ def flatness(crop, seen):
     share, level = counts.cumsum(axis=1) / seen.sum(), np.arange(256)
     lowest = (share < 0.02).sum(axis=1, keepdims=True)
     even = ((level - lowest) / np.maximum(256 - lowest, 1)).clip(0, 1)
-    return median(np.abs(share - even).max(axis=1))
+    return float(np.median(np.abs(share - even).max(axis=1)))
 
 
 def _at_side(crop):
@@ -106,8 +105,8 @@ def _light(crop, seen):
         "light": middle,
         "shade": dark - middle,  # not weighted any more: cameras differ in it; benchmarks/quality.py --before needs it
         "glare": (crop[..., 1][seen] >= GLARE).mean(),
-        "red_green": median(red - green),
-        "green_blue": median(green - blue),
+        "red_green": np.median(red - green),
+        "green_blue": np.median(green - blue),
     }
 
 

@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from eyenet.photo.median import median
-
 SECTORS = 15  # in which the rays are read
 SAMPLES = 48  # along each ray
 
@@ -96,7 +94,7 @@ def _follow(image, x, y, radius, searches):
         x, y, radius = x + shift[0] * radius, y + shift[1] * radius, (1 + shift[2]) * radius
     off = np.abs(place - direction @ shift)
     near = off < max(NEAR, NEAR_PX / radius)
-    judged = near | (light >= SHADE * median(light))
+    judged = near | (light >= SHADE * np.median(light))
     error = np.inf
     if near.sum() >= NARROW.least:
         spread = np.linalg.inv(direction[near].T @ direction[near])
