@@ -65,8 +65,9 @@ def whole_file(path, source=None, alone=False):
             time = os.stat(source).st_mtime_ns
             os.utime(temporary, ns=(time, time))
         os.replace(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_whole(path, data, source=None):
