@@ -2,41 +2,71 @@
 
 import { type Model, Network, loadModel } from "./network";
 import { PhotoError } from "./photo";
-import { NOTHING, type Seen, UNREAD, look } from "./screener";
+import { type Graded, NOTHING, type Seen, UNREAD, look } from "./screener";
+import { THREAD, threadsOf } from "./threads";
 
 export type Request = { id: number; file: Blob; point: string };
 export type Reply =
   | { kind: "ready"; model: Model }
   | { kind: "failed"; message: string }
-  | { kind: "seen"; id: number; seen: Seen };
+  | { kind: "stuck" } // several threads did not start: try again with one
+  | { kind: "seen"; id: number; seen: Seen }
+  | { kind: "heat"; id: number; heat: Blob }; // follows the answer
 
 const reply = (message: Reply) => postMessage(message);
+const requests: Request[] = [];
+const explanations: (() => Promise<void>)[] = [];
+let working = false;
 
-async function start(): Promise<{ model: Model; network: Network }> {
+interface Started {
+  model: Model;
+  network: Network;
+}
+
+async function start(threads: number): Promise<Started> {
   const model = await loadModel();
-  const network = await Network.load(model);
+  const network = await Network.load(model, threads);
   reply({ kind: "ready", model });
   return { model, network };
 }
 
-const started = start();
-started.catch((error: Error) => reply({ kind: "failed", message: error.message }));
-let turn: Promise<void> = Promise.resolve();
-
-async function work({ id, file, point }: Request): Promise<void> {
-  const { network, model } = await started;
-  let seen: Seen;
+async function grade({ network, model }: Started, { id, file, point }: Request): Promise<void> {
+  let graded: Graded;
   try {
-    seen = await look(network, model, point, file);
+    graded = await look(network, model, point, file);
   } catch (error) {
     const known = error instanceof PhotoError;
     if (!known) console.error(error);
     const reason = known ? error.message : "This device could not grade the photograph. Close other pages and try again.";
-    seen = { ...NOTHING, row: { result: UNREAD, reasons: [reason] } };
+    graded = { seen: { ...NOTHING, row: { result: UNREAD, reasons: [reason] } }, explain: null };
   }
+  const { seen, explain } = graded;
   reply({ kind: "seen", id, seen });
+  if (explain) explanations.push(async () => reply({ kind: "heat", id, heat: await explain() }));
 }
 
-addEventListener("message", (event: MessageEvent<Request>) => {
-  turn = turn.then(() => work(event.data)).catch(() => undefined); // one at a time: each needs much memory
-});
+/** Do the work one at a time, since each needs much memory: answers first, then the evidence. */
+async function work(started: Promise<Started>): Promise<void> {
+  if (working) return;
+  working = true;
+  const ready = await started;
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve)); // take the requests that have arrived
+    const request = requests.shift();
+    const explain = request ? undefined : explanations.shift();
+    if (request) await grade(ready, request);
+    else if (explain) await explain().catch(console.error);
+    else break;
+  }
+  working = false;
+}
+
+if (self.name !== THREAD) {
+  const threads = threadsOf(self.name);
+  const started = start(threads);
+  started.catch((error: Error) => reply(threads > 1 ? { kind: "stuck" } : { kind: "failed", message: error.message }));
+  addEventListener("message", (event: MessageEvent<Request>) => {
+    requests.push(event.data);
+    void work(started).catch(() => undefined); // told above
+  });
+}
