@@ -9,7 +9,6 @@ import { keepOffline } from "./offline";
 import { TASKS } from "./probabilities";
 import { BALANCED, type Eye, type Seen, join, pointsOf } from "./screener";
 import { type Shot, type Visit, addHeat, keep, recallPoint, rememberPoint, remove } from "./store";
-import { ONE_THREAD } from "./threads";
 import { type Handlers, SIDES, drawChooser, drawEye, drawPrintHead, drawResult, forget } from "./view";
 import { EYES, QUESTIONS, SYNTHETIC_MODEL, sayMeasured, sayPoint, sayResult } from "./words";
 import type { Reply, Request } from "./worker";
@@ -275,21 +274,13 @@ async function start(): Promise<void> {
   }
   say("Loading. The first visit downloads up to 15 MB, once.");
   const offline = await keepOffline(() => Object.keys(files).length > 0 || label.value !== "");
-  employ(new Worker(new URL("./worker.ts", import.meta.url), { type: "module" }), offline);
-}
-
-/** Give the work to a worker, and listen to it. */
-function employ(employed: Worker, offline: boolean): void {
-  worker = employed;
+  worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   worker.addEventListener("error", () => failed("The program could not start. Reload the page."));
   worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
     if (data.kind === "ready") started(data.model, offline);
     else if (data.kind === "failed") failed(data.message);
     else if (data.kind === "heat") void explain(data.id, data.heat);
-    else if (data.kind === "stuck") {
-      employed.terminate();
-      employ(new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: ONE_THREAD }), offline);
-    } else {
+    else {
       asked.get(data.id)?.(data.seen);
       asked.delete(data.id);
     }

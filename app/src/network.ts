@@ -55,7 +55,6 @@ export interface Answer {
 }
 
 const FORMAT = 2; // of model.json: 2 since the evidence is computed on request
-const PATIENCE = 20_000; // milliseconds for several threads to start
 
 const page = new URL("../", self.location.href); // the worker's file is one folder below the page
 const INCOMPLETE = "The program is incomplete. Open this page again while connected to the internet.";
@@ -87,7 +86,7 @@ export class Network {
   ) {}
 
   /** Load the network and run it once on a black image: the first run is the slowest. */
-  static async load(model: Model, threads: number): Promise<Network> {
+  static async load(model: Model): Promise<Network> {
     const [runtime, weights] = await Promise.all([
       load("runtime.wasm.gz"),
       load(`${model.model.file}?${model.model.sha256.slice(0, 12)}`),
@@ -96,8 +95,7 @@ export class Network {
       throw new Error("The network is damaged or does not belong to this program. Export it again with export_model.py.");
     }
     ort.env.wasm.wasmBinary = runtime;
-    ort.env.wasm.numThreads = threads;
-    if (threads > 1) ort.env.wasm.initTimeout = PATIENCE;
+    ort.env.wasm.numThreads = 1; // more threads need headers that a simple server does not send
     ort.env.logLevel = "error";
     const session = await ort.InferenceSession.create(new Uint8Array(weights), { executionProviders: ["wasm"] });
     const network = new Network(session, model);

@@ -64,8 +64,6 @@ async function answer(request: Request): Promise<Response> {
   if (!kept) return fetch(request);
   const headers = new Headers(kept.headers);
   headers.set("Content-Security-Policy", POLICY);
-  headers.set("Cross-Origin-Opener-Policy", "same-origin"); // both allow the network several threads
-  headers.set("Cross-Origin-Embedder-Policy", "require-corp");
   headers.delete("Content-Encoding"); // the cached body is already unpacked
   headers.delete("Content-Length");
   return new Response(kept.body, { status: kept.status, headers });

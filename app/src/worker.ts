@@ -3,13 +3,11 @@
 import { type Model, Network, loadModel } from "./network";
 import { PhotoError } from "./photo";
 import { type Graded, NOTHING, type Seen, UNREAD, look } from "./screener";
-import { THREAD, threadsOf } from "./threads";
 
 export type Request = { id: number; file: Blob; point: string };
 export type Reply =
   | { kind: "ready"; model: Model }
   | { kind: "failed"; message: string }
-  | { kind: "stuck" } // several threads did not start: try again with one
   | { kind: "seen"; id: number; seen: Seen }
   | { kind: "heat"; id: number; heat: Blob }; // follows the answer
 
@@ -23,9 +21,9 @@ interface Started {
   network: Network;
 }
 
-async function start(threads: number): Promise<Started> {
+async function start(): Promise<Started> {
   const model = await loadModel();
-  const network = await Network.load(model, threads);
+  const network = await Network.load(model);
   reply({ kind: "ready", model });
   return { model, network };
 }
@@ -46,7 +44,7 @@ async function grade({ network, model }: Started, { id, file, point }: Request):
 }
 
 /** Do the work one at a time, since each needs much memory: answers first, then the evidence. */
-async function work(started: Promise<Started>): Promise<void> {
+async function work(): Promise<void> {
   if (working) return;
   working = true;
   const ready = await started;
@@ -61,12 +59,9 @@ async function work(started: Promise<Started>): Promise<void> {
   working = false;
 }
 
-if (self.name !== THREAD) {
-  const threads = threadsOf(self.name);
-  const started = start(threads);
-  started.catch((error: Error) => reply(threads > 1 ? { kind: "stuck" } : { kind: "failed", message: error.message }));
-  addEventListener("message", (event: MessageEvent<Request>) => {
-    requests.push(event.data);
-    void work(started).catch(() => undefined); // told above
-  });
-}
+const started = start();
+started.catch((error: Error) => reply({ kind: "failed", message: error.message }));
+addEventListener("message", (event: MessageEvent<Request>) => {
+  requests.push(event.data);
+  void work().catch(() => undefined); // told above
+});
