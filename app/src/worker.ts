@@ -1,8 +1,9 @@
 /** The slow work (decoding, network, heat map), in a worker so that the page stays responsive. */
 
+import { encode } from "./bitmap";
 import { type Model, Network, loadModel } from "./network";
 import { PhotoError } from "./photo";
-import { type Graded, NOTHING, type Seen, UNREAD, look } from "./screener";
+import { BALANCED, type Graded, NOTHING, type Seen, UNREAD, look } from "./screener";
 
 export type Request = { id: number; file: Blob; point: string };
 export type Reply =
@@ -13,7 +14,7 @@ export type Reply =
 
 const reply = (message: Reply) => postMessage(message);
 const requests: Request[] = [];
-const explanations: (() => Promise<void>)[] = [];
+const later: (() => Promise<void>)[] = []; // what waits until no request does
 let working = false;
 
 interface Started {
@@ -25,6 +26,8 @@ async function start(): Promise<Started> {
   const model = await loadModel();
   const network = await Network.load(model);
   reply({ kind: "ready", model });
+  later.push(() => warmUp({ model, network }));
+  setTimeout(() => void work());
   return { model, network };
 }
 
@@ -40,7 +43,20 @@ async function grade({ network, model }: Started, { id, file, point }: Request):
   }
   const { seen, explain } = graded;
   reply({ kind: "seen", id, seen });
-  if (explain) explanations.push(async () => reply({ kind: "heat", id, heat: await explain() }));
+  if (explain) later.push(async () => reply({ kind: "heat", id, heat: await explain() }));
+}
+
+/** Grade a drawing, twice: browsers compile a program while it runs, and the first photograph would wait for that. */
+async function warmUp({ network, model }: Started): Promise<void> {
+  const side = 1024; // is decoded at half its size, like a photograph
+  const data = new Uint8ClampedArray(side * side * 3);
+  for (let i = 0, at = 0; at < data.length; i++, at += 3) {
+    const [x, y] = [(i % side) / side - 0.5, Math.floor(i / side) / side - 0.5];
+    const light = Math.hypot(x, y) < 0.48 ? 0.8 + 0.2 * Math.sin(60 * x) * Math.sin(50 * y) : 0;
+    data.set([200 * light, 100 * light, 50 * light], at);
+  }
+  const file = await encode({ width: side, height: side, data }, side, 0.9);
+  for (let i = 0; i < 2; i++) await look(network, model, BALANCED, file);
 }
 
 /** Do the work one at a time, since each needs much memory: answers first, then the evidence. */
@@ -51,7 +67,7 @@ async function work(): Promise<void> {
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve)); // take the requests that have arrived
     const request = requests.shift();
-    const explain = request ? undefined : explanations.shift();
+    const explain = request ? undefined : later.shift();
     if (request) await grade(ready, request);
     else if (explain) await explain().catch(console.error);
     else break;
