@@ -112,7 +112,7 @@ def export_app(source, output, precision, exam, config, network):
     from eyenet.export import page
 
     data = page.convert(network, config["task"], precision)
-    figures = verify(Path(page.NETWORK), lambda _, images: onnx.run(data, images), precision, exam, config)
+    figures = verify(Path(page.NETWORK), lambda _, images: page.run(data, images), precision, exam, config)
     total = page.write_page(data, source, config, output)
     print(f"{output}: {total / 1e6:.1f} MB, {precision}; {line(figures)}")
     print(f"next: python -m http.server --directory {output}")

@@ -19,8 +19,6 @@ are lossless; the rotation by 120 degrees interpolates.
 import functools
 import os
 
-import numpy as np
-
 from eyenet.data.copies import copies_table, list_transforms, transform
 from eyenet.data.names import copy_name
 from eyenet.data.tables import read_table, write_table
@@ -62,7 +60,7 @@ def copy_photograph(source, targets, since=None):
             place(source, path)
         else:
             origin = {"bytes": os.stat(source).st_size, "sha256": digest()}
-            write_whole(path, encode_png(np.ascontiguousarray(transform(pixels, name)), origin), source)
+            write_whole(path, encode_png(transform(pixels, name), origin), source)
 
 
 def copy_all(stage, source, photographs, only_train):

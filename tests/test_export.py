@@ -396,8 +396,12 @@ def test_the_page(tmp_path, monkeypatch):
         data = page.convert(network, "any", precision)
         sizes[precision], session = len(data), onnx.open_session(data)
         for image, (probability, cells) in zip(images, expected):
-            ours = session.run(["probability", "evidence"], {"photograph": image[None]})
-            assert np.abs(ours[0][0] - probability).max() < close
+            ours, plain = (
+                session.run(["probability", "evidence"], {"photograph": image[None], "explain": np.array([explain])})
+                for explain in (True, False)
+            )
+            assert np.abs(ours[0][0] - probability).max() < close and np.abs(plain[0] - ours[0]).max() < 1e-6
+            assert not plain[1].any() and plain[1].shape == ours[1].shape
             assert np.corrcoef(ours[1][0].ravel(), cells.ravel())[0, 1] > 1 - 10 * close
     assert sizes["float32"] < 6 * network.count_params() and sizes["float16"] < 3 * network.count_params()
     config = CONFIG | {"size": 64, "evidence": evidence, "settings": {"images": {}, "split": "s"}}

@@ -8,7 +8,7 @@ import { readFileName } from "./names";
 import { keepOffline } from "./offline";
 import { TASKS } from "./probabilities";
 import { BALANCED, type Eye, type Seen, join, ownPoint, pointsOf } from "./screener";
-import { type Visit, keep, recallPoint, rememberPoint, remove } from "./store";
+import { type Shot, type Visit, addHeat, keep, recallPoint, rememberPoint, remove } from "./store";
 import { type Handlers, SIDES, drawChooser, drawEye, drawPrintHead, drawResult, forget } from "./view";
 import { EYES, QUESTIONS, SYNTHETIC_MODEL, sayMeasured, sayNetwork, sayPoint, sayResult, trainedOn } from "./words";
 import type { Reply, Request } from "./worker";
@@ -16,6 +16,7 @@ import type { Reply, Request } from "./worker";
 const label = byId<HTMLInputElement>("label");
 const files: Partial<Record<Eye, File>> = {};
 const asked = new Map<number, (seen: Seen) => void>();
+const unexplained = new Map<number, { shot: Shot; eye: Eye; id: string }>(); // graded, and waiting for the evidence
 const busy: Partial<Record<Eye, number>> = {}; // by eye: the latest request to the worker
 let model: Model | null = null; // photographs wait until it is loaded
 let failure = ""; // why it could not be loaded
@@ -43,11 +44,26 @@ async function look(eye: Eye): Promise<void> {
   if (!model) return;
   const seen = new Promise<Seen>((resolve) => asked.set(id, resolve));
   worker?.postMessage({ id, file, point } satisfies Request);
-  const { row, fingerprint, picture, heat, heatOf } = await seen;
+  const { row, fingerprint, picture, heatOf } = await seen;
   if (busy[eye] !== id) return; // another photograph was chosen meanwhile, or the next patient started
   delete busy[eye];
-  visit.eyes[eye] = { name: file.name, fingerprint, row, picture, heat, heatOf };
+  const shot: Shot = { name: file.name, fingerprint, row, picture, heat: null, heatOf };
+  visit.eyes[eye] = shot;
+  if (heatOf) unexplained.set(id, { shot, eye, id: visit.id });
   await update(`${EYES[eye]}: ${sayResult(row.result, visit.synthetic).title}.`);
+}
+
+/** Show the evidence of a photograph, or add it to the history if the next patient has started. */
+async function explain(id: number, heat: Blob): Promise<void> {
+  const waiting = unexplained.get(id);
+  unexplained.delete(id);
+  if (!waiting) return; // another photograph was chosen meanwhile
+  const { shot, eye, id: of } = waiting;
+  if (visit.id !== of) return addHeat(of, eye, shot.fingerprint, heat).catch(() => undefined); // not stored at all
+  if (visit.eyes[eye] !== shot) return; // removed, or graded again
+  shot.heat = heat;
+  draw();
+  await save();
 }
 
 /** Remove the result of an eye. */
@@ -263,6 +279,7 @@ async function start(): Promise<void> {
   worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
     if (data.kind === "ready") started(data.model, offline);
     else if (data.kind === "failed") failed(data.message);
+    else if (data.kind === "heat") void explain(data.id, data.heat);
     else {
       asked.get(data.id)?.(data.seen);
       asked.delete(data.id);

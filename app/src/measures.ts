@@ -3,7 +3,7 @@
 import { equalize, findVisible, histograms } from "./colours";
 import { blackOutside, insideCircle } from "./photo";
 import { type Picture, BICUBIC, HAMMING, resize } from "./resample";
-import { clip, median, quantile, round, sum } from "./stats";
+import { clip, median, quantile, quantiles, round, sum } from "./stats";
 
 export const SIDE = 256;
 const CELL = 16;
@@ -59,21 +59,36 @@ function flatness(crop: Picture, seen: Uint8Array, pixels: number): number {
 }
 
 /** Average a square of values to 16 x 16 cells. */
-function averages(value: (i: number) => number): Float64Array {
+function averages(values: Float64Array | Uint8Array): Float64Array {
   const cells = new Float64Array(CELLS * CELLS);
-  for (let i = 0; i < SIDE * SIDE; i++) {
-    const row = Math.floor(i / SIDE / CELL);
-    cells[row * CELLS + Math.floor((i % SIDE) / CELL)] += value(i) / (CELL * CELL);
+  for (let row = 0, i = 0; row < SIDE; row++) {
+    const first = Math.floor(row / CELL) * CELLS;
+    for (let column = 0; column < SIDE; column++, i++) cells[first + Math.floor(column / CELL)] += values[i] / (CELL * CELL);
   }
   return cells;
 }
 
+/** One channel of a picture. */
+function channelOf({ data }: Picture, channel: number): Float64Array {
+  const values = new Float64Array(SIDE * SIDE);
+  for (let i = 0, at = channel; i < values.length; i++, at += 3) values[i] = data[at];
+  return values;
+}
+
+function squares(values: Float64Array | Int32Array): Float64Array {
+  const squared = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) squared[i] = values[i] * values[i];
+  return squared;
+}
+
 /** Average each channel over the visible pixels of the cells that show enough. */
 function cellMeans(picture: Picture, seen: Uint8Array): Float64Array[] {
-  const share = averages((i) => seen[i]);
+  const share = averages(seen);
   const least = 0.5 * Math.min(1, Math.max(...share));
   return [0, 1, 2].map((channel) => {
-    const means = averages((i) => picture.data[3 * i + channel] * seen[i]);
+    const values = channelOf(picture, channel);
+    for (let i = 0; i < values.length; i++) values[i] *= seen[i];
+    const means = averages(values);
     return means.map((mean, i) => mean / share[i]).filter((_, i) => share[i] > least);
   });
 }
@@ -88,9 +103,9 @@ function colourOf(even: Picture, seen: Uint8Array): number {
 /** Measure brightness, glare and colour from the means of the cells. */
 function lightOf(crop: Picture, seen: Uint8Array, pixels: number): Measures {
   const [red, green, blue] = cellMeans(crop, seen).map((means) => means.map((mean) => Math.log(mean + 4)));
-  const [dark, middle] = [quantile(red, 0.1), quantile(red, 0.5)];
+  const [dark, middle] = quantiles(red, [0.1, 0.5]);
   let glare = 0;
-  seen.forEach((shown, i) => (glare += Number(shown && crop.data[3 * i + 1] >= GLARE)));
+  for (let i = 0; i < seen.length; i++) glare += Number(seen[i] && crop.data[3 * i + 1] >= GLARE);
   return {
     light: middle,
     shade: dark - middle,
@@ -104,15 +119,16 @@ function lightOf(crop: Picture, seen: Uint8Array, pixels: number): Measures {
 function structureOf(crop: Picture, even: Picture, seen: Uint8Array, pixels: number, equalized: boolean): Measures {
   const clipped = mostAtSixLevels(even, seen, pixels);
   const inner = innerPart(seen);
-  const share = averages((i) => inner[i]);
+  const share = averages(inner);
   if (!share.some((value) => value > 0.5)) {
     return { clipped, contrast: NONE, vessels: NONE, coarse: NONE, lines: 0, dark_lines: 0 };
   }
-  const natural = bend(inner, LAG, (i) => Math.log(crop.data[3 * i + 1] + 16));
-  const coarse = equalized && bend(inner, COARSE, (i) => even.data[3 * i + 1] / 255);
-  const bent = bend(inner, LAG, (i) => even.data[3 * i + 1] / 255);
+  const natural = bend(inner, LAG, channelOf(crop, 1).map((level) => Math.log(level + 16)));
+  const levels = channelOf(even, 1).map((level) => level / 255);
+  const coarse = equalized && bend(inner, COARSE, levels);
+  const bent = bend(inner, LAG, levels);
   const every = bent.filter((_, i) => inner[i] && i % 2 === 0 && Math.floor(i / SIDE) % 2 === 0);
-  const [light, middle, dark] = [0.05, 0.5, 0.95].map((q) => quantile(every, q));
+  const [light, middle, dark] = quantiles(every, [0.05, 0.5, 0.95]);
   return {
     clipped,
     contrast: clearest(natural, share),
@@ -133,20 +149,25 @@ function mostAtSixLevels(even: Picture, seen: Uint8Array, pixels: number): numbe
 /** Remove the pixels near the rim: those at which a box blur of the mask, rounded as Pillow rounds, is not 1. */
 function innerPart(seen: Uint8Array): Uint8Array {
   const width = 2 * RIM + 1;
-  const blur = (values: Uint8Array, step: number) =>
-    values.map((_, i) => {
-      const place = Math.floor(i / step) % SIDE;
+  const blur = (values: Uint8Array, next: number, step: number) => {
+    const blurred = new Uint8Array(values.length);
+    for (let line = 0; line < SIDE; line++) {
+      const at = (place: number) => line * next + clip(place, 0, SIDE - 1) * step;
       let total = 0;
-      for (let k = -RIM; k <= RIM; k++) total += values[i + (clip(place + k, 0, SIDE - 1) - place) * step];
-      return Math.floor(total / width + 0.5);
-    });
-  const blurred = blur(blur(seen.map((value) => 255 * value), 1), SIDE);
+      for (let k = -RIM; k <= RIM; k++) total += values[at(k)];
+      for (let place = 0; place < SIDE; place++) {
+        blurred[at(place)] = Math.floor(total / width + 0.5);
+        total += values[at(place + RIM + 1)] - values[at(place - RIM)];
+      }
+    }
+    return blurred;
+  };
+  const blurred = blur(blur(seen.map((value) => 255 * value), SIDE, 1), 1, SIDE);
   return blurred.map((value) => Number(value >= 254));
 }
 
 /** Laplacian at a distance of `lag` pixels: positive where a pixel is darker than its surroundings; 0 outside `inner`. */
-function bend(inner: Uint8Array, lag: number, level: (i: number) => number): Float64Array {
-  const levels = Float64Array.from({ length: SIDE * SIDE }, (_, i) => level(i));
+function bend(inner: Uint8Array, lag: number, levels: Float64Array): Float64Array {
   const bent = new Float64Array(SIDE * SIDE);
   for (let row = lag; row < SIDE - lag; row++) {
     for (let column = lag; column < SIDE - lag; column++) {
@@ -162,28 +183,30 @@ function bend(inner: Uint8Array, lag: number, level: (i: number) => number): Flo
 /** Return the share of the cells that show a vessel: pixels darker than both sides, all along a line of 12 pixels. */
 function shareWithLines(even: Picture, inner: Uint8Array, share: Float64Array): number {
   const wide = SIDE + 2 * REACH;
-  const place = (i: number) => (Math.floor(i / SIDE) + REACH) * wide + (i % SIDE) + REACH;
-  const level = sumsOfNine(even, wide, place);
+  const level = sumsOfNine(channelOf(even, 1), wide);
   const most = new Int32Array(SIDE * SIDE);
   for (const [down, right] of ALONG) {
     const [along, across] = [down * wide + right, (-right / 2) * wide + down / 2];
     const bent = (k: number) => level[k + across] + level[k - across] - 2 * level[k];
-    inner.forEach((shown, i) => {
-      const k = place(i);
-      if (shown) most[i] = Math.max(most[i], Math.min(bent(k), bent(k + along), bent(k - along)));
-    });
+    for (let row = 0, i = 0; row < SIDE; row++) {
+      for (let column = 0, k = (row + REACH) * wide + REACH; column < SIDE; column++, k++, i++) {
+        if (inner[i]) most[i] = Math.max(most[i], Math.min(bent(k), bent(k + along), bent(k - along)));
+      }
+    }
   }
-  const power = averages((i) => most[i] * most[i]);
+  const power = averages(squares(most));
   const cells = power.map((value, i) => value / share[i]).filter((_, i) => share[i] > 0.5);
   return cells.filter((value) => value > (SEEN * 9 * 255) ** 2).length / cells.length;
 }
 
-/** Add the green levels of 3 x 3 pixels, on a picture with a black margin of `REACH`. */
-function sumsOfNine(even: Picture, wide: number, place: (i: number) => number): Int32Array {
+/** Add the levels of 3 x 3 pixels, on a picture with a black margin of `REACH`. */
+function sumsOfNine(levels: Float64Array, wide: number): Int32Array {
   const sums = new Int32Array(wide * wide);
-  for (let i = 0; i < SIDE * SIDE; i++) {
-    for (const row of [-wide, 0, wide]) {
-      for (const column of [-1, 0, 1]) sums[place(i) + row + column] += even.data[3 * i + 1];
+  for (let row = 0, i = 0; row < SIDE; row++) {
+    for (let column = 0, k = (row + REACH) * wide + REACH; column < SIDE; column++, k++, i++) {
+      for (let line = k - wide; line <= k + wide; line += wide) {
+        for (let at = line - 1; at <= line + 1; at++) sums[at] += levels[i];
+      }
     }
   }
   return sums;
@@ -191,7 +214,7 @@ function sumsOfNine(even: Picture, wide: number, place: (i: number) => number): 
 
 /** Return the log of the root mean square of the structure that a tenth of the cells exceed. */
 function clearest(bent: Float64Array, share: Float64Array): number {
-  const power = averages((i) => bent[i] * bent[i]);
+  const power = averages(squares(bent));
   const cells = power.map((value, i) => Math.sqrt(value / share[i])).filter((_, i) => share[i] > 0.5);
   return Math.log(quantile(cells, 0.9) + 1e-3);
 }

@@ -56,6 +56,8 @@ export interface Answer {
   evidence: Float32Array[] | null; // by question
 }
 
+const FORMAT = 2; // of model.json: 2 since the evidence is computed on request
+
 const page = new URL("../", self.location.href); // the worker's file is one folder below the page
 const INCOMPLETE = "The program is incomplete. Open this page again while connected to the internet.";
 
@@ -73,7 +75,7 @@ export async function loadModel(): Promise<Model> {
   const response = await fetch(new URL("model.json", page));
   if (!response.ok) throw new Error(INCOMPLETE);
   const model = (await response.json()) as Model;
-  if (model.format !== 1 || model.preprocessing !== PREPROCESSING) {
+  if (model.format !== FORMAT || model.preprocessing !== PREPROCESSING) {
     throw new Error("The network does not match this version of the program. Export it again with export_model.py.");
   }
   return model;
@@ -104,16 +106,16 @@ export class Network {
     return network;
   }
 
-  /** Run the network on a crop, in the colours that it was trained on. */
-  async look(crop: Picture): Promise<Answer> {
+  /** Run the network on a crop, in the colours that it was trained on. The evidence takes several times as long. */
+  async look(crop: Picture, explain = false): Promise<Answer> {
     const { size, classes, evidence } = this.model;
     const photograph = new ort.Tensor("uint8", new Uint8Array(crop.data), [1, size, size, 3]);
-    const found = await this.session.run({ photograph });
+    const found = await this.session.run({ photograph, explain: new ort.Tensor("bool", [explain], [1]) });
     const probabilities = found.probability.data as Float32Array;
     if (probabilities.length !== classes.length || !probabilities.every(Number.isFinite)) {
       throw new Error("The network returned values that are not probabilities. Export it again with export_model.py.");
     }
-    if (!evidence || !found.evidence) return { probabilities, evidence: null };
+    if (!explain || !evidence || !found.evidence) return { probabilities, evidence: null };
     const all = found.evidence.data as Float32Array;
     const cells = all.length / evidence.questions.length;
     return { probabilities, evidence: evidence.questions.map((_, i) => all.slice(i * cells, (i + 1) * cells)) };

@@ -70,39 +70,52 @@ function windows(length: number, start: number, end: number, size: number, filte
 
 /** Average the part of a picture in a box to `size` x `size` pixels. */
 export function resize(picture: Picture, size: number, filter: Filter, box: Box): Picture {
-  const { width, height, data } = picture;
-  const across = windows(width, box.left, box.right, size, filter);
-  const down = windows(height, box.upper, box.lower, size, filter);
+  const across = windows(picture.width, box.left, box.right, size, filter);
+  const down = windows(picture.height, box.upper, box.lower, size, filter);
   const begin = down[0].first;
   const end = down[size - 1].first + down[size - 1].weights.length;
-  const narrow = new Uint8ClampedArray((end - begin) * size * 3); // rounds to the nearest, and clips
-  for (let y = begin; y < end; y++) {
-    for (let x = 0; x < size; x++) {
+  // A view of one type: the loop below is compiled for one type only.
+  const data = new Uint8Array(picture.data.buffer, picture.data.byteOffset, picture.data.length);
+  const narrow = narrowed(data, picture.width, begin, end, across);
+  const small = new Uint8ClampedArray(size * size * 3);
+  const row = new Float64Array(size * 3);
+  for (let y = 0; y < size; y++) {
+    row.fill(0);
+    addRows(narrow, (down[y].first - begin) * row.length, down[y].weights, row);
+    small.set(row, y * row.length); // rounds to the nearest, and clips
+  }
+  return { width: size, height: size, data: small };
+}
+
+/** Average the rows from `begin` to `end`. */
+function narrowed(data: Uint8Array, width: number, begin: number, end: number, across: Window[]): Uint8ClampedArray {
+  const narrow = new Uint8ClampedArray((end - begin) * across.length * 3); // rounds to the nearest, and clips
+  for (let y = begin, to = 0; y < end; y++) {
+    for (let x = 0; x < across.length; x++, to += 3) {
       const { first, weights } = across[x];
-      let [red, green, blue] = [0, 0, 0];
+      let red = 0;
+      let green = 0;
+      let blue = 0;
       for (let k = 0, at = 3 * (y * width + first); k < weights.length; k++, at += 3) {
-        red += weights[k] * data[at];
-        green += weights[k] * data[at + 1];
-        blue += weights[k] * data[at + 2];
+        const weight = weights[k];
+        red += weight * data[at];
+        green += weight * data[at + 1];
+        blue += weight * data[at + 2];
       }
-      const to = 3 * ((y - begin) * size + x);
       narrow[to] = red;
       narrow[to + 1] = green;
       narrow[to + 2] = blue;
     }
   }
-  const small = new Uint8ClampedArray(size * size * 3);
-  const row = new Float64Array(size * 3);
-  for (let y = 0; y < size; y++) {
-    const { first, weights } = down[y];
-    row.fill(0);
-    for (let k = 0; k < weights.length; k++) {
-      const from = (first - begin + k) * size * 3;
-      for (let i = 0; i < row.length; i++) row[i] += weights[k] * narrow[from + i];
-    }
-    small.set(row, y * size * 3);
+  return narrow;
+}
+
+/** Add up rows of a picture, from the value `from`, each with its weight. */
+function addRows(narrow: Uint8ClampedArray, from: number, weights: Float64Array, row: Float64Array): void {
+  for (const weight of weights) {
+    for (let i = 0; i < row.length; i++) row[i] += weight * narrow[from + i];
+    from += row.length;
   }
-  return { width: size, height: size, data: small };
 }
 
 /** Enlarge a square of floats, interpolating linearly. */

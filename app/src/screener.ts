@@ -53,8 +53,7 @@ export interface Seen {
   row: Row;
   fingerprint: string; // of the file; empty if it could not be read
   picture: Blob | null; // the crop, or the whole photograph where no retina was found
-  heat: Blob | null; // the crop with the evidence overlaid
-  heatOf: Question | null;
+  heatOf: Question | null; // of the evidence, which is drawn after the answer
   geometry: Geometry | null;
   crop: Picture | null; // input of the quality gate
   input: Picture | null; // input of the network
@@ -63,7 +62,7 @@ export interface Seen {
 const UNDECIDED: Answer = { probability: null, threshold: null, disease: null };
 
 /** A result without pictures. */
-export const NOTHING = { fingerprint: "", picture: null, heat: null, heatOf: null, geometry: null, crop: null, input: null };
+export const NOTHING = { fingerprint: "", picture: null, heatOf: null, geometry: null, crop: null, input: null };
 
 /** The operating point that a model uses unless another is chosen. */
 export const ownPoint = (model: Model): string => model.operating_point ?? BALANCED;
@@ -132,24 +131,30 @@ export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
   return { result, reasons: poor, questions: answers, ...grade };
 }
 
+/** A photograph that was graded, and how to draw its evidence: the crop with the evidence overlaid. */
+export interface Graded {
+  seen: Seen;
+  explain: (() => Promise<Blob>) | null;
+}
+
 /** Grade a photograph. Throws PhotoError if it cannot be read. */
-export async function look(network: Network, model: Model, point: string, file: Blob): Promise<Seen> {
+export async function look(network: Network, model: Model, point: string, file: Blob): Promise<Graded> {
   const photograph = await openPhotograph(file);
   try {
-    const seen = await lookAt(network, model, point, photograph);
+    const { seen, explain } = await lookAt(network, model, point, photograph);
     if (photograph.note) seen.row.notes = [photograph.note];
-    return { ...seen, fingerprint: photograph.fingerprint };
+    return { seen: { ...seen, fingerprint: photograph.fingerprint }, explain };
   } catch (error) {
     if (!(error instanceof NoRetina)) throw error;
     const row = { result: AGAIN, gradable: false, reasons: [OTHER, error.message] };
     const { fingerprint } = photograph;
-    return { ...NOTHING, row, fingerprint, picture: await photograph.thumbnail(SHOWN) };
+    return { seen: { ...NOTHING, row, fingerprint, picture: await photograph.thumbnail(SHOWN) }, explain: null };
   } finally {
     photograph.close();
   }
 }
 
-async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Omit<Seen, "fingerprint">> {
+async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Graded> {
   const field = model.field ?? "circle";
   const found = await locate(photograph, model.size, field);
   const large = model.size < SIDE ? await locate(photograph, SIDE, field) : found;
@@ -159,16 +164,20 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
     model.size >= SMALLEST ? [crop, geometry] : [cropped(large, SIDE), geometryOf(photograph, large)];
   const quality = judge(measure(judged, visible, seen), model.quality);
   const shown = cropped(large, SHOWN);
-  const picture = await encode(shown, SHOWN, QUALITY);
-  const nothing = { ...NOTHING, row: graded(quality), picture, geometry, crop: judged };
-  if (!quality.retina) return nothing;
+  const encoded = encode(shown, SHOWN, QUALITY); // by the browser, while the network runs
+  const nothing = { ...NOTHING, row: graded(quality), geometry, crop: judged };
+  if (!quality.retina) return { seen: { ...nothing, picture: await encoded }, explain: null };
   const inColours = coloured(crop, found.crop?.colours ?? "natural", model);
   const looked = await network.look(inColours);
   const row = { ...graded(quality), ...answer(model, point, looked, quality) };
-  if (row.result === AGAIN) return { ...nothing, input: inColours };
-  const heatOf = worstCalled(model, row.questions) ?? TASKS[model.task].questions.at(-1) ?? null;
-  const heat = heatOf && looked.evidence && (await encode(heated(model, point, looked, heatOf, inColours, shown), SHOWN, QUALITY));
-  return { row, picture, heat, heatOf, geometry, crop, input: inColours };
+  const answered = { ...nothing, row, picture: await encoded, input: inColours };
+  const heatOf = model.evidence && (worstCalled(model, row.questions) ?? TASKS[model.task].questions.at(-1) ?? null);
+  if (row.result === AGAIN || !heatOf) return { seen: answered, explain: null };
+  const explain = async () => {
+    const explained = await network.look(inColours, true);
+    return encode(heated(model, point, explained, heatOf, inColours, shown), SHOWN, QUALITY);
+  };
+  return { seen: { ...answered, heatOf }, explain };
 }
 
 /** Convert a crop to the colours of the model. Throws PhotoError if natural ones were equalised when it was made. */

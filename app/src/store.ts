@@ -72,6 +72,16 @@ export async function keep(visit: Visit): Promise<void> {
   await ask("readwrite", (visits) => visits.put(now));
 }
 
+/** Add the evidence to an eye of a visit, unless the visit was deleted or the eye has another photograph. */
+export async function addHeat(id: string, eye: Eye, fingerprint: string | undefined, heat: Blob): Promise<void> {
+  const visits = (await open()).transaction(VISITS, "readwrite").objectStore(VISITS);
+  const request: IDBRequest<Visit | undefined> = visits.get(id);
+  request.onsuccess = () => {
+    const shot = request.result?.eyes[eye];
+    if (shot && shot.fingerprint === fingerprint) visits.put({ ...request.result, eyes: { ...request.result?.eyes, [eye]: { ...shot, heat } } });
+  };
+}
+
 /** List all visits, latest first. */
 export async function list(): Promise<Visit[]> {
   const all = await ask<Visit[]>("readonly", (visits) => visits.getAll());

@@ -9,6 +9,12 @@ from eyenet.run.errors import StageError
 
 NO_DR = ("original", "mirror")
 ANY_DR = ("original", "mirror", "rot90", "rot120", "rot180", "rot270")
+LOSSLESS = {
+    "mirror": Image.Transpose.FLIP_LEFT_RIGHT,
+    "rot90": Image.Transpose.ROTATE_90,
+    "rot180": Image.Transpose.ROTATE_180,
+    "rot270": Image.Transpose.ROTATE_270,
+}
 
 
 def transforms_of(level):
@@ -27,16 +33,15 @@ def transform(pixels, name):
     Returns
     -------
     ndarray of uint8, shape (n, n, 3)
+        C-contiguous.
     """
     if name == "original":
         return pixels
-    if name == "mirror":
-        return pixels[:, ::-1]
-    degrees = int(name.removeprefix("rot"))
-    if degrees % 90 == 0:
-        return np.rot90(pixels, degrees // 90)
+    image = Image.fromarray(pixels)
+    if name in LOSSLESS:  # five times as fast as a contiguous copy of NumPy's turned view
+        return np.asarray(image.transpose(LOSSLESS[name]))
     # Bicubic keeps more detail than bilinear: the network should not recognise a copy by its blur.
-    return black_outside(np.asarray(Image.fromarray(pixels).rotate(degrees, Image.Resampling.BICUBIC)))
+    return black_outside(np.asarray(image.rotate(int(name.removeprefix("rot")), Image.Resampling.BICUBIC)))
 
 
 def list_transforms(photographs, only_train):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from eyenet.export.description import describe
 from eyenet.export.folder import proved_export
-from eyenet.export.litert import LARGE
-from eyenet.export.onnx import halve_weights, put_first, quarter_weights, require_packages, to_onnx
+from eyenet.export.litert import INPUT, LARGE, OUTPUT
+from eyenet.export.onnx import halve_weights, open_session, put_first, quarter_weights, require_packages, to_onnx
 from eyenet.model.evidence import explained
 from eyenet.model.lite import EXPLAIN, ways_to_ask
 from eyenet.model.lite_sharing import source_of
@@ -16,6 +16,8 @@ from eyenet.run.errors import StageError
 from eyenet.run.files import write_json, write_whole
 
 APP = Path(__file__).resolve().parents[2] / "app"
+EVIDENCE, ASKED = "evidence", "explain"  # output and input of the network
+FORMAT = 2  # of model.json; 2 since the network has the input `explain`
 TEMPLATE, NETWORK = "dist-template", "model.onnx.gz"  # what npm run build makes, and what the page loads
 
 
@@ -56,7 +58,58 @@ def convert(network, task, precision):
         halve_weights(model)
     if precision == "dynamic":
         quarter_weights(model)
+    defer_evidence(model)
     return model.SerializeToString()
+
+
+def defer_evidence(model):
+    """Move what only the evidence needs into a branch that runs if the input `explain` is true; else it is zeros.
+
+    The runtime of the page computes a whole graph, whichever outputs are asked for, and the gradient takes longer than
+    the answer. What depends on no photograph stays outside, so that it is computed once, when the file is loaded.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph, inner = model.graph, f"{EVIDENCE}/asked"
+    needed, constant = ancestors(graph, OUTPUT), {tensor.name for tensor in graph.initializer}
+    before, after = [], []
+    for node in graph.node:  # in the order of computation
+        if constant.issuperset(node.input):
+            constant.update(node.output)
+        (before if constant.issuperset(node.output) or node.output[0] in needed else after).append(node)
+    for node in after:
+        node.output[:] = [inner if name == EVIDENCE else name for name in node.output]
+    (asked,) = (output for output in graph.output if output.name == EVIDENCE)
+    shape = [side.dim_value for side in asked.type.tensor_type.shape.dim]
+    zeros = numpy_helper.from_array(np.zeros(shape, np.float32), "zeros")
+    nothing = helper.make_node("Constant", [], ["zeros"], value=zeros)
+
+    def branch(nodes, name):
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)])
+
+    branches = {"then_branch": branch(after, inner), "else_branch": branch([nothing], "zeros")}
+    del graph.node[:]
+    graph.node.extend([*before, helper.make_node("If", [ASKED], [EVIDENCE], **branches)])
+    graph.input.append(helper.make_tensor_value_info(ASKED, TensorProto.BOOL, [1]))
+
+
+def ancestors(graph, output):
+    """Names of what a tensor of a graph is computed from, with the tensor itself."""
+    makers = {name: node for node in graph.node for name in node.output}
+    found, rest = set(), [output]
+    while rest:
+        name = rest.pop()
+        if name not in found:
+            found.add(name)
+            rest.extend(makers[name].input if name in makers else ())
+    return found
+
+
+def run(data, photographs):
+    """Compute the probabilities of photographs with the bytes of `convert`; float32, shape (n, classes)."""
+    session, asked = open_session(data), np.array([False])
+    feeds = ({INPUT: photograph[None], ASKED: asked} for photograph in photographs)
+    return np.concatenate([session.run([OUTPUT], feed)[0] for feed in feeds])
 
 
 def share_weights(model):
@@ -107,6 +160,7 @@ def write_page(data, folder, config, output):
         Total size of the files in bytes.
     """
     described = describe(folder, config)
+    described["format"] = FORMAT
     described["model"] = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest()}  # of the unpacked file
     with proved_export(output) as page:
         shutil.copytree(APP / TEMPLATE, page)

@@ -5,9 +5,7 @@ import importlib
 import itertools
 import math
 import os
-import platform
 import shlex
-import subprocess
 from pathlib import Path
 
 from eyenet.data.tasks import TASKS
@@ -30,6 +28,9 @@ def split_hash(table):
 
 def provenance():
     """Record the versions, machine and commit that train the model."""
+    import platform  # slow, and not needed by predict.py
+    import subprocess
+
     here = Path(__file__).parent
     git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
     try:

@@ -6,11 +6,10 @@ LiteRT starts in a tenth of a second where TensorFlow takes three, and agrees wi
 """
 
 import argparse
+import contextlib
 import os
-import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +58,8 @@ def write_lite(network, task, folder):
 
 def _convert_elsewhere(network, task, folder):
     """Convert in another process, where Keras runs on TensorFlow."""
+    import subprocess  # slow, and not needed by predict.py
+
     with tempfile.TemporaryDirectory(dir=Path(folder).resolve(), prefix=".tmp-") as work:
         network.save(Path(work) / NETWORK)
         command = [sys.executable, "-m", "eyenet.model.lite", work, "--task", task]
@@ -149,20 +150,31 @@ class LiteNetwork:
             raise StageError(
                 f"LiteRT, which runs the network, is not there ({error}): pip install -r requirements-predict.txt"
             ) from None
-        self.path, self.make, self.local = Path(folder) / LITE_NETWORK, Interpreter, threading.local()
+        self.path, self.make, self.idle = Path(folder) / LITE_NETWORK, Interpreter, {ANSWER: [], EXPLAIN: []}
+        self.asked = False
         size, classes = config["size"], len(config["classes"])
         try:
             self.questions = config["evidence"]["questions"]
             self.grid = Grid(float(config["evidence"]["start"]), float(config["evidence"]["step"]))
-            with hidden_stderr():  # LiteRT logs which delegate it uses
-                probability, _ = self(np.zeros((size, size, 3), np.uint8))
+            interpreter, runner = self._open(ANSWER)
+            given, answered = runner.get_input_details(), runner.get_output_details()
+            photograph, probability = given["photograph"]["shape"].tolist(), answered["probability"]["shape"].tolist()
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
-            why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise StageError(
-                f"{self.path} is damaged, or not of this folder ({why}); copy the whole folder again"
-            ) from None
-        if len(probability) != classes or self.questions != list(TASKS[config["task"]].questions):
+            raise self._damaged(error) from None
+        if photograph != [1, size, size, 3]:
+            raise self._damaged(f"it takes {photograph}, and config.json says {size} px")
+        if probability != [1, classes] or self.questions != list(TASKS[config["task"]].questions):
             raise StageError(f"{self.path} answers other questions than config.json; the folder is a mixture")
+        self.idle[ANSWER].append((interpreter, runner))
+
+    def _open(self, way):
+        """Open the file for a signature; the weights are prepared in the first call, which takes 60 ms."""
+        interpreter = self.make(model_path=str(self.path), num_threads=1)
+        return interpreter, interpreter.get_signature_runner(way)
+
+    def _damaged(self, error):
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        return StageError(f"{self.path} is damaged, or not of this folder ({why}); copy the whole folder again")
 
     def __call__(self, photograph, explain=False):
         """Compute the probabilities of a photograph.
@@ -180,13 +192,18 @@ class LiteNetwork:
         evidence : ndarray of float32, shape (questions, cells, cells), or None
             Evidence for disease, by question of the task; not negative.
         """
-        runners = vars(self.local)  # one interpreter per thread; they share the file's memory pages
         way = EXPLAIN if explain else ANSWER
-        if way not in runners:
-            interpreter = self.make(model_path=str(self.path), num_threads=1)
-            runners[way] = interpreter, interpreter.get_signature_runner(way)
-        answers = runners[way][1](photograph=photograph[None])
-        return answers["probability"][0].copy(), answers["evidence"][0].copy() if explain else None
+        try:
+            interpreter, runner = self.idle[way].pop()
+        except IndexError:  # as many interpreters as calls at once; they share the file's memory pages
+            interpreter, runner = self._open(way)
+        quiet = contextlib.nullcontext() if self.asked else hidden_stderr()  # LiteRT logs which delegate it uses
+        with quiet:
+            answers = runner(photograph=photograph[None])
+        self.asked = True
+        answer = answers["probability"][0].copy(), answers["evidence"][0].copy() if explain else None
+        self.idle[way].append((interpreter, runner))
+        return answer
 
 
 def add_lite(folder, config, network):

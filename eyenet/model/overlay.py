@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from eyenet.photo.colours import find_visible
 from eyenet.photo.png import encode_png
@@ -103,6 +103,8 @@ def draw_page(path, target, panels, field="circle"):
     field : {'circle', 'auto', 'frame'}
         As the network saw the photograph.
     """
+    from PIL import ImageDraw, ImageFont  # slow, and not needed for an answer
+
     crop, _ = crop_photograph(path, SHOWN, field)
     shown = [(target.stem, crop)]
     for line, heat in panels:

@@ -8,11 +8,11 @@ import io
 import warnings
 from pathlib import Path
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile
 
 from eyenet.photo.depth import load_8_bits, over_black
 from eyenet.photo.dicom import is_dicom, open_dicom
-from eyenet.photo.metadata import bits_of_jpeg, holds_tags, warn_once, without_metadata
+from eyenet.photo.metadata import PNG, bits_of_jpeg, holds_tags, warn_once, without_metadata
 from eyenet.photo.pages import photograph_pages, split_page, turn_to
 from eyenet.photo.profiles import ProfileError, to_srgb
 from eyenet.photo.tiff import is_tiff, open_with_tifffile
@@ -21,6 +21,7 @@ from eyenet.run.errors import PhotoError
 # What Pillow may try; it knows more formats, but no camera writes them, and some are recognised in any file.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "AVIF", "PPM")
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # needs pillow-heif
+MAX_TEXT = 1 << 24  # bytes of a text or a colour profile in a PNG
 MAX_PIXELS = 100_000_000  # decoded, about twice the largest fundus camera; 400 MB while decoding
 ORIENTATION = 0x0112  # EXIF tag
 TURNS = {  # by its value
@@ -32,8 +33,8 @@ TURNS = {  # by its value
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+ImageFile.MAXBLOCK = 1 << 20  # bytes read at a time; with Pillow's 64 KB, decoding a JPEG is interrupted more often
 Image.MAX_IMAGE_PIXELS = None  # `open_photograph` has its own limit and message
-PngImagePlugin.MAX_TEXT_CHUNK = 1 << 24  # bytes, also of a colour profile
 warnings.filterwarnings("ignore", module="PIL")  # they name no file; `warn_once` does
 
 
@@ -103,6 +104,12 @@ def open_image(source):
                 ) from None
             register_heif_opener()
             return Image.open(source, formats=["HEIF"])
+    else:
+        head = source.getvalue()[:12]
+    if head.startswith(PNG):
+        from PIL import PngImagePlugin  # slow, and not needed for a JPEG
+
+        PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT
     return Image.open(source, formats=FORMATS)
 
 

@@ -2,8 +2,6 @@
 
 import sys
 
-from tqdm import tqdm
-
 # The exit codes of every script; 0 is done, and argparse ends with 2 for wrong usage.
 EXIT_FAILED = 1  # could not be done; the error is one sentence
 EXIT_REJECTED = 3  # done, but some input was not: photographs that cannot be read, rows that cannot be compared
@@ -29,4 +27,7 @@ class NoRetina(PhotoError):
 
 def log(message):
     """Write a line to stderr without breaking a progress bar."""
-    tqdm.write(str(message), file=sys.stderr)
+    if (bars := sys.modules.get("tqdm")) is not None:
+        bars.tqdm.write(str(message), file=sys.stderr)
+    elif sys.stderr is not None:
+        sys.stderr.write(f"{message}\n")  # importing tqdm for this would take a tenth of a cold start of predict.py

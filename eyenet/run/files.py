@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,15 +58,16 @@ def whole_file(path, source=None, alone=False):
     path = Path(path)
     if path.exists() and not path.is_file():
         raise StageError(f"{path} exists and is not a regular file; choose another name")
-    temporary = path.with_name(TEMPORARY + (path.name if alone else uuid.uuid4().hex))
+    temporary = path.with_name(TEMPORARY + (path.name if alone else os.urandom(16).hex()))
     try:
         yield temporary
         if source is not None:
             time = os.stat(source).st_mtime_ns
             os.utime(temporary, ns=(time, time))
         os.replace(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_whole(path, data, source=None):

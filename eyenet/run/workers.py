@@ -7,8 +7,6 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-from tqdm import tqdm
-
 from eyenet.run.errors import PhotoError, StageError, log
 
 
@@ -20,6 +18,8 @@ def cores():
 def progress(iterator, total, what, unit="img"):
     """Show progress: a bar with rate and time left on a terminal, else a line every 30 seconds."""
     if sys.stderr.isatty():
+        from tqdm import tqdm  # slow to import, see `eyenet.run.errors.log`
+
         yield from tqdm(iterator, total=total, desc=what, unit=unit, smoothing=0.05)
         return
     start = last = time.monotonic()
