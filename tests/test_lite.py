@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import awake, draw_photograph
+from conftest import awake, draw_photograph, shorten_lite0
 
 import cnn
 from eyenet.data.tasks import TASKS, first_disease
@@ -76,9 +76,10 @@ def check(network, task, folder):
         ("efficientnet_lite0_384", "any"),
     ],
 )
-def test_it_says_what_keras_says(name, task, enlarged, tmp_path):
+def test_it_says_what_keras_says(name, task, enlarged, tmp_path, monkeypatch):
     """The file of EfficientNet holds its kernels once, for both signatures."""
     keras.utils.set_random_seed(0)
+    shorten_lite0(monkeypatch)
     network = cnn.build_network(name, 64, len(TASKS[task].classes), "none")
     check(awake(network, photographs(64, 8)), task, tmp_path)
     copies = (tmp_path / LITE_NETWORK).stat().st_size / network.count_params() / 4
