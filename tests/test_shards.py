@@ -20,7 +20,8 @@ from eyenet.data.duplicates import describe, verify
 from eyenet.data.shards import OPEN, Shards, read_ahead
 from eyenet.data.shuffling import PARTS, WINDOW, own_rows, require_hosts, shuffle_blocks
 from eyenet.photo.png import encode_png
-from eyenet.retraining.intake import Base, merge
+from eyenet.retraining.base import Base
+from eyenet.retraining.intake import merge
 from eyenet.run.errors import StageError
 from eyenet.training.distribution import Distribution
 from image_to_array import pack_shard, whole_blocks
