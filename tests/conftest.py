@@ -39,10 +39,11 @@ hypothesis.settings.register_profile("eyenet", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("eyenet")
 
 # Tests that take a minute or more start first, so that at the end no worker waits for another.
-LONGEST = ("export", "cnn", "retrain", "distribute", "networks", "evaluate", "soak", "pipeline", "predict", "stages")
+# app and export make no use of `trained` at first, for which one worker would wait for the other.
+LONGEST = ("app", "export", "retrain", "pipeline", "cnn", "distribute", "evaluate", "stages", "predict", "networks")
 
 # Files that `run_tests.sh --quick` skips.
-SLOW = {*LONGEST, "app", "benchmarks", "cluster", "dashboard", "download", "heatmaps", "jpeg", "kills", "lite"}
+SLOW = {*LONGEST, "soak", "benchmarks", "cluster", "dashboard", "download", "heatmaps", "jpeg", "kills", "lite"}
 SLOW |= {"page_pixels", "port_weights", "pretrained_training", "protocol_2017", "shards"}
 
 
@@ -56,11 +57,16 @@ def pytest_collection_modifyitems(items):
 
 
 def seed():
-    """Seed the global generators, and Keras's if Keras was imported."""
+    """Seed the global generators, and Keras's if Keras was imported.
+
+    TensorFlow computes deterministically, as in the scripts; Keras then compiles nothing with XLA, which takes long.
+    """
     random.seed(0)
     np.random.seed(0)
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+        if "tensorflow" in sys.modules:
+            sys.modules["tensorflow"].config.experimental.enable_op_determinism()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -166,7 +172,7 @@ def can_fork(cwd=None, env=None, **options):
     env = env or os.environ
     backend = env.get("KERAS_BACKEND", "tensorflow")
     changes = {name for name in os.environ | env if os.environ.get(name) != env.get(name)}
-    known = all(name.startswith((*READ, "KERAS_DISTRIBUTION_", "XLA_FLAGS")) for name in changes)
+    known = all(name.startswith((*READ, "KERAS_DISTRIBUTION_", "XLA_FLAGS", "PYTHONPATH")) for name in changes)
     return known and backend in ("tensorflow", "jax") and importlib.util.find_spec(backend) is not None
 
 
@@ -184,7 +190,7 @@ def run(script, *args, code=0, fresh=False, timeout=1800, **options):
         made the imports (tests/forked.py), unless `options` change more than the folder and the settings of JAX.
     """
     words = [str(REPO / script), *map(str, args)]
-    python = script.endswith(".py")
+    python = words[0].endswith(".py")
     if python and not fresh and can_fork(**options):
         done = Forked(words, timeout, **options).done(timeout)
     else:
@@ -303,13 +309,13 @@ def make_once(name, make, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
-    """The first 144 photographs of the sample (make_sample.py).
+    """The first 72 photographs of the sample (make_sample.py).
 
     s0002 and s0004 have retinopathy, s0001 has none; s0003_right is black and s0005_left is cut off.
     """
 
     def make(folder):
-        run("make_sample.py", "--photographs", 144, "--output", folder, "--labels-out", folder / "trainLabels.csv")
+        run("make_sample.py", "--photographs", 72, "--output", folder, "--labels-out", folder / "trainLabels.csv")
 
     return make_once("sample", make, tmp_path_factory)
 
@@ -326,8 +332,8 @@ def first_of(sample, count, folder):
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
-    """24 photographs of 12 patients."""
-    return make_dataset(tmp_path_factory.mktemp("dataset"))
+    """24 small photographs of 12 patients."""
+    return make_dataset(tmp_path_factory.mktemp("dataset"), width=240, height=180, radius=80)
 
 
 def train(work, *options):
@@ -371,6 +377,14 @@ def graded(trained, tmp_path_factory):
         train(folder, "--task", "grade")
 
     return make_once("graded", make, tmp_path_factory)
+
+
+def shorten_lite0(monkeypatch):
+    """Let EfficientNet-Lite0 have one block of a kind after the layer of its evidence: 9 blocks instead of 16."""
+    from eyenet.model import efficientnet_lite
+
+    first, later = efficientnet_lite.STAGES[:3], efficientnet_lite.STAGES[3:]
+    monkeypatch.setattr(efficientnet_lite, "STAGES", (*first, *(stage._replace(repeats=1) for stage in later)))
 
 
 def history(folder):

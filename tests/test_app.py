@@ -161,7 +161,7 @@ def test_profiles_depth_alpha_and_thumbnails(page, model, sample, tmp_path):
 
 @needs_real("eyepacs-full")
 def test_real_originals(page, model):
-    patients = pairs(REAL / "eyepacs-full" / "train", ["10", "13", "15", "16", "17"])
+    patients = pairs(REAL / "eyepacs-full" / "train", ["10", "13", "15"])
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
     compare(seen, model, paths_of(patients))
@@ -170,7 +170,7 @@ def test_real_originals(page, model):
 @needs_real("eyepacs-1024")
 def test_real_photographs_good_and_poor(page, model):
     folder = REAL / "eyepacs-1024" / "train"
-    names = sorted({path.stem.rsplit("_", 1)[0] for path in folder.glob("*.jpeg")})[::32]
+    names = sorted({path.stem.rsplit("_", 1)[0] for path in folder.glob("*.jpeg")})[:100:32]
     patients = pairs(folder, names)
     seen = browse("grade", page, patients=patients, crops=True)
     compare(seen, model, paths_of(patients))

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -26,9 +24,9 @@ from eyenet.training import distribution
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 QUICK = ["--batch", "12", "--learning-rate", "1e-5", "--epochs", "2"]
 
-# cnn.py several times in one process on virtual devices, without the conversion of the network, which is done on one
-# device; the dashboard is drawn where an argument asks for it. TensorFlow has three devices, each of which is traced
-# by itself, and neither dropout nor augmentation, because its replicas draw independently.
+# A script that runs cnn.py several times on virtual devices, without the conversion of the network, which is done on
+# one device; the dashboard is drawn where an argument asks for it. TensorFlow has three devices, each of which is
+# traced by itself, and neither dropout nor augmentation, because its replicas draw independently.
 TRAININGS = f"""
 import json
 import os
@@ -73,10 +71,8 @@ def on_devices(array, folder, environment, *trainings):
     for drawn, kind, *more in trainings:
         place = ["--models", folder / kind / "models", "--logs", folder / kind / "logs"]
         todo.append((drawn, [*map(str, ["--input", array, *QUICK, "--distribute", kind, *place, *more])]))
-    command = [sys.executable, "-c", TRAININGS, json.dumps(todo), str(array), str(folder)]
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    (folder / "trainings.py").write_text(TRAININGS)
+    return run(folder / "trainings.py", json.dumps(todo), array, folder, env=environment).stdout.splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,8 @@ def test_what_cannot_be_one_person_is_not_joined(identities, words):
 
 def test_a_table_whose_numbers_lost_their_zeros(sample, tmp_path):
     """Left eyes from a camera's table, right eyes from a spreadsheet: nobody is in two splits."""
-    run("resize_images.py", "--input", sample / "train", "--output", tmp_path / "crops", "--max-rejected", 0.1)
+    crops = ("--output", tmp_path / "crops", "--size", 32, "--max-rejected", 0.1)
+    run("resize_images.py", "--input", sample / "train", *crops)
     rows = [("image", "level", "patient", "eye")]
     for row in read_csv(sample / "trainLabels.csv"):
         number, eye = row["image"][1:].split("_")

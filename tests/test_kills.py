@@ -17,6 +17,7 @@ import sys
 
 import pytest
 from conftest import bytes_of, make_dataset
+from PIL import Image
 
 EVENTS = {"open", "os.rename", "os.remove", "os.link", "os.utime", "os.mkdir", "os.truncate"}
 OUTPUTS = {
@@ -26,12 +27,14 @@ OUTPUTS = {
     "image_to_array": "array",
 }
 SERVER = multiprocessing.get_context("forkserver")
+Image.init()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def server():
     """Start the process that is forked for each run."""
-    SERVER.set_forkserver_preload([__name__, *OUTPUTS])
+    # preprocess_images.py imports SciPy when it joins patients, and Pillow its formats with the first photograph.
+    SERVER.set_forkserver_preload([__name__, *OUTPUTS, "scipy.sparse.csgraph"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Python before 3.14 does not pass sys.path on
         multiprocessing.forkserver.ensure_running()
@@ -39,8 +42,9 @@ def server():
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Two patients, one of them with DR, a file that is not a photograph, and a label without a photograph."""
+    """One eye without and one with DR, a file that is not a photograph, and two labels without a photograph."""
     source = make_dataset(tmp_path_factory.mktemp("source"), patients=2, width=200, height=160, radius=72)
+    (source / "train" / "h0_right.jpeg").unlink()
     (source / "train" / "h1_right.jpeg").write_bytes(b"no photograph")
     return source
 

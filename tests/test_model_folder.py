@@ -87,14 +87,9 @@ def test_an_error_of_keras_names_the_versions_and_never_advises_to_delete(models
     assert all(word in str(caught.value) for word in words) and "delete" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"floatx": "float16", "epsilon": 0.01, "backend": "theano", "image_data_format": "channels_first"},
-        {"floatx": "half", "epsilon": 1, "image_data_format": "th"},
-    ],
-)
-def test_settings_of_keras_do_not_count(tmp_path, settings):
+def test_settings_of_keras_do_not_count(tmp_path):
+    """Neither values that Keras takes nor those that it refuses: it does not read the file."""
+    settings = {"floatx": "half", "epsilon": 0.01, "backend": "theano", "image_data_format": "channels_first"}
     (tmp_path / ".keras").mkdir()
     (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))
     code = "from eyenet.model import backend; c = backend.start('float32', 0).config\n"

@@ -564,7 +564,7 @@ import atexit; atexit.register(say)
     gate.write_text(GATE + code)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     args = ["source/train/h0_left.jpeg", "--csv", tmp_path / "o.csv", "--heatmap", tmp_path / "maps"]
-    assert "imported []" in run("predict.py", *args, cwd=work, env=environment).stdout
+    assert "imported []" in run("predict.py", *args, fresh=True, cwd=work, env=environment).stdout
 
 
 def test_the_example_of_the_screener(work):

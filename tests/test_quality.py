@@ -8,7 +8,18 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import REAL, REPO, bytes_of, draw_photograph, needs_real, one_sentence, read_csv, run, run_stages
+from conftest import (
+    REAL,
+    REPO,
+    bytes_of,
+    draw_photograph,
+    make_dataset,
+    needs_real,
+    one_sentence,
+    read_csv,
+    run,
+    run_stages,
+)
 from PIL import Image
 
 from benchmarks import degraded
@@ -275,8 +286,8 @@ def test_a_replaced_photograph_is_judged_again(crops):
     assert score["h5_right"] == score["h5_left"]
 
 
-def test_later_steps_carry_the_columns(dataset, tmp_path):
-    work = run_stages(dataset, tmp_path, size=256)
+def test_later_steps_carry_the_columns(tmp_path):
+    work = run_stages(make_dataset(tmp_path / "source", patients=4), tmp_path, size=256)
     marked = {row["image"]: row["gradable"] for row in read_csv(work / "preprocessed.csv")}
     _, table, _ = open_array(work / "array")
     for row in table.to_dict("records"):

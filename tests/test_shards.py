@@ -20,7 +20,8 @@ from eyenet.data.duplicates import describe, verify
 from eyenet.data.shards import OPEN, Shards, read_ahead
 from eyenet.data.shuffling import PARTS, WINDOW, own_rows, require_hosts, shuffle_blocks
 from eyenet.photo.png import encode_png
-from eyenet.retraining.intake import Base, merge
+from eyenet.retraining.base import Base
+from eyenet.retraining.intake import merge
 from eyenet.run.errors import StageError
 from eyenet.training.distribution import Distribution
 from image_to_array import pack_shard, whole_blocks
@@ -318,7 +319,7 @@ def test_an_audit_reads_shards(arrays):
     assert found == verify(one.images, one.images, pairs) and [pair[:2] for pair in found] == pairs[:2]
 
 
-# Trainings in one process, without what follows them: the dashboard and the conversion for LiteRT.
+# A script of several trainings, without what follows them: the dashboard and the conversion for LiteRT.
 TRAININGS = f"""
 import json, sys
 sys.path.insert(0, {str(REPO)!r})
@@ -338,8 +339,8 @@ def test_the_same_training(arrays, tmp_path):
     """Fully shuffled shards give the same training as one file; by default, cnn.py shuffles their blocks."""
     args = ["--epochs", 1, "--batch", 16, "--network", "three_layers_2017", "--models", tmp_path, "--logs", tmp_path]
     runs = [["--input", arrays[run != "one"], "--run", run, *args] for run in ("one", "blocks", "shards")]
-    command = [sys.executable, "-c", TRAININGS, json.dumps(runs, default=str)]
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    (tmp_path / "trainings.py").write_text(TRAININGS)
+    run(tmp_path / "trainings.py", json.dumps(runs, default=str), cwd=tmp_path)
     one, shards = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("one", "shards"))
     assert history(tmp_path / "one") == history(tmp_path / "shards") != history(tmp_path / "blocks")
     assert one["settings"] | {"shuffle": "blocks"} == shards["settings"] and one["decision"] == shards["decision"]

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_photo import faults
 
+import resize_images
 from eyenet.data.array import open_array
 from eyenet.data.copies import copies_table, transform
 from eyenet.photo.png import read_crop
@@ -68,9 +69,9 @@ def test_figures_are_drawn(finished):
             assert image.width > 500 and len(image.convert("L").getcolors()) > 20
 
 
-@pytest.mark.parametrize("workers", [1, 5])
-def test_same_bytes_for_any_number_of_workers(dataset, finished, tmp_path, workers):
-    run_stages(dataset, tmp_path, workers=workers)
+def test_same_bytes_for_any_number_of_workers(dataset, finished, tmp_path):
+    """With more workers than cores; `test_killed_between_photographs` has one worker."""
+    run_stages(dataset, tmp_path, workers=5)
     assert bytes_of(tmp_path) == bytes_of(finished)
 
 
@@ -84,18 +85,17 @@ def test_run_twice_writes_nothing(dataset, finished):
         assert path.stat().st_mtime_ns == before[path], path
 
 
-@pytest.mark.parametrize("same_size", [False, True])
-def test_a_photograph_replaced_by_one_of_the_same_time_is_redone_in_every_step(dataset, tmp_path, same_size):
+def test_a_photograph_replaced_by_one_of_the_same_time_and_size_is_redone_in_every_step(dataset, tmp_path):
     """Zip, DVC and `rsync -t` set old or fixed times; uncompressed photographs of one camera also have one size."""
     source, work, fresh = copied(dataset, tmp_path / "source"), tmp_path / "work", tmp_path / "fresh"
     old, new = source / "train" / "h1_left.jpeg", (source / "train" / "h2_right.jpeg").read_bytes()
     size = max(old.stat().st_size, len(new))
     for path in (source / "train").iterdir():
-        path.write_bytes(path.read_bytes().ljust(size, b"\0") if same_size else path.read_bytes())
+        path.write_bytes(path.read_bytes().ljust(size, b"\0"))
         os.utime(path, (315532800, 315532800))
     for _ in range(2):
         run_stages(source, work)
-    old.write_bytes(new.ljust(size, b"\0") if same_size else new)
+    old.write_bytes(new.ljust(size, b"\0"))
     os.utime(old, (315532800, 315532800))
     run_stages(source, work)
     run_stages(source, fresh)
@@ -364,9 +364,11 @@ def test_own_table_is_not_overwritten(finished, tmp_path):
 @pytest.mark.parametrize(
     "option", [("--size", "0"), ("--size", "5000"), ("--workers", "0"), ("--max-rejected", "2"), ("--colours", "sepia")]
 )
-def test_senseless_options(dataset, tmp_path, option):
-    args = ["--input", dataset / "train", "--output", tmp_path / "out"]
-    one_sentence(run("resize_images.py", *args, *option, code=2), option[0])
+def test_senseless_options(monkeypatch, capsys, option):
+    monkeypatch.setattr(sys, "argv", ["resize_images.py", *option])
+    with pytest.raises(SystemExit, match="2"):
+        resize_images.main()
+    assert f"error: argument {option[0]}" in capsys.readouterr().err
 
 
 def test_a_crop_that_another_program_saved_is_made_again(dataset, tmp_path):

@@ -5,6 +5,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from eyenet.export.description import describe
 from eyenet.export.folder import proved_export
 from eyenet.export.litert import INPUT, LARGE, OUTPUT
