@@ -200,7 +200,9 @@ def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, trained,
     assert "process 1 is done" in second.end(0).stdout
     assert not any(folders[1].iterdir())
     same_weights(folders[0], trained / "none")
+    # TensorFlow has converted the network in another process, which leaves nothing behind.
     written, photograph = folders[0] / "models" / "cnn", np.load(array / "X.npy")[:1]
+    assert not list(written.glob(".tmp-*"))
     probability, _ = LiteNetwork(written, open_model(written, LITE_NETWORK))(photograph[0])
     network = keras.models.load_model(written / NETWORK, compile=False)
     assert np.abs(network.predict(photograph, verbose=0) - probability).max() < 1e-5

@@ -199,15 +199,6 @@ def test_a_network_of_lower_precision_answers_in_float32_everywhere(tmp_path):
     check(loaded, "grade", tmp_path)
 
 
-def test_other_backends_convert_by_tensorflow(tmp_path, monkeypatch):
-    """In another process. test_distribute.py compares what a training on JAX has written."""
-    network, images = small_network(), photographs(32)
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    lite = LiteNetwork(tmp_path, config_of(network, "any", write_lite(network, "any", tmp_path)))
-    assert np.abs(np.stack([lite(x)[0] for x in images]) - network.predict(images, verbose=0)).max() < 1e-5
-    assert [path.name for path in tmp_path.iterdir()] == [LITE_NETWORK]
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A complete model folder without training."""

@@ -26,8 +26,10 @@ def test_the_costs_in_help_are_correct(name):
     network, cost = cnn.build_network(name, 256, 2, "none"), NETWORKS[name].cost
     assert network.count_params() / 1e6 == pytest.approx(cost.parameters, abs=0.006)
     assert count_multiply_adds(network) / 1e6 == pytest.approx(cost.multiply_adds, abs=0.6)
-    larger = NETWORKS[name].enlarged
-    assert explained(network).step == pytest.approx(8 * 256 / (larger.side if larger else 256))
+    larger, parts = NETWORKS[name].enlarged, explained(network)
+    assert parts.step == pytest.approx(8 * 256 / (larger.side if larger else 256))
+    middle = parts.start + parts.step * (parts.front.output.shape[1] - 1) / 2  # of the cells, in pixels
+    assert abs(middle - 255 / 2) <= parts.step
     with pytest.raises(StageError, match=f"too small for {name}"):
         cnn.build_network(name, NETWORKS[name].least - 1, 2, "none")
 
@@ -50,8 +52,6 @@ def test_each_network_grades_a_photograph(name):
     heat = heat_maps(small, photographs, 1)
     assert heat.shape == (2, size, size) and heat.dtype == np.float32
     assert heat.min() >= 0 and heat.max() <= 1 and (heat.any() or name == "three_layers_2017")
-    if name in ("resnet50_v2", "inception_v3"):  # mobilenet_v2 stands for Keras's networks
-        return
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         fast = cnn.build_network(name, size, 5, "none")
