@@ -33,6 +33,7 @@ import os
 import sys
 sys.path.insert(0, {str(REPO)!r})
 import cnn
+from eyenet.run.errors import StageError
 from eyenet.training import finish
 finish.add_lite = lambda folder, config, network: config
 if os.environ["KERAS_BACKEND"] == "tensorflow":
@@ -52,7 +53,7 @@ for drawn, options in json.loads(todo):
     sys.argv = ["cnn.py", *options]
     try:
         cnn.main()
-    except cnn.StageError as error:
+    except StageError as error:
         print(error)
 if os.environ["KERAS_BACKEND"] == "jax":
     import keras

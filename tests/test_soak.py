@@ -1,4 +1,4 @@
-"""The soak test on a smaller collection: 400 photographs with every kind of damage, steps 2 to 5 with kills."""
+"""The soak test on a smaller collection: 480 photographs with every kind of damage, steps 2 to 5 with kills."""
 
 import argparse
 import shutil
@@ -15,7 +15,7 @@ import soak
 
 from benchmarks import collection
 
-PHOTOGRAPHS = 400
+PHOTOGRAPHS = 480
 
 
 @pytest.fixture(scope="module")
