@@ -370,11 +370,11 @@ def test_a_network_of_drawings_says_so_everywhere(page, sample, tmp_path):
 
 def renamed(page, target):
     """Copy the page as another version of the program, with a network that only this version accepts."""
-    other = altered(page, target, name="another", format=2)
+    other = altered(page, target, name="another", format=3)
     for path in (other / "index.html", other / "sw.js", *other.glob("assets/worker-*.js")):
         text = path.read_text()
         changed = text.replace("<title>EyeNet", "<title>Later").replace('"eyenet-', '"eyenet-later-')
-        changed = changed.replace("`eyenet-", "`eyenet-later-").replace(".format!==1", ".format!==2")
+        changed = changed.replace("`eyenet-", "`eyenet-later-").replace(".format!==2", ".format!==3")
         assert changed != text, path
         rewrite(path, changed)
     return other
