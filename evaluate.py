@@ -33,7 +33,7 @@ from eyenet.model import backend
 from eyenet.model.decision import BALANCED
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.folder import load_network, open_model
-from eyenet.model.pretrained import DEFAULT, IN_USE, default_model, results_of
+from eyenet.model.pretrained import DEFAULT, IN_USE, default_model, is_shipped, results_of
 from eyenet.model.probabilities import uncalibrate
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import follow, write_json
@@ -160,6 +160,8 @@ def make_examples(scored, network, task, decision):
 
 def read_training_curves(model):
     """Read history.csv as a list of dicts, one per epoch; empty if it is missing or damaged."""
+    if is_shipped(model):  # it has none
+        return []
     try:
         history = pd.read_csv(model / "history.csv").astype(float)
     except (OSError, ValueError):  # pandas' own errors are ValueErrors

@@ -10,6 +10,7 @@ from eyenet.run.processes import end_with_parent
 
 PARENT = "EYENET_PARENT"  # environment variable: process ID of the process that this script must not outlive
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_IS_FULL = "the disk is full (or a quota is reached); free some space and run the same command again: "
 
 
 def open_closed_streams():
@@ -50,8 +51,13 @@ def run_main(main):
         code = EXIT_FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        if error.errno in DISK_FULL:
-            where += "the disk is full (or a quota is reached); free some space and run the same command again: "
-        log(f"{name}: error: {where}{error.strerror or error}")
+        full = DISK_IS_FULL if error.errno in DISK_FULL else ""
+        log(f"{name}: error: {where}{full}{error.strerror or error}")
+        code = EXIT_FAILED
+    except Exception as error:  # TensorFlow and HDF5 have errors of their own for a full disk, with its words in them
+        said = next((os.strerror(number) for number in DISK_FULL if os.strerror(number) in str(error)), None)
+        if said is None:
+            raise
+        log(f"{name}: error: {DISK_IS_FULL}{said}")
         code = EXIT_FAILED
     sys.exit(code)
