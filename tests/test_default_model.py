@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from conftest import one_sentence, run
 
+from eyenet.export.description import describe
+from eyenet.export.folder import write_record
 from eyenet.export.proof import RETINA
 from eyenet.model import pretrained
 from eyenet.model.screener import Screener
@@ -79,3 +81,12 @@ def test_nothing_is_written_beside_the_network_that_ships(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert pretrained.results_of(pretrained.folder()) == Path("models") / "eyenet-lite"
     assert pretrained.results_of(tmp_path) == tmp_path
+
+
+def test_the_readme_of_an_export_gives_the_thresholds_that_predict_uses(screener, tmp_path):
+    """Those of the model's own operating point, which need not be the balanced one."""
+    write_record(tmp_path, "hash", {}, describe(pretrained.folder(), screener.config))
+    text = (tmp_path / "README.md").read_text()
+    for question, threshold in screener.thresholds().items():
+        balanced = screener.decision[question]["eye"]["operating_points"]["balanced"]
+        assert f"| {threshold:.4f} |" in text and f"| {balanced:.4f} |" not in text

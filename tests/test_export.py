@@ -33,7 +33,13 @@ layers = keras.layers
 POINTS = {"operating_points": {"balanced": 0.5}}
 ASKED = {"temperature": 1, "shift": 0, "eye": POINTS}
 CONFIG = {"task": "any", "classes": TASKS["any"].classes, "decision": {"any": ASKED}}
-SAID = CONFIG | {"name": "n", "colours": "natural", "size": 96, "classes": list(CONFIG["classes"])}
+SAID = CONFIG | {
+    "operating_point": "balanced",
+    "name": "n",
+    "colours": "natural",
+    "size": 96,
+    "classes": list(CONFIG["classes"]),
+}
 FORMATS = {"mlpackage": coreml, "tflite": litert, "onnx": onnx}
 
 

@@ -16,7 +16,6 @@ from eyenet.data.tasks import QUESTIONS
 from eyenet.export.coreml_numpy import Program
 from eyenet.export.description import operating_points
 from eyenet.model.backend import hidden_stderr
-from eyenet.model.decision import BALANCED
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.run.errors import StageError
 from eyenet.run.workers import cores, for_each
@@ -114,7 +113,7 @@ def _describe(model, description):
         "Probability of each class, 0 to 1, not calibrated; the temperature and the shift are in the metadata"
     )
     points = operating_points(description)
-    flat = {"threshold": next(iter(points.values()))[BALANCED], "operating_points": points}
+    flat = {"threshold": next(iter(points.values()))[description["operating_point"]], "operating_points": points}
     for key, value in (description | flat).items():
         model.user_defined_metadata[f"eyenet.{key}"] = value if isinstance(value, str) else json.dumps(value)
 
