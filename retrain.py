@@ -256,16 +256,17 @@ def parse():
 def main():
     args = parse()
     models = args.models
-    if args.photos is not None:
-        adopt_shipped(models)
-    current_model(models)
+    if args.rollback:  # a wrong path ends here, before anything is written
+        current_model(models)
+    else:
+        batch = hash_batch(args.photos, args.labels)
     with locked(models):
+        adopt_shipped(models)
         settle(models)  # a previous run may have been stopped between its decision and this
         if args.rollback:
             restored, replaced = roll_back(models)
             print(f"rolled back: {models / 'latest'} -> {restored}, the model before {replaced}")
             return 0
-        batch = hash_batch(args.photos, args.labels)
         run = args.run or default_run_name(args.photos, batch)
         row = find_decision(models, run, batch)
         if row is None:

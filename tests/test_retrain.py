@@ -458,3 +458,11 @@ def test_the_network_that_ships_is_retrained_without_its_photographs(pipeline, w
     assert all(known.get(row["patient"], row["split"]) == row["split"] for row in table)
     base = open_base(work, work / "models")  # the next retraining has an array
     assert len(base.table) == len(table) and base.split == config["trained"]["split"]
+
+
+def test_a_wrong_path_writes_nothing(tmp_path):
+    """Also where there is no model, and the network that ships would be copied."""
+    (tmp_path / "new.csv").write_text("image,level\n1_left,0\n")
+    one_sentence(run("retrain.py", "--photos", "nowhere", "--labels", "new.csv", cwd=tmp_path, code=1), "nowhere")
+    one_sentence(run("retrain.py", "--rollback", cwd=tmp_path, code=1), "does not name a model")
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
