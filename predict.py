@@ -106,12 +106,8 @@ def join_patients(screener, identities, rows):
     unknown = [row["photograph"] for one, row in zip(identities, rows) if not (one.patient and one.eye)]
     if unknown:
         few = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
-        said = (
-            "photograph does not tell patient and eye"
-            if len(unknown) == 1
-            else "photographs do not tell patient and eye"
-        )
-        log(f"note: {len(unknown):,} {said}, so no patient row counts {'it' if len(unknown) == 1 else 'them'}: {few}")
+        told, it = ("photograph does", "it") if len(unknown) == 1 else ("photographs do", "them")
+        log(f"note: {len(unknown):,} {told} not tell patient and eye, so no patient row counts {it}: {few}")
     for patient, eyes in groups:
         joined = screener.join({eye: [rows[i] for i in members] for eye, members in eyes.items()})
         eye = "both" if len(eyes) == 2 else next(iter(eyes))
