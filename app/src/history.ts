@@ -19,6 +19,7 @@ export function isHistory(address: string): boolean {
 
 /** Draw the list of visits, or the visit that the address names. */
 export async function drawHistory(address: string, deleted: Deleted): Promise<void> {
+  byId("history").replaceChildren(); // what was drawn before may be out of date
   const all = await list().catch(() => null);
   Object.values(opened?.eyes ?? {}).forEach(forget);
   opened = all?.find(({ id }) => address === OPENED + id) ?? null;
