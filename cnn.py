@@ -297,16 +297,15 @@ def main():
     from eyenet.model.batches import Batches
 
     network = build_network(args.network, images.shape[1], len(TASKS[args.task].classes), args.weights)
-    if args.start:
-        start_weights(network, args.start, args.task, table, sidecar["settings"])
+    started = start_weights(network, args.start, args.task, table, sidecar["settings"]) if args.start else {}
     require_memory(network, args.batch, args.precision)
     settings, notes = settings_of(vars(args), table, sidecar), {key: str(value) for key, value in vars(args).items()}
     spread.require_same(settings)
     made = {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes, "size": images.shape[1]}
-    made |= provenance() | {"options": notes, "record": "config.json", "keep_notes": True}
+    made |= started | provenance() | {"options": notes, "record": "config.json", "keep_notes": True}
     with spread.first(output_folder(args.models / args.run, "cnn.py", settings, **made)) as folder:
         state = train(network, args, images, labels, rows, sidecar, spread, folder)
-        lines = finish(folder, state, Batches(images, None, rows["val"], args.batch), table, args.task, notes)
+        lines = finish(folder, state, Batches(images, None, rows["val"], args.batch), table, notes)
     print("\n".join(lines))
     name_run(folder)
     shown = f" --model {shlex.quote(str(folder))}"

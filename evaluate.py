@@ -28,12 +28,12 @@ import pandas as pd
 
 from eyenet.data.names import SPLIT_NAMES
 from eyenet.data.tables import count_by_grade, write_table
-from eyenet.data.tasks import TASKS, first_disease
+from eyenet.data.tasks import first_disease
 from eyenet.model import backend
-from eyenet.model.decision import BALANCED
+from eyenet.model.decision import BALANCED, thresholds_at
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.folder import load_network, open_model
-from eyenet.model.pretrained import DEFAULT, IN_USE, default_model, is_shipped, results_of
+from eyenet.model.pretrained import DEFAULT, IN_USE, default_model, results_of
 from eyenet.model.probabilities import uncalibrate
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import follow, write_json
@@ -76,6 +76,17 @@ def splits_lines(splits, what):
     return align_columns(rows)
 
 
+def balanced_rows(question):
+    """List sensitivity and specificity at the balanced point, unless the figures above are those of this point."""
+    if question["operating_point"] == BALANCED:
+        return []
+    points = [question[unit]["operating_points"][BALANCED] for unit in ("eye", "patient")]
+    return [
+        [f"{rate} at the balanced threshold of validation", *(show(point[rate]) for point in points)]
+        for rate in ("sensitivity", "specificity")
+    ]
+
+
 def curve_rows(units):
     """List sensitivity at each specificity and the reverse: on this set's ROC curve, and at validation's threshold."""
     rows, rates = [], ("specificity", "sensitivity")
@@ -95,7 +106,9 @@ def question_lines(question):
     eye, patient = units = question["eye"], question["patient"]
     rows = [
         [question["disease"], f"{eye['count']:,} photographs", f"{patient['count']:,} patients, by the worst eye"],
+        ["operating point of this model", *[question["operating_point"].replace("_", " ")] * 2],
         *([METRIC_NAMES[key][0], *(show(unit[key]) for unit in units)] for key in SHOWN),
+        *balanced_rows(question),
         *curve_rows(units),
     ]
     for key in CALIBRATION:
@@ -127,22 +140,21 @@ def choose_examples(truth, probability, threshold):
     return chosen
 
 
-def make_examples(scored, network, task, decision):
+def make_examples(scored, network, config):
     """Choose example photographs for the report and compute their heat maps; dict of question to list of dict."""
     from eyenet.model.evidence import heat_maps
     from eyenet.model.overlay import overlay
     from eyenet.report.assessment import answer
 
     examples = {}
-    for question in TASKS[task].questions:
-        truth, _, probability = answer(scored, task, question, decision)
-        threshold = decision[question]["eye"]["operating_points"][BALANCED]
+    for question, threshold in thresholds_at(config).items():
+        truth, _, probability = answer(scored, config, question)
         rows = choose_examples(truth, probability, threshold)
         photographs = scored.crops(np.array(rows)) if rows else []
         # Heat maps are scaled by the uncalibrated probability.
-        chosen = decision[question]
+        chosen = config["decision"][question]
         raw = float(uncalibrate(threshold, chosen["temperature"], chosen["shift"]))
-        heats = heat_maps(network, photographs, first_disease(task, question), threshold=raw) if rows else []
+        heats = heat_maps(network, photographs, first_disease(config["task"], question), threshold=raw) if rows else []
         examples[question] = [
             {
                 "image": scored.table["image"][row],
@@ -159,38 +171,38 @@ def make_examples(scored, network, task, decision):
 
 
 def read_training_curves(model):
-    """Read history.csv as a list of dicts, one per epoch; empty if it is missing or damaged."""
-    if is_shipped(model):  # it has none
-        return []
+    """Read history.csv as a list of dicts, one per epoch; empty if the model came without it, or it is damaged."""
+    path = model / "history.csv"
     try:
-        history = pd.read_csv(model / "history.csv").astype(float)
+        history = pd.read_csv(path).astype(float)
     except (OSError, ValueError):  # pandas' own errors are ValueErrors
         history = pd.DataFrame()
-    if "epoch" not in history:
-        log(f"note: {model / 'history.csv'} is missing or damaged; the report has no training curves")
-        return []
-    return history.to_dict("records")
+    if "epoch" in history:
+        return history.to_dict("records")
+    if path.exists():
+        log(f"note: {path} is damaged; the report has no training curves")
+    return []
 
 
-def compute_metrics(sets, scored, train, task, decision, draws, seed):
+def compute_metrics(sets, scored, train, config, draws, seed):
     """Compute the figures of metrics.json, except those of subsets: each split's and the evaluated set's."""
     from eyenet.report.assessment import assess, assess_split
     from eyenet.report.words import METHODS
     from eyenet.score.intervals import LEVEL
 
     return {
-        "task": task,
+        "task": config["task"],
         "set": scored.what,
         "known_patients": scored.known,
         "synthetic": scored.synthetic,
         "bootstrap": {"draws": draws, "seed": seed, "level": LEVEL},
         "intervals": METHODS,
-        "splits": {split: assess_split(sets[split], task, decision) for split in sets},
-        **assess(scored, train, task, decision, draws, seed),
+        "splits": {split: assess_split(sets[split], config) for split in sets},
+        **assess(scored, train, config, draws, seed),
     }
 
 
-def compute_subsets(scored, task, decision, draws, seed):
+def compute_subsets(scored, config, draws, seed):
     """Compute the figures of the subsets of photographs: by Usage, and the gradable ones if there are others."""
     from eyenet.report.assessment import assess
 
@@ -199,7 +211,7 @@ def compute_subsets(scored, task, decision, draws, seed):
     if 0 < len(gradable) < len(scored.table):
         parts["gradable"] = gradable
     return {
-        name: {"set": f"{scored.what}, {name}"} | assess(scored.take(rows), None, task, decision, draws, seed)
+        name: {"set": f"{scored.what}, {name}"} | assess(scored.take(rows), None, config, draws, seed)
         for name, rows in parts.items()
     }
 
@@ -221,7 +233,7 @@ def write_results(output, metrics, sets, scored, network, config, model):
     write_predictions(output / "predictions.csv", sets)
     write_json(output / "metrics.json", metrics)
     balance = {split: count_by_grade(part.table["level"]) for split, part in sets.items()}
-    examples = make_examples(scored, network, config["task"], config["decision"])
+    examples = make_examples(scored, network, config)
     write_report(output / "report.html", metrics, config, read_training_curves(model), examples, balance, CONFIDENT)
     write_model_card(output / "MODEL_CARD.md", metrics, config)
 
@@ -296,7 +308,7 @@ def main():
         log("note: all photographs are of one grade; figures that compare two classes are not defined")
     metrics = {"format": 1, "model": args.model.resolve().name, "source": source}
     train = sets.get("train") if source == "array" else None
-    how = (config["task"], config["decision"], args.draws, args.seed)
+    how = (config, args.draws, args.seed)
     metrics |= compute_metrics(sets, scored, train, *how)
     if parts := compute_subsets(scored, *how) if source == "photographs" else {}:
         metrics["subsets"] = parts

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from eyenet.model.decision import BALANCED, LEVELS
 from eyenet.model.probabilities import calibrate
-from eyenet.report.units import evaluate_unit
+from eyenet.report.units import evaluate_unit, sort_rows
 from eyenet.run.workers import cores
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.metrics import area_of, precision_of, roc_corners
@@ -38,9 +38,11 @@ def make_predictions(patients):
 
 def evaluate_both(level, probability, patients, draws):
     """Evaluate the eyes and the patients."""
-    evaluate_unit(level > 0, level, probability, calibrate(probability, 1.3), patients, POINTS, draws)
+    eyes = sort_rows(level > 0, level, probability, calibrate(probability, 1.3), patients)
+    evaluate_unit(eyes, POINTS, BALANCED, draws)
     worse, highest = (values.reshape(-1, 2).max(axis=1) for values in (level, probability))
-    evaluate_unit(worse > 0, worse, highest, calibrate(highest, 1.3), patients[::2], POINTS, draws)
+    each = sort_rows(worse > 0, worse, highest, calibrate(highest, 1.3), patients[::2])
+    evaluate_unit(each, POINTS, BALANCED, draws)
 
 
 def two_figures(level, probability, patients, draws):

@@ -27,6 +27,7 @@ from PIL import Image
 from eyenet.data.tables import read_labels
 from eyenet.data.tasks import TASKS, disease_probability, first_disease
 from eyenet.model import backend
+from eyenet.model.decision import thresholds_at
 from eyenet.model.folder import colours_of, field_of, load_network, open_model
 from eyenet.model.overlay import enlarge, retina_of
 from eyenet.model.probabilities import calibrate
@@ -136,8 +137,7 @@ def called(network, crops, config, question):
     own = disease_probability(
         network.predict(crops, batch_size=BATCH, verbose=0), first_disease(config["task"], question)
     )
-    least = chosen["eye"]["operating_points"][config.get("operating_point", "balanced")]
-    return calibrate(own, chosen["temperature"], chosen["shift"]) >= least
+    return calibrate(own, chosen["temperature"], chosen["shift"]) >= thresholds_at(config)[question]
 
 
 def on_photographs(network, config, folder, sheet):

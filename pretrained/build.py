@@ -35,7 +35,7 @@ from eyenet.export.halved import save_halved
 from eyenet.export.litert import halve_weights
 from eyenet.export.proof import RETINA, Exam, compare, line, require_parity
 from eyenet.model import backend
-from eyenet.model.decision import choose_decision
+from eyenet.model.decision import choose_decision, thresholds_at
 from eyenet.model.folder import FORMAT, LITE_NETWORK, NETWORK, load_network, open_model, provenance, split_hash
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.probabilities import calibrate
@@ -148,14 +148,10 @@ def predict_with_features(network, images, rows):
 
 def ask(probabilities, config):
     """Answer each question: calibrated probabilities (n,), and the threshold of the default operating point."""
-    for question in TASKS[config["task"]].questions:
+    for question, threshold in thresholds_at(config).items():
         chosen = config["decision"][question]
         raw = disease_probability(probabilities, first_disease(config["task"], question))
-        yield (
-            question,
-            calibrate(raw, chosen["temperature"], chosen["shift"]),
-            chosen["eye"]["operating_points"][POINT],
-        )
+        yield question, calibrate(raw, chosen["temperature"], chosen["shift"]), threshold
 
 
 def reached(levels, patients, probabilities, config):

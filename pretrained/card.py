@@ -12,6 +12,7 @@ from eyenet.data.array import map_blocks, open_array, rows_by_split
 from eyenet.data.tasks import GRADES, LEAST_GRADE, QUESTIONS, TASKS
 from eyenet.model import disclaimers
 from eyenet.model.batches import Batches, predict
+from eyenet.model.decision import thresholds_at
 from eyenet.model.folder import open_model
 from eyenet.model.lite import LITE_NETWORK, LiteNetwork
 from eyenet.model.predictions import Scored, read_geometries, require_unseen, score_photographs
@@ -81,8 +82,8 @@ def outcomes(scored, config):
         `grade`, `name`, `eyes`; of these `referred`, told to photograph `again` (poor and below the threshold), and
         `missed` (gradable and below it).
     """
-    _, _, probability = answer(scored, config["task"], QUESTION, config["decision"])
-    called = probability >= config["decision"][QUESTION]["eye"]["operating_points"][config["operating_point"]]
+    _, _, probability = answer(scored, config, QUESTION)
+    called = probability >= thresholds_at(config)[QUESTION]
     levels, gradable = scored.table["level"].to_numpy(), is_gradable(scored)
     return [
         {
@@ -99,8 +100,8 @@ def outcomes(scored, config):
 
 def groups(scored, config):
     """Compare groups of photographs: figures of referable DR at the default operating point."""
-    truth, _, probability = answer(scored, config["task"], QUESTION, config["decision"])
-    called = probability >= config["decision"][QUESTION]["eye"]["operating_points"][config["operating_point"]]
+    truth, _, probability = answer(scored, config, QUESTION)
+    called = probability >= thresholds_at(config)[QUESTION]
     patients, eye = (scored.table[column].to_numpy() for column in ("patient", "eye"))
     rows = {
         "gradable": is_gradable(scored),
@@ -157,13 +158,12 @@ def write_card(folder, config, metrics, lost, compared):
     """Write MODEL_CARD.md, which leads with what the network misses."""
     env = environment(__file__, autoescape=False)
     env.filters["md"] = markdown_text
-    points = config["decision"][QUESTION]["eye"]["operating_points"]
     page = env.get_template("card.md.jinja").render(
         front_matter=front_matter(
             metrics["test"], license="other", license_name="research-only", license_link="NOTICE"
         ),
         config=config,
-        threshold=points[config["operating_point"]],
+        threshold=thresholds_at(config)[QUESTION],
         point=words.point_name(config["operating_point"]),
         sets=metrics,
         lost=lost,
@@ -187,7 +187,7 @@ def finish(folder, work, data):
     """Score the network of a model folder, and complete the folder."""
     config = open_model(folder, LITE_NETWORK)
     sets = score_sets(folder, config, work, data)
-    metrics, how = {}, (config["task"], config["decision"], DRAWS, SEED)
+    metrics, how = {}, (config, DRAWS, SEED)
     for name, scored in sets.items():
         metrics[name] = {"format": 1, "model": folder.name, "source": "array" if name == "test" else "photographs"}
         metrics[name] |= compute_metrics({"test": scored}, scored, None, *how)

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from eyenet.model.probabilities import calibrate, fit_calibration
-from eyenet.report.units import SHARES, evaluate_unit, keep_certain, referral
+from eyenet.report.units import SHARES, evaluate_unit, keep_certain, referral, sort_rows
 from eyenet.run.errors import StageError
 from eyenet.score import bootstrap as module
 from eyenet.score.bootstrap import bootstrap, draw_patients
@@ -214,7 +214,8 @@ def test_the_interval_depends_on_nothing_but_data_and_seed(monkeypatch, chunk, t
     level, probability, patients = predictions()
 
     def evaluate(seed):
-        return evaluate_unit(level > 0, level, probability, probability, patients, POINTS, draws=150, seed=seed)
+        rows = sort_rows(level > 0, level, probability, probability, patients)
+        return evaluate_unit(rows, POINTS, "balanced", draws=150, seed=seed)
 
     usual = evaluate(0)
     assert evaluate(1)["average_precision"] != usual["average_precision"]
@@ -260,8 +261,9 @@ def test_pairs_of_patients_are_disjoint():
     assert count_pairs(np.arange(3), np.ones(3, bool), np.zeros(3, bool)) == 0
 
 
-def evaluate(truth, level, probability, patients, draws=200, points=POINTS):
-    unit = evaluate_unit(truth, level, probability, calibrate(probability, 1.5), patients, points, draws=draws)
+def evaluate(truth, level, probability, patients, draws=200, points=POINTS, own="balanced"):
+    rows = sort_rows(truth, level, probability, calibrate(probability, 1.5), patients)
+    unit = evaluate_unit(rows, points, own, draws=draws)
     json.dumps(unit, allow_nan=False)  # raises on NaN and on numpy's numbers
     return unit
 
@@ -355,7 +357,7 @@ def test_what_is_no_probability_is_refused_in_one_sentence(wrong):
     level, probability, patients = predictions()
     probability[3] = wrong
     with pytest.raises(StageError, match="1 of 120 predicted probabilities .*train it again"):
-        evaluate_unit(level > 0, level, probability, probability, patients, POINTS)
+        sort_rows(level > 0, level, probability, probability, patients)
 
 
 @pytest.mark.parametrize("patients", [3, 5000])

@@ -304,7 +304,7 @@ def test_synthetic_photographs_are_named_first(page, tmp_path):
 
 
 def test_operating_points_have_names():
-    assert point_name("balanced") == "balanced (default)"
+    assert point_name("balanced") == "balanced"
     assert point_name("sensitivity_0.9").replace("\xa0", " ") == "sensitivity of 90 %"
 
 

@@ -1,6 +1,7 @@
 """The description in an export: the parts of config.json that an app needs to prepare photographs and to decide."""
 
-from eyenet.model.folder import NETWORK, colours_of, field_of, own_point, read_measured, setting, what_it_has_seen
+from eyenet.model.decision import own_point
+from eyenet.model.folder import NETWORK, colours_of, field_of, read_measured, setting, what_it_has_seen
 from eyenet.photo.quality import weights
 from eyenet.photo.retina import PREPROCESSING
 

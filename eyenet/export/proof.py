@@ -7,8 +7,9 @@ import numpy as np
 import skimage
 
 from eyenet.data.array import open_array, rows_by_split
-from eyenet.data.tasks import LEAST_GRADE, TASKS, disease_probability, first_disease
-from eyenet.model.folder import colours_of, field_of, own_point, split_hash
+from eyenet.data.tasks import LEAST_GRADE, disease_probability, first_disease
+from eyenet.model.decision import thresholds_at
+from eyenet.model.folder import colours_of, field_of, split_hash
 from eyenet.model.probabilities import calibrate
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import photograph_to_input
@@ -193,9 +194,8 @@ def compare(exam, found, config):
     expected, levels = exam.expected, exam.levels
     figures = {"photographs": len(expected), "what": exam.what, "largest": float(np.abs(expected - found).max())}
     figures["questions"] = {}
-    for question in TASKS[config["task"]].questions:
+    for question, threshold in thresholds_at(config).items():
         before, after = (_calibrated(x, question, config) for x in (expected, found))
-        threshold = config["decision"][question]["eye"]["operating_points"][own_point(config)]
         changed = (before >= threshold) != (after >= threshold)
         diseased = None if levels is None else np.asarray(levels) >= LEAST_GRADE[question]
         figures["questions"][question] = {

@@ -11,7 +11,7 @@ from eyenet.model.probabilities import calibrate, fit_calibration
 from eyenet.score.metrics import choose_threshold
 
 LEVELS = (0.85, 0.9, 0.95)
-BALANCED = "balanced"  # the operating point that is used unless another is asked for
+BALANCED = "balanced"  # the operating point of a model that names no other as its own
 
 
 def threshold_for(truth, probability, sensitivity=None, specificity=None):
@@ -88,6 +88,21 @@ def operating_points(patients, truth, probability):
             if (kind == "sensitivity" and not called.all()) or (kind == "specificity" and called.any()):
                 points[f"{kind}_{aim:g}"] = threshold
     return points
+
+
+def own_point(config):
+    """Name the operating point of a model that answers unless another is asked for; `config` as in config.json."""
+    return config.get("operating_point", BALANCED)
+
+
+def thresholds_at(config, point=None):
+    """Map each question of a model to its threshold at an operating point, by default the model's own.
+
+    The thresholds apply to the calibrated probability of an eye; `config` as in config.json.
+    """
+    point = point or own_point(config)
+    questions = TASKS[config["task"]].questions
+    return {question: config["decision"][question]["eye"]["operating_points"][point] for question in questions}
 
 
 def choose_decision(patients, levels, probabilities, task):

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 
 from eyenet.data.tasks import TASKS
-from eyenet.model.decision import BALANCED
+from eyenet.model.decision import BALANCED, own_point
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.field import FIELDS
 from eyenet.photo.retina import ACCEPTED, PREPROCESSING
@@ -62,11 +62,6 @@ def colours_of(settings):
 def field_of(settings):
     """Find what the images show by the settings of the stages that made them; the circle by default."""
     return setting(settings, "field") or "circle"
-
-
-def own_point(config):
-    """Name the operating point of a model that is used unless another is asked for; `config` as in config.json."""
-    return config.get("operating_point", BALANCED)
 
 
 def what_it_has_seen(config):
@@ -182,7 +177,7 @@ def _decides(config):
             points = chosen["eye"]["operating_points"]
             numbers = [chosen["shift"], *points.values()]
             sound = all(map(math.isfinite, numbers)) and 0 < chosen["temperature"] < math.inf
-            if not sound or BALANCED not in points:
+            if not sound or not {BALANCED, own_point(config)} <= points.keys():
                 return False
         return config["task"] != "grade" or len(decision["grade"]["cuts"]) == len(task.classes) - 1
     except (KeyError, TypeError, AttributeError):  # a part is missing or of the wrong type

@@ -7,14 +7,13 @@ import numpy as np
 
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.answers import AGAIN, any_disease, call, consistent_grade, join_eyes, only_disease, summarise
-from eyenet.model.decision import BALANCED, expected_grade, predict_grade
+from eyenet.model.decision import BALANCED, expected_grade, own_point, predict_grade, thresholds_at
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
 from eyenet.model.folder import (
     LITE_NETWORK,
     colours_of,
     field_of,
     open_model,
-    own_point,
     read_measured,
     setting,
     what_it_has_seen,
@@ -189,8 +188,7 @@ class Screener:
 
     def thresholds(self):
         """Map each question to the threshold of the operating point."""
-        points = {question: self.decision[question]["eye"]["operating_points"] for question in self.task.questions}
-        return {question: points[question][self.point] for question in points}
+        return thresholds_at(self.config, self.point)
 
     def describe(self):
         """Say which network answers and what it has seen, and what its operating point reached on the test patients.

@@ -5,9 +5,9 @@ from sklearn.metrics import confusion_matrix
 
 from eyenet.data.tables import GRADES, count_by_grade
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
-from eyenet.model.decision import BALANCED, predict_grade
+from eyenet.model.decision import own_point, predict_grade, thresholds_at
 from eyenet.model.probabilities import calibrate
-from eyenet.report.units import evaluate_unit
+from eyenet.report.units import evaluate_unit, sort_rows
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.intervals import auc_with_interval, rates_with_intervals, share_with_interval
 from eyenet.score.metrics import average_precision, quadratic_kappa
@@ -16,14 +16,14 @@ from eyenet.score.not_retina import cross_validated, shortcut_probability
 NOT_RETINA = "a random forest on file size, photograph size, circle and rim, which sees no retina"
 
 
-def answer(scored, task, question, decision):
+def answer(scored, config, question):
     """Return the truth (bool), raw and calibrated probability of a question for each photograph; all of shape (n,)."""
-    truth = (scored.table["level"] >= LEAST_GRADE[question]).to_numpy()
-    raw = disease_probability(scored.probabilities, first_disease(task, question))
-    return truth, raw, calibrate(raw, decision[question]["temperature"], decision[question]["shift"])
+    truth, chosen = (scored.table["level"] >= LEAST_GRADE[question]).to_numpy(), config["decision"][question]
+    raw = disease_probability(scored.probabilities, first_disease(config["task"], question))
+    return truth, raw, calibrate(raw, chosen["temperature"], chosen["shift"])
 
 
-def assess(scored, train, task, decision, draws, seed):
+def assess(scored, train, config, draws, seed):
     """Assess a set of photographs for every question of the task.
 
     Parameters
@@ -31,9 +31,8 @@ def assess(scored, train, task, decision, draws, seed):
     scored : eyenet.model.predictions.Scored
     train : eyenet.model.predictions.Scored or None
         Training data of the baseline that sees no retina; None: `scored` itself, cross-validated by patient.
-    task : str
-    decision : dict
-        Temperature, shift and thresholds of each question, as config.json stores them.
+    config : dict
+        config.json of the model: its task, its decision and its operating point.
     draws, seed : int
         Of the bootstrap over patients.
 
@@ -42,17 +41,19 @@ def assess(scored, train, task, decision, draws, seed):
     dict
         `questions`, `grade`, `photographs`, `patients` and `by_grade` of metrics.json.
     """
-    levels = scored.table["level"].to_numpy()
+    levels, decision = scored.table["level"].to_numpy(), config["decision"]
     questions = {}
-    for question in TASKS[task].questions:
-        chosen = decision[question]
-        truth, raw, probability = answer(scored, task, question, decision)
+    for question in TASKS[config["task"]].questions:
+        truth, raw, probability = answer(scored, config, question)
+        eyes = pd.DataFrame({"truth": truth, "level": levels, "raw": raw, "calibrated": probability})
+        how = (decision[question]["eye"]["operating_points"], own_point(config), draws, seed)
         questions[question] = {
             "disease": QUESTIONS[question],
-            "temperature": chosen["temperature"],
-            "shift": chosen["shift"],
-            "eye": _eyes(scored, truth, raw, probability, chosen, draws, seed),
-            "patient": _patients(scored, truth, raw, probability, chosen, draws, seed),
+            "temperature": decision[question]["temperature"],
+            "shift": decision[question]["shift"],
+            "operating_point": own_point(config),
+            "eye": evaluate_unit(sort_rows(**eyes, patients=scored.table["patient"]), *how),
+            "patient": evaluate_unit(worst_eyes(eyes, scored.table["patient"]), *how),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {
@@ -60,23 +61,14 @@ def assess(scored, train, task, decision, draws, seed):
         "patients": int(scored.table["patient"].nunique()),
         "by_grade": count_by_grade(scored.table["level"]),
         "questions": questions,
-        "grade": _grade(scored, levels, decision["grade"]["cuts"], draws, seed) if task == "grade" else None,
+        "grade": _grade(scored, levels, decision["grade"]["cuts"], draws, seed) if config["task"] == "grade" else None,
     }
 
 
-def _eyes(scored, truth, raw, probability, chosen, draws, seed):
-    patients = scored.table["patient"].to_numpy()
-    points = chosen["eye"]["operating_points"]
-    levels = scored.table["level"].to_numpy()
-    return evaluate_unit(truth, levels, raw, probability, patients, points, draws=draws, seed=seed)
-
-
-def _patients(scored, truth, raw, probability, chosen, draws, seed):
-    """Evaluate patients as predict.py answers: truth, grade and probability are those of the worst eye."""
-    eyes = pd.DataFrame({"truth": truth, "level": scored.table["level"], "raw": raw, "probability": probability})
-    worst = eyes.groupby(scored.table["patient"]).max()
-    columns = (worst[column].to_numpy() for column in eyes)
-    return evaluate_unit(*columns, worst.index, chosen["eye"]["operating_points"], draws=draws, seed=seed)
+def worst_eyes(eyes, patients):
+    """Join the eyes of each patient as predict.py does: truth, grade and probability are those of the worst eye."""
+    worst = eyes.groupby(patients).max()
+    return sort_rows(**worst, patients=worst.index)
 
 
 def _baselines(scored, train, question, truth, draws, seed):
@@ -123,11 +115,11 @@ def _grade(scored, levels, cuts, draws, seed):
     return kappa | {"accuracy": accuracy, "confusion": matrix}
 
 
-def assess_split(scored, task, decision):
+def assess_split(scored, config):
     """Score a split by accuracy, precision, recall and AUC of the task's first question."""
-    question = TASKS[task].questions[0]
-    truth, _, probability = answer(scored, task, question, decision)
-    called = probability >= decision[question]["eye"]["operating_points"][BALANCED]
+    question, threshold = next(iter(thresholds_at(config).items()))
+    truth, _, probability = answer(scored, config, question)
+    called = probability >= threshold
     patients = scored.table["patient"].to_numpy()
     rates = rates_with_intervals(truth, called, patients)
     return {

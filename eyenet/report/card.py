@@ -12,7 +12,6 @@ import yaml
 
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import disclaimers
-from eyenet.model.decision import BALANCED
 from eyenet.model.folder import colours_of
 from eyenet.report import tables, words
 from eyenet.report.html import made_by
@@ -46,6 +45,7 @@ def write_model_card(path, metrics, config):
     env = environment(__file__, autoescape=False)  # Markdown is escaped by its own filter
     env.filters["md"] = markdown_text
     task, first = metrics["task"], next(iter(metrics["questions"]))
+    asked = metrics["questions"][first]
     page = env.get_template("model_card.md.jinja").render(
         front_matter=front_matter(metrics),
         metrics=metrics,
@@ -54,9 +54,9 @@ def write_model_card(path, metrics, config):
         classes=TASKS[task].classes,
         question=first,
         first_disease=first_disease(task, first),
-        temperature=metrics["questions"][first]["temperature"],
-        shift=metrics["questions"][first]["shift"],
-        threshold=metrics["questions"][first]["eye"]["operating_points"][BALANCED]["threshold"],
+        temperature=asked["temperature"],
+        shift=asked["shift"],
+        threshold=asked["eye"]["operating_points"][asked["operating_point"]]["threshold"],
         size=config["size"],
         equalized=colours_of((config.get("settings") or {}).get("images")) == "equalized",
         headlines=[words.headline(asked) for asked in metrics["questions"].values()],
@@ -75,7 +75,7 @@ def _tables(asked):
     made = [
         tables.figures_table(asked),
         tables.baselines_table(asked),
-        *(tables.points_table(asked[unit], name) for unit, name in tables.UNITS.items()),
+        *(tables.points_table(asked, unit) for unit in tables.UNITS),
     ]
     return [table._replace(caption=f"{asked['disease']}: {table.caption}") for table in made]
 

@@ -9,7 +9,6 @@ import numpy as np
 from markupsafe import Markup
 
 from eyenet.data.names import SPLIT_NAMES
-from eyenet.model.decision import BALANCED
 from eyenet.report.tables import UNITS
 from eyenet.report.words import decimal, defined, percent
 from eyenet.score.charts import BLUE, GREY, ORANGE, new_figure
@@ -124,14 +123,13 @@ def roc_chart(name, asked):
         for unit, (words, color, line) in UNIT_STYLES.items():
             curve = np.reshape(asked[unit]["curves"]["roc"], (-1, 2))
             axes.plot(*curve.T, color=color, linestyle=line, label=words)
-        points = asked["patient"]["operating_points"]
-        others = [point for point in points if point != BALANCED]
+        points, own = asked["patient"]["operating_points"], asked["operating_point"]
+        others = [point for point in points if point != own]
         for point, figures in points.items():
             x, y = 1 - _number(figures["specificity"]["value"]), _number(figures["sensitivity"]["value"])
-            default = point == BALANCED
-            style = {"facecolor": ORANGE if default else "none", "edgecolor": ORANGE, "zorder": 4}
-            label = "default operating point" if default else "other operating points" if point == others[0] else None
-            axes.scatter(x, y, 64 if default else 26, marker="D" if default else "o", label=label, **style)
+            style = {"facecolor": ORANGE if point == own else "none", "edgecolor": ORANGE, "zorder": 4}
+            label = "the model's operating point" if point == own else "other points" if point == others[0] else None
+            axes.scatter(x, y, 64 if point == own else 26, marker="D" if point == own else "o", label=label, **style)
         _shares(axes, "1 − specificity", "sensitivity")
 
     areas = _per_unit(asked, "auc")

@@ -55,6 +55,7 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         training=_training(history, balance, metrics["set"]),
         made=made_by(metrics, config),
         confident=confident,
+        point=words.point_name(next(iter(metrics["questions"].values()))["operating_point"]),
     )
     # File names may contain bytes that are not valid UTF-8; they become question marks.
     write_whole(path, page.encode("utf-8", "replace"))
@@ -130,7 +131,7 @@ def _question(metrics, question, examples):
         "majority": asked["baselines"]["majority"],
         "not_retina": asked["baselines"]["not_retina"],
         "subsets": tables.subsets_table(metrics, question) if metrics.get("subsets") else None,
-        "points": [tables.points_table(asked[u], name) for u, name in tables.UNITS.items()],
+        "points": [tables.points_table(asked, unit) for unit in tables.UNITS],
         "confusions": [
             tables.confusion(asked[u]["confusion"], classes, f"Grade against prediction, {name}")
             for u, name in tables.UNITS.items()

@@ -55,13 +55,14 @@ def splits_table(metrics):
 
 
 def figures_table(asked):
-    """Tabulate all figures of a question at the default operating point, per patient and per eye."""
+    """Tabulate all figures of a question at the model's operating point, per patient and per eye."""
     rows = [
         ("photographs or patients", [count(asked[unit]["count"]) for unit in UNITS]),
         ("with disease", [count(asked[unit]["diseased"]) for unit in UNITS]),
     ]
     rows += [(METRIC_NAMES[key][0], [figure_cell(asked[unit], key) for unit in UNITS]) for key in SHOWN]
-    return Table("At the default operating point", ["figure", *UNITS.values()], rows)
+    caption = f"At the model's operating point: {point_name(asked['operating_point'])}"
+    return Table(caption, ["figure", *UNITS.values()], rows)
 
 
 def baselines_table(asked):
@@ -82,17 +83,18 @@ def baselines_table(asked):
     return Table("Comparison with two baselines, per eye", ["", *headings(keys)], rows)
 
 
-def points_table(unit, unit_name):
+def points_table(asked, unit_name):
     """Tabulate what each operating point reaches here; the thresholds were chosen on validation, for eyes."""
+    unit, own = asked[unit_name], asked["operating_point"]
     keys = ("sensitivity", "specificity", "precision", "npv", "accuracy")
     rows = []
     for name, point in unit["operating_points"].items():
         threshold = point["threshold"]
         shown = Cell(f"{threshold:.4g}") if defined(threshold) else Cell(DASH, why="not reached on validation")
         cells = [cell(point[key], percent, f"not measured: {why_undefined(key, unit)}") for key in keys]
-        rows.append((point_name(name), [shown, *cells]))
+        rows.append((point_name(name) + " (the model's own)" * (name == own), [shown, *cells]))
     columns = ["aim for eyes on validation", "threshold", *headings(keys)]
-    return Table(f"What the operating points reach here, {unit_name}", columns, rows)
+    return Table(f"What the operating points reach here, {UNITS[unit_name]}", columns, rows)
 
 
 def roc_table(asked):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from eyenet.data.tables import GRADES
-from eyenet.model.decision import BALANCED, LEVELS
+from eyenet.model.decision import LEVELS
 from eyenet.model.probabilities import log_odds
 from eyenet.run.errors import StageError
 from eyenet.score.bootstrap import bootstrap
@@ -26,7 +26,12 @@ WAYS = {"sensitivity_at_specificity": "specificity", "specificity_at_sensitivity
 
 
 class Rows(NamedTuple):
-    """The data of each row; arrays of shape (n,), sorted from the highest to the lowest calibrated probability."""
+    """The data of each eye or patient; arrays of shape (n,), sorted by falling calibrated probability.
+
+    `truth` is bool. `levels` are grades; of a patient, that of the worse eye. `raw` and `calibrated` are probabilities
+    of disease, as predicted and after calibration; only the figures "before" use `raw`. `patients` are numbers; if the
+    unit is the patient, each occurs once.
+    """
 
     truth: np.ndarray
     levels: np.ndarray
@@ -35,27 +40,8 @@ class Rows(NamedTuple):
     patients: np.ndarray
 
 
-def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, draws=2000, seed=0):
-    """Evaluate predictions of one unit, the eye or the patient.
-
-    Parameters
-    ----------
-    truth : ndarray of bool, shape (n,)
-    levels : ndarray of int, shape (n,)
-        Grades; for a patient, the grade of the worse eye.
-    raw, calibrated : ndarray of float, shape (n,)
-        Probability of disease, as predicted and after calibration; only the figures "before" use `raw`.
-    patients : sequence, shape (n,)
-        Patient of each row; if the unit is the patient, each occurs once.
-    operating_points : dict of str to float
-        Thresholds on the calibrated probability, chosen on validation; "balanced" is among them.
-    draws, seed : int
-        Of the bootstrap.
-
-    Returns
-    -------
-    dict
-        A unit of metrics.json. Undefined figures are None; without rows, all are.
+def sort_rows(truth, level, raw, calibrated, patients):
+    """Make the `Rows` of a unit from sequences of shape (n,) in any order.
 
     Raises
     ------
@@ -65,24 +51,40 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
     for probability in (raw, calibrated):
         require_probabilities(probability)
     order = np.argsort(-np.asarray(calibrated, float), kind="stable")  # sorted once, not for each draw
-    patients = np.unique(np.asarray(patients), return_inverse=True)[1]  # numbers are faster than names
-    rows = Rows(*(np.asarray(values)[order] for values in (np.asarray(truth, bool), levels, raw, calibrated, patients)))
-    called = rows.calibrated >= operating_points[BALANCED]
-    points = {
-        name: rates_with_intervals(rows.truth, rows.calibrated >= threshold, rows.patients)
-        for name, threshold in operating_points.items()
-    }
-    drawn = from_draws(rows, draws, seed)
+    numbers = np.unique(np.asarray(patients), return_inverse=True)[1]  # faster than names
+    columns = (np.asarray(truth, bool), level, raw, calibrated, numbers)
+    return Rows(*(np.asarray(column)[order] for column in columns))
+
+
+def evaluate_unit(rows, operating_points, own, draws=2000, seed=0):
+    """Evaluate predictions of one unit, the eye or the patient.
+
+    Parameters
+    ----------
+    rows : Rows
+    operating_points : dict of str to float
+        Thresholds on the calibrated probability, chosen on validation.
+    own : str
+        The operating point at which the model answers; figures at no other point are those of this one.
+    draws, seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        A unit of metrics.json. Undefined figures are None; without rows, all are.
+    """
+    threshold, drawn = operating_points[own], from_draws(rows, draws, seed)
+    called = rows.calibrated >= threshold
+    points = {name: at_point(rows, least) for name, least in own_first(operating_points, own).items()}
     return {
         "count": len(rows.truth),
         "diseased": int(rows.truth.sum()),
         "auc": auc_with_interval(rows.truth, rows.calibrated, rows.patients),
         "average_precision": drawn["average_precision"],
-        **points[BALANCED],
+        **{name: figure for name, figure in points[own].items() if name != "threshold"},
         "confusion": confusion(rows.truth, called),
-        "operating_points": {
-            name: {"threshold": float(threshold)} | points[name] for name, threshold in operating_points.items()
-        },
+        "operating_points": points,
         "roc": {way: {str(level): drawn[way, level] for level in LEVELS} for way in WAYS},
         "by_grade": [called_of_grade(rows, called, grade) for grade in GRADES],
         "calibration": {
@@ -90,9 +92,20 @@ def evaluate_unit(truth, levels, raw, calibrated, patients, operating_points, dr
             "after": calibration_of(rows, rows.calibrated),
             "bins": bins_of(rows),
         },
-        "referral": referral(rows.truth, rows.calibrated, operating_points[BALANCED], rows.patients, SHARES),
+        "referral": referral(rows.truth, rows.calibrated, threshold, rows.patients, SHARES),
         "curves": curves_of(rows),
     }
+
+
+def own_first(operating_points, own):
+    """Put the model's own operating point before the others."""
+    return {own: operating_points[own]} | operating_points
+
+
+def at_point(rows, threshold):
+    """Compute the rates at an operating point."""
+    rates = rates_with_intervals(rows.truth, rows.calibrated >= threshold, rows.patients)
+    return {"threshold": float(threshold)} | rates
 
 
 def called_of_grade(rows, called, grade):

@@ -122,7 +122,7 @@ def plural(count, noun):
 def point_name(name):
     """Name an operating point by its aim on validation: ``sensitivity_0.9`` is sensitivity of 90 %."""
     if name == BALANCED:
-        return "balanced (default)"
+        return BALANCED
     what, _, share = name.rpartition("_")
     return f"{what} of {percent(float(share), 0)}"
 
@@ -191,7 +191,10 @@ def sentences(metrics, question):
     ]
     said = [scored]
     if parts:
-        said.append(f"Per patient, at the default operating point chosen on validation: {', '.join(parts)}.")
+        said.append(
+            f"Per patient, at the model's operating point ({point_name(asked['operating_point'])}), chosen on "
+            f"validation: {', '.join(parts)}."
+        )
     return said + _next_to_baselines(asked)
 
 

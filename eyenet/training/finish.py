@@ -7,7 +7,7 @@ import numpy as np
 from eyenet.data.array import content_hash
 from eyenet.data.tables import write_table
 from eyenet.data.tasks import QUESTIONS, TASKS
-from eyenet.model.decision import BALANCED, choose_decision
+from eyenet.model.decision import BALANCED, choose_decision, own_point
 from eyenet.model.folder import NETWORK, load_network, name_latest, split_hash
 from eyenet.model.lite import add_lite
 from eyenet.model.weights import hash_weights
@@ -41,7 +41,7 @@ def settings_of(options, table, sidecar):
     return settings | ({"start": sha256(options["start"] / NETWORK)} if options["start"] else {})
 
 
-def choose_on_validation(network, batches, table, task):
+def choose_on_validation(network, batches, table, config):
     """Choose the decision on the validation photographs.
 
     Parameters
@@ -50,12 +50,14 @@ def choose_on_validation(network, batches, table, task):
     batches : eyenet.model.batches.Batches
     table : DataFrame
         Their rows: patient, level.
-    task : str
+    config : dict
+        config.json of the model, with its task and the operating point of the model that it continues, if any.
 
     Returns
     -------
-    decision : dict
-        From `eyenet.model.decision.choose_decision`.
+    chosen : dict
+        `decision`, from `eyenet.model.decision.choose_decision`, and `operating_point`: balanced, unless the model
+        continues one with another point, which this validation can promise too.
     lines : list of str
         A description for the user.
     """
@@ -64,17 +66,23 @@ def choose_on_validation(network, batches, table, task):
     probabilities = predict(network, batches)
     if not np.isfinite(probabilities).all():
         raise StageError("the network predicts values that are not finite on validation; train it again")
-    decision = choose_decision(table["patient"].to_numpy(), table["level"].to_numpy(), probabilities, task)
-    lines = []
-    for question in TASKS[task].questions:
-        points = decision[question]["eye"]["operating_points"]
-        lines.append(f"called {QUESTIONS[question]} from a calibrated probability of {points[BALANCED]:.3f}")
-        others = ", ".join(name.replace("_", " ") for name in points if name != BALANCED)
+    decision = choose_decision(table["patient"].to_numpy(), table["level"].to_numpy(), probabilities, config["task"])
+    offered = {q: decision[q]["eye"]["operating_points"] for q in TASKS[config["task"]].questions}
+    own, lines = own_point(config), []
+    if not all(own in points for points in offered.values()):
+        log(
+            f"WARNING: validation has too few patients to promise {own.replace('_', ' ')}, the operating point of the "
+            f"model that this one continues; it answers at the {BALANCED} point, which may find fewer diseased eyes"
+        )
+        own = BALANCED
+    for question, points in offered.items():
+        lines.append(f"called {QUESTIONS[question]} from a calibrated probability of {points[own]:.3f}")
+        others = ", ".join(name.replace("_", " ") for name in points if name != own)
         lines.append(f"its other operating points: {others or 'none, since validation has too few patients'}")
-    return decision, lines
+    return {"decision": decision, "operating_point": own}, lines
 
 
-def finish(folder, state, batches, table, task, options):
+def finish(folder, state, batches, table, options):
     """Write patients.csv, model.tflite, the decision and the curves of a trained model; return lines for the user.
 
     Parameters
@@ -87,15 +95,14 @@ def finish(folder, state, batches, table, task, options):
         The validation photographs.
     table : DataFrame
         Table of the array.
-    task : str
     options : dict
         The options of this run, as text.
     """
     write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
     config = read_json(folder / "config.json")
     network = load_network(folder, config)
-    decision, lines = choose_on_validation(network, batches, table.iloc[batches.rows], task)
-    config = add_lite(folder, config, network) | {"decision": decision, "options": options}
+    chosen, lines = choose_on_validation(network, batches, table.iloc[batches.rows], config)
+    config = add_lite(folder, config, network) | chosen | {"options": options}
     write_json(folder / "config.json", config)
     draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
     best = f", validation AUC {state['best']:.3f}" if state["best"] is not None else ""

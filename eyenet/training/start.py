@@ -1,6 +1,7 @@
 """Start a training from the weights of a trained model."""
 
 from eyenet.data.names import canonical
+from eyenet.model.decision import own_point
 from eyenet.model.folder import colours_of, copy_weights, load_network, open_model, read_patients
 from eyenet.run.errors import StageError
 
@@ -18,6 +19,11 @@ def start_weights(network, folder, task, table, images):
         Table of the array: patient, split.
     images : dict
         Settings of the stages that made the array.
+
+    Returns
+    -------
+    dict
+        What config.json of the new model takes over: the `operating_point`.
 
     Raises
     ------
@@ -41,3 +47,4 @@ def start_weights(network, folder, task, table, images):
         copy_weights(network, load_network(folder, config))
     except ValueError:
         raise StageError(f"{folder} holds another network of the name {network.name}; train it again") from None
+    return {"operating_point": own_point(config)}
