@@ -33,20 +33,37 @@ def test_every_requirements_file_asks_for_the_same_versions():
             assert versions.setdefault(name, wanted) == wanted, f"{path.name}: another range of {name}"
 
 
+def setuptools_settings():
+    return tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["setuptools"]
+
+
+SHIPPED = f"eyenet.pretrained.{pretrained.NAME}"  # a folder of files, without an __init__.py
+
+
 def test_the_rooms_and_their_data_files_are_packaged():
-    made = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["setuptools"]
+    made = setuptools_settings()
     rooms = {f"eyenet.{path.parent.name}" for path in (REPO / "eyenet").glob("*/__init__.py")}
-    assert set(made["packages"]) == {"eyenet", "eyenet.pretrained", *rooms}
+    assert set(made["packages"]) == {"eyenet", SHIPPED, *rooms}
     left_out = {".py", ".pyc", ".sh"}
     files = [path for path in (REPO / "eyenet").rglob("*.*") if path.is_file() and path.suffix not in left_out]
     assert files and all(any(path.match(pattern) for pattern in made["package-data"]["*"]) for path in files)
 
 
 def test_the_network_that_ships_is_packaged():
-    """Where eyenet.model.pretrained looks for it: a package's folder is mapped, and its files are package data."""
-    made = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["setuptools"]
-    place = REPO / made["package-dir"]["eyenet.pretrained"]
-    files = {file for pattern in made["package-data"]["eyenet.pretrained"] for file in place.glob(pattern)}
-    assert {file for file in pretrained.folder().iterdir() if not file.name.startswith(".")} <= files
-    installed = pretrained.PACKAGE / "pretrained" / pretrained.NAME
-    assert pretrained.folder().relative_to(place) == installed.relative_to(pretrained.PACKAGE / "pretrained")
+    """Where eyenet.model.pretrained looks for it: the folder is mapped, and all of its files are package data."""
+    made = setuptools_settings()
+    assert REPO / made["package-dir"][SHIPPED] == pretrained.folder() and made["package-data"][SHIPPED] == ["*"]
+    installed = pretrained.PACKAGE.parent.joinpath(*SHIPPED.split("."))
+    assert installed == pretrained.PACKAGE / "pretrained" / pretrained.NAME
+    assert (pretrained.folder() / "model.tflite").is_file()
+
+
+def test_only_modules_that_run_in_an_installation_are_packaged():
+    """A module may import modules of its own package and dependencies, but no script of the checkout."""
+    made = setuptools_settings()
+    scripts = {path.stem for path in REPO.glob("*.py")} | {path.stem for path in (REPO / "benchmarks").glob("*.py")}
+    for package in made["packages"]:
+        folder = REPO / made["package-dir"].get(package, package.replace(".", "/"))
+        for path in folder.glob("*.py"):
+            imported = set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
+            assert not imported & scripts, f"{path} imports {imported & scripts}"
