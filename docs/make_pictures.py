@@ -4,10 +4,12 @@
     python docs/make_pictures.py --work DIR      the work folder of another sample run
 
 Writes docs/pictures/*.jpeg and *.png: a sheet of photographs, the circle and the crop, one photograph's copies,
-predict.py's heat map, and copies of the charts that the pipeline drew.
+predict.py's heat map, copies of the charts that the pipeline drew, and TensorBoard in Chromium.
 """
 
 import argparse
+import contextlib
+import re
 import shutil
 import subprocess
 import sys
@@ -103,8 +105,36 @@ def graded(work, name):
         command = [sys.executable, REPO / "predict.py", "--model", work / "models" / "latest", "--heatmap", folder]
         subprocess.run([*command, train / f"{name}.jpeg", train / f"{STORY}.jpeg"], check=True)
         with Image.open(train / f"{STORY}.jpeg") as image, Image.open(Path(folder) / f"{STORY}.png") as heat:
-            story(ImageOps.exif_transpose(image), heat).save(PICTURES / "story.png", optimize=True)
+            story(ImageOps.exif_transpose(image), heat).save(PICTURES / "story.jpeg", quality=90, optimize=True)
         Image.open(Path(folder) / f"{name}.png").save(PICTURES / "heatmap.jpeg", quality=90)
+
+
+@contextlib.contextmanager
+def tensorboard(logs):
+    """Run TensorBoard on a folder of logs; yields its address."""
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--port", "0"]
+    with subprocess.Popen(command, cwd=logs.parent, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            found = (re.search(r"http://\S+", line) for line in server.stderr)
+            yield next(address[0] for address in found if address)
+        finally:
+            server.terminate()
+
+
+def draw_tensorboard(work):
+    """Photograph TensorBoard's page with the heat maps of validation photographs."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        sys.exit("TensorBoard's picture needs Chromium or Chrome")
+    with tensorboard(work / "logs") as address, tempfile.TemporaryDirectory() as profile:
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
+        options += ["--window-size=1100,640", "--virtual-time-budget=20000"]
+        target = PICTURES / "tensorboard.png"
+        page = f"{address}#images&tagFilter=heat%20maps"
+        subprocess.run([browser, *options, f"--screenshot={target}", page], check=True, capture_output=True)
+    with Image.open(target) as shown:
+        reduced = shown.convert("RGB").quantize(256)  # a third of the size
+    reduced.save(target, optimize=True)
 
 
 def main():
@@ -132,6 +162,7 @@ def main():
         shutil.copy(work / "figures" / chart, PICTURES / chart)
     shutil.copy(latest / "training_curves.png", PICTURES / "training_curves.png")
     graded(work, name)
+    draw_tensorboard(work)
 
 
 if __name__ == "__main__":
