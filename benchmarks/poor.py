@@ -24,8 +24,8 @@ from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.retina import inside_circle
 from eyenet.run.workers import cores, for_each
-from eyenet.score.bootstrap import bootstrap
-from eyenet.score.metrics import roc_auc
+from eyenet.score.difference import auc_difference
+from eyenet.score.intervals import LEVEL, auc_with_interval
 
 QUESTIONS = {"any DR": 1, "referable DR": 2}
 REFERRED = (0.05, 0.1, 0.2)  # share of gradable photographs without referable DR
@@ -65,16 +65,14 @@ def compressed(levels, patients, plain, coarse):
     rows = []
     for question, least in QUESTIONS.items():
         truth = levels >= least
-
-        def statistics(weights, truth=truth, least=least):
-            each = [roc_auc(truth, found[:, least:].sum(axis=1), weights) for found in (plain, coarse)]
-            return {
-                "AUC": each[0],
-                "AUC, JPEG of quality 10": each[1],
-                "JPEG of quality 10, difference": each[1] - each[0],
-            }
-
-        for what, found in bootstrap(statistics, patients).items():
+        scores = [found[:, least:].sum(axis=1) for found in (plain, coarse)]
+        difference = auc_difference(truth, *scores, patients, LEVEL)
+        figures = {
+            "AUC": auc_with_interval(truth, scores[0], patients),
+            "AUC, JPEG of quality 10": auc_with_interval(truth, scores[1], patients),
+            "JPEG of quality 10, difference": difference | {"value": difference["difference"]},
+        }
+        for what, found in figures.items():
             limits = f"95 %: {found['low']:.3f} to {found['high']:.3f}"
             rows.append((f"{question}, {what}", round(found["value"], 3), limits, ""))
     return rows

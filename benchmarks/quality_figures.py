@@ -9,7 +9,7 @@ from quality_fit import COPIES
 
 from eyenet.photo import quality
 from eyenet.score.bootstrap import bootstrap
-from eyenet.score.metrics import roc_auc
+from eyenet.score.intervals import auc_with_interval, share_with_interval
 
 GRADES = {0: "without DR", 1: "mild", 2: "moderate", 3: "severe", 4: "proliferative"}
 
@@ -41,32 +41,33 @@ def share(rejected):
 
 
 def interval(found):
-    """Format the interval of a bootstrapped figure."""
+    """Format the interval of a figure."""
     return f"95 %: {found['low']:.3f}-{found['high']:.3f}"
 
 
 def figures(name, table, judged, goals=("", "", "")):
-    """List AUC, sensitivity and specificity against EyeQ with intervals (bootstrap over patients)."""
+    """List AUC, sensitivity and specificity against EyeQ with the intervals that the product gives them."""
     rows = np.array([found is not None for found in judged]) & (table["eyeq"] != "").to_numpy()
     judged = [found for found, row in zip(judged, rows) if row]
     truth = (table["eyeq"] == "reject").to_numpy()[rows]
     score, called = np.array([found.score for found in judged]), is_rejected(judged)
-
-    def statistics(weights):
-        return {
-            "AUC": roc_auc(truth, score, weights),
-            "share of EyeQ's rejected that is rejected": weights @ (truth & called) / (weights @ truth),
-            "share of EyeQ's accepted that passes": weights @ (~truth & ~called) / (weights @ ~truth),
-        }
-
+    patients = table["patient"].to_numpy()[rows]
+    measured = {
+        "AUC": auc_with_interval(truth, score, patients),
+        "share of EyeQ's rejected that is rejected": share_with_interval(called, patients, truth),
+        "share of EyeQ's accepted that passes": share_with_interval(~called, patients, ~truth),
+    }
     result = [(f"{name}: photographs with a label of EyeQ", len(truth), f"{truth.sum()} rejected", "")]
-    for goal, (what, found) in zip(goals, bootstrap(statistics, table["patient"].to_numpy()[rows]).items()):
+    for goal, (what, found) in zip(goals, measured.items()):
         result.append((f"{name}: {what}", round(found["value"], 3), interval(found), goal))
     return result
 
 
 def by_grade(name, table, rejected, worst, goal=""):
-    """List the share that is rejected by grade, and how many times as often as without DR, from a grade on."""
+    """List the share that is rejected by grade, and how many times as often as without DR, from a grade on.
+
+    Ratios of two shares have no interval in closed form here: it is a bootstrap over patients.
+    """
     level = table["level"].to_numpy()
     result = [
         (f"{name}: {words}, rejected", *share(rejected[level == grade]), "")
