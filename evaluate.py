@@ -246,7 +246,8 @@ def print_summary(metrics, report):
             print(f"\n{part['set']}" if part is not metrics else "")
             print("\n".join(question_lines(question)))
         if part["grade"] is not None:
-            print(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(part['grade']['kappa'])}")
+            shown = f"of the grade that predict.py shows  {show(part['grade']['shown']['kappa'])}"
+            print(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(part['grade']['kappa'])}, {shown}")
     print("\nin brackets: 95 % interval over patients; metrics.json and the report name the methods")
     print("thresholds were chosen on validation, except for the figures on this set's ROC curve")
     if metrics["synthetic"]:

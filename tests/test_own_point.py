@@ -9,6 +9,8 @@ import pytest
 
 import evaluate
 from eyenet.model import backend, batches
+from eyenet.model.answers import consistent_grade
+from eyenet.model.decision import predict_grade
 from eyenet.model.folder import load_network, open_model
 from eyenet.model.predictions import Scored
 from eyenet.model.screener import Screener
@@ -78,8 +80,16 @@ def test_the_figures_are_those_of_what_predict_answers(answered, metrics):
         patients = pd.Series(called).groupby(scored.table["patient"]).any()
         assert np.sum(asked["patient"]["confusion"], axis=0)[1] == patients.sum()
         assert asked["operating_point"] == config["operating_point"] == next(iter(eye["operating_points"]))
+    shown = [grade_of(config, row, found) for row, found in zip(answers, scored.probabilities)]
+    confusion = metrics["grade"]["shown"]["confusion"]
+    assert np.sum(confusion, axis=0).tolist() == np.bincount(shown, minlength=5).tolist()
     any_dr = metrics["questions"]["any"]["eye"]
     assert metrics["splits"]["test"]["recall"] == any_dr["sensitivity"]
+
+
+def grade_of(config, answers, probabilities):
+    """Grade as predict.py does."""
+    return consistent_grade(int(predict_grade(probabilities[None], config["decision"]["grade"]["cuts"])[0]), answers)
 
 
 def test_report_card_chart_and_summary_lead_with_the_models_own_point(answered, metrics, tmp_path):

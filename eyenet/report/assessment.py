@@ -1,10 +1,12 @@
 """Compute all figures of a set of photographs: by question, by eye and patient, and those of trivial baselines."""
 
+import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from eyenet.data.tables import GRADES, count_by_grade
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
+from eyenet.model.answers import consistent_grade
 from eyenet.model.decision import own_point, predict_grade, thresholds_at
 from eyenet.model.probabilities import calibrate
 from eyenet.report.units import evaluate_unit, sort_rows
@@ -61,7 +63,7 @@ def assess(scored, train, config, draws, seed):
         "patients": int(scored.table["patient"].nunique()),
         "by_grade": count_by_grade(scored.table["level"]),
         "questions": questions,
-        "grade": _grade(scored, levels, decision["grade"]["cuts"], draws, seed) if config["task"] == "grade" else None,
+        "grade": _grade(scored, levels, config, draws, seed) if config["task"] == "grade" else None,
     }
 
 
@@ -104,15 +106,25 @@ def _baselines(scored, train, question, truth, draws, seed):
     return baselines
 
 
-def _grade(scored, levels, cuts, draws, seed):
-    """Score the predicted grade."""
-    predicted = predict_grade(scored.probabilities, cuts)
-
+def _grade(scored, levels, config, draws, seed):
+    """Score the grade of the network, and the grade `shown` by predict.py, which does not contradict its answers."""
+    predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])
+    called = {q: answer(scored, config, q)[2] >= threshold for q, threshold in thresholds_at(config).items()}
+    shown = [
+        consistent_grade(int(grade), {question: {"disease": called[question][row]} for question in called})
+        for row, grade in enumerate(predicted)
+    ]
     patients = scored.table["patient"].to_numpy()
-    kappa = bootstrap(lambda w: {"kappa": quadratic_kappa(levels, predicted, w)}, patients, draws, seed)
-    accuracy = share_with_interval(predicted == levels, patients)
-    matrix = confusion_matrix(levels, predicted, labels=list(GRADES)).tolist()
-    return kappa | {"accuracy": accuracy, "confusion": matrix}
+    grades = {"predicted": predicted, "shown": np.array(shown)}
+    kappa = bootstrap(
+        lambda w: {name: quadratic_kappa(levels, grade, w) for name, grade in grades.items()}, patients, draws, seed
+    )
+    figures = {
+        name: {"kappa": kappa[name], "accuracy": share_with_interval(grade == levels, patients)}
+        for name, grade in grades.items()
+    }
+    matrix = confusion_matrix(levels, grades["shown"], labels=list(GRADES)).tolist()
+    return figures["predicted"] | {"shown": figures["shown"] | {"confusion": matrix}}
 
 
 def assess_split(scored, config):

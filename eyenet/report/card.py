@@ -15,7 +15,7 @@ from eyenet.model import disclaimers
 from eyenet.model.folder import colours_of
 from eyenet.report import tables, words
 from eyenet.report.html import made_by
-from eyenet.report.words import decimal, defined, format_of, interval_text, percent
+from eyenet.report.words import defined, format_of, interval_text, percent
 from eyenet.run.files import write_whole
 from eyenet.run.pages import environment
 from eyenet.score.metrics import METRIC_NAMES
@@ -64,7 +64,7 @@ def write_model_card(path, metrics, config):
         of_2017=words.of_2017(config),
         splits=tables.splits_table(metrics),
         tables=[table for asked in metrics["questions"].values() for table in _tables(asked)],
-        kappa=metrics["grade"] and words.cell(metrics["grade"]["kappa"], decimal, "one class only"),
+        grade=metrics["grade"] and tables.grade_table(metrics["grade"]),
         made=made_by(metrics, config),
     )
     write_whole(path, page.encode("utf-8", "replace"))
@@ -114,8 +114,8 @@ def list_results(metrics):
             found[f"{question}, {unit_name}"] = figures
     if grade := metrics["grade"]:
         found["grade 0-4, per eye"] = [
-            ("cohen_kappa", METRIC_NAMES["kappa"][0], "kappa", grade["kappa"]),
-            ("accuracy", "accuracy of the exact grade", "accuracy", grade["accuracy"]),
+            ("cohen_kappa", METRIC_NAMES["kappa"][0], "kappa", grade["shown"]["kappa"]),
+            ("accuracy", "accuracy of the exact grade", "accuracy", grade["shown"]["accuracy"]),
         ]
     return [
         {

@@ -180,9 +180,8 @@ def _grade(grade):
         return None
     classes = [f"{level} {name}" for level, name in GRADES.items()]
     return {
-        "kappa": words.cell(grade["kappa"], decimal, "one class only"),
-        "accuracy": words.cell(grade["accuracy"]),
-        "confusion": tables.confusion(grade["confusion"], classes, "Grade against prediction, per eye"),
+        "table": tables.grade_table(grade),
+        "confusion": tables.confusion(grade["shown"]["confusion"], classes, "Grade against predict.py's, per eye"),
     }
 
 

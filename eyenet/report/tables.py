@@ -165,11 +165,23 @@ def subsets_table(metrics, question):
         cells += [figure_cell(asked["eye"], "auc")]
         cells += [figure_cell(asked["patient"], key) for key in ("auc", "sensitivity", "specificity")]
         if part["grade"]:
-            cells.append(cell(part["grade"]["kappa"], decimal, "one class only"))
+            cells.append(cell(part["grade"]["shown"]["kappa"], decimal, "one class only"))
         rows.append((part["set"], cells))
     columns = ["set", "photographs", "patients", "diseased", "AUC per eye", "AUC", "sensitivity", "specificity"]
     columns += ["kappa"] if metrics["grade"] else []
     return Table("The set and its subsets, per patient unless stated otherwise", columns, rows)
+
+
+def grade_table(grade):
+    """Tabulate how well grades agree: the network's, and those that predict.py shows."""
+    rows = [
+        (name, [cell(figures["kappa"], decimal, "one class only"), cell(figures["accuracy"])])
+        for name, figures in (
+            ("grade in predict.py, limited by its answers", grade["shown"]),
+            ("grade of the network, not limited", grade),
+        )
+    ]
+    return Table("Agreement with the grade, per eye", ["", METRIC_NAMES["kappa"][0], "accuracy of the grade"], rows)
 
 
 def balance_table(balance, evaluated):
