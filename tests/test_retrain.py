@@ -19,12 +19,13 @@ from eyenet.model import pretrained
 from eyenet.model.folder import open_model
 from eyenet.photo.png import encode_png
 from eyenet.photo.retina import photograph_to_input
-from eyenet.retraining.base import Base, open_base
+from eyenet.retraining.base import Base, adopt_shipped, open_base
 from eyenet.retraining.intake import crop_and_judge, find_known, join_splits, match_batch
 from eyenet.retraining.promotion import (
     COLUMNS,
     add_decision,
     compare,
+    current_model,
     decide,
     figure_columns,
     first_model,
@@ -458,6 +459,19 @@ def test_the_network_that_ships_is_retrained_without_its_photographs(pipeline, w
     assert all(known.get(row["patient"], row["split"]) == row["split"] for row in table)
     base = open_base(work, work / "models")  # the next retraining has an array
     assert len(base.table) == len(table) and base.split == config["trained"]["split"]
+
+
+def test_results_of_the_network_that_ships_do_not_stand_for_it(tmp_path):
+    """evaluate.py and export_model.py write to its folder in models/ before it is copied; a copy may be cut."""
+    folder = tmp_path / "eyenet-lite"
+    (folder / "export").mkdir(parents=True)
+    (folder / "export" / "EyeNet.onnx").touch()
+    (folder / "metrics.json").write_text("{}")
+    (folder / "model.keras").write_bytes(b"half")
+    adopt_shipped(tmp_path)
+    assert current_model(tmp_path) == folder and (folder / "metrics.json").read_text() == "{}"
+    shipped = {path.name for path in pretrained.folder().iterdir()}
+    assert {path.name for path in folder.iterdir()} == shipped | {"export"}
 
 
 def test_a_wrong_path_writes_nothing(tmp_path):

@@ -15,8 +15,9 @@ from eyenet.model.folder import name_latest, open_model
 from eyenet.photo.quality import SMALLEST
 from eyenet.retraining.promotion import current_model, first_model
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import LATEST, read_json
+from eyenet.run.files import LATEST, read_json, whole_file
 
+CONFIG, RESULTS = "config.json", ("metrics.json", "MODEL_CARD.md")  # the results are evaluate.py's
 KEPT_SETTINGS = ("network", "task", "batch", "precision")  # as the model in use was trained
 
 
@@ -33,16 +34,21 @@ class Base(NamedTuple):
 
 
 def adopt_shipped(models):
-    """Copy the network that ships into a folder without models, and let `latest` name it."""
+    """Copy the network that ships into a folder without models, and let `latest` name it.
+
+    Its folder there may hold what evaluate.py and export_model.py made of it. That stays: its own figures and card too.
+    """
     models, shipped = Path(models), pretrained.folder()
     others = [path for path in models.glob("*/config.json") if path.parent.name != shipped.name]
     if os.path.lexists(models / LATEST) or others or not shipped.is_dir():
         return
-    copied, unfinished = models / shipped.name, models / f".tmp-{shipped.name}"
-    if not copied.exists():
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(shipped, unfinished)
-        os.replace(unfinished, copied)
+    copied = models / shipped.name
+    copied.mkdir(exist_ok=True)
+    missing = [path for path in shipped.iterdir() if not (path.name in RESULTS and (copied / path.name).exists())]
+    if not (copied / CONFIG).exists():
+        for path in sorted(missing, key=lambda path: path.name == CONFIG):  # the last one: with it, the model is whole
+            with whole_file(copied / path.name) as temporary:
+                shutil.copyfile(path, temporary)
     name_latest(copied)
     log(f"note: there was no model in {models}, so the network that ships, {shipped.name}, is now in use there")
 
