@@ -43,7 +43,7 @@ from eyenet.data.tables import read_labels, read_table
 from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.photo.field import FIELDS
 from eyenet.retraining.base import KEPT_SETTINGS, adopt_shipped, open_base
-from eyenet.retraining.intake import accept, merge, run_step
+from eyenet.retraining.intake import MISSING, accept, merge, run_step
 from eyenet.retraining.promotion import (
     CANDIDATES,
     LEAST_PATIENTS,
@@ -124,9 +124,12 @@ def take_in(photos, labels, base, folder, workers, field=None):
 
 def report_rejected(photographs, folder):
     """Log how many photographs were accepted, and the others by reason."""
-    rejected = photographs[photographs["result"] == "rejected"]
+    missing, rejected = (photographs[photographs["result"] == result] for result in (MISSING, "rejected"))
+    if len(missing):
+        log(f"note: {len(missing):,} labels have no photograph, such as {missing['image'].iloc[0]}")
     kinds = Counter(re.split(r"[:(]|(?<=duplicate) of ", reason)[0].strip() for reason in rejected["reason"])
-    log(f"accepted {len(photographs) - len(rejected):,} of {len(photographs):,} photographs")
+    count = len(photographs) - len(missing)
+    log(f"accepted {count - len(rejected):,} of {count:,} photographs")
     for kind, count in kinds.most_common():
         log(f"  rejected {count:,}: {kind}")
     if len(rejected):

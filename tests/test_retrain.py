@@ -129,7 +129,8 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
     )
     for name in others[24:27]:
         assert "cannot be graded: " in reason[name]
-    assert reason[others[27]] == "label without a photograph"
+    assert (listed[others[27]]["result"], listed[others[27]]["reason"]) == ("missing", "label without a photograph")
+    assert f"accepted {len(accepted)} of {len(listed) - 1} photographs" in done.stderr
     assert reason["nobody_left"] == "photograph without a label"
     assert "truncated" in reason[first[4]] or "damaged" in reason[first[4]]
 

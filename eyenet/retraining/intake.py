@@ -24,6 +24,9 @@ from eyenet.run.script import PARENT
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 
+NO_PHOTOGRAPH = "label without a photograph"  # as preprocess_images.py says in dropped.csv
+MISSING = "missing"  # the result of such a label, which is no photograph that was rejected
+
 
 def run_step(script, **options):
     """Run a script of the pipeline, which ends with this process; show its stderr and hide its stdout.
@@ -135,8 +138,8 @@ def accept(photos, labels, base, folder, workers, field=None):
         Folder of the photographs, and table of their grades.
     base : Base
     folder : Path
-        Receives photographs.csv (each photograph, accepted or rejected, with the reason) and, if any is accepted,
-        their array, `packed`.
+        Receives photographs.csv (each photograph, accepted or rejected, with the reason, and each label whose
+        photograph is missing) and, if any is accepted, their array, `packed`.
     workers : int
     field : {'auto', 'circle', 'frame'}, optional
         What the crops show. Default: as the model in use was trained.
@@ -152,7 +155,7 @@ def accept(photos, labels, base, folder, workers, field=None):
         table["split"] = join_splits(table, base, *copies)
         rejected |= find_known(table, base, *copies)
     accepted = table[~table["image"].isin(list(rejected))]
-    rows = [(name, "rejected", reason) for name, reason in rejected.items()]
+    rows = [(name, MISSING if reason == NO_PHOTOGRAPH else "rejected", reason) for name, reason in rejected.items()]
     rows += [(name, "accepted", "") for name in accepted["image"]]
     write_rows(folder / "photographs.csv", ["image", "result", "reason"], sorted(rows))
     if not len(accepted):
