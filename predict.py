@@ -26,8 +26,8 @@ result is 'photograph again'; also if one file is given as both eyes or for two 
 disagree about the eye. The rows give the reason. Photographs are not grouped by placeholders such as ANONYMOUS, nor by
 IDs that cannot be one person; equal IDs in different folders are different people unless --one-clinic is given.
 
-The table of --csv grows row by row. After a stop, the same command continues it, with the same model only: photographs
-that it holds are not graded again, unless their files have changed.
+The table of --csv grows row by row. After a stop, the same command continues it, with the same model, thresholds and
+version only: photographs that it holds are not graded again, unless their files have changed.
 
 Each page of a TIFF or frame of a DICOM is a photograph, such as scan.tiff[2]; thumbnails are not.
 Folders are searched recursively in the order of file names, without hidden files; linked folders too, each once. Files
@@ -76,6 +76,8 @@ def grade(screener, paths, targets, doubts, workers, who):
             row = {"result": UNREAD, "reasons": [str(error)]}
         if "heatmap" in row:
             row["heatmap"] = str(target)
+        elif target is not None:
+            (here / target).unlink(missing_ok=True)  # that of an earlier photograph of this name
         patient = identity.patient and plain(identity.patient)
         return identity, {
             "unit": "photograph",
@@ -144,7 +146,7 @@ def main():
         args.heatmap.mkdir(parents=True, exist_ok=True)
     questions, graded = screener.task.questions, "grade" in screener.decision
     shared = {"model": screener.name, "trained_on": screener.trained_on}
-    shared |= {"operating_point": screener.point, "asked_field": screener.field}
+    shared |= {"operating_point": screener.point, "rules": screener.rules(), "asked_field": screener.field}
     if screener.synthetic:
         shared["caution"] = SYNTHETIC_MODEL
     output = Output(paths, questions, graded, args.json, shared, goes_on=args.csv is not None)

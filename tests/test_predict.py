@@ -27,6 +27,7 @@ from scipy.special import expit, logit
 
 from benchmarks import stress
 from eyenet.data.tasks import disease_probability, first_disease
+from eyenet.grading.photographs import name_heat_maps
 from eyenet.model.folder import LITE_NETWORK, field_of, load_network, open_model
 from eyenet.model.overlay import LINE, SHOWN
 from eyenet.photo.retina import photograph_to_input
@@ -41,7 +42,8 @@ def judge(crop, geometry):
     reasons = ("too dark",) * poor
     return types.SimpleNamespace(gradable=not poor, retina=True, score=float(poor), reasons=reasons, measures={})
 sys.modules["eyenet.photo.quality"] = types.ModuleType("eyenet.photo.quality")
-vars(sys.modules["eyenet.photo.quality"]).update(judge=judge, SIDE=256, SMALLEST=160, OTHER="not a fundus photograph")
+names = dict(judge=judge, weights=dict, SIDE=256, SMALLEST=160, OTHER="not a fundus photograph")
+vars(sys.modules["eyenet.photo.quality"]).update(names)
 """
 
 
@@ -706,6 +708,71 @@ def test_heat_maps_never_overwrite_photographs(work, tmp_path):
     before = (tmp_path / "x_left.png").read_bytes()
     one_sentence(predict(work, tmp_path, "--heatmap", tmp_path, code=1), "contains the photographs")
     assert (tmp_path / "x_left.png").read_bytes() == before
+    (tmp_path / "clinic").mkdir()
+    Image.fromarray(draw_photograph(dots=9)).save(tmp_path / "clinic" / "x_left.png")
+    other = predict(work, tmp_path / "clinic", "--heatmap", tmp_path, code=1)
+    one_sentence(other, "is no heat map, and one would overwrite it")
+    assert (tmp_path / "x_left.png").read_bytes() == before
+
+
+def test_a_photograph_without_a_heat_map_leaves_no_older_one(work, tmp_path):
+    """A retake that the gate rejects must not stand beside the evidence of the photograph before it."""
+    maps, place = tmp_path / "maps", tmp_path / "x_left.png"
+    Image.fromarray(draw_photograph(dots=12)).save(place)
+    predict(work, place, "--heatmap", maps)
+    assert (maps / "x_left.png").exists()
+    Image.new("RGB", (480, 360), "grey").save(place)
+    assert "photograph again" in predict(work, place, "--heatmap", maps).stdout and not list(maps.iterdir())
+
+
+def test_heat_maps_are_named_after_what_tells_the_patient(tmp_path):
+    """A name does not depend on the order of the photographs, nor on which others there are beside the equal ones."""
+    paths = [Path(p) for p in ("7/left.jpg", "8/LEFT.jpg", "c/9_left.jpg", "c/9_left.png", "d/10_left.jpg")]
+    paths += [Path(f"{place}/{'x' * 246}.jpeg") for place in "ef"]
+    named = {path: target.name for path, target in name_heat_maps(paths, tmp_path).items()}
+    names = ["7_left", "8_LEFT", "9_left.jpg", "9_left.png", "10_left", "x" * 30 + "-2", "x" * 30 + "-3"]
+    assert list(named.values()) == [f"{name}.png" for name in names]
+    assert all(name_heat_maps(paths[:5][::-1], tmp_path)[path].name == named[path] for path in paths[:5])
+    assert name_heat_maps(paths[:1], tmp_path)[paths[0]].name == "7_left.png"
+
+
+def test_a_row_keeps_its_own_heat_map_when_photographs_come_later(work, tmp_path):
+    """A later photograph of an equal name must not put its heat map under the name in the earlier row."""
+    places, maps, table = [tmp_path / name for name in "abc"], tmp_path / "maps", tmp_path / "o.csv"
+    for place, source in zip(places, sorted((work / "source/train").glob("*.jpeg"))):
+        place.mkdir()
+        copy_photograph(source, place / "1_left.jpeg")
+    for some in (places[2:], places[1:], places):
+        predict(work, *some, "--csv", table, "--heatmap", maps)
+    rows = [row for row in read_csv(table) if row["heatmap"]]
+    assert len(rows) == 3
+    for row in rows:
+        predict(work, row["photograph"], "--heatmap", tmp_path / "alone")
+        shown, alone = (np.asarray(Image.open(path)) for path in (row["heatmap"], tmp_path / "alone" / "1_left.png"))
+        assert (shown[LINE:] == alone[LINE:]).all()  # below the name
+
+
+def test_a_table_is_not_continued_with_other_thresholds_or_exchanged_files(work, tmp_path):
+    """Neither the network nor size and time of the files tell of these."""
+    model, table = shutil.copytree(work / "models/cnn", tmp_path / "model"), tmp_path / "o.csv"
+    (tmp_path / "clinic").mkdir()
+    places = [tmp_path / "clinic" / f"{patient}_left.bmp" for patient in (1, 2)]
+    for place, dots in zip(places, (0, 12)):
+        Image.fromarray(draw_photograph(dots=dots)).save(place)
+        os.utime(place, (10**9, 10**9))
+    args = (tmp_path / "clinic", "--model", model, "--csv", table)
+    predict(work, *args)
+    before = {row["photograph"]: row["any_probability"] for row in read_csv(table) if row["unit"] == "photograph"}
+    places[0].rename(tmp_path / "x")
+    places[1].rename(places[0])
+    (tmp_path / "x").rename(places[1])
+    predict(work, *args)
+    after = {row["photograph"]: row["any_probability"] for row in read_csv(table) if row["unit"] == "photograph"}
+    assert list(after.values()) == list(before.values())[::-1] and len(set(after.values())) == 2
+    config = json.loads((model / "config.json").read_text())
+    config["decision"]["any"]["eye"]["operating_points"]["balanced"] += 0.01
+    (model / "config.json").write_text(json.dumps(config))
+    one_sentence(predict(work, *args, code=1), "was made with rules")
 
 
 def test_names_that_the_terminal_does_not_hold(work, tmp_path):

@@ -1,7 +1,9 @@
 """Whose the photographs to grade are, and how their heat maps are named."""
 
 import contextlib
+import itertools
 import os
+from collections import Counter
 from pathlib import Path
 
 from eyenet.data.identity import (
@@ -13,6 +15,7 @@ from eyenet.data.identity import (
     not_one_person,
     read_name,
 )
+from eyenet.model.overlay import is_page
 from eyenet.photo.dicom import is_dicom, read_names
 from eyenet.photo.pages import split_page
 from eyenet.run.errors import PhotoError, StageError
@@ -20,6 +23,7 @@ from eyenet.run.files import sha256
 
 MIDDLE = 2**16  # bytes that are compared before whole files are: of equal size are all photographs without compression
 COPY = "the same file as "
+LONGEST = 240  # bytes of a name, without its ending
 DOUBTS = (COPY, NOT_ONE_PERSON)  # what marks the reasons that depend on the other photographs
 
 
@@ -67,7 +71,7 @@ def find_doubts(paths, who):
 def _find_mixed_up(paths, who):
     """Find the photographs whose file is also that of another eye or patient; by path, the reason in words."""
     groups, found = [paths], {}
-    for content in (_size, _middle, sha256):  # only what is equal so far is read further
+    for content in (_size, read_middle, sha256):  # only what is equal so far is read further
         groups = [same for group in groups for same in _equal(group, content)]
     for group in groups:
         identities = {path: who(path) for path in group}
@@ -93,7 +97,8 @@ def _size(file):
     return file.stat().st_size
 
 
-def _middle(file):
+def read_middle(file):
+    """Read the middle of a file, in which photographs differ; bytes."""
     with open(file, "rb") as opened:
         opened.seek(max(0, file.stat().st_size - MIDDLE) // 2)
         return opened.read(MIDDLE)
@@ -108,20 +113,35 @@ def plain(text):
 def name_heat_maps(paths, folder):
     """Choose a unique heat-map file for each photograph; None for all without a folder.
 
+    It has the name of the photograph, with that of the folder if the folder tells the patient, as in 7/left.jpeg, or if
+    photographs have equal names: both heat maps get it, so that a name does not depend on the order.
+
     Raises
     ------
     StageError
-        If the folder contains one of the photographs: a heat map could overwrite it, or be graded in the next run.
+        If the folder contains one of the photographs: a heat map could overwrite it, or be graded in the next run. Also
+        if it holds another file under the name of a heat map.
     """
     if folder is None:
         return dict.fromkeys(paths)
     if folder.resolve() in {path.resolve().parent for path in paths}:
         raise StageError(f"--heatmap {folder} contains the photographs; choose another folder")
+    ways = {path: _heat_map_names(path) for path in paths}
+    counts = Counter(name.lower() for names in ways.values() for name in set(names))
     targets, taken = {}, set()
-    for path in paths:
-        stem, whole = plain(path.stem), plain(path.name)  # also a name that is not UTF-8
-        names = [stem, whole, *(f"{stem}-{number}" for number in range(2, len(paths) + 2))]
-        name = next(name for name in names if name.lower() not in taken)
+    for path, names in ways.items():
+        unique = [name for name in names if counts[name.lower()] == 1 and len(name.encode()) <= LONGEST]
+        numbered = (f"{names[0][: LONGEST // 8]}-{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain(unique, numbered) if name.lower() not in taken)
         taken.add(name.lower())
         targets[path] = folder / f"{name}.png"
+    if other := next((target for target in targets.values() if target.exists() and not is_page(target)), None):
+        raise StageError(f"{plain(other)} is no heat map, and one would overwrite it; choose another --heatmap")
     return targets
+
+
+def _heat_map_names(path):
+    """List the names that a photograph's heat map may have, the shortest that tells the patient first."""
+    stem, whole, above = (plain(part) for part in (path.stem, path.name, path.absolute().parent.name))
+    alone = [stem, whole] if read_name(path.stem) == read_name(path.stem, path.absolute().parent.name) else []
+    return [*alone, f"{above}_{stem}", f"{above}_{whole}"]

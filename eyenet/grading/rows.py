@@ -4,10 +4,11 @@ import contextlib
 import json
 import os
 import sys
+import zlib
 from collections import Counter
 
 from eyenet.data.tasks import QUESTIONS
-from eyenet.grading.photographs import DOUBTS, plain
+from eyenet.grading.photographs import DOUBTS, plain, read_middle
 from eyenet.model.answers import AGAIN, RETAKE, UNDECIDED
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import PREPROCESSING
@@ -15,7 +16,7 @@ from eyenet.run.errors import StageError, log
 from eyenet.run.growing import GrowingTable
 
 UNREAD, LEFT_OUT = "not read", "left out"
-SAME = ("model", "operating_point", "preprocessing", "asked_field")  # a table is continued only with the same
+SAME = ("model", "operating_point", "rules", "preprocessing", "asked_field")  # a table is continued only with the same
 
 
 class Output:
@@ -107,8 +108,8 @@ def columns_of(questions, graded):
     """Name the columns of --csv."""
     first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "gradable", "quality"]
     each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
-    last = ["heatmap", "operating_point", "model", "trained_on", "caution", "preprocessing", "asked_field", "field"]
-    return first + each + ["expected_grade", "grade"] * graded + [*last, "file"]
+    last = ["heatmap", "operating_point", "rules", "model", "trained_on", "caution", "preprocessing", "asked_field"]
+    return first + each + ["expected_grade", "grade"] * graded + [*last, "field", "file"]
 
 
 def to_csv(row):
@@ -141,12 +142,16 @@ def from_csv(row, questions):
 
 
 def file_of(path):
-    """Describe the file of a photograph by its size and time; empty if it is not there."""
+    """Describe the file of a photograph by size, time and checksum of its middle; empty if it cannot be read.
+
+    Files from one CD often have equal times, and without compression equal sizes, so exchanged names show in neither.
+    """
+    file = split_page(path)[0]
     try:
-        found = split_page(path)[0].stat()
+        found = file.stat()
+        return f"{found.st_size} bytes, {found.st_mtime_ns / 1e9:.6f}, {zlib.crc32(read_middle(file)):08x}"
     except OSError:
         return ""
-    return f"{found.st_size} bytes, {found.st_mtime_ns / 1e9:.6f}"
 
 
 class Worklist:
@@ -196,13 +201,20 @@ class Worklist:
                     "another name"
                 )
             place = places.get(row["photograph"])
-            drawn = place is not None and (targets[place] is None or not row["quality"] or targets[place].exists())
+            drawn = place is not None and self._is_drawn(row, targets[place])
             reasons = "; ".join(doubts.get(place, []))
             told = all((mark in row["reasons"]) == (mark in reasons) for mark in DOUBTS)
             if drawn and told and row["result"] not in (UNREAD, LEFT_OUT) and row["file"] == file_of(place):
                 self.known[place] = row
         if self.known:
             log(f"note: {len(self.known):,} photographs are in {self.table.path} already")
+
+    @staticmethod
+    def _is_drawn(row, target):
+        """Tell whether the heat map of a row is there, under its name in this run, or none is asked for."""
+        if target is None or not row["heatmap"]:
+            return target is None or not row["quality"] or row["result"] == AGAIN
+        return plain(row["heatmap"]) == plain(target) and target.exists()
 
     def begin(self, left_out, more):
         """Write what needs no grading: rows of files that are left out, and the known photographs.

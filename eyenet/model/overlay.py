@@ -90,6 +90,14 @@ def overlay(image, heat):
     return np.rint(image * (1 - opacity) + colour * opacity).astype(np.uint8)
 
 
+def is_page(path):
+    """Tell whether a file is a PNG of the size that `draw_page` writes."""
+    with open(path, "rb") as file:
+        head = file.read(24)
+    width, height = (int.from_bytes(head[first : first + 4], "big") for first in (16, 20))
+    return head[:4] == b"\x89PNG" and height == SHOWN + LINE and width > SHOWN and width % SHOWN == 0
+
+
 def draw_page(path, target, panels, field="circle"):
     """Write a PNG with a photograph and, beside it, its heat maps.
 

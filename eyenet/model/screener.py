@@ -3,6 +3,9 @@
 Starts in a quarter of a second: this path must not import Keras, pandas, SciPy or matplotlib.
 """
 
+import hashlib
+import json
+
 import numpy as np
 
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
@@ -21,7 +24,7 @@ from eyenet.model.folder import (
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
-from eyenet.photo.quality import OTHER, SIDE, SMALLEST, judge
+from eyenet.photo.quality import OTHER, SIDE, SMALLEST, judge, weights
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
 from eyenet.run.files import follow
@@ -122,6 +125,11 @@ class Screener:
         self.trained_on = what_it_has_seen(self.config)
         if self.synthetic:
             log(f"WARNING: {SYNTHETIC_MODEL}")
+
+    def rules(self):
+        """Identify calibration, thresholds, grades and quality gate, which may change while the network stays."""
+        rules = json.dumps([self.decision, weights()], sort_keys=True)
+        return hashlib.sha256(rules.encode()).hexdigest()[:12]
 
     def __reduce__(self):
         """Pickle as the model's folder and name: another process opens the folder itself."""
