@@ -809,7 +809,7 @@ def test_pages_links_and_left_out_files(work, tmp_path, answers):
         "no ending": "referable DR",
     }
     assert [row["result"] for row in read_csv(tmp_path / "o.csv")] == list(results.values())
-    assert sorted(os.listdir(maps)) == ["m\ufffdller.png", "no ending.png", "scan.png", "scan.tiff[2].png"]
+    assert sorted(os.listdir(maps)) == ["m\ufffdller.png", "no ending.png", "scan.tiff[1].png", "scan.tiff[2].png"]
 
 
 def test_closed_streams(work, tmp_path):
