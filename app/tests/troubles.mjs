@@ -6,19 +6,9 @@ const chooser = (eye) => `#new [data-eye=${eye}] input[type=file]:not([capture])
 const done = (eye) => `#new [data-eye=${eye}][aria-busy=false][data-result]`;
 
 export const troubles = {
-  /** A browser without storage; an operating point that the network lacks; photographs chosen before the page is ready. */
+  /** A browser without storage for settings; photographs chosen before the page is ready; a full history. */
   async hurry(browser, url) {
-    const closed = await open(browser, url, {}, () =>
-      Object.defineProperty(window, "localStorage", {
-        get: () => {
-          throw new DOMException("closed", "SecurityError");
-        },
-      }),
-    );
-    const without = await look(closed.page, "left", options.patient.left);
-    await closed.context.close();
-    const before = () => localStorage.setItem("point", "sensitivity_0.123");
-    const { page, seen } = await open(browser, url, {}, before, () => true); // not ready yet
+    const { page, seen } = await open(browser, url, {}, closeStorage, () => true); // not ready yet
     for (const file of [options.first, options.patient.left, options.patient.right]) {
       await page.setInputFiles(chooser("right"), file);
     }
@@ -29,12 +19,11 @@ export const troubles = {
     await page.waitForSelector(done("right"));
     const shown = await page.locator("#new [data-eye=right]").innerText();
     const row = await page.evaluate(() => window.said.findLast(({ kind }) => kind === "seen").seen.row);
-    const point = await page.locator("#point").inputValue();
     await page.evaluate(fillStorage);
     await look(page, "left", options.patient.left);
     await page.waitForFunction(() => document.querySelector("#status").dataset.kind === "wrong");
     const full = await page.locator("#status").innerText();
-    return { without, meanwhile, shown, row, point, full, errors: [...closed.seen.errors, ...seen.errors] };
+    return { meanwhile, shown, row, full, errors: seen.errors };
   },
 
   /** Removed and deleted results are gone, even those of the patient who is still on the page. */
@@ -106,39 +95,46 @@ export const troubles = {
     return { steps };
   },
 
-  /** A new version that takes over only when told "now", and perhaps a later one that is abandoned when told "fail". */
+  /**
+   * New versions that take over only when told "now": one while nobody is on the page, and one while a patient is.
+   * After the second comes another that is abandoned when told "fail".
+   */
   async late(browser, url, server, port) {
     const { page } = await open(browser, url);
-    const stayed = async (reloads, ...told) => {
-      await page.evaluate(() => (window.before = true));
-      await page.evaluate(tell, told).catch(() => undefined); // the page may be gone while it waits
-      if (reloads) await page.waitForFunction(() => !window.before);
-      else await page.waitForTimeout(300); // it must not reload by itself
-      await ready(page);
-      return [await page.title(), await page.evaluate(() => Boolean(window.before))];
-    };
-    try {
-      const versions = options.third ? [[options.other, "waiting"], [options.third, "installing"]] : [[options.other, "waiting"]];
-      for (const [dist, state] of versions) {
-        server.kill();
-        await new Promise((resolve) => server.once("exit", resolve));
-        server = await serve(dist, port);
-        await page.reload();
-        await ready(page);
-        await page.evaluate(workerIn, state);
-      }
-      if (!options.third) {
-        await page.reload(); // with a version that waits
-        await ready(page);
-      }
-      const found = options.third ? { given_up: await stayed(false, "installing", "fail", "redundant") } : {};
-      if (options.patient) await look(page, "right", options.patient.right);
-      found.taken = await stayed(!options.patient, "waiting", "now", "activated");
-      found.card = await page.locator("#new [data-eye=right]").innerText();
-      if (options.patient) found.then = (await look(page, "left", options.patient.left)).row.result; // still by the old version
+    const found = {};
+    const version = () => page.evaluate(() => [document.title, window.said.find(({ kind }) => kind === "ready").model.name]);
+    const visit = async () => {
       await page.reload();
       await ready(page);
-      return { ...found, next: await page.title() };
+    };
+    const publish = async (dist, state) => {
+      server.kill();
+      await new Promise((resolve) => server.once("exit", resolve));
+      server = await serve(dist, port);
+      await visit();
+      await page.evaluate(workerIn, state);
+    };
+    const tellAll = async (stays, ...told) => {
+      await page.evaluate(() => (window.before = true));
+      await page.evaluate(tell, told).catch(() => undefined); // the page may be gone while it waits
+      if (stays) await page.waitForTimeout(300); // it must not reload by itself
+      else await page.waitForFunction(() => !window.before);
+      await ready(page);
+      return [...(await version()), await page.evaluate(() => Boolean(window.before))];
+    };
+    try {
+      await publish(options.second, "waiting");
+      await visit(); // with a version that waits
+      found.alone = await tellAll(false, "waiting", "now", "activated");
+      await publish(options.third, "waiting");
+      await publish(options.failing, "installing");
+      found.given_up = await tellAll(true, "installing", "fail", "redundant");
+      await look(page, "right", options.patient.right);
+      found.present = await tellAll(true, "waiting", "now", "activated");
+      found.card = await page.locator("#new [data-eye=right]").innerText();
+      found.then = (await look(page, "left", options.patient.left)).row.result; // still by the earlier version
+      await visit();
+      return { ...found, next: await version() };
     } finally {
       server.kill();
     }
@@ -165,6 +161,14 @@ function countVisits() {
       const all = request.result.transaction("visits").objectStore("visits").count();
       all.onsuccess = () => resolve(all.result);
     };
+  });
+}
+
+function closeStorage() {
+  Object.defineProperty(window, "localStorage", {
+    get: () => {
+      throw new DOMException("closed", "SecurityError");
+    },
   });
 }
 

@@ -35,81 +35,83 @@ export const views = {
     return { texts, errors: [...seen.errors] };
   },
 
-  /** Open every view on a phone, there also in the dark, and on a laptop; screenshots on request. */
+  /** Open every view on a phone, there also in the dark, and as wide as a laptop; screenshots on request. */
   async views(browser, url) {
     const found = {};
-    for (const [name, more] of [
-      ["phone", { viewport: phone, hasTouch: true, isMobile: true, deviceScaleFactor: 2 }],
-      ["desktop", { viewport: desktop }],
-    ]) {
-      const { page, context } = await open(browser, url, more);
-      const shoot = async (name, view) => {
-        // A screen as high as the page: with `fullPage` the bottom bar would be in the middle.
-        const height = await page.evaluate(() => document.querySelector("main").getBoundingClientRect().bottom + scrollY);
-        await page.setViewportSize({ ...more.viewport, height: Math.max(more.viewport.height, Math.ceil(height)) });
-        await page.screenshot({ path: `${options.screenshots}/${name}-${view}.png` });
-        await page.setViewportSize(more.viewport);
-      };
-      const note = async (view) => {
-        await noteAs(name, view);
-        if (name !== "phone") return;
-        await page.emulateMedia({ colorScheme: "dark" });
-        await noteAs("dark", view, ["color-contrast"]); // the dark changes colours only
-        await page.emulateMedia({ colorScheme: "light" });
-      };
-      const noteAs = async (name, view, rules) => {
-        if (options.screenshots) await shoot(name, view);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        const small = await page.$$eval("a, button, label.button, select, input[type=text]", (all) =>
-          all
-            .filter((one) => one.checkVisibility() && !one.classList.contains("skip"))
-            .map((one) => [one.innerText || one.id, one.getBoundingClientRect()])
-            .filter(([, box]) => box.height < 44 || box.width < 44)
-            .map(([text]) => text),
-        );
-        found[`${name} ${view}`] = { violations: await inspect(page, rules), wide, small };
-      };
-      await note("start");
-      await look(page, "right", options.poor);
-      await note("poor");
-      await page.fill("#label", "Bed 4");
-      await look(page, "left", options.patient.right);
-      await note("doubts");
-      await page.getByRole("button", { name: "Remove" }).last().click();
-      for (const eye of ["right", "left"]) await look(page, eye, options.patient[eye]);
-      await note("result");
-      await page.locator("#new").getByRole("button", { name: "Evidence" }).first().click();
-      await note("evidence");
-      await page.getByRole("link", { name: "History" }).click();
-      await page.waitForSelector("#history .entry");
-      await note("history");
-      await page.getByRole("button", { name: "Delete all" }).click();
-      await note("question");
-      await page.getByRole("button", { name: "Keep" }).click();
-      await page.getByRole("link", { name: /^Open/ }).click();
-      await page.waitForSelector("#history .eye");
-      await note("visit");
-      if (name === "desktop") {
-        const pdf = await page.pdf({ format: "A4", path: options.screenshots && `${options.screenshots}/print.pdf` });
-        await page.emulateMedia({ media: "print" });
-        const text = await page.locator("body").innerText();
-        const pictures = await page.$$eval("#history img", (all) => all.filter((one) => one.checkVisibility()).length);
-        if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/print.png`, fullPage: true });
-        await page.emulateMedia({ media: "screen" });
-        found.print = { pages: pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length, text, pictures };
-      }
-      await page.getByRole("link", { name: "About" }).click();
-      await note("about");
-      await context.close();
-    }
+    const { page } = await open(browser, url, { viewport: phone, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
+    const shoot = async (name) => {
+      // A screen as high as the page: with `fullPage` the bottom bar would be in the middle.
+      const size = page.viewportSize();
+      const height = await page.evaluate(() => document.querySelector("main").getBoundingClientRect().bottom + scrollY);
+      await page.setViewportSize({ ...size, height: Math.max(size.height, Math.ceil(height)) });
+      await page.screenshot({ path: `${options.screenshots}/${name}.png` });
+      await page.setViewportSize(size);
+    };
+    const note = async (name, rules) => {
+      if (options.screenshots) await shoot(name.replace(" ", "-"));
+      const { width } = page.viewportSize();
+      await page.waitForFunction((width) => document.documentElement.clientWidth === width, width);
+      const wide = (await page.evaluate(() => document.documentElement.scrollWidth)) - width;
+      const small = await page.$$eval("a, button, label.button, select, input[type=text]", (all) =>
+        all
+          .filter((one) => one.checkVisibility() && !one.classList.contains("skip"))
+          .map((one) => [one.innerText || one.id, one.getBoundingClientRect()])
+          .filter(([, box]) => box.height < 44 || box.width < 44)
+          .map(([text]) => text),
+      );
+      found[name] = { violations: await inspect(page, rules), wide, small };
+    };
+    const noteAll = async (view) => {
+      await note(`phone ${view}`);
+      await page.emulateMedia({ colorScheme: "dark" }); // changes colours only
+      await note(`dark ${view}`, ["color-contrast"]);
+      await page.emulateMedia({ colorScheme: "light" });
+      await page.setViewportSize(desktop); // moves what the page contains
+      await note(`desktop ${view}`, ["color-contrast"]);
+      await page.setViewportSize(phone);
+    };
+    await noteAll("start");
+    await look(page, "right", options.poor);
+    await noteAll("poor");
+    await page.fill("#label", "Bed 4");
+    await look(page, "left", options.patient.right);
+    await noteAll("doubts");
+    await page.getByRole("button", { name: "Remove" }).last().click();
+    for (const eye of ["right", "left"]) await look(page, eye, options.patient[eye]);
+    await noteAll("result");
+    await page.locator("#new").getByRole("button", { name: "Evidence" }).first().click();
+    await noteAll("evidence");
+    await page.getByRole("link", { name: "History" }).click();
+    await page.waitForSelector("#history .entry");
+    await noteAll("history");
+    await page.getByRole("button", { name: "Delete all" }).click();
+    await noteAll("question");
+    await page.getByRole("button", { name: "Keep" }).click();
+    await page.getByRole("link", { name: /^Open/ }).click();
+    await page.waitForSelector("#history .eye");
+    await noteAll("visit");
+    const pdf = await page.pdf({ format: "A4", path: options.screenshots && `${options.screenshots}/print.pdf` });
+    await page.emulateMedia({ media: "print" });
+    const text = await page.locator("body").innerText();
+    const pictures = await page.$$eval("#history img", (all) => all.filter((one) => one.checkVisibility()).length);
+    if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/print.png`, fullPage: true });
+    await page.emulateMedia({ media: "screen" });
+    found.print = { pages: pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length, text, pictures };
+    await page.getByRole("link", { name: "About" }).click();
+    await noteAll("about");
     return found;
   },
 
-  /** Do everything with the keyboard, and find the history after a restart of the page, but not after its deletion. */
+  /**
+   * Do everything with the keyboard, and find the history after a restart of the page, but not after its deletion.
+   * The operating point that the page remembers is one that the network lacks.
+   */
   async keyboard(browser, url, server) {
     const { page } = await openOffline(browser, url, server);
+    await page.evaluate(() => localStorage.setItem("point", "sensitivity_0.123"));
     await page.reload(); // nothing has the focus
     await ready(page);
+    const point = await page.locator("#point").inputValue();
     const reached = [];
     const focus = () =>
       page.evaluate(() => {
@@ -132,7 +134,7 @@ export const views = {
     await (await chooser).setFiles(options.patient.right);
     await page.waitForSelector("#new [data-eye=right][aria-busy=false][data-result]");
     const focused = await page.evaluate(() => document.activeElement.closest("[data-eye]")?.dataset.eye ?? "lost");
-    await look(page, "left", options.patient.left);
+    const { row } = await look(page, "left", options.patient.left);
     // A click right after typing: the page must not be redrawn under it.
     await page.locator("#label").fill("Keyboard 2");
     await page.evaluate(() => (window.print = () => (window.printed = true)));
@@ -153,7 +155,7 @@ export const views = {
     await page.reload();
     await page.waitForFunction(() => document.querySelector("#history .lead"));
     const left = await page.locator("#history").innerText();
-    return { reached, focused, printed, announced, kept, spared, left };
+    return { point, row, reached, focused, printed, announced, kept, spared, left };
   },
 
   /** Grade a patient with a network of drawings: what every view, the history and the print say. */
