@@ -100,16 +100,22 @@ def awake(network, images):
     return network
 
 
-@pytest.fixture
-def enlarged(monkeypatch):
-    """Let efficientnet_lite0_384 enlarge to 96 px, and add `enlarged`, a small network of that kind; their names."""
+def small_enlarged():
+    """Describe `enlarged`, a small network that enlarges to 96 px, as an item of NETWORKS."""
     from eyenet.model.networks import NETWORKS, Enlarged
 
+    return "enlarged", NETWORKS["three_layers_2017"]._replace(enlarged=Enlarged("three_layers_2017", 96))
+
+
+@pytest.fixture
+def enlarged(monkeypatch):
+    """Let efficientnet_lite0_384, shortened, enlarge to 96 px; returns its name."""
+    from eyenet.model.networks import NETWORKS
+
+    shorten_lite0(monkeypatch)
     large = NETWORKS["efficientnet_lite0_384"]
     monkeypatch.setitem(NETWORKS, "efficientnet_lite0_384", large._replace(enlarged=large.enlarged._replace(side=96)))
-    small = NETWORKS["three_layers_2017"]._replace(enlarged=Enlarged("three_layers_2017", 96))
-    monkeypatch.setitem(NETWORKS, "enlarged", small)
-    return "efficientnet_lite0_384", "enlarged"
+    return "efficientnet_lite0_384"
 
 
 def needs_real(folder):

@@ -74,9 +74,9 @@ def test_it_says_what_keras_says(name, task, tmp_path):
 def test_the_file_of_efficientnet_holds_its_kernels_once(enlarged, tmp_path, monkeypatch):
     """With the same evidence as two copies. The network enlarges, and its batch statistics amplify rounding."""
     keras.utils.set_random_seed(0)
-    name, copies = enlarged[0], []
+    copies = []
     monkeypatch.setattr(lite_sharing, "share_weights", lambda data: copies.append(data) or share_weights(data))
-    network = awake(cnn.build_network(name, 64, 2, "none"), photographs(64, 8))
+    network = awake(cnn.build_network(enlarged, 64, 2, "none"), photographs(64, 8))
     shared, entry = check(network, "any", tmp_path, close=2e-4, apart=0.05)
     size = (tmp_path / LITE_NETWORK).stat().st_size
     assert size < 1.25 * 4 * network.count_params() and size < 0.65 * len(copies[0])
@@ -117,16 +117,15 @@ BLOCKS = {
 }
 
 
-@pytest.mark.parametrize("part", [0, 1, 2])
-def test_each_gradient(part, tmp_path, monkeypatch):
-    """After the cut there are three kinds of layer of the larger networks, side by side, with two paths around each."""
+def test_each_gradient(tmp_path, monkeypatch):
+    """After the cut are all kinds of layer of the larger networks, side by side, with two paths around each."""
     keras.utils.set_random_seed(2)
     scaled = keras.Input((46, 46, 3))
     cut = layers.Conv2D(6, 7, 7, activation="relu", name="cut")(scaled)
     x = layers.Concatenate()([cut, layers.ReLU()(layers.Conv2D(4, 1)(cut))])
     ends = []
-    for kind in [*BLOCKS][part::3]:
-        end = keras.Sequential(BLOCKS[kind]())(x)
+    for kind in BLOCKS.values():
+        end = keras.Sequential(kind())(x)
         ends.append(layers.ZeroPadding2D(((0, 6 - end.shape[1]), (0, 6 - end.shape[2])))(end))
     features = keras.Model(scaled, layers.Concatenate()(ends))
     image = keras.Input((46, 46, 3), dtype="uint8")
@@ -174,9 +173,8 @@ def test_only_plain_products_share_a_kernel(change, tmp_path):
     assert (len(share_weights(data)) < len(data) - 3000) == (change in ("nothing", "rows"))
 
 
-def test_many_threads_ask_at_once(tmp_path):
-    network = small_network()
-    lite = LiteNetwork(tmp_path, config_of(network, "any", write_lite(network, "any", tmp_path)))
+def test_many_threads_ask_at_once(whole):
+    lite = LiteNetwork(whole, open_model(whole, LITE_NETWORK))
     images = photographs(32, 40)
     with ThreadPoolExecutor(8) as pool:
         together = np.stack([p for p, _ in pool.map(lite, images)])
