@@ -2,11 +2,7 @@
 
 import io
 import json
-import re
 import shutil
-import subprocess
-import sys
-import threading
 import time
 from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlencode
@@ -18,6 +14,7 @@ import pytest
 from conftest import draw_photograph
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
+from tensorboard import program
 
 import cnn
 from eyenet.model.batches import Batches, predict
@@ -30,7 +27,8 @@ from eyenet.training.validation import Validation, of_disease
 SIZE = 32
 CARD = "| option | value |\n|---|---|\n| learning-rate | `0.001` |"
 FIGURES = ("auc", "loss", "accuracy", "precision", "recall")
-EPOCHS = {"first": 3, "second": 4}
+EPOCHS = 4
+RATE = 0.03
 
 
 class StoppedError(Exception):
@@ -80,28 +78,12 @@ def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=N
 
 
 class Browser:
-    """A TensorBoard server, with the requests that its pages make."""
+    """A TensorBoard server in this process, which has imported TensorFlow, and the requests that its pages make."""
 
     def __init__(self, logs):
-        command = [
-            sys.executable,
-            "-m",
-            "tensorboard.main",
-            "--logdir",
-            str(logs),
-            "--port",
-            "0",
-            "--host",
-            "127.0.0.1",
-        ]
-        self.server = subprocess.Popen([*command, "--reload_interval", "1"], stderr=subprocess.PIPE, text=True)
-        for line in self.server.stderr:
-            if found := re.search(r"http://[\w.:]+/", line):
-                self.address = found[0]
-                break
-        else:
-            raise AssertionError("TensorBoard did not start")
-        threading.Thread(target=self.server.stderr.read, daemon=True).start()  # a full pipe would stop the server
+        board = program.TensorBoard()
+        board.configure(logdir=str(logs), host="127.0.0.1", port=0, reload_interval=0)  # reads the logs once
+        self.address = board.launch()
 
     def get(self, path, **query):
         with urlopen(f"{self.address}data/{path}?{urlencode(query)}", timeout=1800) as answer:
@@ -139,53 +121,44 @@ class Browser:
             time.sleep(0.1)
         raise AssertionError(f"TensorBoard shows no more than {answer}")
 
-    def close(self):
-        self.server.terminate()
-        self.server.wait(20)
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Train three runs: one uninterrupted, one killed twice and continued, and one killed and not continued."""
+    """Train a run that is killed and continued; `killed` is a copy of what the kill left."""
     root = tmp_path_factory.mktemp("trained")
-    runs = {"first": train(root, "first", EPOCHS["first"])}
     with pytest.raises(StoppedError):
-        train(root, "second", EPOCHS["second"], rate=0.03, fail_after=1)  # nothing was saved: starts again
-    with pytest.raises(StoppedError):
-        train(root, "second", EPOCHS["second"], rate=0.03, fail_after=3)  # epoch 3 was not saved: it is repeated
-    runs["second"] = train(root, "second", EPOCHS["second"], rate=0.03)
-    with pytest.raises(StoppedError):
-        train(root, "killed", 3, fail_after=2)
-    return SimpleNamespace(root=root, runs=runs)
+        train(root, "whole", EPOCHS, rate=RATE, fail_after=3)  # epoch 3 was not saved: it is repeated
+    for folder in (root / "models", root / "logs"):
+        shutil.copytree(folder / "whole", folder / "killed")
+    return SimpleNamespace(root=root, kept=train(root, "whole", EPOCHS, rate=RATE))
 
 
 @pytest.fixture(scope="module")
 def browser(trained):
     browser = Browser(trained.root / "logs")
-    browser.wait_for(lambda: browser.json("runs"), lambda runs: len(runs) == 9)
-    browser.wait_for(browser.rows, lambda rows: sum("STATUS_SUCCESS" in row[2] for row in rows.values()) == 2)
-    yield browser
-    browser.close()
+    browser.wait_for(lambda: browser.json("runs"), lambda runs: len(runs) == 6)
+    browser.wait_for(browser.rows, lambda rows: "STATUS_SUCCESS" in rows["whole/summary"][2])
+    return browser
 
 
 def test_runs_are_what_they_should_be(browser):
     parts = ("summary", "train", "validation")
-    assert sorted(browser.json("runs")) == [f"{run}/{part}" for run in ("first", "killed", "second") for part in parts]
+    assert sorted(browser.json("runs")) == [f"{run}/{part}" for run in ("killed", "whole") for part in parts]
 
 
 def test_hparams_has_a_row_for_each_run_with_the_figures_of_its_best_epoch(browser, trained):
     rows = browser.rows()
-    assert sorted(rows) == ["first/summary", "killed/summary", "second/summary"]
-    for run, kept in trained.runs.items():
-        options, figures, statuses = rows[f"{run}/summary"]
-        assert options == {"learning_rate": {"first": 0.01, "second": 0.03}[run], "task": "any", "xla": False}
-        assert statuses == ["STATUS_SUCCESS"]
-        best = kept.checkpoint.state["history"][kept.checkpoint.state["best_epoch"] - 1]
-        assert figures.pop("best/epoch") == kept.checkpoint.state["best_epoch"]
-        assert {"best/validation_auc", "best/validation_recall"} <= figures.keys()
-        for name, value in figures.items():
-            expected = best.get(name.replace("best/validation_", "val_"), "NaN")
-            assert value == (expected if expected == "NaN" else pytest.approx(expected, abs=1e-6))
+    assert sorted(rows) == ["killed/summary", "whole/summary"]
+    options, figures, statuses = rows["whole/summary"]
+    assert options == {"learning_rate": RATE, "task": "any", "xla": False}
+    assert statuses == ["STATUS_SUCCESS"]
+    state = trained.kept.checkpoint.state
+    best = state["history"][state["best_epoch"] - 1]
+    assert figures.pop("best/epoch") == state["best_epoch"]
+    assert {"best/validation_auc", "best/validation_recall"} <= figures.keys()
+    for name, value in figures.items():
+        expected = best.get(name.replace("best/validation_", "val_"), "NaN")
+        assert value == (expected if expected == "NaN" else pytest.approx(expected, abs=1e-6))
 
 
 def test_hparams_knows_the_columns(browser):
@@ -199,24 +172,22 @@ def test_hparams_knows_the_columns(browser):
     assert figures == {f"best/{k}" for k in ("epoch", *(f"validation_{k}" for k in FIGURES))}
 
 
-@pytest.mark.parametrize("run", EPOCHS)
-def test_scalars_have_each_epoch_once_also_after_a_stop(browser, run):
+def test_scalars_have_each_epoch_once_also_after_a_stop(browser):
     tags = browser.json("plugin/scalars/tags")
-    assert {"epoch_loss", "epoch_images_per_second"} <= tags[f"{run}/train"].keys()
-    assert {"epoch_loss", "epoch_auc"} <= tags[f"{run}/validation"].keys()
-    points = browser.json("plugin/scalars/scalars", run=f"{run}/summary", tag="best/validation_auc")
-    assert [step for _, step, _ in points] == list(range(EPOCHS[run]))
+    assert {"epoch_loss", "epoch_images_per_second"} <= tags["whole/train"].keys()
+    assert {"epoch_loss", "epoch_auc"} <= tags["whole/validation"].keys()
+    points = browser.json("plugin/scalars/scalars", run="whole/summary", tag="best/validation_auc")
+    assert [step for _, step, _ in points] == list(range(EPOCHS))
     values = [value for _, _, value in points]
     assert values == sorted(values)
 
 
-@pytest.mark.parametrize("run", EPOCHS)
-def test_precision_recall_curves_are_right(browser, trained, run):
+def test_precision_recall_curves_are_right(browser, trained):
     tag = "precision-recall, validation/pr_curves"
-    assert tag in browser.json("plugin/pr_curves/tags")[f"{run}/summary"]
-    curves = browser.json("plugin/pr_curves/pr_curves", run=f"{run}/summary", tag=tag)[f"{run}/summary"]
-    assert [curve["step"] for curve in curves] == list(range(EPOCHS[run]))
-    kept, last = trained.runs[run], curves[-1]
+    assert tag in browser.json("plugin/pr_curves/tags")["whole/summary"]
+    curves = browser.json("plugin/pr_curves/pr_curves", run="whole/summary", tag=tag)["whole/summary"]
+    assert [curve["step"] for curve in curves] == list(range(EPOCHS))
+    kept, last = trained.kept, curves[-1]
     for i in (0, 60, 100, 101):
         if i < len(last["thresholds"]):
             called = kept.validation.probability >= last["thresholds"][i]
@@ -226,9 +197,8 @@ def test_precision_recall_curves_are_right(browser, trained, run):
             assert counts == confusion_matrix(kept.validation.truth, called).ravel().tolist()
 
 
-@pytest.mark.parametrize("run", EPOCHS)
-def test_images_of_each_epoch_are_there(browser, run):
-    tags = browser.json("plugin/images/tags")[f"{run}/summary"]
+def test_images_of_each_epoch_are_there(browser):
+    tags = browser.json("plugin/images/tags")["whole/summary"]
     assert set(tags) == {
         "training batch, as the network sees it",
         "confusion matrix, validation",
@@ -236,16 +206,16 @@ def test_images_of_each_epoch_are_there(browser, run):
         "heat maps, validation",
     }
     for tag in tags:
-        steps, image = browser.image(tag, f"{run}/summary")
-        assert steps == ([0] if "batch" in tag else list(range(EPOCHS[run])))
+        steps, image = browser.image(tag, "whole/summary")
+        assert steps == ([0] if "batch" in tag else list(range(EPOCHS)))
         assert image.std() > 10
-    _, sheet = browser.image("heat maps, validation", f"{run}/summary")
+    _, sheet = browser.image("heat maps, validation", "whole/summary")
     assert sheet.shape == (4 * (SIZE + 8), 4 * (SIZE + 8), 3)
 
 
 def test_heat_maps_change_as_training_goes_on_and_photographs_do_not(browser):
-    _, before = browser.image("heat maps, validation", "first/summary", 0)
-    _, after = browser.image("heat maps, validation", "first/summary", -1)
+    _, before = browser.image("heat maps, validation", "whole/summary", 0)
+    _, after = browser.image("heat maps, validation", "whole/summary", -1)
     cell = SIZE + 8
     photograph, heat = (slice(20, cell - 4), slice(4, cell - 4)), (slice(20, cell - 4), slice(cell + 4, 2 * cell - 4))
     assert np.array_equal(before[photograph], after[photograph])
@@ -255,25 +225,23 @@ def test_heat_maps_change_as_training_goes_on_and_photographs_do_not(browser):
     )
 
 
-@pytest.mark.parametrize("run", EPOCHS)
-def test_text_card_is_a_table(browser, run):
-    assert "options" in browser.json("plugin/text/tags")[f"{run}/summary"]
-    shown = browser.json("plugin/text/text", run=f"{run}/summary", tag="options")
+def test_text_card_is_a_table(browser):
+    assert "options" in browser.json("plugin/text/tags")["whole/summary"]
+    shown = browser.json("plugin/text/text", run="whole/summary", tag="options")
     assert len(shown) == 1
     assert "<table>" in shown[0]["text"] and "learning-rate" in shown[0]["text"]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has a graph")
-@pytest.mark.parametrize("run", EPOCHS)
-def test_graph_has_the_networks_operations(browser, run):
-    assert browser.json("plugin/graphs/info")[f"{run}/summary"]["run_graph"]
-    graph = browser.get("plugin/graphs/graph", run=f"{run}/summary", conceptual="false").decode()
+def test_graph_has_the_networks_operations(browser):
+    assert browser.json("plugin/graphs/info")["whole/summary"]["run_graph"]
+    graph = browser.get("plugin/graphs/graph", run="whole/summary", conceptual="false").decode()
     assert "Conv2D" in graph and "Softmax" in graph
 
 
 def test_row_of_a_killed_training_is_shown_and_not_called_done(browser):
     _, figures, statuses = browser.rows()["killed/summary"]
-    assert figures["best/epoch"] in (1, 2)
+    assert figures["best/epoch"] in (1, 2, 3)
     assert statuses == ["STATUS_UNKNOWN"]
 
 
@@ -291,14 +259,13 @@ def events_of(folder):
 
 
 def test_going_on_adds_no_second_start(trained):
-    kinds = [plugin for plugin, _, _ in events_of(trained.root / "logs" / "second" / "summary")]
+    kinds = [plugin for plugin, _, _ in events_of(trained.root / "logs" / "whole" / "summary")]
     assert (kinds.count("hparams"), kinds.count("text")) == (2, 1)  # the options at the start, the status at the end
 
 
-def test_run_whose_model_was_deleted_leaves_nothing_behind(tmp_path):
-    train(tmp_path, "run", 2, rate=0.01)
-    shutil.rmtree(tmp_path / "models" / "run")
-    train(tmp_path, "run", 1, rate=0.03)
+def test_run_whose_model_was_deleted_leaves_nothing_behind(trained, tmp_path):
+    shutil.copytree(trained.root / "logs" / "killed", tmp_path / "logs" / "run")
+    train(tmp_path, "run", 1, rate=0.01)
     records = events_of(tmp_path / "logs" / "run" / "summary")
     assert {step for _, _, step in records} == {0}
     assert sum(plugin == "hparams" for plugin, _, _ in records) == 2
@@ -322,11 +289,11 @@ def test_without_validation_photographs(tmp_path):
     assert [tag for plugin, tag, _ in records if plugin == "hparams"][-1] == "_hparams_/session_end_info"
 
 
-def test_logs_that_were_deleted_are_begun_anew_when_training_goes_on(tmp_path):
-    train(tmp_path, "run", 1)
-    for path in (tmp_path / "logs" / "run" / "summary").iterdir():
-        path.unlink()
-    train(tmp_path, "run", 2)
+def test_logs_that_were_deleted_are_begun_anew_when_training_goes_on(trained, tmp_path):
+    for part in ("models", "logs"):
+        shutil.copytree(trained.root / part / "killed", tmp_path / part / "run")
+    shutil.rmtree(tmp_path / "logs" / "run" / "summary")
+    train(tmp_path, "run", 3, rate=RATE)
     kinds = [plugin for plugin, _, _ in events_of(tmp_path / "logs" / "run" / "summary")]
     assert kinds.count("graph") == (keras.backend.backend() == "tensorflow")
     assert kinds.count("text") == 1
