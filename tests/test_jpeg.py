@@ -307,4 +307,4 @@ def test_noise_in_the_data_ends_in_pixels_or_in_a_word(tmp_path):
 
 @needs_real("eyepacs-full")
 def test_real_originals(tmp_path):
-    check_same(tmp_path, sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg")))
+    check_same(tmp_path, sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg"))[::4])

@@ -156,8 +156,8 @@ def test_png_of_every_kind(tmp_path):
     for orientation in range(1, 9):
         exif[0x0112] = orientation
         picture.save(tmp_path / f"turned {orientation}.png", exif=exif)
-    for bits in (10, 12, 14, 16):
-        for declared in (None, bits, 16):
+    for bits in (10, 16):
+        for declared in {None, bits, 16}:
             levels = DEEP[:200] << (bits - 8)
             write_png(tmp_path / f"{bits} of {declared}.png", levels, declared)
             write_png(tmp_path / f"grey {bits} of {declared}.png", levels[..., :1], declared)
@@ -200,32 +200,19 @@ def kinds_of_png():
     return [(size, *kind) for size in ((37, 29), (3, 1), (8, 8)) for kind in kinds]
 
 
-def test_files_of_several_pages(tmp_path):
+def test_several_pages_gain_maps_and_damage(tmp_path):
     well, ill = Image.fromarray(PICTURE), Image.fromarray(PICTURE[::-1, ::-1] // 2)
     two = {"save_all": True, "append_images": [ill]}
     well.save(tmp_path / "two.png", **two)
     well.save(tmp_path / "two.webp", lossless=True, **two)
     well.save(tmp_path / "two.gif", **two)
     well.save(tmp_path / "two.jpeg", "MPO", **two)
-    well.save(tmp_path / "still.png", default_image=True, **two)
-    for name, found in decode(tmp_path).items():
-        assert found.startswith("The file holds 2 photographs as pages. Save each page as a file of its own"), name
-        with pytest.raises(PhotoError, match="holds 2 photographs as pages"):
-            open_photograph(tmp_path / name)
-
-
-def test_a_phones_gain_map_is_no_photograph(tmp_path):
-    picture, gain = Image.fromarray(PICTURE), Image.fromarray(PICTURE[::2, ::2, 0])
+    well.save(tmp_path / "two still.png", default_image=True, **two)
     xmp = b'<x xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/>'
-    picture.save(tmp_path / "hdr.jpeg", "MPO", save_all=True, append_images=[gain], xmp=xmp)
-    assert Image.open(tmp_path / "hdr.jpeg").format == "JPEG"
-    (found,) = decode(tmp_path).values()
-    assert apart(found[0], tmp_path / "hdr.jpeg") == 0
-
-
-def test_damaged_pngs_get_a_sentence(tmp_path):
+    well.save(tmp_path / "phone.jpeg", "MPO", save_all=True, append_images=[ill.convert("L").reduce(2)], xmp=xmp)
+    assert Image.open(tmp_path / "phone.jpeg").format == "JPEG"
     target = io.BytesIO()
-    Image.fromarray(PICTURE).save(target, "PNG")
+    well.save(target, "PNG")
     data = target.getvalue()
     at = data.index(b"IDAT")
     (tmp_path / "bits.png").write_bytes(data[: at + 3000] + bytes(500) + data[at + 3500 :])
@@ -233,12 +220,19 @@ def test_damaged_pngs_get_a_sentence(tmp_path):
     (tmp_path / "colour.png").write_bytes(data[:25] + b"\x07" + data[26:])
     (tmp_path / "short.png").write_bytes(data[:20] + struct.pack(">I", 5000) + data[24:])
     for name, found in decode(tmp_path).items():
-        assert "The photograph is damaged" in found, (name, found)
+        if name == "phone.jpeg":  # its gain map is no photograph
+            assert apart(found[0], tmp_path / name) == 0
+        elif name.startswith("two"):
+            assert found.startswith("The file holds 2 photographs as pages. Save each page as a file of its own"), name
+            with pytest.raises(PhotoError, match="holds 2 photographs as pages"):
+                open_photograph(tmp_path / name)
+        else:
+            assert "The photograph is damaged" in found, (name, found)
 
 
 def test_field_and_crop_are_those_of_python(tmp_path):
     """Circles under stress, windows that cut the disc, and crops that EyeNet made: the same geometry and pixels."""
-    for condition in (stress.glow, stress.shade, stress.equalised):
+    for condition in (stress.glow, stress.equalised):
         stress.stressed(condition).save(tmp_path / f"{condition.__name__}.png")
     for share in (0.8, 0.66):
         window, _ = stress.windows(stress.stressed(stress.plain), stress.CIRCLE, share)

@@ -47,16 +47,14 @@ def run_page(folder, crops=(), patients=()):
 
 
 def make_crops(folder):
-    """Crops in natural and equalised colours: eyes of the sample, worse copies of them, and real photographs."""
+    """Crops in natural and equalised colours: an eye of the sample, worse copies of it, and real photographs."""
     crops = [(draw_photograph(256, 256, radius=128, dots=9), {}), (np.zeros((256, 256, 3), np.uint8), {})]
-    for level in (0, 4):
-        eye = Image.open(io.BytesIO(take_photograph(seed=0, patient=1, eye="left", level=level))).convert("RGB")
-        copies = [eye, degraded.blur(eye, 0.01), degraded.expose(eye, 0.15), degraded.compress(eye, 5)]
-        for copy in copies:
-            copy.save(folder / "eye.png", compress_level=1)
-            crops.append(photograph_to_input(folder / "eye.png"))
+    eye = Image.open(io.BytesIO(take_photograph(seed=0, patient=1, eye="left", level=4))).convert("RGB")
+    for copy in (eye, degraded.blur(eye, 0.01), degraded.expose(eye, 0.15), degraded.compress(eye, 5)):
+        copy.save(folder / "eye.png", compress_level=1)
+        crops.append(photograph_to_input(folder / "eye.png"))
     if (REAL / "eyepacs-1024").exists():
-        paths = sorted((REAL / "eyepacs-1024" / "train").iterdir())[::120]
+        paths = sorted((REAL / "eyepacs-1024" / "train").iterdir())[::240]
         crops += [photograph_to_input(path, size) for path, size in zip(paths, itertools.cycle((256, 384)))]
     return crops + [(equalize(crop, inside_circle(len(crop))), geometry) for crop, geometry in crops[2:]]
 
@@ -75,7 +73,7 @@ def test_the_page_measures_and_judges_the_same(tmp_path):
         assert page["score"] == pytest.approx(expected.score, abs=5e-3)
         assert page["reasons"] == list(expected.reasons)
     equalized = [page for page in judged if page["measures"]["equalized"]]
-    assert len(equalized) >= 8 and len({page["measures"]["lines"] for page in equalized}) >= 4
+    assert len(equalized) >= 4 and len({page["measures"]["lines"] for page in equalized}) >= 3
 
 
 def make_row(gradable, level):
