@@ -54,8 +54,7 @@ def test_dark_retina_is_retina():
     assert (find_visible(crop, inside) == inside).all()
 
 
-@pytest.mark.parametrize("gain", [0.25, 1])
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("gain, turned", [(0.25, False), (1, True)])
 def test_letterbox_stays_black(tmp_path, gain, turned):
     """The disc is cut off at two sides, and the letter-box contains noise, also in dark photographs."""
     rng = np.random.default_rng(0)
@@ -97,10 +96,10 @@ def test_colours_are_spelled_as_the_option_is(tmp_path):
 def test_equalizing_what_is_equalized_changes_little():
     """Half of the photographs that were published equalised change by less than 8 levels; natural ones by 57."""
     inside, changes = inside_circle(256), []
-    for path in sorted((REAL / "eyepacs-256eq" / "train").glob("*.jpeg"))[::60]:
+    for path in sorted((REAL / "eyepacs-256eq" / "train").glob("*.jpeg"))[::180]:
         try:
             crop, _ = photograph_to_input(path)
         except NoRetina:  # 1 in 500 of these crops shows too little of the rim
             continue
         changes.append(np.abs(equalize(crop, inside).astype(int) - crop)[inside].mean())
-    assert np.median(changes) < 8 and len(changes) > 100
+    assert np.median(changes) < 8 and len(changes) > 30
