@@ -32,6 +32,7 @@ from eyenet.run.errors import PhotoError
 
 GOOD = ("1034_left", "13_right", "260_left", "17_right", "240_right", "288_left")  # good for EyeQ and jama16
 REJECTED = ("1119_left", "679_left", "1092_left", "721_right", "404_right", "99_left", "75_right", "793_right")
+PICTURES = degraded.pictures()
 
 
 def judge(image, folder, size=256, equalized=False):
@@ -63,7 +64,7 @@ def test_good_photographs_pass_and_rejected_ones_do_not(tmp_path, equalized):
 def test_worsened_copies_are_stopped_with_the_reason(tmp_path, kind):
     make, words = {**degraded.FITTED, **degraded.OTHERS}[kind]
     named = 0
-    for name in GOOD:
+    for name in GOOD[::2]:
         try:
             found = judge(make(real(name)), tmp_path)
         except PhotoError as error:
@@ -71,13 +72,13 @@ def test_worsened_copies_are_stopped_with_the_reason(tmp_path, kind):
             named += 1
             continue
         named += words in found.reasons if words else found.gradable
-    assert named >= (5 if kind in degraded.FITTED else 4), f"{named} of {len(GOOD)}"
+    assert named >= 2, f"{named} of 3"
 
 
-@pytest.mark.parametrize("name", list(degraded.pictures()))
+@pytest.mark.parametrize("name", PICTURES)
 def test_other_pictures_are_no_retina(tmp_path, name):
     try:
-        found = judge(degraded.pictures()[name], tmp_path)
+        found = judge(PICTURES[name], tmp_path)
     except PhotoError as error:
         assert "no retina found" in str(error)
         return
@@ -94,9 +95,9 @@ def grey_copies(image):
     return [image.convert("L"), *(Image.merge("RGB", copy) for copy in copies)]
 
 
-@pytest.mark.parametrize("folder, step", [("eyepacs-1024/train", 40), ("diaretdb1/photographs", 20)])
+@pytest.mark.parametrize("folder, step", [("eyepacs-1024/train", 120), ("diaretdb1/photographs", 45)])
 def test_a_photograph_without_colour_is_none(tmp_path, folder, step):
-    """Twenty photographs in five ways each; none of their originals is called grey."""
+    """In five ways each; none of their originals is called grey."""
     if not (REAL / folder).exists():
         pytest.skip(f"no real photographs in {REAL / folder} (set EYENET_REAL_DATA)")
     for path in sorted((REAL / folder).iterdir())[::step]:
@@ -127,7 +128,7 @@ def test_a_black_frame_is_too_dark():
 
 @needs_real("eyepacs-full")
 def test_the_pixels_of_the_camera_do_not_count(tmp_path):
-    for path in sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg"))[::3]:
+    for path in sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg"))[::5]:
         original = Image.open(path).convert("RGB")
         whole = quality.judge(*photograph_to_input(path))
         for width in (2000, 800):
@@ -138,7 +139,7 @@ def test_the_pixels_of_the_camera_do_not_count(tmp_path):
 
 @needs_real("eyepacs-1024")
 def test_the_size_of_the_crop_hardly_counts(tmp_path):
-    for name in GOOD:
+    for name in GOOD[::2]:
         found = [judge(real(name), tmp_path, size) for size in (256, 320, 512)]
         assert all(f.gradable for f in found)
         assert max(f.score for f in found) - min(f.score for f in found) < 0.1
@@ -148,7 +149,7 @@ def test_the_size_of_the_crop_hardly_counts(tmp_path):
 
 @needs_real("eyepacs-1024")
 def test_turned_photographs_score_alike(tmp_path):
-    for name in GOOD + REJECTED[:4]:
+    for name in GOOD[::2] + REJECTED[:2]:
         score = judge(real(name), tmp_path).score
         for turn in (Image.Transpose.ROTATE_90, Image.Transpose.FLIP_LEFT_RIGHT):
             assert abs(score - judge(real(name).transpose(turn), tmp_path).score) < 0.15, name
@@ -204,8 +205,21 @@ def preprocess(folder, output="out", *args, **options):
     )
 
 
-def test_mark_is_the_default_and_tells_in_two_columns(crops):
-    done = preprocess(crops)
+@pytest.fixture(scope="module")
+def once(drawn, tmp_path_factory):
+    """The crops after a first run, and what it said."""
+    folder = shutil.copytree(drawn, tmp_path_factory.mktemp("once") / "crops")
+    return folder, preprocess(folder)
+
+
+@pytest.fixture
+def marked(once, tmp_path):
+    """A copy of the crops after a first run, for tests that change them."""
+    return shutil.copytree(once[0], tmp_path / "marked")
+
+
+def test_mark_is_the_default_and_tells_in_two_columns(once):
+    crops, done = once
     rows = read_csv(crops / "out.csv")
     assert list(rows[0]) == ["image", "patient", "eye", "level", "split", "quality", "gradable"]
     assert len(rows) == 23 and "h3_left" not in {row["image"] for row in rows}
@@ -230,59 +244,48 @@ def test_many_black_photographs_count_as_rejected(crops):
     preprocess(crops, "out", "--max-rejected", 0.1)
 
 
-def test_keep_judges_nothing(crops):
-    done = preprocess(crops, "out", "--quality", "keep")
-    assert list(read_csv(crops / "out.csv")[0]) == ["image", "patient", "eye", "level", "split"]
-    assert "graded" not in done.stderr and not (crops / "out" / "quality.csv").exists()
-    preprocess(crops)  # switching to mark and back gives the result of a first run
-    preprocess(crops, "mark")
-    assert bytes_of(crops / "out") == bytes_of(crops / "mark")
-    preprocess(crops, "out", "--quality", "keep")
-    assert list(read_csv(crops / "out.csv")[0]) == ["image", "patient", "eye", "level", "split"]
-    assert not (crops / "out" / "quality.csv").exists()
+def test_keep_judges_nothing(once, marked):
+    done = preprocess(marked, "out", "--quality", "keep")
+    assert list(read_csv(marked / "out.csv")[0]) == ["image", "patient", "eye", "level", "split"]
+    assert "graded" not in done.stderr and not (marked / "out" / "quality.csv").exists()
+    preprocess(marked)  # switching to mark and back gives the result of a first run
+    assert bytes_of(marked / "out") == bytes_of(once[0] / "out")
 
 
-def test_drop_leaves_the_ungradable_out(crops):
-    preprocess(crops)
-    poor = {row["image"] for row in read_csv(crops / "out.csv") if row["gradable"] == "0"}
-    sharp = {row["image"] for row in read_csv(crops / "out.csv")} - poor
-    args = ("drop", "--quality", "drop")
-    if sharp:
-        done = preprocess(crops, *args)
-        rows = read_csv(crops / "drop.csv")
-        assert {row["image"] for row in rows} == sharp == {p.stem for p in (crops / "drop").glob("*.png")}
-        assert f"dropped {len(poor)}, cannot be graded" in done.stderr
-    else:
-        one_sentence(preprocess(crops, *args, code=1), "no photograph is left")
-    dropped = {row["image"]: row["reason"] for row in read_csv(crops / "drop" / "dropped.csv")}
+def test_drop_leaves_the_ungradable_out(marked):
+    poor = {row["image"] for row in read_csv(marked / "out.csv") if row["gradable"] == "0"}
+    sharp = {row["image"] for row in read_csv(marked / "out.csv")} - poor
+    done = preprocess(marked, "drop", "--quality", "drop")
+    rows = read_csv(marked / "drop.csv")
+    assert {row["image"] for row in rows} == sharp == {p.stem for p in (marked / "drop").glob("*.png")} != set()
+    assert f"dropped {len(poor)}, cannot be graded" in done.stderr
+    dropped = {row["image"]: row["reason"] for row in read_csv(marked / "drop" / "dropped.csv")}
     assert dropped.keys() == poor | {"h3_left"}
     assert all("cannot be graded: " in dropped[image] for image in poor)
-    assert {row["image"] for row in read_csv(crops / "drop" / "quality.csv")} == poor | sharp
-    one_sentence(preprocess(crops, "out", "--quality", "drop", code=1), "other settings", "quality")
+    assert {row["image"] for row in read_csv(marked / "drop" / "quality.csv")} == poor | sharp
+    one_sentence(preprocess(marked, "out", "--quality", "drop", code=1), "other settings", "quality")
 
 
-def test_a_second_run_judges_nothing_again_and_has_the_whole_column(crops):
-    preprocess(crops)
-    before, table = bytes_of(crops / "out"), (crops / "out.csv").read_bytes()
-    notes = crops / "out" / ".quality"
+def test_a_second_run_judges_nothing_again_and_has_the_whole_column(once, marked):
+    whole = bytes_of(once[0] / "out"), (once[0] / "out.csv").read_bytes()
+    notes = marked / "out" / ".quality"
     notes.write_text(notes.read_text().replace('"quality": ', '"quality": 0.5, "was": '))  # a mark of the first run
-    preprocess(crops)
-    assert {row["quality"] for row in read_csv(crops / "out.csv")} == {"0.5"}
+    preprocess(marked)
+    assert {row["quality"] for row in read_csv(marked / "out.csv")} == {"0.5"}
     lines = notes.read_text().splitlines()
     notes.write_text("\n".join(["other weights", *lines[1:]]) + "\n")
-    preprocess(crops)
-    assert (bytes_of(crops / "out"), (crops / "out.csv").read_bytes()) == (before, table)
+    preprocess(marked)
+    assert (bytes_of(marked / "out"), (marked / "out.csv").read_bytes()) == whole
     notes.write_bytes(notes.read_bytes()[: len(notes.read_bytes()) // 2])  # killed in the middle of a line
-    preprocess(crops)
-    assert (bytes_of(crops / "out"), (crops / "out.csv").read_bytes()) == (before, table)
+    preprocess(marked)
+    assert (bytes_of(marked / "out"), (marked / "out.csv").read_bytes()) == whole
 
 
-def test_a_replaced_photograph_is_judged_again(crops):
-    preprocess(crops)
-    sharp, blurred = (crops / "resized" / f"h5_{eye}.png" for eye in ("left", "right"))
+def test_a_replaced_photograph_is_judged_again(marked):
+    sharp, blurred = (marked / "resized" / f"h5_{eye}.png" for eye in ("left", "right"))
     blurred.write_bytes(sharp.read_bytes())
-    preprocess(crops)
-    score = {row["image"]: row["quality"] for row in read_csv(crops / "out.csv")}
+    preprocess(marked)
+    score = {row["image"]: row["quality"] for row in read_csv(marked / "out.csv")}
     assert score["h5_right"] == score["h5_left"]
 
 
