@@ -86,27 +86,26 @@ def enlarging():
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_precisions(ending, enlarging, tmp_path):
-    """Fewer bits give smaller files and larger differences, within the limits."""
+    """Fewer bits than the 32 of the other tests give smaller files and larger differences, within the limits."""
     sizes, apart = [], []
     # Core ML stores "dynamic" as it stores "int8".
-    precisions = ["float32", "float16", "int8", *["dynamic"] * (ending != "mlpackage")]
-    for precision in precisions:
+    for precision in ("float16", "int8", *["dynamic"] * (ending != "mlpackage")):
         path = tmp_path / f"{precision}.{ending}"
         apart.append(difference(enlarging, FORMATS[ending], path, precision, photographs(64)))
         sizes.append(export_folder.size_of(path) / 4 / enlarging.count_params())
-    assert sizes == pytest.approx([1, 0.5, 0.25, 0.25][: len(sizes)], abs=0.07)
-    assert apart[0] < 1e-5 < apart[1] < 5e-3 < apart[2] < 0.2 and apart[-1] < 0.2
+    assert max(sizes[1:]) < sizes[0] - 0.05 and sizes[0] < 0.75
+    assert 1e-5 < apart[0] < 5e-3 < apart[1] < 0.2 and apart[-1] < 0.1
 
 
-def test_litert_in_float16(lite0, tmp_path):
+def test_litert_in_float16(enlarging, tmp_path):
     """Only large weights are rounded, and the file does not permit arithmetic in float16, which is not verified."""
     from ai_edge_litert.interpreter import Interpreter
 
     path = tmp_path / "EyeNet.tflite"
-    assert 1e-5 < difference(lite0, litert, path, "float16", photographs(64)) < 0.03
+    assert 1e-5 < difference(enlarging, litert, path, "float16", photographs(64)) < 0.03
     tensors = Interpreter(str(path)).get_tensor_details()
     half = [np.prod(tensor["shape"]) for tensor in tensors if tensor["dtype"] == np.float16]
-    assert min(half) > litert.LARGE and sum(half) > 0.95 * lite0.count_params()
+    assert min(half) > litert.LARGE and sum(half) > 0.9 * enlarging.count_params()
     assert b"fp16accfp32" not in path.read_bytes()
 
 
@@ -247,7 +246,7 @@ def test_a_retrained_model_leaves_nothing_of_the_old(copied, work):
     config["files"][NETWORK] = sha256(copied / NETWORK)
     (copied / "config.json").write_text(json.dumps(config))
     one_sentence(export(work, "--model", copied, "--check", "--format", "onnx", code=1), "not of this model")
-    done = export(work, "--model", copied, "--format", "onnx", "--precision", "int8")
+    done = export(work, "--model", copied, "--format", "onnx")
     assert "removing" in done.stderr
     left = {path.name for path in (copied / "export").iterdir() if not path.name.startswith(".")}
     assert left == {"EyeNet.onnx", "export.json", "model.json", "README.md"}
