@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 import retrain as retrain_script
 from benchmarks import degraded
 from benchmarks.simulated import draw_eyes, separation
-from eyenet.data.array import open_array
+from eyenet.data.array import content_hash, open_array
 from eyenet.data.names import split_of
 from eyenet.model import pretrained
 from eyenet.model.folder import open_model
@@ -177,7 +177,11 @@ def retrain_here(monkeypatch, work, margin):
 
     def copy_model(script, **options):
         asked.update(options, script=script)
-        shutil.copytree(options["start"], options["models"] / options["run"])
+        folder = shutil.copytree(options["start"], options["models"] / options["run"])
+        config = json.loads((folder / "config.json").read_text())
+        config["settings"]["array"] = content_hash(json.loads((options["input"] / "X.json").read_text()))
+        config.pop("trained", None)
+        (folder / "config.json").write_text(json.dumps(config))
 
     monkeypatch.setattr(retrain_script, "run_step", copy_model)
     monkeypatch.setattr(sys, "argv", ["retrain.py", *map(str, arguments(work, "--margin", margin))])
