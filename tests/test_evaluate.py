@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_dataset, one_sentence, read_csv, run, run_stages, write_csv
+from conftest import one_sentence, read_csv, run, write_csv
 from scipy.special import expit, logit
 from sklearn.metrics import (
     accuracy_score,
@@ -257,7 +257,7 @@ def test_a_network_that_predicts_no_numbers(work, refuse, tmp_path):
     refuse(["--model", changed(work, tmp_path / "model", change)], "NaN or infinity", "_left")
 
 
-def test_bad_input(work, refuse, tmp_path):
+def test_bad_input(work, refuse, monkeypatch, tmp_path):
     one_sentence(evaluate(work, "--model", tmp_path / "none", code=1), "no model folder")
     one_sentence(evaluate(work, "--photos", tmp_path, code=2), "--photos and --labels go together")
     one_sentence(evaluate(work, "--draws", 1, code=2), "--draws")
@@ -271,8 +271,12 @@ def test_bad_input(work, refuse, tmp_path):
     refuse(["--photographs", tmp_path / "file"], "file is damaged", "resize_images.py")
     (tmp_path / "nested" / "a").mkdir(parents=True)
     refuse(["--photos", tmp_path / "nested", "--labels", nothing], "not searched")
-    other = run_stages(make_dataset(tmp_path / "two", 2, width=200, height=160, radius=72), tmp_path / "other", size=80)
-    refuse(["--input", other / "array"], "80 px", "64 px")
+    from eyenet.model import predictions  # imports Keras
+
+    images, *rest = predictions.open_array(work / "array")
+    larger = np.zeros((len(images), 80, 80, 3), np.uint8)
+    monkeypatch.setattr(predictions, "open_array", lambda folder: (larger, *rest))
+    refuse([], "80 px", "64 px")
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
