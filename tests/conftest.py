@@ -207,6 +207,24 @@ def run(script, *args, code=0, fresh=False, timeout=1800, **options):
     return done
 
 
+@pytest.fixture
+def forked_steps(monkeypatch):
+    """Let the scripts that a script starts while it runs in the tests' process, as `run_step` does, be forks."""
+    from eyenet.run.script import PARENT
+
+    start = subprocess.run
+
+    def start_script(command, env=None, **options):
+        if command[0] != sys.executable:
+            return start(command, env=env, **options)
+        # A fork is a child of the process that is forked, and cannot end with this one.
+        done = Forked(command[1:], 1800, env={name: value for name, value in env.items() if name != PARENT}).done(1800)
+        sys.stderr.write(done.stderr)
+        return done
+
+    monkeypatch.setattr(subprocess, "run", start_script)
+
+
 def one_sentence(done, *words):
     """Check that the last line of stderr is an error that contains these words."""
     last = done.stderr.strip().splitlines()[-1]
@@ -315,13 +333,13 @@ def make_once(name, make, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
-    """The first 72 photographs of the sample (make_sample.py).
+    """The first 32 photographs of the sample (make_sample.py).
 
     s0002 and s0004 have retinopathy, s0001 has none; s0003_right is black and s0005_left is cut off.
     """
 
     def make(folder):
-        run("make_sample.py", "--photographs", 72, "--output", folder, "--labels-out", folder / "trainLabels.csv")
+        run("make_sample.py", "--photographs", 32, "--output", folder, "--labels-out", folder / "trainLabels.csv")
 
     return make_once("sample", make, tmp_path_factory)
 

@@ -3,7 +3,8 @@
     python tests/forked.py < requests      one JSON object per line; writes one line with the exit code for each
 
 A request without a timeout is answered at once by the process ID, and its exit code by a request with that `pid`. Each
-fork is a separate process, so changes to environment, signals, files or Keras do not affect other scripts.
+fork is a separate process, so changes to environment, signals, files or Keras do not affect other scripts. A script
+that a script starts, such as the steps of retrain.py, is a fork too.
 """
 
 import atexit
@@ -13,6 +14,7 @@ import json
 import os
 import runpy
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ import traceback
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
+START = subprocess.run
 
 
 def import_all():
@@ -29,9 +32,13 @@ def import_all():
     with hidden_stderr(), quick_import():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
+        from tensorboard.plugins.hparams import summary_v2  # noqa: F401
         from tensorboard.plugins.pr_curve import summary  # noqa: F401
+    import jinja2  # noqa: F401
     import PIL.Image  # noqa: F401
-    import sklearn.metrics  # noqa: F401
+    import sklearn.ensemble
+    import sklearn.model_selection  # noqa: F401
+    import yaml  # noqa: F401
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -98,9 +105,26 @@ def finish(script):
     os._exit(code)
 
 
+def run_script(command, **options):
+    """Stand in for `subprocess.run` in a script: run another one in a fork, if its own process has not used Keras."""
+    if {"check", "stdout", "env"} != options.keys() or command[0] != sys.executable or not command[1].endswith(".py"):
+        return START(command, **options)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    if child := os.fork():
+        return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # locks, which the fork may hold longer than its parent
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.environ.clear()
+    os.environ.update(options["env"])
+    sys.argv = command[1:]
+    finish(sys.argv[0])
+
+
 def main():
     before = dict(os.environ)
     import_all()
+    subprocess.run = run_script
     defaults = {name: value for name, value in os.environ.items() if name not in before}
     for line in sys.stdin:
         request = json.loads(line)

@@ -24,15 +24,37 @@ from eyenet.training import distribution
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 QUICK = ["--batch", "12", "--learning-rate", "1e-5", "--epochs", "2"]
 
-# A script that runs cnn.py several times on virtual devices, without the conversion of the network, which is done on
-# one device; the dashboard is drawn where an argument asks for it. TensorFlow has three devices, each of which is
-# traced by itself, and neither dropout nor augmentation, because its replicas draw independently.
-TRAININGS = f"""
-import json
-import os
+# cnn.py with one convolution instead of three: each takes seconds of tracing and compiling.
+SMALL = f"""
 import sys
 sys.path.insert(0, {str(REPO)!r})
 import cnn
+
+def one_layer(size):
+    from keras import Input, Model, layers
+    photograph = Input((size, size, 3))
+    x = layers.MaxPooling2D(8)(layers.Conv2D(16, 3, padding="same", use_bias=False)(photograph))
+    return Model(photograph, layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x)), name="features")
+
+cnn.three_layers = one_layer
+"""
+
+ON_HOSTS = (
+    SMALL
+    + """
+from eyenet.run.script import run_main
+run_main(cnn.main)
+"""
+)
+
+# A script that runs cnn.py several times on virtual devices, without the conversion of the network, which is done on
+# one device; the dashboard is drawn where an argument asks for it. TensorFlow has three devices, each of which is
+# traced by itself, and neither dropout nor augmentation, because its replicas draw independently.
+TRAININGS = (
+    SMALL
+    + """
+import json
+import os
 from eyenet.run.errors import StageError
 from eyenet.training import finish
 finish.add_lite = lambda folder, config, network: config
@@ -49,7 +71,7 @@ for drawn, options in json.loads(todo):
     if drawn:
         del sys.modules["eyenet.training.dashboard"]
     else:
-        sys.modules["eyenet.training.dashboard"] = type("none", (), {{"build_boards": lambda *_: []}})
+        sys.modules["eyenet.training.dashboard"] = type("none", (), {"build_boards": lambda *_: []})
     sys.argv = ["cnn.py", *options]
     try:
         cnn.main()
@@ -64,16 +86,45 @@ if os.environ["KERAS_BACKEND"] == "jax":
     head.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in head.get_weights()])
     np.save(folder + "/heat.npy", heat_maps(network, np.load(array + "/X.npy")[:3], 1))
 """
+)
+
+# A host that waits for the other again and again, as in the steps of a training.
+WAITING = f"""
+import sys
+import time
+from pathlib import Path
+sys.path.insert(0, {str(REPO)!r})
+from eyenet.run.script import run_main
+from eyenet.training.distribution import Distribution
+
+def main():
+    spread = Distribution("hosts")
+    spread.start("float32", 0, 12)
+    with spread.training(Path("logs")):
+        while True:
+            spread.tell("here")
+            Path("met").touch()
+            time.sleep(0.05)
+
+run_main(main)
+"""
 
 
-def on_devices(array, folder, environment, *trainings):
-    """Run trainings in folders named after their `--distribute`; return the lines that they print."""
+def on_devices(array, folder, environment, *trainings, until=None):
+    """Run trainings in folders named after their `--distribute`; return the lines that they print.
+
+    They are killed as soon as the file `until` exists.
+    """
     todo = []
     for drawn, kind, *more in trainings:
         place = ["--models", folder / kind / "models", "--logs", folder / kind / "logs"]
         todo.append((drawn, [*map(str, ["--input", array, *QUICK, "--distribute", kind, *place, *more])]))
     (folder / "trainings.py").write_text(TRAININGS)
-    return run(folder / "trainings.py", json.dumps(todo), array, folder, env=environment).stdout.splitlines()
+    words = [folder / "trainings.py", json.dumps(todo), array, folder]
+    if until is None:
+        return run(*words, env=environment).stdout.splitlines()
+    done = Forked([*map(str, words)], 1800, env=environment, until=until).done(1800)
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +149,9 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(array, environment, tmp_path_factory):
-    """Two epochs with JAX in one process: on one device, then on four."""
+    """Two epochs with JAX on one device."""
     folder = tmp_path_factory.mktemp("trained")
-    environment = environment | {"XLA_FLAGS": f"{COMPILE} --xla_force_host_platform_device_count=4"}
-    on_devices(array, folder, environment, (False, "none"), (False, "devices", "--cache", "device"))
+    on_devices(array, folder, environment, (False, "none"))
     return folder
 
 
@@ -131,12 +181,6 @@ def same_weights(folder, other, tolerance=0.05):
 
 
 @needs_jax
-def test_devices_of_jax(trained):
-    """Augmentation and dropout draw the same numbers; the last batch is not a multiple of four."""
-    same_weights(trained / "devices", trained / "none")
-
-
-@needs_jax
 def test_heat_maps_of_jax(array, trained):
     """They are those of TensorFlow."""
     from eyenet.model.evidence import heat_maps
@@ -150,14 +194,13 @@ def test_heat_maps_of_jax(array, trained):
 
 
 class Host:
-    """One of two processes that train together, with two devices each."""
+    """One of two processes that run a script together, with two devices each."""
 
-    def __init__(self, number, port, array, folder, environment):
+    def __init__(self, number, port, folder, environment, *command):
         address = {"JOB_ADDRESSES": f"127.0.0.1:{port}", "NUM_PROCESSES": "2", "PROCESS_ID": str(number)}
         environment = environment | {f"KERAS_DISTRIBUTION_{key}": value for key, value in address.items()}
         environment["XLA_FLAGS"] = f"{COMPILE} --xla_force_host_platform_device_count=2"
         folder.mkdir(exist_ok=True)
-        command = [REPO / "cnn.py", "--input", array, *QUICK, "--distribute", "hosts"]
         self.script = Forked([*map(str, command)], cwd=folder, env=environment)
 
     def runs(self):
@@ -180,22 +223,39 @@ def free_port():
         return one.getsockname()[1]
 
 
-@needs_jax
-def test_hosts_one_is_lost_and_the_training_goes_on(array, environment, trained, tmp_path):
-    """Kill process 0, the coordinator, during training; then start both again."""
-    folders = [tmp_path / "0", tmp_path / "1"]  # they share only the array
+def both(folders, environment, *command):
+    """Start a script on both hosts, each in its own folder."""
     port = free_port()
-    first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))
-    checkpoint = folders[0] / "models" / "cnn" / "checkpoint-00001" / "state.json"
-    while not checkpoint.exists():
+    return [Host(number, port, folder, environment, *command) for number, folder in enumerate(folders)]
+
+
+@needs_jax
+def test_a_lost_host_is_told_in_one_sentence(environment, tmp_path):
+    """Kill process 0, the coordinator."""
+    folders = [tmp_path / "0", tmp_path / "1"]
+    (tmp_path / "waiting.py").write_text(WAITING)
+    first, second = both(folders, environment, tmp_path / "waiting.py")
+    while not (folders[1] / "met").exists():
         assert first.runs() and second.runs(), second.end(None)
         time.sleep(0.01)
     first.kill()
     first.end(-9)
     one_sentence(second.end(1), processes.LOST)
 
-    port = free_port()
-    first, second = (Host(k, port, array, folders[k], environment) for k in (0, 1))
+
+@needs_jax
+def test_hosts_go_on_where_the_devices_of_one_were_killed(array, environment, trained, tmp_path):
+    """One epoch on four devices of a host, the other on two hosts: as two epochs on one device.
+
+    Augmentation and dropout draw the same numbers; the last batch is not a multiple of four.
+    """
+    four = environment | {"XLA_FLAGS": f"{COMPILE} --xla_force_host_platform_device_count=4"}
+    checkpoint = tmp_path / "devices" / "models" / "cnn" / "checkpoint-00001" / "state.json"
+    on_devices(array, tmp_path, four, (False, "devices", "--cache", "device"), until=checkpoint)
+    folders = [tmp_path / "devices", tmp_path / "other"]  # they share only the array
+    (tmp_path / "cnn.py").write_text(ON_HOSTS)
+    command = [tmp_path / "cnn.py", "--input", array, *QUICK, "--distribute", "hosts"]
+    first, second = both(folders, environment, *command)
     told = first.end(0)
     assert "continuing after epoch 1 of 2" in told.stderr and "kept epoch" in told.stdout
     assert "process 1 is done" in second.end(0).stdout

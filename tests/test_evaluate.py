@@ -4,11 +4,12 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import one_sentence, read_csv, run, run_stages, write_csv
+from conftest import one_sentence, read_csv, run, write_csv
 from scipy.special import expit, logit
 from sklearn.metrics import (
     accuracy_score,
@@ -19,25 +20,48 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+import evaluate as evaluate_script
 from eyenet.photo.quality import judge
 from eyenet.photo.retina import crop_photograph
-from eyenet.run.errors import PhotoError
+from eyenet.run.errors import PhotoError, StageError
 
 DRAWS = ["--draws", 200]
+# The charts of the report take longer than all else.
+UNDRAWN = "from eyenet.report import charts; charts._draw = lambda *_, **__: ''"
 
 
 @pytest.fixture(scope="module")
 def work(trained, tmp_path_factory):
     """A copy of the trained model's work folder, evaluated."""
     folder = shutil.copytree(trained, tmp_path_factory.mktemp("evaluate") / "work", symlinks=True)
-    folder.joinpath("stdout").write_text(evaluate(folder).stdout)
+    (folder / "sitecustomize.py").write_text(UNDRAWN)
+    folder.joinpath("stdout").write_text(evaluate(folder, drawn=True).stdout)
     return folder
 
 
-def evaluate(folder, *args, **options):
-    """Run evaluate.py in a work folder."""
+def arguments(folder, *args):
     usual = ["--input", folder / "array", "--photographs", folder / "resized" / "photographs.csv"]
-    return run("evaluate.py", *usual, *DRAWS, *args, cwd=folder, **options)
+    return ["evaluate.py", *usual, *DRAWS, *args]
+
+
+def evaluate(folder, *args, drawn=False, **options):
+    """Run evaluate.py in a work folder."""
+    place = {"cwd": folder, "env": os.environ | ({} if drawn else {"PYTHONPATH": str(folder)})}
+    return run(*arguments(folder, *args), **place, **options)
+
+
+@pytest.fixture
+def refuse(work, monkeypatch):
+    """Run evaluate.py in this process; check the words of its error."""
+
+    def check(args, *words):
+        monkeypatch.chdir(work)
+        monkeypatch.setattr(sys, "argv", [str(word) for word in arguments(work, *args)])
+        with pytest.raises(StageError) as error:
+            evaluate_script.main()
+        assert all(word in str(error.value) for word in words), error.value
+
+    return check
 
 
 def by_hand(folder, split="test", model="models/cnn"):
@@ -111,7 +135,7 @@ def test_validation_while_experimenting(work):
     assert abs(metrics["questions"]["any"]["eye"]["auc"]["value"] - roc_auc_score(truth, probability)) < 1e-6
 
 
-def test_a_folder_of_photographs(work, tmp_path):
+def test_a_folder_of_photographs(work, refuse, tmp_path):
     """The test patients' original photographs give the array's predictions; Usage splits them.
 
     The array is equalised, so the photographs must be equalised too.
@@ -139,12 +163,14 @@ def test_a_folder_of_photographs(work, tmp_path):
     whole = json.loads((work / "models/cnn/metrics.json").read_text())
     assert metrics["questions"]["any"]["eye"]["auc"] == whole["questions"]["any"]["eye"]["auc"]
     assert (folder / "report.html").exists() and "/clinic, Private" in done.stdout
-    trained = ["--photos", work / "source/train", "--labels", work / "source/trainLabels.csv"]
+    known = read_csv(work / "source/trainLabels.csv")[:4]
+    known = write_csv(tmp_path / "known.csv", [("image", "level"), *((row["image"], row["level"]) for row in known)])
+    trained = ["--photos", work / "source/train", "--labels", known]
     assert "these figures are too high" in evaluate(work, *trained).stderr
     (page,) = (work / "models/cnn").glob("on-source-train/report.html")
     assert "if they are the same people, these figures are too high" in page.read_text()
     same = write_csv(tmp_path / "two.csv", [("image", "level", "Usage"), (rows[0][0], 0, "a"), (rows[0][0], 0, "b")])
-    one_sentence(evaluate(work, *args[:3], same, code=1), "two different values of Usage")
+    refuse([*args[:3], same], "two different values of Usage")
 
 
 def test_the_grade(work, graded):
@@ -215,12 +241,11 @@ def in_decision(**values):
         (set_in_config(settings={"split": "", "images": {}}), ["equalized colours", "--colours natural"]),
     ],
 )
-def test_a_model_with_something_wrong(work, tmp_path, change, words):
-    model = changed(work, tmp_path / "model", change)
-    one_sentence(evaluate(work, "--model", model, code=1), *words)
+def test_a_model_with_something_wrong(work, refuse, tmp_path, change, words):
+    refuse(["--model", changed(work, tmp_path / "model", change)], *words)
 
 
-def test_a_network_that_predicts_no_numbers(work, tmp_path):
+def test_a_network_that_predicts_no_numbers(work, refuse, tmp_path):
     import keras
 
     def change(folder):
@@ -229,36 +254,39 @@ def test_a_network_that_predicts_no_numbers(work, tmp_path):
         network.layers[-1].bias.assign([np.nan, 0])
         network.save(folder / "model.keras")
 
-    model = changed(work, tmp_path / "model", change)
-    one_sentence(evaluate(work, "--model", model, code=1), "NaN or infinity", "_left")
+    refuse(["--model", changed(work, tmp_path / "model", change)], "NaN or infinity", "_left")
 
 
-def test_bad_input(work, tmp_path):
+def test_bad_input(work, refuse, monkeypatch, tmp_path):
     one_sentence(evaluate(work, "--model", tmp_path / "none", code=1), "no model folder")
     one_sentence(evaluate(work, "--photos", tmp_path, code=2), "--photos and --labels go together")
+    one_sentence(evaluate(work, "--draws", 1, code=2), "--draws")
     nothing = write_csv(tmp_path / "labels.csv", [("image", "level"), ("x1_left", 0)])
     photos = ["--photos", work / "source/train", "--labels"]
-    one_sentence(evaluate(work, *photos, nothing, code=1), "no photograph", "has a label", "'x1_left'")
-    one_sentence(evaluate(work, *photos, tmp_path / "none.csv", code=1), "no table")
-    one_sentence(evaluate(work, "--split", "unseen", code=1), "no photograph in the split 'unseen'")
+    refuse([*photos, nothing], "no photograph", "has a label", "'x1_left'")
+    refuse([*photos, tmp_path / "none.csv"], "no table")
+    refuse(["--split", "unseen"], "no photograph in the split 'unseen'")
     (tmp_path / "file").write_text("")
-    one_sentence(evaluate(work, "--output", tmp_path / "file", code=1), "is a file")
-    one_sentence(evaluate(work, "--photographs", tmp_path / "file", code=1), "file is damaged", "resize_images.py")
-    one_sentence(evaluate(work, "--draws", 1, code=2), "--draws")
+    refuse(["--output", tmp_path / "file"], "is a file")
+    refuse(["--photographs", tmp_path / "file"], "file is damaged", "resize_images.py")
     (tmp_path / "nested" / "a").mkdir(parents=True)
-    one_sentence(evaluate(work, "--photos", tmp_path / "nested", "--labels", nothing, code=1), "not searched")
-    other = run_stages(work / "source", tmp_path / "other", size=80)
-    one_sentence(evaluate(work, "--input", other / "array", code=1), "80 px", "64 px")
+    refuse(["--photos", tmp_path / "nested", "--labels", nothing], "not searched")
+    from eyenet.model import predictions  # imports Keras
+
+    images, *rest = predictions.open_array(work / "array")
+    larger = np.zeros((len(images), 80, 80, 3), np.uint8)
+    monkeypatch.setattr(predictions, "open_array", lambda folder: (larger, *rest))
+    refuse([], "80 px", "64 px")
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_another_split_is_a_leak(work, tmp_path, split):
+def test_another_split_is_a_leak(work, refuse, tmp_path, split):
     """A model of another split, which had one of the test patients in training or validation, is refused."""
     model = changed(work, tmp_path / "model", lambda folder: None)
     patients = pd.read_csv(model / "patients.csv")
     patients.loc[patients["split"].eq("test").idxmax(), "split"] = split
     patients.to_csv(model / "patients.csv", index=False)
-    one_sentence(evaluate(work, "--model", model, code=1), "was trained or tuned on")
+    refuse(["--model", model], "was trained or tuned on")
 
 
 def test_a_table_with_patients_and_without_eyes(work, tmp_path):
@@ -297,7 +325,7 @@ def test_one_class_and_what_predict_would_not_grade(work, sample, tmp_path):
     assert 1 < count < len(gradable)
     healthy = write_csv(tmp_path / "labels.csv", [("image", "level"), *((image, 0) for image in gradable)])
     out = tmp_path / "out"
-    done = evaluate(work, "--photos", photographs, "--labels", healthy, "--output", out)
+    done = evaluate(work, "--photos", photographs, "--labels", healthy, "--output", out, drawn=True)
     assert f"{len(gradable) - count} of {len(gradable)} photographs cannot be graded, and predict.py" in done.stderr
     predicted = {row["image"]: int(row["gradable"]) for row in read_csv(out / "predictions.csv")}
     assert predicted == gradable

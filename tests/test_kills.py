@@ -131,15 +131,18 @@ def kill_at(moment, folder):
 
 @pytest.mark.parametrize("script", OUTPUTS)
 def test_killed_at_every_moment(source, undisturbed, tmp_path, script):
-    """Kill a step before its n-th operation, then finish it; for every n, and for every third with another kill."""
+    """Kill a step before its n-th operation, then finish it; for every n, and for every fifth with another kill.
+
+    After the twentieth, where the operations on one image follow those on another, for every second n.
+    """
     (before, after), work, dice, moment = undisturbed, tmp_path / "work", random.Random(script), 0
     copied(before / script, work)
     while (status := forked(script, source, work, moment)) != 0:
         assert status == -signal.SIGKILL
-        if moment % 3 == 0:
+        if moment % 5 == 0:
             assert forked(script, source, work, dice.randrange(0, 12)) in (0, -signal.SIGKILL)
         assert forked(script, source, work, None) == 0
         assert bytes_of(work) == after[script], f"killed before moment {moment}"
         copied(before / script, work)
-        moment += 1
+        moment += 1 if moment < 20 else 2
     assert moment > 10

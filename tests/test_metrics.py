@@ -52,7 +52,7 @@ def agree(ours, theirs):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tables())
 def test_metrics_are_those_of_scikit_learn(table):
     truth, grade, predicted, score, weights = table
@@ -81,7 +81,7 @@ def test_metrics_are_those_of_scikit_learn(table):
         agree(rates["npv"][i], nan_where(not c.all(), sk.precision_score, ~t, ~c, sample_weight=w))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tables())
 def test_operating_points_are_read_off_the_roc_curve(table):
     truth, _, _, score, weights = table

@@ -132,7 +132,7 @@ def test_probabilities_are_those_of_keras_and_decisions_those_of_the_model(work,
 def test_a_cluster_gives_the_same_rows_and_heat_maps(work, sample, tmp_path):
     """On drawings that pass the real gate; each worker opens the model."""
     farms = pytest.importorskip("test_cluster", reason="no Dask here: pip install -r requirements-cluster.txt")
-    folder = first_of(sample, 12, tmp_path / "sample")
+    folder = first_of(sample, 8, tmp_path / "sample")
     args = [os.path.relpath(folder / "train", work), "nowhere.jpeg", "--json"]
     alone = predict(work, *args, "--heatmap", "alone", gate=False, code=3)
     farm = farms.Farm(tmp_path)
@@ -143,10 +143,10 @@ def test_a_cluster_gives_the_same_rows_and_heat_maps(work, sample, tmp_path):
     finally:
         farm.kill()
     assert done.stdout.replace("cluster/", "alone/") == alone.stdout
-    assert sum("questions" in row for row in rows_of(alone)[0]) >= 6
+    assert sum("questions" in row for row in rows_of(alone)[0]) >= 4
     assert len(read_csv(tmp_path / "rows.csv")) == len(alone.stdout.splitlines())
     maps = bytes_of(work / "alone")
-    assert len(maps) >= 6 and bytes_of(work / "cluster") == maps
+    assert len(maps) >= 4 and bytes_of(work / "cluster") == maps
 
 
 def test_a_patient_has_the_worst_eye_and_the_threshold_of_an_eye(answers, model):
@@ -269,13 +269,13 @@ def test_broken_files_among_others(work, tmp_path, answers):
 def test_a_table_is_continued(work, tmp_path):
     """Killed, with its reader gone, run again when it is finished, and with a photograph replaced."""
     folder, csv = tmp_path / "clinic", tmp_path / "o.csv"
-    shutil.copytree(work / "source/train", folder)
+    shutil.copytree(work / "source/train", folder, ignore=shutil.ignore_patterns("h1?_*", "h2?_*"))
     predict(work, folder, "--csv", tmp_path / "whole.csv")
     whole = (tmp_path / "whole.csv").read_bytes()
     path = os.pathsep.join([str(work / "gate"), os.environ.get("PYTHONPATH", "")])
     place = {"cwd": work, "env": os.environ | {"PYTHONPATH": path}, "stderr": subprocess.DEVNULL}
     command = [sys.executable, str(REPO / "predict.py"), str(folder), "--csv", str(csv), "--workers", "1"]
-    for lines in (5, 20):
+    for lines in (5, 12):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, **place)
         while not csv.exists() or csv.read_bytes().count(b"\n") < lines:
             assert process.poll() is None
@@ -294,17 +294,17 @@ def test_a_table_is_continued(work, tmp_path):
         one_sentence(predict(work, folder, "--csv", csv, code=1), "another run writes")
     before = csv.stat().st_mtime_ns
     done = predict(work, folder, "--csv", csv)
-    assert csv.stat().st_mtime_ns == before and "48 photographs are in" in done.stderr
-    assert done.stdout.splitlines()[-1].startswith("48 photographs and 24 patients: ")
+    assert csv.stat().st_mtime_ns == before and "20 photographs are in" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("20 photographs and 10 patients: ")
     one_sentence(predict(work, folder, "--csv", csv, "--sensitivity", 0.9, code=1), "was made with operating_point")
     one_sentence(predict(work, folder / "h0_left.jpeg", "--csv", csv, code=1), "not among these photographs")
     copy_photograph(folder / "h1_left.jpeg", folder / "h0_left.jpeg")
     shutil.copystat(folder / "h1_left.jpeg", folder / "h0_left.jpeg")  # with an old time
     done = predict(work, folder, "--csv", csv)
-    assert "47 photographs are in" in done.stderr
+    assert "19 photographs are in" in done.stderr
     rows = {row["photograph"].rsplit("/", 1)[-1]: row for row in read_csv(csv)}
     assert rows["h0_left.jpeg"]["any_probability"] == rows["h1_left.jpeg"]["any_probability"]
-    assert [row["unit"] for row in read_csv(csv)] == ["photograph"] * 48 + ["patient"] * 24
+    assert [row["unit"] for row in read_csv(csv)] == ["photograph"] * 20 + ["patient"] * 10
 
 
 def save(picture, path):

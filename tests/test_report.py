@@ -9,6 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 from conftest import REPO
+from markupsafe import Markup
 from report_fixtures import (
     BALANCE,
     DECIMALS,
@@ -60,10 +61,29 @@ def figures_in(value, key=""):
             yield from figures_in(part, key)
 
 
+LONG = "photographs of " + "a_very_long_name" * 9
+
+
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The report on 36 patients, task `any`."""
-    return report(tmp_path_factory.mktemp("page") / "report.html")
+def pages(tmp_path_factory):
+    """The reports on 36 patients by task; that for the grade has a long title."""
+    folder = tmp_path_factory.mktemp("pages")
+    return {
+        "any": report(folder / "any.html"),
+        "grade": report(folder / "grade.html", "grade", make_metrics("grade") | {"set": LONG}),
+    }
+
+
+@pytest.fixture
+def page(pages):
+    return pages["any"]
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Charts with a label and no drawing, which would take most of the time of a report."""
+    empty = Markup('<svg role="img" aria-label="{}"></svg>')
+    monkeypatch.setattr("eyenet.report.charts._draw", lambda name, label, *_, **__: empty.format(label))
 
 
 def check_whole(page):
@@ -93,8 +113,8 @@ def check_whole(page):
 
 
 @pytest.mark.parametrize("task", ["any", "referable", "grade"])
-def test_the_report_is_one_whole_page(task, tmp_path):
-    page = check_whole(report(tmp_path / "report.html", task))
+def test_the_report_is_one_whole_page(pages, undrawn, task, tmp_path):
+    page = check_whole(pages.get(task) or report(tmp_path / "report.html", task))
     charts = [a["aria-label"] for tag, a in page.tags if tag == "svg"]
     questions = len(TASKS[task].questions)
     assert len(charts) == questions * (6 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
@@ -113,9 +133,8 @@ def test_the_report_is_one_whole_page(task, tmp_path):
 
 
 @pytest.mark.parametrize("task", ["any", "grade"])
-def test_every_figure_of_the_metrics_is_on_the_page(task, tmp_path):
-    metrics = make_metrics(task)
-    page, count = report(tmp_path / "report.html", task, metrics), 0
+def test_every_figure_of_the_metrics_is_on_the_page(pages, task):
+    metrics, page, count = make_metrics(task), pages[task], 0
     for key, found in figures_in(metrics):
         show = decimal if key in DECIMALS else percent
         ends = (found["low"], found["high"])
@@ -140,23 +159,26 @@ def test_every_figure_of_the_metrics_is_on_the_page(task, tmp_path):
 
 
 def test_figures_that_are_not_defined_say_why(tmp_path):
-    one_class = make_metrics("grade", patients=3, shares=(1, 0, 0, 0, 0))
-    page = check_whole(report(tmp_path / "one.html", "grade", one_class))
+    one_class = make_metrics(patients=3, shares=(1, 0, 0, 0, 0))
+    page = check_whole(report(tmp_path / "one.html", "any", one_class))
     assert "– one class only" in page.text and "All 3 patients are of one class" in page.text
 
-    nobody = without_figures(make_metrics("grade", patients=20))
+    nobody = without_figures(make_metrics(patients=20))
     for asked in nobody["questions"].values():
         asked["baselines"]["not_retina"] = None
         asked["patient"]["operating_points"]["balanced"]["threshold"] = None
-    page = check_whole(report(tmp_path / "null.html", "grade", nobody, {}, [], {}, {}))
+    page = check_whole(report(tmp_path / "null.html", "any", nobody, {}, [], {}, {}))
     assert "no positive prediction" in page.text and "– (unknown)" in page.text and "not measured" in page.text
     assert "Training" not in page.every("id") and "not compared with the shortcut" in page.text
 
+
+def test_figures_that_are_no_numbers_are_not_defined(undrawn, tmp_path):
     infinite = json.loads(json.dumps(make_metrics(), default=str).replace('"value": 0.5,', '"value": NaN,'))
     check_whole(report(tmp_path / "nan.html", "any", infinite))
+    check_whole(report(tmp_path / "null.html", "grade", without_figures(make_metrics("grade"))))
 
 
-def test_an_interval_that_is_not_defined_is_not_made_up(tmp_path):
+def test_an_interval_that_is_not_defined_is_not_made_up(undrawn, tmp_path):
     metrics = make_metrics()
     metrics["questions"]["any"]["patient"]["auc"] = {"value": 0.8125, "low": None, "high": None}
     assert "0.813 no interval" in check_whole(report(tmp_path / "r.html", "any", metrics)).text.replace(
@@ -164,7 +186,7 @@ def test_an_interval_that_is_not_defined_is_not_made_up(tmp_path):
     )
 
 
-def test_names_are_escaped(tmp_path):
+def test_names_are_escaped(undrawn, tmp_path):
     metrics = make_metrics() | {"set": f"photographs of {EVIL}", "model": EVIL}
     examples, config = make_examples(), make_config()
     examples["any"][0]["image"] = EVIL
@@ -175,7 +197,7 @@ def test_names_are_escaped(tmp_path):
     assert "<script" not in page.source
 
 
-def test_examples_show_right_and_wrong_beside_their_heat_maps(page, tmp_path):
+def test_examples_show_right_and_wrong_beside_their_heat_maps(page, undrawn, tmp_path):
     right, wrong = (
         page.text.index("Most confident correct predictions"),
         page.text.index("Most confident wrong predictions"),
@@ -187,7 +209,7 @@ def test_examples_show_right_and_wrong_beside_their_heat_maps(page, tmp_path):
     assert "Most confident wrong predictions" not in report(tmp_path / "right.html", examples=only_right).text
 
 
-def test_parts_of_the_set_are_shown(tmp_path):
+def test_parts_of_the_set_are_shown(undrawn, tmp_path):
     metrics = make_metrics("grade")
     part = {key: make_metrics("grade", 11, seed=3)[key] for key in ("photographs", "patients", "questions", "grade")}
     metrics["subsets"] = {"Public": part | {"set": "photographs of x, Public"}}
@@ -195,7 +217,7 @@ def test_parts_of_the_set_are_shown(tmp_path):
     assert page.text.count("photographs of x, Public 22 11") == 2
 
 
-def test_photographs_of_another_hospital_have_one_split(tmp_path):
+def test_photographs_of_another_hospital_have_one_split(undrawn, tmp_path):
     metrics = make_metrics() | {"set": "photographs of elsewhere", "source": "photographs"}
     metrics["splits"] = {"test": metrics["splits"]["test"]}
     page = check_whole(report(tmp_path / "report.html", "any", metrics, balance={"test": BALANCE["test"]}))
@@ -270,7 +292,7 @@ def test_what_speaks_against_the_figures_is_said(words, change):
     assert [c for c in said if words in c.replace("\xa0", " ")], said
 
 
-def test_patients_that_the_network_knows_are_told_first(tmp_path):
+def test_patients_that_the_network_knows_are_told_first(undrawn, tmp_path):
     """Under the protocol of 2017 they are in training; in a folder of photographs, only their names may be equal."""
     metrics = make_metrics(patients=3000)
     assert not [c for c in cautions(metrics, "any") if "too high" in c]
@@ -290,7 +312,7 @@ def test_the_card_of_a_model_of_2017_says_how_it_was_trained(tmp_path):
     assert "as in the EyeNet of 2017" in card and "before any copy was made" not in card
 
 
-def test_synthetic_photographs_are_named_first(page, tmp_path):
+def test_synthetic_photographs_are_named_first(page, undrawn, tmp_path):
     assert (
         page.text.index(SYNTHETIC_FIGURES) < page.text.index("How well") + 400
         and "on synthetic photographs" in page.text
@@ -349,9 +371,8 @@ def test_contrast_suffices_in_light_and_dark():
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on PATH")
-def test_it_fits_a_desktop_and_a_phone_in_a_browser(tmp_path):
-    metrics = make_metrics("grade") | {"set": "photographs of " + "a_very_long_name" * 9}
-    report(tmp_path / "report.html", "grade", metrics)
+def test_it_fits_a_desktop_and_a_phone_in_a_browser(pages, tmp_path):
+    (tmp_path / "report.html").write_text(pages["grade"].source)
     (tmp_path / "wrapper.html").write_text(
         """<!doctype html><body>
         <iframe src="report.html" style="width:1280px;height:900px;border:0"></iframe>

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 import retrain as retrain_script
 from benchmarks import degraded
 from benchmarks.simulated import draw_eyes, separation
-from eyenet.data.array import open_array
+from eyenet.data.array import content_hash, open_array
 from eyenet.data.names import split_of
 from eyenet.model import pretrained
 from eyenet.model.folder import open_model
@@ -52,11 +52,13 @@ def copy_photographs(source, folder, names, change=None, prefix=""):
 
 @pytest.fixture(scope="module")
 def pipeline(sample, tmp_path_factory):
-    """A model trained on 40 synthetic photographs, and at least 28 more photographs."""
+    """A model trained on 18 synthetic photographs of 10 patients, and 12 of others, of all splits."""
     folder, drawn = tmp_path_factory.mktemp("retrain"), sample
-    there = [row["image"] for row in read_csv(drawn / "trainLabels.csv")]
-    there = [name for name in there if can_be_opened(drawn / "train" / f"{name}.jpeg")]
-    first, others = there[:40], there[40:]
+    first, others = (
+        [f"s{patient:04d}_{eye}" for patient in patients for eye in ("left", "right")]
+        for patients in (range(1, 11), range(11, 17))
+    )
+    first = [name for name in first if can_be_opened(drawn / "train" / f"{name}.jpeg")]
     rows = copy_photographs(drawn, folder / "first", first)
     write_csv(folder / "first" / "trainLabels.csv", [("image", "level"), *rows])
     run_stages(folder / "first", folder / "data", size=160, split=("--val", "0.2", "--test", "0.4"))
@@ -80,13 +82,13 @@ def work(pipeline, tmp_path):
     for part in ("data", "models"):
         shutil.copytree(folder / part, tmp_path / part, symlinks=True)
     batch = tmp_path / "new"
-    rows = copy_photographs(drawn, batch, others[:24])
+    rows = copy_photographs(drawn, batch, others[:8])
     rows += copy_photographs(drawn, batch, first[:2], lambda image: ImageOps.mirror(image.rotate(120)), "turned")
     rows += copy_photographs(
         drawn, batch, others[:1], lambda image: image.resize((image.width * 2 // 3, image.height * 2 // 3)), "again"
     )
-    rows += copy_photographs(drawn, batch, others[24:27], lambda image: degraded.blur(image, 0.03))
-    rows += copy_photographs(drawn, batch, others[27:28])
+    rows += copy_photographs(drawn, batch, others[8:11], lambda image: degraded.blur(image, 0.03))
+    rows += copy_photographs(drawn, batch, others[11:])
     (batch / "train" / f"{rows[-1][0]}.jpeg").rename(batch / "train" / "nobody_left.jpeg")
     (batch / "train" / f"{first[4]}.jpeg").write_bytes((batch / "train" / f"{others[1]}.jpeg").read_bytes()[:2000])
     rows.append((first[4], 0))
@@ -120,16 +122,16 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
     assert done.stdout.startswith(f"promoted: {RUN} over cnn: any DR: AUC ")
     listed = {row["image"]: row for row in read_csv(work / "data" / "retrain" / RUN / "photographs.csv")}
     accepted = {name for name, row in listed.items() if row["result"] == "accepted"}
-    assert len(accepted) >= 20 and accepted <= set(others[:24]) | {f"again{others[0]}"}
+    assert len(accepted) >= 6 and accepted <= set(others[:8]) | {f"again{others[0]}"}
     reason = {name: row["reason"] for name, row in listed.items() if row["result"] == "rejected"}
     for name in first[:2]:
         assert f"duplicate of {name} (similarity 0." in reason[f"turned{name}"]
     assert f"duplicate of {others[0]}" in reason.get(f"again{others[0]}", "") or (
         f"duplicate of again{others[0]}" in reason[others[0]]
     )
-    for name in others[24:27]:
+    for name in others[8:11]:
         assert "cannot be graded: " in reason[name]
-    assert (listed[others[27]]["result"], listed[others[27]]["reason"]) == ("missing", "label without a photograph")
+    assert (listed[others[11]]["result"], listed[others[11]]["reason"]) == ("missing", "label without a photograph")
     assert f"accepted {len(accepted)} of {len(listed) - 1} photographs" in done.stderr
     assert reason["nobody_left"] == "photograph without a label"
     assert "truncated" in reason[first[4]] or "damaged" in reason[first[4]]
@@ -171,25 +173,38 @@ def keep_first(work, count):
     write_csv(work / "new" / "trainLabels.csv", [("image", "level"), *rows])
 
 
-def test_a_model_that_is_no_better_is_refused_at_margin_0(work, monkeypatch, capsys):
-    """In this process, with a copy of the model in use instead of a training that changes nothing."""
-    import retrain as script
+def retrain_here(monkeypatch, work, margin):
+    """Run retrain.py in this process, with a copy of the model instead of a training; return exit code and options."""
+    asked = {}
 
-    keep_first(work, 12)
-    candidate = work / "models" / "candidates" / RUN
-    monkeypatch.setattr(script, "fine_tune", lambda base, *_: shutil.copytree(base.folder, candidate))
-    monkeypatch.setattr("sys.argv", ["retrain.py", *map(str, arguments(work, "--margin", 0))])
-    assert script.main() == 4
+    def copy_model(script, **options):
+        asked.update(options, script=script)
+        folder = shutil.copytree(options["start"], options["models"] / options["run"])
+        config = json.loads((folder / "config.json").read_text())
+        config["settings"]["array"] = content_hash(json.loads((options["input"] / "X.json").read_text()))
+        config.pop("trained", None)
+        (folder / "config.json").write_text(json.dumps(config))
+
+    monkeypatch.setattr(retrain_script, "run_step", copy_model)
+    monkeypatch.setattr(sys, "argv", ["retrain.py", *map(str, arguments(work, "--margin", margin))])
+    return retrain_script.main(), asked
+
+
+def test_a_model_that_is_no_better_is_refused_at_margin_0(work, monkeypatch, capsys, forked_steps):
+    keep_first(work, 6)
+    code, asked = retrain_here(monkeypatch, work, 0)
+    assert code == 4 and asked["script"] == "cnn.py" and asked["start"].resolve() == work / "models" / "cnn"
+    assert (asked["precision"], asked["learning_rate"]) == ("float32", 1e-3)
     printed = capsys.readouterr().out
     assert printed.startswith(f"refused: {RUN} over cnn: any DR: AUC ") and "not above -0" in printed
-    assert latest(work) == "cnn" and (candidate / "model.keras").exists()
+    assert latest(work) == "cnn" and (work / "models" / "candidates" / RUN / "model.keras").exists()
     assert not (work / "data" / "retrain" / RUN / "array").exists()
     assert [row["action"] for row in read_decisions(work / "models")] == ["refused"]
-    assert retrain(work, code=4).stdout == printed
+    assert retrain_script.main() == 4 and capsys.readouterr().out == printed
 
 
 def test_poor_photographs_stop_at_the_gate(work):
-    keep_first(work, 6)
+    keep_first(work, 3)
     for path in (work / "new" / "train").glob("*.jpeg"):
         if can_be_opened(path):
             degraded.blur(Image.open(path), 0.03).save(path)
@@ -260,10 +275,11 @@ def test_a_copy_of_what_only_its_name_rejects_is_kept(pipeline, tmp_path):
     assert known["copy1_left"] == "duplicate of copy0_left, which is also new"
 
 
-def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
+def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work, forked_steps):
     _, _, _, others = pipeline
+    keep_first(work, 8)
     table = pd.read_csv(work / "data" / "array" / "labels.csv", dtype=str)
-    patient = next(n.split("_")[0] for n in others[:24] if n.split("_")[0] not in set(table["patient"]))
+    patient = next(n.split("_")[0] for n in others[:8] if n.split("_")[0] not in set(table["patient"]))
     base, split = open_array(work / "data" / "array"), {"seed": 0, "val": 0.2, "test": 0.4}
     there = base[1].copy()
     wrong = "test" if split_of(patient, **split) != "test" else "train"
@@ -293,9 +309,12 @@ def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work):
         (lambda w: (w / "models" / "cnn" / "model.keras").write_bytes(b"x"), ["checksum"]),
     ],
 )
-def test_bad_input_gets_a_sentence(work, spoil, words):
+def test_bad_input_gets_a_sentence(work, monkeypatch, spoil, words):
     spoil(work)
-    one_sentence(retrain(work, code=1), *words)
+    monkeypatch.setattr(sys, "argv", ["retrain.py", *map(str, arguments(work))])
+    with pytest.raises(StageError) as error:
+        retrain_script.main()
+    assert all(word in str(error.value) for word in words), error.value
 
 
 def test_options_that_contradict_each_other(work):
@@ -437,27 +456,34 @@ def test_too_few_test_patients_stop_before_anything_is_done(work):
     assert not (work / "data" / "retrain").exists() and not (work / "models" / "history.csv").exists()
 
 
-def test_the_network_that_ships_is_retrained_without_its_photographs(pipeline, work, monkeypatch, capfd):
+def test_the_network_that_ships_is_retrained_without_its_photographs(pipeline, work, monkeypatch, capsys, forked_steps):
     """It is copied to the models; the new test patients decide; patients that it knows keep their split."""
-    folder, *_ = pipeline
+    folder, drawn, first, others = pipeline
     shipped = work / "shipped" / "eyenet-lite"
     shutil.copytree(folder / "models" / "cnn", shipped)
     config = json.loads((shipped / "config.json").read_text())
     config["trained"] = {"photographs": 30, "split": {"seed": 0, "val": 0.2, "test": 0.4}}
     (shipped / "config.json").write_text(json.dumps(config))
     known = {row["patient"]: row["split"] for row in read_csv(shipped / "patients.csv")}
+    assert known["s0007"] == split_of("s0007", **config["trained"]["split"]) == "train"
+    known["s0007"] = "test"
+    write_csv(shipped / "patients.csv", [("patient", "split"), *known.items()])
     monkeypatch.setattr(pretrained, "folder", lambda: shipped)
-    for part in ("data", "models"):
+    for part in ("data", "models", "new"):
         shutil.rmtree(work / part)
     (work / "models").mkdir()
-    monkeypatch.setattr(sys, "argv", ["retrain.py", *map(str, arguments(work, "--margin", 1))])
-    assert retrain_script.main() == 0
-    said = capfd.readouterr()
+    rows = copy_photographs(drawn, work / "new", first + others[:8])
+    write_csv(work / "new" / "trainLabels.csv", [("image", "level"), *rows])
+    code, asked = retrain_here(monkeypatch, work, 1)
+    assert code == 0 and asked["network"] == "three_layers" and "precision" not in asked
+    said = capsys.readouterr()
     assert "the network that ships, eyenet-lite, is now in use" in said.err
     assert said.out.startswith(f"promoted: {RUN} over eyenet-lite") and latest(work) == RUN
     table = read_csv(work / "data" / "retrain" / RUN / "array" / "labels.csv")
     assert {row["split"] for row in table} == {"train", "val", "test"}
-    assert all(known.get(row["patient"], row["split"]) == row["split"] for row in table)
+    found = {row["patient"]: row["split"] for row in table}
+    both = found.keys() & known.keys()
+    assert len(both) > 5 and all(found[patient] == known[patient] for patient in both)
     base = open_base(work, work / "models")  # the next retraining has an array
     assert len(base.table) == len(table) and base.split == config["trained"]["split"]
 
