@@ -209,7 +209,7 @@ def join(sources, labels, ungraded, photographs, table):
     reasons = dict(zip(found[len(labels) :], (reason for _, reason in ungraded)))
     labelled = {*found}
     dropped = [(name, "photograph without a label") for name in sorted(present - labelled)]
-    dropped += [(name, reasons.get(name, "label without a photograph")) for name in sorted(labelled - present)]
+    dropped += [(name, "label without a photograph") for name in sorted(labelled - present)]
     dropped += [(name, reason) for name, reason in sorted(reasons.items()) if name in present]
     return labels[labels["image"].isin(present)], dropped
 
