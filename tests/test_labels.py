@@ -146,6 +146,7 @@ def test_grades_in_words(text, grade):
         ("examid,rDR\nIM0001,0\n", None, ["lists examinations", "examid", "names photographs"]),
         ("ID,Left-Fundus,Right-Fundus,N,D\n0,0_left.jpg,0_right.jpg,1,0\n", None, ["no column image", "Left-Fundus"]),
         ("image,edema\na,0\n", None, ["no column level", "image, edema", "--columns grade=COLUMN"]),
+        ("image,left,right\na,0,1\n", None, ["no column level", "image, left, right"]),
         ("filename,name,level\na,b,0\n", None, ["filename, name", "--columns image=COLUMN"]),
         ("image,dr_grade,diagnosis\na,0,1\n", None, ["dr_grade, diagnosis", "--columns grade=COLUMN"]),
         ("image,rDR,any_dr\na,0,1\n", None, ["two labels", "rDR and any_dr"]),

@@ -29,6 +29,7 @@ PATHS = ("image path", "img path", "file path", "filepath", "path")  # name phot
 EXAMINATIONS = ("examid", "exam id", "examination", "examination id", "visit", "visit id", "study id")
 VAGUE = ("dr", "label", "class", "diagnosis")  # a grade 0-4, or whether there is disease
 MESSIDOR = "ophthalmologic department"  # a column of the first Messidor, whose grades 0-3 count lesions
+UNNAMED = ("left", "right", "any")  # keys that are no name of a column
 SAID = {"level": "grade", "Usage": "usage"}  # roles that the option and the messages call otherwise
 CODE = "ungradable"  # key of the option for the grades that say "ungradable"; no column
 KEYS = [*(SAID.get(role, role) for role in ROLES), CODE]
@@ -88,7 +89,7 @@ def find_columns(columns, named, path):
     for role, names in ROLES.items():
         if role in named:
             found[role] = named[role] and _named(columns, role, named[role], path)
-        elif role in columns:
+        elif role in columns and role not in UNNAMED:
             found[role] = role
         else:
             found[role] = _only(columns, role, names, path)
@@ -110,7 +111,8 @@ def _named(columns, role, name, path):
 
 def _only(columns, role, names, path):
     """Find the one column with the role's own name in another case, or else one of its other names."""
-    fitting = [c for c in columns if plain(c) == role] or [c for c in columns if plain(c) in names]
+    own = [c for c in columns if plain(c) == role and role not in UNNAMED]
+    fitting = own or [c for c in columns if plain(c) in names]
     if len(fitting) > 1:
         key = SAID.get(role, role)
         raise StageError(
