@@ -57,7 +57,7 @@ def read_split_table(path, split=None):
         See `eyenet.audit.checks.complete`.
     """
     table = read_table(path, ["image"], SPLITTER)
-    columns = [c for c in ("patient", "level", "transform") if c in table.columns]
+    columns = [c for c in ("patient", "patient_known", "level", "transform") if c in table.columns]
     table = read_table(path, ["image", *columns, *([] if split else ["split"])], SPLITTER)
     if split:
         table["split"] = split

@@ -29,7 +29,7 @@ import math
 import shlex
 
 from eyenet.data.array import open_array, rows_by_split
-from eyenet.data.tasks import TASKS, class_weights, classes_of
+from eyenet.data.tasks import TASKS, class_weights, classes_of, require_answers
 from eyenet.model import backend
 from eyenet.model.folder import FORMAT, provenance
 from eyenet.model.networks import NETWORKS, build_features, describe_networks, require_memory, scaled
@@ -288,6 +288,7 @@ def main():
     options, args = parse()
     spread = Distribution(args.distribute)
     images, table, sidecar = open_array(args.input, (spread.process, spread.processes))
+    require_answers(table, args.task, args.input, training=True)
     rows = rows_by_split(table, sidecar["settings"], args.rows)
     labels = classes_of(table["level"], args.task)
     class_weights(labels[rows["train"]])  # raises an error before the slow import

@@ -15,7 +15,8 @@ Writes  models/<run>/report.html          all figures, charts and heat maps in o
     python evaluate.py --photos other/train --labels other/labels.csv      writes to models/<run>/on-other-train
 
 Figures have 95 % intervals over patients (metrics.json names the methods) and are compared with two baselines: the
-majority class, and a classifier that does not see the retina. A patient counts by the worst eye, as in predict.py.
+majority class, and a classifier that does not see the retina. A patient counts by the worst photograph, as in
+predict.py. Where patients are unknown, there are no figures per patient.
 Nothing is chosen here: thresholds and calibration come with the model. Of --photos, the gradable ones, which predict.py
 grades, are also a set of their own. Use --split val while you experiment, and the test split once. Kaggle's 35,126
 photographs take 6 minutes on two cores.
@@ -26,9 +27,10 @@ import shlex
 import numpy as np
 import pandas as pd
 
+from eyenet.data.columns import COLUMNS_HELP, parse_columns
 from eyenet.data.names import SPLIT_NAMES
 from eyenet.data.tables import count_by_grade, write_table
-from eyenet.data.tasks import first_disease
+from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, answerable, first_disease
 from eyenet.model import backend
 from eyenet.model.decision import BALANCED, thresholds_at
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
@@ -80,7 +82,7 @@ def balanced_rows(question):
     """List sensitivity and specificity at the balanced point, unless the figures above are those of this point."""
     if question["operating_point"] == BALANCED:
         return []
-    points = [question[unit]["operating_points"][BALANCED] for unit in ("eye", "patient")]
+    points = [question[unit]["operating_points"][BALANCED] for unit in ("eye", "patient") if question[unit]]
     return [
         [f"{rate} at the balanced threshold of validation", *(show(point[rate]) for point in points)]
         for rate in ("sensitivity", "specificity")
@@ -103,10 +105,12 @@ def curve_rows(units):
 
 def question_lines(question):
     """Format the figures of one question, per photograph and per patient, and those of the baselines."""
-    eye, patient = units = question["eye"], question["patient"]
+    eye, patient = question["eye"], question["patient"]
+    units = [eye, patient] if patient else [eye]  # without patients, if they are unknown
+    counts = [f"{eye['count']:,} photographs", patient and f"{patient['count']:,} patients, by the worst photograph"]
     rows = [
-        [question["disease"], f"{eye['count']:,} photographs", f"{patient['count']:,} patients, by the worst eye"],
-        ["operating point of this model", *[question["operating_point"].replace("_", " ")] * 2],
+        [question["disease"], *counts[: len(units)]],
+        ["operating point of this model", *[question["operating_point"].replace("_", " ")] * len(units)],
         *([METRIC_NAMES[key][0], *(show(unit[key]) for unit in units)] for key in SHOWN),
         *balanced_rows(question),
         *curve_rows(units),
@@ -120,9 +124,9 @@ def question_lines(question):
             title = f"accuracy after referral of the least certain {parts[0]['referred']:.0%}"
             rows.append([title, *(show(part["accuracy"]) for part in parts)])
     majority, shortcut = question["baselines"]["majority"], question["baselines"]["not_retina"]
-    rows.append(["majority class: accuracy", show(majority["accuracy"]), ""])
-    rows.append(["shortcut baseline: ROC AUC", show(shortcut["auc"]) if shortcut else "-", ""])
-    return align_columns(rows)
+    rows.append(["majority class: accuracy", show(majority["accuracy"])])
+    rows.append(["shortcut baseline: ROC AUC", show(shortcut["auc"]) if shortcut else "-"])
+    return align_columns([[*row, ""][: len(units) + 1] for row in rows])
 
 
 def choose_examples(truth, probability, threshold):
@@ -147,8 +151,9 @@ def make_examples(scored, network, config):
     from eyenet.report.assessment import answer
 
     examples = {}
-    for question, threshold in thresholds_at(config).items():
+    for question in answerable(scored.table, config["task"]):
         truth, _, probability = answer(scored, config, question)
+        threshold = thresholds_at(config)[question]
         rows = choose_examples(truth, probability, threshold)
         photographs = scored.crops(np.array(rows)) if rows else []
         # Heat maps are scaled by the uncalibrated probability.
@@ -158,7 +163,7 @@ def make_examples(scored, network, config):
         examples[question] = [
             {
                 "image": scored.table["image"][row],
-                "level": int(scored.table["level"][row]),
+                "label": label_of(scored.table.iloc[row]),
                 "probability": float(probability[row]),
                 "called": bool(probability[row] >= threshold),
                 "right": bool((probability[row] >= threshold) == truth[row]),
@@ -168,6 +173,13 @@ def make_examples(scored, network, config):
             for row, photograph, heat in zip(rows, photographs, heats)
         ]
     return examples
+
+
+def label_of(row):
+    """Describe the label of a photograph, a row of a table: its grade, or its class if labels are binary."""
+    if question := row.get("question", ""):
+        return TASKS[question].classes[int(row["level"] >= LEAST_GRADE[question])]
+    return f"Grade {row['level']} ({GRADES[row['level']]})"
 
 
 def read_training_curves(model):
@@ -232,7 +244,7 @@ def write_results(output, metrics, sets, scored, network, config, model):
 
     write_predictions(output / "predictions.csv", sets)
     write_json(output / "metrics.json", metrics)
-    balance = {split: count_by_grade(part.table["level"]) for split, part in sets.items()}
+    balance = {split: count_by_grade(part.table["level"]) for split, part in sets.items() if metrics["by_grade"]}
     examples = make_examples(scored, network, config)
     write_report(output / "report.html", metrics, config, read_training_curves(model), examples, balance, CONFIDENT)
     write_model_card(output / "MODEL_CARD.md", metrics, config)
@@ -240,6 +252,8 @@ def write_results(output, metrics, sets, scored, network, config, model):
 
 def print_summary(metrics, report):
     """Print the figures of all splits, questions and subsets, and where the report is."""
+    from eyenet.report.cautions import unknown_patients
+
     print("\n".join(splits_lines(metrics["splits"], metrics["set"])))
     for part in (metrics, *metrics.get("subsets", {}).values()):
         for question in part["questions"].values():
@@ -249,6 +263,7 @@ def print_summary(metrics, report):
             shown = f"of the grade that predict.py shows  {show(part['grade']['shown']['kappa'])}"
             print(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(part['grade']['kappa'])}, {shown}")
     print("\nin brackets: 95 % interval over patients; metrics.json and the report name the methods")
+    print("".join(f"{said}\n" for said in unknown_patients(metrics)), end="")
     print("thresholds were chosen on validation, except for the figures on this set's ROC curve")
     if metrics["synthetic"]:
         print(SYNTHETIC_FIGURES)
@@ -261,7 +276,8 @@ def parse_options():
     options.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT} (with --photos)")
     options.add_argument("--split", choices=("val", "test", "unseen"), default="test", help="split of the array")
     options.add_argument("--photos", type=local_path, help="folder of photographs to evaluate on instead of the array")
-    options.add_argument("--labels", type=local_path, help="their table: image,level; optionally patient,eye,Usage")
+    options.add_argument("--labels", type=local_path, help="their table; labels/README.md tells which are read")
+    options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
     options.add_argument("--output", type=local_path, help="output folder; default: the model's, or one inside it")
     options.add_argument(
         "--photographs", type=local_path, default="data/resized/photographs.csv", help="sizes of the photographs"
@@ -302,7 +318,7 @@ def main():
         sets = score_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
         scored, code = sets[args.split], 0
     else:
-        options = (args.workers, args.max_rejected)
+        options = (args.workers, args.max_rejected, args.columns)
         scored, code = score_photographs(args.photos, args.labels, args.model, config, network, output, *options)
         sets = {"test": scored}
     if scored.table["level"].nunique() < 2:

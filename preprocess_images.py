@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Step 3: drop all-black photographs, judge the others, join the labels, find copies, split the patients.
 
-Reads   data/resized/*.png, labels/trainLabels.csv (image,level; optionally patient,eye)
+Reads   data/resized/*.png, labels/trainLabels.csv (image,level; labels/README.md tells which other tables are read)
 Writes  data/preprocessed/<name>.png      the photographs that are kept (hard links where possible)
         data/preprocessed/dropped.csv     what was left out on purpose: black, without a label, without a photograph
         data/preprocessed/quality.csv     whether each photograph is gradable, and if not, why
         data/preprocessed/rejected.csv    images that could not be read, and black ones if they are more than 5 %
         data/preprocessed/copies.csv      pairs of files that show the same photograph, and what they contradict
-        labels/preprocessed.csv           image,patient,eye,level,split,quality,gradable[,split_as]
+        labels/preprocessed.csv           image,patient,eye,level,split,quality,gradable (more: labels/README.md)
         figures/class_balance_*.png       photographs by grade; DR and no DR before and after copying
 
     python preprocess_images.py
+    python preprocess_images.py --labels train.csv --columns image=photo,grade=stage
     python preprocess_images.py --quality drop       leave out ungradable photographs; keep: do not judge
     python preprocess_images.py --copies drop        leave out photographs with two grades, or filed as both eyes
 
@@ -29,9 +30,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from eyenet.data.columns import COLUMNS_HELP, parse_columns
+from eyenet.data.labels import read_labels, report_patients
 from eyenet.data.links import drop_contradictory, find_copies, read_deciders, split_patients
+from eyenet.data.matching import match_images
 from eyenet.data.names import SPLITS
-from eyenet.data.tables import GRADES, count_by_grade, read_labels, require_match, write_table
+from eyenet.data.tables import count_labels, patient_known, require_match, write_table
 from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
@@ -179,8 +183,17 @@ def write_quality(output, notes):
     log(f"{len(poor):,} of {len(notes):,} photographs cannot be graded{why} ({output}/quality.csv)")
 
 
-def join(sources, labels, photographs, table):
+def join(sources, labels, ungraded, photographs, table):
     """Match photographs and labels.
+
+    Parameters
+    ----------
+    sources : Paths
+    labels : DataFrame
+    ungraded : list of (str, str)
+        Name and reason of the images in the table that have no grade.
+    photographs, table : path-like
+        The folder and the table, for messages.
 
     Returns
     -------
@@ -189,10 +202,15 @@ def join(sources, labels, photographs, table):
     dropped : list of (str, str)
         Name and reason of each photograph without a label and each label without a photograph.
     """
-    present, labelled = {p.stem for p in sources}, set(labels["image"])
+    present, names = {p.stem for p in sources}, [*labels["image"], *(name for name, _ in ungraded)]
+    found = [match or name for match, name in zip(match_images(names, sorted(present)), names)]
+    labels = labels.assign(image=found[: len(labels)])
     require_match(present, labels, photographs, table)
+    reasons = dict(zip(found[len(labels) :], (reason for _, reason in ungraded)))
+    labelled = {*found}
     dropped = [(name, "photograph without a label") for name in sorted(present - labelled)]
     dropped += [(name, "label without a photograph") for name in sorted(labelled - present)]
+    dropped += [(name, reason) for name, reason in sorted(reasons.items()) if name in present]
     return labels[labels["image"].isin(present)], dropped
 
 
@@ -208,13 +226,22 @@ def possible_quality(quality, source):
 
 
 def class_table(before, after, splits):
-    """Format the number of photographs of each grade: labelled, kept, and kept by split."""
-    columns = {"labelled": count_by_grade(before), "kept": count_by_grade(after["level"])}
+    """Format the number of photographs of each grade or class: labelled, kept, and kept by split."""
+    columns = {"labelled": count_labels(before), "kept": count_labels(after)}
     for split in splits:
-        columns[split] = count_by_grade(after.loc[after["split"] == split, "level"])
-    table = pd.DataFrame(columns, index=[f"{grade} {name}" for grade, name in GRADES.items()])
+        columns[split] = count_labels(after[after["split"] == split])
+    table = pd.DataFrame(columns, index=list(columns["labelled"])).fillna(0).astype(int)
     table.loc["all"] = table.sum()
     return table.to_string()
+
+
+def of_patients(table):
+    """Say of how many patients the photographs are, as far as that is known."""
+    known = patient_known(table)
+    if not known.any():
+        return " (photographs, not patients, were split)"
+    unknown = f" and {(~known).sum():,} whose patient is not known" if not known.all() else ""
+    return f" of {table['patient'][known].nunique():,} patients{unknown}"
 
 
 def report_dropped(dropped, output):
@@ -252,6 +279,7 @@ def command_line():
         help="copies with two grades, or filed as both eyes of a patient: leave them out, or list them only; ignore: "
         "do not look for copies",
     )
+    options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may be rejected")
     return options
 
@@ -264,7 +292,10 @@ def main():
     refuse_same_file(args.labels, args.labels_out, "--labels-out")
 
     sources = list_files(args.input, [".png"], "resize_images.py")
-    labels, dropped = join(sources, read_labels(args.labels), args.input, args.labels)
+    ungraded = []
+    labels = read_labels(args.labels, columns=args.columns, left_out=ungraded)
+    labels, dropped = join(sources, labels, ungraded, args.input, args.labels)
+    report_patients(labels, args.labels)
     labelled = set(labels["image"])
     candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
     quality = possible_quality(args.quality, args.input)
@@ -292,12 +323,11 @@ def main():
         for column in ("quality", "gradable") if notes else ():
             table[column] = [notes[image][column] for image in table["image"]]
         write_table(args.labels_out, table)
-    draw_class_balance(table, labels["level"], args.figures)
+    draw_class_balance(table, labels, args.figures)
 
-    print(class_table(labels["level"], table, SPLITS))
+    print(class_table(labels, table, SPLITS))
     report_dropped(dropped, args.output)
-    patients = table["patient"].nunique()
-    print(f"kept {len(table):,} of {len(sources):,} photographs of {patients:,} patients in {args.output}, ", end="")
+    print(f"kept {len(table):,} of {len(sources):,} photographs{of_patients(table)} in {args.output}, ", end="")
     print(f"table in {args.labels_out}")
     print(f"next: python rotate_images.py{fitting_next(options, args, output='input', labels_out='labels')}")
     return code

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Retrain the model in use with new photographs, and promote the new model only if it is not worse.
 
-Reads   a folder of new photographs, and a table of their grades (image,level; optionally patient,eye)
+Reads   a folder of new photographs, and a table of their grades (labels/README.md tells which are read)
         WORK/models/latest                the model in use; if there is none, the network that ships
         WORK/data                         the array that it was trained on; none for the network that ships
 Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted, or rejected and why
@@ -39,7 +39,10 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.array import COLUMNS, open_array, rows_by_split
-from eyenet.data.tables import read_labels, read_table
+from eyenet.data.columns import COLUMNS_HELP, parse_columns
+from eyenet.data.labels import read_labels
+from eyenet.data.tables import read_table
+from eyenet.data.tasks import require_answers
 from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.photo.field import FIELDS
 from eyenet.retraining.base import KEPT_SETTINGS, adopt_shipped, open_base
@@ -71,15 +74,16 @@ EPOCHS = 3
 SLOWDOWN = 3  # the first retraining divides the learning rate by this: the network is already near its optimum
 
 
-def hash_batch(photos, labels):
-    """Hash the names and content of the new photographs, and the table of their grades, after checking the table."""
+def hash_batch(photos, labels, columns=None):
+    """Hash the names and content of the new photographs, and the table of their grades; return the table too."""
     if not photos.is_dir():
         raise StageError(f"there is no folder {photos}")
     if not labels.is_file():
         raise StageError(f"there is no table {labels}")
-    read_labels(labels, None)
+    table = read_labels(labels, None, columns)
     listing = sorted((entry.name, sha256(entry.path)) for entry in os.scandir(photos) if entry.is_file())
-    return hashlib.sha256((repr(listing) + sha256(labels)).encode()).hexdigest()
+    told = repr(listing) + sha256(labels) + (str(columns) if columns else "")
+    return hashlib.sha256(told.encode()).hexdigest(), table
 
 
 def default_run_name(photos, batch):
@@ -106,11 +110,11 @@ def find_decision(models, run, batch):
     return row
 
 
-def take_in(photos, labels, base, folder, workers, field=None):
+def take_in(photos, labels, base, folder, workers, field=None, columns=None):
     """Sort the new photographs, and write the array of the old and the accepted ones; return photographs.csv."""
     merged = folder / "array"
     if not (read_json(merged / "stage.json") or {}).get("finished"):
-        accept(photos, labels, base, folder, workers, field)
+        accept(photos, labels, base, folder, workers, field, columns)
         if (folder / "packed").exists() and base.array is None:
             os.replace(folder / "packed", merged)
         elif (folder / "packed").exists():
@@ -236,7 +240,8 @@ def parse():
     """Parse the options."""
     options = parser(__doc__, workers=None)
     options.add_argument("--photos", type=local_path, help="folder of new photographs")
-    options.add_argument("--labels", type=local_path, help="table of their grades")
+    options.add_argument("--labels", type=local_path, help="table of their grades (see labels/README.md)")
+    options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
     options.add_argument("--field", choices=FIELDS, help="what their crops show; default: as the model was trained")
     options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline, which holds data/")
     options.add_argument("--models", type=local_path, help="folder of the models; default: WORK/models")
@@ -262,7 +267,7 @@ def main():
     if args.rollback:  # a wrong path ends here, before anything is written
         current_model(models)
     else:
-        batch = hash_batch(args.photos, args.labels)
+        batch, table = hash_batch(args.photos, args.labels, args.columns)
     with locked(models):
         adopt_shipped(models)
         settle(models)  # a previous run may have been stopped between its decision and this
@@ -274,6 +279,7 @@ def main():
         row = find_decision(models, run, batch)
         if row is None:
             base, folder = open_base(args.work, models), args.work / "data" / "retrain" / run
+            require_answers(table, base.config["task"], args.labels, training=True)
             if base.array is not None:  # told before hours of work
                 require_patients(test_set(base, None)[2]["patient"].nunique(), args.least_patients)
             training = {"epochs": args.epochs, "learning_rate": args.learning_rate, "seed": args.seed}
@@ -281,7 +287,8 @@ def main():
             if args.field:
                 inputs["field"] = args.field
             with output_folder(folder, "retrain.py", training | inputs):
-                counts = Counter(take_in(args.photos, args.labels, base, folder, args.workers, args.field)["result"])
+                given = args.workers, args.field, args.columns
+                counts = Counter(take_in(args.photos, args.labels, base, folder, *given)["result"])
                 row = {"old": base.folder.name, "new": run, "batch": batch, "least_patients": args.least_patients}
                 row |= {result: counts[result] for result in ("accepted", "rejected")}
                 limits = args.margin, args.least_patients

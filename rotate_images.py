@@ -111,9 +111,10 @@ def main():
         write_table(args.labels_out, table.drop(columns="source"))
 
     levels = photographs.loc[~photographs["image"].isin(rejected), "level"]
+    disease = "referable DR" if "question" in table and (table["question"] == "referable").all() else "DR"
     print(
         f"made {len(table):,} images in {args.output} from {(levels == 0).sum():,} photographs without and "
-        f"{(levels > 0).sum():,} with DR, table in {args.labels_out}"
+        f"{(levels > 0).sum():,} with {disease}, table in {args.labels_out}"
     )
     print(f"next: python image_to_array.py{fitting_next(options, args, output='input', labels_out='labels')}")
     return code

@@ -12,8 +12,9 @@ from PIL import Image
 
 from benchmarks import damage
 from eyenet.data.copies import transforms_of
+from eyenet.data.labels import read_labels
 from eyenet.data.names import copy_name
-from eyenet.data.tables import read_labels, read_table
+from eyenet.data.tables import read_table
 from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.retina import inside_circle, photograph_to_input
 from eyenet.run.errors import PhotoError

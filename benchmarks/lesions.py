@@ -24,7 +24,7 @@ import numpy as np
 import record
 from PIL import Image
 
-from eyenet.data.tables import read_labels
+from eyenet.data.labels import read_labels
 from eyenet.data.tasks import TASKS, disease_probability, first_disease
 from eyenet.model import backend
 from eyenet.model.decision import thresholds_at

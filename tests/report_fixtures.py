@@ -15,6 +15,7 @@ from eyenet.report.words import METHODS
 
 EVIL = "<script>alert(1)</script> & \"co\" 'n' `x` | _y_ *z*"
 POINTS = ("balanced", *(f"{what}_{share}" for what in ("sensitivity", "specificity") for share in (0.85, 0.9, 0.95)))
+LABELS = ("Grade 0 (No DR)", "Grade 3 (Severe)")
 NULL = {"value": None, "low": None, "high": None}
 
 
@@ -183,6 +184,7 @@ def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07,
         "task": task,
         "set": "unseen test patients",
         "known_patients": 0,
+        "unknown_patients": 0,
         "synthetic": synthetic,
         "source": "array",
         "photographs": len(eyes),
@@ -258,7 +260,11 @@ def make_examples(task="any", size=64):
             overlay = photograph.copy()
             overlay[size // 4 : size // 2, size // 3 : size // 2, 0] = 255
             examples[question].append(
-                {"image": f"{i}_left", "level": (0, 3)[called == (i < 4)], "probability": 0.97 if called else 0.02}
+                {
+                    "image": f"{i}_left",
+                    "label": LABELS[called == (i < 4)],
+                    "probability": 0.97 if called else 0.02,
+                }
                 | {"called": called, "right": i < 4, "photograph": photograph, "overlay": overlay}
             )
     return examples

@@ -34,9 +34,9 @@ def test_hugging_face_reads_the_model_card(task, tmp_path):
     kinds = {"roc_auc": "auc", "average_precision": "average_precision", "recall": "sensitivity"}
     kinds |= {name: name for name in ("specificity", "precision", "accuracy")}
     for question, asked in metrics["questions"].items():
-        for unit in ("eye", "patient"):
+        for unit, name in (("eye", "photograph"), ("patient", "patient")):
             for kind, key in kinds.items():
-                result, show = found[f"{question}, per {unit}", kind], decimal if key in DECIMALS else percent
+                result, show = found[f"{question}, per {name}", kind], decimal if key in DECIMALS else percent
                 assert type(result.metric_value) is float
                 assert result.metric_value == round(asked[unit][key]["value"], 4)
                 assert f"to {show(asked[unit][key]['high'])})".replace("\xa0", " ") in result.metric_name

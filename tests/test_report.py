@@ -28,10 +28,11 @@ from evaluate import choose_examples
 from eyenet.data.tasks import TASKS
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.report.card import write_model_card
+from eyenet.report.cautions import cautions
 from eyenet.report.charts import best_epoch, roc_chart
 from eyenet.report.html import write_report
 from eyenet.report.tables import SHOWN
-from eyenet.report.words import cautions, decimal, headline, interval_text, percent, point_name
+from eyenet.report.words import decimal, headline, interval_text, percent, point_name
 from eyenet.score.metrics import METRIC_NAMES
 
 
@@ -267,7 +268,7 @@ def test_the_verdict_is_in_words():
         ("not compared", lambda m: m["questions"]["any"]["baselines"].update(not_retina=None) or m),
         ("are validation patients", lambda m: m["splits"].pop("test") and m),
         (
-            "missed on these eyes: sensitivity of 90 %: 71.0 % (",
+            "missed on these photographs: sensitivity of 90 %: 71.0 % (",
             lambda m: (
                 m["questions"]["any"]["eye"]["operating_points"]["sensitivity_0.9"].update(
                     sensitivity=figure(0.71, 300)
@@ -302,6 +303,41 @@ def test_patients_that_the_network_knows_are_told_first(undrawn, tmp_path):
     page = report(tmp_path / "report.html", metrics=metrics).text
     assert "2017 protocol" in page and "Originals only" not in page
     assert "have the same name" in cautions(metrics | {"source": "photographs"}, "any")[0]
+
+
+def unknown(metrics):
+    """Return metrics of photographs whose patients are unknown, and whose labels are binary."""
+    for asked in metrics["questions"].values():
+        asked["patient"] = None
+        asked["eye"]["by_grade"] = []
+    return metrics | {"patients": None, "unknown_patients": metrics["photographs"], "by_grade": None, "grade": None}
+
+
+@pytest.mark.parametrize("source", ["array", "photographs"])
+def test_without_patients_no_figure_is_per_patient(source, tmp_path):
+    metrics = unknown(make_metrics("referable", 100)) | {"source": source}
+    part = {key: metrics[key] for key in ("photographs", "patients", "questions", "grade")}
+    metrics["subsets"] = {"A": {"set": "photographs in here, A", **part}}
+    page = report(tmp_path / "report.html", "referable", metrics, balance={})
+    check_whole(page)
+    split = "Photographs, not patients, were split"
+    assert (split in page.text) == (source == "array") and "no figure is per patient" in page.text
+    assert "of 100 photographs with disease" in page.text and "200 photographs of unknown patients" in page.text
+    for text in (
+        "100 patients",
+        "per patient,",
+        "Per patient,",
+        "of patients by grade",
+        "by the worst",
+        "Grade 0 to 4",
+    ):
+        assert text not in page.text, text
+    assert "Positive predictions by grade" not in page.text
+    path = tmp_path / "MODEL_CARD.md"
+    write_model_card(path, metrics, make_config("referable") | {"unknown_patients": 1000})
+    card = " ".join(path.read_text().split())
+    assert "Photographs, not patients, were split into training" in card and "per patient**" not in card
+    assert "config: referable, per patient" not in card and "config: referable, per photograph" in card
 
 
 def test_the_card_of_a_model_of_2017_says_how_it_was_trained(tmp_path):

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from eyenet.data.tables import read_labels, read_table, write_table
+from eyenet.data.labels import read_labels
+from eyenet.data.tables import read_table, write_table
 from eyenet.run.errors import StageError
 
 
@@ -51,19 +52,15 @@ def test_a_table_that_contradicts_the_names_is_told(tmp_path, capsys):
     "text, words",
     [
         ("", ["is empty"]),
-        ("image;level\n1_left;0\n", ["columns by ';'", "commas"]),
-        ("image\tlevel\n1_left\t0\n", ["columns by '\\t'", "commas"]),
         ("image,level\n", ["no rows"]),
-        ("image,grade\n1_left,0\n", ["no column level", "image, grade"]),
-        ("image,level\n1_left,0\n1_right,5\n", ["line 3", "'5'", "0, 1, 2, 3, 4"]),
-        ("image,level\n1_left,\n", ["line 2", "''"]),
+        ("image,stage\n1_left,0\n", ["no column level", "image, stage", "--columns grade=COLUMN"]),
+        ("image,level\n1_left,0\n1_right,5\n", ["line 3", "'5'", "0 to 4", "--columns ungradable=5"]),
+        ("image,level\n1_left,\n", ["line 2", "no row has a grade"]),
         ("image,level\n1_left,0\n,1\n", ["line 3", "image"]),
-        ("image,level\n1_left,moderate\n", ["'moderate'"]),
+        ("image,level\n1_left,blurred\n", ["'blurred'"]),
         ("image,level\n1_left,0\n1_left,2\n", ["'1_left'", "two different grades"]),
-        ("image,level\nphoto17,0\n", ["'photo17'", "patient", "<patient>_<left|right>"]),
-        ("image,level,patient,eye\na,0,,left\n", ["line 2", "patient", "''"]),
         ("image,level\n1_left,0,7\n2_left,0\n", ["line"]),
-        ("image,level,eye,patient\na,0,L,7\n", ["line 2", "eye", "'L'", "left, right"]),
+        ("image,level,eye,patient\na,0,both,7\n", ["line 2", "eye", "'both'", "left, right", "--columns eye="]),
         ("image,level,eye,patient\na,0,left,7\na,0,left,8\n", ["'a'", "different values of patient"]),
         ("image,image,level\na,b,0\n", ["column"]),
         (" image,image,level\na,b,0\n", ["'image' twice"]),
@@ -74,6 +71,7 @@ def test_a_table_that_contradicts_the_names_is_told(tmp_path, capsys):
         ('image,notes,level\n1_left,,0\n1_right,"blurred,0\n2_left,see above",4\n', ["line 3", "notes", "quotation"]),
         ('image,level,notes\n1_left,0,"blurred,\nrepeat"\n', ["line 2", "notes", "one line"]),
         ('image,level,notes\n1_left,0,\n1_right,0,"blurred\n2_left,4,\n', ["line 3", "never closed"]),
+        ('image,"level\n1_left,0\n1_right",2\n', ["line 1", "header", "quotation"]),
         ("image,level\n1_left,2.5\n", ["line 2", "'2.5'"]),
     ],
 )
@@ -85,9 +83,7 @@ def test_faults_have_their_sentence(tmp_path, text, words):
     assert "\n" not in str(caught.value)
 
 
-def test_utf16_folder_and_missing(tmp_path):
-    with pytest.raises(StageError, match="UTF-8"):
-        labels(tmp_path, "image,level\n1_left,0\n", "utf-16")
+def test_folder_and_missing(tmp_path):
     with pytest.raises(StageError, match="is a folder"):
         read_labels(tmp_path)
     with pytest.raises(StageError, match=r"download_images\.sh makes it"):

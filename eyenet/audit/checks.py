@@ -10,6 +10,7 @@ from eyenet.data.array import map_blocks, rows_by_split
 from eyenet.data.duplicates import describe, is_blank, match, verify
 from eyenet.data.identity import read_name
 from eyenet.data.names import SPLITS, Name, canonical, original_name, parse_name
+from eyenet.data.tables import patient_known
 from eyenet.run.errors import EXIT_FINDING, EXIT_REJECTED
 from eyenet.score.intervals import auc_with_interval
 from eyenet.score.not_retina import MOST, border_features, compression_features, shortcut_probability
@@ -63,7 +64,7 @@ def complete(table):
     Parameters
     ----------
     table : DataFrame
-        Columns image and split, and any of patient, level and transform.
+        Columns image and split, and any of patient, patient_known, level and transform.
 
     Returns
     -------
@@ -81,7 +82,9 @@ def complete(table):
     parsed = [_parse(name) for name in names]
     table = table.copy()
     own = table["patient"].astype(str) if "patient" in table.columns else [p and p.patient for p in parsed]
-    table["written"] = pd.Series(list(own), table.index, dtype=object)
+    known = patient_known(table)  # otherwise `patient` names the photograph, and joins nobody
+    own = [patient if told else None for patient, told in zip(own, known)]
+    table["written"] = pd.Series(own, table.index, dtype=object)
     table["patient"] = table["written"].map(canonical, na_action="ignore")
     if "level" not in table.columns:
         table["level"] = None

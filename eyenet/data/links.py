@@ -16,7 +16,7 @@ from scipy import sparse
 
 from eyenet.data.duplicates import find_pairs
 from eyenet.data.names import canonical, split_of
-from eyenet.data.tables import read_table, write_table
+from eyenet.data.tables import patient_known, read_table, write_table
 from eyenet.photo.png import Crops
 from eyenet.run.errors import StageError, log
 
@@ -52,7 +52,7 @@ def list_copies(table, pairs):
     Parameters
     ----------
     table : DataFrame
-        Columns image, patient, eye, level.
+        Columns image, patient, eye, level, and perhaps patient_known.
     pairs : list of (int, int, float)
         Rows that are the same photograph, and their similarity.
 
@@ -61,12 +61,14 @@ def list_copies(table, pairs):
     DataFrame
         Columns as in `COLUMNS`, one row per pair; `contradiction` joins what the names of the pair contradict.
     """
-    records, rows = table.to_dict("records"), []
+    records, known, rows = table.to_dict("records"), patient_known(table), []
     for i, j, similarity in pairs:
         one, other = records[i], records[j]
         patients = canonical(one["patient"]) != canonical(other["patient"])
-        found = {GRADES: one["level"] != other["level"], EYES: not patients and one["eye"] != other["eye"]}
-        told = "; ".join(what for what, true in (found | {PATIENTS: patients}).items() if true)
+        eyes = not patients and "" not in (one["eye"], other["eye"]) and one["eye"] != other["eye"]
+        grades = one["level"] != other["level"] and one.get("question") == other.get("question")  # of the same kind
+        found = {GRADES: grades, EYES: eyes, PATIENTS: patients and known[i] and known[j]}
+        told = "; ".join(what for what, true in found.items() if true)
         parts = [record[part] for record in (one, other) for part in PARTS]
         rows.append([one["image"], other["image"], f"{similarity:.2f}", *parts, told])
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -161,7 +163,7 @@ def split_patients(table, copies, known, split):
     split : dict
         Options of `split_of`.
     """
-    linked = copies[copies["contradiction"].str.contains(PATIENTS)]
+    linked = copies[copies["patient"].map(canonical) != copies["copy_patient"].map(canonical)]
     everyone = {*table["patient"], *linked["patient"], *linked["copy_patient"]}
     decider = decide(everyone, zip(linked["patient"], linked["copy_patient"]), known)
     by = [decider[canonical(patient)] for patient in table["patient"]]

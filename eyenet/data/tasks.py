@@ -30,6 +30,45 @@ TASKS = {
 }
 
 
+def answerable(table, task):
+    """List the questions of a task that all labels of a table can answer; a binary label answers one only.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With the column `question` if it has binary labels.
+    task : str
+
+    Returns
+    -------
+    list of str
+    """
+    binary = sorted(set(table["question"]) - {""}) if "question" in table else []
+    return [question for question in TASKS[task].questions if not binary or binary == [question]]
+
+
+def require_answers(table, task, what, training=False):
+    """Raise a StageError if the labels of a table answer no question of a task, or too few to train it.
+
+    Parameters
+    ----------
+    table : DataFrame
+    task : str
+    what : object
+        The table or folder, for the message.
+    training : bool
+    """
+    answered = answerable(table, task)
+    if answered == list(TASKS[task].questions) or (answered and not training):
+        return
+    told = sorted(set(table["question"]) - {""})
+    fitting = [name for name in TASKS if list(TASKS[name].questions) == told]
+    todo = f"use --task {fitting[0]}" if training else f"use a model for {QUESTIONS[told[0]]}"
+    only = " or ".join(QUESTIONS[question] for question in told)
+    todo = todo if fitting else "use one kind of label"
+    raise StageError(f"{what} says only whether there is {only}, which is too little for the task {task}; {todo}")
+
+
 def classes_of(levels, task):
     """Convert grades 0-4 to class indices of a task; int64, shape (n,)."""
     return np.searchsorted(TASKS[task].starts, np.asarray(levels), side="right").astype(np.int64) - 1

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.array import map_blocks, open_array, rows_by_split
-from eyenet.data.names import SPLIT_NAMES, canonical, original_name
-from eyenet.data.tables import read_labels, require_match
+from eyenet.data.labels import read_labels, report_patients
+from eyenet.data.matching import match_images
+from eyenet.data.names import SPLIT_NAMES, original_name
+from eyenet.data.tables import patient_known, require_match
+from eyenet.data.tasks import require_answers
 from eyenet.model.batches import Batches, predict
-from eyenet.model.folder import colours_of, field_of, read_patients, setting, split_hash
+from eyenet.model.folder import colours_of, field_of, known_patients, setting, split_hash
 from eyenet.model.screener import crop_with_quality
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.kinds import list_photographs
@@ -30,10 +33,10 @@ CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
 class Scored:
     """Photographs with grades and predictions.
 
-    `table` has the columns image, patient, eye, level, split (and Usage, quality, gradable). Its rows match those of
-    `probabilities` (n, classes) and of `features` (n, k), which describe file, geometry and rim but not the retina.
-    `crops(rows)` reads photographs, uint8 (n, size, size, 3). `what` describes the set in words. `known` counts the
-    patients that the network was trained or tuned on.
+    `table` has the columns image, patient, eye, level, split (and Usage, quality, gradable, question, patient_known).
+    Its rows match those of `probabilities` (n, classes) and of `features` (n, k), which describe file, geometry and rim
+    but not the retina. `crops(rows)` reads photographs, uint8 (n, size, size, 3). `what` describes the set in words.
+    `known` counts the patients that the network was trained or tuned on.
     """
 
     table: pd.DataFrame
@@ -64,13 +67,6 @@ def require_numbers(probabilities, images):
             f"the network predicts NaN or infinity for {wrong.sum():,} photographs, such as {name}; "
             "its weights are damaged; train it again"
         )
-
-
-def known_patients(table, model, splits=("train", "val")):
-    """List the patients of a table on whom the model was trained, or its epoch and thresholds chosen."""
-    known = read_patients(model)
-    before = set(known.loc[known["split"].isin(splits), "patient"].map(canonical))
-    return sorted({patient for patient in table["patient"] if canonical(patient) in before})
 
 
 def require_unseen(table, model, split, protocol):
@@ -141,12 +137,15 @@ def score_array(folder, split, model, config, network, photographs, batch):
     rows = rows_by_split(table, sidecar["settings"])
     if not len(rows.get(split, ())):
         raise StageError(f"{folder} has no photograph in the split '{split}'; preprocess_images.py makes the splits")
+    require_answers(table.iloc[rows[split]], config["task"], folder)
     known = require_unseen(table.iloc[rows[split]], model, split, protocol)
     same = split_hash(table) == config["settings"]["split"]
     if not same:
         log(f"note: {model} was not trained on {folder}; only its split '{split}' is scored")
     geometry = read_geometries(photographs, table)
     what = name_set(split, known)
+    if not patient_known(table.iloc[rows[split]]).all():
+        what = what.replace("patients", "photographs")
 
     def score(name, chosen):
         log(f"scoring {len(chosen):,} photographs of the split '{name}'")
@@ -184,22 +183,25 @@ def read_geometries(path, table):
     return features.loc[source].to_numpy()
 
 
-def read_photograph_labels(path, photographs):
+def read_photograph_labels(path, photographs, columns=None):
     """Read the label table of a folder of photographs and match the two.
 
     Returns
     -------
     DataFrame
-        image, patient, eye, level, `path`, and `Usage` where the table has it (Kaggle's Public and Private).
+        image, patient, eye, level, `path`, and `Usage` where the table has it (Kaggle's Public and Private); `question`
+        and `patient_known` as from `read_labels`.
     """
     files, _ = list_photographs(photographs)
-    labels = read_labels(path, None, eyes=False, extra=["Usage"])
+    labels = read_labels(path, None, columns, extra=["Usage"])
     if "Usage" in labels:
         labels["Usage"] = labels["Usage"].replace("", "no Usage")
     by_name = {file.stem: file for file in reversed(files)}
     if len(by_name) < len(files):
         doubled = [file.name for file in files if by_name[file.stem] != file]
         log(f"note: left out, since another photograph has the same name: {', '.join(doubled)}")
+    found = match_images(list(labels["image"]), list(by_name))
+    labels["image"] = [match or name for match, name in zip(found, labels["image"])]
     known = labels["image"].isin(by_name.keys())
     require_match(by_name, labels, photographs, path)
     unlabelled = len(by_name) - known.sum()
@@ -210,6 +212,7 @@ def read_photograph_labels(path, photographs):
         )
     labels = labels[known].reset_index(drop=True)
     labels["path"] = labels["image"].map(by_name)
+    report_patients(labels, path)
     return labels
 
 
@@ -217,9 +220,10 @@ def warn_of_known(table, model):
     """Count the patients who have the name of one that the model was trained or tuned on, and log a warning."""
     known = known_patients(table, model)
     if known:
+        noun = "patient" if patient_known(table).all() else "photograph"
         log(
-            f"WARNING: {len(known):,} of the patients, such as {known[0]}, have the same name as a patient on whom the "
-            "network was trained or tuned; if they are the same people, these figures are too high"
+            f"WARNING: {len(known):,} of the {noun}s, such as {known[0]}, have the same name as a {noun} that the "
+            "network has seen in training or tuning; if they are the same, these figures are too high"
         )
     return len(known)
 
@@ -261,7 +265,7 @@ def report_ungradable(table):
         )
 
 
-def score_photographs(photographs, labels, model, config, network, output, workers, max_rejected):
+def score_photographs(photographs, labels, model, config, network, output, workers, max_rejected, columns=None):
     """Score a folder of photographs that has a label table: another hospital's, or Kaggle's test.
 
     Parameters
@@ -276,6 +280,8 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     workers : int
     max_rejected : float
         Share of rejected photographs above which the exit code is 3.
+    columns : dict of str to str, optional
+        As in `read_labels`.
 
     Returns
     -------
@@ -283,7 +289,8 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     code : int
         Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
     """
-    table = read_photograph_labels(labels, photographs)
+    table = read_photograph_labels(labels, photographs, columns)
+    require_answers(table, config["task"], labels)
     known = warn_of_known(table, model)
     images = config["settings"]["images"]
     size, colours, field = config["size"], colours_of(images), field_of(images)

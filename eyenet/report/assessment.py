@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from eyenet.data.tables import GRADES, count_by_grade
-from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
+from eyenet.data.tables import GRADES, count_by_grade, patient_known
+from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, answerable, disease_probability, first_disease
 from eyenet.model.answers import consistent_grade
 from eyenet.model.decision import own_point, predict_grade, thresholds_at
 from eyenet.model.probabilities import calibrate
@@ -26,7 +26,7 @@ def answer(scored, config, question):
 
 
 def assess(scored, train, config, draws, seed):
-    """Assess a set of photographs for every question of the task.
+    """Assess a set of photographs for every question of the task that its labels answer.
 
     Parameters
     ----------
@@ -41,13 +41,15 @@ def assess(scored, train, config, draws, seed):
     Returns
     -------
     dict
-        `questions`, `grade`, `photographs`, `patients` and `by_grade` of metrics.json.
+        `questions`, `grade`, `photographs`, `patients`, `unknown_patients` and `by_grade` of metrics.json. If a patient
+        is unknown, there are no figures per patient; if labels are binary, none by grade.
     """
-    levels, decision = scored.table["level"].to_numpy(), config["decision"]
-    questions = {}
-    for question in TASKS[config["task"]].questions:
+    levels, unknown = scored.table["level"].to_numpy(), int((~patient_known(scored.table)).sum())
+    graded, decision, questions = not _binary(scored.table), config["decision"], {}
+    for question in answerable(scored.table, config["task"]):
         truth, raw, probability = answer(scored, config, question)
         eyes = pd.DataFrame({"truth": truth, "level": levels, "raw": raw, "calibrated": probability})
+        eyes = eyes if graded else eyes.drop(columns="level")
         how = (decision[question]["eye"]["operating_points"], own_point(config), draws, seed)
         questions[question] = {
             "disease": QUESTIONS[question],
@@ -55,20 +57,26 @@ def assess(scored, train, config, draws, seed):
             "shift": decision[question]["shift"],
             "operating_point": own_point(config),
             "eye": evaluate_unit(sort_rows(**eyes, patients=scored.table["patient"]), *how),
-            "patient": evaluate_unit(worst_eyes(eyes, scored.table["patient"]), *how),
+            "patient": None if unknown else evaluate_unit(worst_eyes(eyes, scored.table["patient"]), *how),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {
         "photographs": len(levels),
-        "patients": int(scored.table["patient"].nunique()),
-        "by_grade": count_by_grade(scored.table["level"]),
+        "patients": None if unknown else int(scored.table["patient"].nunique()),
+        "unknown_patients": unknown,
+        "by_grade": count_by_grade(scored.table["level"]) if graded else None,
         "questions": questions,
-        "grade": _grade(scored, levels, config, draws, seed) if config["task"] == "grade" else None,
+        "grade": _grade(scored, levels, config, draws, seed) if config["task"] == "grade" and graded else None,
     }
 
 
+def _binary(table):
+    """Tell whether some labels of a table say only whether there is disease."""
+    return "question" in table and (table["question"] != "").any()
+
+
 def worst_eyes(eyes, patients):
-    """Join the eyes of each patient as predict.py does: truth, grade and probability are those of the worst eye."""
+    """Join the photographs of each patient as predict.py does: truth, grade and probability are those of the worst."""
     worst = eyes.groupby(patients).max()
     return sort_rows(**worst, patients=worst.index)
 
@@ -128,10 +136,10 @@ def _grade(scored, levels, config, draws, seed):
 
 
 def assess_split(scored, config):
-    """Score a split by accuracy, precision, recall and AUC of the task's first question."""
-    question, threshold = next(iter(thresholds_at(config).items()))
+    """Score a split by accuracy, precision, recall and AUC of the first question that its labels answer."""
+    question = answerable(scored.table, config["task"])[0]
     truth, _, probability = answer(scored, config, question)
-    called = probability >= threshold
+    called = probability >= thresholds_at(config)[question]
     patients = scored.table["patient"].to_numpy()
     rates = rates_with_intervals(truth, called, patients)
     return {

@@ -14,6 +14,7 @@ from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import disclaimers
 from eyenet.model.folder import colours_of
 from eyenet.report import tables, words
+from eyenet.report.cautions import cautions
 from eyenet.report.html import made_by
 from eyenet.report.words import defined, format_of, interval_text, percent
 from eyenet.run.files import write_whole
@@ -60,8 +61,9 @@ def write_model_card(path, metrics, config):
         size=config["size"],
         equalized=colours_of((config.get("settings") or {}).get("images")) == "equalized",
         headlines=[words.headline(asked) for asked in metrics["questions"].values()],
-        cautions=[words.cautions(metrics, question) for question in metrics["questions"]],
+        cautions=[cautions(metrics, question) for question in metrics["questions"]],
         of_2017=words.of_2017(config),
+        unknown_patients=config.get("unknown_patients"),
         splits=tables.splits_table(metrics),
         tables=[table for asked in metrics["questions"].values() for table in _tables(asked)],
         grade=metrics["grade"] and tables.grade_table(metrics["grade"]),
@@ -75,7 +77,7 @@ def _tables(asked):
     made = [
         tables.figures_table(asked),
         tables.baselines_table(asked),
-        *(tables.points_table(asked, unit) for unit in tables.UNITS),
+        *(tables.points_table(asked, unit) for unit in tables.units_of(asked)),
     ]
     return [table._replace(caption=f"{asked['disease']}: {table.caption}") for table in made]
 
@@ -109,11 +111,11 @@ def list_results(metrics):
     level = percent(metrics["bootstrap"]["level"], 0)
     found = {}
     for question, asked in metrics["questions"].items():
-        for unit, unit_name in tables.UNITS.items():
+        for unit, unit_name in tables.units_of(asked).items():
             figures = [(id_, METRIC_NAMES[key][0], key, asked[unit][key]) for key, id_ in METRIC_IDS.items()]
             found[f"{question}, {unit_name}"] = figures
     if grade := metrics["grade"]:
-        found["grade 0-4, per eye"] = [
+        found["grade 0-4, per photograph"] = [
             ("cohen_kappa", METRIC_NAMES["kappa"][0], "kappa", grade["shown"]["kappa"]),
             ("accuracy", "accuracy of the exact grade", "accuracy", grade["shown"]["accuracy"]),
         ]

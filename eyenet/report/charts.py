@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from eyenet.data.names import SPLIT_NAMES
 from eyenet.report.tables import UNITS
-from eyenet.report.words import decimal, defined, percent
+from eyenet.report.words import decimal, defined, main_unit, percent
 from eyenet.score.charts import BLUE, GREY, ORANGE, new_figure
 
 INK, RULE = "#1d2430", "#d8d5ce"
@@ -115,15 +115,20 @@ def _error_bars(axes, x, figures, **style):
     axes.errorbar(x, value, [below, above], fmt="o", markersize=5.5, elinewidth=1.4, **style)
 
 
+def _styles(asked):
+    """Return the units of which a question has figures, with their styles."""
+    return {unit: style for unit, style in UNIT_STYLES.items() if asked[unit] is not None}
+
+
 def roc_chart(name, asked):
     """Draw the ROC curves and mark the operating points chosen on validation."""
 
     def draw(axes):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")
-        for unit, (words, color, line) in UNIT_STYLES.items():
+        for unit, (words, color, line) in _styles(asked).items():
             curve = np.reshape(asked[unit]["curves"]["roc"], (-1, 2))
             axes.plot(*curve.T, color=color, linestyle=line, label=words)
-        points, own = asked["patient"]["operating_points"], asked["operating_point"]
+        points, own = main_unit(asked)[0]["operating_points"], asked["operating_point"]
         others = [point for point in points if point != own]
         for point, figures in points.items():
             x, y = 1 - _number(figures["specificity"]["value"]), _number(figures["sensitivity"]["value"])
@@ -137,9 +142,9 @@ def roc_chart(name, asked):
 
 
 def _per_unit(asked, key):
-    """Format a figure of both units."""
+    """Format a figure of each unit."""
     said = []
-    for unit, (words, _, _) in reversed(UNIT_STYLES.items()):
+    for unit, (words, _, _) in reversed(_styles(asked).items()):
         value = asked[unit][key]["value"]
         said.append(f"{words} {decimal(value) if defined(value) else 'not defined'}")
     return ", ".join(said)
@@ -149,7 +154,7 @@ def precision_recall_chart(name, asked):
     """Draw precision against recall, with the prevalence, which is the precision of chance."""
 
     def draw(axes):
-        for unit, (words, color, line) in UNIT_STYLES.items():
+        for unit, (words, color, line) in _styles(asked).items():
             figures = asked[unit]
             curve = np.reshape(figures["curves"]["precision_recall"], (-1, 2))
             axes.plot(*curve.T, color=color, linestyle=line, label=words)
@@ -198,6 +203,8 @@ def by_grade_chart(name, asked, least):
 
     def draw(axes):
         for unit, shift, face in (("patient", -0.12, None), ("eye", 0.12, "none")):
+            if asked[unit] is None:
+                continue
             for diseased, color in ((False, BLUE), (True, ORANGE)):
                 rows = [r for r in asked[unit]["by_grade"] if (r["grade"] >= least) == diseased]
                 label = f"{UNIT_STYLES[unit][0]}, {'true positives' if diseased else 'false positives'}"
@@ -209,10 +216,10 @@ def by_grade_chart(name, asked, least):
 
     said = ", ".join(
         f"grade {r['grade']} {percent(r['called']['value'], 0)}"
-        for r in asked["patient"]["by_grade"]
+        for r in main_unit(asked)[0]["by_grade"]
         if r["called"] and defined(r["called"]["value"])
     )
-    return _draw(name, f"Positive predictions of patients by grade: {said or 'not defined'}.", draw)
+    return _draw(name, f"Positive predictions of {main_unit(asked)[1]}s by grade: {said or 'not defined'}.", draw)
 
 
 def referral_chart(name, unit):

@@ -9,10 +9,10 @@ import io
 
 from PIL import Image
 
-from eyenet.data.tables import GRADES
-from eyenet.data.tasks import LEAST_GRADE, TASKS
+from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS
 from eyenet.model import disclaimers
 from eyenet.report import charts, tables, words
+from eyenet.report.cautions import cautions
 from eyenet.report.words import DASH, HEALTHY, decimal
 from eyenet.run.files import write_whole
 from eyenet.run.pages import environment
@@ -35,7 +35,7 @@ def write_report(path, metrics, config, history, examples, balance, confident):
     history : list of dict
         Rows of history.csv with float values; may be empty.
     examples : dict of str to list of dict
-        By question, the most confident correct and wrong predictions: `image`, `level`, `probability`, `called`,
+        By question, the most confident correct and wrong predictions: `image`, `label`, `probability`, `called`,
         `right`, and `photograph` and `overlay`, uint8 of shape (s, s, 3).
     balance : dict of str to list of int
         By split, the number of photographs of grades 0 to 4.
@@ -64,9 +64,10 @@ def write_report(path, metrics, config, history, examples, balance, confident):
 def _verdict(metrics, question):
     """Assemble the summary of one question."""
     asked = metrics["questions"][question]
-    found, false_positives = words.true_and_false_positives(asked["patient"])
+    unit, noun = words.main_unit(asked)
+    found, false_positives = words.true_and_false_positives(unit)
     dials = [
-        (METRIC_NAMES[key][0], asked["patient"][key], tables.figure_cell(asked["patient"], key))
+        (f"{METRIC_NAMES[key][0]}, per {noun}", unit[key], tables.figure_cell(unit, key))
         for key in ("sensitivity", "specificity", "auc")
     ]
     return {
@@ -74,7 +75,7 @@ def _verdict(metrics, question):
         "title": TITLES[question],
         "headline": words.headline(asked),
         "sentences": words.sentences(metrics, question),
-        "cautions": words.cautions(metrics, question),
+        "cautions": cautions(metrics, question),
         "found": found,
         "false_positives": false_positives,
         "dials": dials,
@@ -83,8 +84,8 @@ def _verdict(metrics, question):
 
 def _charts(question, asked):
     """Draw the charts of one question; a list of (title, subtitle, SVG)."""
-    patient, eye = asked["patient"], asked["eye"]
-    return [
+    (unit, noun), eye = words.main_unit(asked), asked["eye"]
+    drawn = [
         ("ROC curve", "Sensitivity against false positive rate.", charts.roc_chart(f"roc-{question}", asked)),
         (
             "Precision and recall",
@@ -92,32 +93,33 @@ def _charts(question, asked):
             charts.precision_recall_chart(f"pr-{question}", asked),
         ),
         (
-            "Reliability, per patient",
+            f"Reliability, per {noun}",
             "Observed frequency of disease by predicted probability.",
-            charts.reliability_chart(f"reliability-{question}", patient),
+            charts.reliability_chart(f"reliability-{question}", unit),
         ),
         (
             "Positive predictions by grade",
             "With 95 % intervals.",
-            charts.by_grade_chart(f"grades-{question}", asked, LEAST_GRADE[question]),
+            eye["by_grade"] and charts.by_grade_chart(f"grades-{question}", asked, LEAST_GRADE[question]),
         ),
         (
-            "Least certain patients graded by a person",
-            "Figures of the remaining patients.",
-            charts.referral_chart(f"referral-{question}", patient),
+            f"Least certain {noun}s graded by a person",
+            f"Figures of the remaining {noun}s.",
+            charts.referral_chart(f"referral-{question}", unit),
         ),
         (
-            "Reliability, per eye",
+            "Reliability, per photograph",
             "The same for each photograph.",
-            charts.reliability_chart(f"reliability-eye-{question}", eye),
+            asked["patient"] and charts.reliability_chart(f"reliability-eye-{question}", eye),
         ),
     ]
+    return [chart for chart in drawn if chart[2]]
 
 
 def _question(metrics, question, examples):
     """Assemble the tables and charts of one question."""
     asked = metrics["questions"][question]
-    classes = [HEALTHY[question], "disease"]
+    classes, units = [HEALTHY[question], "disease"], tables.units_of(asked)
     return {
         "id": question,
         "title": TITLES[question],
@@ -131,16 +133,16 @@ def _question(metrics, question, examples):
         "majority": asked["baselines"]["majority"],
         "not_retina": asked["baselines"]["not_retina"],
         "subsets": tables.subsets_table(metrics, question) if metrics.get("subsets") else None,
-        "points": [tables.points_table(asked, unit) for unit in tables.UNITS],
+        "points": [tables.points_table(asked, unit) for unit in units],
         "confusions": [
             tables.confusion(asked[u]["confusion"], classes, f"Grade against prediction, {name}")
-            for u, name in tables.UNITS.items()
+            for u, name in units.items()
         ],
         "charts": _charts(question, asked),
         "behind": [
-            tables.by_grade_table(asked),
-            *(tables.referral_table(asked[u], name) for u, name in tables.UNITS.items()),
-            *(tables.bins_table(asked[u], name) for u, name in tables.UNITS.items()),
+            *([tables.by_grade_table(asked)] if asked["eye"]["by_grade"] else []),
+            *(tables.referral_table(asked[u], name) for u, name in units.items()),
+            *(tables.bins_table(asked[u], name) for u, name in units.items()),
         ],
         "examples": [
             (title, [_example(example, question) for example in examples if example["right"] == right])
@@ -157,7 +159,7 @@ def _example(example, question):
     called = "disease" if example["called"] else HEALTHY[question]
     return {
         "image": example["image"],
-        "grade": f"{example['level']} ({GRADES[example['level']]})",
+        "label": example["label"],
         "called": called,
         "diseased": example["called"],
         "probability": decimal(example["probability"]),
@@ -181,7 +183,9 @@ def _grade(grade):
     classes = [f"{level} {name}" for level, name in GRADES.items()]
     return {
         "table": tables.grade_table(grade),
-        "confusion": tables.confusion(grade["shown"]["confusion"], classes, "Grade against predict.py's, per eye"),
+        "confusion": tables.confusion(
+            grade["shown"]["confusion"], classes, "Grade against predict.py's, per photograph"
+        ),
     }
 
 
@@ -215,6 +219,7 @@ def made_by(metrics, config):
         "split (SHA-256)": settings.get("split"),
         "array (SHA-256)": settings.get("array"),
         "bootstrap": f"{bootstrap['draws']:,} draws of patients, seed {bootstrap['seed']}",
+        **({"photographs of unknown patients": config["unknown_patients"]} if "unknown_patients" in config else {}),
         **{f"{name} version": version for name, version in (config.get("versions") or {}).items()},
         "machine": config.get("machine"),
         "size of the input": config.get("size"),

@@ -7,7 +7,7 @@ from eyenet.data.tables import GRADES
 from eyenet.report.words import DASH, Cell, cell, decimal, defined, format_of, percent, point_name, why_undefined
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 
-UNITS = {"patient": "per patient", "eye": "per eye"}
+UNITS = {"patient": "per patient", "eye": "per photograph"}
 SHOWN = ("auc", "average_precision", "sensitivity", "specificity", "precision", "npv", "accuracy")
 
 
@@ -17,6 +17,11 @@ class Table(NamedTuple):
     caption: str
     columns: list
     rows: list
+
+
+def units_of(asked):
+    """Return the units of which a question has figures, with their names: without `patient` if patients are unknown."""
+    return {unit: name for unit, name in UNITS.items() if asked[unit] is not None}
 
 
 def count(number):
@@ -51,22 +56,23 @@ def splits_table(metrics):
         for split, figures in metrics["splits"].items()
     ]
     columns = ["set", "photographs", "diseased", *headings(keys)]
-    return Table(f"Each split, per eye: {disease}", columns, rows)
+    return Table(f"Each split, per photograph: {disease}", columns, rows)
 
 
 def figures_table(asked):
-    """Tabulate all figures of a question at the model's operating point, per patient and per eye."""
+    """Tabulate all figures of a question at the model's operating point, per patient and per photograph."""
+    units = units_of(asked)
     rows = [
-        ("photographs or patients", [count(asked[unit]["count"]) for unit in UNITS]),
-        ("with disease", [count(asked[unit]["diseased"]) for unit in UNITS]),
+        ("photographs or patients" if len(units) > 1 else "photographs", [count(asked[u]["count"]) for u in units]),
+        ("with disease", [count(asked[unit]["diseased"]) for unit in units]),
     ]
-    rows += [(METRIC_NAMES[key][0], [figure_cell(asked[unit], key) for unit in UNITS]) for key in SHOWN]
+    rows += [(METRIC_NAMES[key][0], [figure_cell(asked[unit], key) for unit in units]) for key in SHOWN]
     caption = f"At the model's operating point: {point_name(asked['operating_point'])}"
-    return Table(caption, ["figure", *UNITS.values()], rows)
+    return Table(caption, ["figure", *units.values()], rows)
 
 
 def baselines_table(asked):
-    """Compare the network with the two baselines, per eye."""
+    """Compare the network with the two baselines, per photograph."""
     eye, baselines = asked["eye"], asked["baselines"]
     keys = ("accuracy", "auc", "average_precision")
     rows = [("this network", [figure_cell(eye, key) for key in keys])]
@@ -80,11 +86,11 @@ def baselines_table(asked):
         else:
             cells = [Cell(DASH, why="not measured")] * 3
         rows.append((name, cells))
-    return Table("Comparison with two baselines, per eye", ["", *headings(keys)], rows)
+    return Table("Comparison with two baselines, per photograph", ["", *headings(keys)], rows)
 
 
 def points_table(asked, unit_name):
-    """Tabulate what each operating point reaches here; the thresholds were chosen on validation, for eyes."""
+    """Tabulate what each operating point reaches here; the thresholds were chosen on validation, for photographs."""
     unit, own = asked[unit_name], asked["operating_point"]
     keys = ("sensitivity", "specificity", "precision", "npv", "accuracy")
     rows = []
@@ -93,33 +99,33 @@ def points_table(asked, unit_name):
         shown = Cell(f"{threshold:.4g}") if defined(threshold) else Cell(DASH, why="not reached on validation")
         cells = [cell(point[key], percent, f"not measured: {why_undefined(key, unit)}") for key in keys]
         rows.append((point_name(name) + " (the model's own)" * (name == own), [shown, *cells]))
-    columns = ["aim for eyes on validation", "threshold", *headings(keys)]
+    columns = ["aim for photographs on validation", "threshold", *headings(keys)]
     return Table(f"What the operating points reach here, {UNITS[unit_name]}", columns, rows)
 
 
 def roc_table(asked):
     """Tabulate the ROC curve of this set at given specificities and sensitivities."""
-    rows = []
+    rows, units = [], units_of(asked)
     for key, wanted, given in (
         ("sensitivity_at_specificity", "sensitivity", "specificity"),
         ("specificity_at_sensitivity", "specificity", "sensitivity"),
     ):
-        for share in asked["patient"]["roc"][key]:
-            cells = [cell(asked[u]["roc"][key][share], percent, why_undefined(key, asked[u])) for u in UNITS]
+        for share in asked["eye"]["roc"][key]:
+            cells = [cell(asked[u]["roc"][key][share], percent, why_undefined(key, asked[u])) for u in units]
             rows.append((f"{wanted} at {percent(float(share), 0)} {given}", cells))
-    return Table("From the ROC curve of this set", ["figure", *UNITS.values()], rows)
+    return Table("From the ROC curve of this set", ["figure", *units.values()], rows)
 
 
 def calibration_table(asked):
     """Tabulate slope, intercept, Brier score and calibration error before and after calibration."""
-    rows = []
+    rows, units = [], units_of(asked)
     for key in CALIBRATION:
         for when in ("before", "after"):
-            figures = [asked[unit]["calibration"][when][key] for unit in UNITS]
-            cells = [cell(found, decimal, why_undefined(key, asked[u])) for u, found in zip(UNITS, figures)]
+            figures = [asked[unit]["calibration"][when][key] for unit in units]
+            cells = [cell(found, decimal, why_undefined(key, asked[u])) for u, found in zip(units, figures)]
             rows.append((f"{METRIC_NAMES[key][0]}, {when}", cells))
     caption = f"Calibration with temperature {asked['temperature']:.3g} and shift {asked['shift']:.3g}"
-    return Table(caption, ["figure", *UNITS.values()], rows)
+    return Table(caption, ["figure", *units.values()], rows)
 
 
 def bins_table(unit, unit_name):
@@ -133,17 +139,19 @@ def bins_table(unit, unit_name):
 
 def by_grade_table(asked):
     """Tabulate the fraction of each grade predicted as disease."""
-    grades = list(dict.fromkeys(row["grade"] for unit in UNITS for row in asked[unit]["by_grade"]))
+    units = units_of(asked)
+    grades = list(dict.fromkeys(row["grade"] for unit in units for row in asked[unit]["by_grade"]))
     rows = []
     for grade in sorted(grades):
         cells = []
-        for unit in UNITS:
+        for unit in units:
             found = [row for row in asked[unit]["by_grade"] if row["grade"] == grade]
             row = found[0] if found else {"count": 0, "called": None}
             cells += [count(row["count"]), cell(row["called"], percent, "no such grade")]
         rows.append((f"{grade} {GRADES[grade]}", cells))
-    columns = ["grade", "patients", "positive", "eyes", "positive"]
-    return Table("Positive predictions by grade (a patient has the grade of the worse eye)", columns, rows)
+    columns = ["grade", *(["patients", "positive"] if "patient" in units else []), "photographs", "positive"]
+    caption = "Positive predictions by grade" + " (a patient has the worst grade)" * ("patient" in units)
+    return Table(caption, columns, rows)
 
 
 def referral_table(unit, unit_name):
@@ -158,18 +166,21 @@ def referral_table(unit, unit_name):
 
 def subsets_table(metrics, question):
     """Tabulate the set and its subsets, such as Kaggle's Public and Private."""
-    rows = []
+    rows, by_patient = [], metrics["questions"][question]["patient"] is not None
     for part in (metrics, *metrics["subsets"].values()):
         asked = part["questions"][question]
-        cells = [count(part["photographs"]), count(part["patients"]), count(asked["patient"]["diseased"])]
-        cells += [figure_cell(asked["eye"], "auc")]
-        cells += [figure_cell(asked["patient"], key) for key in ("auc", "sensitivity", "specificity")]
-        if part["grade"]:
+        unit, cells = asked["patient"] if by_patient else asked["eye"], [count(part["photographs"])]
+        cells += [count(part["patients"])] if by_patient else []
+        cells += [count(unit["diseased"])] + [figure_cell(asked["eye"], "auc")] * by_patient
+        cells += [figure_cell(unit, key) for key in ("auc", "sensitivity", "specificity")]
+        if metrics["grade"]:
             cells.append(cell(part["grade"]["shown"]["kappa"], decimal, "one class only"))
         rows.append((part["set"], cells))
-    columns = ["set", "photographs", "patients", "diseased", "AUC per eye", "AUC", "sensitivity", "specificity"]
+    columns = ["patients", "diseased", "AUC per photograph"] if by_patient else ["diseased"]
+    columns = ["set", "photographs", *columns, "AUC", "sensitivity", "specificity"]
     columns += ["kappa"] if metrics["grade"] else []
-    return Table("The set and its subsets, per patient unless stated otherwise", columns, rows)
+    which = "per patient unless stated otherwise" if by_patient else "per photograph"
+    return Table(f"The set and its subsets, {which}", columns, rows)
 
 
 def grade_table(grade):
@@ -181,7 +192,9 @@ def grade_table(grade):
             ("grade of the network, not limited", grade),
         )
     ]
-    return Table("Agreement with the grade, per eye", ["", METRIC_NAMES["kappa"][0], "accuracy of the grade"], rows)
+    return Table(
+        "Agreement with the grade, per photograph", ["", METRIC_NAMES["kappa"][0], "accuracy of the grade"], rows
+    )
 
 
 def balance_table(balance, evaluated):

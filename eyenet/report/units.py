@@ -40,8 +40,8 @@ class Rows(NamedTuple):
     patients: np.ndarray
 
 
-def sort_rows(truth, level, raw, calibrated, patients):
-    """Make the `Rows` of a unit from sequences of shape (n,) in any order.
+def sort_rows(truth, raw, calibrated, patients, level=None):
+    """Make the `Rows` of a unit from sequences of shape (n,) in any order; without `level` if labels are binary.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def sort_rows(truth, level, raw, calibrated, patients):
     order = np.argsort(-np.asarray(calibrated, float), kind="stable")  # sorted once, not for each draw
     numbers = np.unique(np.asarray(patients), return_inverse=True)[1]  # faster than names
     columns = (np.asarray(truth, bool), level, raw, calibrated, numbers)
-    return Rows(*(np.asarray(column)[order] for column in columns))
+    return Rows(*(None if column is None else np.asarray(column)[order] for column in columns))
 
 
 def evaluate_unit(rows, operating_points, own, draws=2000, seed=0):
@@ -72,7 +72,7 @@ def evaluate_unit(rows, operating_points, own, draws=2000, seed=0):
     Returns
     -------
     dict
-        A unit of metrics.json. Undefined figures are None; without rows, all are.
+        A unit of metrics.json. Undefined figures are None; without rows, all are; without grades, none is by grade.
     """
     threshold, drawn = operating_points[own], from_draws(rows, draws, seed)
     called = rows.calibrated >= threshold
@@ -86,7 +86,7 @@ def evaluate_unit(rows, operating_points, own, draws=2000, seed=0):
         "confusion": confusion(rows.truth, called),
         "operating_points": points,
         "roc": {way: {str(level): drawn[way, level] for level in LEVELS} for way in WAYS},
-        "by_grade": [called_of_grade(rows, called, grade) for grade in GRADES],
+        "by_grade": [called_of_grade(rows, called, grade) for grade in GRADES if rows.levels is not None],
         "calibration": {
             "before": calibration_of(rows, rows.raw),
             "after": calibration_of(rows, rows.calibrated),

@@ -1,4 +1,4 @@
-"""Texts of the report and the model card: formatted figures with intervals, the summary and the cautions."""
+"""Texts of the report and the model card: formatted figures with intervals, and the summary."""
 
 import math
 from typing import NamedTuple
@@ -9,8 +9,6 @@ from eyenet.score.metrics import METRIC_NAMES
 
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
-FEW = 50  # patients of a class; with fewer, one patient changes a figure by more than 2 percentage points
-WIDE = 0.2  # an interval of more than 20 percentage points does not distinguish a good network from a poor one
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
 DECIMALS = (
     "auc",
@@ -127,6 +125,30 @@ def point_name(name):
     return f"{what} of {percent(float(share), 0)}"
 
 
+def main_unit(asked):
+    """Return the figures that count most, and their noun: those of patients, or of photographs if patients are unknown.
+
+    Parameters
+    ----------
+    asked : dict
+        A question of metrics.json.
+
+    Returns
+    -------
+    dict, str
+    """
+    return (asked["patient"], "patient") if asked["patient"] else (asked["eye"], "photograph")
+
+
+def counted(metrics):
+    """Say how many photographs, of how many patients, were scored."""
+    photographs = plural(metrics["photographs"], "photograph")
+    unknown = metrics.get("unknown_patients")
+    if not unknown:
+        return f"{photographs} of {plural(metrics['patients'], 'patient')}"
+    return photographs + (" of unknown patients" if unknown == metrics["photographs"] else ", some of unknown patients")
+
+
 class Hundred(NamedTuple):
     """Of 100 people of a class, the number predicted as diseased, and its interval as text."""
 
@@ -151,20 +173,21 @@ def true_and_false_positives(unit):
 
 
 def headline(asked):
-    """Summarise a question in one sentence, per patient."""
-    patient = asked["patient"]
-    found, false_positives = true_and_false_positives(patient)
+    """Summarise a question in one sentence, per patient, or per photograph if patients are unknown."""
+    unit, noun = main_unit(asked)
+    found, false_positives = true_and_false_positives(unit)
     if not found or not false_positives:
-        return "Sensitivity and specificity cannot both be measured: all patients are of one class."
-    if _chance(patient["auc"]):
+        return f"Sensitivity and specificity cannot both be measured: all {noun}s are of one class."
+    if no_better_than_chance(unit["auc"]):
         return "These figures do not distinguish the network from chance."
     return (
-        f"It detects {found.called} of 100 patients with disease; of 100 without disease, "
+        f"It detects {found.called} of 100 {noun}s with disease; of 100 without disease, "
         f"{false_positives.called} {'is a false positive' if false_positives.called == 1 else 'are false positives'}."
     )
 
 
-def _chance(auc):
+def no_better_than_chance(auc):
+    """Tell whether the interval of an AUC includes 0.5."""
     return defined(auc["low"]) and auc["low"] <= 0.5
 
 
@@ -176,41 +199,40 @@ def sentences(metrics, question):
     list of str
     """
     asked = metrics["questions"][question]
-    patient = asked["patient"]
+    unit, noun = main_unit(asked)
+    verb = ("has" if unit["diseased"] == 1 else "have") if noun == "patient" else "show" + "s" * (unit["diseased"] == 1)
     scored = (
-        f"{plural(metrics['photographs'], 'photograph')} of {plural(metrics['patients'], 'patient')} "
-        f"({metrics['set']}) were scored for {asked['disease']}; "
-        f"{patient['diseased']:,} of the {plural(patient['count'], 'patient')} "
-        f"{'has' if patient['diseased'] == 1 else 'have'} it."
+        f"{counted(metrics)} ({metrics['set']}) were scored for {asked['disease']}; "
+        f"{unit['diseased']:,} of the {plural(unit['count'], noun)} {verb} it."
     )
     level = percent(metrics["bootstrap"]["level"], 0)
     parts = [
         f"{METRIC_NAMES[key][0]} {shown.text} ({level} interval {shown.interval})"
         for key in ("sensitivity", "specificity", "auc")
-        if (shown := cell(patient[key], format_of(key))).text != DASH
+        if (shown := cell(unit[key], format_of(key))).text != DASH
     ]
     said = [scored]
     if parts:
         said.append(
-            f"Per patient, at the model's operating point ({point_name(asked['operating_point'])}), chosen on "
+            f"Per {noun}, at the model's operating point ({point_name(asked['operating_point'])}), chosen on "
             f"validation: {', '.join(parts)}."
         )
     return said + _next_to_baselines(asked)
 
 
 def _next_to_baselines(asked):
-    """Compare the network's figures per eye with those of the two baselines."""
+    """Compare the network's figures per photograph with those of the two baselines."""
     eye, majority, other = asked["eye"], asked["baselines"]["majority"], asked["baselines"]["not_retina"]
     said = []
     if defined(majority["accuracy"]["value"]) and defined(eye["accuracy"]["value"]):
         said.append(
-            f"Per eye, its accuracy is {percent(eye['accuracy']['value'])}; always predicting the majority class "
-            f"reaches {percent(majority['accuracy']['value'])}."
+            f"Per photograph, its accuracy is {percent(eye['accuracy']['value'])}; always predicting the majority "
+            f"class reaches {percent(majority['accuracy']['value'])}."
         )
     if other and defined(other["auc"]["value"]) and defined(eye["auc"]["value"]):
         said.append(
-            f"Per eye, its ROC AUC is {_with_interval(eye['auc'])}; that of the shortcut baseline, a classifier that "
-            f"does not see the retina, is {_with_interval(other['auc'])}."
+            f"Per photograph, its ROC AUC is {_with_interval(eye['auc'])}; that of the shortcut baseline, a classifier "
+            f"that does not see the retina, is {_with_interval(other['auc'])}."
         )
     return said
 
@@ -223,114 +245,3 @@ def _with_interval(figure):
 def of_2017(config):
     """Return whether a model was trained on an array of the 2017 protocol."""
     return setting((config.get("settings") or {}).get("images"), "protocol") == "2017"
-
-
-def cautions(metrics, question):
-    """List the reasons to doubt a question's figures.
-
-    Parameters
-    ----------
-    metrics : dict
-    question : str
-
-    Returns
-    -------
-    list of str
-        Empty if there is none.
-    """
-    asked = metrics["questions"][question]
-    patient, splits = asked["patient"], metrics["splits"].keys()
-    found = []
-    if metrics["known_patients"]:
-        known = f"{metrics['known_patients']:,} of the {plural(metrics['patients'], 'patient')}"
-        found.append(
-            f"The network was trained or tuned on {known}, so these figures are too high: in the 2017 protocol rows "
-            "are split at random, and copies of one photograph and both eyes of one patient fall into different splits."
-            if metrics["source"] == "array"
-            else f"{known} have the same name as a patient on whom the network was trained or tuned; if they are the "
-            "same people, these figures are too high."
-        )
-    if splits <= {"train", "val"}:
-        found.append(
-            "These are validation patients: the epoch and the thresholds were chosen on them, so these are too high."
-        )
-    unmet = _missed_targets(asked) + _worse_calibration(asked)
-    return found + _small_set(patient) + _wide_intervals(patient) + unmet + _no_better(asked)
-
-
-def _small_set(patient):
-    diseased, healthy = patient["diseased"], patient["count"] - patient["diseased"]
-    if not diseased or not healthy:
-        everyone = plural(patient["count"], "patient")
-        return [f"All {everyone} are of one class: figures that need both, such as the ROC AUC, are not defined."]
-    few = [
-        f"{count:,} {'has' if count == 1 else 'have'} {what} disease, so that one patient changes the {figure} by "
-        f"{100 / count:.0f} percentage points"
-        for count, what, figure in ((diseased, "the", "sensitivity"), (healthy, "no", "specificity"))
-        if count < FEW
-    ]
-    return [f"The set is small: of {plural(patient['count'], 'patient')}, {'; '.join(few)}."] if few else []
-
-
-def _wide_intervals(patient):
-    found = []
-    for figure in ("sensitivity", "specificity"):
-        f = patient[figure]
-        if defined(f["low"]) and defined(f["high"]) and f["high"] - f["low"] > WIDE:
-            found.append(
-                f"The {figure} is uncertain: its interval spans {100 * (f['high'] - f['low']):.0f} percentage points."
-            )
-    if _chance(patient["auc"]):
-        found.append("The interval of the ROC AUC includes 0.5: the network may be no better than chance.")
-    return found
-
-
-def _missed_targets(asked):
-    """List the operating points whose aim, which they reached on validation, is not reached here; aims are for eyes."""
-    missed = []
-    for name, point in asked["eye"]["operating_points"].items():
-        rate, _, aim = name.rpartition("_")
-        if name != BALANCED and defined(point[rate]["value"]) and point[rate]["value"] < float(aim):
-            missed.append(f"{rate} of {percent(float(aim), 0)}: {cell_text(cell(point[rate]))}")
-    return [f"Aims that were reached on validation are missed on these eyes: {'; '.join(missed)}."] if missed else []
-
-
-def cell_text(shown):
-    """Format a `Cell` as text, with its interval in brackets."""
-    return f"{shown.text} ({shown.interval})" if shown.interval else shown.text
-
-
-def _worse_calibration(asked):
-    """Say where the calibration, which was fitted on validation, made the probabilities worse."""
-    worse = []
-    for unit, name in (("patient", "per patient"), ("eye", "per eye")):
-        for key in ("ece", "brier"):
-            before, after = (asked[unit]["calibration"][when][key]["value"] for when in ("before", "after"))
-            if defined(before) and defined(after) and decimal(after) > decimal(before):
-                worse.append(f"{METRIC_NAMES[key][0]} {name} {decimal(before)} before and {decimal(after)} after")
-    if not worse:
-        return []
-    return [f"The calibration, fitted on validation, made the probabilities worse here: {'; '.join(worse)}."]
-
-
-def _no_better(asked):
-    """List the baselines that reach the network's figures per eye."""
-    eye, baselines = asked["eye"], asked["baselines"]
-    majority, other = baselines["majority"]["accuracy"]["value"], baselines["not_retina"]
-    found = []
-    if defined(eye["accuracy"]["value"]) and defined(majority) and eye["accuracy"]["value"] <= majority:
-        found.append("Its accuracy is no better than that of always predicting the majority class.")
-    if other is None:
-        found.append("It was not compared with the shortcut baseline, a classifier that does not see the retina.")
-    elif defined(other["auc"]["value"]) and defined(eye["auc"]["value"]):
-        if other["auc"]["value"] >= eye["auc"]["value"]:
-            found.append(
-                "The shortcut baseline, a classifier that does not see the retina, is as good: the network may "
-                "recognise cameras instead of disease."
-            )
-        elif defined(eye["auc"]["low"]) and other["auc"]["value"] >= eye["auc"]["low"]:
-            found.append(
-                "The ROC AUC of the shortcut baseline, a classifier that does not see the retina, lies within the "
-                "network's interval: part of the performance may come from recognising cameras."
-            )
-    return found

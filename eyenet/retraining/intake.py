@@ -46,7 +46,7 @@ def run_step(script, **options):
         raise StageError(f"{script} failed, see above; fix that and run the same command again")
 
 
-def crop_and_judge(photos, labels, base, folder, workers, field=None):
+def crop_and_judge(photos, labels, base, folder, workers, field=None, columns=None):
     """Crop the new photographs and judge their quality.
 
     Returns
@@ -63,6 +63,7 @@ def crop_and_judge(photos, labels, base, folder, workers, field=None):
     run_step("resize_images.py", input=photos, output=crops, **looks, **common)
     split = {name: base.split[name] for name in ("seed", "val", "test")}
     places = {"input": crops, "output": kept, "labels": labels, "labels_out": joined}
+    places |= {"columns": columns} if columns else {}
     run_step("preprocess_images.py", **places, figures=folder / "figures", **split, **common)
     table = read_table(joined, [*COLUMNS[:-1], "gradable"], "preprocess_images.py")
     return table[table["gradable"] == "1"].reset_index(drop=True), read_rejected(crops, kept)
@@ -129,7 +130,7 @@ def join_splits(table, base, of_known, of_new):
     return [known.get(patient, splits[decider[patient]]) for patient in new]
 
 
-def accept(photos, labels, base, folder, workers, field=None):
+def accept(photos, labels, base, folder, workers, field=None, columns=None):
     """Sort new photographs into accepted and rejected, and pack the accepted ones.
 
     Parameters
@@ -143,13 +144,15 @@ def accept(photos, labels, base, folder, workers, field=None):
     workers : int
     field : {'auto', 'circle', 'frame'}, optional
         What the crops show. Default: as the model in use was trained.
+    columns : eyenet.data.columns.Columns, optional
+        What columns of the table mean.
 
     Raises
     ------
     StageError
         If the labels are damaged, or no photograph can be read.
     """
-    table, rejected = crop_and_judge(photos, labels, base, folder, workers, field)
+    table, rejected = crop_and_judge(photos, labels, base, folder, workers, field, columns)
     if len(table):
         copies = match_batch(table, folder / "preprocessed", base)
         table["split"] = join_splits(table, base, *copies)
@@ -171,8 +174,11 @@ def accept(photos, labels, base, folder, workers, field=None):
 def merge(base, new, output):
     """Write an array of the base's images followed by the new ones, in shards if the base is in shards."""
     images, table, _ = open_array(new)
-    columns = [column for column in base.table if column in table]
-    both, first_new = pd.concat([base.table[columns], table[columns]], ignore_index=True), len(base.images)
+    usual = {"question": "", "patient_known": "1"}  # for a table without the column, if the other one has it
+    usual = {name: value for name, value in usual.items() if name in {*base.table, *table}}
+    tables = [pd.DataFrame(usual, own.index).assign(**own) for own in (base.table, table)]
+    columns = [column for column in tables[0] if column in tables[1]]
+    both, first_new = pd.concat([own[columns] for own in tables], ignore_index=True), len(base.images)
     shape, shard_size = (len(both), *images.shape[1:]), base.sidecar.get("shard_size")
 
     def block(first):

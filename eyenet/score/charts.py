@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from eyenet.data.tables import GRADES, count_by_grade
+from eyenet.data.tables import count_labels
 from eyenet.run.files import whole_file
 
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa3ad"
@@ -38,23 +38,26 @@ def save(figure, path):
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def draw_class_balance(table, all_levels, folder):
+def draw_class_balance(table, labels, folder):
     """Draw the two charts of class balance: photographs by grade, and DR against no DR before and after copying.
 
     Parameters
     ----------
     table : DataFrame
-        Photographs kept, with a column `level`.
-    all_levels : Series of int
-        Grades before any photograph was dropped.
+        Photographs kept, with a column `level`, and `question` if labels are binary.
+    labels : DataFrame
+        The photographs before any was dropped.
     folder : path-like
         Where class_balance_grades.png and class_balance_copies.png are written.
     """
-    kept, before = count_by_grade(table["level"]), count_by_grade(all_levels)
-    figure, axes = new_figure(7, 4, f"{sum(kept):,} photographs by grade")
-    names = [f"{grade}\n{name}" for grade, name in GRADES.items()]
+    before = count_labels(labels)
+    kept, healthy = [count_labels(table).get(name, 0) for name in before], (table["level"] == 0).sum()
+    graded = any(name[0].isdigit() for name in before)
+    figure, axes = new_figure(7, 4, f"{sum(kept):,} photographs by {'grade' if graded else 'label'}")
+    names = [name.replace(" ", "\n", 1) for name in before]
+    before = list(before.values())
     axes.bar(names, before, color=GREY, label=f"dropped ({sum(before) - sum(kept):,})")
-    bars = axes.bar(names, kept, color=[BLUE] + [ORANGE] * 4)
+    bars = axes.bar(names, kept, color=[BLUE] + [ORANGE] * (4 if graded else 1) + [BLUE, ORANGE] * graded)
     axes.bar_label(bars, [f"{n:,}\n{n / sum(kept):.0%}" for n in kept], padding=2)
     axes.set_ylabel("photographs")
     axes.margins(y=0.18)
@@ -62,11 +65,12 @@ def draw_class_balance(table, all_levels, folder):
         axes.legend(frameon=False)
     save(figure, Path(folder) / "class_balance_grades.png")
 
-    without, with_dr = kept[0], sum(kept[1:])
-    figure, axes = new_figure(7, 4, "No DR against any DR, before and after copying")
+    without, with_dr = int(healthy), len(table) - int(healthy)
+    no_dr, any_dr = ("no DR", "any DR") if graded or len(names) > 2 else (name.replace("\n", " ") for name in names)
+    figure, axes = new_figure(7, 4, f"{no_dr[0].upper()}{no_dr[1:]} against {any_dr}, before and after copying")
     for shift, color, label, counts in (
-        (-0.2, BLUE, "no DR: original and mirror image", (without, 2 * without)),
-        (0.2, ORANGE, "any DR: original, mirror image, four rotations", (with_dr, 6 * with_dr)),
+        (-0.2, BLUE, f"{no_dr}: original and mirror image", (without, 2 * without)),
+        (0.2, ORANGE, f"{any_dr}: original, mirror image, four rotations", (with_dr, 6 * with_dr)),
     ):
         bars = axes.bar([0 + shift, 1 + shift], counts, 0.38, color=color, label=label)
         axes.bar_label(bars, [f"{n:,}" for n in counts], padding=2)

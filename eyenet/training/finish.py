@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from eyenet.data.array import content_hash
-from eyenet.data.tables import write_table
+from eyenet.data.tables import patient_known, write_table
 from eyenet.data.tasks import QUESTIONS, TASKS
 from eyenet.model.decision import BALANCED, choose_decision, own_point
 from eyenet.model.folder import NETWORK, load_network, name_latest, split_hash
@@ -98,8 +98,11 @@ def finish(folder, state, batches, table, options):
     options : dict
         The options of this run, as text.
     """
-    write_table(folder / "patients.csv", table[["patient", "split"]].drop_duplicates().sort_values("patient"))
+    columns = [column for column in ("patient", "split", "patient_known") if column in table]
+    write_table(folder / "patients.csv", table[columns].drop_duplicates().sort_values("patient"))
     config = read_json(folder / "config.json")
+    if not (known := patient_known(table)).all():
+        config["unknown_patients"] = table["patient"][~known].nunique()  # photographs that were split on their own
     network = load_network(folder, config)
     chosen, lines = choose_on_validation(network, batches, table.iloc[batches.rows], config)
     config = add_lite(folder, config, network) | chosen | {"options": options}

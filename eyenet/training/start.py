@@ -1,8 +1,7 @@
 """Start a training from the weights of a trained model."""
 
-from eyenet.data.names import canonical
 from eyenet.model.decision import own_point
-from eyenet.model.folder import colours_of, copy_weights, load_network, open_model, read_patients
+from eyenet.model.folder import colours_of, copy_weights, known_patients, load_network, open_model
 from eyenet.run.errors import StageError
 
 
@@ -36,9 +35,7 @@ def start_weights(network, folder, task, table, images):
     there["colours"], here["colours"] = colours_of(config["settings"]["images"]), colours_of(images)
     if differing := [f"{key} {there[key]}, not {here[key]}" for key in there if there[key] != here[key]]:
         raise StageError(f"training cannot continue from {folder}: it has {', '.join(differing)}")
-    known = read_patients(folder)
-    held_out = set(table.loc[table["split"] != "train", "patient"].map(canonical))
-    if again := sorted(held_out & set(known.loc[known["split"] == "train", "patient"].map(canonical))):
+    if again := known_patients(table[table["split"] != "train"], folder, ("train",)):
         raise StageError(
             f"{folder} was trained on {len(again):,} patients, such as {again[0]}, who are for validation or test in "
             "this array; continue from a model of the same split"
