@@ -57,17 +57,17 @@ def test_on_the_sample(sample, tmp_path):
     assert "all black" in dropped["s0003_right"]
 
 
-def test_it_learns_the_sample(sample, tmp_path):
+def test_it_learns_the_sample(tmp_path):
     """Drawings of the sample with grade 0 or 4, at 96 px: on unseen patients, eight epochs reach an AUC of 1."""
-    rows = [(r["image"], 0) for r in read_csv(sample / "trainLabels.csv") if r["level"] == "0"]
+    rows = [("image", "level")]
     (tmp_path / "train").mkdir()
-    for image, _ in rows:
-        os.link(sample / "train" / f"{image}.jpeg", tmp_path / "train" / f"{image}.jpeg")
-    for patient, eye in itertools.product((21, 23, 25, 27, 35, 37, 41), make_sample.EYES):
-        rows.append((make_sample.photograph_name(patient, eye), 4))
-        photograph = make_sample.take_photograph(0, patient, eye, 4)
-        (tmp_path / "train" / f"{rows[-1][0]}.jpeg").write_bytes(photograph)
-    write_csv(tmp_path / "trainLabels.csv", [("image", "level"), *rows])
+    for patient, eye in itertools.product(range(21, 45), make_sample.EYES):
+        if make_sample.draw_accident(0, patient, eye) is None:
+            name, level = make_sample.photograph_name(patient, eye), 4 * (patient % 2)
+            photograph = make_sample.take_photograph(0, patient, eye, level)
+            (tmp_path / "train" / f"{name}.jpeg").write_bytes(photograph)
+            rows.append((name, level))
+    write_csv(tmp_path / "trainLabels.csv", rows)
     array = run_stages(tmp_path, tmp_path, size=96, split=("--val", 0.2, "--test", 0.3)) / "array"
     run("cnn.py", "--input", array, "--epochs", 8, "--batch", 8, cwd=tmp_path)
     images, table, sidecar = open_array(array)
@@ -75,7 +75,7 @@ def test_it_learns_the_sample(sample, tmp_path):
     model = tmp_path / "models" / "cnn"
     network = LiteNetwork(model, open_model(model, LITE_NETWORK))
     probability = [network(images[row])[0][1] for row in unseen]
-    assert len(unseen) > 10 and roc_auc_score(table["level"][unseen] > 0, probability) > 0.9
+    assert len(unseen) > 15 and roc_auc_score(table["level"][unseen] > 0, probability) > 0.9
 
 
 @pytest.mark.parametrize(
