@@ -91,9 +91,9 @@ def parser(description, several=(), **defaults):
         def parse_args(self, *words):
             args = super().parse_args(*words)
             for name in helps if vars(args).get("scheduler") else ():  # the workers run in other folders
-                if name in args:
-                    value = getattr(args, name)
-                    setattr(args, name, [p.absolute() for p in value] if name in several else value.absolute())
+                if value := vars(args).get(name):
+                    several_paths = isinstance(value, list)
+                    setattr(args, name, [p.absolute() for p in value] if several_paths else value.absolute())
             return args
 
     made = Parser(description=description, formatter_class=Formatter, allow_abbrev=False)
