@@ -214,14 +214,16 @@ def compute_metrics(sets, scored, train, config, draws, seed):
     }
 
 
-def compute_subsets(scored, config, draws, seed):
-    """Compute the figures of the subsets of photographs: by Usage, and the gradable ones if there are others."""
+def compute_subsets(scored, judged, config, draws, seed):
+    """Compute the figures of the subsets of photographs: by Usage, by set, and, if judged, the gradable ones."""
     from eyenet.report.assessment import assess
 
-    parts = dict(scored.table.groupby("Usage").indices) if "Usage" in scored.table else {}
-    gradable = np.flatnonzero(scored.table["gradable"])
-    if 0 < len(gradable) < len(scored.table):
-        parts["gradable"] = gradable
+    table, parts = scored.table, {}
+    for column in ("Usage", "source"):
+        parts |= table.groupby(column).indices if column in table else {}
+    if judged:
+        gradable = np.flatnonzero(table["gradable"])
+        parts |= {"gradable": gradable} if 0 < len(gradable) < len(table) else {}
     return {
         name: {"set": f"{scored.what}, {name}"} | assess(scored.take(rows), None, config, draws, seed)
         for name, rows in parts.items()
@@ -276,7 +278,7 @@ def parse_options():
     options.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT} (with --photos)")
     options.add_argument("--split", choices=("val", "test", "unseen"), default="test", help="split of the array")
     options.add_argument("--photos", type=local_path, help="folder of photographs to evaluate on instead of the array")
-    options.add_argument("--labels", type=local_path, help="their table; labels/README.md tells which are read")
+    options.add_argument("--labels", type=local_path, help="their table; default: found in --photos (labels/README.md)")
     options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
     options.add_argument("--output", type=local_path, help="output folder; default: the model's, or one inside it")
     options.add_argument(
@@ -292,8 +294,9 @@ def parse_options():
     options.add_argument("--batch", type=positive, default=64, help="photographs per batch")
     options.add_argument("--seed", type=seed, default=0, help="seed of the bootstrap")
     args = options.parse_args()
-    if (args.photos is None) != (args.labels is None):
-        options.error("--photos and --labels go together")
+    if args.labels is not None and args.photos is None:
+        options.error("--labels goes with --photos")
+    args.labels = args.labels or args.photos
     args.model = args.model or (follow(IN_USE) if args.photos is None else default_model())
     return args
 
@@ -327,7 +330,7 @@ def main():
     train = sets.get("train") if source == "array" else None
     how = (config, args.draws, args.seed)
     metrics |= compute_metrics(sets, scored, train, *how)
-    if parts := compute_subsets(scored, *how) if source == "photographs" else {}:
+    if parts := compute_subsets(scored, source == "photographs", *how):
         metrics["subsets"] = parts
     write_results(output, metrics, sets, scored, network, config, args.model)
     print_summary(metrics, output / "report.html")

@@ -42,8 +42,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from eyenet.data.identify import identify
 from eyenet.data.identity import group_photographs
-from eyenet.grading.photographs import find_doubts, identify, name_heat_maps, plain
+from eyenet.grading.photographs import find_doubts, name_heat_maps, plain
 from eyenet.grading.rows import LEFT_OUT, UNREAD, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK

@@ -12,6 +12,7 @@ Writes  data/preprocessed/<name>.png      the photographs that are kept (hard li
 
     python preprocess_images.py
     python preprocess_images.py --labels train.csv --columns image=photo,grade=stage
+    python preprocess_images.py --labels set         the only table in this folder, else folders named by grades
     python preprocess_images.py --quality drop       leave out ungradable photographs; keep: do not judge
     python preprocess_images.py --copies drop        leave out photographs with two grades, or filed as both eyes
 
@@ -31,11 +32,10 @@ from pathlib import Path
 import pandas as pd
 
 from eyenet.data.columns import COLUMNS_HELP, parse_columns
-from eyenet.data.labels import read_labels, report_patients
+from eyenet.data.labelled import label_photographs, read_crops
 from eyenet.data.links import drop_contradictory, find_copies, read_deciders, split_patients
-from eyenet.data.matching import match_images
 from eyenet.data.names import SPLITS
-from eyenet.data.tables import count_labels, patient_known, require_match, write_table
+from eyenet.data.tables import count_labels, patient_known, write_table
 from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
@@ -183,37 +183,6 @@ def write_quality(output, notes):
     log(f"{len(poor):,} of {len(notes):,} photographs cannot be graded{why} ({output}/quality.csv)")
 
 
-def join(sources, labels, ungraded, photographs, table):
-    """Match photographs and labels.
-
-    Parameters
-    ----------
-    sources : Paths
-    labels : DataFrame
-    ungraded : list of (str, str)
-        Name and reason of the images in the table that have no grade.
-    photographs, table : path-like
-        The folder and the table, for messages.
-
-    Returns
-    -------
-    labels : DataFrame
-        The rows that have a photograph.
-    dropped : list of (str, str)
-        Name and reason of each photograph without a label and each label without a photograph.
-    """
-    present, names = {p.stem for p in sources}, [*labels["image"], *(name for name, _ in ungraded)]
-    found = [match or name for match, name in zip(match_images(names, sorted(present)), names)]
-    labels = labels.assign(image=found[: len(labels)])
-    require_match(present, labels, photographs, table)
-    reasons = dict(zip(found[len(labels) :], (reason for _, reason in ungraded)))
-    labelled = {*found}
-    dropped = [(name, "photograph without a label") for name in sorted(present - labelled)]
-    dropped += [(name, "label without a photograph") for name in sorted(labelled - present)]
-    dropped += [(name, reason) for name, reason in sorted(reasons.items()) if name in present]
-    return labels[labels["image"].isin(present)], dropped
-
-
 def possible_quality(quality, source):
     """Return --quality, or `keep` if the crops are too small to be judged; raise a StageError if it is `drop`."""
     size = ((read_json(Path(source) / "stage.json") or {}).get("settings") or {}).get("size", SMALLEST)
@@ -255,6 +224,7 @@ def command_line():
     """Describe the options."""
     options = parser(
         __doc__,
+        several=["labels"],
         input="data/resized",
         output="data/preprocessed",
         labels="labels/trainLabels.csv",
@@ -279,7 +249,8 @@ def command_line():
         help="copies with two grades, or filed as both eyes of a patient: leave them out, or list them only; ignore: "
         "do not look for copies",
     )
-    options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
+    named = {"type": parse_columns, "nargs": "+", "default": [], "metavar": "KEY=COLUMN,..."}
+    options.add_argument("--columns", **named, help=COLUMNS_HELP)
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction that may be rejected")
     return options
 
@@ -289,13 +260,12 @@ def main():
     args = options.parse_args()
     if args.val + args.test >= 1:
         options.error("--val and --test leave no patient for training")
-    refuse_same_file(args.labels, args.labels_out, "--labels-out")
+    for table in args.labels:
+        refuse_same_file(table, args.labels_out, "--labels-out")
 
     sources = list_files(args.input, [".png"], "resize_images.py")
-    ungraded = []
-    labels = read_labels(args.labels, columns=args.columns, left_out=ungraded)
-    labels, dropped = join(sources, labels, ungraded, args.input, args.labels)
-    report_patients(labels, args.labels)
+    crops = read_crops(args.input, [p.stem for p in sources])
+    labels, dropped = label_photographs(*crops, args.labels, args.input, args.columns)
     labelled = set(labels["image"])
     candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
     quality = possible_quality(args.quality, args.input)

@@ -11,6 +11,7 @@ Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted,
         WORK/models/history.csv           one row per decision: the models, test patients, AUCs and outcome
 
     python retrain.py --photos new/ --labels new.csv
+    python retrain.py --photos new/           its table, or its folders named by grades (labels/README.md)
     python retrain.py --rollback              return to the previous model
 
 1. Reject photographs that are unreadable or ungradable (eyenet/photo/quality.py), duplicates of known ones (also
@@ -40,11 +41,13 @@ import pandas as pd
 
 from eyenet.data.array import COLUMNS, open_array, rows_by_split
 from eyenet.data.columns import COLUMNS_HELP, parse_columns
-from eyenet.data.labels import read_labels
+from eyenet.data.labelled import check_labels
+from eyenet.data.sets import find_table, list_sets
 from eyenet.data.tables import read_table
 from eyenet.data.tasks import require_answers
 from eyenet.model.folder import NETWORK, load_network, open_model
 from eyenet.photo.field import FIELDS
+from eyenet.photo.pages import split_page
 from eyenet.retraining.base import KEPT_SETTINGS, adopt_shipped, open_base
 from eyenet.retraining.intake import MISSING, accept, merge, run_step
 from eyenet.retraining.promotion import (
@@ -75,15 +78,19 @@ SLOWDOWN = 3  # the first retraining divides the learning rate by this: the netw
 
 
 def hash_batch(photos, labels, columns=None):
-    """Hash the names and content of the new photographs, and the table of their grades; return the table too."""
+    """Hash the names and content of the new photographs, and the table of their grades; return the grades too."""
     if not photos.is_dir():
         raise StageError(f"there is no folder {photos}")
-    if not labels.is_file():
+    if not labels.exists():
         raise StageError(f"there is no table {labels}")
-    table = read_labels(labels, None, columns)
-    listing = sorted((entry.name, sha256(entry.path)) for entry in os.scandir(photos) if entry.is_file())
-    told = repr(listing) + sha256(labels) + (str(columns) if columns else "")
-    return hashlib.sha256(told.encode()).hexdigest(), table
+    photographs, refused, _ = list_sets([photos])
+    graded = check_labels(photographs, refused, [labels], [columns] if columns else [], photos)
+    table = find_table(labels) if labels.is_dir() else labels
+    files = {split_page(one.path)[0].relative_to(photos).as_posix() for one in photographs}
+    files |= {entry.name for entry in os.scandir(photos) if entry.is_file()}
+    listing = sorted((file, sha256(photos / file)) for file in files)
+    told = repr(listing) + (sha256(table) if table else "") + (str(columns) if columns else "")
+    return hashlib.sha256(told.encode()).hexdigest(), graded
 
 
 def default_run_name(photos, batch):
@@ -240,7 +247,7 @@ def parse():
     """Parse the options."""
     options = parser(__doc__, workers=None)
     options.add_argument("--photos", type=local_path, help="folder of new photographs")
-    options.add_argument("--labels", type=local_path, help="table of their grades (see labels/README.md)")
+    options.add_argument("--labels", type=local_path, help="table of their grades; default: found in --photos")
     options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
     options.add_argument("--field", choices=FIELDS, help="what their crops show; default: as the model was trained")
     options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline, which holds data/")
@@ -256,6 +263,7 @@ def parse():
     options.add_argument("--rollback", action="store_true", help="return to the previous model")
     args = options.parse_args()
     args.models = args.models or args.work / "models"
+    args.labels = args.labels or args.photos
     if args.rollback == (args.photos is not None) or (args.photos is None) != (args.labels is None):
         options.error("give --photos and --labels, or --rollback alone")
     return args

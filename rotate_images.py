@@ -106,9 +106,9 @@ def main():
     workers = {"reads": files[:1], "threads": args.workers, "scheduler": args.scheduler}
     with image_stage("rotate_images.py", args.output, {}, args.input, **workers) as stage:
         rejected = copy_all(stage, args.input, photographs, args.only_train)
-        table = table[~table["source"].isin(rejected)]
+        table = table[~table["photograph"].isin(rejected)]
         code = stage.finish(len(photographs), args.max_rejected, set(table["image"]))
-        write_table(args.labels_out, table.drop(columns="source"))
+        write_table(args.labels_out, table.drop(columns="photograph"))
 
     levels = photographs.loc[~photographs["image"].isin(rejected), "level"]
     disease = "referable DR" if "question" in table and (table["question"] == "referable").all() else "DR"

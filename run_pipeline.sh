@@ -5,17 +5,23 @@ unset CDPATH
 
 usage() {
     cat <<'EOF'
-usage: bash run_pipeline.sh [--sample [N] | --data DIR | --kaggle] [--work DIR] [--workers N]
-                            [--colours C] [--max-rejected F] [--scheduler URL] [-- CNN OPTIONS]
+usage: bash run_pipeline.sh [--sample [N] | --data DIR... | --kaggle] [--labels FILE...] [--columns C...]
+                            [--work DIR] [--workers N] [--field F] [--colours C] [--max-rejected F]
+                            [--scheduler URL] [-- CNN OPTIONS]
 
 Run the whole pipeline: photographs -> retina, 256 px -> split by patient -> copies by class -> array -> network -> report.
 
   --sample [N]   draw N synthetic photographs (the default, N = 400); 5 to 15 minutes on two cores
-  --data DIR     your own photographs: DIR/train/*.jpeg and DIR/trainLabels.csv (image,level)
+  --data DIR...  graded photographs as they were published (docs/datasets.md): those below DIR/train, or below DIR if
+                 there is no such folder. Several sets are trained on together, and their patients are never joined
+  --labels FILE...  the label table of each set; default: DIR/trainLabels.csv, else the only .csv or .tsv in DIR, else
+                 the folders of the photographs, named by grades (labels/README.md)
+  --columns C... columns of each table that are not found by their names, such as image=photo,grade=stage
   --kaggle       Kaggle's 35,126 photographs: 35 GB to download, needs a Kaggle account (download_images.sh --help)
   --work DIR     folder for data/, labels/, figures/, models/ and logs/; default: this folder for the sample,
-                 work/kaggle for Kaggle, work/NAME for --data .../NAME
+                 work/kaggle for Kaggle, work/NAME for --data .../NAME, work/A+B for two sets
   --workers N    number of threads of the image steps; default: all cores
+  --field F      what a crop shows: auto (the default), circle or frame (resize_images.py --help)
   --colours C    natural (the default), or equalized, which makes cameras look alike
   --max-rejected F  fraction of unusable photographs above which a step fails; default 0.05
   --scheduler URL  address of a Dask scheduler, such as tcp://host:8786, whose workers run the image steps
@@ -33,7 +39,8 @@ fail() {
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source=sample photographs=400 data="" work="" common=() resize=() cluster=() needs=(requirements.txt)
+source=sample photographs=400 data=() tables=() columns=() work="" common=() resize=() cluster=()
+needs=(requirements.txt)
 while [ $# -gt 0 ]; do
     case "$1" in
     --sample)
@@ -44,10 +51,18 @@ while [ $# -gt 0 ]; do
             ;;
         esac
         ;;
-    --data)
-        [ $# -ge 2 ] || fail "--data needs a folder" 2
-        source=data data=$2
-        shift
+    --data | --labels | --columns)
+        option=$1 given=()
+        while [ $# -ge 2 ] && [ "${2#-}" = "$2" ]; do
+            given+=("$2")
+            shift
+        done
+        [ ${#given[@]} -gt 0 ] || fail "$option needs a value: a folder, a table or its columns" 2
+        case "$option" in
+        --data) source=data data=("${given[@]}") ;;
+        --labels) tables=("${given[@]}") ;;
+        --columns) columns=(--columns "${given[@]}") ;;
+        esac
         ;;
     --kaggle) source=kaggle ;;
     --work)
@@ -63,6 +78,11 @@ while [ $# -gt 0 ]; do
     --colours)
         [ $# -ge 2 ] || fail "--colours needs natural or equalized" 2
         resize+=(--colours "$2")
+        shift
+        ;;
+    --field)
+        [ $# -ge 2 ] || fail "--field needs auto, circle or frame" 2
+        resize+=(--field "$2")
         shift
         ;;
     --max-rejected)
@@ -88,22 +108,34 @@ while [ $# -gt 0 ]; do
     shift
 done # the rest of "$@" goes to cnn.py
 
-if [ "$source" = data ]; then
-    [ -d "$data/train" ] || fail "there is no folder $data/train; --data needs DIR/train/*.jpeg and DIR/trainLabels.csv"
-    [ -f "$data/trainLabels.csv" ] || fail "there is no table $data/trainLabels.csv (image,level)"
-    data=$(cd "$data" && pwd)
-fi
+train=() names="" sets=""
+for i in ${data[@]+"${!data[@]}"}; do
+    [ -d "${data[i]}" ] || fail "there is no folder ${data[i]}"
+    data[i]=$(cd "${data[i]}" && pwd)
+    names=$names${names:++}$(basename "${data[i]}") sets=$sets${sets:+$'\n'}${data[i]}
+    if [ -d "${data[i]}/train" ]; then train+=("${data[i]}/train"); else train+=("${data[i]}"); fi
+done
 case "$source" in
 sample) work=${work:-$here} ;;
 kaggle) work=${work:-$here/work/kaggle} ;;
-data) work=${work:-$here/work/$(basename "$data")} ;;
+data) work=${work:-$here/work/$names} ;;
 esac
 mkdir -p "$work" 2>/dev/null || fail "cannot create the folder $work"
 work=$(cd "$work" && pwd)
-if [ "$source" = data ]; then # two data folders of the same name must not share a work folder
-    [ "$(cat "$work/SOURCE" 2>/dev/null || echo "$data")" = "$data" ] ||
-        fail "$work was made from $(cat "$work/SOURCE"); choose another --work"
-    printf '%s\n' "$data" >"$work/SOURCE"
+for folder in ${train[@]+"${train[@]}"}; do
+    case "$work/" in "$folder"/*) fail "--work $work is among the photographs in $folder; choose another --work" ;; esac
+done
+if [ "$source" = data ]; then # two data folders of the same name must not share a work folder; a set may be added
+    case "$sets"$'\n' in
+    "$(cat "$work/SOURCE" 2>/dev/null || echo "$sets")"$'\n'*) printf '%s\n' "$sets" >"$work/SOURCE" ;;
+    *) fail "$work was made from $(tr '\n' ' ' <"$work/SOURCE"); choose another --work" ;;
+    esac
+    labels=(${tables[@]+"${tables[@]}"})
+    [ ${#labels[@]} -gt 0 ] || labels=("${data[@]}")
+elif [ ${#tables[@]} -gt 0 ]; then
+    fail "--labels goes with --data" 2
+else
+    train=("$work/data/download/train") labels=("$work/labels/trainLabels.csv")
 fi
 
 # shellcheck source=eyenet/environment.sh
@@ -120,22 +152,22 @@ step() {
 }
 run() { step "$1" "$python" "$here/$1" "${@:2}"; }
 
-train=$work/data/download/train labels=$work/labels/trainLabels.csv
+download=() check=()
 case "$source" in
 sample) download=(--sample "$photographs") ;;
 kaggle) download=(--kaggle train) ;;
-data) download=() train=$data/train labels=$data/trainLabels.csv ;;
+data) check=(--labels "${labels[@]}" ${columns[@]+"${columns[@]}"}) ;;
 esac
 if [ ${#download[@]} -gt 0 ]; then
     step download_images.sh bash "$here/download_images.sh" "${download[@]}" --output "$work/data/download" \
-        --labels-out "$labels"
+        --labels-out "${labels[0]}"
 fi
 # ${a[@]+"${a[@]}"}: bash before 4.4 calls an empty array unset
-run resize_images.py --input "$train" --output "$work/data/resized" ${resize[@]+"${resize[@]}"} \
+run resize_images.py --input "${train[@]}" --output "$work/data/resized" ${check[@]+"${check[@]}"} \
+    ${resize[@]+"${resize[@]}"} ${cluster[@]+"${cluster[@]}"} ${common[@]+"${common[@]}"}
+run preprocess_images.py --input "$work/data/resized" --output "$work/data/preprocessed" --labels "${labels[@]}" \
+    ${columns[@]+"${columns[@]}"} --labels-out "$work/labels/preprocessed.csv" --figures "$work/figures" \
     ${cluster[@]+"${cluster[@]}"} ${common[@]+"${common[@]}"}
-run preprocess_images.py --input "$work/data/resized" --output "$work/data/preprocessed" --labels "$labels" \
-    --labels-out "$work/labels/preprocessed.csv" --figures "$work/figures" ${cluster[@]+"${cluster[@]}"} \
-    ${common[@]+"${common[@]}"}
 run rotate_images.py --input "$work/data/preprocessed" --output "$work/data/rotated" \
     --labels "$work/labels/preprocessed.csv" --labels-out "$work/labels/rotated.csv" ${cluster[@]+"${cluster[@]}"} \
     ${common[@]+"${common[@]}"}

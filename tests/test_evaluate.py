@@ -144,7 +144,10 @@ def test_a_folder_of_photographs(work, refuse, tmp_path):
     (tmp_path / "clinic").mkdir()
     for image in table["image"]:
         shutil.copy(work / "source/train" / f"{image}.jpeg", tmp_path / "clinic")
-    (tmp_path / "clinic" / "broken.jpeg").write_bytes(b"no photograph")
+    (tmp_path / "clinic" / "more").mkdir()
+    nested = f"{table['image'].iloc[3]}.jpeg"
+    (tmp_path / "clinic" / nested).rename(tmp_path / "clinic" / "more" / nested)
+    (tmp_path / "clinic" / "more" / "broken.jpeg").write_bytes(b"no photograph")
     rows = [(f"{r.image}.jpeg", r.level, "Public" if i < 6 else "Private") for i, r in enumerate(table.itertuples())]
     rows += [("broken.jpeg", 0, ""), ("nowhere_left.jpeg", 0, "Public")]
     shutil.copy(work / "source/train" / rows[0][0], tmp_path / "clinic" / rows[0][0].replace(".jpeg", ".png"))
@@ -152,8 +155,8 @@ def test_a_folder_of_photographs(work, refuse, tmp_path):
     labels = write_csv(tmp_path / "labels.csv", [("image", "level", "Usage", "patient", "eye"), *rows])
     args = ["--photos", tmp_path / "clinic", "--labels", labels]
     done = evaluate(work, *args, code=3)  # one of these few is more than 5 %
-    assert "rejected broken.jpeg" in done.stderr and "1 labels no photograph" in done.stderr
-    assert f"the same name: {rows[0][0].replace('.jpeg', '.png')}" in done.stderr
+    assert "rejected more/broken.jpeg" in done.stderr and "1: label without a photograph, such as now" in done.stderr
+    assert f"{rows[0][0].replace('.jpeg', '.png')}: has the same name as {rows[0][0]}" in done.stderr
     (folder,) = (work / "models/cnn").glob("on-*-clinic")
     other = pd.read_csv(folder / "predictions.csv").set_index("image").loc[table["image"]]
     assert np.allclose(other["p1"], table["p1"], atol=1e-6)
@@ -259,8 +262,9 @@ def test_a_network_that_predicts_no_numbers(work, refuse, tmp_path):
 
 def test_bad_input(work, refuse, monkeypatch, tmp_path):
     one_sentence(evaluate(work, "--model", tmp_path / "none", code=1), "no model folder")
-    one_sentence(evaluate(work, "--photos", tmp_path, code=2), "--photos and --labels go together")
+    one_sentence(evaluate(work, "--labels", tmp_path, code=2), "--labels goes with --photos")
     one_sentence(evaluate(work, "--draws", 1, code=2), "--draws")
+    refuse(["--photos", work / "source/train"], "no folder of its photographs is named by")
     nothing = write_csv(tmp_path / "labels.csv", [("image", "level"), ("x1_left", 0)])
     photos = ["--photos", work / "source/train", "--labels"]
     refuse([*photos, nothing], "no photograph", "has a label", "'x1_left'")
@@ -270,7 +274,7 @@ def test_bad_input(work, refuse, monkeypatch, tmp_path):
     refuse(["--output", tmp_path / "file"], "is a file")
     refuse(["--photographs", tmp_path / "file"], "file is damaged", "resize_images.py")
     (tmp_path / "nested" / "a").mkdir(parents=True)
-    refuse(["--photos", tmp_path / "nested", "--labels", nothing], "not searched")
+    refuse(["--photos", tmp_path / "nested", "--labels", nothing], "hold no photograph")
     from eyenet.model import predictions  # imports Keras
 
     images, *rest = predictions.open_array(work / "array")

@@ -16,7 +16,7 @@ from test_predict import as_dicom
 
 from benchmarks.browser import APP, BrowserError, install
 from eyenet.photo.decode import open_photograph
-from eyenet.photo.kinds import examine, find_photographs, why_left_out
+from eyenet.photo.kinds import examine, find_photographs
 from eyenet.photo.retina import crop_photograph
 from eyenet.run.errors import NotAPhotograph, PhotoError, StageError
 
@@ -94,13 +94,13 @@ def test_dicom_without_a_preamble(tmp_path):
     path = as_dicom(tmp_path / "x", np.asarray(ILL), "RGB")
     data = path.read_bytes()
     path.write_bytes(data[132:])
-    assert why_left_out(path) is None and (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
+    assert examine(path)[1] is None and (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
     pydicom = pytest.importorskip("pydicom")
     dataset = pydicom.dcmread(path, force=True)
     del dataset.file_meta
     pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True, enforce_file_format=False)
     assert path.read_bytes()[:2] == b"\x08\0"
-    assert why_left_out(path) is None and (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
+    assert examine(path)[1] is None and (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
 
 
 @pytest.mark.parametrize("bits, stored", [(10, 10), (12, 12), (12, 16), (16, 16)])
@@ -122,7 +122,7 @@ KINDS = {
 def test_dicom_that_is_no_photograph(tmp_path):
     for kind, name in KINDS.items():
         path = as_dicom(tmp_path / name, np.asarray(ILL), "RGB", SOPClassUID=kind)
-        assert name in why_left_out(path)
+        assert name in examine(path)[1]
         with pytest.raises(NotAPhotograph, match=name):
             open_photograph(path)
 
@@ -180,27 +180,32 @@ def test_a_pipe_is_not_waited_for(clinic):
 def test_heic_has_its_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "x").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    assert why_left_out(tmp_path / "x") is None
+    assert examine(tmp_path / "x")[1] is None
     with pytest.raises(PhotoError, match="pip install pillow-heif"):
         open_photograph(tmp_path / "x")
 
 
 def test_resize_uses_the_same_photographs(clinic, tmp_path):
-    """Files with several pages and names that are not UTF-8 are rejected; other files and subfolders are listed."""
+    """Each page and each photograph of a subfolder; other files and names that are not UTF-8 are listed."""
     shutil.copy(clinic / "e", os.fsencode(clinic) + b"/m\xfcller.jpeg")
     args = ("resize_images.py", "--input", clinic, "--output", tmp_path / "out", "--size", 64)
     done = run(*args, "--max-rejected", 0.9)
-    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {f"{name}.png" for name in "abcdef"}
+    found = [*"abcdef", "g[1]", "g[2]", "h"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.suffix == ".png") == [
+        f"{name}.png" for name in found
+    ]
     rejected = {row["image"]: row["reason"] for row in read_csv(tmp_path / "out" / "rejected.csv")}
-    assert rejected.keys() == {"g.tiff", "i.jpeg", "m?ller.jpeg"}
-    assert "save each page" in rejected["g.tiff"] and "not UTF-8" in rejected["m?ller.jpeg"]
+    assert rejected.keys() == {"i.jpeg", "m?ller.jpeg"} and "not UTF-8" in rejected["m?ller.jpeg"]
+    files = {row["image"]: row["file"] for row in read_csv(tmp_path / "out" / "photographs.csv")}
+    assert list(files) == found and (files["g[2]"], files["h"]) == ("g.tiff[2]", "linked/h.jpeg")
     left_out = read_csv(tmp_path / "out" / "left_out.csv")
-    others = ["BM", "empty", "linked", "notes.txt", "pipe.jpeg", "today.csv", "x.pdf"]
+    others = ["BM", "empty", "linked/crops/rejected.csv", "linked/crops/stage.json"]
+    others += ["notes.txt", "pipe.jpeg", "today.csv", "x.pdf"]
     assert [row["file"] for row in left_out] == others
-    assert "7 other files and folders are left out" in done.stderr
+    assert "8 other files and folders are left out" in done.stderr
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "a.txt").write_text("a letter")
-    one_sentence(run(*args[:2], tmp_path / "none", *args[3:], code=1), "holds no photograph")
+    one_sentence(run(*args[:2], tmp_path / "none", *args[3:], code=1), "hold no photograph")
 
 
 APPLE = b"""http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF \

@@ -77,7 +77,7 @@ def can_be_opened(path):
 
 @pytest.fixture
 def work(pipeline, tmp_path):
-    """A copy of the pipeline's work folder, and a batch of new photographs with all kinds of faults."""
+    """A copy of the pipeline's work folder, and a batch of new photographs with all kinds of faults, some nested."""
     folder, drawn, first, others = pipeline
     for part in ("data", "models"):
         shutil.copytree(folder / part, tmp_path / part, symlinks=True)
@@ -90,6 +90,9 @@ def work(pipeline, tmp_path):
     rows += copy_photographs(drawn, batch, others[8:11], lambda image: degraded.blur(image, 0.03))
     rows += copy_photographs(drawn, batch, others[11:])
     (batch / "train" / f"{rows[-1][0]}.jpeg").rename(batch / "train" / "nobody_left.jpeg")
+    (batch / "train" / "more" / "may").mkdir(parents=True)
+    for name in others[:6:3]:
+        (batch / "train" / f"{name}.jpeg").rename(batch / "train" / "more" / "may" / f"{name}.jpeg")
     (batch / "train" / f"{first[4]}.jpeg").write_bytes((batch / "train" / f"{others[1]}.jpeg").read_bytes()[:2000])
     rows.append((first[4], 0))
     write_csv(batch / "trainLabels.csv", [("image", "level"), *rows])
@@ -205,7 +208,7 @@ def test_a_model_that_is_no_better_is_refused_at_margin_0(work, monkeypatch, cap
 
 def test_poor_photographs_stop_at_the_gate(work):
     keep_first(work, 3)
-    for path in (work / "new" / "train").glob("*.jpeg"):
+    for path in (work / "new" / "train").rglob("*.jpeg"):
         if can_be_opened(path):
             degraded.blur(Image.open(path), 0.03).save(path)
     done = retrain(work, code=4)

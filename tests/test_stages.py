@@ -158,6 +158,7 @@ def test_bad_photographs_are_listed_with_reasons(dataset, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(dataset / "train", source)
     expected = {p.name: words for p, words in faults(source).items()}
+    del expected["folder.jpeg"]  # an empty one, which is left out
     Image.fromarray(draw_photograph()).save(source / "h0_left.png")  # beside h0_left.jpeg
     args = ["--input", source, "--output", tmp_path / "out", "--size", 64]
     done = run("resize_images.py", *args, code=3)

@@ -14,7 +14,7 @@ const PLACEHOLDER = new RegExp(
   "iu",
 );
 const OWN = /^(.+)_(left|right)(_mir|_90|_120|_180|_270)?$/s; // the form of our own files; the last part marks a copy
-const NUMBER = /^0*(\d+)(\.0)?$/;
+const NUMBER = /^(.*~)?0*(\d+)(\.0)?$/s;
 
 interface Name {
   patient: string | null; // null also for a placeholder
@@ -59,5 +59,6 @@ function parse(stem: string): Name {
 /** Return the form in which patients are compared: 12 for 0012 and 12.0. */
 export function canonical(patient: string): string {
   const composed = patient.trim().normalize("NFC");
-  return NUMBER.exec(composed)?.[1] ?? composed;
+  const found = NUMBER.exec(composed);
+  return found ? (found[1] ?? "") + found[2] : composed;
 }

@@ -51,7 +51,7 @@ def list_transforms(photographs, only_train):
 
 
 def copies_table(photographs, only_train):
-    """Expand the table of photographs to one row per image, with its transform and `source` photograph.
+    """Expand the table of photographs to one row per image, with its transform and `photograph`.
 
     Raises
     ------
@@ -62,8 +62,8 @@ def copies_table(photographs, only_train):
     repeated = np.repeat(np.arange(len(photographs)), [len(names) for names in transforms])
     table = photographs.iloc[repeated].reset_index(drop=True)
     table["transform"] = [name for names in transforms for name in names]
-    table["source"] = table["image"]
-    table["image"] = [copy_name(image, name) for image, name in zip(table["source"], table["transform"])]
+    table["photograph"] = table["image"]
+    table["image"] = [copy_name(image, name) for image, name in zip(table["photograph"], table["transform"])]
     duplicates = table.loc[table["image"].duplicated(), "image"]
     if len(duplicates):
         raise StageError(

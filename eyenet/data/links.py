@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import sparse
 
 from eyenet.data.duplicates import find_pairs
-from eyenet.data.names import canonical, split_of
+from eyenet.data.names import JOINT, canonical, split_of
 from eyenet.data.tables import patient_known, read_table, write_table
 from eyenet.photo.png import Crops
 from eyenet.run.errors import StageError, log
@@ -96,14 +96,15 @@ def decide(patients, links, known):
         Pairs of patients who share a photograph.
     known : dict of str to str
         Deciders of patients in an earlier run, as from `read_deciders`. They decide in a group, so that newcomers join
-        them; of several, and in a group of newcomers only, the first in the order of text.
+        them; of several, and in a group of newcomers only, the first in the order of text. Newcomers of the first of
+        several sets come before those of others.
 
     Returns
     -------
     dict of str to str
         Canonical patients to canonical deciders.
     """
-    patients = sorted({canonical(patient) for patient in patients})
+    patients = sorted({canonical(patient) for patient in patients}, key=lambda patient: (JOINT in patient, patient))
     numbers = group(patients, ((canonical(a), canonical(b)) for a, b in links))
     old, new = {}, {}
     for patient, number in zip(patients, numbers):

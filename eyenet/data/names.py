@@ -22,7 +22,8 @@ SPLIT_NAMES = {
     "test": "unseen test patients",
     UNSEEN: "unseen patients",
 }
-NUMBER = re.compile(r"0*([0-9]+)(\.0)?", re.ASCII)
+JOINT = "~"  # joins folders in a name, and a set with what is in it: rare in names, allowed on every disk
+NUMBER = re.compile(rf"(.*{JOINT})?0*([0-9]+)(\.0)?", re.ASCII | re.DOTALL)
 _PATTERN = re.compile(r"(?P<patient>.+)_(?P<eye>left|right)(?P<suffix>_mir|_90|_120|_180|_270)?", re.DOTALL)
 
 
@@ -73,10 +74,10 @@ def composed(patient):
 def canonical(patient):
     """Return the form in which patient IDs are compared: `12` for 12, 0012 and 12.0, as spreadsheets write them.
 
-    Letters are composed. An exponent, as in 1e5, is part of a name.
+    Letters are composed. An exponent, as in 1e5, is part of a name. A set before it stays: `B~12` for B~0012.
     """
     number = NUMBER.fullmatch(composed(patient))
-    return number[1] if number else composed(patient)
+    return (number[1] or "") + number[2] if number else composed(patient)
 
 
 def split_of(patient, seed=0, val=0.15, test=0.15):

@@ -1,56 +1,20 @@
-"""Whose the photographs to grade are, and how their heat maps are named."""
+"""Which photographs to grade are doubtful, and how their heat maps are named."""
 
 import contextlib
 import itertools
 import os
 from collections import Counter
-from pathlib import Path
 
-from eyenet.data.identity import (
-    NOT_ONE_PERSON,
-    Identity,
-    differ,
-    disagreement,
-    is_placeholder,
-    not_one_person,
-    read_name,
-)
+from eyenet.data.identity import NOT_ONE_PERSON, differ, not_one_person, read_name
 from eyenet.model.overlay import is_page
-from eyenet.photo.dicom import is_dicom, read_names
 from eyenet.photo.pages import split_page
-from eyenet.run.errors import PhotoError, StageError
+from eyenet.run.errors import StageError
 from eyenet.run.files import sha256
 
 MIDDLE = 2**16  # bytes that are compared before whole files are: of equal size are all photographs without compression
 COPY = "the same file as "
 LONGEST = 240  # bytes of a name, without its ending
 DOUBTS = (COPY, NOT_ONE_PERSON)  # what marks the reasons that depend on the other photographs
-
-
-def identify(path, places, one_clinic):
-    """Find which patient and eye a photograph shows, from the DICOM header or the names of file and folder.
-
-    A patient ID holds within an input folder, and a name within the photograph's folder; in one clinic, everywhere.
-
-    Returns
-    -------
-    Identity
-    """
-    header, path = None, Path(os.path.abspath(path))
-    with contextlib.suppress(PhotoError):  # grading reports it
-        header = read_names(path) if is_dicom(path) else None
-    patient, eye = read_name(path.stem, path.parent.name)
-    folder = path.parent.parent if patient == path.stem else path.parent  # `left/16` belongs to `right/16`
-    place = "" if one_clinic else f"name {folder}"
-    doubt = disagreement(header and header.eye, path.stem, path.parent.name)
-    if header is None:
-        return Identity(patient, eye, place=place, doubt=doubt)
-    eye, visit = header.eye or eye, (header.study, header.date)
-    if header.patient is None or is_placeholder(header.patient):
-        return Identity(patient, eye, *visit, place=place, placeholder=header.patient, doubt=doubt)
-    scope = next((folder for folder in places if folder in path.parents), path.parent)
-    place = "" if one_clinic else f"header {scope}"
-    return Identity(header.patient, eye, *visit, named=patient, place=place, doubt=doubt)
 
 
 def find_doubts(paths, who):

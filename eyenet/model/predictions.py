@@ -1,5 +1,6 @@
 """Score graded photographs with a network: from a packed array, or from a folder."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -9,16 +10,15 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.array import map_blocks, open_array, rows_by_split
-from eyenet.data.labels import read_labels, report_patients
-from eyenet.data.matching import match_images
+from eyenet.data.labelled import describe_photographs, label_photographs
 from eyenet.data.names import SPLIT_NAMES, original_name
-from eyenet.data.tables import patient_known, require_match
+from eyenet.data.sets import list_sets
+from eyenet.data.tables import patient_known
 from eyenet.data.tasks import require_answers
 from eyenet.model.batches import Batches, predict
 from eyenet.model.folder import colours_of, field_of, known_patients, setting, split_hash
 from eyenet.model.screener import crop_with_quality
 from eyenet.photo.decode import is_synthetic
-from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import in_colours, photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import from_cell
@@ -184,36 +184,35 @@ def read_geometries(path, table):
 
 
 def read_photograph_labels(path, photographs, columns=None):
-    """Read the label table of a folder of photographs and match the two.
+    """Find the grades of a folder of photographs.
+
+    Parameters
+    ----------
+    path : path-like
+        The label table, or a folder that holds it, or whose folders are named by grades.
+    photographs : path-like
+    columns : dict of str to str, optional
+        As in `eyenet.data.labels.read_labels`.
 
     Returns
     -------
     DataFrame
-        image, patient, eye, level, `path`, and `Usage` where the table has it (Kaggle's Public and Private); `question`
-        and `patient_known` as from `read_labels`.
+        image, patient, eye, level, `path` and `file`, which is relative to the folder, and `Usage` where the table has
+        it (Kaggle's Public and Private); `question` and `patient_known` as from `read_labels`.
     """
-    files, _ = list_photographs(photographs)
-    labels = read_labels(path, None, columns, extra=["Usage"])
+    files, refused, _ = list_sets([photographs])
+    for file, reason in refused:
+        log(f"note: left out {file}: {reason}")
+    tables, named = [path], [columns] if columns else []
+    told = describe_photographs(files, refused)
+    labels, dropped = label_photographs(*told, tables, photographs, named, made_by=None, extra=["Usage"])
     if "Usage" in labels:
         labels["Usage"] = labels["Usage"].replace("", "no Usage")
-    by_name = {file.stem: file for file in reversed(files)}
-    if len(by_name) < len(files):
-        doubled = [file.name for file in files if by_name[file.stem] != file]
-        log(f"note: left out, since another photograph has the same name: {', '.join(doubled)}")
-    found = match_images(list(labels["image"]), list(by_name))
-    labels["image"] = [match or name for match, name in zip(found, labels["image"])]
-    known = labels["image"].isin(by_name.keys())
-    require_match(by_name, labels, photographs, path)
-    unlabelled = len(by_name) - known.sum()
-    if unlabelled or not known.all():
-        log(
-            f"note: {unlabelled:,} photographs have no label in {path}, and {(~known).sum():,} labels no photograph; "
-            "they are left out"
-        )
-    labels = labels[known].reset_index(drop=True)
-    labels["path"] = labels["image"].map(by_name)
-    report_patients(labels, path)
-    return labels
+    for why, count in Counter(why for _, why in dropped).items():
+        log(f"note: left out {count:,}: {why}, such as {next(name for name, other in dropped if other == why)}")
+    place = {image: i for i, image in enumerate(files.images)}
+    chosen = [files[place[image]] for image in labels["image"]]
+    return labels.assign(path=[one.path for one in chosen], file=[one.file for one in chosen])
 
 
 def warn_of_known(table, model):
@@ -231,8 +230,8 @@ def warn_of_known(table, model):
 def read_crops(table, size, colours, field, workers, rejected):
     """Yield chunks of the photographs that can be used, as (rows, crops, geometry); list the others in `rejected`.
 
-    `rows` are numbers of rows of the table, which has a `path`; `geometry` is a DataFrame that also tells which
-    photographs are `synthetic`, and their `quality` and whether they are `gradable`, as predict.py judges.
+    `rows` are numbers of rows of the table, which has `path` and `file`; `geometry` is a DataFrame that also tells
+    which photographs are `synthetic`, and their `quality` and whether they are `gradable`, as predict.py judges.
     """
 
     def work(row):
@@ -244,7 +243,7 @@ def read_crops(table, size, colours, field, workers, rejected):
     def good():
         for row, result in for_each(work, range(len(table)), workers, "score"):
             if isinstance(result, PhotoError):
-                rejected.append((table["path"][row].name, str(result)))
+                rejected.append((table["file"][row], str(result)))
             else:
                 yield row, *result
 
@@ -313,5 +312,5 @@ def score_photographs(photographs, labels, model, config, network, output, worke
         return np.stack([photograph_to_input(table["path"][row], size, colours, field)[0] for row in rows])
 
     what = f"photographs in {photographs.parent.name}/{photographs.name}"
-    shown = table.drop(columns="path").assign(split="test")
+    shown = table.drop(columns=["path", "file"]).assign(split="test")
     return Scored(shown, probabilities, np.concatenate(features), crops_of, what, bool(synthetic), known), code

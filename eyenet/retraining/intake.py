@@ -10,9 +10,11 @@ import pandas as pd
 
 from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, content_hash, open_array
 from eyenet.data.duplicates import find_duplicates, find_pairs
+from eyenet.data.labelled import NO_PHOTOGRAPH
 from eyenet.data.links import decide, group
 from eyenet.data.names import canonical
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
+from eyenet.data.sets import path_in_set
 from eyenet.data.shards import shard_files
 from eyenet.data.tables import read_table, write_table
 from eyenet.model.folder import colours_of, field_of, read_patients
@@ -24,8 +26,7 @@ from eyenet.run.script import PARENT
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 
-NO_PHOTOGRAPH = "label without a photograph"  # as preprocess_images.py says in dropped.csv
-MISSING = "missing"  # the result of such a label, which is no photograph that was rejected
+MISSING = "missing"  # the result of a label without a photograph, which is none that was rejected
 
 
 def run_step(script, **options):
@@ -75,7 +76,9 @@ def read_rejected(crops, kept):
     for path in (crops / "rejected.csv", kept / "dropped.csv", kept / "rejected.csv"):
         for row in pd.read_csv(path, dtype=str, keep_default_na=False).itertuples():
             image = from_cell(row.image)
-            rejected.setdefault(Path(image).stem if path.name == "rejected.csv" else image, from_cell(row.reason))
+            if path.name == "rejected.csv":
+                image = path_in_set(image)
+            rejected.setdefault(image, from_cell(row.reason))
     judged = pd.read_csv(kept / "quality.csv", dtype=str, keep_default_na=False)
     for row in judged[judged["gradable"] == "0"].itertuples():
         rejected[from_cell(row.image)] = f"cannot be graded: {row.reasons}"

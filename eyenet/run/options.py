@@ -63,13 +63,15 @@ def fraction(text):
     return number
 
 
-def parser(description, **defaults):
+def parser(description, several=(), **defaults):
     """Make a stage's argument parser: its docstring as help, and the common options.
 
     Parameters
     ----------
     description : str
         The script's docstring.
+    several : collection of str
+        The common options that take several paths; their values are lists.
     **defaults : str or int
         Defaults of the common options that the script has: `input`, `output`, `labels`, `labels_out`,
         `workers` (the value is ignored: the default is all cores), `scheduler`.
@@ -81,14 +83,17 @@ def parser(description, **defaults):
 
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
         def _get_help_string(self, action):
-            return action.help if action.default is None else super()._get_help_string(action)
+            if isinstance(action.default, list) and action.default:
+                return f"{action.help} (default: {' '.join(map(str, action.default))})"
+            return action.help if action.default in (None, []) else super()._get_help_string(action)
 
     class Parser(argparse.ArgumentParser):
         def parse_args(self, *words):
             args = super().parse_args(*words)
             for name in helps if vars(args).get("scheduler") else ():  # the workers run in other folders
-                if name in args:
-                    setattr(args, name, getattr(args, name).absolute())
+                if value := vars(args).get(name):
+                    several_paths = isinstance(value, list)
+                    setattr(args, name, [p.absolute() for p in value] if several_paths else value.absolute())
             return args
 
     made = Parser(description=description, formatter_class=Formatter, allow_abbrev=False)
@@ -100,7 +105,9 @@ def parser(description, **defaults):
     }
     for name, text in helps.items():
         if name in defaults:
-            made.add_argument("--" + name.replace("_", "-"), type=local_path, default=defaults[name], help=text)
+            default = [Path(defaults[name])] if name in several else defaults[name]
+            more = {"nargs": "+", "help": f"{text}, or several"} if name in several else {"help": text}
+            made.add_argument("--" + name.replace("_", "-"), type=local_path, default=default, **more)
     if "workers" in defaults:
         made.add_argument("--workers", type=positive, default=cores(), help="number of threads")
     if "scheduler" in defaults:
@@ -126,7 +133,7 @@ def fitting_next(options, args, **passed):
     """
     pairs = [(theirs, getattr(args, ours), options.get_default(ours)) for ours, theirs in passed.items()]
     return "".join(
-        f" --{theirs.replace('_', '-')} {shlex.quote(str(value))}"
+        f" --{theirs.replace('_', '-')} {shlex.join(map(str, value if isinstance(value, list) else [value]))}"
         for theirs, value, default in pairs
         if str(value) != str(default)
     )

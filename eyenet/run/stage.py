@@ -57,7 +57,7 @@ def image_stage(script, output, settings, source=None, *, reads, threads, schedu
     script, output, settings, source, found, **notes
         As in `eyenet.run.folder.output_folder`.
     reads : sequence of Path
-        Files that every worker of a cluster must be able to read.
+        Files that every worker of a cluster must be able to read, at least one from each input folder.
     threads : int
     scheduler : str or None
         Address of a Dask scheduler whose workers do the work instead of threads.
@@ -69,8 +69,8 @@ def image_stage(script, output, settings, source=None, *, reads, threads, schedu
     folder = output_folder(output, script, settings, source, found=found, **notes)
     with folder as path, crew(threads, scheduler, reads, path) as workers:
         lock, began = path / LOCK, now(path)
-        place = os.stat(reads[0].parent) if len(reads) else None
-        place = place and f"{place.st_dev} {place.st_ino}"  # a folder that was moved to this path is another one
+        places = [os.stat(folder) for folder in dict.fromkeys(path.parent for path in reads)]
+        place = " ".join(f"{one.st_dev} {one.st_ino}" for one in places)  # a folder moved to this path is another one
         known = read_json(lock) or {}
         yield ImageStage(path, workers, [], known.get("began") if known.get("input") == place else None)
         lock.write_text(json.dumps({"began": began, "input": place}))

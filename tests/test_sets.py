@@ -1,0 +1,226 @@
+"""Sets of photographs as they were published: folders of all kinds, headers, pages, and several sets at once."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from conftest import TEXTURE, bytes_of, draw_photograph, one_sentence, read_csv, run, write_csv
+from PIL import Image
+from test_predict import as_dicom
+
+from eyenet.data.names import canonical, split_of
+from eyenet.data.sets import class_folders, find_table, grades_of, list_sets, name_photographs
+from eyenet.run.errors import StageError
+
+WORDS = {"No_DR": 0, "Mild": 1, "Moderate": 2, "Severe": 3, "Proliferate_DR": 4}  # of APTOS 2019 as resized on Kaggle
+SHAPE = {"width": 240, "height": 180, "radius": 80, "texture": TEXTURE}
+seeds = iter(range(10**6))
+
+
+def draw(**more):
+    """Draw a photograph that no other one is a copy of."""
+    return Image.fromarray(draw_photograph(**SHAPE, seed=next(seeds), **more))
+
+
+def save(folder, *files):
+    """Draw the photographs of a set."""
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        draw().save(folder / file, quality=92)
+    return folder
+
+
+def steps(work, *folders, labels=None, columns=(), code=0):
+    """Run steps 2 and 3 at 64 px; return the last process, the table by image, and what was dropped."""
+    resized, labels = (
+        work / "resized",
+        labels or [folder.parent if folder.name == "train" else folder for folder in folders],
+    )
+    run("resize_images.py", "--input", *folders, "--output", resized, "--size", 64, "--max-rejected", 0.5)
+    tables = ("--labels", *labels, "--labels-out", work / "preprocessed.csv")
+    named = ("--columns", *columns) if columns else ()
+    places = ("--input", resized, "--output", work / "preprocessed", "--figures", work / "figures")
+    done = run("preprocess_images.py", *places, *tables, *named, code=code)
+    if code:
+        return done, None, None
+    dropped = {row["image"]: row["reason"] for row in read_csv(work / "preprocessed" / "dropped.csv")}
+    return done, {row["image"]: row for row in read_csv(work / "preprocessed.csv")}, dropped
+
+
+def test_folders_of_classes(tmp_path):
+    """Named by words, two levels down, with the same names in each; one is empty, and one photograph has no class."""
+    files = [f"images/{word}/{name}.png" for word in [*WORDS][:4] for name in ("a", "b")]
+    folder = save(tmp_path / "set", *files, "images/Severe/only.jpg", "test/x.jpg")
+    (folder / "images" / "Proliferate_DR").mkdir()
+    done, table, dropped = steps(tmp_path, folder)
+    expected = {f"images~{word}~{name}": WORDS[word] for word in [*WORDS][:4] for name in ("a", "b")}
+    assert {image: int(row["level"]) for image, row in table.items()} == expected | {"only": 3}
+    assert dropped == {"x": "photograph without a label"}
+    assert read_csv(tmp_path / "resized" / "left_out.csv")[0]["file"] == "images/Proliferate_DR"
+    assert [line.split()[-5] for line in done.stdout.splitlines()[1:7]] == ["2", "2", "2", "3", "0", "9"]
+    assert "each photograph counts as a patient of its own" in done.stderr
+
+
+def test_a_table_counts_more_than_folders(tmp_path):
+    """Kaggle's names in folders of grades; the table contradicts one of them, and knows no other one."""
+    files = ["0/1_left.jpeg", "2/1_right.jpeg", "0/2_left.jpeg", "4/2_right.jpeg"]
+    folder = save(tmp_path / "set", *files)
+    alone = steps(tmp_path / "alone", folder)[1]
+    assert {(row["patient"], row["eye"], row["level"]) for row in alone.values()} == {
+        ("1", "left", "0"),
+        ("1", "right", "2"),
+        ("2", "left", "0"),
+        ("2", "right", "4"),
+    }
+    write_csv(folder / "table.csv", [("image", "level"), ("1_left", 0), ("1_right.jpeg", 3), ("0/2_left.jpeg", 0)])
+    done, table, dropped = steps(tmp_path / "table", folder)
+    assert {image: row["level"] for image, row in table.items()} == {"1_left": "0", "1_right": "3", "2_left": "0"}
+    assert "contradict each other about 1 photographs: 1_right; the table counts" in done.stderr
+    assert dropped == {"2_right": "photograph without a label"}
+
+
+def test_a_folder_for_each_patient(tmp_path):
+    """The folder is the patient; a name that a rejected photograph shares means no other one."""
+    folder = save(
+        tmp_path / "set", *(f"train/{p}/{eye}.jpg" for p in (16, 17) for eye in ("left", "right")), "train/7/x.jpg"
+    )
+    (folder / "train" / "8").mkdir()
+    (folder / "train" / "8" / "x.jpg").write_bytes(b"no photograph")
+    rows = [(f"{p}/{eye}.jpg", p % 2) for p in (16, 17) for eye in ("left", "right")]
+    write_csv(folder / "labels.csv", [("image", "level"), *rows])
+    _, table, dropped = steps(tmp_path, folder / "train")
+    assert {image: (row["patient"], row["eye"]) for image, row in table.items()} == {
+        f"{p}~{eye}": (str(p), eye) for p in (16, 17) for eye in ("left", "right")
+    }
+    assert dropped == {"7~x": "photograph without a label"}
+    write_csv(folder / "labels.csv", [("image", "level"), *rows, ("x", 2)])
+    one_sentence(steps(tmp_path, folder / "train", code=1)[0], "'x' in the table may be '7/x' or '8/x'")
+
+
+def test_headers_and_pages(tmp_path):
+    """DICOM tells patient and eye unless the table does, a placeholder joins nobody, and each page is a photograph."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name, patient, eye in (("a", "P7", "L"), ("b", "P7", "R"), ("c", "ANONYMOUS", "L"), ("d", "P8", "R")):
+        as_dicom(folder / f"{name}.dcm", np.asarray(draw()), "RGB", PatientID=patient, ImageLaterality=eye)
+    both = np.concatenate([np.asarray(draw()), np.asarray(draw())])
+    as_dicom(folder / "e.dcm", both, "RGB", "", NumberOfFrames=2, Rows=180, PatientID="P9")
+    for name in ("10_left", "11_right"):  # the ID of a room
+        as_dicom(folder / f"{name}.dcm", np.asarray(draw()), "RGB", "", PatientID="ROOM1")
+    draw().save(folder / "f.tiff", save_all=True, append_images=[draw()])
+    names = ["a", "b", "c", "d", "e[1]", "e[2].dcm", "f[1]", "f.tiff[2]", "10_left", "11_right"]
+    write_csv(folder / "labels.csv", [("image", "grade"), *((name, 0) for name in names)])
+    table = steps(tmp_path / "header", folder)[1]
+    whose = {image: (row["patient"], row["eye"], row["patient_known"]) for image, row in table.items()}
+    assert whose == {
+        "a": ("P7", "left", "1"),
+        "b": ("P7", "right", "1"),
+        "c": ("c", "left", "0"),
+        "d": ("P8", "right", "1"),
+        "e[1]": ("P9", "", "1"),
+        "e[2]": ("P9", "", "1"),
+        "f[1]": ("f[1]", "", "0"),
+        "f[2]": ("f[2]", "", "0"),
+        "10_left": ("10", "left", "1"),
+        "11_right": ("11", "right", "1"),
+    }
+    told = (tmp_path / "header" / "resized" / "photographs.csv").read_text()
+    assert "ROOM1" not in told and "Doe" not in told
+    write_csv(folder / "labels.csv", [("image", "grade", "patient"), *((name, 0, "Q") for name in names)])
+    table = steps(tmp_path / "table", folder)[1]
+    assert {row["patient"] for row in table.values()} == {"Q"} and table["a"]["eye"] == "left"
+    assert (tmp_path / "table" / "resized" / "e[2].png").exists()
+
+
+def test_several_sets(tmp_path):
+    """Equal IDs are two patients, a copy across sets has one split, and the first set is as it was alone."""
+    eyes = [(patient, eye) for patient in ("p1", "p2", "p3") for eye in ("left", "right")]
+    one = save(tmp_path / "one", *(f"train/{patient}_{eye}.jpeg" for patient, eye in eyes))
+    write_csv(one / "trainLabels.csv", [("image", "level"), *((f"{p}_{eye}", p[1:]) for p, eye in eyes)])
+    alone = steps(tmp_path / "alone", one / "train")[1]
+    x = next(f"x{i}" for i in range(99) if split_of(f"a set~x{i}") != split_of("p1"))
+    two = save(tmp_path / "a set", *(f"{p}_{eye}.jpeg" for p, eye in eyes), "odd.jpeg")
+    shutil.copy(one / "train" / "p1_left.jpeg", two / f"{x}_left.jpeg")
+    rows = [*((f"{p}_{eye}.jpeg", p[1:]) for p, eye in eyes), (f"{x}_left", 1), ("odd", 2)]
+    write_csv(two / "grades.csv", [("id_code", "diagnosis"), *rows])
+    work = tmp_path / "both"
+    _, table, _ = steps(work, one / "train", two)
+    first = {image: row for image, row in table.items() if row["source"] == "one"}
+    assert {
+        image: {key: row[key] for key in alone[image]} for image, row in first.items()
+    } == alone  # "a set~" is before "p1"
+    second = {image: row for image, row in table.items() if row["source"] == "a set"}
+    assert {row["patient"] for row in second.values()} == {f"a set~{name}" for name in ("p1", "p2", "p3", x, "odd")}
+    assert {image for image, row in second.items() if row["patient_known"] == "0"} == {"a set~odd"}
+    assert second[f"a set~{x}_left"]["split"] == first["p1_left"]["split"] != split_of(f"a set~{x}")
+    assert second[f"a set~{x}_left"]["split_as"] == "p1" and canonical("two~0012") == "two~12"
+    places = ("--input", work / "preprocessed", "--output", work / "rotated", "--labels", work / "preprocessed.csv")
+    run("rotate_images.py", *places, "--labels-out", work / "rotated.csv")
+    places = ("--input", work / "rotated", "--labels", work / "rotated.csv", "--output", work / "array")
+    run("image_to_array.py", *places)
+    assert {row["source"] for row in read_csv(work / "array" / "labels.csv")} == {"one", "a set"}
+    one_sentence(steps(work, one / "train", two, labels=[one], code=1)[0], "2 (one, a set), that of --labels 1")
+
+
+def test_a_set_that_changes(tmp_path):
+    """A second photograph of a name takes neither crop nor label of the first one."""
+    folder, work = save(tmp_path / "set", "a/x.jpg"), tmp_path / "work"
+    write_csv(folder / "labels.csv", [("image", "level"), ("x", 3)])
+    assert steps(work, folder)[1]["x"]["level"] == "3"
+    save(folder, "b/x.jpg")
+    one_sentence(steps(work, folder, code=1)[0], "'x' in the table may be 'a/x' or 'b/x'")
+    write_csv(folder / "labels.csv", [("image", "level"), ("b/x.jpg", 1), ("a/x", 3)])
+    assert {image: row["level"] for image, row in steps(work, folder)[1].items()} == {"a~x": "3", "b~x": "1"}
+    (folder / "a").rename(folder / "c")
+    (folder / "b").rename(folder / "a")
+    (folder / "c").rename(folder / "b")  # same size and time are checked by content
+    steps(work, folder)
+    steps(tmp_path / "fresh", folder)
+    assert bytes_of(work / "resized").keys() == bytes_of(tmp_path / "fresh" / "resized").keys()
+    assert (work / "resized" / "a~x.png").read_bytes() == (tmp_path / "fresh" / "resized" / "a~x.png").read_bytes()
+
+
+def test_names():
+    files = ["10_left.jpeg", "a/10_right.jpeg", "a/x.jpg", "A/X.PNG", "b/y.tiff[2]", "b/y.tiff[1]", "1.2.840.17"]
+    assert name_photographs(files) == ["10_left", "10_right", "a~x", "A~X", "y[2]", "y[1]", "1.2.840.17"]
+    assert name_photographs(["16/left.jpg", "right/16.jpg", "7/7_left.jpg"]) == ["16~left", "right~16", "7_left"]
+
+
+def test_class_folders():
+    grades, strange = class_folders(["set/0/a", "set/3/b", "set/3/c/d", "e"])
+    assert grades == {"set/0": 0, "set/3": 3} and not strange
+    assert [grades_of(file, grades) for file in ("set/3/c/d", "set/0/a", "e")] == [{3}, {0}, set()]
+    assert grades_of("0/1/a", class_folders(["0/1/a", "0/2/b"])[0]) == {0, 1}
+    assert class_folders([f"{patient}/{eye}.jpg" for patient in (1, 2) for eye in ("left", "OD")]) == ({}, [])
+    assert class_folders(["0/a", "1/b", "16/c"]) == ({}, ["16"])
+    assert class_folders(["train/a", "0/b"]) == ({}, [])
+
+
+def test_bad_sets(tmp_path):
+    """One sentence each: no class, a class with an unknown name, no or several tables, sets that are not two."""
+    folder = save(tmp_path / "set", "0/a.jpg", "Mild/b.jpg")
+    save(folder, "milld/c.jpg")
+    one_sentence(steps(tmp_path / "1", folder, code=1)[0], "of the folders beside those of grades, 'milld' names none")
+    os.rename(folder / "milld", folder / "Mild" / "more")
+    (folder / "Mild" / "loop").symlink_to(folder)
+    table = steps(tmp_path / "2", folder)[1]
+    assert {image: row["level"] for image, row in table.items()} == {"a": "0", "b": "1", "c": "1"}
+    two = save(tmp_path / "two", "Mild/3/a.jpg")
+    one_sentence(steps(tmp_path / "3", two, code=1)[0], "the folders of Mild/3/a.jpg", "tell two grades")
+    flat = save(tmp_path / "flat", "a.jpg")
+    one_sentence(steps(tmp_path / "3", flat, code=1)[0], "no folder of its photographs is named by a grade")
+    for name in ("train.csv", "test.csv"):
+        write_csv(flat / name, [("image", "level")])
+    one_sentence(steps(tmp_path / "3", flat, code=1)[0], "several tables (test.csv, train.csv)", "--labels FILE")
+    resize = ("resize_images.py", "--output", tmp_path / "4", "--input")
+    (tmp_path / "b").mkdir()
+    shutil.copytree(flat, tmp_path / "b" / "flat")
+    one_sentence(run(*resize, flat, tmp_path / "b" / "flat", code=1), "two sets are called flat")
+    one_sentence(run(*resize, tmp_path / "b", tmp_path / "b" / "flat", code=1), "is in", "would count twice")
+    one_sentence(run(*resize, flat, tmp_path, "--labels", flat, code=1), "so its photographs would count twice")
+    (tmp_path / "empty" / "0").mkdir(parents=True)
+    one_sentence(run(*resize, tmp_path / "empty", code=1), "hold no photograph")
+    with pytest.raises(StageError, match="two sets are called set"):
+        list_sets([tmp_path / "set", tmp_path / "x" / "set" / "train"])
+    assert find_table(folder) is None
