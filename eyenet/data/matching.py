@@ -21,8 +21,9 @@ def without_ending(name):
 def match_images(names, photographs):
     """Find the photograph that each name means: the same path, one that ends with the other, or the same base name.
 
-    `7`, `images/7` and `/home/ada/set/images/7` all mean the photograph `images/7`. A base name alone decides only if
-    it occurs once among the names and once among the photographs.
+    `7`, `images/7` and `/home/ada/set/images/7` all mean the photograph `images/7`. A base name in another folder
+    decides only if the table names one folder, so that folders tell nothing apart, and the base name occurs once among
+    the names and once among the photographs.
 
     Parameters
     ----------
@@ -46,12 +47,12 @@ def match_images(names, photographs):
         by_base[photograph.rpartition("/")[2]].append(photograph)
     for name in names:
         names_of[name.rpartition("/")[2]].append(name)
-    found = []
+    one_folder, found = len({name.rpartition("/")[0] for name in names}) == 1, []
     for name in names:
         base = name.rpartition("/")[2]
         same = by_base[base]
         close = [name] if name in exact else [other for other in same if _ends(name, other)]
-        if not close and len(same) == len(names_of[base]) == 1:
+        if not close and one_folder and len(same) == len(names_of[base]) == 1:
             close = same
         if len(close) > 1:
             raise StageError(
