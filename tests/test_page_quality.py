@@ -90,10 +90,34 @@ def make_row(gradable, level):
 
 def test_the_page_joins_the_eyes_the_same(tmp_path):
     rows = [make_row(True, level) for level in (0, 1, 2)] + [make_row(False, level) for level in (1, 2, None)]
-    patients = [{"left": left, "right": right} for left, right in itertools.product(rows, rows)]
+    unread = {"result": "not read", "reasons": ["The file is empty."]}
+    poor, good = rows[-1], rows[0]
+    one = [[row] for row in rows]
+    several = [[], [unread], [unread, poor], [poor, poor], [poor, unread, poor], [poor, poor, good], [poor, rows[3]]]
+    patients = [{"left": left, "right": right} for left, right in itertools.product(one + several, one + several)]
     joined = run_page(tmp_path, patients=patients)["joined"]
-    assert len({page["result"] for page in joined}) == 5
+    assert len({page["result"] for page in joined}) == 6
     for eyes, page in zip(patients, joined):
-        expected = join_eyes({eye: [row] for eye, row in eyes.items()}, LIMITS)
+        expected = join_eyes({eye: rows for eye, rows in eyes.items() if rows}, LIMITS)
         expected.pop("decided_by", None)
         assert page == expected, eyes
+
+
+@pytest.mark.parametrize(
+    "right, left, result, reason",
+    [
+        ("pp", "g", "refer: not gradable", "right eye: second poor photograph"),
+        ("p", "g", "photograph again", "right eye: photograph again"),
+        ("pu", "g", "photograph again", "right eye: not read"),
+        ("ppg", "g", "no DR", None),
+        ("pp", "", "refer: not gradable", "left eye: no photograph"),
+        ("pp", "d", "referable DR", "right eye: second poor photograph"),
+    ],
+)
+def test_the_second_poor_photograph_of_an_eye_refers(right, left, result, reason):
+    kinds = {"p": make_row(False, None), "g": make_row(True, 0), "d": make_row(True, 2), "u": {"result": "not read"}}
+    eyes = {eye: [kinds[kind] for kind in own] for eye, own in (("right", right), ("left", left)) if own}
+    joined = join_eyes(eyes, LIMITS)
+    assert joined["result"] == result
+    assert joined["reasons"] == [] if reason is None else reason in joined["reasons"]
+    assert ("decided_by" in joined) == (result in ("no DR", "referable DR"))

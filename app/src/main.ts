@@ -79,7 +79,7 @@ function drop(eye: Eye): void {
 async function update(said: string): Promise<void> {
   if (!model) return;
   const { left, right } = visit.eyes;
-  visit.joined = left && right && !openDoubts(visit).length ? join(model, point, { left: left.row, right: right.row }) : null;
+  visit.joined = left && right && !openDoubts(visit).length ? join(model, point, { left: [left.row], right: [right.row] }) : null;
   Object.assign(visit, { point, model: sayNetwork(model), classes: model.classes, synthetic: model.synthetic });
   draw();
   say(openDoubts(visit).length ? `${said} Please check the files: there is no result for the patient yet.` : said, "said");

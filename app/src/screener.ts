@@ -23,6 +23,9 @@ import { round } from "./stats";
 
 export const AGAIN = "photograph again";
 export const RETAKE = "photograph again if possible"; // a poor photograph that refers
+export const UNGRADABLE = "refer: not gradable"; // a patient with an eye of ATTEMPTS poor photographs and no gradable one
+export const ATTEMPTS = 2; // poor photographs of an eye, after which it is not photographed again but referred
+const [SPENT, ABSENT] = ["second poor photograph", "no photograph"];
 export const UNREAD = "not read";
 export const BALANCED = "balanced";
 export const SHOWN = 512; // pixels of a crop on the page
@@ -109,26 +112,38 @@ export function isGradable(row: Row): boolean {
   return row.questions !== undefined && row.gradable !== false;
 }
 
-/** Answer a question for a patient by the worst eye. One eye alone, or a poor one, cannot rule out disease. */
-function answerPatient(model: Model, point: string, question: Question, each: number[], certain: boolean): Answer {
-  const worst = call(model, point, question, Math.max(0, ...each));
-  return worst.disease || certain ? worst : UNDECIDED;
+/** Tell whether an eye has no gradable photograph after the last attempt; unread files are no attempts. */
+export function isSpent(rows: Row[]): boolean {
+  return rows.filter((row) => row.gradable === false).length >= ATTEMPTS && !rows.some(isGradable);
 }
 
-/** Join the eyes of a patient, who is referred for either of them, also if it is poor, or must be photographed again. */
-export function join(model: Model, point: string, eyes: Record<Eye, Row>): Row {
+/** Say what is to be done about an eye without a gradable photograph. */
+function missingIn(rows: Row[]): string {
+  if (rows.some((row) => row.questions)) return RETAKE;
+  return isSpent(rows) ? SPENT : (rows.at(-1)?.result ?? ABSENT);
+}
+
+/**
+ * Join the photographs of a patient by the worst of them: the patient is referred for any, also for a poor one. Without
+ * a gradable photograph of both eyes nothing rules out disease, and after the second poor one of an eye it is referred.
+ */
+export function join(model: Model, point: string, eyes: Record<Eye, Row[]>): Row {
   const sides: Eye[] = ["left", "right"];
-  const seen = sides.filter((eye) => eyes[eye].questions).map((eye) => eyes[eye]);
-  const poor = sides.filter((eye) => !isGradable(eyes[eye])).map((eye) => `${eye} eye: ${eyes[eye].questions ? RETAKE : AGAIN}`);
+  const seen = sides.flatMap((eye) => eyes[eye]).filter((row) => row.questions);
+  const missing = sides.filter((eye) => !eyes[eye].some(isGradable));
   const answers: NonNullable<Row["questions"]> = {};
   for (const question of TASKS[model.task].questions) {
     const each = seen.map((row) => row.questions?.[question]?.probability ?? 0);
-    answers[question] = answerPatient(model, point, question, each, !poor.length);
+    const worst = call(model, point, question, Math.max(0, ...each));
+    answers[question] = worst.disease || !missing.length ? worst : UNDECIDED;
   }
+  const told = [...missing].sort((one, other) => Number(!eyes[one].length) - Number(!eyes[other].length)); // absent eyes last
+  const reasons = told.map((eye) => `${eye} eye: ${missingIn(eyes[eye])}`);
   const result = words(model, answers);
+  if (result === AGAIN) return { result: sides.some((eye) => isSpent(eyes[eye])) ? UNGRADABLE : AGAIN, reasons, questions: answers };
   const grades = seen.flatMap((row) => (row.grade === undefined ? [] : [row.grade]));
-  const grade = grades.length && grades.length === seen.length && result !== AGAIN ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
-  return { result, reasons: poor, questions: answers, ...grade };
+  const grade = grades.length && grades.length === seen.length ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
+  return { result, reasons, questions: answers, ...grade };
 }
 
 /** A photograph that was graded, and how to draw its evidence: the crop with the evidence overlaid. */

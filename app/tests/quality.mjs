@@ -1,6 +1,6 @@
 // Judges crops and joins the eyes of patients as the page does, without a browser, for tests/test_page_quality.py:
 // node quality.mjs JOBS. JOBS is {"weights", "crops": a list of {"file", "size", "visible", "field"}, "model", "point",
-// "patients": a list of {"left": row, "right": row}}. Prints the qualities and the joined rows.
+// "patients": a list of {"left": rows, "right": rows}}. Prints the qualities and the joined rows.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

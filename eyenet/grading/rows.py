@@ -123,9 +123,10 @@ def from_csv(row, questions):
     """Restore from a row of --csv what is needed to join the photographs of a patient."""
     kept = {"photograph": row["photograph"], "result": row["result"], "field": row["field"]}
     kept["reasons"] = row["reasons"].split("; ") if row["reasons"] else []
-    kept["gradable"] = row["gradable"] == "1"
+    if row["gradable"]:  # empty for a file that was not read
+        kept["gradable"] = row["gradable"] == "1"
     told = {question: row[f"{question}_probability"] for question in questions}
-    if kept["gradable"] or any(told.values()):
+    if kept.get("gradable") or any(told.values()):
         kept["questions"] = {
             question: {
                 "probability": float(probability),

@@ -6,6 +6,9 @@ itself can blur or darken a photograph: it may refer, and it never counts as neg
 
 AGAIN = "photograph again"
 RETAKE = "photograph again if possible"  # a poor photograph that refers
+UNGRADABLE = "refer: not gradable"  # a patient with an eye of ATTEMPTS poor photographs and no gradable one
+ATTEMPTS = 2  # poor photographs of an eye, after which it is not photographed again but referred
+SPENT = "second poor photograph"
 CALLED = {"any": "DR", "referable": "referable DR"}
 UNDECIDED = {"probability": None, "threshold": None, "disease": None}
 
@@ -54,7 +57,8 @@ def join_eyes(eyes, thresholds):
 
     A patient has the probability of the worst photograph, so is referred if either eye is, also by a poor photograph.
     If an eye has no gradable photograph, nothing rules out disease: a patient who is not referred must be photographed
-    again. The same holds if a gradable photograph has reasons to doubt whose it is.
+    again, and is referred as not gradable after the second poor photograph of an eye. A gradable photograph with reasons
+    to doubt whose it is must be taken again too.
 
     Parameters
     ----------
@@ -66,8 +70,8 @@ def join_eyes(eyes, thresholds):
     Returns
     -------
     dict
-        `result`, `reasons` and `questions`. Unless the patient must be photographed again, also `decided_by`, the
-        name of the photograph that decided, and `grade` if all photographs that count have one.
+        `result`, `reasons` and `questions`. If the questions are answered, also `decided_by`, the name of the
+        photograph that decided, and `grade` if all photographs that count have one.
     """
     good = {eye: [row for row in rows if is_gradable(row)] for eye, rows in eyes.items()}
     rows = [row for own in eyes.values() for row in own if "questions" in row]
@@ -87,14 +91,22 @@ def join_eyes(eyes, thresholds):
         joined["decided_by"] = max(rows, key=lambda row: probability_of(row, decisive)).get("photograph")
         if all("grade" in row for row in rows):
             joined["grade"] = consistent_grade(max(row["grade"] for row in rows), answers)
+    elif any(is_spent(own) for own in eyes.values()):
+        joined["result"] = UNGRADABLE
     return joined
+
+
+def is_spent(rows):
+    """Tell whether an eye has no gradable photograph after the last attempt; unread files are no attempts."""
+    poor = [row for row in rows if row.get("gradable") is False]
+    return len(poor) >= ATTEMPTS and not any(is_gradable(row) for row in rows)
 
 
 def _say_missing(rows):
     """Say what is to be done about an eye without a gradable photograph."""
     if any("questions" in row for row in rows):
         return RETAKE
-    return rows[-1].get("result", AGAIN)
+    return SPENT if is_spent(rows) else rows[-1].get("result", AGAIN)
 
 
 def probability_of(row, question):
