@@ -17,6 +17,8 @@ import { DETAIL, MIN_DIAMETER, NoRetina, PREPROCESSING, PhotoError, cropRetina, 
 import { type Stamp, decodePng, openPng, unpack } from "./png";
 import type { Picture } from "./resample";
 import { round } from "./stats";
+import type { Text } from "./text";
+import { words } from "./words";
 
 const LARGEST_PROFILE = 1 << 24; // bytes, as in Python
 
@@ -27,7 +29,7 @@ export interface Photograph {
   bytes: number;
   fingerprint: string; // of its bytes
   factors: number[]; // beside 1, the largest first
-  note: string; // what was left out of the file; empty if nothing was
+  note: Text | null; // what was left out of the file; null if nothing was
   stamp: Stamp | null; // of a crop that EyeNet made
   /** Decode it at 1/factor of its size. Throws PhotoError. */
   read(factor: number): Promise<Picture>;
@@ -65,12 +67,12 @@ export async function openPhotograph(file: Blob): Promise<Photograph> {
   try {
     bytes = new Uint8Array(await file.arrayBuffer());
   } catch {
-    throw new PhotoError("The file cannot be read. Choose it again.");
+    throw new PhotoError(words.problems.cannotRead);
   }
   checkFile(bytes);
   const source = await (isPng(bytes) ? sourceOfPng(bytes) : sourceOf(bytes));
   const { width, height, factors, stamp, profile, space, close } = source;
-  const { convert, note }: Conversion = profile ? readProfile(profile, space) : { convert: null, note: "" };
+  const { convert, note }: Conversion = profile ? readProfile(profile, space) : { convert: null, note: null };
   const pictures = new Map<number, Picture>();
   const read = async (factor: number) => {
     let picture = pictures.get(factor);
@@ -148,7 +150,7 @@ async function decode(bytes: Uint8Array<ArrayBuffer>, header: Jpeg | null, conve
   try {
     checkSize(bitmap); // for formats whose header files.ts does not read
     if (header && (bitmap.width !== header.width || bitmap.height !== header.height)) {
-      throw new PhotoError("The orientation of the photograph is ambiguous. Save it again and choose the new file.");
+      throw new PhotoError(words.problems.orientation);
     }
   } catch (error) {
     bitmap.close();

@@ -1,11 +1,22 @@
 /** Helpers that build the page. */
 
-type Child = Node | string | null | false | undefined;
+import type { Text } from "./text";
+
+type Child = Node | Text | null | false | undefined;
+
+/** Attributes and listeners; those that are read to the user must be Text. */
+export interface Attributes {
+  [name: string]: unknown;
+  alt?: Text;
+  title?: Text;
+  placeholder?: Text;
+  "aria-label"?: Text;
+}
 
 /** Make an element with attributes, listeners ("onclick") and children; null, false and undefined are left out. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
-  attributes: Record<string, unknown> = {},
+  attributes: Attributes = {},
   ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
@@ -14,12 +25,12 @@ export function el<K extends keyof HTMLElementTagNameMap>(
     else if (value === true) element.setAttribute(name, "");
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, String(value));
   }
-  element.append(...children.filter((child): child is Node | string => Boolean(child)));
+  element.append(...children.filter((child): child is Node | Text => Boolean(child)));
   return element;
 }
 
 /** Show a message above the page; screen readers announce it. */
-export function say(text: string, kind = ""): void {
+export function say(text: Text | null, kind = ""): void {
   const status = byId("status");
   status.textContent = text;
   status.dataset.kind = kind;
@@ -30,3 +41,6 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   if (!element) throw new Error(`no element ${id}`);
   return element as T;
 }
+
+/** Make words that only screen readers say. */
+export const aside = (text: Text): HTMLElement => el("span", { class: "hidden" }, text);

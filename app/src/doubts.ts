@@ -3,9 +3,11 @@
 import { canonical, readFileName } from "./names";
 import type { Eye } from "./screener";
 import type { Visit } from "./store";
+import type { Text } from "./text";
+import { words } from "./words";
 
 export interface Doubt {
-  text: string;
+  text: Text;
   certain: boolean; // it cannot be right: there is nothing to ask
 }
 
@@ -16,22 +18,19 @@ interface Chosen {
 }
 
 /** List what is doubtful about the photographs of a patient. */
-export function doubtsOf({ right, left }: Partial<Record<Eye, Chosen>>): Doubt[] {
-  if (right && left && right.fingerprint && right.fingerprint === left.fingerprint) {
-    const text = "The same photograph was chosen for both eyes. Choose another one for the eye that it does not show.";
-    return [{ text, certain: true }];
-  }
+export function doubtsOf({ right, left }: Record<Eye, Chosen[]>): Doubt[] {
+  const isTwice = right.some(({ fingerprint }) => fingerprint && left.some((other) => other.fingerprint === fingerprint));
+  if (isTwice) return [{ text: words.doubts.same, certain: true }];
   const doubts: Doubt[] = [];
   for (const [eye, chosen] of [["right", right], ["left", left]] as const) {
-    const named = chosen && readFileName(chosen.name).eye;
-    if (named && named !== eye) {
-      doubts.push({ text: `${chosen.name} was chosen as the ${eye} eye, but its name says ${named} eye.`, certain: false });
+    for (const { name } of chosen) {
+      const named = readFileName(name).eye;
+      if (named && named !== eye) doubts.push({ text: words.doubts.otherEye(name, eye), certain: false });
     }
   }
-  const [one, other] = [right, left].map((chosen) => (chosen ? readFileName(chosen.name).patient : null));
-  if (one && other && canonical(one) !== canonical(other)) {
-    doubts.push({ text: `The names of the files tell two patients: ${one} and ${other}.`, certain: false });
-  }
+  const named = [...right, ...left].flatMap(({ name }) => readFileName(name).patient ?? []);
+  const other = named.find((patient) => canonical(patient) !== canonical(named[0]));
+  if (other) doubts.push({ text: words.doubts.patients(named[0], other), certain: false });
   return doubts;
 }
 

@@ -6,15 +6,16 @@
  */
 
 import { PhotoError } from "./photo";
+import type { Text } from "./text";
+import { words } from "./words";
 
 const MAX_PIXELS = 100_000_000; // as in eyenet/photo/decode.py
 
 const HEIC = new Set(["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"]);
-const READABLE = "Choose a JPEG or PNG photograph instead.";
 
 /** Throw PhotoError if a file is empty, truncated or too large; `bytes` is the whole file. */
 export function checkFile(bytes: Uint8Array): void {
-  if (!bytes.length) throw new PhotoError("The file is empty. Copy it from the camera again.");
+  if (!bytes.length) throw new PhotoError(words.problems.empty);
   const size = isJpeg(bytes) ? readJpeg(bytes) : isPng(bytes) ? readPng(bytes) : null;
   if (size) checkSize(size);
 }
@@ -22,36 +23,21 @@ export function checkFile(bytes: Uint8Array): void {
 /** Throw PhotoError if a photograph has too many pixels. */
 export function checkSize({ width, height }: Size): void {
   if (width * height <= MAX_PIXELS) return;
-  throw new PhotoError(
-    `The photograph has ${width} x ${height} pixels, more than the ${MAX_PIXELS / 1e6} million that are accepted. ` +
-      "Save it smaller and choose it again.",
-  );
+  throw new PhotoError(words.problems.large(width, height, MAX_PIXELS));
 }
 
 /** Explain why the browser could not read a file, and what to do. */
-export function whyUnreadable(bytes: Uint8Array): string {
-  if (HEIC.has(text(bytes, 8, 4)) && text(bytes, 4, 4) === "ftyp") {
-    return (
-      "This is a HEIC photograph, which this browser cannot read. Save it as JPEG and choose it again " +
-      "(on an iPhone: Settings, Camera, Formats, Most Compatible)."
-    );
-  }
-  if (text(bytes, 128, 4) === "DICM") return `This is a DICOM file, which a browser cannot read. ${READABLE}`;
-  if (["II*\0", "MM\0*"].includes(text(bytes, 0, 4))) {
-    return `This is a TIFF photograph, which this browser cannot read. ${READABLE}`;
-  }
-  if (isJpeg(bytes) || isPng(bytes)) {
-    return "The photograph is damaged, or too large for this device. Copy it from the camera again.";
-  }
-  return `This file is not a photograph that a browser can read. ${READABLE}`;
+export function whyUnreadable(bytes: Uint8Array): Text {
+  if (HEIC.has(text(bytes, 8, 4)) && text(bytes, 4, 4) === "ftyp") return words.problems.heic;
+  if (text(bytes, 128, 4) === "DICM") return words.problems.dicom;
+  if (["II*\0", "MM\0*"].includes(text(bytes, 0, 4))) return words.problems.tiff;
+  return isJpeg(bytes) || isPng(bytes) ? words.problems.damagedOrLarge : words.problems.unreadable;
 }
 
 export interface Size {
   width: number;
   height: number;
 }
-
-const TRUNCATED = "The photograph is incomplete: the end of the file is missing. Copy it from the camera again.";
 
 export function text(bytes: Uint8Array, at: number, length: number): string {
   return String.fromCharCode(...bytes.subarray(at, at + length));
@@ -92,7 +78,7 @@ export function* segmentsOf(bytes: Uint8Array): Generator<Segment> {
       yield { marker, start, end: at };
     }
   }
-  throw new PhotoError(TRUNCATED);
+  throw new PhotoError(words.problems.truncated);
 }
 
 /** Tell whether a marker starts a frame header. */
@@ -117,5 +103,5 @@ function readPng(bytes: Uint8Array): Size | null {
   for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
     if (text(bytes, at + 4, 4) === "IEND") return size;
   }
-  throw new PhotoError(TRUNCATED);
+  throw new PhotoError(words.problems.truncated);
 }

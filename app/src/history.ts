@@ -1,14 +1,22 @@
 /** The history: results on this device, to open, print or delete. */
 
-import { byId, el, say } from "./dom";
+import { SIDES, sayPatient } from "./answers";
+import { showDialog } from "./chooser";
+import { aside, byId, el, say } from "./dom";
 import { openDoubts } from "./doubts";
+import { drawEye } from "./eye";
+import { sayWhen } from "./numbers";
+import { forget } from "./pictures";
+import { sayPoint } from "./points";
+import { drawPrint, drawPrintHead, drawResult, nameOf } from "./result";
 import { type Visit, list, remove, removeAll } from "./store";
-import { SIDES, confirmDelete, drawEye, drawPrintHead, drawResult, forget } from "./view";
-import { sayPoint, sayResult, sayWhen } from "./words";
+import type { Text } from "./text";
+import { words } from "./words";
 
 /** Called with the id of the deleted visit, or with null if all were deleted. */
 type Deleted = (id: string | null) => void;
 
+const { history: said } = words;
 const OPENED = "visit-"; // prefix of the address, #visit-..., while a visit is open
 let opened: Visit | null = null;
 
@@ -21,41 +29,32 @@ export function isHistory(address: string): boolean {
 export async function drawHistory(address: string, deleted: Deleted): Promise<void> {
   byId("history").replaceChildren(); // what was drawn before may be out of date
   const all = await list().catch(() => null);
-  Object.values(opened?.eyes ?? {}).forEach(forget);
+  if (opened) SIDES.flatMap((eye) => opened?.eyes[eye] ?? []).forEach(forget);
   opened = all?.find(({ id }) => address === OPENED + id) ?? null;
   byId("history").replaceChildren(...(opened ? drawVisit(opened, deleted) : drawList(all, deleted)));
 }
 
 function drawList(visits: Visit[] | null, deleted: Deleted): HTMLElement[] {
-  const title = el("h1", { id: "history-title" }, "History");
-  if (!visits) return [title, el("p", { class: "lead" }, "This browser does not store a history for this page, for example in a private window.")];
-  if (!visits.length) return [title, el("p", { class: "lead" }, "No results yet. Results are stored on this device only.")];
-  const every = visits.length === 1 ? "the only result" : `all ${visits.length} results`;
+  const title = el("h1", { id: "history-title" }, said.title);
+  if (!visits) return [title, el("p", { class: "lead" }, said.unavailable)];
+  if (!visits.length) return [title, el("p", { class: "lead" }, said.empty)];
+  const removeEvery = async () => {
+    await removeAll();
+    deleted(null);
+  };
   return [
     title,
-    el("p", { class: "lead" }, "Stored on this device only, until you delete them."),
+    el("p", { class: "lead" }, said.stored),
     el("ul", { class: "visits" }, ...visits.map((visit) => drawEntry(visit, deleted))),
-    el(
-      "div",
-      { class: "actions wide" },
-      drawDelete("Delete all", "", "button danger", `Delete ${every} from this device?`, async () => {
-        await removeAll();
-        deleted(null);
-      }),
-    ),
+    el("div", { class: "actions wide" }, drawDelete(said.removeAll, null, "button danger", said.removeEvery(visits.length), removeEvery)),
   ];
 }
 
-function nameOf(visit: Visit): string {
-  return visit.label.trim() || "No name";
-}
-
 function drawEntry(visit: Visit, deleted: Deleted): HTMLElement {
-  const row = visit.joined ?? SIDES.flatMap((eye) => visit.eyes[eye]?.row ?? [])[0];
-  const doubtful = openDoubts(visit).length > 0;
-  const said = sayResult(row?.result ?? "", visit.synthetic);
-  const { tone, title } = doubtful ? { tone: "again", title: "No result: the files were not checked" } : said;
-  const aside = ` ${nameOf(visit)}, ${sayWhen(visit.when)}`;
+  const isDoubtful = openDoubts(visit).length > 0;
+  const { tone, title } = isDoubtful ? { tone: "again", title: words.doubts.history } : sayPatient(visit);
+  const isOne = SIDES.some((eye) => !visit.eyes[eye].length);
+  const more = said.of(nameOf(visit), sayWhen(visit.when));
   return el(
     "li",
     { class: `card entry ${tone}` },
@@ -64,44 +63,53 @@ function drawEntry(visit: Visit, deleted: Deleted): HTMLElement {
       { class: "about" },
       el("strong", {}, nameOf(visit)),
       el("span", { class: "small" }, sayWhen(visit.when)),
-      el("span", {}, title, visit.joined || doubtful ? "" : " (one eye)"),
+      el("span", {}, isOne && !isDoubtful ? said.oneEye(title) : title),
     ),
-    el("a", { class: "button", href: `#${OPENED}${visit.id}` }, "Open", el("span", { class: "hidden" }, aside)),
-    drawDeleteOne(visit, aside, "button quiet", deleted),
+    el("a", { class: "button", href: `#${OPENED}${visit.id}` }, said.open, aside(more)),
+    drawDeleteOne(visit, more, "button quiet", deleted),
   );
 }
 
 function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {
   return [
     el("h1", { id: "history-title" }, nameOf(visit)),
-    el("p", { class: "lead" }, `${sayWhen(visit.when)}. Operating point: ${sayPoint(visit.point)}.`),
+    el("p", { class: "lead" }, said.lead(sayWhen(visit.when), sayPoint(visit.point))),
     drawPrintHead(visit),
-    drawResult(visit) ?? el("p", {}, "No result."),
+    drawResult(visit) ?? el("p", {}, said.noResult),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, false, null))),
     el(
       "div",
       { class: "actions wide" },
-      el("a", { class: "button", href: "#history" }, "Back to the list"),
-      el("button", { type: "button", class: "button", onclick: () => print() }, "Print"),
-      drawDeleteOne(visit, "", "button danger", deleted),
+      el("a", { class: "button", href: "#history" }, said.back),
+      drawPrint(),
+      drawDeleteOne(visit, null, "button danger", deleted),
     ),
   ];
 }
 
-function drawDeleteOne(visit: Visit, aside: string, style: string, deleted: Deleted): HTMLElement {
-  const question = `Delete the result of ${nameOf(visit)}, ${sayWhen(visit.when)}?`;
-  return drawDelete("Delete", aside, style, question, async () => {
+function drawDeleteOne(visit: Visit, more: Text | null, style: string, deleted: Deleted): HTMLElement {
+  return drawDelete(said.remove, more, style, said.removeOne(nameOf(visit), sayWhen(visit.when)), async () => {
     await remove(visit.id);
     deleted(visit.id);
   });
 }
 
-/** Draw a button that asks before it deletes. `aside` is for screen readers only. */
-function drawDelete(words: string, aside: string, style: string, question: string, act: () => Promise<void>): HTMLElement {
+/** Draw a button that asks before it deletes. `more` is for screen readers only. */
+function drawDelete(text: Text, more: Text | null, style: string, question: Text, act: () => Promise<void>): HTMLElement {
   const onclick = async () => {
-    if (await confirmDelete(`${question} This cannot be undone.`)) {
-      await act().catch(() => say("It could not be deleted: the browser's storage is not available to this page.", "wrong"));
-    }
+    if (await confirmDelete(question)) await act().catch(() => say(words.status.notDeleted, "wrong"));
   };
-  return el("button", { type: "button", class: style, onclick }, words, el("span", { class: "hidden" }, aside));
+  return el("button", { type: "button", class: style, onclick }, text, more && aside(more));
+}
+
+/** Ask before something is deleted. */
+async function confirmDelete(question: Text): Promise<boolean> {
+  const answers = el(
+    "div",
+    { class: "actions" },
+    el("button", { class: "button danger", value: "yes" }, said.remove),
+    el("button", { class: "button", value: "no", autofocus: true }, said.keep),
+  );
+  const form = el("form", { method: "dialog" }, el("p", {}, question), answers);
+  return (await showDialog(el("dialog", { "aria-label": question }, form))) === "yes";
 }

@@ -7,6 +7,8 @@
 
 import { text } from "./files";
 import { PhotoError } from "./photo";
+import type { Text } from "./text";
+import { words } from "./words";
 
 const SAME = 2; // largest change of a grey level by a profile that counts as sRGB
 const STEPS = [0, 16, 32, 64, 96, 128, 160, 192, 224, 255]; // levels of the colours that are tried
@@ -19,16 +21,14 @@ const FROM_XYZ = [ // from that space to linear sRGB
 ];
 const CURVES = [1, 3, 4, 5, 7]; // number of parameters of each kind of parametric curve
 
-const UNKNOWN = new PhotoError(
-  "The colour profile of the photograph is of a kind that this page cannot convert. Save it as sRGB and choose it again.",
-);
+const UNKNOWN = new PhotoError(words.problems.profile);
 
 export type Space = "RGB" | "GRAY" | "CMYK";
 
 /** What a profile does to the pixels: `convert` changes rows of red, green, blue in place; null if they are sRGB. */
 export interface Conversion {
   convert: ((pixels: Uint8Array | Uint8ClampedArray) => void) | null;
-  note: string; // why the profile was left out
+  note: Text | null; // why the profile was left out
 }
 
 /** The profile is damaged; as in Python, it is then left out. */
@@ -44,14 +44,14 @@ export function readProfile(profile: Uint8Array, pixels: Space): Conversion {
   try {
     const tags = readTags(profile);
     space = text(profile, 16, 4).trim();
-    if (!["RGB", "GRAY", "CMYK"].includes(space)) return leftOut(`is for ${space}`);
-    if (space !== pixels && !(space === "RGB" && pixels === "GRAY")) return leftOut(`is for ${space}, but the pixels are ${pixels}`);
+    if (!["RGB", "GRAY", "CMYK"].includes(space)) return leftOut(words.problems.profileFor(space));
+    if (space !== pixels && !(space === "RGB" && pixels === "GRAY")) return leftOut(words.problems.profileOther(space, pixels));
     if (space === "CMYK" || ["A2B0", "A2B1", "D2B1"].some((tag) => tags.has(tag)) || !isDevice(profile)) {
       throw UNKNOWN;
     }
     [linear, matrix] = space === "GRAY" ? readGrey(tags, profile) : readColours(tags);
   } catch (error) {
-    if (error instanceof Damaged || error instanceof RangeError) return leftOut("is damaged"); // RangeError: it ends too early
+    if (error instanceof Damaged || error instanceof RangeError) return leftOut(words.problems.profileDamaged); // RangeError: it ends too early
     throw error;
   }
   // Little CMS then shifts the darkest colour to black, with a coarse table that differs by up to 15 levels.
@@ -61,11 +61,11 @@ export function readProfile(profile: Uint8Array, pixels: Space): Conversion {
   const before = Uint8Array.from(tried.flat());
   const after = before.slice();
   convert(after);
-  return { convert: before.every((level, i) => Math.abs(level - after[i]) <= SAME) ? null : convert, note: "" };
+  return { convert: before.every((level, i) => Math.abs(level - after[i]) <= SAME) ? null : convert, note: null };
 }
 
-function leftOut(why: string): Conversion {
-  return { convert: null, note: `The colour profile ${why} and was left out.` };
+function leftOut(note: Text): Conversion {
+  return { convert: null, note };
 }
 
 /** Tell whether a profile describes a device or a colour space, and not a link or an effect. */

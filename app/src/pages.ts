@@ -5,6 +5,7 @@ import { type Container, several, sizeOf, withoutMetadata } from "./container";
 import { PhotoError } from "./photo";
 import { BOX, resize } from "./resample";
 import { quantile, sum } from "./stats";
+import { words } from "./words";
 
 const THUMBNAIL = 2; // a smaller copy has at most 1 / THUMBNAIL of the width
 const TINY = 128; // pixels, short side; a retina on such a picture would be refused as too small
@@ -30,7 +31,7 @@ async function preview(bytes: Uint8Array<ArrayBuffer>): Promise<Float64Array> {
   try {
     bitmap = await createImageBitmap(new Blob([withoutMetadata(bytes)]), { colorSpaceConversion: "none" });
   } catch {
-    throw new PhotoError("The photograph is damaged, or too large for this device. Copy it from the camera again.");
+    throw new PhotoError(words.problems.damagedOrLarge);
   }
   const picture = scaleBitmap(bitmap, 1);
   bitmap.close();

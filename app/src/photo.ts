@@ -3,16 +3,25 @@
 import type { Circle } from "./circle";
 import { type Picture, HAMMING, resize } from "./resample";
 import { clip } from "./stats";
+import { type Text, verbatim } from "./text";
 
 export const PREPROCESSING = 2;
 export const MIN_DIAMETER = 128; // diameter of the retina in the photograph, in pixels
 export const DETAIL = 1.9; // the retina is decoded at least this many times as wide as the crop
 
 /** The file cannot be used; the message is for the user. */
-export class PhotoError extends Error {}
+export class PhotoError extends Error {
+  constructor(public override readonly message: Text) {
+    super(message);
+  }
+}
 
 /** The picture shows no retina, or one that is too small. */
-export class NoRetina extends PhotoError {}
+export class NoRetina extends PhotoError {
+  constructor(reason: string) {
+    super(verbatim(reason)); // as in Python; the page says it in the user's words
+  }
+}
 
 const masks = new Map<number, Uint8Array>();
 

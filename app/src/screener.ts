@@ -20,6 +20,7 @@ import {
 import { type Quality, OTHER, SMALLEST, judge } from "./quality";
 import { type Picture, enlargeLinear } from "./resample";
 import { round } from "./stats";
+import { words } from "./words";
 
 export const AGAIN = "photograph again";
 export const RETAKE = "photograph again if possible"; // a poor photograph that refers
@@ -43,6 +44,7 @@ export interface Answer {
 export interface Row {
   result: string;
   gradable?: boolean; // not in the history of older versions, which answered for gradable photographs only
+  retina?: boolean; // a colour photograph of a retina; not in the history of older versions
   reasons: string[];
   quality?: number;
   questions?: Partial<Record<Question, Answer>>;
@@ -88,7 +90,7 @@ function worstCalled(model: Model, answers: Row["questions"] = {}): Question | n
 }
 
 /** Summarise the answers to all questions in a few words. */
-function words(model: Model, answers: NonNullable<Row["questions"]>): string {
+function summarise(model: Model, answers: NonNullable<Row["questions"]>): string {
   const worst = worstCalled(model, answers);
   if (worst === "any" && answers.referable?.disease === false) return "DR, not referable";
   if (worst) return CALLED[worst];
@@ -139,7 +141,7 @@ export function join(model: Model, point: string, eyes: Record<Eye, Row[]>): Row
   }
   const told = [...missing].sort((one, other) => Number(!eyes[one].length) - Number(!eyes[other].length)); // absent eyes last
   const reasons = told.map((eye) => `${eye} eye: ${missingIn(eyes[eye])}`);
-  const result = words(model, answers);
+  const result = summarise(model, answers);
   if (result === AGAIN) return { result: sides.some((eye) => isSpent(eyes[eye])) ? UNGRADABLE : AGAIN, reasons, questions: answers };
   const grades = seen.flatMap((row) => (row.grade === undefined ? [] : [row.grade]));
   const grade = grades.length && grades.length === seen.length ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
@@ -161,7 +163,7 @@ export async function look(network: Network, model: Model, point: string, file: 
     return { seen: { ...seen, fingerprint: photograph.fingerprint }, explain };
   } catch (error) {
     if (!(error instanceof NoRetina)) throw error;
-    const row = { result: AGAIN, gradable: false, reasons: [OTHER, error.message] };
+    const row = { result: AGAIN, gradable: false, retina: false, reasons: [OTHER, error.message] };
     const { fingerprint } = photograph;
     return { seen: { ...NOTHING, row, fingerprint, picture: await photograph.thumbnail(SHOWN) }, explain: null };
   } finally {
@@ -198,12 +200,12 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
 /** Convert a crop to the colours of the model. Throws PhotoError if natural ones were equalised when it was made. */
 function coloured(crop: Picture, made: Colours, model: Model): Picture {
   if (made === model.colours) return crop;
-  if (made === "equalized") throw new PhotoError("The colours of this crop were equalised. Choose the photograph itself.");
+  if (made === "equalized") throw new PhotoError(words.problems.equalised);
   return equalize(crop, insideCircle(model.size));
 }
 
 function graded(quality: Quality): Row {
-  return { result: AGAIN, gradable: quality.gradable, reasons: quality.reasons, quality: quality.score };
+  return { result: AGAIN, gradable: quality.gradable, retina: quality.retina, reasons: quality.reasons, quality: quality.score };
 }
 
 /** Turn the network's output into the answers of a row: a poor photograph may tell disease, and nothing else. */
@@ -216,10 +218,10 @@ function answer(model: Model, point: string, { probabilities }: Looked, { gradab
   }
   if (!gradable) {
     const questions = onlyDisease(answers);
-    const result = words(model, questions);
+    const result = summarise(model, questions);
     return result === AGAIN ? { result, reasons } : { result, reasons, questions };
   }
-  const row: Row = { result: words(model, answers), reasons, questions: answers };
+  const row: Row = { result: summarise(model, answers), reasons, questions: answers };
   if (model.decision.grade) {
     row.expected_grade = round(expectedGrade(probabilities), 2);
     row.grade = consistentGrade(predictGrade(probabilities, model.decision.grade.cuts), answers);

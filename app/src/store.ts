@@ -22,7 +22,7 @@ export interface Visit {
   model: string;
   classes: string[];
   synthetic: boolean; // the network was trained on drawings
-  eyes: Partial<Record<Eye, Shot>>;
+  eyes: Record<Eye, Shot[]>; // in the order in which they were taken
   joined: Row | null;
   confirmed?: string[]; // doubts that the user has answered
 }
@@ -77,15 +77,21 @@ export async function addHeat(id: string, eye: Eye, fingerprint: string | undefi
   const visits = (await open()).transaction(VISITS, "readwrite").objectStore(VISITS);
   const request: IDBRequest<Visit | undefined> = visits.get(id);
   request.onsuccess = () => {
-    const shot = request.result?.eyes[eye];
-    if (shot && shot.fingerprint === fingerprint) visits.put({ ...request.result, eyes: { ...request.result?.eyes, [eye]: { ...shot, heat } } });
+    const shot = request.result?.eyes[eye].find((one) => one.fingerprint === fingerprint);
+    if (shot) visits.put({ ...request.result, eyes: { ...request.result?.eyes, [eye]: request.result?.eyes[eye].map((one) => (one === shot ? { ...shot, heat } : one)) } });
   };
 }
 
 /** List all visits, latest first. */
 export async function list(): Promise<Visit[]> {
   const all = await ask<Visit[]>("readonly", (visits) => visits.getAll());
-  return all.sort((a, b) => b.when - a.when);
+  return all.map(withLists).sort((a, b) => b.when - a.when);
+}
+
+/** Read a visit of an earlier version, which had one photograph of an eye at most. */
+function withLists(visit: Visit): Visit {
+  const { right = [], left = [] } = visit.eyes as Partial<Record<Eye, Shot | Shot[]>>;
+  return { ...visit, eyes: { right: [right].flat(), left: [left].flat() } };
 }
 
 export async function remove(id: string): Promise<void> {

@@ -7,6 +7,7 @@ import { chromium } from "playwright-core";
 import { freePort, kept, options, serve, use } from "./driver.mjs";
 import { troubles } from "./troubles.mjs";
 import { views } from "./views.mjs";
+import { visits } from "./visits.mjs";
 
 const [executablePath, python, ...flags] = process.argv.slice(2);
 const servers = new Map(); // by folder
@@ -31,7 +32,7 @@ async function serverOf(folder) {
 async function run() {
   const { server, port } = await serverOf(options.dist);
   const origin = `http://127.0.0.1:${port}`;
-  const found = await { ...views, ...troubles }[options.scenario](browser, `${origin}/`, server, port);
+  const found = await { ...views, ...troubles, ...visits }[options.scenario](browser, `${origin}/`, server, port);
   return { origin, ...found };
 }
 

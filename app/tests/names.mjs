@@ -14,4 +14,4 @@ const { canonical, readName } = await load("names.ts");
 const { doubtsOf } = await load("doubts.ts");
 const { stems, numbers, patients } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const names = stems.map(readName).map(({ patient, eye }) => [patient, eye]);
-process.stdout.write(JSON.stringify({ names, numbers: numbers.map(canonical), doubts: patients.map(doubtsOf) }));
+process.stdout.write(JSON.stringify({ names, numbers: numbers.map(canonical), doubts: patients.map(({ right, left }) => doubtsOf({ right: right ? [right] : [], left: left ? [left] : [] })) }));

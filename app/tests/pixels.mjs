@@ -15,7 +15,7 @@ async function decode({ file, least, pixels }) {
     const factor = factorFor(photograph, least);
     const { width, height, data } = await photograph.read(factor);
     writeFileSync(pixels, data);
-    return { width, height, factor, frame: [photograph.width, photograph.height], note: photograph.note };
+    return { width, height, factor, frame: [photograph.width, photograph.height], note: photograph.note ?? "" };
   } catch (error) {
     return error.message;
   }

@@ -1,6 +1,6 @@
 // What a user does: grade photographs, open every view, use the keyboard, choose an operating point.
 
-import { desktop, inspect, look, open, openOffline, options, phone, ready } from "./driver.mjs";
+import { desktop, inspect, look, open, openOffline, options, phone, pickPoint, ready } from "./driver.mjs";
 
 export const views = {
   /** Load, go offline, reload, and grade photographs, both eyes of each patient. */
@@ -31,7 +31,10 @@ export const views = {
   async broken(browser, url, server) {
     const { page, seen } = await openOffline(browser, url, server);
     const texts = {};
-    for (const file of options.files) texts[file] = (await look(page, "right", file)).text;
+    for (const file of options.files) {
+      texts[file] = (await look(page, "right", file)).text;
+      await page.getByRole("button", { name: "Next patient" }).click();
+    }
     return { texts, errors: [...seen.errors] };
   },
 
@@ -164,7 +167,7 @@ export const views = {
     for (const [eye, file] of Object.entries(options.patient)) await look(page, eye, file);
     const titles = await page.locator("#new .title").allInnerTexts();
     const banners = {};
-    for (const view of ["new", "about", "history"]) {
+    for (const view of ["new", "about", "settings", "history"]) {
       await page.evaluate((name) => (location.hash = name), view);
       await page.waitForSelector(`#${view}:not([hidden]) > *`);
       banners[view] = await page.locator("#banner").isVisible();
@@ -183,10 +186,10 @@ export const views = {
     await look(page, "right", options.patient.right);
     for (const point of options.points) {
       const before = await page.evaluate(() => window.said.length);
-      await page.selectOption("#point", point);
+      await pickPoint(page, point);
       await page.waitForFunction((n) => window.said.length > n, before);
       answers[point] = await page.evaluate(() => window.said.at(-1).seen.row);
-      measured[point] = await page.locator("#point ~ ul").innerText();
+      measured[point] = await page.locator(".option:has(:checked)").textContent();
     }
     return { answers, measured };
   },

@@ -1,0 +1,89 @@
+/** The answer for a patient, and what is known of each eye, from the results of the photographs. */
+
+import { AGAIN, type Eye, type Row, UNGRADABLE, UNREAD, isGradable, isSpent } from "./screener";
+import type { Shot, Visit } from "./store";
+import { type Text, verbatim } from "./text";
+import { words } from "./words";
+
+export type Tone = "refer" | "mild" | "clear" | "again" | "none";
+export const SIDES: Eye[] = ["right", "left"]; // as seen when facing the patient
+const CALLED = ["referable DR", "DR", "DR, not referable"]; // the most severe first
+
+interface Said {
+  tone: Tone;
+  title: Text;
+  text: Text | null;
+}
+
+type Kind = keyof typeof words.answers;
+const TONES: Record<Kind, Tone> = { refer: "refer", retake: "refer", unsettled: "refer", mild: "mild", ungradable: "refer", again: "again", clear: "clear" };
+
+type EyeKind = keyof typeof words.eyeAnswers;
+const EYE_KINDS: Record<string, EyeKind> = {
+  "referable DR": "referable",
+  DR: "any",
+  "DR, not referable": "mild",
+  "no DR": "clear",
+  "not referable": "notReferable",
+  [AGAIN]: "again",
+  [UNGRADABLE]: "ungradable",
+  [UNREAD]: "unread",
+};
+
+export const rowsOf = (shots: Shot[]): Row[] => shots.map(({ row }) => row);
+
+/** Find the result of an eye: of its worst photograph, as for a patient; null without a photograph. */
+export function resultOf(rows: Row[]): string | null {
+  const called = CALLED.find((result) => rows.some((row) => row.result === result));
+  if (called) return called;
+  const graded = rows.find(isGradable);
+  if (graded) return graded.result;
+  return isSpent(rows) ? UNGRADABLE : (rows.at(-1)?.result ?? null);
+}
+
+/** Say what a result of a photograph or an eye means. A network of drawings never gives a sign that all is well. */
+export function sayEye(rows: Row[], synthetic: boolean): { tone: Tone; title: Text } {
+  const result = resultOf(rows);
+  const kind = result === null ? "absent" : EYE_KINDS[result];
+  const isCalled = CALLED.includes(result ?? "");
+  const plain = kind ? words.eyeAnswers[kind] : verbatim(result ?? "");
+  const said = isCalled && !rows.some((row) => isGradable(row) && CALLED.includes(row.result)) ? words.poorToo(plain) : plain;
+  if (!isCalled && kind !== "clear" && kind !== "notReferable") return { tone: kind === "ungradable" ? "refer" : "again", title: said };
+  const tone = kind === "mild" ? "mild" : isCalled ? "refer" : "clear";
+  return { tone: synthetic && tone === "clear" ? "none" : tone, title: synthetic ? words.demonstration(said) : said };
+}
+
+/** Choose the patient's answer, in the order of the table in the design. */
+function kindOf({ joined, eyes }: Visit): Kind {
+  const rows = SIDES.flatMap((eye) => rowsOf(eyes[eye]));
+  const result = joined?.result ?? CALLED.find((one) => rows.some((row) => row.result === one)) ?? AGAIN; // an earlier version joined two eyes only
+  if (result === UNGRADABLE) return "ungradable";
+  if (result === AGAIN) return "again";
+  if (result === "DR, not referable") return "mild";
+  if (!CALLED.includes(result)) return "clear";
+  const questions = joined?.questions;
+  if (result === "DR" && questions?.referable?.disease === null) return SIDES.some((eye) => isSpent(rowsOf(eyes[eye]))) ? "ungradable" : "unsettled";
+  const isWorthRetaking = SIDES.some((eye) => rowsOf(eyes[eye]).some((row) => CALLED.includes(row.result)) && !isSpent(rowsOf(eyes[eye])));
+  return rows.some((row) => isGradable(row) && CALLED.includes(row.result)) || !isWorthRetaking ? "refer" : "retake";
+}
+
+/** Say the answer for a patient. */
+export function sayPatient(visit: Visit): Said {
+  const kind = kindOf(visit);
+  const [title, text] = words.answers[kind];
+  const tone = TONES[kind];
+  if (!visit.synthetic || kind === "again" || kind === "ungradable") return { tone, title, text };
+  return { tone: tone === "clear" ? "none" : tone, title: words.demonstration(title), text: words.syntheticModel };
+}
+
+/** What to do next: photograph an eye for the first time or again, or nothing. */
+export type Step = { eye: Eye; again: boolean } | null;
+
+/** Find the next step: the right eye, then the left, each until it is gradable or its attempts are spent. */
+export function nextStep({ eyes }: Visit): Step {
+  for (const eye of SIDES) {
+    const rows = rowsOf(eyes[eye]);
+    if (!rows.some(isGradable) && !isSpent(rows)) return { eye, again: rows.length > 0 };
+  }
+  return null;
+}

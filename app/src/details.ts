@@ -1,0 +1,42 @@
+/** The numbers behind an answer: probability, threshold and grade, behind "Details" on the screen and open on paper. */
+
+import { type Tone } from "./answers";
+import { el } from "./dom";
+import { percents } from "./numbers";
+import type { Question } from "./probabilities";
+import type { Row } from "./screener";
+import { type Text, verbatim } from "./text";
+import { words } from "./words";
+
+const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻", none: "–" };
+const { details: said } = words;
+
+/** Draw a title with the symbol of its tone. */
+export function drawTitle(tag: "h2" | "h3" | "p", tone: Tone, title: Text, id?: string): HTMLElement {
+  return el(tag, { class: `title ${tone}`, id }, el("span", { class: "symbol", "aria-hidden": "true" }, verbatim(SYMBOLS[tone])), title);
+}
+
+/** Draw what can be opened; `more` follows the answers of the row. Null if there is nothing. */
+export function drawDetails(row: Row | null, classes: string[], more: (HTMLElement | null)[] = []): HTMLElement | null {
+  const answers = row && drawAnswers(row, classes);
+  const inside = [answers, ...more].filter(Boolean);
+  return inside.length ? el("details", { class: "details" }, el("summary", {}, said.title), ...inside) : null;
+}
+
+/** Draw the answers of a row: for each question the probability, as a number and a bar, and the threshold. */
+function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
+  const answers = Object.entries(row.questions ?? {}).filter(([, answer]) => answer.probability !== null);
+  if (!answers.length) return null;
+  const lines = answers.map(([question, { probability, threshold, disease }]) => {
+    const [value, least] = [probability ?? 0, threshold ?? 0];
+    const bar = el("span", { class: `meter ${disease ? "called" : ""}`, "aria-hidden": "true" }, el("i"), el("b"));
+    bar.style.setProperty("--value", String(value));
+    bar.style.setProperty("--least", String(least));
+    const [probable, shown] = percents(value, least);
+    const compared = disease ? said.reaches(shown, question as Question) : said.below(shown);
+    return el("div", {}, el("dt", {}, words.questions[question as Question]), el("dd", {}, el("strong", {}, probable), compared, bar));
+  });
+  const name = row.grade !== undefined && classes[row.grade];
+  const grade = name && el("div", {}, el("dt", {}, said.grade), el("dd", {}, said.gradeIs(row.grade ?? 0, name)));
+  return el("dl", { class: "answers" }, ...lines, grade || null);
+}

@@ -1,0 +1,56 @@
+/** The page's side of the worker that grades photographs. */
+
+import type { Model } from "./network";
+import type { Seen } from "./screener";
+import { type Text, verbatim } from "./text";
+import { words } from "./words";
+import type { Reply, Request } from "./worker";
+
+/** What the worker tells that is not the answer to a photograph. */
+export interface Told {
+  ready(model: Model): void;
+  failed(message: Text): void;
+}
+
+/** A photograph that the worker grades: its result and, later, the evidence, if there is any. */
+export interface Asked {
+  seen: Promise<Seen>;
+  heat: Promise<Blob>;
+}
+
+const seen = new Map<number, (seen: Seen) => void>();
+const heats = new Map<number, (heat: Blob) => void>();
+let worker: Worker | null = null;
+let questions = 0;
+
+/** Start the worker. */
+export function startWorker(told: Told): void {
+  worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  worker.addEventListener("error", () => told.failed(words.status.stopped));
+  worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
+    if (data.kind === "ready") told.ready(data.model);
+    else if (data.kind === "failed") told.failed(verbatim(data.message));
+    else if (data.kind === "heat") take(heats, data.id)?.(data.heat);
+    else {
+      if (!data.seen.heatOf) heats.delete(data.id);
+      take(seen, data.id)?.(data.seen);
+    }
+  });
+}
+
+/** Ask the worker to grade a photograph. */
+export function grade(file: File, point: string): Asked {
+  const id = ++questions;
+  const asked = {
+    seen: new Promise<Seen>((resolve) => seen.set(id, resolve)),
+    heat: new Promise<Blob>((resolve) => heats.set(id, resolve)),
+  };
+  worker?.postMessage({ id, file, point } satisfies Request);
+  return asked;
+}
+
+function take<T>(from: Map<number, T>, id: number): T | undefined {
+  const found = from.get(id);
+  from.delete(id);
+  return found;
+}

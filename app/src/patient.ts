@@ -1,0 +1,84 @@
+/** The view of the patient who is photographed now. */
+
+import { SIDES, nextStep } from "./answers";
+import { assign, drawChooser } from "./chooser";
+import { byId, el } from "./dom";
+import { openDoubts } from "./doubts";
+import { type Handlers, drawEye } from "./eye";
+import { drawPrint, drawPrintHead, drawResult } from "./result";
+import type { Eye } from "./screener";
+import { choose, confirmFiles, removeShot, save, session, startNext } from "./session";
+import { verbatim } from "./text";
+import { words } from "./words";
+
+const { patient: said } = words;
+const label = el("input", { id: "label", type: "text", autocomplete: "off", maxlength: 80 });
+const body = el("div", { id: "patient" });
+
+const handlers: Handlers = { choose, remove: removeShot, confirm: confirmFiles, next };
+
+/** Make the view, once. */
+export function makePatient(): void {
+  byId("new").replaceChildren(
+    el("h1", { id: "new-title" }, said.title),
+    el("div", { class: "field" }, el("label", { for: "label" }, said.label), label),
+    body,
+  );
+  label.addEventListener("input", () => {
+    session.visit.label = label.value;
+    body.querySelector(".head")?.replaceWith(drawPrintHead(session.visit));
+  });
+  label.addEventListener("change", () => void save());
+}
+
+/** Start the next patient. */
+export function next(): void {
+  startNext();
+  label.value = "";
+  scrollTo(0, 0);
+  label.focus({ preventScroll: true });
+}
+
+/** Redraw the patient, and keep the focus; when a result has arrived, bring it onto the screen. */
+export function drawPatient(arrived: boolean): void {
+  const { visit, latest } = session;
+  const focused = document.activeElement?.closest<HTMLElement>("#patient [data-eye], #now");
+  const isBusy = SIDES.some(session.isBusy);
+  const isStarted = isBusy || SIDES.some((eye) => visit.eyes[eye].length);
+  const busy = el("section", { class: "card result busy", id: "now", tabindex: -1 }, el("span", { class: "spinner", "aria-hidden": "true" }), el("p", {}, words.status.lookingAll));
+  const isDone = isStarted && !isBusy && !openDoubts(visit).length && nextStep(visit) === null; // the card has the buttons
+  const several = drawChooser(said.several, verbatim(""), "button", { multiple: true }, (files) => void chooseSeveral(files));
+  const ends = [drawPrint(), el("button", { type: "button", class: "button", onclick: next }, said.next)];
+  body.replaceChildren(
+    drawPrintHead(visit),
+    isBusy ? busy : (drawResult(visit, handlers, latest) ?? ""),
+    el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, session.isBusy(eye), handlers))),
+    isDone ? "" : el("div", { class: "actions wide" }, ...(isStarted ? ends : [several])),
+  );
+  const again = focused?.dataset.eye ? `#patient [data-eye=${focused.dataset.eye}]` : "#now";
+  if (focused) document.querySelector<HTMLElement>(again)?.focus({ preventScroll: true });
+  if (arrived) show(byId("now"));
+}
+
+/** Scroll to a card unless it is on the screen as a whole. */
+function show(card: HTMLElement): void {
+  const { top, bottom } = card.getBoundingClientRect();
+  const covered = document.querySelector("nav")?.getBoundingClientRect() ?? { top: 0, bottom: 0 };
+  const end = covered.bottom >= innerHeight ? covered.top : innerHeight; // on a phone the navigation is at the bottom
+  if (top < 0 || bottom > end) card.scrollIntoView({ block: "start" });
+}
+
+async function chooseSeveral(files: File[]): Promise<void> {
+  const chosen = await assign(files);
+  for (const eye of SIDES) if (chosen?.[eye].length) choose(eye, chosen[eye]);
+}
+
+/** Accept files dropped on the page: a single one for the eye it is dropped on, others by their names. */
+export function takeDropped({ dataTransfer, target }: DragEvent): void {
+  const files = [...(dataTransfer?.files ?? [])];
+  const eye = target instanceof Element && target.closest<HTMLElement>("#new [data-eye]")?.dataset.eye;
+  if (!files.length) return;
+  location.hash = "new";
+  if (eye && files.length === 1) choose(eye as Eye, files);
+  else void chooseSeveral(files);
+}

@@ -1,0 +1,133 @@
+/** The card at the top: what to do next and, when there is one, the answer for the patient. */
+
+import { SIDES, type Step, nextStep, rowsOf, sayEye, sayPatient } from "./answers";
+import { drawChecklist, drawTodo, isPoor } from "./checklist";
+import { drawCapture } from "./chooser";
+import { drawDetails, drawTitle } from "./details";
+import { el } from "./dom";
+import { type Doubt, openDoubts } from "./doubts";
+import type { Handlers } from "./eye";
+import { drawGuide } from "./guide";
+import { sayWhen } from "./numbers";
+import { sayPoint } from "./points";
+import { AGAIN, type Eye } from "./screener";
+import type { Visit } from "./store";
+import { type Text, verbatim } from "./text";
+import { words } from "./words";
+
+const { patient: said } = words;
+
+const countOf = ({ eyes }: Visit): number => eyes.right.length + eyes.left.length;
+
+/** Say what the card says, for those who hear the page: first of the eye that was photographed. */
+export function announce(visit: Visit, latest: Eye | null): Text {
+  const doubtful = openDoubts(visit).length > 0;
+  const step = nextStep(visit);
+  const eye = latest && words.eyeLine(latest, sayEye(rowsOf(visit.eyes[latest]), visit.synthetic).title);
+  const answer = doubtful ? words.status.check : titleOf(visit, step);
+  const next = step && !doubtful && answer !== sayStep(step) ? sayStep(step) : null;
+  return words.status.sentences(...[eye, answer, next].filter((part) => part !== null));
+}
+
+const sayStep = ({ eye, again }: NonNullable<Step>): Text => (again ? said.againIs(eye) : said.nextIs(eye));
+
+/** Title the card: with the answer, or with the next step while there is none. */
+function titleOf(visit: Visit, step: Step): Text {
+  return isOpen(visit, step) && step ? sayStep(step) : sayPatient(visit).title;
+}
+
+/** Tell whether an eye must be photographed before there is an answer. */
+const isOpen = (visit: Visit, step: Step): boolean => step !== null && (visit.joined?.result ?? AGAIN) === AGAIN;
+
+/** Draw the card; `latest` is the eye that was photographed last. Without handlers, as in the history, there is no next step. */
+export function drawResult(visit: Visit, handlers: Handlers | null = null, latest: Eye | null = null): HTMLElement | null {
+  const step = handlers && nextStep(visit);
+  if (!countOf(visit)) return step && handlers ? drawFirst(step.eye, handlers) : null;
+  const doubts = openDoubts(visit);
+  if (doubts.length) return drawDoubts(doubts, visit, handlers);
+  const open = isOpen(visit, step);
+  const { tone, title, text } = sayPatient(visit);
+  const id = `result-${visit.id}`;
+  const photographed = SIDES.filter((eye) => visit.eyes[eye].length);
+  return el(
+    "section",
+    { class: `card result ${open ? "again" : tone}`, id: handlers && "now", tabindex: -1, "aria-labelledby": id, "data-result": visit.joined?.result ?? AGAIN },
+    el("p", { class: "over" }, photographed.length === 2 ? words.both : words.only(photographed[0])),
+    open && step ? drawTitle("h2", step.again ? "again" : "none", sayStep(step), id) : drawTitle("h2", tone, title, id),
+    open ? null : text && el("p", {}, text),
+    el("ul", { class: "lines" }, ...SIDES.map((eye) => drawLine(eye, visit, handlers !== null))),
+    handlers && drawLatest(visit, latest, step),
+    !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step))),
+    handlers && drawActions(step, handlers),
+    drawDetails(visit.joined, visit.classes, [
+      el("p", { class: "small" }, words.details.network(visit.model)),
+      el("p", { class: "small" }, words.details.point(sayPoint(visit.point))),
+    ]),
+    el("p", { class: "print-only small" }, words.notADevice),
+  );
+}
+
+function drawLine(eye: Eye, visit: Visit, isNow: boolean): HTMLElement {
+  const rows = rowsOf(visit.eyes[eye]);
+  const { tone, title } = sayEye(rows, visit.synthetic);
+  const line = rows.length || isNow ? title : words.eyeAnswers.never;
+  return el("li", {}, drawTitle("p", rows.length ? tone : "none", words.eyeLine(eye, line)));
+}
+
+/** Draw the checklist of the latest photograph and, if the eye must be photographed again, what to do. */
+function drawLatest(visit: Visit, latest: Eye | null, step: Step): HTMLElement | null {
+  const row = latest && visit.eyes[latest].at(-1)?.row;
+  if (!latest || !row || !(step || isPoor(row))) return null;
+  const number = visit.eyes[latest].length;
+  const todo = step?.eye === latest ? drawTodo(row) : null;
+  return el("div", { class: "latest" }, el("h3", {}, words.checklist.title(latest, number)), drawChecklist(row), todo && el("p", {}, words.checklist.todo), todo);
+}
+
+function drawActions(step: Step, handlers: Handlers): HTMLElement {
+  if (step) return el("div", { class: "actions" }, ...drawCapture(step.eye, true, words.choose.photograph, (files) => handlers.choose(step.eye, files)));
+  return el("div", { class: "actions" }, el("button", { type: "button", class: "button primary", onclick: handlers.next }, said.next), drawPrint());
+}
+
+export const drawPrint = (): HTMLElement => el("button", { type: "button", class: "button", onclick: () => print() }, said.print);
+
+/** Draw the first step: how to photograph, and the buttons. */
+function drawFirst(eye: Eye, handlers: Handlers): HTMLElement {
+  return el(
+    "section",
+    { class: "card first", id: "now", tabindex: -1, "aria-labelledby": "first" },
+    el("p", { class: "over" }, said.step(eye)),
+    el("h2", { id: "first" }, said.photograph(eye)),
+    drawGuide(),
+    drawActions({ eye, again: false }, handlers),
+    el("p", { class: "small" }, said.stay),
+  );
+}
+
+/** Ask about files that may not be these eyes of this patient; until then there is no result for the patient. */
+function drawDoubts(doubts: Doubt[], visit: Visit, handlers: Handlers | null): HTMLElement {
+  const asks = handlers !== null && doubts.every(({ certain }) => !certain);
+  const id = `result-${visit.id}`;
+  const confirm = () => handlers?.confirm();
+  return el(
+    "section",
+    { class: "card result again", id: handlers && "now", tabindex: -1, "aria-labelledby": id, "data-result": "doubtful" },
+    drawTitle("h2", "again", words.doubts.title, id),
+    el("p", {}, words.doubts.none),
+    el("ul", { class: "reasons" }, ...doubts.map(({ text }) => el("li", {}, text))),
+    asks && el("p", {}, words.doubts.wrong),
+    asks && el("div", { class: "actions" }, el("button", { type: "button", class: "button", onclick: confirm }, words.doubts.correct)),
+  );
+}
+
+/** Draw the header of a printed page. */
+export function drawPrintHead(visit: Visit): HTMLElement {
+  return el(
+    "div",
+    { class: "print-only head" },
+    el("strong", {}, words.history.printed(visit.label)),
+    el("span", {}, sayWhen(visit.when)),
+    el("span", { class: "sign" }, words.history.checkedBy),
+  );
+}
+
+export const nameOf = ({ label }: Visit): Text => (label.trim() ? verbatim(label.trim()) : said.noName);

@@ -1,0 +1,184 @@
+/** The patient who is photographed now: the photographs, their results, and what is kept of them. */
+
+import { SIDES, rowsOf } from "./answers";
+import { say } from "./dom";
+import { openDoubts } from "./doubts";
+import { type Asked, grade } from "./grader";
+import type { Model } from "./network";
+import { forget } from "./pictures";
+import { announce } from "./result";
+import { BALANCED, type Eye, join, ownPoint, pointsOf } from "./screener";
+import { type Shot, type Visit, addHeat, keep, recallPoint, rememberPoint, remove } from "./store";
+import { type Text, verbatim } from "./text";
+import { words } from "./words";
+
+interface Batch {
+  files: File[];
+}
+
+const fileOf = new WeakMap<Shot, File>();
+const busy: Partial<Record<Eye, Batch>> = {}; // by eye: what is being graded, or waits for the network
+
+/** What the page shows. */
+export const session = {
+  model: null as Model | null,
+  failure: null as Text | null, // why there is no network
+  point: recallPoint() ?? "", // until the model is loaded, which may have it or its own
+  visit: newVisit(),
+  latest: null as Eye | null, // the eye that was photographed last
+  kept: false, // whether the visit is in the history
+  isBusy: (eye: Eye): boolean => eye in busy,
+  changed: (_arrived: boolean): void => undefined, // redraws the page; `arrived` if there is a new result
+};
+
+function newVisit(): Visit {
+  // crypto.randomUUID does not exist when the page is served without https.
+  const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const synthetic = false;
+  return { id, when: Date.now(), label: "", point: BALANCED, model: "", classes: [], synthetic, eyes: { right: [], left: [] }, joined: null };
+}
+
+/** Tell whether the page holds something of a patient. */
+export function inUse(): boolean {
+  const { eyes, label } = session.visit;
+  return label !== "" || SIDES.some((eye) => eyes[eye].length || session.isBusy(eye));
+}
+
+/** Add photographs to an eye; those that are still being graded are replaced. */
+export function choose(eye: Eye, files: File[]): void {
+  if (session.failure) return say(session.failure, "wrong");
+  if (!SIDES.some((side) => session.visit.eyes[side].length || session.isBusy(side))) session.visit.when = Date.now();
+  void look(eye, files);
+}
+
+/** Grade the photographs of an eye, and add those that are not known. */
+async function look(eye: Eye, files: File[]): Promise<void> {
+  const batch = { files };
+  busy[eye] = batch;
+  session.visit.joined = null;
+  session.changed(false);
+  if (!session.model) return; // `started` goes on
+  const asked = files.map((file) => grade(file, session.point));
+  const all = await Promise.all(asked.map(({ seen }) => seen));
+  if (busy[eye] !== batch) return; // others were chosen meanwhile, or the next patient started
+  delete busy[eye];
+  session.latest = eye;
+  let known: Text | null = null;
+  all.forEach(({ row, fingerprint, picture, heatOf }, i) => {
+    const isKnown = fingerprint && session.visit.eyes[eye].some((shot) => shot.fingerprint === fingerprint);
+    if (isKnown) known = words.status.known(files[i].name);
+    if (isKnown) return;
+    const shot: Shot = { name: files[i].name, fingerprint, row, picture, heat: null, heatOf };
+    fileOf.set(shot, files[i]);
+    session.visit.eyes[eye].push(shot);
+    if (heatOf) void explain(shot, eye, asked[i], session.visit.id);
+  });
+  await update(known, known !== null);
+}
+
+/** Show the evidence of a photograph, or add it to the history if the next patient has started. */
+async function explain(shot: Shot, eye: Eye, { heat }: Asked, id: string): Promise<void> {
+  const drawn = await heat;
+  if (session.visit.id !== id) return addHeat(id, eye, shot.fingerprint, drawn).catch(() => undefined); // not stored at all
+  if (!session.visit.eyes[eye].includes(shot)) return; // removed, or graded again
+  shot.heat = drawn;
+  session.changed(false);
+  await save();
+}
+
+/** Remove the photographs of an eye from the page, and return their files. */
+function clear(eye: Eye): File[] {
+  const shots = session.visit.eyes[eye];
+  const files = [...shots.flatMap((shot) => fileOf.get(shot) ?? []), ...(busy[eye]?.files ?? [])];
+  shots.forEach(forget);
+  session.visit.eyes[eye] = [];
+  delete busy[eye];
+  session.visit.joined = null;
+  return files;
+}
+
+/** Remove a photograph. */
+export function removeShot(eye: Eye, shot: Shot): void {
+  const { eyes } = session.visit;
+  forget(shot);
+  eyes[eye] = eyes[eye].filter((one) => one !== shot);
+  void update(words.status.removed(eye));
+}
+
+/** Take the answer that the files are correct. */
+export function confirmFiles(): void {
+  session.visit.confirmed = openDoubts(session.visit).map(({ text }) => text);
+  void update(words.status.confirmed);
+}
+
+/** Join the eyes, redraw, and save the visit; `said` is announced before the result, and shown as a problem if it is one. */
+async function update(said: Text | null, isProblem = false): Promise<void> {
+  const { model, point, visit } = session;
+  if (!model) return;
+  const isWhole = SIDES.some((eye) => visit.eyes[eye].length) && !openDoubts(visit).length;
+  visit.joined = isWhole ? join(model, point, { left: rowsOf(visit.eyes.left), right: rowsOf(visit.eyes.right) }) : null;
+  Object.assign(visit, { point, model: sayNetwork(model), classes: model.classes, synthetic: model.synthetic });
+  const result = visit.joined || openDoubts(visit).length ? announce(visit, said ? null : session.latest) : null;
+  say(words.status.sentences(...[said, result].filter((part) => part !== null)), isProblem ? "wrong" : "said");
+  session.changed(said === null);
+  await save();
+}
+
+/** Save the visit in the history, or remove it when it has no photograph left. */
+export async function save(): Promise<void> {
+  const { visit, kept } = session;
+  const isWorthIt = SIDES.some((eye) => visit.eyes[eye].some(({ picture }) => picture));
+  if (!isWorthIt && !kept) return;
+  session.kept = isWorthIt;
+  try {
+    await (isWorthIt ? keep(visit) : remove(visit.id));
+    if (!kept) await navigator.storage?.persist?.();
+  } catch {
+    say(words.status.notKept, "wrong");
+  }
+}
+
+/** Start the next patient. */
+export function startNext(): void {
+  SIDES.forEach(clear);
+  session.visit = { ...newVisit(), synthetic: session.model?.synthetic ?? false };
+  session.latest = null;
+  session.kept = false;
+  say(null);
+  session.changed(false);
+}
+
+/** Choose an operating point, and grade the photographs again. */
+export function choosePoint(point: string): void {
+  session.point = point;
+  rememberPoint(point);
+  for (const eye of SIDES) {
+    const files = clear(eye);
+    if (files.length) void look(eye, files);
+  }
+}
+
+/** Take the network, and grade the photographs that were chosen meanwhile. */
+export function useNetwork(model: Model): void {
+  session.model = model;
+  if (!pointsOf(model).includes(session.point)) session.point = ownPoint(model);
+  session.visit.synthetic = model.synthetic;
+  for (const eye of SIDES) {
+    const files = clear(eye);
+    if (files.length) void look(eye, files);
+  }
+}
+
+/** Go on without a network. */
+export function giveUp(message: Text): void {
+  session.failure = message;
+  SIDES.forEach(clear);
+  session.changed(false);
+}
+
+/** Say what a network has seen; exports of earlier versions tell only whether it was real. */
+export function trainedOn({ trained_on: seen, synthetic }: Model): Text {
+  return seen ? verbatim(seen) : synthetic ? words.about.synthetic : words.about.real;
+}
+
+const sayNetwork = (model: Model): Text => words.about.network(model.name, trainedOn(model));

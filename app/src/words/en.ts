@@ -1,0 +1,295 @@
+/** English: every word of the page. A file of the same type in this folder adds a language. */
+
+type Eye = "right" | "left";
+type Question = "any" | "referable";
+
+const NOT_COVERED =
+  "It looks for diabetic retinopathy only: macular oedema, which clinics usually count as referable too, is not covered, nor is any other disease of the eye.";
+const NO_ALL_CLEAR = `This is not an all-clear. EyeNet misses some retinopathy and checks for no other disease. ${NOT_COVERED}`;
+const LOOK = "A specialist should look at the photographs.";
+const AGAIN_FROM_CAMERA = "Copy it from the camera again.";
+const READABLE = "Choose a JPEG or PNG photograph instead.";
+const EXPORT_AGAIN = "Export it again with export_model.py.";
+const EYES: Record<Eye, string> = { right: "Right eye", left: "Left eye" };
+const QUESTIONS: Record<Question, string> = { any: "Any retinopathy", referable: "Referable retinopathy" };
+const other = (eye: Eye): Eye => (eye === "right" ? "left" : "right");
+const share = (value: number): string => String(Math.round(100 * value));
+
+const en = {
+  language: "English",
+  locale: "en-GB",
+
+  header: {
+    skip: "Skip to the content",
+    pages: "Pages",
+    views: { new: "Patient", history: "History", settings: "Settings", about: "About" },
+    notice: "Not a medical device. Research software: a trained person decides.",
+  },
+  notADevice: "EyeNet is not a medical device. It is research software: a trained person decides about every patient.",
+  syntheticModel: "Trained on synthetic photographs: its answers say nothing about patients.",
+
+  status: {
+    loading: "Loading. The first visit downloads up to 15 MB, once.",
+    ready: "Ready. No internet is needed.",
+    online: "Ready, but only while connected to the internet.",
+    tooOld: "This browser is too old. EyeNet needs Safari 16.4, Chrome 105, Firefox 121 or later.",
+    stopped: "The program could not start. Reload the page.",
+    notKept: "This result is not kept in the history: the device's storage is full, or not available to this page.",
+    notDeleted: "It could not be deleted: the browser's storage is not available to this page.",
+    removed: (eye: Eye) => `${EYES[eye]}: photograph removed.`,
+    confirmed: "The files are confirmed.",
+    known: (name: string) => `${name} is already among the photographs of this eye.`,
+    check: "Please check the files: there is no result for the patient yet.",
+    looking: "Looking at the photograph…",
+    lookingAll: "Looking at the photographs…",
+    sentences: (...parts: string[]) => parts.map((part) => (/[.!?]$/.test(part) ? part : `${part}.`)).join(" "),
+  },
+
+  eyes: EYES,
+  both: "Both eyes",
+  only: (eye: Eye) => `${EYES[eye]} only`,
+  questions: QUESTIONS,
+
+  patient: {
+    title: "Patient",
+    label: "Name or number (optional)",
+    noName: "No name",
+    next: "Next patient",
+    print: "Print",
+    several: "Choose several photographs at once",
+    step: (eye: Eye) => `Step ${eye === "right" ? 1 : 2} of 2`,
+    photograph: (eye: Eye) => `Photograph the ${eye} eye`,
+    stay: "The photographs stay on this device.",
+    nextIs: (eye: Eye) => `Now photograph the ${eye} eye.`,
+    againIs: (eye: Eye) => `Photograph the ${eye} eye again.`,
+  },
+
+  choose: {
+    photograph: "Choose photograph",
+    take: "Take photograph",
+    another: "Add photograph",
+    remove: "Remove",
+    of: (eye: Eye) => ` of the ${eye} eye`,
+    called: (name: string) => ` ${name}`,
+    which: "Which eye?",
+    whichLong: "The names of these files do not tell the eye. Choose it for each photograph.",
+    leaveOut: "Leave out",
+    use: "Use these",
+    cancel: "Cancel",
+  },
+
+  guide: {
+    title: "How to take a good photograph",
+    tips: [
+      "Dim the room and wait until the pupil is wide.",
+      "Centre the camera on the pupil, and check the working distance.",
+      "Focus on the vessels, and keep the whole round field in the frame.",
+    ],
+    drawings: "Drawings, not photographs.",
+    pictures: {
+      good: ["Good", "Drawing of a good photograph: the whole round retina, sharp and evenly lit"],
+      dark: ["Too dark", "Drawing of a photograph that is too dark"],
+      bright: ["Too bright", "Drawing of a photograph that is too bright"],
+      blurred: ["Not sharp", "Drawing of a photograph that is out of focus"],
+      cut: ["Cut off", "Drawing of a photograph in which part of the retina is cut off"],
+    },
+  },
+
+  checklist: {
+    title: (eye: Eye, number: number) => `${EYES[eye]}, photograph ${number}`,
+    retina: { yes: "Retina found", no: "No retina found", unknown: "Retina not checked" },
+    whole: { yes: "Whole", no: "Cut off", unknown: "Whole: not checked" },
+    sharp: { yes: "Sharp", no: "Not sharp", unknown: "Sharp: not checked" },
+    light: { yes: "Light is good", no: "Light is poor", unknown: "Light: not checked" },
+    todo: "What to do, the most important first:",
+  },
+  /** By reason of the quality gate: its name, and what to do. */
+  reasons: {
+    "too dark": ["Too dark", "Increase the flash, or wait until the pupil is wider."],
+    overexposed: ["Too bright", "Reduce the flash."],
+    "under- or overexposed": ["Too dark or too bright", "Adjust the flash."],
+    "detail lost": ["Fine detail is lost", "Use the camera's own file, which is compressed less, and check the flash."],
+    "retina cut off": ["Part of the retina is cut off", "Keep the whole round field in the frame."],
+    "low contrast": ["Low contrast", "Clean the lens and ask the patient to blink."],
+    "out of focus": ["Out of focus", "Focus on the vessels, and check the working distance."],
+    "not a colour photograph": ["Not a colour photograph", "Take a colour photograph: EyeNet grades no others."],
+    "not a fundus photograph": ["No retina found", "Is this the right photograph? Centre the camera on the pupil."],
+  } as Record<string, [string, string]>,
+  otherReason: (reason: string): [string, string] => [reason.charAt(0).toUpperCase() + reason.slice(1), ""],
+  reason: (reason: string) => `${reason}. `,
+
+  /** What is answered for a patient: a title and what follows from it. */
+  answers: {
+    refer: ["Refer", LOOK],
+    retake: ["Refer, and photograph again if possible", "The photograph is poor, but shows signs of disease."],
+    unsettled: ["Retinopathy found: photograph the other eye, or refer", "Without a good photograph of both eyes, referable retinopathy cannot be ruled out."],
+    mild: ["Retinopathy, not referable: screen again by your clinic's rule", NO_ALL_CLEAR],
+    ungradable: ["Refer: not gradable", "Second poor photograph: refer, do not send home."],
+    again: ["Photograph again", "Both eyes are needed for a negative result."],
+    clear: ["No referral suggested", NO_ALL_CLEAR],
+  },
+  demonstration: (title: string) => `Demonstration: ${title}`,
+  /** What is known of an eye, for its line below the answer. */
+  eyeAnswers: {
+    referable: "Signs of referable retinopathy",
+    any: "Signs of retinopathy",
+    mild: "Signs of retinopathy, below the referral threshold",
+    clear: "No signs of retinopathy found",
+    notReferable: "No signs of referable retinopathy found",
+    again: "Poor photograph: take it again",
+    ungradable: "Second poor photograph: refer, do not send home",
+    unread: "This file cannot be used",
+    absent: "No photograph yet",
+    never: "No photograph was taken",
+  },
+  poorToo: (text: string) => `${text}, on a poor photograph`,
+  eyeLine: (eye: Eye, text: string) => `${EYES[eye]}: ${text}`,
+
+  details: {
+    title: "Details",
+    reaches: (threshold: string, question: Question) => ` above the ${question === "referable" ? "referral threshold" : "threshold"}, ${threshold}`,
+    below: (threshold: string) => ` below the threshold of ${threshold}`,
+    grade: "Estimated grade",
+    gradeIs: (grade: number, name: string) => `${grade} of 4, ${name}`,
+    network: (name: string) => `Answered by ${name}.`,
+    point: (point: string) => `${point}.`,
+    percent: (value: number, decimals: number) => `${(100 * value).toFixed(decimals)}\u00a0%`,
+    under: "under 1\u00a0%",
+    over: "over 99\u00a0%",
+  },
+
+  photograph: {
+    good: "Good enough to grade",
+    poor: "Not good enough to grade",
+    number: (number: number, total: number) => `Photograph ${number} of ${total}`,
+    counts: "The eye counts by its worst photograph.",
+    retake: "The photograph is poor, but shows signs of disease. Refer, and take it again if possible.",
+    alt: (eye: Eye) => `Photograph of the ${eye} eye`,
+    photograph: "Photograph",
+    evidence: "Evidence",
+    evidenceAlt: (eye: Eye, question: Question) => `${EYES[eye]} with the evidence for ${QUESTIONS[question].toLowerCase()}`,
+    evidenceCaption: "Green and yellow mark areas that raised the score.",
+    picture: (eye: Eye) => `Picture of the ${eye} eye`,
+  },
+
+  doubts: {
+    title: "Please check the files",
+    none: "There is no result for the patient until this is clear.",
+    wrong: "If a file is wrong, remove it below and choose another one.",
+    correct: "The files are correct",
+    history: "No result: the files were not checked",
+    same: "The same photograph was chosen for both eyes. Remove it from the eye that it does not show.",
+    otherEye: (name: string, eye: Eye) => `${name} was chosen as the ${eye} eye, but its name says ${other(eye)} eye.`,
+    patients: (one: string, two: string) => `The names of the files tell two patients: ${one} and ${two}.`,
+  },
+
+  history: {
+    title: "History",
+    unavailable: "This browser does not store a history for this page, for example in a private window.",
+    empty: "No results yet. Results are stored on this device only.",
+    stored: "Stored on this device only, until you delete them.",
+    open: "Open",
+    back: "Back to the list",
+    remove: "Delete",
+    removeAll: "Delete all",
+    keep: "Keep",
+    of: (name: string, when: string) => ` ${name}, ${when}`,
+    oneEye: (title: string) => `${title} (one eye)`,
+    lead: (when: string, point: string) => `${when}. ${point}.`,
+    noResult: "No result.",
+    removeOne: (name: string, when: string) => `Delete the result of ${name}, ${when}? This cannot be undone.`,
+    removeEvery: (number: number) => `Delete ${number === 1 ? "the only result" : `all ${number} results`} from this device? This cannot be undone.`,
+    printed: (name: string) => `EyeNet: ${name || "patient without a name"}`,
+    checkedBy: "Checked by:",
+  },
+
+  settings: {
+    title: "Settings",
+    loading: "The settings appear when the network is loaded.",
+    cautious: "How cautious should EyeNet be?",
+    meaning: "More caution misses less disease and raises more false alarms. The choice is kept on this device.",
+    aims: {
+      sensitivity: (aim: number) => `${aim >= 0.95 ? "Very cautious" : "Cautious"}: aims to find ${share(aim)} of 100 eyes with disease`,
+      specificity: (aim: number) => `Few false alarms: aims at ${share(1 - aim)} in 100 healthy eyes`,
+      balanced: "Balanced: between missed disease and false alarms",
+    },
+    own: (aim: string) => `${aim} (the network's own choice)`,
+    measuredOn: (set: string) => `Measured on eyes of ${set}, with 95 % intervals in brackets.`,
+    measuredNowhere: "The network was exported without figures of test patients.",
+    found: (value: number, low: number, high: number) => `found ${share(value)} of 100 with it (${share(low)} to ${share(high)})`,
+    alarms: (value: number, low: number, high: number) => `${share(1 - value)} false alarms in 100 without it (${share(1 - high)} to ${share(1 - low)})`,
+    measured: (question: Question, figures: string[]) => `${QUESTIONS[question]}: ${figures.join("; ") || "not measured"}`,
+  },
+
+  about: {
+    title: "About EyeNet",
+    /** Headings, and paragraphs or lists. */
+    sections: [
+      [
+        "What it does",
+        "EyeNet estimates how likely it is that photographs of the retina show diabetic retinopathy. It first checks whether a photograph is good enough to grade. The photographs stay on this device: there is no server and no account, and the page sends no data anywhere.",
+      ],
+      [
+        "What it is not",
+        `EyeNet is not a medical device. It has not been approved for any medical use. It misses some disease and raises false alarms. ${NOT_COVERED} A trained person decides about every patient.`,
+      ],
+      [
+        "What the words mean",
+        "Referable retinopathy is moderate or worse, without macular oedema: a specialist should see the patient. The threshold is the probability from which EyeNet reports disease; the settings tell how cautious it is. Evidence marks the areas that raised the score; it does not outline lesions.",
+      ],
+      [
+        "How to take a good photograph",
+        [
+          "Dim the room and wait until the pupils are wide.",
+          "Centre the camera on the pupil, so that the light is even.",
+          "Focus on the vessels: their edges should be sharp.",
+          "Keep the whole round field in the frame, with the dark surround.",
+        ],
+      ],
+      [
+        "Install it on this device",
+        "After the first visit EyeNet works without internet. To install it: on an iPhone or iPad, tap Share, then “Add to Home Screen”; on Android or a laptop, choose “Install” in the browser's menu.",
+      ],
+    ] as [string, string | string[]][],
+    which: "Which network",
+    facts: { name: "Name", trainedOn: "Trained on", detects: "Detects", classes: "Classes" },
+    trainedOnDrawings: (what: string) => `${what}: its answers say nothing about patients`,
+    synthetic: "synthetic photographs",
+    real: "photographs of patients",
+    network: (name: string, seen: string) => `${name}, trained on ${seen}`,
+    list: (names: string[]) => names.join(", "),
+  },
+
+  /** Why a file or the program cannot be used. */
+  problems: {
+    memory: "This device does not have enough memory for the photograph. Close other pages.",
+    transparent: "The photograph is completely transparent. Save it without transparency.",
+    several: (number: number) => `The file holds ${number} photographs as pages. Save each page as a file of its own, and choose one.`,
+    secondDamaged: "The file holds a second picture that is damaged. Save the photograph again and choose the new file.",
+    cannotRead: "The file cannot be read. Choose it again.",
+    orientation: "The orientation of the photograph is ambiguous. Save it again and choose the new file.",
+    empty: `The file is empty. ${AGAIN_FROM_CAMERA}`,
+    large: (width: number, height: number, most: number) =>
+      `The photograph has ${width} x ${height} pixels, more than the ${most / 1e6} million that are accepted. Save it smaller and choose it again.`,
+    heic: "This is a HEIC photograph, which this browser cannot read. Save it as JPEG and choose it again (on an iPhone: Settings, Camera, Formats, Most Compatible).",
+    dicom: `This is a DICOM file, which a browser cannot read. ${READABLE}`,
+    tiff: `This is a TIFF photograph, which this browser cannot read. ${READABLE}`,
+    damagedOrLarge: `The photograph is damaged, or too large for this device. ${AGAIN_FROM_CAMERA}`,
+    damaged: `The photograph is damaged. ${AGAIN_FROM_CAMERA}`,
+    unreadable: `This file is not a photograph that a browser can read. ${READABLE}`,
+    truncated: `The photograph is incomplete: the end of the file is missing. ${AGAIN_FROM_CAMERA}`,
+    profile: "The colour profile of the photograph is of a kind that this page cannot convert. Save it as sRGB and choose it again.",
+    profileDamaged: "The colour profile is damaged and was left out.",
+    profileFor: (space: string) => `The colour profile is for ${space} and was left out.`,
+    profileOther: (space: string, pixels: string) => `The colour profile is for ${space}, but the pixels are ${pixels}, and was left out.`,
+    equalised: "The colours of this crop were equalised. Choose the photograph itself.",
+    device: "This device could not grade the photograph. Close other pages and try again.",
+    incomplete: "The program is incomplete. Open this page again while connected to the internet.",
+    version: `The network does not match this version of the program. ${EXPORT_AGAIN}`,
+    network: `The network is damaged or does not belong to this program. ${EXPORT_AGAIN}`,
+    values: `The network returned values that are not probabilities. ${EXPORT_AGAIN}`,
+  },
+};
+
+export type Words = typeof en;
+export default en;

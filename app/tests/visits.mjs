@@ -1,0 +1,110 @@
+// Visits of patients, as a nurse would go through them on a phone.
+
+import { inspect, open, options, phone, pickPoint } from "./driver.mjs";
+
+/** Say what the page shows and says, and what of it is on the screen. */
+async function note(page) {
+  return page.evaluate(() => {
+    const now = document.querySelector("#now");
+    const covered = document.querySelector("nav").getBoundingClientRect().top;
+    const shown = (one) => one && one.getBoundingClientRect().top >= 0 && one.getBoundingClientRect().bottom <= covered;
+    const text = (selector, within = now) => [...within.querySelectorAll(selector)].map((one) => one.innerText.replace(/\s+/g, " ").trim());
+    return {
+      result: now.dataset.result ?? null,
+      title: text("h2")[0],
+      lines: text(".lines li"),
+      checks: text(".checklist li"),
+      todo: text("ol li"),
+      text: now.innerText,
+      said: document.querySelector("#status").textContent,
+      live: document.querySelector("#status").getAttribute("role"),
+      primary: text(".button.primary").filter((_, i) => now.querySelectorAll(".button.primary")[i].checkVisibility()),
+      shown: shown(now.querySelector("h2")),
+      photographs: document.querySelectorAll("#patient .shot").length,
+    };
+  });
+}
+
+/** Give files to an input, and wait until they are graded. */
+async function give(page, input, files) {
+  const before = await page.evaluate(() => window.said.length);
+  await input.setInputFiles(files);
+  await settled(page, before + [files].flat().length);
+}
+
+async function settled(page, count) {
+  await page.waitForFunction((n) => window.said.length >= n, count, { timeout: 60_000 });
+  await page.waitForFunction(() => !document.querySelector("#patient [aria-busy=true]"));
+  return note(page);
+}
+
+/** Take photographs with the button of the card at the top, as with the camera. */
+const take = async (page, file) => {
+  await give(page, page.locator("#now input[capture]"), file);
+  return note(page);
+};
+const next = (page) => page.getByRole("button", { name: "Next patient" }).click();
+
+export const visits = {
+  /** Go through visits on a phone, one after the other. */
+  async visits(browser, url) {
+    const { page, seen } = await open(browser, url, { viewport: phone, hasTouch: true, isMobile: true });
+    const { good, poor, alsoPoor, fields, unnamed } = options;
+    const found = { first: await note(page) };
+    found.guide = await page.locator("#now .guide img").evaluateAll((all) => Promise.all(all.map((one) => one.decode().then(() => [one.alt, one.naturalWidth]))));
+
+    found.one = await take(page, good.right);
+    found.both = await take(page, good.left);
+    await next(page);
+
+    found.poor = await take(page, poor);
+    found.same = await take(page, poor); // the same file is no second attempt
+    found.again = await take(page, alsoPoor);
+    found.spent = await take(page, good.left);
+    found.violations = await inspect(page);
+    await next(page);
+
+    await page.setInputFiles("#new .actions.wide input[multiple]", fields); // of both eyes, by their names
+    await page.waitForSelector("#now[data-result]");
+    found.fields = await note(page);
+    const before = await page.evaluate(() => window.said.length);
+    await pickPoint(page, options.point);
+    found.regraded = await settled(page, before + fields.length);
+    await next(page);
+
+    await page.setInputFiles("#new .actions.wide input[multiple]", unnamed);
+    await page.waitForSelector("dialog fieldset");
+    found.asked = { violations: await inspect(page), text: await page.locator("dialog").innerText() };
+    await page.getByRole("button", { name: "Use these" }).click(); // not yet: each file needs an answer
+    found.asked.open = await page.locator("dialog").count();
+    for (const [i, eye] of ["Right eye", "Left eye"].entries()) await page.locator("dialog fieldset").nth(i).getByText(eye).click();
+    await page.getByRole("button", { name: "Use these" }).click();
+    await page.waitForSelector("#now[data-result]");
+    found.unnamed = await note(page);
+
+    await page.getByRole("link", { name: "History" }).click();
+    await page.waitForSelector("#history .entry");
+    found.kept = await page.locator("#history .entry").allInnerTexts();
+    return { ...found, errors: seen.errors };
+  },
+
+  /** Enlarge the text to twice its size, and look at a narrow screen: what is wider than the screen. */
+  async sizes(browser, url) {
+    const { page } = await open(browser, url, { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
+    const wide = {};
+    for (const [name, width, size] of [["narrow", 320, "106.25%"], ["large", 390, "212.5%"]]) {
+      await page.setViewportSize({ width, height: 844 });
+      await page.evaluate((share) => (document.documentElement.style.fontSize = share), size);
+      for (const view of ["new", "settings", "about"]) {
+        await page.evaluate((hash) => (location.hash = hash), view);
+        await page.waitForSelector(`#${view}:not([hidden]) > *`);
+        wide[`${name} ${view}`] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      }
+      await page.evaluate(() => (location.hash = "new"));
+      if (name === "narrow") await take(page, options.poor);
+      wide[`${name} poor`] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
+    }
+    return { wide };
+  },
+};

@@ -1,0 +1,87 @@
+"""Visits of patients on the offline page, as on a phone: what it says to do next, and what it answers."""
+
+import shutil
+
+import pytest
+import test_app
+from PIL import Image, ImageEnhance, ImageFilter
+
+from benchmarks.browser import browse
+from eyenet.model.screener import Screener
+
+pytestmark = test_app.pytestmark
+template, sample, model, page = test_app.template, test_app.sample, test_app.model, test_app.page
+
+
+@pytest.fixture(scope="module")
+def photographs(sample, tmp_path_factory):
+    """Good and poor photographs, some of them without an eye in their names."""
+    folder = tmp_path_factory.mktemp("visits")
+    good = {eye: sample / f"s0001_{eye}.jpeg" for eye in ("right", "left")}
+    blurred = Image.open(good["right"]).filter(ImageFilter.GaussianBlur(25))
+    ImageEnhance.Brightness(blurred).enhance(0.3).save(folder / "s0003_right_2.jpeg")
+    for name, source in (("s0001_OD", "s0002_right"), ("IMG_1", "s0002_right"), ("IMG_2", "s0002_left")):
+        shutil.copy(sample / f"{source}.jpeg", folder / f"{name}.jpeg")
+    named = {"poor": sample / "s0003_right.jpeg", "alsoPoor": folder / "s0003_right_2.jpeg", "good": good}
+    named["fields"] = [good["right"], folder / "s0001_OD.jpeg", good["left"]]
+    return named | {"unnamed": [folder / "IMG_1.jpeg", folder / "IMG_2.jpeg"]}
+
+
+@pytest.fixture(scope="module")
+def seen(page, photographs):
+    return browse("visits", page, point="balanced", **photographs)
+
+
+def test_the_page_tells_each_step_and_the_answer_is_on_the_screen(seen):
+    first, one, both = seen["first"], seen["one"], seen["both"]
+    assert first["title"] == "Photograph the right eye" and first["primary"] == ["Take photograph of the right eye"]
+    assert len(seen["guide"]) == 5 and all("Drawing of" in alt and width > 0 for alt, width in seen["guide"])
+    assert "Now photograph the left eye." in one["text"] and one["primary"][0] == "Take photograph of the left eye"
+    assert one["checks"] == ["✓ Retina found", "✓ Whole", "✓ Sharp", "✓ Light is good"] and one["todo"] == []
+    assert both["primary"] == ["Next patient"] and len(both["lines"]) == 2
+    assert all(state["shown"] for state in (one, both, seen["poor"], seen["again"], seen["spent"]))
+    assert seen["errors"] == [] and seen["violations"] == []
+
+
+def test_the_answer_is_announced(seen):
+    for state, eye in ((seen["one"], "Right eye: "), (seen["both"], "Left eye: "), (seen["poor"], "Right eye: Poor")):
+        assert state["live"] == "status" and state["said"].startswith(eye)
+    assert "Now photograph the left eye." in seen["one"]["said"]
+    assert seen["both"]["title"] in seen["both"]["said"]
+    assert "Photograph the right eye again." in seen["poor"]["said"]
+
+
+def test_the_answers_are_those_of_python(seen, model, photographs):
+    screener = Screener(model)
+    rows = [screener.look(path) for path in photographs["fields"]]
+    assert seen["fields"]["photographs"] == seen["regraded"]["photographs"] == 3
+    assert seen["fields"]["result"] == screener.join({"right": rows[:2], "left": rows[2:]})["result"]
+    good = {eye: [screener.look(path)] for eye, path in photographs["good"].items()}
+    assert seen["both"]["result"] == screener.join(good)["result"]
+    poor = [screener.look(photographs[name]) for name in ("poor", "alsoPoor")]
+    assert seen["spent"]["result"] == screener.join({"right": poor, "left": good["left"]})["result"]
+
+
+def test_a_poor_photograph_is_explained_and_the_second_one_refers(seen):
+    poor, same, again, spent = (seen[name] for name in ("poor", "same", "again", "spent"))
+    assert poor["title"] == "Photograph the right eye again." and poor["primary"] == [
+        "Take photograph of the right eye"
+    ]
+    assert poor["checks"][0] == "✕ No retina found" and "✕ Light is poor" in poor["checks"]
+    assert poor["todo"] == ["Too dark. Increase the flash, or wait until the pupil is wider."]
+    assert "already among the photographs" in same["said"] and same["title"] == poor["title"]
+    assert "do not send home" in again["text"] and "Now photograph the left eye." in again["text"]
+    assert "do not send home" in spent["text"] and spent["primary"] == ["Next patient"]
+    assert spent["title"].startswith("Refer") and any("Refer" in entry for entry in seen["kept"])
+
+
+def test_files_without_an_eye_in_their_names_are_asked_about(seen):
+    assert seen["asked"]["violations"] == [] and seen["asked"]["open"] == 1
+    assert "Which eye?" in seen["asked"]["text"] and "IMG_1.jpeg" in seen["asked"]["text"]
+    assert seen["unnamed"]["photographs"] == 2 and "IMG_1" not in seen["unnamed"]["text"]
+    assert len(seen["kept"]) == 4
+
+
+def test_nothing_is_wider_than_a_narrow_screen_or_with_large_text(page, photographs):
+    wide = browse("sizes", page, poor=photographs["poor"])["wide"]
+    assert len(wide) == 8 and all(more <= 0 for more in wide.values()), wide
