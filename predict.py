@@ -22,9 +22,10 @@ photograph of a retina, about which the network is not asked.
 Photographs are grouped by patient and visit, and each visit gets a row after the photographs. Patient and eye are read
 from DICOM headers, from names such as 7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one
 eye is. An eye gets the highest probability among its photographs. If an eye is poor or missing, and nothing refers, the
-result is 'photograph again'; also if one file is given as both eyes or for two patients, or if header, name and folder
-disagree about the eye. The rows give the reason. Photographs are not grouped by placeholders such as ANONYMOUS, nor by
-IDs that cannot be one person; equal IDs in different folders are different people unless --one-clinic is given.
+result is 'photograph again', and after two poor photographs of an eye 'refer: not gradable'. A patient is also
+photographed again if one file is given as both eyes or for two patients, or if header, name and folder disagree about
+the eye. The rows give the reason. Photographs are not grouped by placeholders such as ANONYMOUS, nor by IDs that cannot
+be one person; equal IDs in different folders are different people unless --one-clinic is given.
 
 The table of --csv grows row by row. After a stop, the same command continues it, with the same model, thresholds and
 version only: photographs that it holds are not graded again, unless their files have changed.

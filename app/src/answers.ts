@@ -30,6 +30,9 @@ const EYE_KINDS: Record<string, EyeKind> = {
   [UNREAD]: "unread",
 };
 
+/** Tell whether a visit says nothing about a patient: its network or its eyes are drawn. */
+export const isDemonstration = ({ synthetic, sample }: Visit): boolean => synthetic || sample === true;
+
 export const rowsOf = (shots: Shot[]): Row[] => shots.map(({ row }) => row);
 
 /** Find the result of an eye: of its worst photograph, as for a patient; null without a photograph. */
@@ -41,8 +44,9 @@ export function resultOf(rows: Row[]): string | null {
   return isSpent(rows) ? UNGRADABLE : (rows.at(-1)?.result ?? null);
 }
 
-/** Say what a result of a photograph or an eye means. A network of drawings never gives a sign that all is well. */
-export function sayEye(rows: Row[], synthetic: boolean): { tone: Tone; title: Text } {
+/** Say what is known of an eye. A demonstration never gives a sign that all is well. */
+export function sayEye(eye: Eye, visit: Visit): { tone: Tone; title: Text } {
+  const rows = rowsOf(visit.eyes[eye]);
   const result = resultOf(rows);
   const kind = result === null ? "absent" : EYE_KINDS[result];
   const isCalled = CALLED.includes(result ?? "");
@@ -50,7 +54,8 @@ export function sayEye(rows: Row[], synthetic: boolean): { tone: Tone; title: Te
   const said = isCalled && !rows.some((row) => isGradable(row) && CALLED.includes(row.result)) ? words.poorToo(plain) : plain;
   if (!isCalled && kind !== "clear" && kind !== "notReferable") return { tone: kind === "ungradable" ? "refer" : "again", title: said };
   const tone = kind === "mild" ? "mild" : isCalled ? "refer" : "clear";
-  return { tone: synthetic && tone === "clear" ? "none" : tone, title: synthetic ? words.demonstration(said) : said };
+  if (!isDemonstration(visit)) return { tone, title: said };
+  return { tone: tone === "clear" ? "none" : tone, title: words.demonstration(said) };
 }
 
 /** Choose the patient's answer, in the order of the table in the design. */
@@ -72,8 +77,8 @@ export function sayPatient(visit: Visit): Said {
   const kind = kindOf(visit);
   const [title, text] = words.answers[kind];
   const tone = TONES[kind];
-  if (!visit.synthetic || kind === "again" || kind === "ungradable") return { tone, title, text };
-  return { tone: tone === "clear" ? "none" : tone, title: words.demonstration(title), text: words.syntheticModel };
+  if (!isDemonstration(visit) || kind === "again" || kind === "ungradable") return { tone, title, text };
+  return { tone: tone === "clear" ? "none" : tone, title: words.demonstration(title), text: visit.synthetic ? words.syntheticModel : words.samples.notice };
 }
 
 /** What to do next: photograph an eye for the first time or again, or nothing. */

@@ -1,7 +1,7 @@
 /** An eye: what is known of it, its photographs, and the buttons to add or remove one. */
 
-import { rowsOf, sayEye } from "./answers";
-import { drawChecklist, isPoor, reasonsOf } from "./checklist";
+import { sayEye } from "./answers";
+import { isPoor, reasonsOf } from "./checklist";
 import { drawCapture } from "./chooser";
 import { drawDetails, drawTitle } from "./details";
 import { aside, el } from "./dom";
@@ -26,7 +26,7 @@ export interface Handlers {
 export function drawEye(eye: Eye, visit: Visit, busy: boolean, handlers: Handlers | null): HTMLElement {
   const shots = visit.eyes[eye];
   const id = `${eye}-${visit.id}`;
-  const { tone, title } = sayEye(rowsOf(shots), visit.synthetic);
+  const { tone, title } = sayEye(eye, visit);
   const photographs = [...shots].reverse(); // the latest first
   const known = shots.length ? drawTitle("h3", tone, title) : el("p", { class: "blank" }, handlers ? words.eyeAnswers.absent : words.eyeAnswers.never);
   const body = busy
@@ -60,10 +60,10 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye, number: number, handlers: 
     total > 1 && el("p", { class: "number" }, said.number(number, total)),
     shot.picture && drawPictures(shot, eye),
     row.result !== UNREAD && el("p", { class: `quality ${poor ? "poor" : "good"}` }, el("span", { "aria-hidden": "true" }, verbatim(poor ? "✕" : "✓")), poor ? said.poor : said.good),
-    poor && drawChecklist(row),
     poor && el("ul", { class: "reasons" }, ...reasonsOf(row).map(([reason]) => el("li", {}, reason))),
     poor && row.questions ? el("p", {}, said.retake) : null,
-    drawDetails(row, visit.classes, (row.notes ?? []).map((note) => el("p", { class: "small" }, verbatim(note)))),
+    ...(row.notes ?? []).map((note) => el("p", { class: "small" }, verbatim(note))),
+    drawDetails(row, visit.classes),
     el(
       "p",
       { class: "small file-name" },

@@ -52,8 +52,6 @@ function started(model: Model, offline: boolean): void {
   drawAbout();
   drawSettings();
   drawPatient(false);
-  byId("banner").hidden = !model.synthetic;
-  byId("banner").textContent = words.syntheticModel;
   say(offline ? words.status.ready : words.status.online, "ready");
 }
 

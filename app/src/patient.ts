@@ -6,6 +6,7 @@ import { byId, el } from "./dom";
 import { openDoubts } from "./doubts";
 import { type Handlers, drawEye } from "./eye";
 import { drawPrint, drawPrintHead, drawResult } from "./result";
+import { drawSamples } from "./samples";
 import type { Eye } from "./screener";
 import { choose, confirmFiles, removeShot, save, session, startNext } from "./session";
 import { verbatim } from "./text";
@@ -49,15 +50,25 @@ export function drawPatient(arrived: boolean): void {
   const isDone = isStarted && !isBusy && !openDoubts(visit).length && nextStep(visit) === null; // the card has the buttons
   const several = drawChooser(said.several, verbatim(""), "button", { multiple: true }, (files) => void chooseSeveral(files));
   const ends = [drawPrint(), el("button", { type: "button", class: "button", onclick: next }, said.next)];
+  if (label.value !== visit.label) label.value = visit.label;
   body.replaceChildren(
     drawPrintHead(visit),
     isBusy ? busy : (drawResult(visit, handlers, latest) ?? ""),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, session.isBusy(eye), handlers))),
     isDone ? "" : el("div", { class: "actions wide" }, ...(isStarted ? ends : [several])),
+    isStarted || session.failure ? "" : drawSamples(),
   );
+  drawBanner();
   const again = focused?.dataset.eye ? `#patient [data-eye=${focused.dataset.eye}]` : "#now";
   if (focused) document.querySelector<HTMLElement>(again)?.focus({ preventScroll: true });
   if (arrived) show(byId("now"));
+}
+
+/** Say above every view if the network, or the eyes on the page, are drawn. */
+function drawBanner(): void {
+  const { synthetic, sample } = session.visit;
+  byId("banner").hidden = !synthetic && !sample;
+  byId("banner").textContent = synthetic ? words.syntheticModel : words.samples.notice;
 }
 
 /** Scroll to a card unless it is on the screen as a whole. */

@@ -1,6 +1,6 @@
 /** The card at the top: what to do next and, when there is one, the answer for the patient. */
 
-import { SIDES, type Step, nextStep, rowsOf, sayEye, sayPatient } from "./answers";
+import { SIDES, type Step, nextStep, sayEye, sayPatient } from "./answers";
 import { drawChecklist, drawTodo, isPoor } from "./checklist";
 import { drawCapture } from "./chooser";
 import { drawDetails, drawTitle } from "./details";
@@ -23,7 +23,7 @@ const countOf = ({ eyes }: Visit): number => eyes.right.length + eyes.left.lengt
 export function announce(visit: Visit, latest: Eye | null): Text {
   const doubtful = openDoubts(visit).length > 0;
   const step = nextStep(visit);
-  const eye = latest && words.eyeLine(latest, sayEye(rowsOf(visit.eyes[latest]), visit.synthetic).title);
+  const eye = latest && words.eyeLine(latest, sayEye(latest, visit).title);
   const answer = doubtful ? words.status.check : titleOf(visit, step);
   const next = step && !doubtful && answer !== sayStep(step) ? sayStep(step) : null;
   return words.status.sentences(...[eye, answer, next].filter((part) => part !== null));
@@ -68,10 +68,10 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
 }
 
 function drawLine(eye: Eye, visit: Visit, isNow: boolean): HTMLElement {
-  const rows = rowsOf(visit.eyes[eye]);
-  const { tone, title } = sayEye(rows, visit.synthetic);
-  const line = rows.length || isNow ? title : words.eyeAnswers.never;
-  return el("li", {}, drawTitle("p", rows.length ? tone : "none", words.eyeLine(eye, line)));
+  const { tone, title } = sayEye(eye, visit);
+  const isThere = visit.eyes[eye].length > 0;
+  const line = isThere || isNow ? title : words.eyeAnswers.never;
+  return el("li", {}, drawTitle("p", isThere ? tone : "none", words.eyeLine(eye, line)));
 }
 
 /** Draw the checklist of the latest photograph and, if the eye must be photographed again, what to do. */

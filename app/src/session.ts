@@ -44,9 +44,10 @@ export function inUse(): boolean {
   return label !== "" || SIDES.some((eye) => eyes[eye].length || session.isBusy(eye));
 }
 
-/** Add photographs to an eye; those that are still being graded are replaced. */
+/** Add photographs to an eye; those that are still being graded are replaced. After a sample, the next patient starts. */
 export function choose(eye: Eye, files: File[]): void {
   if (session.failure) return say(session.failure, "wrong");
+  if (session.visit.sample) startNext();
   if (!SIDES.some((side) => session.visit.eyes[side].length || session.isBusy(side))) session.visit.when = Date.now();
   void look(eye, files);
 }
@@ -128,7 +129,7 @@ async function update(said: Text | null, isProblem = false): Promise<void> {
 export async function save(): Promise<void> {
   const { visit, kept } = session;
   const isWorthIt = SIDES.some((eye) => visit.eyes[eye].some(({ picture }) => picture));
-  if (!isWorthIt && !kept) return;
+  if ((!isWorthIt && !kept) || visit.sample) return;
   session.kept = isWorthIt;
   try {
     await (isWorthIt ? keep(visit) : remove(visit.id));
@@ -146,6 +147,13 @@ export function startNext(): void {
   session.kept = false;
   say(null);
   session.changed(false);
+}
+
+/** Start a visit with drawn eyes. */
+export function startSample(label: Text, eyes: Record<Eye, File>): void {
+  startNext();
+  Object.assign(session.visit, { sample: true, label });
+  for (const eye of SIDES) void look(eye, [eyes[eye]]);
 }
 
 /** Choose an operating point, and grade the photographs again. */

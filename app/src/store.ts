@@ -22,6 +22,7 @@ export interface Visit {
   model: string;
   classes: string[];
   synthetic: boolean; // the network was trained on drawings
+  sample?: boolean; // drawn eyes, to try the page; not kept
   eyes: Record<Eye, Shot[]>; // in the order in which they were taken
   joined: Row | null;
   confirmed?: string[]; // doubts that the user has answered

@@ -118,7 +118,11 @@ export async function openOffline(browser, url, server) {
 }
 
 /** Choose an operating point in the settings, which need not be shown. */
-export const pickPoint = (page, point) => page.evaluate((value) => document.querySelector(`[name=point][value="${value}"]`).click(), point);
+export async function pickPoint(page, point) {
+  const choice = page.locator(`[name=point][value="${point}"]`);
+  await choice.waitFor({ state: "attached" });
+  await choice.evaluate((one) => one.click());
+}
 
 /** Go to the start, and delete what is stored. */
 async function forgetAll() {

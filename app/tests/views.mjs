@@ -119,14 +119,16 @@ export const views = {
     const focus = () =>
       page.evaluate(() => {
         const at = document.activeElement;
-        if (at === document.body) return { name: "" }; // all elements visited
+        if (at === document.body) return { name: "" };
         const style = getComputedStyle(at.classList.contains("file") ? at.parentElement : at);
-        return { name: at.id || at.closest("label")?.innerText || at.innerText, outline: style.outlineStyle !== "none" };
+        const again = at === window.reached?.[0]; // all elements visited
+        window.reached = [...(window.reached ?? []), at];
+        return { name: again ? "" : at.id || at.closest("label")?.innerText || at.innerText, outline: style.outlineStyle !== "none" };
       });
     await page.locator("body").press("Tab");
     for (let i = 0; i < 12; i++) {
       const at = await focus();
-      if (!at.name || reached.some(({ name }) => name === at.name)) break;
+      if (!at.name) break;
       reached.push(at);
       await page.keyboard.press("Tab");
     }

@@ -78,6 +78,14 @@ const en = {
     cancel: "Cancel",
   },
 
+  samples: {
+    title: "Try with sample eyes",
+    notice: "Drawn eyes, no patient: the answer says nothing about anybody, and is not kept.",
+    names: { negative: "No referral", referable: "Referable", poor: "Poor photograph" },
+    label: (name: string) => `Drawing: ${name.toLowerCase()}`,
+    missing: "The sample eyes could not be loaded. Open this page again while connected to the internet.",
+  },
+
   guide: {
     title: "How to take a good photograph",
     tips: [
