@@ -53,7 +53,7 @@ def draw_examples():
 
 
 def draw_samples():
-    """Draw both eyes of the sample patients, and a poor photograph: cut off, dark and not sharp."""
+    """Draw both eyes of the sample patients, and a poor photograph: cut off and dark."""
     SAMPLES.mkdir(parents=True, exist_ok=True)
     for name, (patient, level) in PATIENTS.items():
         for eye in ("right", "left"):
@@ -61,7 +61,7 @@ def draw_samples():
             picture = picture.resize((WIDTH, round(WIDTH * picture.height / picture.width)), Image.Resampling.LANCZOS)
             picture.save(SAMPLES / f"{name}_{eye}.jpeg", quality=88)
             if (name, eye) == ("negative", "right"):
-                poor = ImageEnhance.Brightness(shift(picture, 0.45, 0)).enhance(0.6)
+                poor = ImageEnhance.Brightness(shift(picture, 0.47, 0)).enhance(0.5)
                 poor.save(SAMPLES / "poor_right.jpeg", quality=88)
 
 

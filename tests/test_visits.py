@@ -22,21 +22,22 @@ def photographs(sample, tmp_path_factory):
     ImageEnhance.Brightness(blurred).enhance(0.3).save(folder / "s0003_right_2.jpeg")
     for name, source in (("s0001_OD", "s0002_right"), ("IMG_1", "s0002_right"), ("IMG_2", "s0002_left")):
         shutil.copy(sample / f"{source}.jpeg", folder / f"{name}.jpeg")
-    named = {"poor": sample / "s0003_right.jpeg", "alsoPoor": folder / "s0003_right_2.jpeg", "good": good}
+    named = {"poor": sample / "s0003_right.jpeg", "alsoPoor": folder / "s0003_right_2.jpeg"}
+    named |= {"good": good, "other": sample / "s0003_left.jpeg"}
     named["fields"] = [good["right"], folder / "s0001_OD.jpeg", good["left"]]
     return named | {"unnamed": [folder / "IMG_1.jpeg", folder / "IMG_2.jpeg"]}
 
 
 @pytest.fixture(scope="module")
 def seen(page, photographs):
-    return browse("visits", page, point="balanced", **photographs)
+    return browse("visits", page, point="sensitivity_0.9", **photographs)
 
 
 def test_the_page_tells_each_step_and_the_answer_is_on_the_screen(seen):
     first, one, both = seen["first"], seen["one"], seen["both"]
     assert first["title"] == "Photograph the right eye" and first["primary"] == ["Take photograph of the right eye"]
     assert len(seen["guide"]) == 5 and all("Drawing of" in alt and width > 0 for alt, width in seen["guide"])
-    assert "Now photograph the left eye." in one["text"] and one["primary"][0] == "Take photograph of the left eye"
+    assert "Now photograph the left eye" in one["text"] and one["primary"][0] == "Take photograph of the left eye"
     assert one["checks"] == ["✓ Retina found", "✓ Whole", "✓ Sharp", "✓ Light is good"] and one["todo"] == []
     assert both["primary"] == ["Next patient"] and len(both["lines"]) == 2
     assert all(state["shown"] for state in (one, both, seen["poor"], seen["again"], seen["spent"]))
@@ -59,18 +60,17 @@ def test_the_answers_are_those_of_python(seen, model, photographs):
     good = {eye: [screener.look(path)] for eye, path in photographs["good"].items()}
     assert seen["both"]["result"] == screener.join(good)["result"]
     poor = [screener.look(photographs[name]) for name in ("poor", "alsoPoor")]
-    assert seen["spent"]["result"] == screener.join({"right": poor, "left": good["left"]})["result"]
+    other = [screener.look(photographs["other"])]
+    assert seen["spent"]["result"] == screener.join({"right": poor, "left": other})["result"]
 
 
 def test_a_poor_photograph_is_explained_and_the_second_one_refers(seen):
     poor, same, again, spent = (seen[name] for name in ("poor", "same", "again", "spent"))
-    assert poor["title"] == "Photograph the right eye again." and poor["primary"] == [
-        "Take photograph of the right eye"
-    ]
+    assert poor["title"] == "Photograph the right eye again" and poor["primary"] == ["Take photograph of the right eye"]
     assert poor["checks"][0] == "✕ No retina found" and "✕ Light is poor" in poor["checks"]
     assert poor["todo"] == ["Too dark. Increase the flash, or wait until the pupil is wider."]
     assert "already among the photographs" in same["said"] and same["title"] == poor["title"]
-    assert "do not send home" in again["text"] and "Now photograph the left eye." in again["text"]
+    assert "do not send home" in again["text"] and "Now photograph the left eye" in again["text"]
     assert "do not send home" in spent["text"] and spent["primary"] == ["Next patient"]
     assert spent["title"].startswith("Refer") and any("Refer" in entry for entry in seen["kept"])
 
@@ -79,7 +79,34 @@ def test_files_without_an_eye_in_their_names_are_asked_about(seen):
     assert seen["asked"]["violations"] == [] and seen["asked"]["open"] == 1
     assert "Which eye?" in seen["asked"]["text"] and "IMG_1.jpeg" in seen["asked"]["text"]
     assert seen["unnamed"]["photographs"] == 2 and "IMG_1" not in seen["unnamed"]["text"]
-    assert len(seen["kept"]) == 4
+
+
+def test_a_sample_is_marked_and_kept_apart_from_patients(seen):
+    sample, own = seen["sample"], seen["own"]
+    assert sample["photographs"] == 2 and sample["everywhere"] and "Drawn eyes, no patient" in sample["banner"]
+    assert sample["label"].startswith("Drawing: ")
+    assert all("Signs of" not in line or "Demonstration: " in line for line in sample["lines"])
+    assert own["photographs"] == 1 and not own["banner"]
+
+
+def test_the_samples_are_what_they_are_called():
+    """With the network that ships."""
+    screener = Screener(test_app.REPO / "pretrained" / "eyenet-lite")
+    look = {path.stem: screener.look(path) for path in (test_app.REPO / "app/public/samples").iterdir()}
+    results = {name: row["result"] for name, row in look.items()}
+    assert results.pop("poor_right") == "photograph again" and look["poor_right"]["gradable"] is False
+    assert results == {
+        f"{name}_{eye}": result
+        for name, result in (("negative", "no DR"), ("referable", "referable DR"))
+        for eye in ("left", "right")
+    }
+
+
+def test_the_history_keeps_patients_and_reads_earlier_versions(seen):
+    *kept, old = seen["kept"]
+    assert len(kept) == 5 and not any("Drawing" in entry for entry in kept)
+    assert "Old" in old and "(one eye)" in old
+    assert "Photograph again" in seen["old"] and "Right eye: No signs of retinopathy found" in seen["old"]
 
 
 def test_nothing_is_wider_than_a_narrow_screen_or_with_large_text(page, photographs):

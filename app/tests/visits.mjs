@@ -7,18 +7,19 @@ async function note(page) {
   return page.evaluate(() => {
     const now = document.querySelector("#now");
     const covered = document.querySelector("nav").getBoundingClientRect().top;
+    const isPrimary = (one) => one.checkVisibility() && getComputedStyle(one).color === "rgb(255, 255, 255)"; // as it looks
     const shown = (one) => one && one.getBoundingClientRect().top >= 0 && one.getBoundingClientRect().bottom <= covered;
     const text = (selector, within = now) => [...within.querySelectorAll(selector)].map((one) => one.innerText.replace(/\s+/g, " ").trim());
     return {
       result: now.dataset.result ?? null,
-      title: text("h2")[0],
+      title: [...now.querySelectorAll("h2")].map((one) => one.lastChild.textContent)[0], // without its symbol
       lines: text(".lines li"),
       checks: text(".checklist li"),
       todo: text("ol li"),
       text: now.innerText,
       said: document.querySelector("#status").textContent,
       live: document.querySelector("#status").getAttribute("role"),
-      primary: text(".button.primary").filter((_, i) => now.querySelectorAll(".button.primary")[i].checkVisibility()),
+      primary: text(".button.primary").filter((_, i) => isPrimary(now.querySelectorAll(".button.primary")[i])),
       shown: shown(now.querySelector("h2")),
       photographs: document.querySelectorAll("#patient .shot").length,
     };
@@ -49,7 +50,7 @@ export const visits = {
   /** Go through visits on a phone, one after the other. */
   async visits(browser, url) {
     const { page, seen } = await open(browser, url, { viewport: phone, hasTouch: true, isMobile: true });
-    const { good, poor, alsoPoor, fields, unnamed } = options;
+    const { good, poor, alsoPoor, other, fields, unnamed } = options;
     const found = { first: await note(page) };
     found.guide = await page.locator("#now .guide img").evaluateAll((all) => Promise.all(all.map((one) => one.decode().then(() => [one.alt, one.naturalWidth]))));
 
@@ -60,7 +61,7 @@ export const visits = {
     found.poor = await take(page, poor);
     found.same = await take(page, poor); // the same file is no second attempt
     found.again = await take(page, alsoPoor);
-    found.spent = await take(page, good.left);
+    found.spent = await take(page, other);
     found.violations = await inspect(page);
     await next(page);
 
@@ -82,9 +83,25 @@ export const visits = {
     await page.waitForSelector("#now[data-result]");
     found.unnamed = await note(page);
 
+    await next(page);
+
+    await page.getByRole("button", { name: "Poor photograph" }).click();
+    await page.waitForSelector("#now[data-result]");
+    found.sample = { ...(await note(page)), banner: await page.locator("#banner").innerText(), label: await page.locator("#label").inputValue() };
+    await page.getByRole("link", { name: "About" }).click();
+    found.sample.everywhere = await page.locator("#banner").isVisible();
+    await page.getByRole("link", { name: "Patient" }).click();
+    found.own = await take(page, good.right); // a patient's photograph never joins a sample
+    found.own.banner = await page.locator("#banner").isVisible();
+    await next(page);
+
+    await page.evaluate(addOldVisit);
     await page.getByRole("link", { name: "History" }).click();
     await page.waitForSelector("#history .entry");
     found.kept = await page.locator("#history .entry").allInnerTexts();
+    await page.locator("#history .entry").last().getByRole("link", { name: "Open" }).click();
+    await page.waitForSelector("#history .eye");
+    found.old = await page.locator("#history").innerText();
     return { ...found, errors: seen.errors };
   },
 
@@ -108,3 +125,16 @@ export const visits = {
     return { wide };
   },
 };
+
+/** Add a visit as an earlier version kept it: one photograph of an eye, and no answer for one eye. */
+async function addOldVisit() {
+  const answer = { probability: 0.1, threshold: 0.3, disease: false };
+  const row = { result: "no DR", gradable: true, reasons: [], questions: { any: answer } };
+  const eyes = { right: { name: "old.jpeg", row, picture: null, heat: null, heatOf: null } };
+  const visit = { id: "0", when: 0, label: "Old", point: "balanced", model: "a network", classes: [], synthetic: false, eyes, joined: null };
+  const database = await new Promise((resolve) => (indexedDB.open("eyenet").onsuccess = ({ target }) => resolve(target.result)));
+  const change = database.transaction("visits", "readwrite");
+  change.objectStore("visits").put(visit);
+  await new Promise((resolve) => (change.oncomplete = resolve));
+  database.close();
+}

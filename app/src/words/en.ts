@@ -60,8 +60,8 @@ const en = {
     step: (eye: Eye) => `Step ${eye === "right" ? 1 : 2} of 2`,
     photograph: (eye: Eye) => `Photograph the ${eye} eye`,
     stay: "The photographs stay on this device.",
-    nextIs: (eye: Eye) => `Now photograph the ${eye} eye.`,
-    againIs: (eye: Eye) => `Photograph the ${eye} eye again.`,
+    nextIs: (eye: Eye) => `Now photograph the ${eye} eye`,
+    againIs: (eye: Eye) => `Photograph the ${eye} eye again`,
   },
 
   choose: {
