@@ -60,6 +60,7 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
     !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step))),
     handlers && drawActions(step, handlers),
     drawDetails(visit.joined, visit.classes, [
+      el("p", { class: "small" }, words.notCovered),
       el("p", { class: "small" }, words.details.network(visit.model)),
       el("p", { class: "small" }, words.details.point(sayPoint(visit.point))),
     ]),

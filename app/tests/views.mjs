@@ -188,8 +188,9 @@ export const views = {
     await look(page, "right", options.patient.right);
     for (const point of options.points) {
       const before = await page.evaluate(() => window.said.length);
+      const isNew = (await page.locator("[name=point]:checked").inputValue()) !== point;
       await pickPoint(page, point);
-      await page.waitForFunction((n) => window.said.length > n, before);
+      if (isNew) await page.waitForFunction((n) => window.said.length > n, before);
       answers[point] = await page.evaluate(() => window.said.at(-1).seen.row);
       measured[point] = await page.locator(".option:has(:checked)").textContent();
     }

@@ -5,7 +5,7 @@ type Question = "any" | "referable";
 
 const NOT_COVERED =
   "It looks for diabetic retinopathy only: macular oedema, which clinics usually count as referable too, is not covered, nor is any other disease of the eye.";
-const NO_ALL_CLEAR = `This is not an all-clear. EyeNet misses some retinopathy and checks for no other disease. ${NOT_COVERED}`;
+const NO_ALL_CLEAR = "This is not an all-clear. EyeNet misses some retinopathy and checks for no other disease, nor for macular oedema.";
 const LOOK = "A specialist should look at the photographs.";
 const AGAIN_FROM_CAMERA = "Copy it from the camera again.";
 const READABLE = "Choose a JPEG or PNG photograph instead.";
@@ -25,6 +25,7 @@ const en = {
     views: { new: "Patient", history: "History", settings: "Settings", about: "About" },
     notice: "Not a medical device. Research software: a trained person decides.",
   },
+  notCovered: NOT_COVERED,
   notADevice: "EyeNet is not a medical device. It is research software: a trained person decides about every patient.",
   syntheticModel: "Trained on synthetic photographs: its answers say nothing about patients.",
 
