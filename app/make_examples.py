@@ -3,7 +3,7 @@
     python app/make_examples.py
 
 Writes app/public/examples/*.webp   a good photograph, and what goes wrong; 7 kB in all
-       app/public/samples/*.jpeg    three patients to try the page with; 190 kB in all
+       app/public/samples/*.webp    three patients to try the page with; 70 kB in all
 """
 
 import io
@@ -32,9 +32,9 @@ def draw(patient, eye, level):
     return ImageOps.exif_transpose(Image.open(io.BytesIO(take_photograph(0, patient, eye, level)))).convert("RGB")
 
 
-def shift(eye, right, up):
-    """Move an eye in its frame, by shares of its width and height, so that a part lies outside."""
-    return eye.transform(eye.size, Image.Transform.AFFINE, (1, 0, -eye.width * right, 0, 1, eye.height * up))
+def cut_off(eye):
+    """Move an eye so that a third of it lies outside the frame."""
+    return eye.transform(eye.size, Image.Transform.AFFINE, (1, 0, -eye.width * 0.38, 0, 1, eye.height * 0.12))
 
 
 def draw_examples():
@@ -45,7 +45,7 @@ def draw_examples():
         "dark": ImageEnhance.Brightness(eye).enhance(0.22),
         "bright": ImageEnhance.Brightness(eye).enhance(2.6),
         "blurred": eye.filter(ImageFilter.GaussianBlur(eye.width / 35)),
-        "cut": shift(eye, 0.38, 0.12),
+        "cut": cut_off(eye),
     }
     EXAMPLES.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -53,16 +53,16 @@ def draw_examples():
 
 
 def draw_samples():
-    """Draw both eyes of the sample patients, and a poor photograph: cut off and dark."""
+    """Draw both eyes of the sample patients, and a poor photograph, which is too dark."""
     SAMPLES.mkdir(parents=True, exist_ok=True)
     for name, (patient, level) in PATIENTS.items():
         for eye in ("right", "left"):
             picture = draw(patient, eye, level)
             picture = picture.resize((WIDTH, round(WIDTH * picture.height / picture.width)), Image.Resampling.LANCZOS)
-            picture.save(SAMPLES / f"{name}_{eye}.jpeg", quality=88)
+            picture.save(SAMPLES / f"{name}_{eye}.webp", quality=80, method=6)
             if (name, eye) == ("negative", "right"):
-                poor = ImageEnhance.Brightness(shift(picture, 0.47, 0)).enhance(0.5)
-                poor.save(SAMPLES / "poor_right.jpeg", quality=88)
+                poor = ImageEnhance.Brightness(picture).enhance(0.06)  # so dark that no network is asked
+                poor.save(SAMPLES / "poor_right.webp", quality=80, method=6)
 
 
 def main():

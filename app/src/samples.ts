@@ -15,9 +15,9 @@ const FILES: Record<keyof typeof said.names, Record<Eye, string>> = {
 type Name = keyof typeof FILES;
 
 async function load(name: string, as: string): Promise<File> {
-  const response = await fetch(`./samples/${name}.jpeg`);
+  const response = await fetch(`./samples/${name}.webp`);
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
-  return new File([await response.blob()], `${as}.jpeg`, { type: "image/jpeg" });
+  return new File([await response.blob()], `${as}.webp`, { type: "image/webp" });
 }
 
 async function start(name: Name): Promise<void> {
