@@ -84,7 +84,7 @@ def test_files_without_an_eye_in_their_names_are_asked_about(seen):
 def test_a_sample_is_marked_and_kept_apart_from_patients(seen):
     sample, own = seen["sample"], seen["own"]
     assert sample["photographs"] == 2 and sample["everywhere"] and "Drawn eyes, no patient" in sample["banner"]
-    assert sample["label"].startswith("Drawing: ")
+    assert sample["label"].startswith("Drawing: ") and sample["warned"] and sample["shown"]
     assert all("Signs of" not in line or "Demonstration: " in line for line in sample["lines"])
     assert own["photographs"] == 1 and not own["banner"]
 

@@ -87,7 +87,7 @@ export const visits = {
 
     await page.getByRole("button", { name: "Poor photograph" }).click();
     await page.waitForSelector("#now[data-result]");
-    found.sample = { ...(await note(page)), banner: await page.locator("#banner").innerText(), label: await page.locator("#label").inputValue() };
+    found.sample = { ...(await note(page)), banner: await page.locator("#banner").innerText(), ...(await seenBanner(page)), label: await page.locator("#label").inputValue() };
     await page.getByRole("link", { name: "About" }).click();
     found.sample.everywhere = await page.locator("#banner").isVisible();
     await page.getByRole("link", { name: "Patient" }).click();
@@ -125,6 +125,13 @@ export const visits = {
     return { wide };
   },
 };
+
+/** Tell whether the banner is on the screen, and above the title of the card. */
+const seenBanner = (page) =>
+  page.evaluate(() => {
+    const { top, bottom } = document.querySelector("#banner").getBoundingClientRect();
+    return { warned: top >= 0 && bottom <= document.querySelector("#now h2").getBoundingClientRect().top };
+  });
 
 /** Add a visit as an earlier version kept it: one photograph of an eye, and no answer for one eye. */
 async function addOldVisit() {
