@@ -57,8 +57,8 @@ def join_eyes(eyes, thresholds):
 
     A patient has the probability of the worst photograph, so is referred if either eye is, also by a poor photograph.
     If an eye has no gradable photograph, nothing rules out disease: a patient who is not referred must be photographed
-    again, and is referred as not gradable after the second poor photograph of an eye. A gradable photograph with reasons
-    to doubt whose it is must be taken again too.
+    again, and is referred as not gradable after the second poor photograph of an eye. A gradable photograph with
+    reasons to doubt whose it is must be taken again too.
 
     Parameters
     ----------
