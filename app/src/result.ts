@@ -75,13 +75,14 @@ function drawLine(eye: Eye, visit: Visit, isNow: boolean): HTMLElement {
   return el("li", {}, drawTitle("p", isThere ? tone : "none", words.eyeLine(eye, line)));
 }
 
-/** Draw the checklist of the latest photograph and, if the eye must be photographed again, what to do. */
+/** Draw the checklist of the photograph that must be taken again, with what to do, or of the latest one. */
 function drawLatest(visit: Visit, latest: Eye | null, step: Step): HTMLElement | null {
-  const row = latest && visit.eyes[latest].at(-1)?.row;
-  if (!latest || !row || !(step || isPoor(row))) return null;
-  const number = visit.eyes[latest].length;
-  const todo = step?.eye === latest ? drawTodo(row) : null;
-  return el("div", { class: "latest" }, el("h3", {}, words.checklist.title(latest, number)), drawChecklist(row), todo && el("p", {}, words.checklist.todo), todo);
+  const eye = step?.again ? step.eye : latest;
+  const row = eye && visit.eyes[eye].at(-1)?.row;
+  if (!eye || !row || !(step || isPoor(row))) return null;
+  const number = visit.eyes[eye].length;
+  const todo = step?.eye === eye ? drawTodo(row) : null;
+  return el("div", { class: "latest" }, el("h3", {}, words.checklist.title(eye, number)), drawChecklist(row), todo && el("p", {}, words.checklist.todo), todo);
 }
 
 function drawActions(step: Step, handlers: Handlers): HTMLElement {

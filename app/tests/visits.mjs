@@ -105,26 +105,34 @@ export const visits = {
     return { ...found, errors: seen.errors };
   },
 
-  /** Enlarge the text to twice its size, and look at a narrow screen: what is wider than the screen. */
+  /** Enlarge the text to twice its size, and look at a narrow screen: what does not fit. */
   async sizes(browser, url) {
-    const { page } = await open(browser, url, { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
+    const { page } = await open(browser, url, { viewport: phone, hasTouch: true }); // a mobile page would widen its window
     const wide = {};
     for (const [name, width, size] of [["narrow", 320, "106.25%"], ["large", 390, "212.5%"]]) {
       await page.setViewportSize({ width, height: 844 });
       await page.evaluate((share) => (document.documentElement.style.fontSize = share), size);
-      for (const view of ["new", "settings", "about"]) {
+      const measure = async (view) => (wide[`${name} ${view}`] = await page.evaluate(overflow));
+      for (const view of ["settings", "about", "new"]) {
         await page.evaluate((hash) => (location.hash = hash), view);
         await page.waitForSelector(`#${view}:not([hidden]) > *`);
-        wide[`${name} ${view}`] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        await measure(view);
       }
-      await page.evaluate(() => (location.hash = "new"));
-      if (name === "narrow") await take(page, options.poor);
-      wide[`${name} poor`] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      for (const [eye, file] of Object.entries(options.patient)) await give(page, page.locator(`#new [data-eye=${eye}] input[capture]`), file);
+      await measure("result");
       if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
+      await next(page);
     }
     return { wide };
   },
 };
+
+/** List what is wider than the screen, or than its own place. */
+function overflow() {
+  const all = [...document.querySelectorAll("main *, nav a")].filter((one) => one.checkVisibility() && !one.closest(".hidden, .status, .file"));
+  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, .button"));
+  return wide.map((one) => `${one.tagName}.${one.className}`).concat(document.documentElement.scrollWidth > innerWidth ? ["page"] : []);
+}
 
 /** Tell whether the banner is on the screen, and above the title of the card. */
 const seenBanner = (page) =>
