@@ -44,7 +44,7 @@ LONGEST = ("app", "export", "retrain", "pipeline", "cnn", "distribute", "evaluat
 
 # Files that `run_tests.sh --quick` skips.
 SLOW = {*LONGEST, "soak", "benchmarks", "cluster", "dashboard", "download", "heatmaps", "jpeg", "kills", "lite"}
-SLOW |= {"page_pixels", "port_weights", "pretrained_training", "protocol_2017", "shards"}
+SLOW |= {"page_pixels", "port_weights", "pretrained_training", "protocol_2017", "shards", "visits"}
 
 
 def pytest_collection_modifyitems(items):
