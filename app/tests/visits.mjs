@@ -119,6 +119,7 @@ export const visits = {
         await measure(view);
       }
       for (const [eye, file] of Object.entries(options.patient)) await give(page, page.locator(`#new [data-eye=${eye}] input[capture]`), file);
+      await page.waitForSelector("#new .choices"); // the evidence follows the answer
       await measure("result");
       if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
       await next(page);
@@ -130,7 +131,7 @@ export const visits = {
 /** List what is wider than the screen, or than its own place. */
 function overflow() {
   const all = [...document.querySelectorAll("main *, nav a")].filter((one) => one.checkVisibility() && !one.closest(".hidden, .status, .file"));
-  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, .button"));
+  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, button, .button"));
   return wide.map((one) => `${one.tagName}.${one.className}`).concat(document.documentElement.scrollWidth > innerWidth ? ["page"] : []);
 }
 
