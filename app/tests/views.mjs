@@ -79,7 +79,7 @@ export const views = {
     await page.fill("#label", "Bed 4");
     await look(page, "left", options.patient.right);
     await noteAll("doubts");
-    await page.getByRole("button", { name: "Remove" }).last().click();
+    for (const eye of ["left", "right"]) await page.locator(`#new [data-eye=${eye}]`).getByRole("button", { name: "Remove" }).click();
     for (const eye of ["right", "left"]) await look(page, eye, options.patient[eye]);
     await noteAll("result");
     await page.locator("#new").getByRole("button", { name: "Evidence" }).first().click();
@@ -100,6 +100,8 @@ export const views = {
     if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/print.png`, fullPage: true });
     await page.emulateMedia({ media: "screen" });
     found.print = { pages: pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length, text, pictures };
+    await page.getByRole("link", { name: "Settings" }).click();
+    await noteAll("settings");
     await page.getByRole("link", { name: "About" }).click();
     await noteAll("about");
     return found;
@@ -114,7 +116,7 @@ export const views = {
     await page.evaluate(() => localStorage.setItem("point", "sensitivity_0.123"));
     await page.reload(); // nothing has the focus
     await ready(page);
-    const point = await page.locator("#point").inputValue();
+    const point = await page.locator("[name=point]:checked").inputValue();
     const reached = [];
     const focus = () =>
       page.evaluate(() => {
