@@ -9,7 +9,9 @@ from conftest import TEXTURE, bytes_of, draw_photograph, one_sentence, read_csv,
 from PIL import Image
 from test_predict import as_dicom
 
+from eyenet.data.labelled import describe_photographs, label_photographs
 from eyenet.data.names import canonical, split_of
+from eyenet.data.nested import unclear_patients
 from eyenet.data.sets import class_folders, find_table, grades_of, list_sets, name_photographs
 from eyenet.run.errors import StageError
 
@@ -185,6 +187,31 @@ def test_names():
     files = ["10_left.jpeg", "a/10_right.jpeg", "a/x.jpg", "A/X.PNG", "b/y.tiff[2]", "b/y.tiff[1]", "1.2.840.17"]
     assert name_photographs(files) == ["10_left", "10_right", "a~x", "A~X", "y[2]", "y[1]", "1.2.840.17"]
     assert name_photographs(["16/left.jpg", "right/16.jpg", "7/7_left.jpg"]) == ["16~left", "right~16", "7_left"]
+
+
+def test_folders_in_which_the_patient_is_not_clear():
+    eyes, patients = ("left", "OD"), range(16, 30)
+    for path in ("{p}/{eye}/1", "{p}/visit 1/{eye}", "{p}/colour_{eye}", "{p}/1_{eye}"):  # the outer folder may be it
+        paths = [path.format(p=p, eye=eye) for p in patients for eye in eyes]
+        assert unclear_patients(paths) == set(range(len(paths))), path
+    for path in ("{p}/{eye}", "{eye}/{p}", "train/{p}/{eye}", "a/{eye}/{p}", "2024-{p}/{p}_{eye}", "{p}/x/{p}_{eye}"):
+        assert not unclear_patients([path.format(p=p, eye=eye) for p in patients for eye in eyes]), path
+    paths = [f"{grade}/{eye}/{patient}" for grade in range(5) for patient in patients for eye in eyes]
+    assert not unclear_patients(paths, [str(grade) for grade in range(5)])
+
+
+def test_visits_in_the_folders_of_patients_join_nobody(tmp_path):
+    """Neither by the photographs' paths nor by those in the table; a column tells the patients."""
+    folder = save(tmp_path / "set", *(f"{p}/visit/{eye}.jpg" for p in range(16, 21) for eye in ("left", "right")))
+    rows = [(f"{p}/visit/{eye}.jpg", p % 2, f"P{p}") for p in range(16, 21) for eye in ("left", "right")]
+    write_csv(folder / "labels.csv", [("image", "level"), *(row[:2] for row in rows)])
+    photographs = describe_photographs(*list_sets([folder])[:2])
+    labels = label_photographs(*photographs, [folder], folder)[0]
+    assert not labels["patient_known"].any() and set(labels["eye"]) == {"left", "right"}
+    write_csv(folder / "labels.csv", [("image", "level", "patient"), *rows])
+    assert label_photographs(*photographs, [folder], folder)[0]["patient"].value_counts().to_dict() == {
+        f"P{p}": 2 for p in range(16, 21)
+    }
 
 
 def test_class_folders():

@@ -5,14 +5,13 @@ import os
 from pathlib import Path
 
 from eyenet.data.identity import Identity, disagreement, is_placeholder, not_one_person, read_name
-from eyenet.data.sets import class_folders
+from eyenet.data.nested import FEW, unclear_patients
+from eyenet.data.sets import class_folders, path_in_set
 from eyenet.photo.dicom import is_dicom, read_names
 from eyenet.photo.kinds import OPENED
 from eyenet.photo.pages import PAGE
 from eyenet.run.errors import PhotoError, log
 from eyenet.run.workers import run_threads
-
-FEW = 5  # folders; fewer can be parts of a set, such as train, val and test
 
 
 def identify(path, places=(), one_clinic=True, folder=None):
@@ -55,7 +54,8 @@ def identify(path, places=(), one_clinic=True, folder=None):
 def identify_all(photographs):
     """Find patient and eye of each photograph from headers, folders and names.
 
-    An ID that cannot be one person, such as one that a camera gives to everybody, joins nobody.
+    An ID that cannot be one person, such as one that a camera gives to everybody, joins nobody, and neither do folders
+    of which it is not clear which one is the patient (`eyenet.data.nested`).
 
     Returns
     -------
@@ -76,10 +76,23 @@ def identify_all(photographs):
         return identify(photograph.path, [folders[source]], one_clinic=False, folder=name)
 
     found = [one for _, one in run_threads(identity, photographs, OPENED)]
+    for i in _unclear(photographs, graded):
+        if not found[i].place.startswith("header"):
+            found[i] = found[i]._replace(patient=None)
     headers = [i for i, one in enumerate(found) if one.place.startswith("header")]
     shared = {headers[i]: why for i, why in not_one_person([found[i] for i in headers]).items()}
     _warn(photographs, found, set(shared.values()), graded)
     return [("" if i in shared else one.patient or "", one.eye or "") for i, one in enumerate(found)]
+
+
+def _unclear(photographs, graded):
+    """List the indices of the photographs whose paths do not tell the patient clearly, each set by itself."""
+    members = {source: [] for source in photographs.sources}
+    for i, photograph in enumerate(photographs):
+        members[photograph.source].append((i, path_in_set(photograph.file)))
+    return [
+        own[i][0] for source, own in members.items() for i in unclear_patients([path for _, path in own], graded[source])
+    ]
 
 
 def _warn(photographs, found, shared, graded):

@@ -7,6 +7,7 @@ from eyenet.data.columns import describe, find_columns, plain
 from eyenet.data.grades import UNGRADABLE, read_levels, wrong_line
 from eyenet.data.identity import EYES, is_placeholder, read_name, unify
 from eyenet.data.matching import without_ending
+from eyenet.data.nested import unclear_patients
 from eyenet.data.tables import patient_known, read_rows
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError, log
@@ -134,6 +135,7 @@ def _graded(table, path, left_out):
 def _add_identity(table, path):
     """Fill in patient and eye: from the table, else from the name; else a photograph is its own patient."""
     named = pd.DataFrame([_identity(image) for image in table["image"]], columns=["patient", "eye"])
+    named.loc[list(unclear_patients(table["image"])), "patient"] = ""
     if "eye" in table:
         _warn_of_eyes(path, table, named["eye"])
     else:
