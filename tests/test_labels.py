@@ -133,7 +133,7 @@ def test_a_table_in_a_zip(tmp_path):
     "text, grade",
     [("0", 0), ("4.0", 4), ("grade 3", 3), ("Mild", 1), ("mild_NPDR", 1), ("Moderate non-proliferative DR", 2)]
     + [("Severe diabetic retinopathy", 3), ("Proliferate_DR", 4), ("PDR", 4), ("No apparent retinopathy", 0)]
-    + [("2 moderate", 2), ("0_No_DR", 0), ("3,0", 3), ("UNGRADABLE", UNGRADABLE), ("5", None), ("-1", None)]
+    + [("2 moderate", 2), ("0_No_DR", 0), ("NoDR", 0), ("0-NoDR", 0), ("3,0", 3), ("UNGRADABLE", UNGRADABLE), ("5", None), ("-1", None)]
     + [("2.5", None), ("2 severe", None), ("", None), ("none", None), ("R2", None), ("severe pdr", None), ("02", None)],
 )  # fmt: skip
 def test_grades_in_words(text, grade):
@@ -186,7 +186,11 @@ def test_what_is_not_clear_is_refused(tmp_path, text, columns, words):
         ("image,DR\na,0\nb,1\n", "referable=dr", [0, 2]),
         ("image,level,rDR\na,0,0\nb,1,1\n", "referable=rDR", [0, 2]),
         ("Image name,Ophthalmologic department,Retinopathy grade\na,CHU,3\n", "grade=Retinopathy grade", [3]),
-        ("image,level,split,gradable\na,1,train,0\n", None, [1]),  # our own table: our quality gate, no grader
+        # our own table: our quality gate, no grader
+        ("image,patient,eye,level,split,quality,gradable\na,7,left,1,train,0.9,0\n", None, [1]),
+        ("image,level,gradable,split\na,0,0,train\nb,2,1,train\n", None, [2]),  # of others
+        ("image,level,ungradable\na,0,1\nb,2,0\nc,3,\n", None, [2, 3]),
+        ("image,level,Ungradable\na,0,yes\nb,2,no\n", None, [2]),
         ("image,level\na,0\nb,\n", None, [0]),
     ],
 )

@@ -5,6 +5,7 @@ import re
 
 from eyenet.run.errors import StageError
 
+REVERSED = ("ungradable", "ungradeable", "not gradable", "is ungradable")  # columns whose 1 means ungradable
 # Names in lower case, with spaces for - and _. What the option names counts first, then a column named exactly as a
 # key of this table, then a column with one of these names.
 ROLES = {
@@ -21,7 +22,7 @@ ROLES = {
     "patient": ("patient id", "patientid", "subject", "subject id", "participant", "participant id"),
     "eye": ("laterality", "side", "eye side", "exam eye"),
     "Usage": ("usage",),
-    "gradable": ("gradeable", "adjudicated gradable", "is gradable"),
+    "gradable": ("gradeable", "adjudicated gradable", "is gradable", *REVERSED),
     "left": ("left eye dr level", "left eye dr grade", "left dr grade"),
     "right": ("right eye dr level", "right eye dr grade", "right dr grade"),
 }

@@ -8,7 +8,7 @@ from eyenet.data.grades import UNGRADABLE, read_levels, wrong_line
 from eyenet.data.identity import EYES, is_placeholder, read_name, unify
 from eyenet.data.matching import without_ending
 from eyenet.data.nested import unclear_patients
-from eyenet.data.tables import patient_known, read_rows
+from eyenet.data.tables import is_own, patient_known, read_rows
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError, log
 
@@ -76,7 +76,7 @@ def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left
 
 def _keep_own(table, cells):
     """Keep what a table of preprocess_images.py says of itself: binary labels, and photographs of unknown patients."""
-    if "split" not in cells:
+    if not is_own(cells):
         return
     if "question" in cells:
         table["question"] = cells["question"]
