@@ -15,7 +15,7 @@ from eyenet.data.columns import parse_columns
 from eyenet.data.grades import UNGRADABLE, read_grade
 from eyenet.data.labels import BY_GRADER, NO_GRADE, read_labels
 from eyenet.data.links import GRADES, PATIENTS, list_copies, split_patients
-from eyenet.data.matching import match_images, without_ending
+from eyenet.data.matching import match_images, warn_of_folders, without_ending
 from eyenet.data.tables import count_by_grade, count_labels, patient_known, read_table
 from eyenet.data.tasks import answerable, require_answers
 from eyenet.run.errors import StageError
@@ -26,7 +26,7 @@ FORMS = {  # the table; its rows as image, patient (- if unknown), eye, level; w
     "IDRiD": (
         "Image name,Retinopathy grade,Risk of macular edema ,,,\nIDRiD_001,3,2,,,\nIDRiD_002,0,0, ,,\n",
         "IDRiD_001 - - 3, IDRiD_002 - - 0",
-        "grade from 'Retinopathy grade'",
+        "grade from 'Retinopathy grade'; not used: 'Risk of macular edema'",
     ),
     "Messidor-2, adjudicated": (
         "image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable\na.png,0,0,1\nb.JPG,3,1,1\nc.jpg,,,0\n",
@@ -265,6 +265,14 @@ def test_names_are_matched_to_photographs():
         "1.1",
         "a.b",
     ]
+
+
+def test_names_of_other_folders_are_told(capsys):
+    warn_of_folders({"test/7": "train/7", "set/a/8": "a/8", "9": "9", "x/1": None}, "labels.csv")
+    said = capsys.readouterr().err
+    assert "other folders than the photographs for 1 names, such as 'test/7' for 'train/7'" in said
+    warn_of_folders({"a/8": "8", "set/a/8": "a/8"}, "labels.csv")
+    assert not capsys.readouterr().err
 
 
 def test_copies_of_unknown_patients_share_a_split_and_contradict_no_patient():

@@ -237,6 +237,8 @@ def test_bad_sets(tmp_path):
     one_sentence(steps(tmp_path / "3", two, code=1)[0], "the folders of Mild/3/a.jpg", "tell two grades")
     flat = save(tmp_path / "flat", "a.jpg")
     one_sentence(steps(tmp_path / "3", flat, code=1)[0], "no folder of its photographs is named by a grade")
+    yes = save(tmp_path / "yes", "0/a.jpg", "1/b.jpg", "Ungradable/c.jpg")
+    one_sentence(steps(tmp_path / "3", yes, code=1)[0], "0 and 1 may be grades or mean no and yes", "No_DR and Mild")
     for name in ("train.csv", "test.csv"):
         write_csv(flat / name, [("image", "level")])
     one_sentence(steps(tmp_path / "3", flat, code=1)[0], "several tables (test.csv, train.csv)", "--labels FILE")

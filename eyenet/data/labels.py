@@ -61,14 +61,16 @@ def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left
     eyes = _eyes(cells, found, path)
     if eyes is not None:
         table["eye"] = eyes
-    if told := describe(found, form):
+    used = {*found.values(), *more.values()}
+    others = [] if is_own(cells) else [column for column in cells if column not in used]
+    if told := describe(found, form, others):
         log(f"note: {path}: {told}")
     table = _graded(_one_row_each(table, path), path, left_out)
     _add_identity(table, path)
     if "question" not in table:
         table["question"] = next((role for role in LEAST_GRADE if role in found), "")
-    used = {"question": (table["question"] != "").any(), "patient_known": not patient_known(table).all()}
-    left = [column for column, needed in used.items() if needed]
+    needed = {"question": (table["question"] != "").any(), "patient_known": not patient_known(table).all()}
+    left = [column for column, so in needed.items() if so]
     table = table[["image", "patient", "eye", "level", *left, *more]]
     table.attrs["told"] = ("patient",) * ("patient" in found) + ("eye",) * (eyes is not None)
     return table
