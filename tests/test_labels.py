@@ -13,7 +13,7 @@ from conftest import REAL, REPO, Image, draw_photograph, needs_real, one_sentenc
 import evaluate
 from eyenet.data.columns import parse_columns
 from eyenet.data.grades import UNGRADABLE, read_grade
-from eyenet.data.labels import BY_GRADER, NO_GRADE, read_labels
+from eyenet.data.labels import BY_GRADER, NO_GRADE, read_labels, warn_of_visits
 from eyenet.data.links import GRADES, PATIENTS, list_copies, split_patients
 from eyenet.data.matching import match_images, warn_of_folders, without_ending
 from eyenet.data.tables import count_by_grade, count_labels, patient_known, read_table
@@ -133,8 +133,8 @@ def test_a_table_in_a_zip(tmp_path):
     "text, grade",
     [("0", 0), ("4.0", 4), ("grade 3", 3), ("Mild", 1), ("mild_NPDR", 1), ("Moderate non-proliferative DR", 2)]
     + [("Severe diabetic retinopathy", 3), ("Proliferate_DR", 4), ("PDR", 4), ("No apparent retinopathy", 0)]
-    + [("2 moderate", 2), ("0_No_DR", 0), ("NoDR", 0), ("0-NoDR", 0), ("3,0", 3), ("UNGRADABLE", UNGRADABLE), ("5", None), ("-1", None)]
-    + [("2.5", None), ("2 severe", None), ("", None), ("none", None), ("R2", None), ("severe pdr", None), ("02", None)],
+    + [("2 moderate", 2), ("0_No_DR", 0), ("3,0", 3), ("UNGRADABLE", UNGRADABLE), ("5", None), ("-1", None)]
+    + [("NoDR", 0), ("0-NoDR", 0), ("2.5", None), ("2 severe", None), ("", None), ("none", None), ("R2", None), ("severe pdr", None), ("02", None)],
 )  # fmt: skip
 def test_grades_in_words(text, grade):
     assert read_grade(text) == grade
@@ -151,6 +151,7 @@ def test_grades_in_words(text, grade):
         ("image,dr_grade,diagnosis\na,0,1\n", None, ["dr_grade, diagnosis", "--columns grade=COLUMN"]),
         ("image,rDR,any_dr\na,0,1\n", None, ["two labels", "rDR and any_dr"]),
         ("image,DR\na,0\nb,1\n", None, ["only 0 and 1", "any=DR", "referable=DR", "grade=DR"]),
+        ("image,DR\na,Yes\nb,No\n", None, ["line 2", "'Yes'", "any=DR or referable=DR"]),
         ("image,rDR\na,0\nb,2\n", None, ["line 3", "'2'", "0 or 1"]),
         ("image,level\na,R1\nb,R3\n", None, ["line 2", "'R1'", "England", "0-4"]),
         ("image,level\na,0\nb,5\nc,5\n", None, ["line 3", "'5'", "2 such rows", "ungradable=5"]),
@@ -272,6 +273,14 @@ def test_names_of_other_folders_are_told(capsys):
     said = capsys.readouterr().err
     assert "other folders than the photographs for 1 names, such as 'test/7' for 'train/7'" in said
     warn_of_folders({"a/8": "8", "set/a/8": "a/8"}, "labels.csv")
+    assert not capsys.readouterr().err
+
+
+def test_dates_in_names_may_be_visits_of_one_patient(capsys):
+    warn_of_visits(["7_20240131", "7_20250131", "8_2024-01-31", "8_2025-01-31", "9_20240131"])
+    said = capsys.readouterr().err
+    assert "7_20240131 and 7_20250131 may be visits of one patient" in said and "(2 such names)" in said
+    warn_of_visits(["20240131", "20250131", "7", "8", "19991231_7", "20001231_8", "7_20249931", "7_20240131"])
     assert not capsys.readouterr().err
 
 

@@ -102,8 +102,10 @@ def read_levels(cells, found, form, named, path):
     levels = texts.str.casefold().map(read).astype(float)
     if (wrong := levels.isna() & (texts != "")).any():
         text, name = texts[wrong].iloc[0], found.get(question or "level", "the grade")
-        hint = f"{name} is {text!r}, and must be {allowed}; if it means ungradable, give --columns {CODE}={text}"
-        raise wrong_line(path, wrong, hint)
+        hint = f"if it means ungradable, give --columns {CODE}={text}"
+        if text.casefold() in (*YES, *NO):
+            hint = f"if it tells of any DR, or of referable DR, give --columns any={name} or referable={name}"
+        raise wrong_line(path, wrong, f"{name} is {text!r}, and must be {allowed}; {hint}")
     if "gradable" in found and not is_own(cells):  # there, our own quality gate says it
         levels = levels.mask(_told_ungradable(cells[found["gradable"]], path), UNGRADABLE)
     _require_clear(levels, "" if "level" in named else found.get("level", ""), path)

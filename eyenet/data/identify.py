@@ -76,9 +76,10 @@ def identify_all(photographs):
         return identify(photograph.path, [folders[source]], one_clinic=False, folder=name)
 
     found = [one for _, one in run_threads(identity, photographs, OPENED)]
-    for i in _unclear(photographs, graded):
-        if not found[i].place.startswith("header"):
-            found[i] = found[i]._replace(patient=None)
+    unclear = _unclear(photographs, graded)
+    for i, (where, one) in enumerate(zip(photographs.rows, found)):
+        if where in unclear and not one.place.startswith("header"):
+            found[i] = one._replace(patient=None)
     headers = [i for i, one in enumerate(found) if one.place.startswith("header")]
     shared = {headers[i]: why for i, why in not_one_person([found[i] for i in headers]).items()}
     _warn(photographs, found, set(shared.values()), graded)
@@ -86,13 +87,13 @@ def identify_all(photographs):
 
 
 def _unclear(photographs, graded):
-    """List the indices of the photographs whose paths do not tell the patient clearly, each set by itself."""
-    members = {source: [] for source in photographs.sources}
-    for i, photograph in enumerate(photographs):
-        members[photograph.source].append((i, path_in_set(photograph.file)))
-    return [
-        own[i][0] for source, own in members.items() for i in unclear_patients([path for _, path in own], graded[source])
-    ]
+    """Find the photographs whose paths do not tell the patient clearly; set of elements of `photographs.rows`."""
+    sets = enumerate(zip(photographs.sources, photographs.listed))
+    return {
+        (number, row)
+        for number, (source, paths) in sets
+        for row in unclear_patients([path_in_set(file) for file in paths.names], graded[source])
+    }
 
 
 def _warn(photographs, found, shared, graded):
@@ -108,4 +109,4 @@ def _warn(photographs, found, shared, graded):
     folders = {folder for source, folder in unknown if folder and folder not in graded[source]}
     if len(folders) >= FEW:
         where = f"in {len(folders):,} folders, such as {min(folders)}"
-        log(f"note: names do not tell the patients {where}; if folders are patients, give a table that says so")
+        log(f"note: names do not tell the patients {where}; if folders are patients, the table must say so")

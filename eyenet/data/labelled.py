@@ -8,7 +8,7 @@ import pandas as pd
 
 from eyenet.data.grades import UNGRADABLE
 from eyenet.data.identify import identify_all
-from eyenet.data.labels import BY_GRADER, read_labels, report_patients
+from eyenet.data.labels import BY_GRADER, read_labels, report_patients, warn_of_visits
 from eyenet.data.matching import match_images, warn_of_folders
 from eyenet.data.names import JOINT
 from eyenet.data.sets import PHOTOGRAPHS, class_folders, find_table, grades_of, path_in_set
@@ -154,6 +154,8 @@ def _label_set(photographs, refused, table, where, columns, **options):
         labels, dropped = _label_by_table(photographs, refused, path, where, columns, **options)
     labels = _identify(labels, photographs)
     report_patients(labels, path or table)
+    if "patient" not in labels.attrs.get("told", ()):
+        warn_of_visits(labels["patient"][patient_known(labels)])
     if path is not None and "question" not in labels:
         _compare(labels, dict(zip(photographs["image"], by_folder)), path)
     return labels, dropped

@@ -1,5 +1,7 @@
 """Read a label table as it was published: whose photograph each is, and its grade."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +17,8 @@ from eyenet.run.errors import StageError, log
 BY_GRADER = "ungradable by its grader"
 NO_GRADE = "without a grade in the table"
 NUMBERED_EYES = {"1": "right", "1.0": "right", "2": "left", "2.0": "left"}  # of `exam_eye` in BRSET
+
+DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left_out=None):
@@ -195,3 +199,23 @@ def report_patients(table, path):
         example = table["image"][unknown].iloc[0]
         first = f"the patients of {unknown.sum():,} of {len(table):,} photographs are not known, such as {example!r}"
     log(f"note: {first}: each photograph counts as a patient of its own, and there are no figures per patient")
+
+
+def warn_of_visits(patients):
+    """Warn of patients that are told apart by a date only, as `7_20240131` and `7_20250131`: perhaps visits of one.
+
+    Parameters
+    ----------
+    patients : iterable of str
+        As they were read from names.
+    """
+    people = {}
+    for patient in dict.fromkeys(patients):
+        whose = DATE.sub("", patient, count=1)
+        if whose != patient and whose.strip("_-. "):
+            people.setdefault(whose, []).append(patient)
+    if several := [visits for visits in people.values() if len(visits) > 1]:
+        log(
+            f"warning: {' and '.join(several[0][:2])} may be visits of one patient, and are counted as two, so that "
+            f"one patient may be in two splits ({len(several):,} such names); if they are, give the column patient"
+        )
