@@ -255,6 +255,16 @@ def command_line():
     return options
 
 
+def image_settings(quality, copies):
+    """Return the settings on which the images depend, as dict."""
+    settings = {"black": BLACK}
+    if quality == "drop":
+        settings["quality"] = {"ungradable": "dropped", "weights": sha256(WEIGHTS)}
+    if copies == "drop":
+        settings["copies"] = "contradictory ones dropped"
+    return settings
+
+
 def main():
     options = command_line()
     args = options.parse_args()
@@ -269,11 +279,7 @@ def main():
     labelled = set(labels["image"])
     candidates = Paths(args.input, [p.name for p in sources if p.stem in labelled])
     quality = possible_quality(args.quality, args.input)
-    settings = {"black": BLACK}
-    if quality == "drop":  # otherwise the images do not depend on it
-        settings["quality"] = {"ungradable": "dropped", "weights": sha256(WEIGHTS)}
-    if args.copies == "drop":
-        settings["copies"] = "contradictory ones dropped"
+    settings = image_settings(quality, args.copies)
     split = {"seed": args.seed, "val": args.val, "test": args.test}
     workers = {"reads": candidates[:1], "threads": args.workers, "scheduler": args.scheduler}
     with image_stage("preprocess_images.py", args.output, settings, args.input, split=split, **workers) as stage:

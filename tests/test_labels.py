@@ -13,9 +13,9 @@ from conftest import REAL, REPO, Image, draw_photograph, needs_real, one_sentenc
 import evaluate
 from eyenet.data.columns import parse_columns
 from eyenet.data.grades import UNGRADABLE, read_grade
-from eyenet.data.labels import BY_GRADER, NO_GRADE, read_labels
+from eyenet.data.labels import BY_GRADER, NO_GRADE, read_labels, warn_of_visits
 from eyenet.data.links import GRADES, PATIENTS, list_copies, split_patients
-from eyenet.data.matching import match_images, without_ending
+from eyenet.data.matching import match_images, warn_of_folders, without_ending
 from eyenet.data.tables import count_by_grade, count_labels, patient_known, read_table
 from eyenet.data.tasks import answerable, require_answers
 from eyenet.run.errors import StageError
@@ -26,7 +26,7 @@ FORMS = {  # the table; its rows as image, patient (- if unknown), eye, level; w
     "IDRiD": (
         "Image name,Retinopathy grade,Risk of macular edema ,,,\nIDRiD_001,3,2,,,\nIDRiD_002,0,0, ,,\n",
         "IDRiD_001 - - 3, IDRiD_002 - - 0",
-        "grade from 'Retinopathy grade'",
+        "grade from 'Retinopathy grade'; not used: 'Risk of macular edema'",
     ),
     "Messidor-2, adjudicated": (
         "image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable\na.png,0,0,1\nb.JPG,3,1,1\nc.jpg,,,0\n",
@@ -134,7 +134,8 @@ def test_a_table_in_a_zip(tmp_path):
     [("0", 0), ("4.0", 4), ("grade 3", 3), ("Mild", 1), ("mild_NPDR", 1), ("Moderate non-proliferative DR", 2)]
     + [("Severe diabetic retinopathy", 3), ("Proliferate_DR", 4), ("PDR", 4), ("No apparent retinopathy", 0)]
     + [("2 moderate", 2), ("0_No_DR", 0), ("3,0", 3), ("UNGRADABLE", UNGRADABLE), ("5", None), ("-1", None)]
-    + [("2.5", None), ("2 severe", None), ("", None), ("none", None), ("R2", None), ("severe pdr", None), ("02", None)],
+    + [("NoDR", 0), ("0-NoDR", 0), ("2.5", None), ("2 severe", None), ("", None), ("none", None), ("R2", None)]
+    + [("severe pdr", None), ("02", None)],
 )  # fmt: skip
 def test_grades_in_words(text, grade):
     assert read_grade(text) == grade
@@ -151,6 +152,7 @@ def test_grades_in_words(text, grade):
         ("image,dr_grade,diagnosis\na,0,1\n", None, ["dr_grade, diagnosis", "--columns grade=COLUMN"]),
         ("image,rDR,any_dr\na,0,1\n", None, ["two labels", "rDR and any_dr"]),
         ("image,DR\na,0\nb,1\n", None, ["only 0 and 1", "any=DR", "referable=DR", "grade=DR"]),
+        ("image,DR\na,Yes\nb,No\n", None, ["line 2", "'Yes'", "any=DR or referable=DR"]),
         ("image,rDR\na,0\nb,2\n", None, ["line 3", "'2'", "0 or 1"]),
         ("image,level\na,R1\nb,R3\n", None, ["line 2", "'R1'", "England", "0-4"]),
         ("image,level\na,0\nb,5\nc,5\n", None, ["line 3", "'5'", "2 such rows", "ungradable=5"]),
@@ -186,7 +188,11 @@ def test_what_is_not_clear_is_refused(tmp_path, text, columns, words):
         ("image,DR\na,0\nb,1\n", "referable=dr", [0, 2]),
         ("image,level,rDR\na,0,0\nb,1,1\n", "referable=rDR", [0, 2]),
         ("Image name,Ophthalmologic department,Retinopathy grade\na,CHU,3\n", "grade=Retinopathy grade", [3]),
-        ("image,level,split,gradable\na,1,train,0\n", None, [1]),  # our own table: our quality gate, no grader
+        # our own table: our quality gate, no grader
+        ("image,patient,eye,level,split,quality,gradable\na,7,left,1,train,0.9,0\n", None, [1]),
+        ("image,level,gradable,split\na,0,0,train\nb,2,1,train\n", None, [2]),  # of others
+        ("image,level,ungradable\na,0,1\nb,2,0\nc,3,\n", None, [2, 3]),
+        ("image,level,Ungradable\na,0,yes\nb,2,no\n", None, [2]),
         ("image,level\na,0\nb,\n", None, [0]),
     ],
 )
@@ -261,6 +267,22 @@ def test_names_are_matched_to_photographs():
         "1.1",
         "a.b",
     ]
+
+
+def test_names_of_other_folders_are_told(capsys):
+    warn_of_folders({"test/7": "train/7", "set/a/8": "a/8", "9": "9", "x/1": None}, "labels.csv")
+    said = capsys.readouterr().err
+    assert "other folders than the photographs for 1 names, such as 'test/7' for 'train/7'" in said
+    warn_of_folders({"a/8": "8", "set/a/8": "a/8"}, "labels.csv")
+    assert not capsys.readouterr().err
+
+
+def test_dates_in_names_may_be_visits_of_one_patient(capsys):
+    warn_of_visits(["7_20240131", "7_20250131", "8_2024-01-31", "8_2025-01-31", "9_20240131"])
+    said = capsys.readouterr().err
+    assert "7_20240131 and 7_20250131 may be visits of one patient" in said and "(2 such names)" in said
+    warn_of_visits(["20240131", "20250131", "7", "8", "19991231_7", "20001231_8", "7_20249931", "7_20240131"])
+    assert not capsys.readouterr().err
 
 
 def test_copies_of_unknown_patients_share_a_split_and_contradict_no_patient():

@@ -9,7 +9,9 @@ from conftest import TEXTURE, bytes_of, draw_photograph, one_sentence, read_csv,
 from PIL import Image
 from test_predict import as_dicom
 
+from eyenet.data.labelled import describe_photographs, label_photographs
 from eyenet.data.names import canonical, split_of
+from eyenet.data.nested import unclear_patients
 from eyenet.data.sets import class_folders, find_table, grades_of, list_sets, name_photographs
 from eyenet.run.errors import StageError
 
@@ -187,6 +189,31 @@ def test_names():
     assert name_photographs(["16/left.jpg", "right/16.jpg", "7/7_left.jpg"]) == ["16~left", "right~16", "7_left"]
 
 
+def test_folders_in_which_the_patient_is_not_clear():
+    eyes, patients = ("left", "OD"), range(16, 30)
+    for path in ("{p}/{eye}/1", "{p}/visit 1/{eye}", "{p}/colour_{eye}", "{p}/1_{eye}"):  # the outer folder may be it
+        paths = [path.format(p=p, eye=eye) for p in patients for eye in eyes]
+        assert unclear_patients(paths) == set(range(len(paths))), path
+    for path in ("{p}/{eye}", "{eye}/{p}", "train/{p}/{eye}", "a/{eye}/{p}", "2024-{p}/{p}_{eye}", "{p}/x/{p}_{eye}"):
+        assert not unclear_patients([path.format(p=p, eye=eye) for p in patients for eye in eyes]), path
+    paths = [f"{grade}/{eye}/{patient}" for grade in range(5) for patient in patients for eye in eyes]
+    assert not unclear_patients(paths, [str(grade) for grade in range(5)])
+
+
+def test_visits_in_the_folders_of_patients_join_nobody(tmp_path):
+    """Neither by the photographs' paths nor by those in the table; a column tells the patients."""
+    folder = save(tmp_path / "set", *(f"{p}/visit/{eye}.jpg" for p in range(16, 21) for eye in ("left", "right")))
+    rows = [(f"{p}/visit/{eye}.jpg", p % 2, f"P{p}") for p in range(16, 21) for eye in ("left", "right")]
+    write_csv(folder / "labels.csv", [("image", "level"), *(row[:2] for row in rows)])
+    photographs = describe_photographs(*list_sets([folder])[:2])
+    labels = label_photographs(*photographs, [folder], folder)[0]
+    assert not labels["patient_known"].any() and set(labels["eye"]) == {"left", "right"}
+    write_csv(folder / "labels.csv", [("image", "level", "patient"), *rows])
+    assert label_photographs(*photographs, [folder], folder)[0]["patient"].value_counts().to_dict() == {
+        f"P{p}": 2 for p in range(16, 21)
+    }
+
+
 def test_class_folders():
     grades, strange = class_folders(["set/0/a", "set/3/b", "set/3/c/d", "e"])
     assert grades == {"set/0": 0, "set/3": 3} and not strange
@@ -210,6 +237,8 @@ def test_bad_sets(tmp_path):
     one_sentence(steps(tmp_path / "3", two, code=1)[0], "the folders of Mild/3/a.jpg", "tell two grades")
     flat = save(tmp_path / "flat", "a.jpg")
     one_sentence(steps(tmp_path / "3", flat, code=1)[0], "no folder of its photographs is named by a grade")
+    yes = save(tmp_path / "yes", "0/a.jpg", "1/b.jpg", "Ungradable/c.jpg")
+    one_sentence(steps(tmp_path / "3", yes, code=1)[0], "0 and 1 may be grades or mean no and yes", "No_DR and Mild")
     for name in ("train.csv", "test.csv"):
         write_csv(flat / name, [("image", "level")])
     one_sentence(steps(tmp_path / "3", flat, code=1)[0], "several tables (test.csv, train.csv)", "--labels FILE")

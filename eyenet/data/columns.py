@@ -5,6 +5,7 @@ import re
 
 from eyenet.run.errors import StageError
 
+REVERSED = ("ungradable", "ungradeable", "not gradable", "is ungradable")  # columns whose 1 means ungradable
 # Names in lower case, with spaces for - and _. What the option names counts first, then a column named exactly as a
 # key of this table, then a column with one of these names.
 ROLES = {
@@ -21,7 +22,7 @@ ROLES = {
     "patient": ("patient id", "patientid", "subject", "subject id", "participant", "participant id"),
     "eye": ("laterality", "side", "eye side", "exam eye"),
     "Usage": ("usage",),
-    "gradable": ("gradeable", "adjudicated gradable", "is gradable"),
+    "gradable": ("gradeable", "adjudicated gradable", "is gradable", *REVERSED),
     "left": ("left eye dr level", "left eye dr grade", "left dr grade"),
     "right": ("right eye dr level", "right eye dr grade", "right dr grade"),
 }
@@ -31,6 +32,7 @@ VAGUE = ("dr", "label", "class", "diagnosis")  # a grade 0-4, or whether there i
 MESSIDOR = "ophthalmologic department"  # a column of the first Messidor, whose grades 0-3 count lesions
 UNNAMED = ("left", "right", "any")  # keys that are no name of a column
 SAID = {"level": "grade", "Usage": "usage"}  # roles that the option and the messages call otherwise
+MANY = 8  # columns that a message lists
 CODE = "ungradable"  # key of the option for the grades that say "ungradable"; no column
 KEYS = [*(SAID.get(role, role) for role in ROLES), CODE]
 COLUMNS_HELP = (
@@ -167,7 +169,11 @@ def _with_one_label(columns, found, named, path):
     return {role: column for role, column in found.items() if role not in {"level", "left", "right", *binary} - {*kept}}
 
 
-def describe(found, form):
-    """Say in one line which column is what and how the table is written; empty for image,level as CSV in UTF-8."""
+def describe(found, form, others=()):
+    """Say in one line which column is what, how the table is written, and which columns were not used.
+
+    Empty for a CSV table in UTF-8 without other columns, whose columns are called as the keys.
+    """
     told = [f"{SAID.get(role, role)} from {column!r}" for role, column in found.items() if column != role]
-    return "; ".join([*([", ".join(told)] if told else []), *form])
+    unused = ", ".join([*map(repr, others[:MANY]), *["..."] * (len(others) > MANY)])
+    return "; ".join([*([", ".join(told)] if told else []), *form, *([f"not used: {unused}"] if unused else [])])

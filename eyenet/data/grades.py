@@ -2,8 +2,9 @@
 
 import re
 
-from eyenet.data.columns import CODE, VAGUE, plain
+from eyenet.data.columns import CODE, REVERSED, VAGUE, plain
 from eyenet.data.delimited import HEADLESS
+from eyenet.data.tables import is_own
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError
 
@@ -28,6 +29,7 @@ WORDS = {
 SAME = (  # other ways to write a word of the list; "no dr" must stay
     (r"[\s_-]+", " "),
     (r"\bdiabetic retinopathy\b", "dr"),
+    (r"^((?:[0-4] )?no)dr$", r"\1 dr"),
     (r"\bnon ?proliferative( dr)?\b", "npdr"),
     (r"\bproliferat(iv)?e( dr)?\b", "pdr"),
     (r"\b(mild|moderate|severe) (np)?dr$", r"\1"),
@@ -100,9 +102,11 @@ def read_levels(cells, found, form, named, path):
     levels = texts.str.casefold().map(read).astype(float)
     if (wrong := levels.isna() & (texts != "")).any():
         text, name = texts[wrong].iloc[0], found.get(question or "level", "the grade")
-        hint = f"{name} is {text!r}, and must be {allowed}; if it means ungradable, give --columns {CODE}={text}"
-        raise wrong_line(path, wrong, hint)
-    if "gradable" in found and "split" not in cells:  # with a split, it is a table of preprocess_images.py
+        hint = f"if it means ungradable, give --columns {CODE}={text}"
+        if text.casefold() in (*YES, *NO):
+            hint = f"if it tells of any DR, or of referable DR, give --columns any={name} or referable={name}"
+        raise wrong_line(path, wrong, f"{name} is {text!r}, and must be {allowed}; {hint}")
+    if "gradable" in found and not is_own(cells):  # there, our own quality gate says it
         levels = levels.mask(_told_ungradable(cells[found["gradable"]], path), UNGRADABLE)
     _require_clear(levels, "" if "level" in named else found.get("level", ""), path)
     return levels
@@ -138,9 +142,9 @@ def _without_r(texts, path):
 
 def _told_ungradable(cells, path):
     """Tell which rows a column `gradable` calls ungradable; an empty cell tells nothing."""
-    words = cells.str.casefold()
-    poor = words.isin([*NO, *POOR, *(word for word, grade in WORDS.items() if grade == UNGRADABLE)])
-    if (wrong := ~(poor | words.isin([*YES, *GOOD, ""]))).any():
+    words, (good, bad) = cells.str.casefold(), (NO, YES) if plain(cells.name) in REVERSED else (YES, NO)
+    poor = words.isin([*bad, *POOR, *(word for word, grade in WORDS.items() if grade == UNGRADABLE)])
+    if (wrong := ~(poor | words.isin([*good, *GOOD, ""]))).any():
         hint = f"{cells.name} is {cells[wrong].iloc[0]!r}, and must be 1 or 0, or a word such as yes, no, good, reject"
         raise wrong_line(path, wrong, f"{hint}; --columns gradable= ignores the column")
     return poor

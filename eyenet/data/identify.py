@@ -5,14 +5,13 @@ import os
 from pathlib import Path
 
 from eyenet.data.identity import Identity, disagreement, is_placeholder, not_one_person, read_name
-from eyenet.data.sets import class_folders
+from eyenet.data.nested import FEW, unclear_patients
+from eyenet.data.sets import class_folders, path_in_set
 from eyenet.photo.dicom import is_dicom, read_names
 from eyenet.photo.kinds import OPENED
 from eyenet.photo.pages import PAGE
 from eyenet.run.errors import PhotoError, log
 from eyenet.run.workers import run_threads
-
-FEW = 5  # folders; fewer can be parts of a set, such as train, val and test
 
 
 def identify(path, places=(), one_clinic=True, folder=None):
@@ -55,7 +54,8 @@ def identify(path, places=(), one_clinic=True, folder=None):
 def identify_all(photographs):
     """Find patient and eye of each photograph from headers, folders and names.
 
-    An ID that cannot be one person, such as one that a camera gives to everybody, joins nobody.
+    An ID that cannot be one person, such as one that a camera gives to everybody, joins nobody, and neither do folders
+    of which it is not clear which one is the patient (`eyenet.data.nested`).
 
     Returns
     -------
@@ -76,10 +76,24 @@ def identify_all(photographs):
         return identify(photograph.path, [folders[source]], one_clinic=False, folder=name)
 
     found = [one for _, one in run_threads(identity, photographs, OPENED)]
+    unclear = _unclear(photographs, graded)
+    for i, (where, one) in enumerate(zip(photographs.rows, found)):
+        if where in unclear and not one.place.startswith("header"):
+            found[i] = one._replace(patient=None)
     headers = [i for i, one in enumerate(found) if one.place.startswith("header")]
     shared = {headers[i]: why for i, why in not_one_person([found[i] for i in headers]).items()}
     _warn(photographs, found, set(shared.values()), graded)
     return [("" if i in shared else one.patient or "", one.eye or "") for i, one in enumerate(found)]
+
+
+def _unclear(photographs, graded):
+    """Find the photographs whose paths do not tell the patient clearly; set of elements of `photographs.rows`."""
+    sets = enumerate(zip(photographs.sources, photographs.listed))
+    return {
+        (number, row)
+        for number, (source, paths) in sets
+        for row in unclear_patients([path_in_set(file) for file in paths.names], graded[source])
+    }
 
 
 def _warn(photographs, found, shared, graded):
@@ -95,4 +109,4 @@ def _warn(photographs, found, shared, graded):
     folders = {folder for source, folder in unknown if folder and folder not in graded[source]}
     if len(folders) >= FEW:
         where = f"in {len(folders):,} folders, such as {min(folders)}"
-        log(f"note: names do not tell the patients {where}; if folders are patients, give a table that says so")
+        log(f"note: names do not tell the patients {where}; if folders are patients, the table must say so")

@@ -8,8 +8,8 @@ import pandas as pd
 
 from eyenet.data.grades import UNGRADABLE
 from eyenet.data.identify import identify_all
-from eyenet.data.labels import BY_GRADER, read_labels, report_patients
-from eyenet.data.matching import match_images
+from eyenet.data.labels import BY_GRADER, read_labels, report_patients, warn_of_visits
+from eyenet.data.matching import match_images, warn_of_folders
 from eyenet.data.names import JOINT
 from eyenet.data.sets import PHOTOGRAPHS, class_folders, find_table, grades_of, path_in_set
 from eyenet.data.tables import patient_known, require_match
@@ -148,23 +148,36 @@ def _label_set(photographs, refused, table, where, columns, **options):
     if path is None:
         if two := [file for file, one in zip(photographs["file"], told) if len(one) > 1]:
             raise StageError(f"the folders of {two[0]} in {table} tell two grades; give a table: --labels FILE")
-        labels, dropped = _label_by_folder(photographs, by_folder, strange, table)
+        _require_grades(grades, strange, table)
+        labels, dropped = _label_by_folder(photographs, by_folder, table)
     else:
         labels, dropped = _label_by_table(photographs, refused, path, where, columns, **options)
     labels = _identify(labels, photographs)
     report_patients(labels, path or table)
+    if "patient" not in labels.attrs.get("told", ()):
+        warn_of_visits(labels["patient"][patient_known(labels)])
     if path is not None and "question" not in labels:
         _compare(labels, dict(zip(photographs["image"], by_folder)), path)
     return labels, dropped
 
 
-def _label_by_folder(photographs, by_folder, strange, folder):
-    """Take the grades from the names of the folders."""
+def _require_grades(grades, strange, folder):
+    """Raise a StageError if a folder beside those of grades names none, or 0 and 1 may mean no and yes."""
     if strange:
         raise StageError(
             f"{folder} has no label table, and of the folders beside those of grades, {strange[0]!r} names none: call "
             "it 0 to 4 or by the words of labels/README.md, take it away, or give a table: --labels FILE"
         )
+    names = {path.rpartition("/")[2] for path, grade in grades.items() if grade != UNGRADABLE}
+    if names == {"0", "1"}:
+        raise StageError(
+            f"{folder} has no label table, and its folders 0 and 1 may be grades or mean no and yes: call them No_DR "
+            "and Mild if they are grades, or give a table: --labels FILE"
+        )
+
+
+def _label_by_folder(photographs, by_folder, folder):
+    """Take the grades from the names of the folders."""
     level = pd.Series(by_folder, index=photographs.index, dtype=object)
     graded = level.notna() & (level != UNGRADABLE)
     if not graded.any():
@@ -187,6 +200,7 @@ def _label_by_table(photographs, refused, path, where, columns, **options):
     image_of = dict(zip(map(path_in_set, photographs["file"]), photographs["image"]))
     image_of = dict.fromkeys(map(path_in_set, refused["file"])) | image_of  # they have no crop
     found = dict(zip(names, match_images([path_in_set(name) for name in names], sorted(image_of))))
+    warn_of_folders({path_in_set(name): photograph for name, photograph in found.items()}, path)
     crops = {name: image_of[path] for name, path in found.items() if path is not None and image_of[path] is not None}
     if not crops:
         require_match(photographs["image"], labels, where, path)
@@ -217,8 +231,9 @@ def _compare(labels, by_folder, path):
     other = folder.notna() & (folder != labels["level"])
     if other.any():
         level, said, count = labels["level"][other].iloc[0], int(folder[other].iloc[0]), int(other.sum())
+        what = "for ungradable ones" if said == UNGRADABLE else f"of grade {said}"
         names = ", ".join(labels["image"][other].iloc[:8]) + " ..." * (count > 8)
         log(
             f"warning: {path} and the folders contradict each other about {count:,} photographs: {names}; the table "
-            f"counts (the first: grade {level}, in a folder of grade {said})"
+            f"counts (the first: grade {level}, in a folder {what})"
         )

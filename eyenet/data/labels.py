@@ -1,5 +1,7 @@
 """Read a label table as it was published: whose photograph each is, and its grade."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -7,13 +9,16 @@ from eyenet.data.columns import describe, find_columns, plain
 from eyenet.data.grades import UNGRADABLE, read_levels, wrong_line
 from eyenet.data.identity import EYES, is_placeholder, read_name, unify
 from eyenet.data.matching import without_ending
-from eyenet.data.tables import patient_known, read_rows
+from eyenet.data.nested import unclear_patients
+from eyenet.data.tables import is_own, patient_known, read_rows
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError, log
 
 BY_GRADER = "ungradable by its grader"
 NO_GRADE = "without a grade in the table"
 NUMBERED_EYES = {"1": "right", "1.0": "right", "2": "left", "2.0": "left"}  # of `exam_eye` in BRSET
+
+DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left_out=None):
@@ -60,14 +65,16 @@ def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left
     eyes = _eyes(cells, found, path)
     if eyes is not None:
         table["eye"] = eyes
-    if told := describe(found, form):
+    used = {*found.values(), *more.values()}
+    others = [] if is_own(cells) else [column for column in cells if column not in used]
+    if told := describe(found, form, others):
         log(f"note: {path}: {told}")
     table = _graded(_one_row_each(table, path), path, left_out)
     _add_identity(table, path)
     if "question" not in table:
         table["question"] = next((role for role in LEAST_GRADE if role in found), "")
-    used = {"question": (table["question"] != "").any(), "patient_known": not patient_known(table).all()}
-    left = [column for column, needed in used.items() if needed]
+    needed = {"question": (table["question"] != "").any(), "patient_known": not patient_known(table).all()}
+    left = [column for column, so in needed.items() if so]
     table = table[["image", "patient", "eye", "level", *left, *more]]
     table.attrs["told"] = ("patient",) * ("patient" in found) + ("eye",) * (eyes is not None)
     return table
@@ -75,7 +82,7 @@ def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left
 
 def _keep_own(table, cells):
     """Keep what a table of preprocess_images.py says of itself: binary labels, and photographs of unknown patients."""
-    if "split" not in cells:
+    if not is_own(cells):
         return
     if "question" in cells:
         table["question"] = cells["question"]
@@ -134,6 +141,7 @@ def _graded(table, path, left_out):
 def _add_identity(table, path):
     """Fill in patient and eye: from the table, else from the name; else a photograph is its own patient."""
     named = pd.DataFrame([_identity(image) for image in table["image"]], columns=["patient", "eye"])
+    named.loc[list(unclear_patients(table["image"])), "patient"] = ""
     if "eye" in table:
         _warn_of_eyes(path, table, named["eye"])
     else:
@@ -191,3 +199,23 @@ def report_patients(table, path):
         example = table["image"][unknown].iloc[0]
         first = f"the patients of {unknown.sum():,} of {len(table):,} photographs are not known, such as {example!r}"
     log(f"note: {first}: each photograph counts as a patient of its own, and there are no figures per patient")
+
+
+def warn_of_visits(patients):
+    """Warn of patients that are told apart by a date only, as `7_20240131` and `7_20250131`: perhaps visits of one.
+
+    Parameters
+    ----------
+    patients : iterable of str
+        As they were read from names.
+    """
+    people = {}
+    for patient in dict.fromkeys(patients):
+        whose = DATE.sub("", patient, count=1)
+        if whose != patient and whose.strip("_-. "):
+            people.setdefault(whose, []).append(patient)
+    if several := [visits for visits in people.values() if len(visits) > 1]:
+        log(
+            f"warning: {' and '.join(several[0][:2])} may be visits of one patient, and are counted as two, so that "
+            f"one patient may be in two splits ({len(several):,} such names); if they are, give the column patient"
+        )

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from eyenet.photo.kinds import ENDINGS
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, log
 
 LONGEST = 60  # characters of a name in a message
 
@@ -62,6 +62,24 @@ def match_images(names, photographs):
         found.append(close[0] if close else None)
     _require_apart(names, found)
     return found
+
+
+def warn_of_folders(found, path):
+    """Warn of names that mean a photograph of another folder: the same base name may be another photograph.
+
+    Parameters
+    ----------
+    found : dict of str to (str or None)
+        Name to photograph, as from `match_images`.
+    path : path-like
+        The table, for the message.
+    """
+    other = [name for name, photo in found.items() if photo not in (None, name) and not _ends(name, photo)]
+    if other:
+        log(
+            f"warning: {path} has other folders than the photographs for {len(other):,} names, such as "
+            f"{_short(other[0])} for {_short(found[other[0]])}; the names of the files are the same, check it"
+        )
 
 
 def _ends(one, other):

@@ -21,6 +21,7 @@ ALLOWED = {
     "transform": set(SUFFIX),
 }
 
+OWN = ["image", "patient", "eye", "level"]  # the first columns of preprocessed.csv
 UNNAMED = re.compile(r"Unnamed: [0-9]+")  # as pandas calls a column without a name
 SPANS = (
     "goes on in the next line, so a quotation mark is not closed where it should be, and rows may be swallowed; close "
@@ -124,6 +125,11 @@ def _require_single_lines(table, path):
         if broken.any():
             row = broken.idxmax()
             raise StageError(f"{path}, line {row + 2}: the cell of column {column} {SPANS}")
+
+
+def is_own(table):
+    """Tell whether a table is preprocessed.csv or one made from it: others may have a column `split` too."""
+    return list(table.columns[:4]) == OWN and "split" in table
 
 
 def patient_known(table):

@@ -1,0 +1,45 @@
+"""Folders in folders, such as `16/visit 1/left`: where a path does not tell clearly which part of it is the patient."""
+
+from eyenet.data.identity import MOST, read_name
+from eyenet.data.names import canonical
+
+FEW = 5  # folders; fewer can be parts of a set, such as train, val and test
+ONE_EYE = MOST["photographs of one eye in a visit"]
+
+
+def unclear_patients(paths, graded=()):
+    """Find the photographs whose path only seems to tell the patient.
+
+    * `16/OD/1` and `16/visit 1/left`: the folder that tells the patient or the eye lies in at least `FEW` folders, of
+      which each may be a patient.
+    * `16/colour_left`: what stands before the eye occurs in more than `ONE_EYE` folders, none of which it names.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Of the photographs of one set, without ending and with `/` between folders.
+    graded : collection of str
+        Folders that tell a grade, and so no patient.
+
+    Returns
+    -------
+    set of int
+        Indices into `paths`.
+    """
+    by_folder, by_name = {}, {}
+    for i, path in enumerate(paths):
+        folders, _, stem = path.rpartition("/")
+        outer, _, folder = folders.rpartition("/")
+        patient, eye = read_name(stem, "" if folders in graded else folder)
+        if patient is None:
+            continue
+        if read_name(stem)[0] is None:
+            if outer not in graded:
+                by_folder[i] = outer
+        elif patient not in folders.split("/"):
+            by_name.setdefault((canonical(patient), eye), {})[i] = folders
+    unclear = set(by_folder) if len(set(by_folder.values())) >= FEW else set()
+    for places in by_name.values():
+        if len(set(places.values())) > ONE_EYE:
+            unclear |= set(places)
+    return unclear
