@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.columns import describe, find_columns, plain
-from eyenet.data.grades import UNGRADABLE, read_levels, wrong_line
+from eyenet.data.grades import UNGRADABLE
 from eyenet.data.identity import EYES, is_placeholder, read_name, unify
+from eyenet.data.levels import read_levels, wrong_line
 from eyenet.data.matching import without_ending
 from eyenet.data.nested import unclear_patients
 from eyenet.data.tables import is_own, patient_known, read_rows
