@@ -19,6 +19,7 @@ from eyenet.run.errors import StageError
 LONGEST = 200  # bytes of a name; with the suffix of a copy and the ending, a disk takes 255
 TABLES = (".csv", ".tsv")
 KAGGLE = "trainLabels.csv"
+INNER = ("train", "images", "train_images")  # folders in which many sets have their photographs
 PHOTOGRAPHS = "photographs.csv"  # of resize_images.py: one row for each crop
 ORIGIN = ("file", "patient", "eye")  # its columns for photographs whose names do not tell all
 
@@ -109,7 +110,7 @@ def list_sets(folders, made_by=None):
 
 
 def name_sets(folders):
-    """Name each set by its folder, DIR for DIR/train; None for a single set.
+    """Name each set by its folder, DIR for DIR/train, DIR/images and DIR/train_images; None for a single set.
 
     Raises
     ------
@@ -119,7 +120,7 @@ def name_sets(folders):
     if len(folders) == 1:
         return [None]
     whole = [Path(folder).absolute() for folder in folders]
-    names = [(folder.parent if folder.name == "train" else folder).name for folder in whole]
+    names = [(folder.parent if folder.name.casefold() in INNER else folder).name for folder in whole]
     if twice := [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]:
         raise StageError(
             f"two sets are called {twice[0]}, and their names tell their patients apart; rename one folder"
