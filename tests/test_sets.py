@@ -182,7 +182,7 @@ PUBLISHED = {  # photographs, table and its text, as in docs/datasets.md; then i
         ["IMAGES/20051020_43808_0100_PP.tif", "IMAGES/IM004.JPG", "IMAGES/IM005.JPG"],
         "messidor_data.csv",
         "image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable\n20051020_43808_0100_PP.png,1,0,1\n"
-        "IM004.jpg,,,0\nIM005.jpg,0,0,1\n",
+        + "IM004.jpg,,,0\nIM005.jpg,0,0,1\n",
         "20051020_43808_0100_PP - 1, IM005 - 0",
     ),
     "DDR": (

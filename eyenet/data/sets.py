@@ -12,6 +12,7 @@ from eyenet.data.grades import read_grade
 from eyenet.data.identity import read_name
 from eyenet.data.matching import without_ending
 from eyenet.data.names import JOINT
+from eyenet.data.nested import read_path
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.pages import PAGE
 from eyenet.run.errors import StageError
@@ -146,13 +147,11 @@ def name_photographs(files):
     the same names.
     """
     paths = [path_in_set(file) for file in files]
-    parts = [path.rpartition("/") for path in paths]
-    count = Counter(stem.casefold() for *_, stem in parts)  # some disks do not distinguish case
+    stems = [path.rpartition("/")[2] for path in paths]
+    count = Counter(stem.casefold() for stem in stems)  # some disks do not distinguish case
     names = []
-    for path, (folders, _, stem) in zip(paths, parts):
-        alone = count[stem.casefold()] == 1
-        if alone and folders:
-            alone = read_name(stem, folders.rpartition("/")[2]) == read_name(stem)
+    for path, stem in zip(paths, stems):
+        alone = count[stem.casefold()] == 1 and (path == stem or read_path(path) == read_name(stem))
         names.append(stem if alone else path.replace("/", JOINT))
     return names
 
