@@ -70,8 +70,8 @@ FORMS = {  # the table; its rows as image, patient (- if unknown), eye, level; w
     ),
     "some names tell": ("image,level\n1_left,0\n1_right,1\nI7,2\n", "1_left 1 left 0, 1_right 1 right 1, I7 - - 2", ""),
     "patients, no eyes": (
-        "image,level,subject\na,0,p\nb,1,p\nc,2,\nd,3,unknown\n",
-        "a p - 0, b p - 1, c - - 2, d - - 3",
+        "image,level,subject\na,0,p\nb,1,p\nc,2,\nd,3,unknown\ne,0,#N/A\nf,0,-1\ng,0,-1\nh,0,-99\n",
+        "a p - 0, b p - 1, c - - 2, d - - 3, e - - 0, f - - 0, g - - 0, h - - 0",
         "patient from 'subject'",
     ),
 }

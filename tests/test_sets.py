@@ -165,6 +165,65 @@ def test_several_sets(tmp_path):
     one_sentence(steps(work, one / "train", two, labels=[one], code=1)[0], "2 (one, a set), that of --labels 1")
 
 
+PUBLISHED = {  # photographs, table and its text, as in docs/datasets.md; then image, patient and grade of those kept
+    "APTOS 2019": (
+        ["train_images/0001e7.png", "train_images/00a8.png", "test_images/0005c.png"],
+        "train.csv",
+        "id_code,diagnosis\n0001e7,2\n00a8,4\n",
+        "0001e7 - 2, 00a8 - 4",
+    ),
+    "IDRiD": (
+        ["1. Original Images/a. Training Set/IDRiD_001.jpg", "1. Original Images/a. Training Set/IDRiD_002.jpg"],
+        "2. Groundtruths/a. IDRiD_Disease Grading_Training Labels.csv",
+        "Image name,Retinopathy grade,Risk of macular edema ,,\nIDRiD_001,3,2,,\nIDRiD_002,0,0,,\n",
+        "IDRiD_001 - 3, IDRiD_002 - 0",
+    ),
+    "Messidor-2": (
+        ["IMAGES/20051020_43808_0100_PP.tif", "IMAGES/IM004.JPG", "IMAGES/IM005.JPG"],
+        "messidor_data.csv",
+        "image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable\n20051020_43808_0100_PP.png,1,0,1\n"
+        + "IM004.jpg,,,0\nIM005.jpg,0,0,1\n",
+        "20051020_43808_0100_PP - 1, IM005 - 0",
+    ),
+    "DDR": (
+        ["DR_grading/train/007-0004-000.jpg", "DR_grading/train/007-0007-003.jpg"],
+        "DR_grading/train.txt",
+        "007-0004-000.jpg 0\n007-0007-003.jpg 5\n",
+        "007-0004-000 - 0",
+    ),
+    "DeepDRiD": (
+        [f"regular-fundus-training/Images/{patient}/{patient}_{eye}1.jpg" for patient in (1, 12) for eye in "lr"],
+        "regular-fundus-training/regular-fundus-training.csv",
+        "patient_id,image_id,image_path,Overall quality,left_eye_DR_Level,right_eye_DR_Level,patient_DR_Level\n"
+        + "".join(
+            f"{p},{p}_{eye}1,\\regular-fundus-training\\Images\\{p}\\{p}_{eye}1.jpg,1,{levels},4\n"
+            for p, eye, levels in ((1, "l", "2,"), (1, "r", ",3"), (12, "l", "0,"), (12, "r", ",4"))
+        ),
+        "12_l1 12 0, 12_r1 12 4, 1_l1 1 2, 1_r1 1 3",
+    ),
+}
+
+
+def test_published_layouts(tmp_path):
+    """A small copy of each public set, in the folders and with the table it comes with; all at once, as five sets."""
+    folders, tables, expected = [], [], {}
+    sources = ["APTOS 2019", "a. Training Set", "Messidor-2", "DR_grading", "regular-fundus-training"]
+    for source, (name, (files, table, text, rows)) in zip(sources, PUBLISHED.items()):
+        folder = save(tmp_path / name, *files)
+        folders.append(folder / "/".join(files[0].split("/")[: -2 if name == "DeepDRiD" else -1]))
+        tables.append(folder / table)
+        tables[-1].parent.mkdir(exist_ok=True)
+        tables[-1].write_text(text)
+        front = "" if len(folders) == 1 else f"{source}~"
+        for image, patient, level in (row.split() for row in rows.split(", ")):
+            expected[front + image] = (front + image if patient == "-" else front + patient, level, source)
+    done, table, dropped = steps(tmp_path, *folders, labels=tables)
+    assert {image: (row["patient"], row["level"], row["source"]) for image, row in table.items()} == expected
+    assert [row["patient_known"] for row in table.values()].count("1") == 4  # of DeepDRiD
+    assert dropped["Messidor-2~IM004"] == dropped["DR_grading~007-0007-003"] == "ungradable by its grader"
+    assert [line.split()[-5] for line in done.stdout.splitlines()[1:7]] == ["4", "1", "2", "2", "2", "11"]
+
+
 def test_a_set_that_changes(tmp_path):
     """A second photograph of a name takes neither crop nor label of the first one."""
     folder, work = save(tmp_path / "set", "a/x.jpg"), tmp_path / "work"

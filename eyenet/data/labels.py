@@ -7,10 +7,10 @@ import pandas as pd
 
 from eyenet.data.columns import describe, find_columns, plain
 from eyenet.data.grades import UNGRADABLE
-from eyenet.data.identity import EYES, is_placeholder, read_name, unify
+from eyenet.data.identity import EYES, is_placeholder, unify
 from eyenet.data.levels import read_levels, wrong_line
 from eyenet.data.matching import without_ending
-from eyenet.data.nested import unclear_patients
+from eyenet.data.nested import read_path, unclear_patients
 from eyenet.data.tables import is_own, patient_known, read_rows
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError, log
@@ -141,7 +141,8 @@ def _graded(table, path, left_out):
 
 def _add_identity(table, path):
     """Fill in patient and eye: from the table, else from the name; else a photograph is its own patient."""
-    named = pd.DataFrame([_identity(image) for image in table["image"]], columns=["patient", "eye"])
+    named = [[part or "" for part in read_path(image)] for image in table["image"]]
+    named = pd.DataFrame(named, columns=["patient", "eye"])
     named.loc[list(unclear_patients(table["image"])), "patient"] = ""
     if "eye" in table:
         _warn_of_eyes(path, table, named["eye"])
@@ -162,12 +163,6 @@ def _add_identity(table, path):
             f"warning: {path} writes {len(doubtful):,} patients in several ways, such as {' and '.join(doubtful[0])}; "
             "they may be different people: they are counted apart, and are in one split"
         )
-
-
-def _identity(image):
-    """Read patient and eye from a name with folders; empty where it does not tell."""
-    *folders, stem = image.split("/")
-    return [part or "" for part in read_name(stem, folders[-1] if folders else "")]
 
 
 def _warn_of_eyes(path, table, named):

@@ -1,10 +1,16 @@
-"""Folders in folders, such as `16/visit 1/left`: where a path does not tell clearly which part of it is the patient."""
+"""Patient and eye in the path of a photograph, and where it does not tell clearly which part is the patient."""
 
 from eyenet.data.identity import MOST, read_name
 from eyenet.data.names import canonical
 
 FEW = 5  # folders; fewer can be parts of a set, such as train, val and test
 ONE_EYE = MOST["photographs of one eye in a visit"]
+
+
+def read_path(path, graded=()):
+    """Read patient and eye like `eyenet.data.identity.read_name`, from `16/left`; a folder of a grade tells neither."""
+    folders, _, stem = path.rpartition("/")
+    return read_name(stem, "" if folders in graded else folders.rpartition("/")[2])
 
 
 def unclear_patients(paths, graded=()):
@@ -29,12 +35,11 @@ def unclear_patients(paths, graded=()):
     by_folder, by_name = {}, {}
     for i, path in enumerate(paths):
         folders, _, stem = path.rpartition("/")
-        outer, _, folder = folders.rpartition("/")
-        patient, eye = read_name(stem, "" if folders in graded else folder)
+        patient, eye = read_path(path, graded)
         if patient is None:
             continue
         if read_name(stem)[0] is None:
-            if outer not in graded:
+            if (outer := folders.rpartition("/")[0]) not in graded:
                 by_folder[i] = outer
         elif patient not in folders.split("/"):
             by_name.setdefault((canonical(patient), eye), {})[i] = folders

@@ -12,6 +12,7 @@ from eyenet.data.grades import read_grade
 from eyenet.data.identity import read_name
 from eyenet.data.matching import without_ending
 from eyenet.data.names import JOINT
+from eyenet.data.nested import read_path
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.pages import PAGE
 from eyenet.run.errors import StageError
@@ -19,6 +20,7 @@ from eyenet.run.errors import StageError
 LONGEST = 200  # bytes of a name; with the suffix of a copy and the ending, a disk takes 255
 TABLES = (".csv", ".tsv")
 KAGGLE = "trainLabels.csv"
+INNER = ("train", "images", "train_images")  # folders in which many sets have their photographs
 PHOTOGRAPHS = "photographs.csv"  # of resize_images.py: one row for each crop
 ORIGIN = ("file", "patient", "eye")  # its columns for photographs whose names do not tell all
 
@@ -109,7 +111,7 @@ def list_sets(folders, made_by=None):
 
 
 def name_sets(folders):
-    """Name each set by its folder, DIR for DIR/train; None for a single set.
+    """Name each set by its folder, DIR for DIR/train, DIR/images and DIR/train_images; None for a single set.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def name_sets(folders):
     if len(folders) == 1:
         return [None]
     whole = [Path(folder).absolute() for folder in folders]
-    names = [(folder.parent if folder.name == "train" else folder).name for folder in whole]
+    names = [(folder.parent if folder.name.casefold() in INNER else folder).name for folder in whole]
     if twice := [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]:
         raise StageError(
             f"two sets are called {twice[0]}, and their names tell their patients apart; rename one folder"
@@ -145,13 +147,11 @@ def name_photographs(files):
     the same names.
     """
     paths = [path_in_set(file) for file in files]
-    parts = [path.rpartition("/") for path in paths]
-    count = Counter(stem.casefold() for *_, stem in parts)  # some disks do not distinguish case
+    stems = [path.rpartition("/")[2] for path in paths]
+    count = Counter(stem.casefold() for stem in stems)  # some disks do not distinguish case
     names = []
-    for path, (folders, _, stem) in zip(paths, parts):
-        alone = count[stem.casefold()] == 1
-        if alone and folders:
-            alone = read_name(stem, folders.rpartition("/")[2]) == read_name(stem)
+    for path, stem in zip(paths, stems):
+        alone = count[stem.casefold()] == 1 and (path == stem or read_path(path) == read_name(stem))
         names.append(stem if alone else path.replace("/", JOINT))
     return names
 
