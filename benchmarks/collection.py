@@ -171,21 +171,26 @@ def found(work):
         for image, reason in read_reasons(work / f"{place}.csv"):
             image = image.removesuffix(".png") if place == "preprocessed/rejected" else image
             places.setdefault(image, []).append((place, reason))
+    if (left_out := work / "resized" / "left_out.csv").exists():
+        for file, reason in read_reasons(left_out, "file"):
+            places.setdefault(file, []).append(("resized/left_out", reason))
     for image, reason in read_reasons(work / "array" / "rejected.csv"):
         places.setdefault(image.removesuffix(".png"), []).append(("array/rejected", reason))
     return places
 
 
-def read_reasons(path):
-    """Read a list of (image, reason)."""
+def read_reasons(path, name="image"):
+    """Read a list of (image, reason), or of another column and the reason."""
     with open(path, newline="", encoding="utf-8") as file:
-        return [(row["image"], row["reason"]) for row in csv.DictReader(file)]
+        return [(row[name], row["reason"]) for row in csv.DictReader(file)]
 
 
 def wanted(photograph, spoiled):
     """Return where a photograph must be: {name in `found`: [(place, pattern of the reason), ...]}."""
     file, image, level, kind = photograph
     unmatched = ("preprocessed/dropped", "label without a photograph")
+    if kind == "folder.jpeg":
+        return {file: [("resized/left_out", "an empty folder")], image: [unmatched]}
     if kind in damage.FAULTS:
         return {file: [("resized/rejected", damage.FAULTS[kind])], image: [unmatched]}
     if kind == "doubled":

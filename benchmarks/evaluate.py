@@ -38,10 +38,10 @@ def make_predictions(patients):
 
 def evaluate_both(level, probability, patients, draws):
     """Evaluate the eyes and the patients."""
-    eyes = sort_rows(level > 0, level, probability, calibrate(probability, 1.3), patients)
+    eyes = sort_rows(level > 0, probability, calibrate(probability, 1.3), patients, level)
     evaluate_unit(eyes, POINTS, BALANCED, draws)
     worse, highest = (values.reshape(-1, 2).max(axis=1) for values in (level, probability))
-    each = sort_rows(worse > 0, worse, highest, calibrate(highest, 1.3), patients[::2])
+    each = sort_rows(worse > 0, highest, calibrate(highest, 1.3), patients[::2], worse)
     evaluate_unit(each, POINTS, BALANCED, draws)
 
 

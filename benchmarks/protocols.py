@@ -86,7 +86,7 @@ def list_rows(photographs, seed):
     Returns
     -------
     DataFrame
-        The columns of labels.csv, and `source`, the photograph of each image.
+        The columns of labels.csv, and `photograph`, that of each image.
     """
     test = photographs["split"] == "test"
     known = copies_table(photographs[~test], only_train=False) if not test.all() else photographs[~test]
@@ -96,7 +96,7 @@ def list_rows(photographs, seed):
     trained, validated = train_test_split(rest, test_size=VALIDATION, random_state=seed)
     for split, rows in (("train", trained), ("val", validated), ("test", tested)):
         known.iloc[rows, known.columns.get_loc("split")] = split
-    unseen = photographs[test].assign(split=UNSEEN, transform="original", source=photographs["image"])
+    unseen = photographs[test].assign(split=UNSEEN, transform="original", photograph=photographs["image"])
     return pd.concat([known, unseen], ignore_index=True)
 
 
@@ -108,7 +108,7 @@ def pack_rows(folder, table, output, workers):
     shape : tuple of int
     checksums : list of str
     """
-    paths = [folder / f"{source}.png" for source in table["source"]]
+    paths = [folder / f"{image}.png" for image in table["photograph"]]
     shape = (len(table), *first_shape(paths))
     file, begin = reserve(output / "X.npy.partial", shape, keep=False)
 

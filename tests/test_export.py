@@ -346,7 +346,7 @@ def test_only_decisions_on_the_threshold_may_change_in_float16(before, after, wo
     [
         (("--input", "nowhere"), ("no folder nowhere",)),
         (("--model", "nowhere"), ("no model folder nowhere",)),
-        (("--photos", "source"), ("source", "holds no")),
+        (("--photos", "logs"), ("no photograph", "logs")),
     ],
 )
 def test_bad_input(args, words, work):

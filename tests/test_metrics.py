@@ -214,7 +214,7 @@ def test_the_interval_depends_on_nothing_but_data_and_seed(monkeypatch, chunk, t
     level, probability, patients = predictions()
 
     def evaluate(seed):
-        rows = sort_rows(level > 0, level, probability, probability, patients)
+        rows = sort_rows(level > 0, probability, probability, patients, level)
         return evaluate_unit(rows, POINTS, "balanced", draws=150, seed=seed)
 
     usual = evaluate(0)
@@ -262,7 +262,7 @@ def test_pairs_of_patients_are_disjoint():
 
 
 def evaluate(truth, level, probability, patients, draws=200, points=POINTS, own="balanced"):
-    rows = sort_rows(truth, level, probability, calibrate(probability, 1.5), patients)
+    rows = sort_rows(truth, probability, calibrate(probability, 1.5), patients, level)
     unit = evaluate_unit(rows, points, own, draws=draws)
     json.dumps(unit, allow_nan=False)  # raises on NaN and on numpy's numbers
     return unit
@@ -357,7 +357,7 @@ def test_what_is_no_probability_is_refused_in_one_sentence(wrong):
     level, probability, patients = predictions()
     probability[3] = wrong
     with pytest.raises(StageError, match="1 of 120 predicted probabilities .*train it again"):
-        sort_rows(level > 0, level, probability, probability, patients)
+        sort_rows(level > 0, probability, probability, patients, level)
 
 
 @pytest.mark.parametrize("patients", [3, 5000])

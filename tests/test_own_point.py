@@ -116,7 +116,7 @@ def test_report_card_chart_and_summary_lead_with_the_models_own_point(answered, 
 def test_no_figure_is_of_another_point():
     """With its own point alone, a unit is the same: nothing falls back to the balanced one."""
     truth, probability = np.arange(40) % 3 == 0, np.linspace(0.1, 0.9, 40)
-    rows = units.sort_rows(truth, truth * 2, probability, probability, range(40))
+    rows = units.sort_rows(truth, probability, probability, range(40), truth * 2)
     both = units.evaluate_unit(rows, {"balanced": 0.7, OWN: 0.3}, OWN, draws=100)
     alone = units.evaluate_unit(rows, {OWN: 0.3}, OWN, draws=100)
     both["operating_points"].pop("balanced")

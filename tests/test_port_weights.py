@@ -118,7 +118,7 @@ def shapes(networks):
 @pytest.fixture
 def small(monkeypatch):
     """Make the verification use pictures of 32 px."""
-    monkeypatch.setattr(port_weights, "SIZE", 32)
+    monkeypatch.setattr(port_weights, "SIZE", 64)
 
 
 @pytest.mark.parametrize("network", list(SCALES))
@@ -175,7 +175,7 @@ def test_written_weights_compute_the_original(state, small, original, tmp_path):
 def original(state):
     """The features of the pictures that the verification uses."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(port_weights, "SIZE", 32)
+        patch.setattr(port_weights, "SIZE", 64)
         return reference(state, random_images())
 
 

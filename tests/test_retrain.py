@@ -321,7 +321,7 @@ def test_bad_input_gets_a_sentence(work, monkeypatch, spoil, words):
 
 
 def test_options_that_contradict_each_other(work):
-    for given in ((), ("--photos", "x"), ("--rollback", "--photos", "x", "--labels", "y")):
+    for given in ((), ("--labels", "y"), ("--rollback", "--photos", "x", "--labels", "y")):
         assert "--rollback alone" in run("retrain.py", *given, "--work", work, code=2).stderr
 
 
