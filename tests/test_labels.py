@@ -253,11 +253,13 @@ def test_names_are_matched_to_photographs():
         "10",
     ]
     assert match_images(["other/9"], photographs) == ["x/9"]  # the base name is the only one in both
+    assert match_images(["M\u00fcller_left"], ["Mu\u0308ller_left"]) == ["Mu\u0308ller_left"]  # NFC and NFD
     assert match_images(["other/9", "more/5"], photographs) == [None, None]  # folders tell photographs apart here
     assert match_images(["train/7", "val/7"], ["train/7"]) == ["train/7", None]
     for names, theirs, words in (
         (["7"], photographs, "may be 'train/7' or 'test/7'"),
         (["a/7", "b/7"], ["7"], "'a/7' and 'b/7' in the table both fit the photograph '7'"),
+        (["\u00fc"], ["\u00fc", "u\u0308"], "two photographs are called .* with letters of one and of two parts"),
     ):
         with pytest.raises(StageError, match=words):
             match_images(names, theirs)

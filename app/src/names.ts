@@ -8,8 +8,8 @@ const EYES = { ...WORDS, ...LETTERS };
 const MARK = /^(?:\(?\d{1,2}\)?|copy)$/i; // what may follow one of LETTERS
 const SEPARATORS = /[\s._-]+/g;
 const PLACEHOLDER = new RegExp(
-  "^(?:(no ?|un)?(id|name)|0*|x+|none|null|nan?|n/a|unknown|removed|deleted|empty|test|patient|person|subject|anon[a-z]*" +
-    "|de-?identified|dsc|dcim|fundus|im|image|img|photo|pic|picture|retina|scan|eye|export|[^\\p{L}\\p{N}_]+" +
+  "^(?:(no ?|un)?(id|name)|0*|x+|none|null|nan?|#?n/a|-1|-9+|unknown|removed|deleted|empty|test|patient|person|subject|anon[a-z]*" +
+    "|de-?identified|dsc|dcim|fundus|im|image|img|colou?r|photo|pic|picture|retina|scan|eye|export|[^\\p{L}\\p{N}_]+" +
     "|\\d(\\.\\d+)?E\\+\\d\\d)$", // the last: a long number that a spreadsheet has rounded
   "iu",
 );

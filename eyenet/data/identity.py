@@ -15,8 +15,8 @@ EYES = WORDS | LETTERS
 MARK = re.compile(r"\(?[0-9]{1,2}\)?|copy", re.IGNORECASE)  # what may follow one of LETTERS
 SEPARATORS = re.compile(r"[\s._-]+")
 PLACEHOLDER = re.compile(
-    r"(no ?|un)?(id|name)|0*|x+|none|null|nan?|#?n/a|-1|-9+|unknown|removed|deleted|empty|test|patient|person"
-    r"|subject|anon[a-z]*|de-?identified|dsc|dcim|fundus|im|image|img|photo|pic|picture|retina|scan|eye|export|\W+"
+    r"(no ?|un)?(id|name)|0*|x+|none|null|nan?|#?n/a|-1|-9+|unknown|removed|deleted|empty|test|patient|person|subject"
+    r"|anon[a-z]*|de-?identified|dsc|dcim|fundus|im|image|img|colou?r|photo|pic|picture|retina|scan|eye|export|\W+"
     r"|\d(\.\d+)?E\+\d\d",  # a long number that a spreadsheet has rounded
     re.IGNORECASE,
 )

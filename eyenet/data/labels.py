@@ -10,6 +10,7 @@ from eyenet.data.grades import UNGRADABLE
 from eyenet.data.identity import EYES, is_placeholder, unify
 from eyenet.data.levels import read_levels, wrong_line
 from eyenet.data.matching import without_ending
+from eyenet.data.names import composed
 from eyenet.data.nested import read_path, unclear_patients
 from eyenet.data.tables import is_own, patient_known, read_rows
 from eyenet.data.tasks import LEAST_GRADE
@@ -92,8 +93,8 @@ def _keep_own(table, cells):
 
 
 def _images(cells, path):
-    """Return the names of the photographs without their endings."""
-    images = cells.map(without_ending)
+    """Return the names of the photographs without their endings, with composed letters."""
+    images = cells.map(without_ending).map(composed)
     if (wrong := images == "").any():
         raise wrong_line(path, wrong, f"{cells.name} is {cells[wrong].iloc[0]!r}, an image without a name")
     return images

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from eyenet.data.names import composed
 from eyenet.photo.kinds import ENDINGS
 from eyenet.run.errors import StageError, log
 
@@ -42,6 +43,18 @@ def match_images(names, photographs):
     StageError
         If a name may mean several photographs, or several names mean one.
     """
+    written = {composed(photograph): photograph for photograph in photographs}  # macOS writes letters in two parts
+    if len(written) < len(photographs):
+        twice = next(photograph for photograph in photographs if written[composed(photograph)] != photograph)
+        raise StageError(
+            f"two photographs are called {_short(twice)}, with letters of one and of two parts; rename one"
+        )
+    matched = _match([composed(name) for name in names], list(written))
+    return [None if photograph is None else written[photograph] for photograph in matched]
+
+
+def _match(names, photographs):
+    """Match names and photographs whose letters are composed; see `match_images`."""
     exact, by_base, names_of = set(photographs), defaultdict(list), defaultdict(list)
     for photograph in photographs:
         by_base[photograph.rpartition("/")[2]].append(photograph)
