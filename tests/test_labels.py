@@ -156,6 +156,8 @@ def test_grades_in_words(text, grade):
         ("image,rDR\na,0\nb,2\n", None, ["line 3", "'2'", "0 or 1"]),
         ("image,level\na,R1\nb,R3\n", None, ["line 2", "'R1'", "England", "0-4"]),
         ("image,level\na,0\nb,5\nc,5\n", None, ["line 3", "'5'", "2 such rows", "ungradable=5"]),
+        ("image,grade\na,1\nb,5\n", None, ["line 3", "'5'", "ungradable=5"]),
+        ("image,grade\na,0\nb,5\n", "ungradable=", ["line 3", "'5'"]),
         ("a.jpg 0\nb.jpg 7\n", None, ["line 2", "'7'"]),
         ("Image name,Ophthalmologic department,Retinopathy grade\na.tif,CHU,3\n", None, ["Messidor", "adjudicated"]),
         ("image,left_eye_DR_Level,right_eye_DR_Level\na,1,2\n", None, ["line 2", "both eyes"]),
@@ -180,6 +182,7 @@ def test_what_is_not_clear_is_refused(tmp_path, text, columns, words):
     [
         ("photo,stage\na,0\nb,3\n", "image=photo,grade=stage", [0, 3]),
         ("image,level\na,0\nb,5\n", "ungradable=5", [0]),
+        ("image,grade\na,0\nb,5.0\nc,2\n", "image=image", [0, 2]),
         ("image,level\na,0\nb,U\nc,3\n", "ungradable=u", [0, 3]),
         ("image,level,eye\na,0,both\n", "eye=", [0]),
         ("image,level,gradable\na,0,perhaps\n", "gradable=", [0]),
@@ -329,8 +332,10 @@ def preprocess(unnamed, work, table, *options, code=0):
 
 
 def test_a_set_without_patients_goes_to_the_audit(unnamed, tmp_path):
-    one_sentence(preprocess(unnamed, tmp_path, "grades.csv", code=1), "line 8", "'5'", "--columns ungradable=5")
-    done = preprocess(unnamed, tmp_path, "grades.csv", "--columns", "ungradable=5", *SPLIT)
+    refused = preprocess(unnamed, tmp_path, "grades.csv", "--columns", "ungradable=", code=1)
+    one_sentence(refused, "line 8", "'5'", "--columns ungradable=5")
+    done = preprocess(unnamed, tmp_path, "grades.csv", *SPLIT)
+    assert "5 in diagnosis is taken for ungradable" in done.stderr
     assert done.stderr.count("tell the patients") == 1 and "photographs, not patients, were split" in done.stdout
     rows = read_csv(tmp_path / "kept.csv")
     assert len(rows) == 6 and {(row["patient"] == row["image"], row["eye"], row["patient_known"]) for row in rows} == {

@@ -5,11 +5,11 @@ from eyenet.data.delimited import HEADLESS
 from eyenet.data.grades import UNGRADABLE, WORDS, read_grade
 from eyenet.data.tables import is_own
 from eyenet.data.tasks import LEAST_GRADE
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, log
 
 YES, NO = ("1", "1.0", "true", "yes", "y"), ("0", "0.0", "false", "no", "n")
 GOOD, POOR = ("gradable", "gradeable", "good", "usable", "adequate"), ("reject", "bad", "poor", "inadequate")
-DDR = "5"  # the code of DDR, whose lists have no header
+DDR = "5"  # the code of DDR, whose own lists have no header
 
 
 def read_levels(cells, found, form, named, path):
@@ -47,7 +47,7 @@ def read_levels(cells, found, form, named, path):
     else:
         texts, allowed = _without_r(_grade_cells(cells, found, path), path), "0 to 4, or words such as moderate"
         read = {text.casefold(): read_grade(text) for text in texts.unique()}
-    if code := named.get(CODE, DDR if HEADLESS in form else None):
+    if code := named.get(CODE, _code_of_ddr(texts, found.get("level"), form, path)):
         read |= dict.fromkeys((code.casefold(), f"{code}.0"), UNGRADABLE)
     levels = texts.str.casefold().map(read).astype(float)
     if (wrong := levels.isna() & (texts != "")).any():
@@ -60,6 +60,19 @@ def read_levels(cells, found, form, named, path):
         levels = levels.mask(_told_ungradable(cells[found["gradable"]], path), UNGRADABLE)
     _require_clear(levels, "" if "level" in named else found.get("level", ""), path)
     return levels
+
+
+def _code_of_ddr(texts, column, form, path):
+    """Return the code of DDR if the grades may be DDR's: 5 beside 0.
+
+    Without 0 they may be grades 1-5. In a column `level`, as in our own tables and Kaggle's, a 5 is an error.
+    """
+    if HEADLESS in form:
+        return DDR
+    if column in (None, "level") or not {"0", DDR} <= {text.removesuffix(".0") for text in texts.unique()}:
+        return None
+    log(f"note: {path}: {DDR} in {column} is taken for ungradable, as in DDR; --columns {CODE}= refuses it")
+    return DDR
 
 
 def wrong_line(path, wrong, what):
