@@ -1,4 +1,4 @@
-"""Names, patients, label tables, splits, copies, duplicates, and the packed array with its shards and order.
+"""Sets of photographs, names, patients, label tables, splits, copies, duplicates, and the packed array.
 
-Every step from preprocess_images.py on uses it. It imports the rooms run and photo.
+Every step from resize_images.py on uses it. It imports the rooms run and photo.
 """
