@@ -334,6 +334,7 @@ def preprocess(unnamed, work, table, *options, code=0):
 def test_a_set_without_patients_goes_to_the_audit(unnamed, tmp_path):
     refused = preprocess(unnamed, tmp_path, "grades.csv", "--columns", "ungradable=", code=1)
     one_sentence(refused, "line 8", "'5'", "--columns ungradable=5")
+    assert "is taken for ungradable" not in refused.stderr
     done = preprocess(unnamed, tmp_path, "grades.csv", *SPLIT)
     assert "5 in diagnosis is taken for ungradable" in done.stderr
     assert done.stderr.count("tell the patients") == 1 and "photographs, not patients, were split" in done.stdout

@@ -47,7 +47,7 @@ def read_levels(cells, found, form, named, path):
     else:
         texts, allowed = _without_r(_grade_cells(cells, found, path), path), "0 to 4, or words such as moderate"
         read = {text.casefold(): read_grade(text) for text in texts.unique()}
-    if code := named.get(CODE, _code_of_ddr(texts, found.get("level"), form, path)):
+    if code := named[CODE] if CODE in named else _code_of_ddr(texts, found.get("level"), form, path):
         read |= dict.fromkeys((code.casefold(), f"{code}.0"), UNGRADABLE)
     levels = texts.str.casefold().map(read).astype(float)
     if (wrong := levels.isna() & (texts != "")).any():
