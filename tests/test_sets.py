@@ -250,7 +250,7 @@ def test_names():
 
 def test_folders_in_which_the_patient_is_not_clear():
     eyes, patients = ("left", "OD"), range(16, 30)
-    for path in ("{p}/{eye}/1", "{p}/visit 1/{eye}", "{p}/central_{eye}", "{p}/1_{eye}"):  # the outer folder may be it
+    for path in ("{p}/{eye}/1", "{p}/visit 1/{eye}", "{p}/central_{eye}", "{p}/1_{eye}"):  # {p} may be the patient
         paths = [path.format(p=p, eye=eye) for p in patients for eye in eyes]
         assert unclear_patients(paths) == set(range(len(paths))), path
     for path in ("{p}/{eye}", "{eye}/{p}", "train/{p}/{eye}", "a/{eye}/{p}", "2024-{p}/{p}_{eye}", "{p}/x/{p}_{eye}"):
