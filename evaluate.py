@@ -150,10 +150,10 @@ def make_examples(scored, network, config):
     from eyenet.model.overlay import overlay
     from eyenet.report.assessment import answer
 
-    examples = {}
+    examples, thresholds = {}, thresholds_at(config)
     for question in answerable(scored.table, config["task"]):
         truth, _, probability = answer(scored, config, question)
-        threshold = thresholds_at(config)[question]
+        threshold = thresholds[question]
         rows = choose_examples(truth, probability, threshold)
         photographs = scored.crops(np.array(rows)) if rows else []
         # Heat maps are scaled by the uncalibrated probability.

@@ -199,8 +199,10 @@ def _label_by_table(photographs, refused, path, where, columns, **options):
     names = [*labels["image"], *(name for name, _ in ungraded)]
     image_of = dict(zip(map(path_in_set, photographs["file"]), photographs["image"]))
     image_of = dict.fromkeys(map(path_in_set, refused["file"])) | image_of  # they have no crop
-    found = dict(zip(names, match_images([path_in_set(name) for name in names], sorted(image_of))))
-    warn_of_folders({path_in_set(name): photograph for name, photograph in found.items()}, path)
+    paths = [path_in_set(name) for name in names]
+    matched = match_images(paths, sorted(image_of))
+    warn_of_folders(dict(zip(paths, matched)), path)
+    found = dict(zip(names, matched))
     crops = {name: image_of[path] for name, path in found.items() if path is not None and image_of[path] is not None}
     if not crops:
         require_match(photographs["image"], labels, where, path)
