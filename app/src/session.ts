@@ -156,14 +156,19 @@ export function startSample(label: Text, eyes: Record<Eye, File>): void {
   for (const eye of SIDES) void look(eye, [eyes[eye]]);
 }
 
-/** Choose an operating point, and grade the photographs again. */
-export function choosePoint(point: string): void {
-  session.point = point;
-  rememberPoint(point);
+/** Grade all photographs again. */
+function lookAgain(): void {
   for (const eye of SIDES) {
     const files = clear(eye);
     if (files.length) void look(eye, files);
   }
+}
+
+/** Choose an operating point, and grade the photographs again. */
+export function choosePoint(point: string): void {
+  session.point = point;
+  rememberPoint(point);
+  lookAgain();
 }
 
 /** Take the network, and grade the photographs that were chosen meanwhile. */
@@ -171,10 +176,7 @@ export function useNetwork(model: Model): void {
   session.model = model;
   if (!pointsOf(model).includes(session.point)) session.point = ownPoint(model);
   session.visit.synthetic = model.synthetic;
-  for (const eye of SIDES) {
-    const files = clear(eye);
-    if (files.length) void look(eye, files);
-  }
+  lookAgain();
 }
 
 /** Go on without a network. */
