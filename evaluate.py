@@ -27,14 +27,14 @@ import shlex
 import numpy as np
 import pandas as pd
 
-from eyenet.data.columns import COLUMNS_HELP, parse_columns
 from eyenet.data.names import SPLIT_NAMES
 from eyenet.data.tables import count_by_grade, write_table
 from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, answerable, first_disease
 from eyenet.model import backend
 from eyenet.model.decision import BALANCED, thresholds_at
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
-from eyenet.model.folder import load_network, open_model
+from eyenet.model.folder import open_model
+from eyenet.model.loading import load_network
 from eyenet.model.pretrained import DEFAULT, IN_USE, default_model, results_of
 from eyenet.model.probabilities import uncalibrate
 from eyenet.run.errors import StageError, log
@@ -42,6 +42,7 @@ from eyenet.run.files import follow, write_json
 from eyenet.run.options import between, fraction, local_path, model_path, parser, positive, seed
 from eyenet.run.script import run_main
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
+from eyenet.sets.columns import COLUMNS_HELP, parse_columns
 
 EXAMPLES = 3  # photographs shown of each kind: true and false positives, true and false negatives
 CONFIDENT = 0.8  # least calibrated probability of the prediction, disease or not, of the photographs that are shown

@@ -45,7 +45,8 @@ from eyenet.export.proof import (
     require_parity,
 )
 from eyenet.model import backend
-from eyenet.model.folder import NETWORK, load_network, open_model
+from eyenet.model.folder import NETWORK, open_model
+from eyenet.model.loading import load_network
 from eyenet.model.pretrained import DEFAULT, default_model, is_shipped, results_of
 from eyenet.run.errors import log
 from eyenet.run.files import sha256

@@ -43,7 +43,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from eyenet.data.identify import identify
 from eyenet.data.identity import group_photographs
 from eyenet.grading.photographs import find_doubts, name_heat_maps, plain
 from eyenet.grading.rows import LEFT_OUT, UNREAD, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
@@ -57,6 +56,7 @@ from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, log
 from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
+from eyenet.sets.identify import identify
 
 KEPT = ("photograph", "result", "gradable", "reasons", "questions", "grade")  # of a row, until the patients are joined
 AIM = "use the threshold whose sensitivity on validation reaches this with its whole 95 %% interval: 0.85, 0.9 or 0.95"

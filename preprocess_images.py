@@ -31,8 +31,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from eyenet.data.columns import COLUMNS_HELP, parse_columns
-from eyenet.data.labelled import label_photographs, read_crops
 from eyenet.data.links import drop_contradictory, find_copies, read_deciders, split_patients
 from eyenet.data.names import SPLITS
 from eyenet.data.tables import count_labels, patient_known, write_table
@@ -57,6 +55,8 @@ from eyenet.run.options import fitting_next, fraction, local_path, parser, seed
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
 from eyenet.score.charts import draw_class_balance
+from eyenet.sets.columns import COLUMNS_HELP, parse_columns
+from eyenet.sets.labelled import label_photographs, read_crops
 
 ALL_BLACK = "all black"  # kind of a reason, before its colon
 BLACK_SHARE = 0.05  # of black frames; more are failures, of a camera or in reading its files

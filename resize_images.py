@@ -25,10 +25,6 @@ become 2.6 GB. The script can be stopped and run again: it makes only what is mi
 import contextlib
 import os
 
-from eyenet.data.columns import parse_columns
-from eyenet.data.identify import identify_all
-from eyenet.data.labelled import check_labels
-from eyenet.data.sets import ORIGIN, PHOTOGRAPHS, list_sets
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.field import FIELDS
@@ -40,6 +36,10 @@ from eyenet.run.files import is_unchanged, sha256, write_rows, write_whole
 from eyenet.run.options import fitting_next, fraction, local_path, parser, side
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
+from eyenet.sets.columns import parse_columns
+from eyenet.sets.folders import ORIGIN, PHOTOGRAPHS, list_sets
+from eyenet.sets.identify import identify_all
+from eyenet.sets.labelled import check_labels
 
 GEOMETRY = ("bytes", "width", "height", "center_x", "center_y", "radius", "visible", "found", "field")
 

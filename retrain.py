@@ -40,12 +40,10 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.array import COLUMNS, open_array, rows_by_split
-from eyenet.data.columns import COLUMNS_HELP, parse_columns
-from eyenet.data.labelled import check_labels
-from eyenet.data.sets import find_table, list_sets
 from eyenet.data.tables import read_table
 from eyenet.data.tasks import require_answers
-from eyenet.model.folder import NETWORK, load_network, open_model
+from eyenet.model.folder import NETWORK, open_model
+from eyenet.model.loading import load_network
 from eyenet.photo.field import FIELDS
 from eyenet.photo.pages import split_page
 from eyenet.retraining.base import KEPT_SETTINGS, adopt_shipped, open_base
@@ -72,6 +70,9 @@ from eyenet.run.files import read_json, sha256
 from eyenet.run.folder import locked, output_folder
 from eyenet.run.options import fraction, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
+from eyenet.sets.columns import COLUMNS_HELP, parse_columns
+from eyenet.sets.folders import find_table, list_sets
+from eyenet.sets.labelled import check_labels
 
 EPOCHS = 3
 SLOWDOWN = 3  # the first retraining divides the learning rate by this: the network is already near its optimum

@@ -12,7 +12,6 @@ from PIL import Image
 
 from benchmarks import damage
 from eyenet.data.copies import transforms_of
-from eyenet.data.labels import read_labels
 from eyenet.data.names import copy_name
 from eyenet.data.tables import read_table
 from eyenet.photo.colours import BLACK, brightness
@@ -20,6 +19,7 @@ from eyenet.photo.retina import inside_circle, photograph_to_input
 from eyenet.run.errors import PhotoError
 from eyenet.run.files import write_rows
 from eyenet.run.workers import for_each
+from eyenet.sets.labels import read_labels
 from make_sample import EYES
 
 DAMAGED = 0.02

@@ -19,7 +19,8 @@ from eyenet.export.description import describe
 from eyenet.export.folder import size_of
 from eyenet.export.proof import LIMITS, compare, exam_from_array
 from eyenet.model import backend
-from eyenet.model.folder import load_network, open_model
+from eyenet.model.folder import open_model
+from eyenet.model.loading import load_network
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import StageError
 

@@ -24,16 +24,18 @@ import numpy as np
 import record
 from PIL import Image
 
-from eyenet.data.labels import read_labels
 from eyenet.data.tasks import TASKS, disease_probability, first_disease
 from eyenet.model import backend
 from eyenet.model.decision import thresholds_at
-from eyenet.model.folder import colours_of, field_of, load_network, open_model
+from eyenet.model.folder import open_model
+from eyenet.model.loading import load_network
 from eyenet.model.overlay import enlarge, retina_of
 from eyenet.model.probabilities import calibrate
+from eyenet.model.settings import colours_of, field_of
 from eyenet.photo.quality import judge
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.score.intervals import share_with_interval
+from eyenet.sets.labels import read_labels
 
 REACH = 0.01  # of the diameter of the retina
 GOAL = 0.85

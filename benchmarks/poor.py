@@ -19,7 +19,8 @@ from quality_data import crop_file, path_of, read_labels
 from quality_figures import is_rejected
 
 from eyenet.model import pretrained
-from eyenet.model.folder import load_network, open_model
+from eyenet.model.folder import open_model
+from eyenet.model.loading import load_network
 from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.retina import inside_circle

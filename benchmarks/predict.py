@@ -19,8 +19,10 @@ import record
 
 from benchmarks.materials import give_names
 from eyenet.model import backend
-from eyenet.model.folder import LITE_NETWORK, colours_of, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, open_model
 from eyenet.model.lite import LiteNetwork
+from eyenet.model.loading import load_network
+from eyenet.model.settings import colours_of
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import EXIT_REJECTED
 

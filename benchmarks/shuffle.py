@@ -57,7 +57,7 @@ def score(images, table, rows, folders):
     """
     from eyenet.data.tasks import disease_probability
     from eyenet.model.batches import Batches, predict
-    from eyenet.model.folder import load_network
+    from eyenet.model.loading import load_network
 
     truth, patients = (table["level"] > 0).to_numpy()[rows], table["patient"].to_numpy()[rows]
     feed = Batches(images, None, rows, 64)

@@ -22,10 +22,10 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
 from eyenet.data.copies import ANY_DR  # noqa: E402
-from eyenet.data.labels import read_labels  # noqa: E402
 from eyenet.data.names import copy_name  # noqa: E402
 from eyenet.photo.png import read_geometry  # noqa: E402
 from eyenet.run.files import follow  # noqa: E402
+from eyenet.sets.labels import read_labels  # noqa: E402
 
 PICTURES = REPO / "docs" / "pictures"
 

@@ -36,11 +36,14 @@ from eyenet.export.litert import halve_weights
 from eyenet.export.proof import RETINA, Exam, compare, line, require_parity
 from eyenet.model import backend
 from eyenet.model.decision import choose_decision, thresholds_at
-from eyenet.model.folder import FORMAT, LITE_NETWORK, NETWORK, load_network, open_model, provenance, split_hash
+from eyenet.model.folder import FORMAT, LITE_NETWORK, NETWORK, open_model
 from eyenet.model.lite import LiteNetwork
+from eyenet.model.loading import load_network
+from eyenet.model.patients import split_hash
 from eyenet.model.probabilities import calibrate
 from eyenet.model.reference import summarise
 from eyenet.model.screener import Screener
+from eyenet.model.settings import provenance
 from eyenet.photo.measures import measure
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import StageError, log

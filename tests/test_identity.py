@@ -125,7 +125,7 @@ def test_a_table_whose_numbers_lost_their_zeros(sample, tmp_path):
 
 def test_a_table_of_placeholders(sample, tmp_path):
     """Each photograph is a patient of its own, and a warning says so."""
-    from eyenet.data.labels import read_labels
+    from eyenet.sets.labels import read_labels
 
     rows = [("image", "level", "patient", "eye"), ("a", 0, "UNKNOWN", "left"), ("b", 2, "UNKNOWN", "left")]
     table = read_labels(write_csv(tmp_path / "labels.csv", rows))

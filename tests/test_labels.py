@@ -11,14 +11,14 @@ import pytest
 from conftest import REAL, REPO, Image, draw_photograph, needs_real, one_sentence, read_csv, run, write_csv
 
 import evaluate
-from eyenet.data.columns import parse_columns
-from eyenet.data.grades import UNGRADABLE, read_grade
-from eyenet.data.labels import BY_GRADER, NO_GRADE, read_labels, warn_of_visits
 from eyenet.data.links import GRADES, PATIENTS, list_copies, split_patients
-from eyenet.data.matching import match_images, warn_of_folders, without_ending
 from eyenet.data.tables import count_by_grade, count_labels, patient_known, read_table
 from eyenet.data.tasks import answerable, require_answers
 from eyenet.run.errors import StageError
+from eyenet.sets.columns import parse_columns
+from eyenet.sets.grades import UNGRADABLE, read_grade
+from eyenet.sets.labels import BY_GRADER, NO_GRADE, read_labels, warn_of_visits
+from eyenet.sets.matching import match_images, warn_of_folders, without_ending
 
 FORMS = {  # the table; its rows as image, patient (- if unknown), eye, level; what the log tells of it
     "Kaggle 2015": ("image,level\n1_left,0\n1_right,4\n", "1_left 1 left 0, 1_right 1 right 4", ""),

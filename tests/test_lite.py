@@ -16,10 +16,11 @@ import cnn
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import backend, lite_sharing
 from eyenet.model.evidence import evidence_of, explained
-from eyenet.model.folder import LITE_NETWORK, NETWORK, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, NETWORK, open_model
 from eyenet.model.lite import LiteNetwork, add_lite, write_lite
 from eyenet.model.lite import main as convert_folder
 from eyenet.model.lite_sharing import share_weights, source_of
+from eyenet.model.loading import load_network
 from eyenet.model.networks import NETWORKS, Evidence, leaves
 from eyenet.run.errors import StageError
 

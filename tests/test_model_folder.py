@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import REPO
 
-from eyenet.model.folder import load_network, name_latest
+from eyenet.model.folder import name_latest
+from eyenet.model.loading import load_network
 from eyenet.retraining.promotion import current_model
 from eyenet.run.errors import StageError
 from eyenet.run.files import follow, sha256

@@ -5,9 +5,9 @@ from conftest import REAL, needs_real
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyenet.data.labels import read_labels
 from eyenet.data.names import SPLITS, SUFFIX, Name, copy_name, parse_name, split_of
 from eyenet.data.tables import count_by_grade
+from eyenet.sets.labels import read_labels
 
 patients = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="/\0"), min_size=1)
 

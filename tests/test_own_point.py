@@ -11,7 +11,8 @@ import evaluate
 from eyenet.model import backend, batches
 from eyenet.model.answers import consistent_grade
 from eyenet.model.decision import predict_grade
-from eyenet.model.folder import load_network, open_model
+from eyenet.model.folder import open_model
+from eyenet.model.loading import load_network
 from eyenet.model.predictions import Scored
 from eyenet.model.screener import Screener
 from eyenet.photo.retina import photograph_to_input

@@ -28,8 +28,10 @@ from scipy.special import expit, logit
 from benchmarks import stress
 from eyenet.data.tasks import disease_probability, first_disease
 from eyenet.grading.photographs import name_heat_maps
-from eyenet.model.folder import LITE_NETWORK, field_of, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, open_model
+from eyenet.model.loading import load_network
 from eyenet.model.overlay import LINE, SHOWN
+from eyenet.model.settings import field_of
 from eyenet.photo.retina import photograph_to_input
 from make_sample import take_photograph
 from predict import plain

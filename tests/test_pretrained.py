@@ -18,16 +18,10 @@ from report_fixtures import make_metrics
 import cnn
 from eyenet.export.halved import save_halved
 from eyenet.model import pretrained
-from eyenet.model.folder import (
-    LITE_NETWORK,
-    NETWORK,
-    load_network,
-    open_model,
-    read_measured,
-    read_patients,
-    split_hash,
-)
+from eyenet.model.folder import LITE_NETWORK, NETWORK, open_model, read_measured
 from eyenet.model.lite import LiteNetwork
+from eyenet.model.loading import load_network
+from eyenet.model.patients import read_patients, split_hash
 from eyenet.model.predictions import Scored
 from eyenet.model.reference import distances, quantiles, summarise
 from eyenet.run.errors import StageError

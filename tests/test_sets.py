@@ -9,11 +9,11 @@ from conftest import TEXTURE, bytes_of, draw_photograph, one_sentence, read_csv,
 from PIL import Image
 from test_predict import as_dicom
 
-from eyenet.data.labelled import describe_photographs, label_photographs
 from eyenet.data.names import canonical, split_of
-from eyenet.data.nested import unclear_patients
-from eyenet.data.sets import class_folders, find_table, grades_of, list_sets, name_photographs
 from eyenet.run.errors import StageError
+from eyenet.sets.folders import class_folders, find_table, grades_of, list_sets, name_photographs
+from eyenet.sets.labelled import describe_photographs, label_photographs
+from eyenet.sets.nested import unclear_patients
 
 WORDS = {"No_DR": 0, "Mild": 1, "Moderate": 2, "Severe": 3, "Proliferate_DR": 4}  # of APTOS 2019 as resized on Kaggle
 SHAPE = {"width": 240, "height": 180, "radius": 80, "texture": TEXTURE}

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from eyenet.data.labels import read_labels
 from eyenet.data.tables import read_table, write_table
 from eyenet.run.errors import StageError
+from eyenet.sets.labels import read_labels
 
 
 def labels(tmp_path, text, encoding="utf-8"):

@@ -1,4 +1,4 @@
-"""Sets of photographs, names, patients, label tables, splits, copies, duplicates, and the packed array.
+"""Names, patients, EyeNet's own tables, splits, copies, duplicates, and the packed array.
 
 Every step from resize_images.py on uses it. It imports the rooms run and photo.
 """

@@ -1,7 +1,8 @@
 """The description in an export: the parts of config.json that an app needs to prepare photographs and to decide."""
 
 from eyenet.model.decision import own_point
-from eyenet.model.folder import NETWORK, colours_of, field_of, read_measured, setting, what_it_has_seen
+from eyenet.model.folder import NETWORK, read_measured
+from eyenet.model.settings import colours_of, field_of, setting, what_it_has_seen
 from eyenet.photo.quality import weights
 from eyenet.photo.retina import PREPROCESSING
 

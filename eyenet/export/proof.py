@@ -9,8 +9,9 @@ import skimage
 from eyenet.data.array import open_array, rows_by_split
 from eyenet.data.tasks import LEAST_GRADE, disease_probability, first_disease
 from eyenet.model.decision import thresholds_at
-from eyenet.model.folder import colours_of, field_of, split_hash
+from eyenet.model.patients import split_hash
 from eyenet.model.probabilities import calibrate
+from eyenet.model.settings import colours_of, field_of
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log

@@ -16,7 +16,8 @@ import numpy as np
 
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model.backend import hidden_stderr
-from eyenet.model.folder import LITE_NETWORK, NETWORK, load_network, open_model
+from eyenet.model.folder import LITE_NETWORK, NETWORK, open_model
+from eyenet.model.loading import load_network
 from eyenet.model.overlay import Grid
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import follow, sha256, write_json, write_whole
@@ -31,7 +32,7 @@ def write_lite(network, task, folder):
     Parameters
     ----------
     network : keras.Model
-        As `eyenet.model.folder.load_network` gives it, on any backend.
+        As `eyenet.model.loading.load_network` gives it, on any backend.
     task : str
     folder : path-like
 

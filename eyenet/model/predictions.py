@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.array import map_blocks, open_array, rows_by_split
-from eyenet.data.labelled import describe_photographs, label_photographs
 from eyenet.data.names import SPLIT_NAMES, original_name
-from eyenet.data.sets import list_sets
 from eyenet.data.tables import patient_known
 from eyenet.data.tasks import require_answers
 from eyenet.model.batches import Batches, predict
-from eyenet.model.folder import colours_of, field_of, known_patients, setting, split_hash
+from eyenet.model.patients import known_patients, split_hash
 from eyenet.model.screener import crop_with_quality
+from eyenet.model.settings import colours_of, field_of, setting
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.retina import in_colours, photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log
@@ -25,6 +24,8 @@ from eyenet.run.files import from_cell
 from eyenet.run.folder import finish
 from eyenet.run.workers import for_each
 from eyenet.score.not_retina import border_features, geometry_features
+from eyenet.sets.folders import list_sets
+from eyenet.sets.labelled import describe_photographs, label_photographs
 
 CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
 
@@ -192,7 +193,7 @@ def read_photograph_labels(path, photographs, columns=None):
         The label table, or a folder that holds it, or whose folders are named by grades.
     photographs : path-like
     columns : dict of str to str, optional
-        As in `eyenet.data.labels.read_labels`.
+        As in `eyenet.sets.labels.read_labels`.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from eyenet.model.folder import setting
+from eyenet.model.settings import setting
 from eyenet.run.errors import log
 from eyenet.run.files import LATEST, follow, read_json
 

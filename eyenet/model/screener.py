@@ -12,18 +12,11 @@ from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disea
 from eyenet.model.answers import AGAIN, any_disease, call, consistent_grade, join_eyes, only_disease, summarise
 from eyenet.model.decision import BALANCED, expected_grade, own_point, predict_grade, thresholds_at
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
-from eyenet.model.folder import (
-    LITE_NETWORK,
-    colours_of,
-    field_of,
-    open_model,
-    read_measured,
-    setting,
-    what_it_has_seen,
-)
+from eyenet.model.folder import LITE_NETWORK, open_model, read_measured
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
+from eyenet.model.settings import colours_of, field_of, setting, what_it_has_seen
 from eyenet.photo.quality import OTHER, SIDE, SMALLEST, judge, weights
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log

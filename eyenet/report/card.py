@@ -12,7 +12,7 @@ import yaml
 
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import disclaimers
-from eyenet.model.folder import colours_of
+from eyenet.model.settings import colours_of
 from eyenet.report import tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.html import made_by

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from eyenet.model.decision import BALANCED
-from eyenet.model.folder import setting
+from eyenet.model.settings import setting
 from eyenet.score.metrics import METRIC_NAMES
 
 DASH = "–"

@@ -10,19 +10,20 @@ import pandas as pd
 
 from eyenet.data.array import COLUMNS, IMAGES_PER_BLOCK, content_hash, open_array
 from eyenet.data.duplicates import find_duplicates, find_pairs
-from eyenet.data.labelled import NO_PHOTOGRAPH
 from eyenet.data.links import decide, group
 from eyenet.data.names import canonical
 from eyenet.data.packing import remove_images, require_space, write_images, write_sidecar
-from eyenet.data.sets import path_in_set
 from eyenet.data.shards import shard_files
 from eyenet.data.tables import read_table, write_table
-from eyenet.model.folder import colours_of, field_of, read_patients
+from eyenet.model.patients import read_patients
+from eyenet.model.settings import colours_of, field_of
 from eyenet.photo.png import Crops
 from eyenet.run.errors import StageError
 from eyenet.run.files import from_cell, sha256, write_rows
 from eyenet.run.folder import output_folder
 from eyenet.run.script import PARENT
+from eyenet.sets.folders import path_in_set
+from eyenet.sets.labelled import NO_PHOTOGRAPH
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 
@@ -147,7 +148,7 @@ def accept(photos, labels, base, folder, workers, field=None, columns=None):
     workers : int
     field : {'auto', 'circle', 'frame'}, optional
         What the crops show. Default: as the model in use was trained.
-    columns : eyenet.data.columns.Columns, optional
+    columns : eyenet.sets.columns.Columns, optional
         What columns of the table mean.
 
     Raises

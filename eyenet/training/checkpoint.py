@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from eyenet.model.folder import load_whole
+from eyenet.model.loading import load_whole
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, write_json, write_rows
 

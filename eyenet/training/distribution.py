@@ -15,7 +15,7 @@ import numpy as np
 
 from eyenet.data.shuffling import require_hosts
 from eyenet.model import backend
-from eyenet.model.folder import copy_weights
+from eyenet.model.loading import copy_weights
 from eyenet.model.networks import leaves
 from eyenet.run.errors import StageError, log
 from eyenet.run.processes import supervise

@@ -8,8 +8,10 @@ from eyenet.data.array import content_hash
 from eyenet.data.tables import patient_known, write_table
 from eyenet.data.tasks import QUESTIONS, TASKS
 from eyenet.model.decision import BALANCED, choose_decision, own_point
-from eyenet.model.folder import NETWORK, load_network, name_latest, split_hash
+from eyenet.model.folder import NETWORK, name_latest
 from eyenet.model.lite import add_lite
+from eyenet.model.loading import load_network
+from eyenet.model.patients import split_hash
 from eyenet.model.weights import hash_weights
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import LATEST, read_json, sha256, write_json

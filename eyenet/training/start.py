@@ -1,7 +1,10 @@
 """Start a training from the weights of a trained model."""
 
 from eyenet.model.decision import own_point
-from eyenet.model.folder import colours_of, copy_weights, known_patients, load_network, open_model
+from eyenet.model.folder import open_model
+from eyenet.model.loading import copy_weights, load_network
+from eyenet.model.patients import known_patients
+from eyenet.model.settings import colours_of
 from eyenet.run.errors import StageError
 
 

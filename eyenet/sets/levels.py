@@ -1,11 +1,11 @@
 """Read the labels of a table: grades, yes and no, and codes for photographs that cannot be graded."""
 
-from eyenet.data.columns import CODE, REVERSED, VAGUE, plain
 from eyenet.data.delimited import HEADLESS
-from eyenet.data.grades import UNGRADABLE, WORDS, read_grade
 from eyenet.data.tables import is_own
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError, log
+from eyenet.sets.columns import CODE, REVERSED, VAGUE, plain
+from eyenet.sets.grades import UNGRADABLE, WORDS, read_grade
 
 YES, NO = ("1", "1.0", "true", "yes", "y"), ("0", "0.0", "false", "no", "n")
 GOOD, POOR = ("gradable", "gradeable", "good", "usable", "adequate"), ("reject", "bad", "poor", "inadequate")
@@ -20,7 +20,7 @@ def read_levels(cells, found, form, named, path):
     cells : DataFrame of str
         Its index is the line number less 2.
     found : dict of str to str
-        Role to column, as from `eyenet.data.columns.find_columns`. A binary label becomes 0 or the least grade of its
+        Role to column, as from `eyenet.sets.columns.find_columns`. A binary label becomes 0 or the least grade of its
         disease.
     form : list of str
         How the table is written, as from `eyenet.data.delimited.read_cells`.

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from eyenet.data.grades import read_grade
 from eyenet.data.identity import read_name
-from eyenet.data.matching import without_ending
 from eyenet.data.names import JOINT
-from eyenet.data.nested import read_path
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.pages import PAGE
 from eyenet.run.errors import StageError
+from eyenet.sets.grades import read_grade
+from eyenet.sets.matching import without_ending
+from eyenet.sets.nested import read_path
 
 LONGEST = 200  # bytes of a name; with the suffix of a copy and the ending, a disk takes 255
 TABLES = (".csv", ".tsv")

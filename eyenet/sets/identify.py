@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 from eyenet.data.identity import Identity, disagreement, is_placeholder, not_one_person, read_name
-from eyenet.data.nested import FEW, unclear_patients
-from eyenet.data.sets import class_folders, path_in_set
 from eyenet.photo.dicom import is_dicom, read_names
 from eyenet.photo.kinds import OPENED
 from eyenet.photo.pages import PAGE
 from eyenet.run.errors import PhotoError, log
 from eyenet.run.workers import run_threads
+from eyenet.sets.folders import class_folders, path_in_set
+from eyenet.sets.nested import FEW, unclear_patients
 
 
 def identify(path, places=(), one_clinic=True, folder=None):
@@ -55,7 +55,7 @@ def identify_all(photographs):
     """Find patient and eye of each photograph from headers, folders and names.
 
     An ID that cannot be one person, such as one that a camera gives to everybody, joins nobody, and neither do folders
-    of which it is not clear which one is the patient (`eyenet.data.nested`).
+    of which it is not clear which one is the patient (`eyenet.sets.nested`).
 
     Returns
     -------

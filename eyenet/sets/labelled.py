@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from eyenet.data.grades import UNGRADABLE
-from eyenet.data.identify import identify_all
-from eyenet.data.labels import BY_GRADER, read_labels, report_patients, warn_of_visits
-from eyenet.data.matching import match_images, warn_of_folders
 from eyenet.data.names import JOINT
-from eyenet.data.sets import PHOTOGRAPHS, class_folders, find_table, grades_of, path_in_set
 from eyenet.data.tables import patient_known, require_match
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import from_cell, read_json
+from eyenet.sets.folders import PHOTOGRAPHS, class_folders, find_table, grades_of, path_in_set
+from eyenet.sets.grades import UNGRADABLE
+from eyenet.sets.identify import identify_all
+from eyenet.sets.labels import BY_GRADER, read_labels, report_patients, warn_of_visits
+from eyenet.sets.matching import match_images, warn_of_folders
 
 TOLD = ["image", "file", "patient", "eye", "source"]  # "" where it is not known, and for the source of a single set
 NO_LABEL, NO_PHOTOGRAPH = "photograph without a label", "label without a photograph"
@@ -66,7 +66,7 @@ def _read(path, columns):
 
 
 def describe_photographs(photographs, refused):
-    """Make the tables and the list of sets of `read_crops` for what `eyenet.data.sets.list_sets` returns."""
+    """Make the tables and the list of sets of `read_crops` for what `eyenet.sets.folders.list_sets` returns."""
     told = identify_all(photographs) or [("", "")] * len(photographs)
     rows = [(p.image, p.file, *known, p.source or "") for p, known in zip(photographs, told)]
     sources = [source or "" for source in photographs.sources]
@@ -98,9 +98,9 @@ def label_photographs(photographs, refused, sources, tables, where, columns=(), 
     where : path-like
         Where the photographs are, for messages.
     columns : sequence of dict
-        For each table, the columns that are named, as from `eyenet.data.columns.parse_columns`; or none.
+        For each table, the columns that are named, as from `eyenet.sets.columns.parse_columns`; or none.
     **options
-        For `eyenet.data.labels.read_labels`.
+        For `eyenet.sets.labels.read_labels`.
 
     Returns
     -------

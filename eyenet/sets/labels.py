@@ -5,16 +5,16 @@ import re
 import numpy as np
 import pandas as pd
 
-from eyenet.data.columns import describe, find_columns, plain
-from eyenet.data.grades import UNGRADABLE
 from eyenet.data.identity import EYES, is_placeholder, unify
-from eyenet.data.levels import read_levels, wrong_line
-from eyenet.data.matching import without_ending
 from eyenet.data.names import composed
-from eyenet.data.nested import read_path, unclear_patients
 from eyenet.data.tables import is_own, patient_known, read_rows
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError, log
+from eyenet.sets.columns import describe, find_columns, plain
+from eyenet.sets.grades import UNGRADABLE
+from eyenet.sets.levels import read_levels, wrong_line
+from eyenet.sets.matching import without_ending
+from eyenet.sets.nested import read_path, unclear_patients
 
 BY_GRADER = "ungradable by its grader"
 NO_GRADE = "without a grade in the table"
@@ -26,7 +26,7 @@ DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12
 def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left_out=None):
     """Read a label table: the grade of each photograph, its patient and its eye.
 
-    The columns are found by their names (`eyenet.data.columns`). Columns for patient and eye take precedence; without
+    The columns are found by their names (`eyenet.sets.columns`). Columns for patient and eye take precedence; without
     them, both are read from the image name (`eyenet.data.identity`). Where neither tells the patient, the photograph
     is a patient of its own.
 
@@ -35,7 +35,7 @@ def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left
     path : path-like
     made_by : str or None
     columns : dict of str to str, optional
-        Columns that are named, as from `eyenet.data.columns.parse_columns`.
+        Columns that are named, as from `eyenet.sets.columns.parse_columns`.
     extra : sequence of str
         Further columns to keep if the table has them; `Usage` may be written in any case.
     left_out : list, optional

@@ -1,0 +1,47 @@
+"""The patients on whom a model was trained."""
+
+import hashlib
+from pathlib import Path
+
+from eyenet.data.names import canonical
+
+
+def split_hash(table):
+    """Hash the assignment of patients to splits: models with the same hash were tested on the same patients."""
+    pairs = sorted(set(zip(table["patient"], table["split"])))
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()
+
+
+def read_patients(folder):
+    """Read the patients of each split of a model; DataFrame with patient, split, and patient_known if some are not."""
+    from eyenet.data.tables import read_table  # imports pandas, which is slow and not needed by predict.py
+
+    return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")
+
+
+def known_patients(table, folder, splits=("train", "val")):
+    """List the patients of a table on whom a model was trained, or its epoch and thresholds chosen.
+
+    Photographs whose patients are unknown are compared by name, and only with others of that kind.
+
+    Parameters
+    ----------
+    table : DataFrame
+    folder : path-like
+        Of the model.
+    splits : sequence of str
+        Splits of the model whose patients count.
+
+    Returns
+    -------
+    list of str
+    """
+    from eyenet.data.tables import patient_known
+
+    theirs, found = read_patients(folder), set()
+    theirs = theirs[theirs["split"].isin(splits)]
+    ours, others = patient_known(table), patient_known(theirs)
+    for kind in (True, False):
+        before = set(theirs.loc[others == kind, "patient"].map(canonical))
+        found |= {patient for patient in table.loc[ours == kind, "patient"] if canonical(patient) in before}
+    return sorted(found)

@@ -1,0 +1,51 @@
+"""What the settings of a model say about the images that trained it."""
+
+import importlib
+import os
+from pathlib import Path
+
+
+def provenance():
+    """Record the versions, machine and commit that train the model."""
+    import platform  # slow, and not needed by predict.py
+    import subprocess
+
+    here = Path(__file__).parent
+    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        commit = subprocess.run(git, check=False, capture_output=True, text=True).stdout.strip()
+    except OSError:  # no git on this machine
+        commit = ""
+    packages = [importlib.import_module(name) for name in ("keras", "numpy", os.environ["KERAS_BACKEND"])]
+    return {
+        "commit": commit or None,
+        "versions": {"python": platform.python_version(), **{p.__name__: p.__version__ for p in packages}},
+        "machine": platform.platform(),
+    }
+
+
+def setting(settings, name):
+    """Find a setting of the stages that made the images; None if no stage has it."""
+    while isinstance(settings, dict):
+        if name in settings:
+            return settings[name]
+        settings = settings.get("input")
+    return None
+
+
+def colours_of(settings):
+    """Find the colours of images in the settings of the stages that made them; natural by default."""
+    return setting(settings, "colours") or "natural"
+
+
+def field_of(settings):
+    """Find what the images show by the settings of the stages that made them; the circle by default."""
+    return setting(settings, "field") or "circle"
+
+
+def what_it_has_seen(config):
+    """Say in a few words which photographs a model was trained on; `config` as in config.json."""
+    trained = config.get("trained", {})
+    images = "synthetic drawings" if setting(config["settings"]["images"], "synthetic") else "photographs"
+    count = f"{trained['photographs']:,} " if "photographs" in trained else ""
+    return f"{count}{images}{' of ' + trained['source'] if 'source' in trained else ''}"
