@@ -35,4 +35,4 @@ fi
 "$python" -m ruff format --check .
 "$(dirname "$python")/shellcheck" -x ./*.sh eyenet/*.sh .ci/run
 "$(dirname "$python")/lint-imports"
-"$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10 "$@"
+"$python" -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 10 "$@"

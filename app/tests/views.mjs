@@ -210,6 +210,7 @@ export const views = {
       const asked = await results();
       const status = await page.locator("#status").innerText();
       await page.getByRole("link", { name: "History" }).click();
+      await page.waitForSelector("#history .entry"); // shown: before, it holds the list of the last time
       const kept = await page.locator("#history .entry").first().innerText();
       await page.getByRole("link", { name: "Patient" }).click();
       const confirm = page.getByRole("button", { name: "The files are correct" });
