@@ -65,8 +65,8 @@ def resize(source, target, size, colours="natural", since=None, field="circle"):
     return geometry
 
 
-def resize_all(stage, photographs, size, colours, field):
-    """Resize all photographs and write photographs.csv.
+def resize_all(stage, photographs, told, size, colours, field):
+    """Resize all photographs and write photographs.csv, with what `eyenet.sets.identify.identify_all` told of them.
 
     Returns
     -------
@@ -76,7 +76,6 @@ def resize_all(stage, photographs, size, colours, field):
         How many crops show the whole frame.
     """
     folder, since, resized, drawn, frames = stage.folder, stage.since, set(), set(), 0
-    told = identify_all(photographs)
     columns = [*ORIGIN, *["source"] * (len(photographs.sources) > 1)] if told else []
     origin = dict(zip(photographs.images, told or ()))
 
@@ -121,8 +120,9 @@ def main():
     args = options.parse_args()
 
     photographs, refused, left_out = list_sets(args.input, "download_images.sh")
+    told = identify_all(photographs)
     if args.labels:
-        check_labels(photographs, refused, args.labels, args.columns, args.input[0])
+        check_labels(photographs, refused, args.labels, args.columns, args.input[0], told)
     settings = {"size": args.size, "preprocessing": PREPROCESSING}
     if args.colours != "natural":  # absent by default, as in folders made before the option existed
         settings["colours"] = args.colours
@@ -135,7 +135,7 @@ def main():
     with image_stage("resize_images.py", args.output, settings, found=found, **workers, **notes) as stage:
         stage.rejected.extend(refused)
         list_left_out(stage.folder, left_out)
-        resized, drawn, frames = resize_all(stage, photographs, args.size, args.colours, args.field)
+        resized, drawn, frames = resize_all(stage, photographs, told, args.size, args.colours, args.field)
         if drawn:
             found["synthetic"] = True
         if 0 < len(drawn) < len(resized):

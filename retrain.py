@@ -266,7 +266,7 @@ def parse():
     args.models = args.models or args.work / "models"
     args.labels = args.labels or args.photos
     if args.rollback == (args.photos is not None) or (args.photos is None) != (args.labels is None):
-        options.error("give --photos and --labels, or --rollback alone")
+        options.error("give --photos, with --labels if the grades are elsewhere, or --rollback alone")
     return args
 
 

@@ -396,7 +396,7 @@ def test_real_tables(name):
     assert count_by_grade(table["level"]) == counts and len(left_out) == missing
     known = patient_known(table)
     assert table["patient"][known].nunique() == patients and known.all() == bool(patients)
-    assert table["patient"].nunique() == patients or len(table)
+    assert table["patient"].nunique() == (patients or len(table))
     if "Usage" in table:
         assert table["Usage"].value_counts().to_dict() == {"Private": 42_670, "Public": 10_906}
     if name.startswith("aptos"):  # names that pandas or a spreadsheet would take for numbers

@@ -274,13 +274,19 @@ def test_visits_in_the_folders_of_patients_join_nobody(tmp_path):
 
 
 def test_class_folders():
-    grades, strange = class_folders(["set/0/a", "set/3/b", "set/3/c/d", "e"])
-    assert grades == {"set/0": 0, "set/3": 3} and not strange
+    grades, *doubtful = class_folders(["set/0/a", "set/3/b", "set/3/c/d", "e"])
+    assert grades == {"set/0": 0, "set/3": 3} and doubtful == [[], []]
     assert [grades_of(file, grades) for file in ("set/3/c/d", "set/0/a", "e")] == [{3}, {0}, set()]
-    assert grades_of("0/1/a", class_folders(["0/1/a", "0/2/b"])[0]) == {0, 1}
-    assert class_folders([f"{patient}/{eye}.jpg" for patient in (1, 2) for eye in ("left", "OD")]) == ({}, [])
-    assert class_folders(["0/a", "1/b", "16/c"]) == ({}, ["16"])
-    assert class_folders(["train/a", "0/b"]) == ({}, [])
+    assert grades_of("0/0/a", class_folders(["0/0/a", "0/2/b"])[0]) == {0}
+    assert grades_of("0/2/b", class_folders(["0/0/a", "0/2/b"])[0]) == {0, 2}
+    assert class_folders([f"{patient}/{eye}.jpg" for patient in (1, 2) for eye in ("left", "OD")]) == ({}, [], [])
+    assert class_folders(["0/a", "1/b", "16/c"]) == ({}, ["16"], [])
+    assert class_folders(["train/a", "0/b"]) == ({}, [], [])
+    assert class_folders(["0/1/a", "0/2/b"]) == ({"0": 0}, [], ["0/1", "0/2"])  # patients, or the grades of patient 0
+    assert class_folders(["p7/1/a", "p7/2/b"]) == ({}, [], ["p7/1", "p7/2"])  # visits
+    assert class_folders(["1/a", "PDR/b"])[0] == {"1": 1, "PDR": 4}
+    assert class_folders([f"Mild/{patient}/a" for patient in (1, 2, 17)]) == ({"Mild": 1}, [], [])
+    assert class_folders(["Mild/3/a"]) == ({"Mild": 1}, [], [])
 
 
 def test_bad_sets(tmp_path):
@@ -292,8 +298,10 @@ def test_bad_sets(tmp_path):
     (folder / "Mild" / "loop").symlink_to(folder)
     table = steps(tmp_path / "2", folder)[1]
     assert {image: row["level"] for image, row in table.items()} == {"a": "0", "b": "1", "c": "1"}
-    two = save(tmp_path / "two", "Mild/3/a.jpg")
-    one_sentence(steps(tmp_path / "3", two, code=1)[0], "the folders of Mild/3/a.jpg", "tell two grades")
+    two = save(tmp_path / "two", "Mild/Severe/a.jpg")
+    one_sentence(steps(tmp_path / "3", two, code=1)[0], "the folders of Mild/Severe/a.jpg", "tell two grades")
+    digits = save(tmp_path / "digits", "1/a.jpg", "3/b.jpg")
+    one_sentence(steps(tmp_path / "3", digits, code=1)[0], "its folders 1, 3 may be grades or patients", "Mild, Mod")
     flat = save(tmp_path / "flat", "a.jpg")
     one_sentence(steps(tmp_path / "3", flat, code=1)[0], "no folder of its photographs is named by a grade")
     yes = save(tmp_path / "yes", "0/a.jpg", "1/b.jpg", "Ungradable/c.jpg")

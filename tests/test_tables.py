@@ -45,7 +45,7 @@ def test_own_patient_and_eye_count(tmp_path):
 def test_a_table_that_contradicts_the_names_is_told(tmp_path, capsys):
     table = labels(tmp_path, "image,level,patient,eye\n7_left,2,7,right\n8_left,0,8,left\n")
     assert table["eye"].tolist() == ["right", "left"]  # the table counts
-    assert "calls '7_left' the right eye, and contradicts the names of 1 images" in capsys.readouterr().err
+    assert "calls '7_left' the right eye, and contradicts the names of 1 image;" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

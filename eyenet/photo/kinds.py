@@ -34,32 +34,35 @@ def examine(path):
         The file itself, also if it is damaged or cannot be opened: reading it says so. Pages, if it has several.
     reason : str or None
         Why it is no photograph.
+    dicom : bool
+        Whether the file is DICOM.
     """
     named = path.suffix.lower() in ENDINGS
     if path.exists() and not path.is_file():
-        return [], "is not a regular file"  # a pipe would never end
+        return [], "is not a regular file", False  # a pipe would never end
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
     except OSError as error:
-        return ([path], None) if named else ([], f"cannot be read: {error.strerror}")
+        return ([path], None, False) if named else ([], f"cannot be read: {error.strerror}", False)
+    dicom = starts_dicom(head)
     try:
-        if starts_dicom(head):
+        if dicom:
             pages = photograph_frames(path)
         elif named or _starts_photograph(head):
             pages = list_pages(path)
         elif not head:
-            return [], "is empty"
+            return [], "is empty", dicom
         else:  # of the other formats, the first bytes are too short to be sure
             with open_image(path) as image:
                 pages = photograph_pages(image)
     except NotAPhotograph as error:
-        return [], str(error)
+        return [], str(error), dicom
     except PhotoError:
         pages = [1]
     except Exception:  # as in `open_photograph`
-        return [], f"is no photograph: not {KNOWN}"
-    return name_pages(path, pages), None
+        return [], f"is no photograph: not {KNOWN}", dicom
+    return name_pages(path, pages), None, dicom
 
 
 def _starts_photograph(head):
@@ -102,7 +105,7 @@ def find_photographs(places, skipped):
             continue
         for here, _, names in _walk(place, seen, lambda folder: folder.resolve() in skipped):
             for path in (here / name for name in names if not _is_own(name, names)):
-                photographs, reason = examine(path) if path.resolve() not in skipped else ([], None)
+                photographs, reason, _ = examine(path) if path.resolve() not in skipped else ([], None, False)
                 found += photographs
                 if reason is not None:
                     left_out[path] = reason
@@ -169,6 +172,8 @@ def list_photographs(folder, made_by=None):
         Their names are relative to the folder, such as `16/left.jpeg`; a page of a file is `16/scan.tiff[2]`.
     left_out : list of (str, str)
         Name and reason of each other file, and of folders that are empty or hold crops of EyeNet.
+    dicom : set of str
+        The names of those photographs that are DICOM.
 
     Raises
     ------
@@ -191,12 +196,14 @@ def list_photographs(folder, made_by=None):
         files += [(inside / name).as_posix() for name in names]  # text, since a million paths would take 800 MB
         if not inner and not names and here != folder:
             left_out.append((inside.as_posix(), "an empty folder"))
-    names = []
-    for file, (photographs, reason) in run_threads(lambda file: examine(folder / file), files, OPENED):
-        names += [found.relative_to(folder).as_posix() for found in photographs]
+    names, dicom = [], set()
+    for file, (photographs, reason, is_dicom) in run_threads(lambda file: examine(folder / file), files, OPENED):
+        found = [photograph.relative_to(folder).as_posix() for photograph in photographs]
+        names += found
+        dicom.update(found if is_dicom else ())
         if reason is not None:
             left_out.append((file, reason))
     if not names:
         todo = f"{made_by} fills it" if made_by else "check the path"
         raise StageError(f"{folder} and its subfolders hold no photograph ({KNOWN}); {todo}")
-    return Paths(folder, names), sorted(left_out)
+    return Paths(folder, names), sorted(left_out), dicom

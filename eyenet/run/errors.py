@@ -1,5 +1,6 @@
 """Errors, exit codes and messages on stderr: the lowest layer, which every module may import."""
 
+import contextlib
 import sys
 
 # The exit codes of every script; 0 is done, and argparse ends with 2 for wrong usage.
@@ -25,8 +26,28 @@ class NoRetina(PhotoError):
     """The file is a readable image, but shows no retina or one that is too small."""
 
 
+def plural(count, one, several=None):
+    """Format a count with its noun: `1 photograph`, `2,000 photographs`; `several` is another plural than with s."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+_silent = []  # not empty within `silent`
+
+
+@contextlib.contextmanager
+def silent():
+    """Leave out what is logged, for a check of what a later step reads, and reports, again."""
+    _silent.append(True)
+    try:
+        yield
+    finally:
+        _silent.pop()
+
+
 def log(message):
-    """Write a line to stderr without breaking a progress bar."""
+    """Write a line to stderr without breaking a progress bar; nothing within `silent`."""
+    if _silent:
+        return
     if (bars := sys.modules.get("tqdm")) is not None:
         bars.tqdm.write(str(message), file=sys.stderr)
     elif sys.stderr is not None:

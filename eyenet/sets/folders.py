@@ -26,12 +26,13 @@ ORIGIN = ("file", "patient", "eye")  # its columns for photographs whose names d
 
 
 class Photograph(NamedTuple):
-    """A photograph: its path, its name in tables and among crops, its file in the set, and the set's name or None."""
+    """A photograph: its path, its name in tables and among crops, its file in the set, the set's name or None."""
 
     path: Path
     image: str
     file: str
     source: str | None
+    dicom: bool
 
     def __str__(self):
         return str(self.path)
@@ -45,8 +46,8 @@ class Photograph(NamedTuple):
 class Photographs(Sequence):
     """The photographs of one or several sets; a `Photograph` is made on access, since a million would take 1 GB."""
 
-    def __init__(self, sources, listed, rows, images):
-        self.sources, self.listed, self.rows, self.images = sources, listed, rows, images
+    def __init__(self, sources, listed, dicom, rows, images):
+        self.sources, self.listed, self.dicom, self.rows, self.images = sources, listed, dicom, rows, images
 
     def __len__(self):
         return len(self.rows)
@@ -55,8 +56,8 @@ class Photographs(Sequence):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         number, row = self.rows[index]
-        paths, source = self.listed[number], self.sources[number]
-        return Photograph(paths[row], self.images[index], paths.names[row], source)
+        paths, file = self.listed[number], self.listed[number].names[row]
+        return Photograph(paths[row], self.images[index], file, self.sources[number], file in self.dicom[number])
 
 
 def list_sets(folders, made_by=None):
@@ -87,10 +88,11 @@ def list_sets(folders, made_by=None):
         If a set has no photographs, or two sets have one name or share photographs.
     """
     sources = name_sets(folders)
-    listed, left_out, rows, images, refused, first = [], [], [], [], [], {}
+    listed, dicom, left_out, rows, images, refused, first = [], [], [], [], [], [], {}
     for number, (source, folder) in enumerate(zip(sources, folders)):
-        paths, others = list_photographs(folder, made_by)
+        paths, others, headers = list_photographs(folder, made_by)
         listed.append(paths)
+        dicom.append(headers)
         shown = "" if source is None else f"{source}/"
         left_out += [(f"{shown}{file}", reason) for file, reason in others]
         for row, (file, name) in enumerate(zip(paths.names, name_photographs(paths.names))):
@@ -107,7 +109,7 @@ def list_sets(folders, made_by=None):
                 first[image] = f"{shown}{file}"
                 rows.append((number, row))
                 images.append(image)
-    return Photographs(sources, listed, rows, images), refused, left_out
+    return Photographs(sources, listed, dicom, rows, images), refused, left_out
 
 
 def name_sets(folders):
@@ -159,7 +161,8 @@ def name_photographs(files):
 def class_folders(files):
     """Find the folders that tell a grade: those of which all neighbours with photographs are called like grades.
 
-    A folder with a photograph called `left` or `right` is that of a patient.
+    A folder with a photograph called `left` or `right` is that of a patient. Within a folder that words call a grade,
+    as in `Mild/3/a`, others that do not all name grades need not be clear.
 
     Parameters
     ----------
@@ -172,6 +175,8 @@ def class_folders(files):
         Folder, relative to the set, to the grade, or UNGRADABLE.
     strange : list of str
         Folders beside two or more with the name of a grade, and without one.
+    unsure : list of str
+        Neighbours that are all called by one digit, none of them 0: they may be grades, or patients 1, 2, 3.
     """
     folders = {}
     for file in files:
@@ -184,14 +189,17 @@ def class_folders(files):
             parent, _, name = folder.rpartition("/")
             children.setdefault(parent, {}).setdefault(folder, read_grade(name) if may else None)
             folder, may = parent, True
-    grades, strange = {}, []
+    grades, strange, unsure = {}, [], []
     for named in children.values():
         unknown = sorted(folder for folder, grade in named.items() if grade is None)
-        if not unknown:
+        if not unknown and {folder.rpartition("/")[2] for folder in named} <= {"1", "2", "3", "4"}:
+            unsure += named
+        elif not unknown:
             grades |= named
         elif len(named) - len(unknown) > 1:
             strange += unknown
-    return grades, sorted(strange)
+    worded = tuple(f"{folder}/" for folder in grades if not folder.rpartition("/")[2].isdigit())
+    return grades, *(sorted(one for one in doubtful if not one.startswith(worded)) for doubtful in (strange, unsure))
 
 
 def grades_of(file, grades):

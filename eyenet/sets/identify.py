@@ -14,7 +14,7 @@ from eyenet.sets.folders import class_folders, path_in_set
 from eyenet.sets.nested import FEW, unclear_patients
 
 
-def identify(path, places=(), one_clinic=True, folder=None):
+def identify(path, places=(), one_clinic=True, folder=None, dicom=None):
     """Find which patient and eye a photograph shows, from the DICOM header or the names of file and folder.
 
     A patient ID holds within an input folder, and a name within the photograph's folder; in one clinic, everywhere.
@@ -28,6 +28,8 @@ def identify(path, places=(), one_clinic=True, folder=None):
     folder : str, optional
         Name of the photograph's folder as far as it may be a patient or an eye; "" for one that is neither. Default:
         as on disk.
+    dicom : bool, optional
+        Whether the file is DICOM. Default: as its first bytes say.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def identify(path, places=(), one_clinic=True, folder=None):
     header, path = None, Path(os.path.abspath(path))
     folder_name = path.parent.name if folder is None else folder
     with contextlib.suppress(PhotoError):  # reported when the photograph is decoded
-        header = read_names(path) if is_dicom(path) else None
+        header = read_names(path) if (is_dicom(path) if dicom is None else dicom) else None
     patient, eye = read_name(path.stem, folder_name)
     folder = path.parent.parent if patient == path.stem else path.parent  # `left/16` belongs to `right/16`
     place = "" if one_clinic else f"name {folder}"
@@ -65,7 +67,7 @@ def identify_all(photographs):
     """
     files = [photograph.file for photograph in photographs]
     flat = len(photographs.listed) == 1 and not any("/" in file or PAGE.fullmatch(file) for file in files)
-    if flat and not any(is_dicom(photograph.path) for photograph in photographs):
+    if flat and not any(photographs.dicom):
         return None
     folders = {source: paths.folder.absolute() for source, paths in zip(photographs.sources, photographs.listed)}
     graded = {source: class_folders(paths.names)[0] for source, paths in zip(photographs.sources, photographs.listed)}
@@ -73,7 +75,7 @@ def identify_all(photographs):
     def identity(photograph):
         folder, source = photograph.file.rpartition("/")[0], photograph.source
         name = "" if folder in graded[source] else folder.rpartition("/")[2]
-        return identify(photograph.path, [folders[source]], one_clinic=False, folder=name)
+        return identify(photograph.path, [folders[source]], False, name, photograph.dicom)
 
     found = [one for _, one in run_threads(identity, photographs, OPENED)]
     unclear = _unclear(photographs, graded)

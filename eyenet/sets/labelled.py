@@ -1,19 +1,17 @@
 """Join photographs with their labels: from a table, or from folders that are named by grades."""
 
-import contextlib
-import io
 from pathlib import Path
 
 import pandas as pd
 
 from eyenet.data.names import JOINT
 from eyenet.data.tables import patient_known, require_match
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural, silent
 from eyenet.run.files import from_cell, read_json
 from eyenet.sets.folders import PHOTOGRAPHS, class_folders, find_table, grades_of, path_in_set
 from eyenet.sets.grades import UNGRADABLE
 from eyenet.sets.identify import identify_all
-from eyenet.sets.labels import BY_GRADER, read_labels, report_patients, warn_of_visits
+from eyenet.sets.labels import BY_COLUMN, BY_GRADER, fill_in, read_told_labels, report_patients, warn_of_visits
 from eyenet.sets.matching import match_images, warn_of_folders
 
 TOLD = ["image", "file", "patient", "eye", "source"]  # "" where it is not known, and for the source of a single set
@@ -65,21 +63,24 @@ def _read(path, columns):
     return table.map(from_cell)
 
 
-def describe_photographs(photographs, refused):
-    """Make the tables and the list of sets of `read_crops` for what `eyenet.sets.folders.list_sets` returns."""
-    told = identify_all(photographs) or [("", "")] * len(photographs)
+def describe_photographs(photographs, refused, told=None):
+    """Make the tables and the list of sets of `read_crops` for what `eyenet.sets.folders.list_sets` returns.
+
+    `told` is what `identify_all` finds, which is done here by default.
+    """
+    told = told or identify_all(photographs) or [("", "")] * len(photographs)
     rows = [(p.image, p.file, *known, p.source or "") for p, known in zip(photographs, told)]
     sources = [source or "" for source in photographs.sources]
     return pd.DataFrame(rows, columns=TOLD), _by_source([file for file, _ in refused], sources), sources
 
 
-def check_labels(photographs, refused, tables, columns, where):
+def check_labels(photographs, refused, tables, columns, where, told=None):
     """Find the labels of photographs before any work is done, or raise the StageError of `label_photographs`.
 
-    The notes are left to preprocess_images.py, which reads the tables again.
+    The notes are left to preprocess_images.py, which reads the tables again. `told` as in `describe_photographs`.
     """
-    with contextlib.redirect_stderr(io.StringIO()):
-        return label_photographs(*describe_photographs(photographs, refused), tables, where, columns)[0]
+    with silent():
+        return label_photographs(*describe_photographs(photographs, refused, told), tables, where, columns)[0]
 
 
 def label_photographs(photographs, refused, sources, tables, where, columns=(), **options):
@@ -141,32 +142,37 @@ def label_photographs(photographs, refused, sources, tables, where, columns=(), 
 
 def _label_set(photographs, refused, table, where, columns, **options):
     """Find the grades of one set, as `label_photographs`."""
-    grades, strange = class_folders([*photographs["file"], *refused["file"]])
+    grades, *doubtful = class_folders([*photographs["file"], *refused["file"]])
     told = [grades_of(file, grades) for file in photographs["file"]]
     by_folder = [min(one) if len(one) == 1 else None for one in told]
     path = find_table(table) if table.is_dir() else table
     if path is None:
         if two := [file for file, one in zip(photographs["file"], told) if len(one) > 1]:
             raise StageError(f"the folders of {two[0]} in {table} tell two grades; give a table: --labels FILE")
-        _require_grades(grades, strange, table)
+        _require_grades(grades, *doubtful, table)
         labels, dropped = _label_by_folder(photographs, by_folder, table)
     else:
         labels, dropped = _label_by_table(photographs, refused, path, where, columns, **options)
-    labels = _identify(labels, photographs)
+    labels, read = _identify(labels, photographs, path)
     report_patients(labels, path or table)
-    if "patient" not in labels.attrs.get("told", ()):
-        warn_of_visits(labels["patient"][patient_known(labels)])
+    warn_of_visits(labels["patient"][read])
     if path is not None and "question" not in labels:
         _compare(labels, dict(zip(photographs["image"], by_folder)), path)
     return labels, dropped
 
 
-def _require_grades(grades, strange, folder):
-    """Raise a StageError if a folder beside those of grades names none, or 0 and 1 may mean no and yes."""
+def _require_grades(grades, strange, unsure, folder):
+    """Raise a StageError if a folder beside those of grades names none, or digits may mean something else."""
     if strange:
         raise StageError(
             f"{folder} has no label table, and of the folders beside those of grades, {strange[0]!r} names none: call "
             "it 0 to 4 or by the words of labels/README.md, take it away, or give a table: --labels FILE"
+        )
+    if unsure:
+        raise StageError(
+            f"{folder} has no label table, and its folders {', '.join(unsure[:8])}{' ...' * (len(unsure) > 8)} may be "
+            "grades or patients, since no 0 is beside them: call them Mild, Moderate, Severe and PDR if they are "
+            "grades, or give a table: --labels FILE"
         )
     names = {path.rpartition("/")[2] for path, grade in grades.items() if grade != UNGRADABLE}
     if names == {"0", "1"}:
@@ -187,7 +193,7 @@ def _label_by_folder(photographs, by_folder, folder):
         )
     reasons = level.map({UNGRADABLE: BY_GRADER}).fillna(NO_LABEL)
     labels = pd.DataFrame({"image": photographs["image"], "patient": photographs["image"], "eye": "", "level": level})
-    labels["patient_known"] = 0
+    labels = labels.assign(patient_known=0, **dict.fromkeys(BY_COLUMN, False))
     labels = labels[graded].astype({"level": int}).reset_index(drop=True)
     return labels, list(zip(photographs["image"][~graded], reasons[~graded]))
 
@@ -195,7 +201,7 @@ def _label_by_folder(photographs, by_folder, folder):
 def _label_by_table(photographs, refused, path, where, columns, **options):
     """Take the grades from a table, with the names of the crops."""
     ungraded = []
-    labels = read_labels(path, columns=columns, left_out=ungraded, **options)
+    labels = read_told_labels(path, columns=columns, left_out=ungraded, **options)
     names = [*labels["image"], *(name for name, _ in ungraded)]
     image_of = dict(zip(map(path_in_set, photographs["file"]), photographs["image"]))
     image_of = dict.fromkeys(map(path_in_set, refused["file"])) | image_of  # they have no crop
@@ -214,17 +220,31 @@ def _label_by_table(photographs, refused, path, where, columns, **options):
     return labels[labels["image"].notna()].reset_index(drop=True), dropped
 
 
-def _identify(labels, photographs):
-    """Fill in what header and folder of a photograph tell of patient and eye, unless the table's columns do."""
-    told = labels.attrs.get("told", ())
-    known = photographs.set_index("image").loc[labels["image"], ["patient", "eye"]].reset_index(drop=True)
-    sure = patient_known(labels)
-    better = (known["patient"] != "") & (~sure | ("patient" not in told))
-    labels["patient"] = labels["patient"].where(sure, labels["image"]).where(~better, known["patient"])
-    better_eye = (known["eye"] != "") & ((labels["eye"] == "") | ("eye" not in told))
-    labels["eye"] = labels["eye"].where(~better_eye, known["eye"])
-    labels = labels.drop(columns="patient_known", errors="ignore")
-    return labels if (sure | better).all() else labels.assign(patient_known=(sure | better).astype(int))
+def _identify(labels, photographs, path):
+    """Fill in what header, folder and name of a photograph tell of patient and eye, unless the table's columns do.
+
+    Returns
+    -------
+    labels : DataFrame
+    read : Series of bool
+        Whether the patient was read from header, folder or name.
+    """
+    found = photographs.set_index("image").loc[labels["image"], ["patient", "eye"]].reset_index(drop=True)
+    told, eye_told = (labels[column].astype(bool) for column in BY_COLUMN)
+    named = labels["patient"].where(patient_known(labels) & ~told, "")
+    patients = fill_in(labels["patient"], told, found["patient"].where(found["patient"] != "", named))
+    known = patients != ""
+    read = known & ~told
+    if told.any() and read.any():
+        first = f"{labels['image'][read].iloc[0]!r} of patient {patients[read].iloc[0]!r}"
+        log(
+            f"note: {path} leaves the patient of {plural(read.sum(), 'photograph')} open: header, folder or name "
+            f"tell it, such as {first}"
+        )
+    labels = labels.drop(columns=["patient_known", *BY_COLUMN], errors="ignore")
+    labels["patient"] = patients.where(known, labels["image"])
+    labels["eye"] = labels["eye"].where(eye_told | (found["eye"] == ""), found["eye"])
+    return labels if known.all() else labels.assign(patient_known=known.astype(int)), read
 
 
 def _compare(labels, by_folder, path):

@@ -6,18 +6,19 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.identity import EYES, is_placeholder, unify
-from eyenet.data.names import composed
+from eyenet.data.names import canonical, composed
 from eyenet.data.tables import is_own, patient_known, read_rows
 from eyenet.data.tasks import LEAST_GRADE
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 from eyenet.sets.columns import describe, find_columns, plain
 from eyenet.sets.grades import UNGRADABLE
-from eyenet.sets.levels import read_levels, wrong_line
+from eyenet.sets.levels import read_levels, without_na, wrong_line
 from eyenet.sets.matching import without_ending
 from eyenet.sets.nested import read_path, unclear_patients
 
 BY_GRADER = "ungradable by its grader"
 NO_GRADE = "without a grade in the table"
+BY_COLUMN = ("patient_told", "eye_told")
 NUMBERED_EYES = {"1": "right", "1.0": "right", "2": "left", "2.0": "left"}  # of `exam_eye` in BRSET
 
 DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)")
@@ -26,9 +27,9 @@ DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12
 def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left_out=None):
     """Read a label table: the grade of each photograph, its patient and its eye.
 
-    The columns are found by their names (`eyenet.sets.columns`). Columns for patient and eye take precedence; without
-    them, both are read from the image name (`eyenet.data.identity`). Where neither tells the patient, the photograph
-    is a patient of its own.
+    The columns are found by their names (`eyenet.sets.columns`). Columns for patient and eye take precedence; where
+    they tell nothing, both are read from the image name (`eyenet.data.identity`). Where neither tells the patient, the
+    photograph is a patient of its own.
 
     Parameters
     ----------
@@ -47,49 +48,44 @@ def read_labels(path, made_by="download_images.sh", columns=None, extra=(), left
         One row per image with a grade, in file order: image (without ending, perhaps with folders), patient, eye
         (empty if unknown), level (0-4), the columns of `extra`; `question` if the labels are binary: the question that
         they answer, with level 0 or the least grade of disease; `patient_known` if it is 0 for some.
-        `attrs["told"]` lists which of patient and eye a column of the table gave.
 
     Raises
     ------
     StageError
         If the table is damaged, its columns are not clear, a grade cannot be read, or an image has two different rows.
     """
+    return read_told_labels(path, made_by, columns, extra, left_out).drop(columns=list(BY_COLUMN))
+
+
+def read_told_labels(path, made_by="download_images.sh", columns=None, extra=(), left_out=None):
+    """Read a label table as `read_labels`, with the columns `BY_COLUMN`: whether the table's columns tell the value."""
     columns = columns or {}
     cells, form = read_rows(path, made_by)
     found = find_columns(list(cells.columns), columns, path)
-    levels = read_levels(cells, found, form, columns, path)
-    table = pd.DataFrame({"image": _images(cells[found["image"]], path), "level": levels})
     more = {name: found.get(name, name) for name in extra if name in found or name in cells}
-    for role, column in ({"patient": found.get("patient")} | more).items():
-        if column:
-            table[role] = cells[column]
-    _keep_own(table, cells)
-    eyes = _eyes(cells, found, path)
-    if eyes is not None:
-        table["eye"] = eyes
-    used = {*found.values(), *more.values()}
-    others = [] if is_own(cells) else [column for column in cells if column not in used]
-    if told := describe(found, form, others):
+    table = _read_roles(without_na(cells, found, columns), found, form, columns, path)
+    table = table.assign(**{name: cells[column] for name, column in more.items()})
+    used = {*found.values(), *more.values(), *(cells if is_own(cells) else ())}
+    if told := describe(found, form, [column for column in cells if column not in used]):
         log(f"note: {path}: {told}")
     table = _graded(_one_row_each(table, path), path, left_out)
     _add_identity(table, path)
-    if "question" not in table:
-        table["question"] = next((role for role in LEAST_GRADE if role in found), "")
     needed = {"question": (table["question"] != "").any(), "patient_known": not patient_known(table).all()}
     left = [column for column, so in needed.items() if so]
-    table = table[["image", "patient", "eye", "level", *left, *more]]
-    table.attrs["told"] = ("patient",) * ("patient" in found) + ("eye",) * (eyes is not None)
-    return table
+    return table[["image", "patient", "eye", "level", *left, *more, *BY_COLUMN]]
 
 
-def _keep_own(table, cells):
-    """Keep what a table of preprocess_images.py says of itself: binary labels, and photographs of unknown patients."""
-    if not is_own(cells):
-        return
-    if "question" in cells:
-        table["question"] = cells["question"]
-    if "patient" in table:
+def _read_roles(cells, found, form, columns, path):
+    """Read image and label of each row, and patient and eye as far as columns tell them; "" for what they do not."""
+    levels = read_levels(cells, found, form, columns, path)
+    table = pd.DataFrame({"image": _images(cells[found["image"]], path), "level": levels})
+    table["question"] = next((role for role in LEAST_GRADE if role in found), "")
+    table["patient"] = cells[found["patient"]] if "patient" in found else ""
+    table["eye"] = _eyes(cells, found, path)
+    if is_own(cells):  # a table of preprocess_images.py tells which labels are binary, and whose patient is not known
+        table["question"] = cells.get("question", "")
         table["patient"] = table["patient"].where(patient_known(cells), "")
+    return table
 
 
 def _images(cells, path):
@@ -101,12 +97,12 @@ def _images(cells, path):
 
 
 def _eyes(cells, found, path):
-    """Read the eye of each row as people write it, or as the column of its grade tells; None if the table has none."""
+    """Read the eye of each row as people write it, or as the column of its grade tells; "" where it is not known."""
     if "left" in found:
         graded = {eye: cells[found[eye]] != "" for eye in ("left", "right")}
         return np.where(graded["left"], "left", np.where(graded["right"], "right", ""))
     if "eye" not in found:
-        return None
+        return ""
     column = found["eye"]
     numbered = NUMBERED_EYES if plain(column) == "exam eye" else {}
     eyes = cells[column].str.casefold().map(EYES | numbered | {"": ""})
@@ -145,25 +141,49 @@ def _add_identity(table, path):
     named = [[part or "" for part in read_path(image)] for image in table["image"]]
     named = pd.DataFrame(named, columns=["patient", "eye"])
     named.loc[list(unclear_patients(table["image"])), "patient"] = ""
-    if "eye" in table:
-        _warn_of_eyes(path, table, named["eye"])
-    else:
-        table["eye"] = named["eye"]
-    patients = table["patient"] if "patient" in table else named["patient"]
-    placeholder = patients.map(is_placeholder) & (patients != "")
+    placeholder = table["patient"].map(is_placeholder) & (table["patient"] != "")
     if placeholder.any():
-        first = patients[placeholder].iloc[0]
-        log(f"warning: {path} has a placeholder as the patient of {placeholder.sum():,} images, such as {first!r}")
-    known = ~placeholder & (patients != "")
+        first, count = table["patient"][placeholder].iloc[0], plural(placeholder.sum(), "image")
+        log(f"warning: {path} has a placeholder as the patient of {count}, such as {first!r}")
+    _warn_of_eyes(path, table, named["eye"])
+    told = [(table["patient"] != "") & ~placeholder, table["eye"] != ""]
+    table[list(BY_COLUMN)] = pd.DataFrame(dict(zip(BY_COLUMN, told)))
+    patients = fill_in(table["patient"], told[0], named["patient"])
+    table["eye"] = table["eye"].where(told[1], named["eye"])
+    known = patients != ""
     unified, doubtful = unify(patients[known], table["eye"][known])
     table["patient"] = table["image"].astype(object)
     table.loc[known, "patient"] = unified
     table["patient_known"] = known.astype(int)
     if doubtful:
         log(
-            f"warning: {path} writes {len(doubtful):,} patients in several ways, such as {' and '.join(doubtful[0])}; "
-            "they may be different people: they are counted apart, and are in one split"
+            f"warning: {path} writes {plural(len(doubtful), 'patient')} in several ways, such as "
+            f"{' and '.join(doubtful[0])}; they may be different people: they are counted apart, and are in one split"
         )
+
+
+def fill_in(patients, told, others):
+    """Fill in patients that the column of a table leaves open.
+
+    Parameters
+    ----------
+    patients : Series of str
+    told : Series of bool
+        Whether the column tells the patient.
+    others : Series of str
+        What header, folder or name tell; "" for nothing. Where they call a patient of the column so in another row, it
+        is this one, and if they call several so, nobody.
+
+    Returns
+    -------
+    Series of str
+        "" for what is still unknown.
+    """
+    same, found = {}, others.map(canonical)
+    for other, patient in zip(found[told], patients[told]):
+        same.setdefault(other, set()).add(patient)
+    same = {other: min(own) if len(own) == 1 else "" for other, own in same.items() if other}
+    return patients.where(told, found.map(same).where(found.isin(list(same)), others))
 
 
 def _warn_of_eyes(path, table, named):
@@ -172,8 +192,8 @@ def _warn_of_eyes(path, table, named):
     if other.any():
         first = table[other].iloc[0]
         log(
-            f"warning: {path} calls {first['image']!r} the {first['eye']} eye, and contradicts the names of "
-            f"{other.sum():,} images; the table counts, check it"
+            f"warning: {path} calls {first['image']!r} the {first['eye']} eye, and contradicts the "
+            f"names of {plural(other.sum(), 'image')}; the table counts, check it"
         )
 
 

@@ -9,6 +9,7 @@ from eyenet.sets.grades import UNGRADABLE, WORDS, read_grade
 
 YES, NO = ("1", "1.0", "true", "yes", "y"), ("0", "0.0", "false", "no", "n")
 GOOD, POOR = ("gradable", "gradeable", "good", "usable", "adequate"), ("reject", "bad", "poor", "inadequate")
+NOT_AVAILABLE = ("na", "n/a", "#n/a", "nan", "null")  # as R, spreadsheets, pandas and databases write an empty cell
 DDR = "5"  # the code of DDR, whose own lists have no header
 
 
@@ -60,6 +61,15 @@ def read_levels(cells, found, form, named, path):
         levels = levels.mask(_told_ungradable(cells[found["gradable"]], path), UNGRADABLE)
     _require_clear(levels, "" if "level" in named else found.get("level", ""), path)
     return levels
+
+
+def without_na(cells, found, named):
+    """Empty the cells of labels and eyes that say "not available", unless --columns gives the word a meaning."""
+    words = set(NOT_AVAILABLE) - {named.get(CODE, "").casefold()}
+    columns = [column for role, column in found.items() if role not in ("image", "patient", "Usage")]
+    return cells.assign(
+        **{column: cells[column].mask(cells[column].str.casefold().isin(words), "") for column in columns}
+    )
 
 
 def _code_of_ddr(texts, column, form, path):
