@@ -126,7 +126,7 @@ def take_in(photos, labels, base, folder, workers, field=None, columns=None):
         if (folder / "packed").exists() and base.array is None:
             os.replace(folder / "packed", merged)
         elif (folder / "packed").exists():
-            merge(base, folder / "packed", merged)
+            merge(base, folder / "packed", merged, folder.name)
     for intermediate in ("rotated", "packed"):  # their images are in the array now
         shutil.rmtree(folder / intermediate, ignore_errors=True)
     photographs = pd.read_csv(folder / "photographs.csv", keep_default_na=False)

@@ -175,10 +175,13 @@ def accept(photos, labels, base, folder, workers, field=None, columns=None):
     run_step("image_to_array.py", input=rotated, labels=tables["rotated"], output=folder / "packed", **common)
 
 
-def merge(base, new, output):
-    """Write an array of the base's images followed by the new ones, in shards if the base is in shards."""
+def merge(base, new, output, source):
+    """Write an array of the base's images followed by the new ones, in shards if the base is in shards.
+
+    If the base is of several sets, the new ones are a further set, called `source`.
+    """
     images, table, _ = open_array(new)
-    usual = {"question": "", "patient_known": "1"}  # for a table without the column, if the other one has it
+    usual = {"question": "", "patient_known": "1", "source": source}  # for a table without the column, if the other one has it
     usual = {name: value for name, value in usual.items() if name in {*base.table, *table}}
     tables = [pd.DataFrame(usual, own.index).assign(**own) for own in (base.table, table)]
     columns = [column for column in tables[0] if column in tables[1]]

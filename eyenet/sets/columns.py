@@ -174,6 +174,7 @@ def describe(found, form, others=()):
 
     Empty for a CSV table in UTF-8 without other columns, whose columns are called as the keys.
     """
-    told = [f"{SAID.get(role, role)} from {column!r}" for role, column in found.items() if column != role]
+    told = [f"{SAID.get(role, role)} from {column!r}" for role, column in found.items()]
+    told *= any(column != role for role, column in found.items())
     unused = ", ".join([*map(repr, others[:MANY]), *["..."] * (len(others) > MANY)])
     return "; ".join([*([", ".join(told)] if told else []), *form, *([f"not used: {unused}"] if unused else [])])
