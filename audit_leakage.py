@@ -28,7 +28,7 @@ from eyenet.audit.checks import Evidence, audit, complete, conclude, results_tab
 from eyenet.data.array import open_array
 from eyenet.data.names import SPLITS
 from eyenet.data.tables import read_table
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, plural
 from eyenet.run.files import read_json, write_json, write_rows
 from eyenet.run.options import fraction, local_path, parser, seed
 from eyenet.run.script import run_main
@@ -113,8 +113,8 @@ def read_foreign_array(folder):
     table = read_split_table(folder / "labels.csv")
     if len(table) != len(images):
         raise StageError(
-            f"{folder / 'labels.csv'} has {len(table):,} rows and X.npy {len(images):,} images; row i must describe "
-            "image i"
+            f"{folder / 'labels.csv'} has {plural(len(table), 'row')} and X.npy {plural(len(images), 'image')}; row i "
+            "must describe image i"
         )
     return images, table
 

@@ -37,7 +37,7 @@ from eyenet.model.folder import open_model
 from eyenet.model.loading import load_network
 from eyenet.model.pretrained import DEFAULT, IN_USE, default_model, results_of
 from eyenet.model.probabilities import uncalibrate
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import follow, write_json
 from eyenet.run.options import between, fraction, local_path, model_path, parser, positive, seed
 from eyenet.run.script import run_main
@@ -108,9 +108,10 @@ def question_lines(question):
     """Format the figures of one question, per photograph and per patient, and those of the baselines."""
     eye, patient = question["eye"], question["patient"]
     units = [eye, patient] if patient else [eye]  # without patients, if they are unknown
-    counts = [f"{eye['count']:,} photographs", patient and f"{patient['count']:,} patients, by the worst photograph"]
+    counts = [plural(eye["count"], "photograph")]
+    counts += [f"{plural(patient['count'], 'patient')}, by the worst photograph"] if patient else []
     rows = [
-        [question["disease"], *counts[: len(units)]],
+        [question["disease"], *counts],
         ["operating point of this model", *[question["operating_point"].replace("_", " ")] * len(units)],
         *([METRIC_NAMES[key][0], *(show(unit[key]) for unit in units)] for key in SHOWN),
         *balanced_rows(question),

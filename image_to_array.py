@@ -39,7 +39,7 @@ from eyenet.data.packing import (
 from eyenet.data.shards import shard_files
 from eyenet.data.tables import read_table
 from eyenet.photo.png import read_crop
-from eyenet.run.errors import PhotoError, StageError, log
+from eyenet.run.errors import PhotoError, StageError, log, plural
 from eyenet.run.files import Paths, read_json, write_json, write_whole
 from eyenet.run.folder import list_files, report_unlisted
 from eyenet.run.options import fitting_next, fraction, parser
@@ -301,7 +301,8 @@ def main():
         code = stage.finish(len(table), args.max_rejected)
     rejected = len(stage.rejected)
     packed = len(table) - rejected
-    print(f"packed {packed:,} images in {describe_files(args.output, packed, args.shard_size)}, {rejected} rejected")
+    files = describe_files(args.output, packed, args.shard_size)
+    print(f"packed {plural(packed, 'image')} in {files}, {rejected} rejected")
     print(f"next: python cnn.py{fitting_next(options, args, output='input')}")
     return code
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, plural
 from eyenet.run.files import write_rows, write_whole
 from eyenet.run.folder import output_folder
 from eyenet.run.options import parser
@@ -319,7 +319,7 @@ def main():
         write_rows(options.labels_out, ["image", "level"], rows)
     diseased = sum(level > 0 for _, level in rows)
     print(
-        f"{len(rows)} synthetic photographs in {folder} ({new} new), "
+        f"{plural(len(rows), 'synthetic photograph')} in {folder} ({new} new), "
         f"{diseased} of them with retinopathy; labels in {options.labels_out}"
     )
     print("next: python resize_images.py" + ("" if folder == DOWNLOADS / "train" else f" --input {folder}"))

@@ -26,7 +26,7 @@ from eyenet.model import backend
 from eyenet.model.efficientnet_lite import SCALES, build_efficientnet_lite
 from eyenet.model.networks import LITE_RANGE
 from eyenet.model.weights import IMAGENET
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, plural
 from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main
 
@@ -105,8 +105,8 @@ def place_tensors(state, shapes, source):
     unused = sorted(name for name in state.keys() - used if not is_skipped(name))
     if unused:
         raise StageError(
-            f"{source} has {len(unused)} tensors that the network does not use, such as {unused[0]}; it belongs to "
-            "another network"
+            f"{source} has {plural(len(unused), 'tensor')} that the network does not use, such as {unused[0]}; it "
+            "belongs to another network"
         )
     return placed
 

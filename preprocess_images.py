@@ -38,7 +38,7 @@ from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.png import read_crop, read_geometry
 from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
 from eyenet.photo.retina import inside_circle
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import (
     Paths,
     is_placed,
@@ -162,10 +162,8 @@ def count_black(stage, left_out, total):
     black = [(name, reason) for name, reason in left_out if reason.split(":")[0] == ALL_BLACK]
     if len(black) > BLACK_SHARE * total:
         stage.rejected.extend(black)
-        log(
-            f"{len(black):,} of {total:,} photographs are all black, more than {BLACK_SHARE:.0%}: they count towards "
-            "--max-rejected"
-        )
+        share = f"{len(black):,} of {plural(total, 'photograph')}, more than {BLACK_SHARE:.0%}"
+        log(f"all black: {share}; this counts towards --max-rejected")
 
 
 def write_quality(output, notes):
@@ -180,7 +178,7 @@ def write_quality(output, notes):
     poor = [note["reasons"] for note in notes.values() if not note["gradable"]]
     counts = Counter(reason for reasons in poor for reason in reasons).most_common()
     why = ": " + ", ".join(f"{reason} {count:,}" for reason, count in counts) if counts else ""
-    log(f"{len(poor):,} of {len(notes):,} photographs cannot be graded{why} ({output}/quality.csv)")
+    log(f"{len(poor):,} of {plural(len(notes), 'photograph')} cannot be graded{why} ({output}/quality.csv)")
 
 
 def possible_quality(quality, source):
@@ -210,7 +208,7 @@ def of_patients(table):
     if not known.any():
         return " (photographs, not patients, were split)"
     unknown = f" and {(~known).sum():,} whose patient is not known" if not known.all() else ""
-    return f" of {table['patient'][known].nunique():,} patients{unknown}"
+    return f" of {plural(table['patient'][known].nunique(), 'patient')}{unknown}"
 
 
 def report_dropped(dropped, output):
@@ -303,7 +301,7 @@ def main():
 
     print(class_table(labels, table, SPLITS))
     report_dropped(dropped, args.output)
-    print(f"kept {len(table):,} of {len(sources):,} photographs{of_patients(table)} in {args.output}, ", end="")
+    print(f"kept {len(table):,} of {plural(len(sources), 'photograph')}{of_patients(table)} in {args.output}, ", end="")
     print(f"table in {args.labels_out}")
     print(f"next: python rotate_images.py{fitting_next(options, args, output='input', labels_out='labels')}")
     return code

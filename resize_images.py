@@ -31,7 +31,7 @@ from eyenet.photo.field import FIELDS
 from eyenet.photo.pages import split_page
 from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
-from eyenet.run.errors import log
+from eyenet.run.errors import log, plural
 from eyenet.run.files import is_unchanged, sha256, write_rows, write_whole
 from eyenet.run.options import fitting_next, fraction, local_path, parser, side
 from eyenet.run.script import run_main
@@ -104,7 +104,8 @@ def list_left_out(output, left_out):
         return
     write_rows(output / "left_out.csv", ["file", "reason"], left_out)
     names = ", ".join(name for name, _ in left_out[:8])
-    log(f"{len(left_out):,} other files and folders are left out: {names} ({output}/left_out.csv gives the reasons)")
+    others = plural(len(left_out), "other file or folder", "other files and folders")
+    log(f"left out {others}: {names} ({output}/left_out.csv gives the reasons)")
 
 
 def main():
@@ -139,13 +140,13 @@ def main():
         if drawn:
             found["synthetic"] = True
         if 0 < len(drawn) < len(resized):
-            log(f"note: {len(drawn):,} of {len(resized):,} photographs are synthetic, such as {min(drawn)}")
+            log(f"note: synthetic: {len(drawn):,} of {plural(len(resized), 'photograph')}, such as {min(drawn)}")
         total = len(photographs) + len(refused)
         code = stage.finish(total, args.max_rejected, resized)
-    fields = f"{len(resized) - frames:,} by the circle of the retina, {frames:,} as whole frames"
-    print(
-        f"resized {len(resized):,} of {total:,} photographs to {args.output} ({fields}), {len(stage.rejected)} rejected"
-    )
+    whole = plural(frames, "as a whole frame", "as whole frames")
+    fields = f"{len(resized) - frames:,} by the circle of the retina, {whole}"
+    count = f"{len(resized):,} of {plural(total, 'photograph')}"
+    print(f"resized {count} to {args.output} ({fields}), {len(stage.rejected)} rejected")
     print(f"next: python preprocess_images.py{fitting_next(options, args, output='input', labels='labels')}")
     return code
 

@@ -65,7 +65,7 @@ from eyenet.retraining.promotion import (
     roll_back,
     settle,
 )
-from eyenet.run.errors import EXIT_FINDING, StageError, log
+from eyenet.run.errors import EXIT_FINDING, StageError, log, plural
 from eyenet.run.files import read_json, sha256
 from eyenet.run.folder import locked, output_folder
 from eyenet.run.options import fraction, local_path, parser, plain_name, positive, rate, seed
@@ -138,10 +138,11 @@ def report_rejected(photographs, folder):
     """Log how many photographs were accepted, and the others by reason."""
     missing, rejected = (photographs[photographs["result"] == result] for result in (MISSING, "rejected"))
     if len(missing):
-        log(f"note: {len(missing):,} labels have no photograph, such as {missing['image'].iloc[0]}")
+        labels = plural(len(missing), "label has", "labels have")
+        log(f"note: {labels} no photograph, such as {missing['image'].iloc[0]}")
     kinds = Counter(re.split(r"[:(]|(?<=duplicate) of ", reason)[0].strip() for reason in rejected["reason"])
     count = len(photographs) - len(missing)
-    log(f"accepted {count - len(rejected):,} of {count:,} photographs")
+    log(f"accepted {count - len(rejected):,} of {plural(count, 'photograph')}")
     for kind, count in kinds.most_common():
         log(f"  rejected {count:,}: {kind}")
     if len(rejected):

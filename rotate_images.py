@@ -23,6 +23,7 @@ from eyenet.data.copies import copies_table, list_transforms, transform
 from eyenet.data.names import copy_name
 from eyenet.data.tables import read_table, write_table
 from eyenet.photo.png import encode_png, read_crop, read_geometry
+from eyenet.run.errors import plural
 from eyenet.run.files import is_placed, is_unchanged, place, refuse_same_file, sha256, write_whole
 from eyenet.run.folder import list_files, report_unlisted
 from eyenet.run.options import fitting_next, fraction, parser
@@ -112,9 +113,10 @@ def main():
 
     levels = photographs.loc[~photographs["image"].isin(rejected), "level"]
     disease = "referable DR" if "question" in table and (table["question"] == "referable").all() else "DR"
+    healthy = plural((levels == 0).sum(), "photograph")
     print(
-        f"made {len(table):,} images in {args.output} from {(levels == 0).sum():,} photographs without and "
-        f"{(levels > 0).sum():,} with {disease}, table in {args.labels_out}"
+        f"made {plural(len(table), 'image')} in {args.output} from {healthy} without and {(levels > 0).sum():,} with "
+        f"{disease}, table in {args.labels_out}"
     )
     print(f"next: python image_to_array.py{fitting_next(options, args, output='input', labels_out='labels')}")
     return code

@@ -165,7 +165,7 @@ def test_the_stage_counts_circles_and_frames(tmp_path):
     Image.fromarray(draw_photograph()).save(source / "whole.png")
     stress.windows(RETINA, stress.CIRCLE, 0.6)[0].save(source / "cut.png")
     done = run("resize_images.py", "--input", source, "--output", tmp_path / "resized", "--size", 128)
-    assert "(1 by the circle of the retina, 1 as whole frames)" in done.stdout
+    assert "(1 by the circle of the retina, 1 as a whole frame)" in done.stdout
     rows = read_csv(tmp_path / "resized" / "photographs.csv")
     assert {row["image"]: row["field"] for row in rows} == {"whole": "circle", "cut": "frame"}
 

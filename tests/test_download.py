@@ -230,7 +230,7 @@ def test_labels_and_photographs_that_do_not_match(run):
     done = run("--kaggle", "--keep-archives")
     assert done.returncode == 0, done.err
     assert "2 labels have no photograph: 99_left, 99_right" in done.err
-    assert "1 photographs have no label: 10_left" in done.err
+    assert "1 photograph has no label: 10_left" in done.err
     assert done.out.startswith("12 photographs in data/download/train, 13 labels in ")
     assert (run.labels.parent / "trainLabels.csv.old").read_text() == "image,level\nsample_left,0\n"
     assert len(list((run.output / "archives").iterdir())) == 4  # kept

@@ -309,7 +309,7 @@ def test_what_fails_the_proof_is_not_written(tmp_path):
         ([0.2, 0.4, 0.6, 0.8], None),
         ([0.2, 0.4, 0.6, 0.8003], "a probability by 0.0003"),
         ([0.2, 0.4, 0.6, np.nan], "a probability by nan.*it has none"),
-        ([0.2, 0.5001, 0.6, 0.8], "1 decisions on any DR, where 0 are allowed"),
+        ([0.2, 0.5001, 0.6, 0.8], "1 decision on any DR, where 0 are allowed"),
         ([0.7, 0.4, 0.6, 0.8], "the AUC of any DR: 1.000 became 0.750"),
     ],
 )

@@ -277,7 +277,7 @@ def test_names_are_matched_to_photographs():
 def test_names_of_other_folders_are_told(capsys):
     warn_of_folders({"test/7": "train/7", "set/a/8": "a/8", "9": "9", "x/1": None}, "labels.csv")
     said = capsys.readouterr().err
-    assert "other folders than the photographs for 1 names, such as 'test/7' for 'train/7'" in said
+    assert "other folders than the photographs for 1 name, such as 'test/7' for 'train/7'" in said
     warn_of_folders({"a/8": "8", "set/a/8": "a/8"}, "labels.csv")
     assert not capsys.readouterr().err
 

@@ -202,7 +202,7 @@ def test_resize_uses_the_same_photographs(clinic, tmp_path):
     others = ["BM", "empty", "linked/crops/rejected.csv", "linked/crops/stage.json"]
     others += ["notes.txt", "pipe.jpeg", "today.csv", "x.pdf"]
     assert [row["file"] for row in left_out] == others
-    assert "8 other files and folders are left out" in done.stderr
+    assert "left out 8 other files and folders:" in done.stderr
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "a.txt").write_text("a letter")
     one_sentence(run(*args[:2], tmp_path / "none", *args[3:], code=1), "hold no photograph")

@@ -264,7 +264,7 @@ def test_broken_files_among_others(work, tmp_path, answers):
         assert row | {"photograph": ""} == alone | {"photograph": ""}
     assert patients.pop("nowhere")["reasons"] == ["left eye: not read", "right eye: no photograph"]
     assert [p["questions"] for p in patients.values()] == [p["questions"] for p in answers[1].values()]
-    assert "11 of 59 files could not be read" in done.stderr and "1 other files" in done.stderr
+    assert "11 of 59 files could not be read" in done.stderr and "1 other file in" in done.stderr
     assert "59 photographs" in done.stderr and len(read_csv(tmp_path / "o.csv")) == 1 + 59 + 25
 
 
@@ -848,7 +848,7 @@ def test_the_field_of_the_model_and_of_the_option(work, tmp_path):
     done = predict(work, tmp_path / "x.png", "--json", "--csv", table)
     (row,), _ = rows_of(done)
     assert (row["asked_field"], row["field"]) == ("auto", "frame") and "questions" in row
-    assert "(0 by the circle of the retina, 1 as whole frames)" in done.stderr
+    assert "(0 by the circle of the retina, 1 as a whole frame)" in done.stderr
     assert read_csv(table)[0]["field"] == "frame"
     done = predict(work, tmp_path / "x.png", "--json", "--field", "circle")
     (row,), _ = rows_of(done)

@@ -76,7 +76,7 @@ def test_its_files_answer_alike_and_training_goes_on_from_it():
     assert all(np.array_equal(*pair) for pair in zip(other.get_weights(), network.get_weights(), strict=True))
     assert not any("norm" in variable.path for variable in other.trainable_variables)
     table["patient"] = read_patients(FOLDER).query("split == 'train'")["patient"].iloc[0]
-    with pytest.raises(StageError, match="was trained on 1 patients"):
+    with pytest.raises(StageError, match="was trained on 1 patient for validation or test"):
         start_weights(other, FOLDER, "grade", table, config["settings"]["images"])
 
 

@@ -78,7 +78,7 @@ def test_a_table_counts_more_than_folders(tmp_path):
     write_csv(folder / "table.csv", [("image", "level"), ("1_left", 0), ("1_right.jpeg", 3), ("0/2_left.jpeg", 0)])
     done, table, dropped = steps(tmp_path / "table", folder)
     assert {image: row["level"] for image, row in table.items()} == {"1_left": "0", "1_right": "3", "2_left": "0"}
-    assert "contradict each other about 1 photographs: 1_right; the table counts" in done.stderr
+    assert "contradict each other about 1 photograph: 1_right; the table counts" in done.stderr
     assert dropped == {"2_right": "photograph without a label"}
 
 

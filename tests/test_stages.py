@@ -122,7 +122,7 @@ def test_one_drawing_among_the_photographs_makes_the_set_synthetic(dataset, samp
     shutil.copy(next((sample / "train").glob("*.jpeg")), source / "train" / "z_left.jpeg")
     args = ["--input", source / "train", "--output", tmp_path / "out", "--size", 64]
     for _ in range(2):
-        assert "1 of 25 photographs are synthetic, such as z_left" in run("resize_images.py", *args).stderr
+        assert "synthetic: 1 of 25 photographs, such as z_left" in run("resize_images.py", *args).stderr
         assert json.loads((tmp_path / "out" / "stage.json").read_text())["settings"]["synthetic"] is True
 
 
@@ -182,7 +182,7 @@ def test_a_replaced_or_removed_photograph(dataset, tmp_path):
     done = run("resize_images.py", *args)
     after = bytes_of(tmp_path / "out")
     assert after["h0_left.png"] == before["h1_left.png"]
-    assert "h0_right.png" not in after and "removed 1 images" in done.stderr
+    assert "h0_right.png" not in after and "removed 1 image of" in done.stderr
     run("resize_images.py", "--input", source, "--output", tmp_path / "new", "--size", 64)
     assert after == bytes_of(tmp_path / "new")
 

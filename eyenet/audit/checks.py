@@ -11,7 +11,7 @@ from eyenet.data.duplicates import describe, is_blank, match, verify
 from eyenet.data.identity import read_name
 from eyenet.data.names import SPLITS, Name, canonical, original_name, parse_name
 from eyenet.data.tables import patient_known
-from eyenet.run.errors import EXIT_FINDING, EXIT_REJECTED
+from eyenet.run.errors import EXIT_FINDING, EXIT_REJECTED, plural
 from eyenet.score.intervals import auc_with_interval
 from eyenet.score.not_retina import MOST, border_features, compression_features, shortcut_probability
 
@@ -176,7 +176,7 @@ def same_pixels(evidence, split, trained):
     if renamed:
         text += f", such as {names[renamed[0][0]]} = {names[renamed[0][1]]}"
     if blank:
-        text += f"; {blank:,} blank images are not compared"
+        text += f"; {plural(blank, 'blank image is', 'blank images are')} not compared"
     return Finding(what, text, LEAK if cases else OK, figures, cases)
 
 
@@ -199,7 +199,7 @@ def copy_rule(evidence):
     if not figures:
         return Finding(what, "no test rows", UNCHECKED)
     copies = sum(found["rotated"] for found in figures.values())
-    text = "; ".join(texts) + f" ({copies:,} rotated copies)"
+    text = "; ".join(texts) + f" ({plural(copies, 'rotated copy', 'rotated copies')})"
     if copies and evidence.assumed:
         text += "; all rows count; give --originals if validation and test use originals only"
     return Finding(what, text, verdict, figures)

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from eyenet.data.names import canonical, composed, parse_name
+from eyenet.run.errors import plural
 
 WORDS = {"left": "left", "os": "left", "right": "right", "od": "right"}
 LETTERS = {"l": "left", "le": "left", "r": "right", "re": "right"}  # only after the patient: `le` is also a name
@@ -166,7 +167,8 @@ def group_photographs(identities):
     warnings = []
     if placeholders := sorted({one.placeholder for one in identities if one.placeholder}):
         count = sum(one.placeholder is not None for one in identities)
-        warnings.append(f"{count:,} files have a placeholder as patient ID, such as {placeholders[0]}; it joins nobody")
+        files = plural(count, "file has", "files have")
+        warnings.append(f"{files} a placeholder as patient ID, such as {placeholders[0]}; it joins nobody")
     people, doubtful = _people(identities)
     warnings += [f"{' and '.join(forms)} may be one patient or several; they are not joined" for forms in doubtful]
     groups = []

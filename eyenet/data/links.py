@@ -18,7 +18,7 @@ from eyenet.data.duplicates import find_pairs
 from eyenet.data.names import JOINT, canonical, split_of
 from eyenet.data.tables import patient_known, read_table, write_table
 from eyenet.photo.png import Crops
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 
 DECIDER = "split_as"  # column of the table of photographs: the patient whose hash gives the split
 PARTS = ("patient", "eye", "level")
@@ -139,7 +139,7 @@ def find_copies(table, folder, search=True):
         told = ", ".join(f"{count:,} with {what}" for what, count in found.items() if count)
         count = len({*copies["image"], *copies["copy"]})
         log(
-            f"note: {count:,} of {len(table):,} photographs are copies of each other: {len(copies):,} pairs"
+            f"note: {count:,} of {len(table):,} photographs are copies of each other: {plural(len(copies), 'pair')}"
             f"{told and f', {told}'} ({folder}/copies.csv)"
         )
     return copies

@@ -9,7 +9,7 @@ from eyenet.data.array import checksum
 from eyenet.data.shards import shard_files
 from eyenet.data.tables import write_table
 from eyenet.photo.png import read_crop
-from eyenet.run.errors import PhotoError, StageError, log
+from eyenet.run.errors import PhotoError, StageError, log, plural
 from eyenet.run.files import sha256, whole_file, write_json
 
 
@@ -54,7 +54,7 @@ def require_space(folder, shape, have=0):
     """Raise a StageError if images of a shape do not fit on the disk; `have` bytes of them are there already."""
     need = int(np.prod(shape))
     have += shutil.disk_usage(folder).free
-    log(f"{shape[0]:,} images need {need / 1e9:.2f} GB; {have / 1e9:.2f} GB are free")
+    log(f"{plural(shape[0], 'image needs', 'images need')} {need / 1e9:.2f} GB; {have / 1e9:.2f} GB are free")
     if need > have:
         raise StageError(
             f"the array needs {need / 1e9:.2f} GB and {folder} has {have / 1e9:.2f} GB free; make room, or "

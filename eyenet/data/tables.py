@@ -9,7 +9,7 @@ import pandas as pd
 from eyenet.data.delimited import Cells, read_cells
 from eyenet.data.names import SPLITS, SUFFIX, UNSEEN
 from eyenet.data.tasks import GRADES, QUESTIONS, TASKS
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, plural
 from eyenet.run.files import from_cell, write_rows
 
 ALLOWED = {
@@ -112,7 +112,7 @@ def _require_allowed(values, path):
         wanted = f"one of {', '.join(sorted(allowed - {''}))}" if allowed else "a value"
         raise StageError(
             f"{path}, line {row + 2}: {values.name} is {values[row]!r}, and must be {wanted}"
-            f" ({wrong.sum()} such row{'s' if wrong.sum() > 1 else ''})"
+            f" ({plural(wrong.sum(), 'such row')})"
         )
 
 

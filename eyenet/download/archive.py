@@ -24,7 +24,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from eyenet.run.errors import PhotoError, StageError, log
+from eyenet.run.errors import PhotoError, StageError, log, plural
 from eyenet.run.files import TEMPORARY, whole_file, write_whole
 from eyenet.run.processes import end_with_parent
 from eyenet.run.script import run_main
@@ -219,22 +219,23 @@ def write_labels(output, table):
 def count(output, table, folders):
     """Return the summary line; log labels without a photograph and photographs without a label."""
 
-    def name_some(names, what):
+    def name_some(names, what, several):
         if names:
-            log(f"note: {len(names)} {what}: {', '.join(sorted(names)[:5])}{' ...' if len(names) > 5 else ''}")
+            few = ", ".join(sorted(names)[:5]) + " ..." * (len(names) > 5)
+            log(f"note: {plural(len(names), what, several)}: {few}")
 
     summary = []
     for folder in folders:
         found = {path.stem for path in (output / folder).glob("*.jpeg")}
-        summary.append(f"{len(found)} photographs in {output / folder}")
+        summary.append(f"{plural(len(found), 'photograph')} in {output / folder}")
         if folder == "train":
             with open(table, newline="", encoding="utf-8-sig") as file:  # its content is checked by step 3
                 labels = {row.get("image") for row in csv.DictReader(file)}
             if None in labels:
                 raise StageError(f"{table} has no column image, so it is not a label table")
-            name_some(labels - found, "labels have no photograph")
-            name_some(found - labels, "photographs have no label")
-            summary.append(f"{len(labels)} labels in {table}")
+            name_some(labels - found, "label has no photograph", "labels have no photograph")
+            name_some(found - labels, "photograph has no label", "photographs have no label")
+            summary.append(f"{plural(len(labels), 'label')} in {table}")
     return ", ".join(summary)
 
 

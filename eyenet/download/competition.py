@@ -21,7 +21,7 @@ import threading
 import time
 from pathlib import Path
 
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 from eyenet.run.processes import end_with_parent
 from eyenet.run.script import run_main
 
@@ -158,7 +158,7 @@ def fetch(api, name, size, archives):
         if got > size:  # nothing to resume from
             shutil.rmtree(folder)
         raise StageError(
-            f"{name} has {got:,} bytes, but Kaggle's list says {size:,}; run the same command again, "
+            f"{name} has {plural(got, 'byte')}, but Kaggle's list says {size:,}; run the same command again, "
             f"and if that does not help, check {PAGE}/data"
         )
     os.replace(arrived(), archives / name)

@@ -14,7 +14,7 @@ from eyenet.model.probabilities import calibrate
 from eyenet.model.settings import colours_of, field_of
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import photograph_to_input
-from eyenet.run.errors import PhotoError, StageError, log
+from eyenet.run.errors import PhotoError, StageError, log, plural
 from eyenet.run.workers import cores, for_each
 
 RETINA = Path(skimage.__file__).parent / "data" / "retina.jpg"  # a healthy eye, in the public domain
@@ -86,7 +86,7 @@ def exam_from_array(folder, model, config, network, most):
             f"{folder} has no test photograph to compare an export on; preprocess_images.py makes the splits"
         )
     test, train = spread(rows["test"], most), spread(rows["train"], CALIBRATION)
-    log(f"predicting {len(test):,} test photographs with Keras")
+    log(f"predicting {plural(len(test), 'test photograph')} with Keras")
     expected = _ask(network, images[test], table["image"].iloc[test])
     return Exam("unseen test photographs", images[test], table["level"].to_numpy()[test], expected, images[train])
 
@@ -117,7 +117,7 @@ def exam_from_photographs(folder, config, network, most):
     if not read:
         raise StageError(f"none of the photographs in {folder} can be read; the reasons are above")
     crops = np.stack([crop for _, crop in read])
-    log(f"predicting {len(crops):,} photographs with Keras")
+    log(f"predicting {plural(len(crops), 'photograph')} with Keras")
     return Exam("photographs without grades", crops, None, _ask(network, crops, [name for name, _ in read]), None)
 
 
@@ -235,7 +235,7 @@ def require_parity(figures, precision, path):
     for question, answers in figures["questions"].items():
         allowed = int(limit.decisions * figures["photographs"])
         if answers["decisions"] > allowed:
-            wrong.append(f"{answers['decisions']} decisions on {question} DR, where {allowed} are allowed")
+            wrong.append(f"{plural(answers['decisions'], 'decision')} on {question} DR, where {allowed} are allowed")
         elif answers["farthest"] > limit.farthest:
             far = f"{answers['farthest']:.2g} from the threshold, where {limit.farthest:g} is allowed"
             wrong.append(f"a decision on {question} DR, {far}")
@@ -245,8 +245,8 @@ def require_parity(figures, precision, path):
             wrong.append(f"the AUC of {question} DR: {lost}, where a loss of {limit.auc:g} is allowed")
     if wrong:
         raise StageError(
-            f"{path} in {precision} differs from the trained network on {figures['photographs']:,} photographs: "
-            f"{'; '.join(wrong)}"
+            f"{path} in {precision} differs from the trained network on "
+            f"{plural(figures['photographs'], 'photograph')}: {'; '.join(wrong)}"
         )
 
 
@@ -257,4 +257,5 @@ def line(figures):
         known = "" if answers["auc"][0] is None else f", AUC {answers['auc'][0]:.4f} -> {answers['auc'][1]:.4f}"
         near = f", at most {answers['farthest']:.4f} from the threshold" if answers["decisions"] else ""
         parts.append(f"{question} DR: decisions changed {answers['decisions']}{near}{known}")
-    return f"{figures['photographs']:,} {figures['what']}: {'; '.join(parts)}"
+    what = figures["what"] if figures["photographs"] != 1 else figures["what"].replace("photographs", "photograph")
+    return f"{figures['photographs']:,} {what}: {'; '.join(parts)}"

@@ -12,7 +12,7 @@ from eyenet.grading.photographs import DOUBTS, plain, read_middle
 from eyenet.model.answers import AGAIN, RETAKE, UNDECIDED
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import PREPROCESSING
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 from eyenet.run.growing import GrowingTable
 
 UNREAD, LEFT_OUT = "not read", "left out"
@@ -87,14 +87,14 @@ class Output:
         """Print the summary; return the number of files that could not be read."""
         total, unread = self.counts.total(), self.counts[UNREAD]
         results = "; ".join(f"{result} {count:,}" for result, count in sorted(self.counts.items()))
-        joined = f" and {patients:,} patient{'s' * (patients != 1)}" if patients else ""
-        text = f"{total:,} photograph{'s' * (total != 1)}{joined}: {results}"
+        joined = f" and {plural(patients, 'patient')}" if patients else ""
+        text = f"{plural(total, 'photograph')}{joined}: {results}"
         if self.fields["frame"]:
-            circles, frames = self.fields["circle"], self.fields["frame"]
-            text += f" ({circles:,} by the circle of the retina, {frames:,} as whole frames)"
+            frames = plural(self.fields["frame"], "as a whole frame", "as whole frames")
+            text += f" ({self.fields['circle']:,} by the circle of the retina, {frames})"
         self._print(text, sys.stderr if self.as_json else None)
         if unread:
-            log(f"error: {unread:,} of {total:,} files could not be read; their rows give the reasons")
+            log(f"error: {unread:,} of {plural(total, 'file')} could not be read; their rows give the reasons")
         return unread
 
 
@@ -208,7 +208,7 @@ class Worklist:
             if drawn and told and row["result"] not in (UNREAD, LEFT_OUT) and row["file"] == file_of(place):
                 self.known[place] = row
         if self.known:
-            log(f"note: {len(self.known):,} photographs are in {self.table.path} already")
+            log(f"note: {plural(len(self.known), 'photograph is', 'photographs are')} in {self.table.path} already")
 
     @staticmethod
     def _is_drawn(row, target):

@@ -19,7 +19,7 @@ from eyenet.model.screener import crop_with_quality
 from eyenet.model.settings import colours_of, field_of, setting
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.retina import in_colours, photograph_to_input
-from eyenet.run.errors import PhotoError, StageError, log
+from eyenet.run.errors import PhotoError, StageError, log, plural
 from eyenet.run.files import from_cell
 from eyenet.run.folder import finish
 from eyenet.run.workers import for_each
@@ -65,7 +65,7 @@ def require_numbers(probabilities, images):
     if wrong.any():
         name = np.asarray(images)[wrong][0]
         raise StageError(
-            f"the network predicts NaN or infinity for {wrong.sum():,} photographs, such as {name}; "
+            f"the network predicts NaN or infinity for {plural(wrong.sum(), 'photograph')}, such as {name}; "
             "its weights are damaged; train it again"
         )
 
@@ -149,7 +149,7 @@ def score_array(folder, split, model, config, network, photographs, batch):
         what = what.replace("patients", "photographs")
 
     def score(name, chosen):
-        log(f"scoring {len(chosen):,} photographs of the split '{name}'")
+        log(f"scoring {plural(len(chosen), 'photograph')} of the split '{name}'")
         probabilities = predict(network, Batches(images, None, chosen, batch))
         require_numbers(probabilities, table["image"].iloc[chosen])
         features = np.concatenate([map_blocks(border_features, images, chosen, None), geometry[chosen]], axis=1)
@@ -222,8 +222,9 @@ def warn_of_known(table, model):
     if known:
         noun = "patient" if patient_known(table).all() else "photograph"
         log(
-            f"WARNING: {len(known):,} of the {noun}s, such as {known[0]}, have the same name as a {noun} that the "
-            "network has seen in training or tuning; if they are the same, these figures are too high"
+            f"WARNING: {len(known):,} of the {noun}s, such as {known[0]}, {'has' if len(known) == 1 else 'have'} "
+            f"the same name as a {noun} that the network has seen in training or tuning; if they are the same, these "
+            "figures are too high"
         )
     return len(known)
 
@@ -260,8 +261,8 @@ def report_ungradable(table):
     if poor:
         also = "; the gradable ones are also a set of their own" if poor < len(table) else ""
         log(
-            f"note: {poor:,} of {len(table):,} photographs cannot be graded, and predict.py would let them refer, but "
-            f"never count as negative; the figures are of all{also} (column gradable of predictions.csv)"
+            f"note: {poor:,} of {plural(len(table), 'photograph')} cannot be graded, and predict.py would let them "
+            f"refer, but never count as negative; the figures are of all{also} (column gradable of predictions.csv)"
         )
 
 
@@ -303,7 +304,8 @@ def score_photographs(photographs, labels, model, config, network, output, worke
         features.append(np.concatenate([border_features(crops), geometry_features(geometry)], axis=1))
     code = finish(rejected, len(table), max_rejected, output)
     if not kept:
-        raise StageError(f"none of the {len(table):,} photographs could be used; see {Path(output) / 'rejected.csv'}")
+        count = plural(len(table), "photograph")
+        raise StageError(f"none of {count} could be used; see {Path(output) / 'rejected.csv'}")
     table, probabilities = table.iloc[kept].reset_index(drop=True), np.concatenate(predicted)
     require_numbers(probabilities, table["image"])
     table[["quality", "gradable"]] = pd.concat(judged, ignore_index=True)

@@ -7,7 +7,7 @@ from eyenet.photo.decode import HEIC, list_pages, open_image
 from eyenet.photo.dicom import ENDINGS as DICOM_ENDINGS
 from eyenet.photo.dicom import photograph_frames, starts_dicom
 from eyenet.photo.pages import name_pages, photograph_pages
-from eyenet.run.errors import NotAPhotograph, PhotoError, StageError, log
+from eyenet.run.errors import NotAPhotograph, PhotoError, StageError, log, plural
 from eyenet.run.files import Paths, read_json
 from eyenet.run.workers import run_threads
 
@@ -111,9 +111,10 @@ def find_photographs(places, skipped):
                     left_out[path] = reason
     if not found:
         where = ", ".join(map(str, places))
-        raise StageError(f"no photograph ({KNOWN}) in {where}" + f", but {len(left_out)} other files" * bool(left_out))
+        others = f", but {plural(len(left_out), 'other file')}" if left_out else ""
+        raise StageError(f"no photograph ({KNOWN}) in {where}{others}")
     if left_out:
-        log(f"note: left out {len(left_out):,} other files in the folders; --csv and --json list them with the reason")
+        log(f"note: left out {plural(len(left_out), 'other file')} in the folders; --csv and --json give the reasons")
     return list(dict.fromkeys(found)), left_out
 
 

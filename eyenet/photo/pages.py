@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eyenet.run.errors import PhotoError
+from eyenet.run.errors import PhotoError, plural
 
 PAGE = re.compile(r"(.+)\[([1-9][0-9]{0,5})\]")
 SIZED = ("TIFF", "MPO", "HEIF")  # formats whose pages can have different sizes
@@ -66,7 +66,7 @@ def choose_page(page, pages, count):
     """
     if page is not None:
         if page > count:
-            raise PhotoError(f"the file has {count} page{'s' * (count != 1)}, and there is no page {page}")
+            raise PhotoError(f"the file has {plural(count, 'page')}, and there is no page {page}")
         return page
     if count == 1:
         return 1

@@ -55,7 +55,7 @@ def unknown_patients(metrics):
     unknown = metrics.get("unknown_patients")
     if not unknown:
         return []
-    which = "the patients" if unknown == metrics["photographs"] else f"the patients of {unknown:,} photographs"
+    which = "the patients" if unknown == metrics["photographs"] else f"the patients of {plural(unknown, 'photograph')}"
     each = "each photograph counts as a patient of its own, intervals may be too narrow, and no figure is per patient"
     if metrics["source"] != "array":
         return [f"It is not known who {which} are: {each}."]

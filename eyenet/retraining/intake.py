@@ -181,8 +181,8 @@ def merge(base, new, output, source):
     If the base is of several sets, the new ones are a further set, called `source`.
     """
     images, table, _ = open_array(new)
-    usual = {"question": "", "patient_known": "1", "source": source}  # for a table without the column, if the other one has it
-    usual = {name: value for name, value in usual.items() if name in {*base.table, *table}}
+    usual = {"question": "", "patient_known": "1", "source": source}
+    usual = {name: value for name, value in usual.items() if name in {*base.table, *table}}  # of a table that lacks it
     tables = [pd.DataFrame(usual, own.index).assign(**own) for own in (base.table, table)]
     columns = [column for column in tables[0] if column in tables[1]]
     both, first_new = pd.concat([own[columns] for own in tables], ignore_index=True), len(base.images)

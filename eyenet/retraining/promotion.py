@@ -12,7 +12,7 @@ from pathlib import Path
 
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.folder import name_latest, open_model
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, plural
 from eyenet.run.files import LATEST, follow, from_cell, write_rows
 from eyenet.score.difference import auc_difference, power
 
@@ -34,8 +34,8 @@ def require_patients(count, least):
     """Raise a StageError if the test patients are too few to compare two networks on them."""
     if count < least:
         raise StageError(
-            f"{count:,} test patients are too few: with fewer than {least:,}, a worse network passes too often; "
-            "collect more, or lower --least-patients, which history.csv records"
+            f"{plural(count, 'test patient is', 'test patients are')} too few: with fewer than {least:,}, a worse "
+            "network passes too often; collect more, or lower --least-patients, which history.csv records"
         )
 
 

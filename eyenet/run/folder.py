@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from eyenet.run.errors import EXIT_REJECTED, StageError, log
+from eyenet.run.errors import EXIT_REJECTED, StageError, log, plural
 from eyenet.run.files import TEMPORARY, Paths, has_ending, read_json, write_json, write_rows
 
 LOCK = ".lock"  # empty, or when the last complete run began (eyenet/run/stage.py)
@@ -160,7 +160,7 @@ def report_unlisted(files, table, path):
     names = sorted(file.stem for file in files if file.stem not in listed)
     if names:
         more = " ..." if len(names) > 8 else ""
-        log(f"{len(names):,} images are not in {path} and are left out: {', '.join(names[:8])}{more}")
+        log(f"left out {plural(len(names), 'image')} that {path} does not list: {', '.join(names[:8])}{more}")
 
 
 def remove_stale(folder, expected):
@@ -169,7 +169,7 @@ def remove_stale(folder, expected):
     for name in stale:
         (Path(folder) / name).unlink()
     if stale:
-        log(f"removed {len(stale)} images from {folder} whose photographs are no longer in the input")
+        log(f"removed {plural(len(stale), 'image')} of photographs that are no longer in the input from {folder}")
 
 
 def finish(rejected, total, max_rejected, folder):
@@ -198,7 +198,7 @@ def finish(rejected, total, max_rejected, folder):
         log(f"... and {len(rejected) - 10} more, in {path}")
     if len(rejected) > max_rejected * total:
         log(
-            f"error: {len(rejected)} of {total} images were rejected, more than --max-rejected "
+            f"error: rejected {len(rejected):,} of {plural(total, 'image')}, more than --max-rejected "
             f"{max_rejected:.0%}; the reasons are in {path}"
         )
         return EXIT_REJECTED

@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eyenet.data.tables import count_labels
+from eyenet.run.errors import plural
 from eyenet.run.files import whole_file
 
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa3ad"
@@ -53,7 +54,7 @@ def draw_class_balance(table, labels, folder):
     before = count_labels(labels)
     kept, healthy = [count_labels(table).get(name, 0) for name in before], (table["level"] == 0).sum()
     graded = any(name[0].isdigit() for name in before)
-    figure, axes = new_figure(7, 4, f"{sum(kept):,} photographs by {'grade' if graded else 'label'}")
+    figure, axes = new_figure(7, 4, f"{plural(sum(kept), 'photograph')} by {'grade' if graded else 'label'}")
     names = [name.replace(" ", "\n", 1) for name in before]
     before = list(before.values())
     axes.bar(names, before, color=GREY, label=f"dropped ({sum(before) - sum(kept):,})")

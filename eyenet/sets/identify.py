@@ -8,7 +8,7 @@ from eyenet.data.identity import Identity, disagreement, is_placeholder, not_one
 from eyenet.photo.dicom import is_dicom, read_names
 from eyenet.photo.kinds import OPENED
 from eyenet.photo.pages import PAGE
-from eyenet.run.errors import PhotoError, log
+from eyenet.run.errors import PhotoError, log, plural
 from eyenet.run.workers import run_threads
 from eyenet.sets.folders import class_folders, path_in_set
 from eyenet.sets.nested import FEW, unclear_patients
@@ -104,9 +104,10 @@ def _warn(photographs, found, shared, graded):
         log(f"warning: {why}; its photographs are not joined")
     if placeholders := [one.placeholder for one in found if one.placeholder]:
         what = f"a placeholder as patient ID, such as {placeholders[0]!r}"
-        log(f"warning: {len(placeholders):,} headers have {what}; it joins nobody")
+        log(f"warning: {plural(len(placeholders), 'header has', 'headers have')} {what}; it joins nobody")
     if doubts := [(photograph.file, one.doubt) for photograph, one in zip(photographs, found) if one.doubt]:
-        log(f"warning: the eye of {len(doubts):,} photographs is told in two ways, such as {': '.join(doubts[0])}")
+        count = plural(len(doubts), "photograph")
+        log(f"warning: the eye of {count} is told in two ways, such as {': '.join(doubts[0])}")
     unknown = [(p.source, p.file.rpartition("/")[0]) for p, one in zip(photographs, found) if not one.patient]
     folders = {folder for source, folder in unknown if folder and folder not in graded[source]}
     if len(folders) >= FEW:

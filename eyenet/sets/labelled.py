@@ -256,6 +256,6 @@ def _compare(labels, by_folder, path):
         what = "for ungradable ones" if said == UNGRADABLE else f"of grade {said}"
         names = ", ".join(labels["image"][other].iloc[:8]) + " ..." * (count > 8)
         log(
-            f"warning: {path} and the folders contradict each other about {count:,} photographs: {names}; the table "
-            f"counts (the first: grade {level}, in a folder {what})"
+            f"warning: {path} and the folders contradict each other about {plural(count, 'photograph')}: {names}; the "
+            f"table counts (the first: grade {level}, in a folder {what})"
         )

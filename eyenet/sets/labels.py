@@ -120,8 +120,8 @@ def _one_row_each(table, path):
         values = again.groupby("image")[column].nunique(dropna=False)
         if (values > 1).any():
             what = {"level": "grades"}.get(column, f"values of {column}")
-            count = (values > 1).sum()
-            raise StageError(f"{path} gives {values.idxmax()!r} two different {what} ({count} such images); correct it")
+            count = plural((values > 1).sum(), "such image")
+            raise StageError(f"{path} gives {values.idxmax()!r} two different {what} ({count}); correct it")
     return table.drop_duplicates("image")
 
 
@@ -129,8 +129,8 @@ def _graded(table, path, left_out):
     """Keep the rows with a grade; list the others."""
     for wrong, reason in ((table["level"] == UNGRADABLE, BY_GRADER), (table["level"].isna(), NO_GRADE)):
         if wrong.any():
-            first = table["image"][wrong].iloc[0]
-            log(f"note: left out {wrong.sum():,} of {len(table):,} images in {path}, {reason}, such as {first!r}")
+            first, count = table["image"][wrong].iloc[0], plural(len(table), "image")
+            log(f"note: left out {wrong.sum():,} of {count} in {path}, {reason}, such as {first!r}")
         if left_out is not None:
             left_out += [(image, reason) for image in table["image"][wrong]]
     return table[table["level"] >= 0].astype({"level": int}).reset_index(drop=True)
@@ -213,8 +213,8 @@ def report_patients(table, path):
     if unknown.all():
         first = f"neither {path} nor the names tell the patients"
     else:
-        example = table["image"][unknown].iloc[0]
-        first = f"the patients of {unknown.sum():,} of {len(table):,} photographs are not known, such as {example!r}"
+        example, count = table["image"][unknown].iloc[0], plural(len(table), "photograph")
+        first = f"the patients of {unknown.sum():,} of {count} are not known, such as {example!r}"
     log(f"note: {first}: each photograph counts as a patient of its own, and there are no figures per patient")
 
 
@@ -234,5 +234,6 @@ def warn_of_visits(patients):
     if several := [visits for visits in people.values() if len(visits) > 1]:
         log(
             f"warning: {' and '.join(several[0][:2])} may be visits of one patient, and are counted as two, so that "
-            f"one patient may be in two splits ({len(several):,} such names); if they are, give the column patient"
+            f"one patient may be in two splits ({plural(len(several), 'such name')}); if they are, give the column "
+            "patient"
         )

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from eyenet.data.names import composed
 from eyenet.photo.kinds import ENDINGS
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 
 LONGEST = 60  # characters of a name in a message
 
@@ -90,7 +90,7 @@ def warn_of_folders(found, path):
     other = [name for name, photo in found.items() if photo not in (None, name) and not _ends(name, photo)]
     if other:
         log(
-            f"warning: {path} has other folders than the photographs for {len(other):,} names, such as "
+            f"warning: {path} has other folders than the photographs for {plural(len(other), 'name')}, such as "
             f"{_short(other[0])} for {_short(found[other[0]])}; the names of the files are the same, check it"
         )
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from eyenet.model import backend
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 
 SHARE = 0.5  # of the free memory that images may take; the network and its feature maps need the rest
 
@@ -147,7 +147,8 @@ def cache(wanted, spread, images, rows):
     place = choose_place(wanted, **needed, spread=spread)
     if place == "none":
         return images, images, None
-    log(f"reading {len(rows['train']):,} training images, {needed['train'] / 1e9:.1f} GB, to the memory of the {place}")
+    count = plural(len(rows["train"]), "training image")
+    log(f"reading {count}, {needed['train'] / 1e9:.1f} GB, to the memory of the {place}")
     train = Resident(images, rows["train"]) if place == "device" else Held(images, rows["train"])
     return train, Held(images, rows["val"]), train if place == "device" else None
 

@@ -17,7 +17,7 @@ from eyenet.data.shuffling import require_hosts
 from eyenet.model import backend
 from eyenet.model.loading import copy_weights
 from eyenet.model.networks import leaves
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 from eyenet.run.processes import supervise
 from eyenet.training.hosts import connect, read_place, together
 
@@ -91,7 +91,7 @@ class Distribution:
     def require_images(self, count, batch):
         """Raise a StageError if several devices would have no full batch."""
         if self.replicas > 1 and batch > count:
-            raise StageError(f"there are only {count} training images; several devices need a smaller --batch")
+            raise StageError(f"training has only {plural(count, 'image')}; several devices need a smaller --batch")
 
     def first(self, context):
         """Enter a context, such as an output folder, in the first process only; the others get None."""

@@ -13,7 +13,7 @@ from eyenet.model.lite import add_lite
 from eyenet.model.loading import load_network
 from eyenet.model.patients import split_hash
 from eyenet.model.weights import hash_weights
-from eyenet.run.errors import StageError, log
+from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import LATEST, read_json, sha256, write_json
 from eyenet.score.charts import draw_training_curves
 
@@ -111,10 +111,8 @@ def finish(folder, state, batches, table, options):
     write_json(folder / "config.json", config)
     draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
     best = f", validation AUC {state['best']:.3f}" if state["best"] is not None else ""
-    return [
-        f"trained {state['epoch']} epochs, kept epoch {state['best_epoch']}{best}, in {folder / 'model.keras'}",
-        *lines,
-    ]
+    epochs = plural(state["epoch"], "epoch")
+    return [f"trained {epochs}, kept epoch {state['best_epoch']}{best}, in {folder / 'model.keras'}", *lines]
 
 
 def name_run(folder):

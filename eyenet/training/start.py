@@ -5,7 +5,7 @@ from eyenet.model.folder import open_model
 from eyenet.model.loading import copy_weights, load_network
 from eyenet.model.patients import known_patients
 from eyenet.model.settings import colours_of
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, plural
 
 
 def start_weights(network, folder, task, table, images):
@@ -40,8 +40,8 @@ def start_weights(network, folder, task, table, images):
         raise StageError(f"training cannot continue from {folder}: it has {', '.join(differing)}")
     if again := known_patients(table[table["split"] != "train"], folder, ("train",)):
         raise StageError(
-            f"{folder} was trained on {len(again):,} patients, such as {again[0]}, who are for validation or test in "
-            "this array; continue from a model of the same split"
+            f"{folder} was trained on {plural(len(again), 'patient')} for validation or test in this array, such as "
+            f"{again[0]}; continue from a model of the same split"
         )
     try:
         copy_weights(network, load_network(folder, config))
