@@ -69,6 +69,13 @@ FORMS = {  # the table; its rows as image, patient (- if unknown), eye, level; w
         "tabs",
     ),
     "some names tell": ("image,level\n1_left,0\n1_right,1\nI7,2\n", "1_left 1 left 0, 1_right 1 right 1, I7 - - 2", ""),
+    "cells that tell no patient": (
+        "image,level,patient,eye\n10_left,0,P1,\n10_right,1,,\n11_left,2,unknown,OD\nx,3,,\n12_OD,0,P1,\n12_OS,0,P2,\n"
+        + "12_OD 2,1,,\n",
+        "10_left P1 left 0, 10_right P1 right 1, 11_left 11 right 2, x - - 3, 12_OD P1 right 0, 12_OS P2 left 0, "
+        + "12_OD 2 - right 1",  # 10 is P1, and 12 cannot be one person
+        "calls '11_left' the right eye",
+    ),
     "patients, no eyes": (
         "image,level,subject\na,0,p\nb,1,p\nc,2,\nd,3,unknown\ne,0,#N/A\nf,0,-1\ng,0,-1\nh,0,-99\n",
         "a p - 0, b p - 1, c - - 2, d - - 3, e - - 0, f - - 0, g - - 0, h - - 0",
@@ -94,6 +101,7 @@ def test_published_forms(tmp_path, form, capsys):
     assert (table["patient"] == table["image"])[~known].all()  # each is a patient of its own
     assert ("patient_known" in table) == (not known.all())
     assert told in said and (told or "labels.csv:" not in said)  # one line, unless the table has our form
+    assert "from" not in told or "image from" in said  # all columns, also those with a usual name
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252", "latin-1"])
@@ -155,6 +163,9 @@ def test_grades_in_words(text, grade):
         ("image,DR\na,Yes\nb,No\n", None, ["line 2", "'Yes'", "any=DR or referable=DR"]),
         ("image,rDR\na,0\nb,2\n", None, ["line 3", "'2'", "0 or 1"]),
         ("image,level\na,R1\nb,R3\n", None, ["line 2", "'R1'", "England", "0-4"]),
+        ("image,level\na,R0\nb,r2\n", "grade=level", ["line 3", "'r2'", "England"]),
+        ("image,level\na,R0\nb,R4\nc,R6\n", None, ["line 4", "'R6'", "ungradable=R6"]),  # Scotland's ungradable
+        ("image,level\na,0\nb,-1\nc,-99\n", None, ["line 3", "'-1'", "2 such rows", "ungradable=-1"]),
         ("image,level\na,0\nb,5\nc,5\n", None, ["line 3", "'5'", "2 such rows", "ungradable=5"]),
         ("image,grade\na,1\nb,5\n", None, ["line 3", "'5'", "ungradable=5"]),
         ("image,grade\na,0\nb,5\n", "ungradable=", ["line 3", "'5'"]),
@@ -197,6 +208,10 @@ def test_what_is_not_clear_is_refused(tmp_path, text, columns, words):
         ("image,level,ungradable\na,0,1\nb,2,0\nc,3,\n", None, [2, 3]),
         ("image,level,Ungradable\na,0,yes\nb,2,no\n", None, [2]),
         ("image,level\na,0\nb,\n", None, [0]),
+        ("image,level\na,R0\nb,r4\nc,R6\n", "ungradable=R6", [0, 4]),
+        ("image,level\na,0\nb,-1\n", "ungradable=-1", [0]),
+        ("image,level,eye\na,0,NA\nb,#N/A,OD\nc,nan,OD\nd,2,OD\n", None, [0, 2]),
+        ("image,left_eye_DR_Level,right_eye_DR_Level\na,1,NA\nb,NA,3\n", None, [1, 3]),
     ],
 )
 def test_columns_that_are_named(tmp_path, text, columns, levels):

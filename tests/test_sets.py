@@ -100,7 +100,7 @@ def test_a_folder_for_each_patient(tmp_path):
     one_sentence(steps(tmp_path, folder / "train", code=1)[0], "'x' in the table may be '7/x' or '8/x'")
 
 
-def test_headers_and_pages(tmp_path):
+def test_headers_and_pages(tmp_path, capsys):
     """DICOM tells patient and eye unless the table does, a placeholder joins nobody, and each page is a photograph."""
     folder = tmp_path / "set"
     folder.mkdir()
@@ -129,10 +129,19 @@ def test_headers_and_pages(tmp_path):
     }
     told = (tmp_path / "header" / "resized" / "photographs.csv").read_text()
     assert "ROOM1" not in told and "Doe" not in told
+    assert (tmp_path / "header" / "resized" / "e[2].png").exists()
+    photographs = describe_photographs(*list_sets([folder])[:2])
+    cells = {"a": "Q7", "d": "Q8"}
+    write_csv(folder / "labels.csv", [("image", "grade", "patient"), *((name, 0, cells.get(name)) for name in names)])
+    table = label_photographs(*photographs, [folder], folder)[0].set_index("image")
+    mapped = {"a": "Q7", "b": "Q7", "d": "Q8"}  # the header of b is that of a
+    assert table["patient"].to_dict() == {image: patient for image, (patient, *_) in whose.items()} | mapped
+    assert "leaves the patient of 5 photographs open: header, folder or name tell it, such as 'b' of patient 'Q7'" in (
+        capsys.readouterr().err
+    )
     write_csv(folder / "labels.csv", [("image", "grade", "patient"), *((name, 0, "Q") for name in names)])
-    table = steps(tmp_path / "table", folder)[1]
-    assert {row["patient"] for row in table.values()} == {"Q"} and table["a"]["eye"] == "left"
-    assert (tmp_path / "table" / "resized" / "e[2].png").exists()
+    table = label_photographs(*photographs, [folder], folder)[0].set_index("image")
+    assert set(table["patient"]) == {"Q"} and table["eye"]["a"] == "left"
 
 
 def test_several_sets(tmp_path):

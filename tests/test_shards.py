@@ -301,10 +301,12 @@ def test_read_ahead_reads_each_row_once(arrays, monkeypatch):
 
 
 def test_an_array_in_shards_grows_in_shards(arrays, tmp_path):
-    """The array of retrain.py has the same form as its base."""
+    """The array of retrain.py has the form of its base; beside several sets, the batch is a set of its own."""
     images, table, sidecar = open_array(arrays[1])
-    merge(Base(None, {}, arrays[1], images, table, sidecar, {}), arrays[0], tmp_path / "both")
-    both, _, described = open_array(tmp_path / "both")
+    base = Base(None, {}, arrays[1], images, table.assign(source=["one", "two"] * (COUNT // 2)), sidecar, {})
+    merge(base, arrays[0], tmp_path / "both", "autumn")
+    both, table, described = open_array(tmp_path / "both")
+    assert table["source"].value_counts().to_dict() == {"autumn": COUNT, "one": COUNT // 2, "two": COUNT // 2}
     assert described["shards"] == [f"X-{n:05d}.npy" for n in range(10)] and described["shard_size"] == 64
     assert (both[:COUNT] == images[:]).all() and (both[COUNT:] == images[:]).all() and len(both) == 2 * COUNT
 

@@ -69,12 +69,10 @@ def exam_from_array(folder, model, config, network, most):
     StageError
         If the array is not the model's own, or has no test photograph.
     """
-    from eyenet.model.predictions import require_colours  # imports Keras, which must have been started
+    from eyenet.model.predictions import require_same_images  # imports Keras, which must have been started
 
     images, table, sidecar = open_array(folder)
-    if images.shape[1] != config["size"]:
-        raise StageError(f"the images in {folder} have {images.shape[1]} px, and {model} takes {config['size']} px")
-    require_colours(sidecar["settings"], config["settings"]["images"], folder, model)
+    require_same_images(images.shape[1], sidecar["settings"], config, folder, model)
     if split_hash(table) != config["settings"]["split"]:
         raise StageError(
             f"{model} was not trained on {folder}, so its patients may not be unseen; give the array that it was "

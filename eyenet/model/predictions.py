@@ -87,9 +87,11 @@ def require_unseen(table, model, split, protocol):
     return len(again)
 
 
-def require_colours(settings, trained, folder, model):
-    """Refuse an array whose colours differ from those that the model was trained on."""
-    colours, known = colours_of(settings), colours_of(trained)
+def require_same_images(size, settings, config, folder, model):
+    """Refuse an array whose images differ in size or colours from those that the model was trained on."""
+    if size != config["size"]:
+        raise StageError(f"the images in {folder} have {size} px, and {model} takes {config['size']} px")
+    colours, known = colours_of(settings), colours_of(config["settings"]["images"])
     if colours != known:
         raise StageError(
             f"the images in {folder} have {colours} colours, and {model} was trained on {known} ones; make them again "
@@ -97,11 +99,12 @@ def require_colours(settings, trained, folder, model):
         )
 
 
-def name_set(split, known):
+def name_set(table, split, known):
     """Describe a split in words; `known` is the number of its patients that are also in training."""
     if known:
         return f"{split} rows drawn at random, the protocol of 2017: {known:,} of their patients were trained on"
-    return SPLIT_NAMES[split]
+    name = SPLIT_NAMES[split]
+    return name if patient_known(table).all() else name.replace("patients", "photographs")
 
 
 def score_array(folder, split, model, config, network, photographs, batch):
@@ -131,37 +134,32 @@ def score_array(folder, split, model, config, network, photographs, batch):
         patients.
     """
     images, table, sidecar = open_array(folder)
-    size, protocol = images.shape[1], setting(sidecar["settings"], "protocol")
-    if size != config["size"]:
-        raise StageError(f"the images in {folder} have {size} px, and {model} takes {config['size']} px")
-    require_colours(sidecar["settings"], config["settings"]["images"], folder, model)
-    rows = rows_by_split(table, sidecar["settings"])
+    settings, rows = sidecar["settings"], rows_by_split(table, sidecar["settings"])
+    require_same_images(images.shape[1], settings, config, folder, model)
     if not len(rows.get(split, ())):
         raise StageError(f"{folder} has no photograph in the split '{split}'; preprocess_images.py makes the splits")
-    require_answers(table.iloc[rows[split]], config["task"], folder)
-    known = require_unseen(table.iloc[rows[split]], model, split, protocol)
-    same = split_hash(table) == config["settings"]["split"]
-    if not same:
+    evaluated = table.iloc[rows[split]]
+    require_answers(evaluated, config["task"], folder)
+    known = require_unseen(evaluated, model, split, setting(settings, "protocol"))
+    what, geometry = name_set(evaluated, split, known), read_geometries(photographs, table)
+    wanted = ("train", "val", split)
+    if split_hash(table) != config["settings"]["split"]:
         log(f"note: {model} was not trained on {folder}; only its split '{split}' is scored")
-    geometry = read_geometries(photographs, table)
-    what = name_set(split, known)
-    if not patient_known(table.iloc[rows[split]]).all():
-        what = what.replace("patients", "photographs")
+        wanted = (split,)
+    if not known:  # training is scored on originals, as validation and test are
+        rows["train"] = rows["train"][(table["transform"].iloc[rows["train"]] == "original").to_numpy()]
 
-    def score(name, chosen):
+    def score(name):
+        chosen = rows[name]
         log(f"scoring {plural(len(chosen), 'photograph')} of the split '{name}'")
         probabilities = predict(network, Batches(images, None, chosen, batch))
         require_numbers(probabilities, table["image"].iloc[chosen])
         features = np.concatenate([map_blocks(border_features, images, chosen, None), geometry[chosen]], axis=1)
         of_name = table.iloc[chosen].drop(columns="transform").reset_index(drop=True)
-        synthetic = bool(setting(sidecar["settings"], "synthetic"))
+        synthetic = bool(setting(settings, "synthetic"))
         return Scored(of_name, probabilities, features, lambda i: images[chosen[i]], what, synthetic, known)
 
-    wanted = ("train", "val", split) if same else (split,)
-    original = (table["transform"] == "original").to_numpy()
-    if not known:  # training is scored on originals, as validation and test are
-        rows["train"] = rows["train"][original[rows["train"]]]
-    return {name: score(name, rows[name]) for name in dict.fromkeys(wanted) if len(rows[name])}
+    return {name: score(name) for name in dict.fromkeys(wanted) if len(rows[name])}
 
 
 def read_geometries(path, table):

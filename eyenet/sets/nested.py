@@ -32,6 +32,8 @@ def unclear_patients(paths, graded=()):
     set of int
         Indices into `paths`.
     """
+    if not any("/" in path for path in paths):
+        return set()
     by_folder, by_name = {}, {}
     for i, path in enumerate(paths):
         folders, _, stem = path.rpartition("/")
