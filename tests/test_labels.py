@@ -36,8 +36,9 @@ FORMS = {  # the table; its rows as image, patient (- if unknown), eye, level; w
     "DDR": ("007-0004-0.jpg 0\n007-0007-0.jpg 5\n2017041.jpg 2\n", "007-0004-0 - - 0, 2017041 - - 2", "no header"),
     "FGADR": ("0000_1.png,2\n0001_1.png,4\n", "0000_1 - - 2, 0001_1 - - 4", "no header"),
     "DeepDRiD": (
-        "patient_id,image_id,image_path,Overall quality,left_eye_DR_Level,right_eye_DR_Level,patient_DR_Level\n"
-        + "7,7_l1,\\regular\\7\\7_l1.jpg,1,2,,3\n7,7_r1,\\regular\\7\\7_r1.jpg,1,,3,3\n",
+        "patient_id,image_id,image_path,Overall quality,left_eye_DR_Level,right_eye_DR_Level,patient_DR_Level,Clarity,"
+        + "Field definition,Artifact\n7,7_l1,\\regular\\7\\7_l1.jpg,1,2,,3,4,8,10\n"
+        + "7,7_r1,\\regular\\7\\7_r1.jpg,1,,3,3,10,4,0\n",
         "7_l1 7 left 2, 7_r1 7 right 3",
         "patient from 'patient_id'",
     ),
@@ -164,7 +165,7 @@ def test_grades_in_words(text, grade):
         ("image,rDR\na,0\nb,2\n", None, ["line 3", "'2'", "0 or 1"]),
         ("image,level\na,R1\nb,R3\n", None, ["line 2", "'R1'", "England", "0-4"]),
         ("image,level\na,R0\nb,r2\n", "grade=level", ["line 3", "'r2'", "England"]),
-        ("image,level\na,R0\nb,R4\nc,R6\n", None, ["line 4", "'R6'", "ungradable=R6"]),  # Scotland's ungradable
+        ("image,level\na,R0\nb,R4\nc,R6\n", None, ["line 4", "'R6'", "ungradable=R6"]),
         ("image,level\na,0\nb,-1\nc,-99\n", None, ["line 3", "'-1'", "2 such rows", "ungradable=-1"]),
         ("image,level\na,0\nb,5\nc,5\n", None, ["line 3", "'5'", "2 such rows", "ungradable=5"]),
         ("image,grade\na,1\nb,5\n", None, ["line 3", "'5'", "ungradable=5"]),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from conftest import bytes_of, kill_after, one_sentence, read_csv, run, run_stages, write_csv
 from PIL import Image, ImageOps
+from test_predict import as_dicom
 
 import retrain as retrain_script
 from benchmarks import degraded
@@ -93,6 +94,9 @@ def work(pipeline, tmp_path):
     (batch / "train" / "more" / "may").mkdir(parents=True)
     for name in others[:6:3]:
         (batch / "train" / f"{name}.jpeg").rename(batch / "train" / "more" / "may" / f"{name}.jpeg")
+    file = batch / "train" / f"{others[5]}.jpeg"  # one as a camera sends it, of a patient whom only its header tells
+    as_dicom(file.with_suffix(".dcm"), np.asarray(Image.open(file)), "YBR_FULL_422", "R", file.read_bytes())
+    file.unlink()
     (batch / "train" / f"{first[4]}.jpeg").write_bytes((batch / "train" / f"{others[1]}.jpeg").read_bytes()[:2000])
     rows.append((first[4], 0))
     write_csv(batch / "trainLabels.csv", [("image", "level"), *rows])
@@ -145,6 +149,7 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
     more = table.iloc[len(old) :]
     assert set(more.loc[more["transform"] == "original", "image"]) == accepted
     assert (table.groupby("patient")["split"].nunique() == 1).all()
+    assert set(more.loc[more["image"].str.startswith(others[5]), "patient"]) == {"MRN 77"}
 
     (row,) = read_decisions(work / "models")
     assert (row["action"], row["old"], row["new"], row["accepted"]) == ("promoted", "cnn", RUN, str(len(accepted)))

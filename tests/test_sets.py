@@ -203,9 +203,10 @@ PUBLISHED = {  # photographs, table and its text, as in docs/datasets.md; then i
     "DeepDRiD": (
         [f"regular-fundus-training/Images/{patient}/{patient}_{eye}1.jpg" for patient in (1, 12) for eye in "lr"],
         "regular-fundus-training/regular-fundus-training.csv",
-        "patient_id,image_id,image_path,Overall quality,left_eye_DR_Level,right_eye_DR_Level,patient_DR_Level\n"
-        + "".join(
-            f"{p},{p}_{eye}1,\\regular-fundus-training\\Images\\{p}\\{p}_{eye}1.jpg,1,{levels},4\n"
+        "patient_id,image_id,image_path,Overall quality,left_eye_DR_Level,right_eye_DR_Level,patient_DR_Level,Clarity,"
+        + "Field definition,Artifact\n"
+        + "".join(  # the paths leave out the folder Images
+            f"{p},{p}_{eye}1,\\regular-fundus-training\\{p}\\{p}_{eye}1.jpg,1,{levels},4,10,8,0\n"
             for p, eye, levels in ((1, "l", "2,"), (1, "r", ",3"), (12, "l", "0,"), (12, "r", ",4"))
         ),
         "12_l1 12 0, 12_r1 12 4, 1_l1 1 2, 1_r1 1 3",
