@@ -1,6 +1,7 @@
 """Sets of photographs as they were published: folders of all kinds, headers, pages, and several sets at once."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -50,6 +51,17 @@ def steps(work, *folders, labels=None, columns=(), code=0):
     return done, {row["image"]: row for row in read_csv(work / "preprocessed.csv")}, dropped
 
 
+def label(folder):
+    """Label the photographs of a set as steps 2 and 3 do, without making crops; return the table by image."""
+    photographs = describe_photographs(*list_sets([folder])[:2])
+    return label_photographs(*photographs, [folder], folder)[0].set_index("image")
+
+
+def refused(folder, words):
+    with pytest.raises(StageError, match=re.escape(words)):
+        label(folder)
+
+
 def test_folders_of_classes(tmp_path):
     """Named by words, two levels down, with the same names in each; one is empty, and one photograph has no class."""
     files = [f"images/{word}/{name}.png" for word in [*WORDS][:4] for name in ("a", "b")]
@@ -68,12 +80,12 @@ def test_a_table_counts_more_than_folders(tmp_path):
     """Kaggle's names in folders of grades; the table contradicts one of them, and knows no other one."""
     files = ["0/1_left.jpeg", "2/1_right.jpeg", "0/2_left.jpeg", "4/2_right.jpeg"]
     folder = save(tmp_path / "set", *files)
-    alone = steps(tmp_path / "alone", folder)[1]
-    assert {(row["patient"], row["eye"], row["level"]) for row in alone.values()} == {
-        ("1", "left", "0"),
-        ("1", "right", "2"),
-        ("2", "left", "0"),
-        ("2", "right", "4"),
+    alone = label(folder)[["patient", "eye", "level"]]
+    assert set(alone.itertuples(index=False, name=None)) == {
+        ("1", "left", 0),
+        ("1", "right", 2),
+        ("2", "left", 0),
+        ("2", "right", 4),
     }
     write_csv(folder / "table.csv", [("image", "level"), ("1_left", 0), ("1_right.jpeg", 3), ("0/2_left.jpeg", 0)])
     done, table, dropped = steps(tmp_path / "table", folder)
@@ -97,7 +109,7 @@ def test_a_folder_for_each_patient(tmp_path):
     }
     assert dropped == {"7~x": "photograph without a label"}
     write_csv(folder / "labels.csv", [("image", "level"), *rows, ("x", 2)])
-    one_sentence(steps(tmp_path, folder / "train", code=1)[0], "'x' in the table may be '7/x' or '8/x'")
+    one_sentence(steps(tmp_path, folder / "train", code=1)[0], "'x' in the table may be '7/x' or '8/x'")  # 8/x: no crop
 
 
 def test_headers_and_pages(tmp_path, capsys):
@@ -130,17 +142,16 @@ def test_headers_and_pages(tmp_path, capsys):
     told = (tmp_path / "header" / "resized" / "photographs.csv").read_text()
     assert "ROOM1" not in told and "Doe" not in told
     assert (tmp_path / "header" / "resized" / "e[2].png").exists()
-    photographs = describe_photographs(*list_sets([folder])[:2])
     cells = {"a": "Q7", "d": "Q8"}
     write_csv(folder / "labels.csv", [("image", "grade", "patient"), *((name, 0, cells.get(name)) for name in names)])
-    table = label_photographs(*photographs, [folder], folder)[0].set_index("image")
+    table = label(folder)
     mapped = {"a": "Q7", "b": "Q7", "d": "Q8"}  # the header of b is that of a
     assert table["patient"].to_dict() == {image: patient for image, (patient, *_) in whose.items()} | mapped
     assert "leaves the patient of 5 photographs open: header, folder or name tell it, such as 'b' of patient 'Q7'" in (
         capsys.readouterr().err
     )
     write_csv(folder / "labels.csv", [("image", "grade", "patient"), *((name, 0, "Q") for name in names)])
-    table = label_photographs(*photographs, [folder], folder)[0].set_index("image")
+    table = label(folder)
     assert set(table["patient"]) == {"Q"} and table["eye"]["a"] == "left"
 
 
@@ -240,14 +251,14 @@ def test_a_set_that_changes(tmp_path):
     write_csv(folder / "labels.csv", [("image", "level"), ("x", 3)])
     assert steps(work, folder)[1]["x"]["level"] == "3"
     save(folder, "b/x.jpg")
-    one_sentence(steps(work, folder, code=1)[0], "'x' in the table may be 'a/x' or 'b/x'")
+    refused(folder, "'x' in the table may be 'a/x' or 'b/x'")
     write_csv(folder / "labels.csv", [("image", "level"), ("b/x.jpg", 1), ("a/x", 3)])
     assert {image: row["level"] for image, row in steps(work, folder)[1].items()} == {"a~x": "3", "b~x": "1"}
     (folder / "a").rename(folder / "c")
     (folder / "b").rename(folder / "a")
     (folder / "c").rename(folder / "b")  # same size and time are checked by content
-    steps(work, folder)
-    steps(tmp_path / "fresh", folder)
+    for place in (work, tmp_path / "fresh"):
+        run("resize_images.py", "--input", folder, "--output", place / "resized", "--size", 64)
     assert bytes_of(work / "resized").keys() == bytes_of(tmp_path / "fresh" / "resized").keys()
     assert (work / "resized" / "a~x.png").read_bytes() == (tmp_path / "fresh" / "resized" / "a~x.png").read_bytes()
 
@@ -274,13 +285,10 @@ def test_visits_in_the_folders_of_patients_join_nobody(tmp_path):
     folder = save(tmp_path / "set", *(f"{p}/visit/{eye}.jpg" for p in range(16, 21) for eye in ("left", "right")))
     rows = [(f"{p}/visit/{eye}.jpg", p % 2, f"P{p}") for p in range(16, 21) for eye in ("left", "right")]
     write_csv(folder / "labels.csv", [("image", "level"), *(row[:2] for row in rows)])
-    photographs = describe_photographs(*list_sets([folder])[:2])
-    labels = label_photographs(*photographs, [folder], folder)[0]
+    labels = label(folder)
     assert not labels["patient_known"].any() and set(labels["eye"]) == {"left", "right"}
     write_csv(folder / "labels.csv", [("image", "level", "patient"), *rows])
-    assert label_photographs(*photographs, [folder], folder)[0]["patient"].value_counts().to_dict() == {
-        f"P{p}": 2 for p in range(16, 21)
-    }
+    assert label(folder)["patient"].value_counts().to_dict() == {f"P{p}": 2 for p in range(16, 21)}
 
 
 def test_class_folders():
@@ -306,19 +314,16 @@ def test_bad_sets(tmp_path):
     one_sentence(steps(tmp_path / "1", folder, code=1)[0], "of the folders beside those of grades, 'milld' names none")
     os.rename(folder / "milld", folder / "Mild" / "more")
     (folder / "Mild" / "loop").symlink_to(folder)
-    table = steps(tmp_path / "2", folder)[1]
-    assert {image: row["level"] for image, row in table.items()} == {"a": "0", "b": "1", "c": "1"}
-    two = save(tmp_path / "two", "Mild/Severe/a.jpg")
-    one_sentence(steps(tmp_path / "3", two, code=1)[0], "the folders of Mild/Severe/a.jpg", "tell two grades")
-    digits = save(tmp_path / "digits", "1/a.jpg", "3/b.jpg")
-    one_sentence(steps(tmp_path / "3", digits, code=1)[0], "its folders 1, 3 may be grades or patients", "Mild, Mod")
+    assert label(folder)["level"].to_dict() == {"a": 0, "b": 1, "c": 1}
+    refused(save(tmp_path / "two", "Mild/Severe/a.jpg"), "the folders of Mild/Severe/a.jpg in")
+    refused(save(tmp_path / "digits", "1/a.jpg", "3/b.jpg"), "its folders 1, 3 may be grades or patients, since no 0")
     flat = save(tmp_path / "flat", "a.jpg")
-    one_sentence(steps(tmp_path / "3", flat, code=1)[0], "no folder of its photographs is named by a grade")
+    refused(flat, "no folder of its photographs is named by a grade")
     yes = save(tmp_path / "yes", "0/a.jpg", "1/b.jpg", "Ungradable/c.jpg")
-    one_sentence(steps(tmp_path / "3", yes, code=1)[0], "0 and 1 may be grades or mean no and yes", "No_DR and Mild")
+    refused(yes, "its folders 0 and 1 may be grades or mean no and yes: call them No_DR and Mild")
     for name in ("train.csv", "test.csv"):
         write_csv(flat / name, [("image", "level")])
-    one_sentence(steps(tmp_path / "3", flat, code=1)[0], "several tables (test.csv, train.csv)", "--labels FILE")
+    refused(flat, "several tables (test.csv, train.csv); name the one with the grades: --labels FILE")
     resize = ("resize_images.py", "--output", tmp_path / "4", "--input")
     (tmp_path / "b").mkdir()
     shutil.copytree(flat, tmp_path / "b" / "flat")
