@@ -13,7 +13,7 @@ from test_predict import as_dicom
 from eyenet.data.names import canonical, split_of
 from eyenet.run.errors import StageError
 from eyenet.sets.folders import class_folders, find_table, grades_of, list_sets, name_photographs
-from eyenet.sets.labelled import describe_photographs, label_photographs
+from eyenet.sets.labelled import check_labels, describe_photographs, label_photographs
 from eyenet.sets.nested import unclear_patients
 
 WORDS = {"No_DR": 0, "Mild": 1, "Moderate": 2, "Severe": 3, "Proliferate_DR": 4}  # of APTOS 2019 as resized on Kaggle
@@ -76,7 +76,7 @@ def test_folders_of_classes(tmp_path):
     assert "each photograph counts as a patient of its own" in done.stderr
 
 
-def test_a_table_counts_more_than_folders(tmp_path):
+def test_a_table_counts_more_than_folders(tmp_path, capsys):
     """Kaggle's names in folders of grades; the table contradicts one of them, and knows no other one."""
     files = ["0/1_left.jpeg", "2/1_right.jpeg", "0/2_left.jpeg", "4/2_right.jpeg"]
     folder = save(tmp_path / "set", *files)
@@ -88,6 +88,9 @@ def test_a_table_counts_more_than_folders(tmp_path):
         ("2", "right", 4),
     }
     write_csv(folder / "table.csv", [("image", "level"), ("1_left", 0), ("1_right.jpeg", 3), ("0/2_left.jpeg", 0)])
+    capsys.readouterr()
+    assert len(check_labels(*list_sets([folder])[:2], [folder], [], folder)) == 3
+    assert not capsys.readouterr().err  # step 3 will say it
     done, table, dropped = steps(tmp_path / "table", folder)
     assert {image: row["level"] for image, row in table.items()} == {"1_left": "0", "1_right": "3", "2_left": "0"}
     assert "contradict each other about 1 photograph: 1_right; the table counts" in done.stderr
