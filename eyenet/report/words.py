@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from eyenet.model.decision import BALANCED
 from eyenet.model.settings import setting
+from eyenet.run import errors
 from eyenet.score.metrics import METRIC_NAMES
 
 DASH = "–"
@@ -113,8 +114,8 @@ def why_undefined(name, counted):
 
 
 def plural(count, noun):
-    """Format a count with its noun: 1 patient, 2,000 patients."""
-    return f"{count:,}{SPACE}{noun}{'' if count == 1 else 's'}"
+    """Format a count with its noun, 1 patient or 2,000 patients, with a space at which no line breaks."""
+    return errors.plural(count, noun).replace(" ", SPACE, 1)
 
 
 def point_name(name):
