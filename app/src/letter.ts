@@ -17,24 +17,36 @@ const said = words.letter;
 /** A label and its text; null where somebody writes it by hand. */
 export type Line = [Text, Text | null];
 
-/** An eye: its finding, and the photograph that decided it. */
+/** An eye: its finding, and the photograph that decided it, with the captions of its two pictures. */
 export interface EyePart {
   eye: Text;
   tone: Tone;
   finding: Text;
   shot: Shot | null;
+  captions: { picture: Text; heat: Text };
   lines: Text[];
 }
 
+/** What the doctor fills in; `other` is followed by a line to write on. */
+interface Decision {
+  title: Text;
+  boxes: Text[];
+  other: Text;
+  lines: Line[];
+}
+
 export interface Letter {
+  title: Text;
   demonstration: Text[]; // empty for a patient's result
   clinic: Text[]; // empty if none was entered
   about: Line[];
+  result: Text; // whose answer follows
   tone: Tone;
   answer: Text;
   urgency: Line;
   eyes: EyePart[]; // none while the files are in doubt
   advice: Line[];
+  decision: Decision | null; // none while the files are in doubt
   foot: Text[];
 }
 
@@ -45,6 +57,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
   const letterhead = [clinic.name, clinic.address, clinic.phone].filter(Boolean).map(verbatim);
   const { label, born } = visit;
   return {
+    title: said.title,
     demonstration: isDemonstration(visit) ? [said.demonstrations.title, visit.synthetic ? said.demonstrations.network : said.demonstrations.eyes] : [],
     clinic: letterhead,
     about: [
@@ -53,6 +66,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
       [said.born, born ? sayDay(born) : null],
       [said.photographed, sayWhen(visit.when)],
     ],
+    result: said.result,
     tone,
     answer: title,
     urgency: [said.urgency.title, isDoubtful ? said.doubtful.text : urgencyOf(visit)],
@@ -62,8 +76,14 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
       [said.symptoms.title, said.symptoms.text],
       [said.notCovered.title, said.notCovered.text],
     ],
+    decision: isDoubtful ? null : writeDecision(),
     foot: [fill(said.answered, { network: verbatim(visit.model) }), sayOperatingPoint(visit.point), said.notADevice],
   };
+}
+
+function writeDecision(): Decision {
+  const { title, agree, refer, stay, other, name, signature, date } = said.decision;
+  return { title, boxes: [agree, refer, stay], other, lines: [[name, null], [signature, null], [date, null]] };
 }
 
 /** Say how urgent a referral is, as far as the answer tells. */
@@ -85,7 +105,8 @@ function writeEye(eye: Eye, visit: Visit): EyePart {
   const shots = visit.eyes[eye];
   const shot = decisive(shots);
   const { tone, title } = shot ? sayEye(eye, visit) : { tone: "none" as Tone, title: said.findings.absent };
-  return { eye: said.eyes[eye], tone, finding: title, shot, lines: shot ? describe(shot, shots.length - 1) : [] };
+  const captions = { picture: said.photograph, heat: said.evidence };
+  return { eye: said.eyes[eye], tone, finding: title, shot, captions, lines: shot ? describe(shot, shots.length - 1) : [] };
 }
 
 /** Describe the photograph that decided the finding of an eye, and count the others. */

@@ -3,14 +3,10 @@
 import { recallClinic } from "./clinic";
 import { drawTitle } from "./details";
 import { el } from "./dom";
-import { type EyePart, type Line, writeLetter } from "./letter";
+import { type EyePart, type Letter, type Line, writeLetter } from "./letter";
 import { urlOf } from "./pictures";
 import type { Visit } from "./store";
 import type { Text } from "./text";
-import { words } from "./words";
-
-const said = words.letter;
-const BOXES = ["agree", "refer", "stay", "other"] as const;
 
 /** Draw the letter of a visit. */
 export function drawLetter(visit: Visit): HTMLElement {
@@ -21,12 +17,12 @@ export function drawLetter(visit: Visit): HTMLElement {
     "article",
     { class: "letter print-only" },
     warning && el("div", { class: "warning" }, el("strong", {}, warning), ...why.map((line) => el("p", {}, line))),
-    el("header", {}, el("div", {}, name && el("strong", {}, name), ...address.map((line) => el("p", {}, line))), el("h1", {}, said.title)),
+    el("header", {}, el("div", {}, name && el("strong", {}, name), ...address.map((line) => el("p", {}, line))), el("h1", {}, letter.title)),
     el("dl", { class: "about" }, ...letter.about.map(drawLine)),
-    el("section", { class: "answer" }, drawTitle("h2", letter.tone, letter.answer), el("dl", {}, drawLine(letter.urgency))),
+    el("section", { class: "answer" }, el("p", {}, letter.result), drawTitle("h2", letter.tone, letter.answer), el("dl", {}, drawLine(letter.urgency))),
     letter.eyes.length > 0 && el("div", { class: "both" }, ...letter.eyes.map(drawEyePart)),
     el("dl", { class: "advice" }, ...letter.advice.map(drawLine)),
-    letter.eyes.length > 0 && drawDecision(),
+    letter.decision && drawDecision(letter.decision),
     el("footer", {}, ...letter.foot.map((line) => el("p", {}, line))),
   );
 }
@@ -36,9 +32,9 @@ function drawLine([label, text]: Line): HTMLElement {
   return el("div", {}, el("dt", {}, label), el("dd", { class: text === null && "write" }, text));
 }
 
-function drawEyePart({ eye, tone, finding, shot, lines }: EyePart): HTMLElement {
+function drawEyePart({ eye, tone, finding, shot, captions, lines }: EyePart): HTMLElement {
   const figure = (blob: Blob, caption: Text) => el("figure", {}, el("img", { src: urlOf(blob), alt: caption }), el("figcaption", {}, caption));
-  const figures = [shot?.picture && figure(shot.picture, said.photograph), shot?.heat && figure(shot.heat, said.evidence)].filter((one) => one instanceof Node);
+  const figures = [shot?.picture && figure(shot.picture, captions.picture), shot?.heat && figure(shot.heat, captions.heat)].filter((one) => one instanceof Node);
   return el(
     "section",
     {},
@@ -50,13 +46,12 @@ function drawEyePart({ eye, tone, finding, shot, lines }: EyePart): HTMLElement 
 }
 
 /** Draw what the doctor fills in. */
-function drawDecision(): HTMLElement {
-  const lines: Line[] = [[said.decision.name, null], [said.decision.signature, null], [said.decision.date, null]];
+function drawDecision({ title, boxes, other, lines }: NonNullable<Letter["decision"]>): HTMLElement {
   return el(
     "section",
     { class: "decision" },
-    el("h2", {}, said.decision.title),
-    el("ul", { class: "boxes" }, ...BOXES.map((box) => el("li", { class: box === "other" && "write" }, said.decision[box]))),
+    el("h2", {}, title),
+    el("ul", { class: "boxes" }, ...boxes.map((box) => el("li", {}, box)), el("li", { class: "write" }, other)),
     el("dl", { class: "sign" }, ...lines.map(drawLine)),
   );
 }
