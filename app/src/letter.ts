@@ -43,10 +43,11 @@ export interface Letter {
   result: Text; // whose answer follows
   tone: Tone;
   answer: Text;
-  urgency: Line;
-  eyes: EyePart[]; // none while the files are in doubt
+  note: Text | null;
+  urgency: Line | null; // null while the files are in doubt, like eyes and decision
+  eyes: EyePart[];
   advice: Line[];
-  decision: Decision | null; // none while the files are in doubt
+  decision: Decision | null;
   foot: Text[];
 }
 
@@ -56,6 +57,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
   const { tone, title } = isDoubtful ? { tone: "again" as Tone, title: said.doubtful.title } : sayPatient(visit);
   const letterhead = [clinic.name, clinic.address, clinic.phone].filter(Boolean).map(verbatim);
   const { label, born } = visit;
+  const mark = (text: Text) => (isDemonstration(visit) ? words.demonstration(text) : text);
   return {
     title: said.title,
     demonstration: isDemonstration(visit) ? [said.demonstrations.title, visit.synthetic ? said.demonstrations.network : said.demonstrations.eyes] : [],
@@ -69,15 +71,16 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
     result: said.result,
     tone,
     answer: title,
-    urgency: [said.urgency.title, isDoubtful ? said.doubtful.text : urgencyOf(visit)],
+    note: isDoubtful ? said.doubtful.text : null,
+    urgency: isDoubtful ? null : [said.urgency.title, mark(urgencyOf(visit))],
     eyes: isDoubtful ? [] : SIDES.map((eye) => writeEye(eye, visit)),
     advice: [
-      ...(isDoubtful ? [] : [[said.screening.title, nextScreening(kindOf(visit), clinic)] as Line]),
+      ...(isDoubtful ? [] : [[said.screening.title, mark(nextScreening(kindOf(visit), clinic))] as Line]),
       [said.symptoms.title, said.symptoms.text],
       [said.notCovered.title, said.notCovered.text],
     ],
     decision: isDoubtful ? null : writeDecision(),
-    foot: [fill(said.answered, { network: verbatim(visit.model) }), sayOperatingPoint(visit.point), said.notADevice],
+    foot: [fill(said.answered, { network: verbatim(visit.model) }), sayOperatingPoint(visit.point), said.marks, said.notADevice],
   };
 }
 
