@@ -14,7 +14,7 @@ import { verbatim } from "./text";
 import { words } from "./words";
 
 const { patient: said } = words;
-const label = el("input", { id: "label", type: "text", autocomplete: "off", maxlength: 80 });
+const label = el("input", { id: "label", type: "text", autocomplete: "off", maxlength: 80, placeholder: said.optional });
 const born = el("input", { id: "born", type: "date", autocomplete: "off", min: "1900-01-01" });
 const body = el("div", { id: "patient" });
 

@@ -56,7 +56,8 @@ const en = {
 
   patient: {
     title: "Patient",
-    label: "Name or number (optional)",
+    label: "Name or number",
+    optional: "Optional",
     born: "Birth date (optional)",
     bornOn: (date: string) => `Born ${date}`,
     noName: "No name",
