@@ -131,7 +131,9 @@ def test_answer_urgency_and_next_screening_agree(letters, name):
         said, rule = letter["advice"][0][1], clinic.get(screening)
         expected = "rule" if rule else "open" if screening in CLINIC else screening
         assert KEY.findall(said)[-1:] == [f"screening.{expected}"] and (rule or "") in said
-        assert letter["clinic"] == [part for part in (clinic["name"], clinic["address"], clinic["phone"]) if part]
+        assert [letter["clinic"] or "", *letter["reach"]] == (
+            ["Eye Clinic", "1 High Street", "123"] if clinic["name"] else [""]
+        )
 
 
 def test_the_photograph_that_decided_is_shown_and_the_others_are_counted(letters):

@@ -38,7 +38,8 @@ interface Decision {
 export interface Letter {
   title: Text;
   demonstration: Text[]; // empty for a patient's result
-  clinic: Text[]; // empty if none was entered
+  clinic: Text | null;
+  reach: Text[]; // its address and telephone, as far as entered
   about: Line[];
   result: Text; // whose answer follows
   tone: Tone;
@@ -55,13 +56,13 @@ export interface Letter {
 export function writeLetter(visit: Visit, clinic: Clinic): Letter {
   const isDoubtful = openDoubts(visit).length > 0;
   const { tone, title } = isDoubtful ? { tone: "again" as Tone, title: said.doubtful.title } : sayPatient(visit);
-  const letterhead = [clinic.name, clinic.address, clinic.phone].filter(Boolean).map(verbatim);
   const { label, born } = visit;
   const mark = (text: Text) => (isDemonstration(visit) ? words.demonstration(text) : text);
   return {
     title: said.title,
     demonstration: isDemonstration(visit) ? [said.demonstrations.title, visit.synthetic ? said.demonstrations.network : said.demonstrations.eyes] : [],
-    clinic: letterhead,
+    clinic: clinic.name ? verbatim(clinic.name) : null,
+    reach: [clinic.address, clinic.phone].filter(Boolean).map(verbatim),
     about: [
       ...(clinic.name ? [] : [[said.clinic, null] as Line]),
       [said.patient, label.trim() ? verbatim(label.trim()) : null],

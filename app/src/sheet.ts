@@ -11,13 +11,12 @@ import type { Text } from "./text";
 /** Draw the letter of a visit. */
 export function drawLetter(visit: Visit): HTMLElement {
   const letter = writeLetter(visit, recallClinic());
-  const [name, ...address] = letter.clinic;
   const [warning, ...why] = letter.demonstration;
   return el(
     "article",
     { class: "letter print-only" },
     warning && el("div", { class: "warning" }, el("strong", {}, warning), ...why.map((line) => el("p", {}, line))),
-    el("header", {}, name && el("strong", {}, name), ...address.map((line) => el("p", {}, line)), el("h1", {}, letter.title)),
+    el("header", {}, letter.clinic && el("strong", {}, letter.clinic), ...letter.reach.map((line) => el("p", {}, line)), el("h1", {}, letter.title)),
     el("dl", { class: "about" }, ...letter.about.map(drawLine)),
     el("section", { class: "answer" }, el("p", {}, letter.result), drawTitle("h2", letter.tone, letter.answer), letter.note && el("p", {}, letter.note), letter.urgency && el("dl", {}, drawLine(letter.urgency))),
     letter.eyes.length > 0 && el("div", { class: "both" }, ...letter.eyes.map(drawEyePart)),
