@@ -209,11 +209,13 @@ def test_what_is_no_photograph_gets_a_sentence(page, sample, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def views(page, sample):
+def views(page, sample, tmp_path_factory):
     """Every view on a phone, in a dark room and as wide as a laptop."""
     shots = os.environ.get("EYENET_SCREENSHOTS")
     patient, poor = pairs(sample, ["s0004"])["s0004"], sample / "s0003_right.jpeg"
-    return browse("views", page, patient=patient, poor=poor, screenshots=shots)
+    second = tmp_path_factory.mktemp("views") / "s0004_right_2.jpeg"
+    shutil.copy(sample / "s0002_right.jpeg", second)
+    return browse("views", page, patient=patient, poor=poor, second=second, screenshots=shots)
 
 
 def test_every_view_is_accessible_fits_and_has_large_targets(views):
@@ -225,11 +227,15 @@ def test_every_view_is_accessible_fits_and_has_large_targets(views):
         assert view["small"] == [], name
 
 
-def test_a_printed_result_is_one_page_with_both_pictures_of_both_eyes(views):
+def test_the_letter_is_one_page_with_the_photographs_that_decided(views):
+    """Also with several photographs of an eye and the longest entries; from the history it is the same."""
     printed = views["print"]
-    assert printed["pages"] == 1 and printed["pictures"] in (2, 4)
-    assert "Bed 4" in printed["text"] and "not a medical device" in printed["text"] and "Checked by" in printed["text"]
-    assert "Delete" not in printed["text"]
+    assert printed["pages"] == {"A4": 1, "Letter": 1} and printed["spilt"] == []
+    assert len(printed["pictures"]) in (2, 4) and min(printed["pictures"]) >= 60  # pixels, 16 mm
+    assert printed["letter"] == printed["again"]
+    for words in ("Bed 4", "4 March 1957", "Long words", "not shown: 1", "not a medical device", "Signature"):
+        assert words in printed["text"] and words in printed["letter"]
+    assert "Delete" not in printed["text"] and "2999" not in printed["refused"]
 
 
 def test_keyboard_and_history(page, model, sample):
@@ -237,6 +243,7 @@ def test_keyboard_and_history(page, model, sample):
     seen = browse("keyboard", page, patient=pairs(sample, ["s0004"])["s0004"])
     assert len(seen["reached"]) >= 8 and all(place["outline"] for place in seen["reached"])
     assert seen["focused"] == "right" and "Keyboard 2" in seen["printed"]
+    assert "Eye Clinic" in seen["printed"] and seen["clinic"] == "Eye Clinic"
     assert seen["announced"].startswith("Left eye: ")
     assert len(seen["kept"]) == 1 and "Keyboard" in seen["kept"][0]
     assert seen["spared"] == 1
@@ -333,7 +340,7 @@ def test_a_network_of_drawings_says_so_everywhere(page, sample, tmp_path):
     """No answer looks like an all-clear, in any view, in the history and on paper."""
     drawn = altered(page, tmp_path / "dist", synthetic=True)
     seen = browse("drawn", drawn, patient=pairs(sample, ["s0001"])["s0001"])
-    assert all(seen["banners"].values()) and len(seen["banners"]) == 5
+    assert all(seen["banners"].values()) and len(seen["banners"]) == 6
     assert len(seen["titles"]) == 5 and all("Demonstration: " in title for title in seen["titles"])
     assert "Demonstration: " in seen["entry"] and seen["clear"] == 0
 

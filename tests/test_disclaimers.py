@@ -1,5 +1,7 @@
 """The page of app/ states the same disclaimers as the scripts, the report and the exports."""
 
+import json
+from importlib.resources import files
 from pathlib import Path
 
 from eyenet.model import disclaimers
@@ -11,4 +13,6 @@ def test_the_page_states_the_disclaimers_of_the_scripts():
     words = (APP / "src/words/en.ts").read_text(encoding="utf-8")
     assert f'notice: "{disclaimers.NOT_A_DEVICE}' in words
     assert f'NOT_COVERED =\n  "{disclaimers.NOT_COVERED}"' in words
-    assert f'syntheticModel: "{disclaimers.SYNTHETIC_MODEL}"' in words
+    letter = json.loads((files("eyenet.letter") / "en.json").read_text(encoding="utf-8"))
+    assert letter["demonstrations"]["network"] == disclaimers.SYNTHETIC_MODEL
+    assert "syntheticModel: letter.demonstrations.network" in words

@@ -85,6 +85,7 @@ def test_files_without_an_eye_in_their_names_are_asked_about(seen):
 def test_a_sample_is_marked_and_kept_apart_from_patients(seen):
     sample, own = seen["sample"], seen["own"]
     assert sample["photographs"] == 2 and sample["everywhere"] and "Drawn eyes, no patient" in sample["banner"]
+    assert "Not a patient's result" in sample["letter"]
     assert sample["label"].startswith("Drawing: ") and sample["warned"] and sample["shown"]
     assert all("Signs of" not in line or "Demonstration: " in line for line in sample["lines"])
     assert own["photographs"] == 1 and not own["banner"]
@@ -107,6 +108,7 @@ def test_the_history_keeps_patients_and_reads_earlier_versions(seen):
     *kept, old = seen["kept"]
     assert len(kept) == 5 and not any("Drawing" in entry for entry in kept)
     assert "Old" in old and "(one eye)" in old
+    assert "Photograph again" in seen["oldLetter"] and "a network" in seen["oldLetter"]
     assert "Photograph again" in seen["old"] and "Right eye: No signs of retinopathy found" in seen["old"]
 
 

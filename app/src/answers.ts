@@ -15,7 +15,7 @@ interface Said {
   text: Text | null;
 }
 
-type Kind = keyof typeof words.answers;
+export type Kind = keyof typeof words.answers;
 const TONES: Record<Kind, Tone> = { refer: "refer", retake: "refer", unsettled: "refer", mild: "mild", ungradable: "refer", again: "again", clear: "clear" };
 
 type EyeKind = keyof typeof words.eyeAnswers;
@@ -44,6 +44,18 @@ export function resultOf(rows: Row[]): string | null {
   return isSpent(rows) ? UNGRADABLE : (rows.at(-1)?.result ?? null);
 }
 
+/** Find the photograph that decided the result of an eye: of those with this result, the most probable one. Without an answer, the latest. */
+export function decisive(shots: Shot[]): Shot | null {
+  const result = resultOf(rowsOf(shots));
+  const probable = ({ row }: Shot): number => {
+    const answers = Object.values(row.questions ?? {});
+    return (answers.filter(({ disease }) => disease).at(-1) ?? answers.at(-1))?.probability ?? 0;
+  };
+  const deciding = shots.filter(({ row }) => row.questions && row.result === result);
+  const most = Math.max(...deciding.map(probable));
+  return deciding.find((shot) => probable(shot) === most) ?? shots.filter(({ picture }) => picture).at(-1) ?? shots.at(-1) ?? null;
+}
+
 /** Say what is known of an eye. A demonstration never gives a sign that all is well. */
 export function sayEye(eye: Eye, visit: Visit): { tone: Tone; title: Text } {
   const rows = rowsOf(visit.eyes[eye]);
@@ -59,7 +71,7 @@ export function sayEye(eye: Eye, visit: Visit): { tone: Tone; title: Text } {
 }
 
 /** Choose the patient's answer, in the order of the table in the design. */
-function kindOf({ joined, eyes }: Visit): Kind {
+export function kindOf({ joined, eyes }: Visit): Kind {
   const rows = SIDES.flatMap((eye) => rowsOf(eyes[eye]));
   const result = joined?.result ?? CALLED.find((one) => rows.some((row) => row.result === one)) ?? AGAIN; // an earlier version joined two eyes only
   if (result === UNGRADABLE) return "ungradable";

@@ -5,10 +5,11 @@ import { showDialog } from "./chooser";
 import { aside, byId, el, say } from "./dom";
 import { openDoubts } from "./doubts";
 import { drawEye } from "./eye";
-import { sayWhen } from "./numbers";
+import { sayDay, sayWhen } from "./numbers";
 import { forget } from "./pictures";
 import { sayPoint } from "./points";
-import { drawPrint, drawPrintHead, drawResult, nameOf } from "./result";
+import { drawPrint, drawResult, nameOf } from "./result";
+import { drawLetter } from "./sheet";
 import { type Visit, list, remove, removeAll } from "./store";
 import type { Text } from "./text";
 import { words } from "./words";
@@ -74,7 +75,7 @@ function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {
   return [
     el("h1", { id: "history-title" }, nameOf(visit)),
     el("p", { class: "lead" }, said.lead(sayWhen(visit.when), sayPoint(visit.point))),
-    drawPrintHead(visit),
+    visit.born && el("p", { class: "lead" }, words.patient.bornOn(sayDay(visit.born))),
     drawResult(visit) ?? el("p", {}, said.noResult),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, false, null))),
     el(
@@ -84,7 +85,8 @@ function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {
       drawPrint(),
       drawDeleteOne(visit, null, "button danger", deleted),
     ),
-  ];
+    drawLetter(visit),
+  ].filter((part) => part instanceof HTMLElement);
 }
 
 function drawDeleteOne(visit: Visit, more: Text | null, style: string, deleted: Deleted): HTMLElement {

@@ -71,9 +71,6 @@ function listen(): void {
     event.preventDefault();
     takeDropped(event);
   });
-  const openAll = (open: boolean) => () => document.querySelectorAll("details").forEach((one) => (one.open = open));
-  addEventListener("beforeprint", openAll(true)); // on paper nothing can be opened
-  addEventListener("afterprint", openAll(false));
 }
 
 async function start(): Promise<void> {

@@ -22,4 +22,9 @@ export function percents(probability: number, threshold: number): [Text, Text] {
 
 const WHEN = new Intl.DateTimeFormat(words.locale, { dateStyle: "medium", timeStyle: "short" });
 
+const DAY = new Intl.DateTimeFormat(words.locale, { dateStyle: "long", timeZone: "UTC" });
+
+/** Format a day, such as 1957-03-04. */
+export const sayDay = (day: string): Text => verbatim(DAY.format(Date.parse(day)));
+
 export const sayWhen = (when: number): Text => verbatim(WHEN.format(when));

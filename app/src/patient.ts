@@ -5,15 +5,17 @@ import { assign, drawChooser } from "./chooser";
 import { byId, el } from "./dom";
 import { openDoubts } from "./doubts";
 import { type Handlers, drawEye } from "./eye";
-import { drawPrint, drawPrintHead, drawResult } from "./result";
+import { drawPrint, drawResult } from "./result";
 import { drawSamples } from "./samples";
 import type { Eye } from "./screener";
 import { choose, confirmFiles, removeShot, save, session, startNext } from "./session";
+import { drawLetter } from "./sheet";
 import { verbatim } from "./text";
 import { words } from "./words";
 
 const { patient: said } = words;
-const label = el("input", { id: "label", type: "text", autocomplete: "off", maxlength: 80 });
+const label = el("input", { id: "label", type: "text", autocomplete: "off", maxlength: 80, placeholder: said.optional });
+const born = el("input", { id: "born", type: "date", autocomplete: "off", min: "1900-01-01" });
 const body = el("div", { id: "patient" });
 
 const handlers: Handlers = { choose, remove: removeShot, confirm: confirmFiles, next };
@@ -22,20 +24,36 @@ const handlers: Handlers = { choose, remove: removeShot, confirm: confirmFiles, 
 export function makePatient(): void {
   byId("new").replaceChildren(
     el("h1", { id: "new-title" }, said.title),
-    el("div", { class: "field" }, el("label", { for: "label" }, said.label), label),
+    el(
+      "div",
+      { class: "who" },
+      el("div", { class: "field" }, el("label", { for: "label" }, said.label), label),
+      el("div", { class: "field" }, el("label", { for: "born" }, said.born), born),
+    ),
     body,
   );
   label.addEventListener("input", () => {
     session.visit.label = label.value;
-    body.querySelector(".head")?.replaceWith(drawPrintHead(session.visit));
+    redrawLetter();
   });
   label.addEventListener("change", () => void save());
+  born.addEventListener("change", () => {
+    born.max = new Date().toISOString().slice(0, 10); // the page may stay open for days
+    session.visit.born = born.reportValidity() ? born.value : "";
+    redrawLetter();
+    void save();
+  });
+}
+
+/** Write the letter again, after a change of what it names. */
+export function redrawLetter(): void {
+  body.querySelector(".letter")?.replaceWith(drawLetter(session.visit));
 }
 
 /** Start the next patient. */
 export function next(): void {
   startNext();
-  label.value = "";
+  label.value = born.value = "";
   scrollTo(0, 0);
   label.focus({ preventScroll: true });
 }
@@ -51,12 +69,13 @@ export function drawPatient(arrived: boolean): void {
   const several = drawChooser(said.several, verbatim(""), "button", { multiple: true }, (files) => void chooseSeveral(files));
   const ends = [drawPrint(), el("button", { type: "button", class: "button", onclick: next }, said.next)];
   if (label.value !== visit.label) label.value = visit.label;
+  if (visit.born && born.value !== visit.born) born.value = visit.born;
   body.replaceChildren(
-    drawPrintHead(visit),
     isBusy ? busy : (drawResult(visit, handlers, latest) ?? ""),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, session.isBusy(eye), handlers))),
     isDone ? "" : el("div", { class: "actions wide" }, ...(isStarted ? ends : [several])),
     isStarted || session.failure ? "" : drawSamples(),
+    isStarted && !isBusy ? drawLetter(visit) : "",
   );
   drawBanner();
   const again = focused?.dataset.eye ? `#patient [data-eye=${focused.dataset.eye}]` : "#now";

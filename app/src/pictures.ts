@@ -9,7 +9,8 @@ import { words } from "./words";
 const urls = new WeakMap<Blob, string>();
 const { photograph: said } = words;
 
-function urlOf(blob: Blob): string {
+/** Make the address of a picture, once. */
+export function urlOf(blob: Blob): string {
   const known = urls.get(blob);
   if (known) return known;
   const url = URL.createObjectURL(blob);
@@ -28,7 +29,7 @@ export function forget({ picture, heat }: Shot): void {
   }
 }
 
-/** Draw the photograph and, behind a switch, the evidence. On paper both are shown. */
+/** Draw the photograph and, behind a switch, the evidence. */
 export function drawPictures(shot: Shot, eye: Eye): HTMLElement {
   const figure = (blob: Blob, kind: string, alt: Text, caption: Text) =>
     el("figure", { class: kind }, el("img", { src: urlOf(blob), alt, width: 512, height: 512 }), el("figcaption", {}, caption));

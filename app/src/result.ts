@@ -8,7 +8,6 @@ import { el } from "./dom";
 import { type Doubt, openDoubts } from "./doubts";
 import type { Handlers } from "./eye";
 import { drawGuide } from "./guide";
-import { sayWhen } from "./numbers";
 import { sayPoint } from "./points";
 import { AGAIN, type Eye } from "./screener";
 import type { Visit } from "./store";
@@ -64,7 +63,6 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
       el("p", { class: "small" }, words.details.network(visit.model)),
       el("p", { class: "small" }, words.details.point(sayPoint(visit.point))),
     ]),
-    el("p", { class: "print-only small" }, words.notADevice),
   );
 }
 
@@ -118,17 +116,6 @@ function drawDoubts(doubts: Doubt[], visit: Visit, handlers: Handlers | null): H
     el("ul", { class: "reasons" }, ...doubts.map(({ text }) => el("li", {}, text))),
     asks && el("p", {}, words.doubts.wrong),
     asks && el("div", { class: "actions" }, el("button", { type: "button", class: "button", onclick: confirm }, words.doubts.correct)),
-  );
-}
-
-/** Draw the header of a printed page. */
-export function drawPrintHead(visit: Visit): HTMLElement {
-  return el(
-    "div",
-    { class: "print-only head" },
-    el("strong", {}, words.history.printed(visit.label)),
-    el("span", {}, sayWhen(visit.when)),
-    el("span", { class: "sign" }, words.history.checkedBy),
   );
 }
 

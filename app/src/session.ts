@@ -35,13 +35,13 @@ function newVisit(): Visit {
   // crypto.randomUUID does not exist when the page is served without https.
   const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const synthetic = false;
-  return { id, when: Date.now(), label: "", point: BALANCED, model: "", classes: [], synthetic, eyes: { right: [], left: [] }, joined: null };
+  return { id, when: Date.now(), label: "", born: "", point: BALANCED, model: "", classes: [], synthetic, eyes: { right: [], left: [] }, joined: null };
 }
 
 /** Tell whether the page holds something of a patient. */
 export function inUse(): boolean {
-  const { eyes, label } = session.visit;
-  return label !== "" || SIDES.some((eye) => eyes[eye].length || session.isBusy(eye));
+  const { eyes, label, born } = session.visit;
+  return label !== "" || born !== "" || SIDES.some((eye) => eyes[eye].length || session.isBusy(eye));
 }
 
 /** Add photographs to an eye; those that are still being graded are replaced. After a sample, the next patient starts. */

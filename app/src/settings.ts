@@ -1,6 +1,8 @@
-/** The settings: how cautious the page is. */
+/** The settings: how cautious the page is, and the clinic for the letter. */
 
+import { drawClinic } from "./clinic";
 import { byId, el } from "./dom";
+import { redrawLetter } from "./patient";
 import { byCaution, sayMeasured, sayPoint } from "./points";
 import { TASKS } from "./probabilities";
 import { ownPoint, pointsOf } from "./screener";
@@ -8,12 +10,18 @@ import { choosePoint, session } from "./session";
 import { words } from "./words";
 
 const { settings: said } = words;
+const clinic = drawClinic(redrawLetter); // once, so that it keeps what is being typed
 
 /** Draw the settings; call it again when the network is loaded. */
 export function drawSettings(): void {
+  const focused = document.activeElement;
+  byId("settings").replaceChildren(el("h1", { id: "settings-title" }, said.title), drawCaution(), clinic);
+  if (focused instanceof HTMLElement && clinic.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+function drawCaution(): HTMLElement {
   const { model } = session;
-  const title = el("h1", { id: "settings-title" }, said.title);
-  if (!model) return byId("settings").replaceChildren(title, el("p", { class: "lead" }, session.failure ?? said.loading));
+  if (!model) return el("p", { class: "lead" }, session.failure ?? said.loading);
   const { set } = model.measured ?? {};
   const options = byCaution(pointsOf(model)).map((point) => {
     const checked = point === session.point;
@@ -26,15 +34,12 @@ export function drawSettings(): void {
       el("span", {}, el("strong", {}, name), ...measured.map((line) => el("span", { class: "small" }, line))),
     );
   });
-  byId("settings").replaceChildren(
-    title,
-    el(
-      "fieldset",
-      { class: "card options" },
-      el("legend", {}, said.cautious),
-      el("p", {}, said.meaning),
-      el("p", { class: "small" }, set ? said.measuredOn(set) : said.measuredNowhere),
-      ...options,
-    ),
+  return el(
+    "fieldset",
+    { class: "card options" },
+    el("legend", {}, said.cautious),
+    el("p", {}, said.meaning),
+    el("p", { class: "small" }, set ? said.measuredOn(set) : said.measuredNowhere),
+    ...options,
   );
 }

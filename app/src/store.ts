@@ -18,6 +18,7 @@ export interface Visit {
   id: string;
   when: number;
   label: string;
+  born?: string; // the birth date, as 1957-03-04; not in the history of older versions
   point: string;
   model: string;
   classes: string[];

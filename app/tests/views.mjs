@@ -2,6 +2,28 @@
 
 import { desktop, inspect, look, open, openOffline, options, phone, pickPoint, ready } from "./driver.mjs";
 
+/** Read the letter, which is on paper only. */
+const letterOf = (page, view) => page.locator(`${view} .letter`).textContent();
+
+/** Print the opened visit: the number of pages by format, what is on them, and what does not fit into its place. */
+async function print(page) {
+  const pages = {};
+  for (const format of ["A4", "Letter"]) {
+    const pdf = await page.pdf({ format, path: options.screenshots && `${options.screenshots}/${format}.pdf` });
+    pages[format] = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length;
+  }
+  await page.emulateMedia({ media: "print" });
+  await page.setViewportSize({ width: 703, height: 1000 }); // 186 mm, as on A4
+  const text = await page.locator("body").innerText();
+  const spilt = await page.$$eval("#history .letter *", (all) =>
+    all.filter((one) => one.getBoundingClientRect().bottom > one.parentElement.getBoundingClientRect().bottom + 1).map((one) => one.outerHTML.slice(0, 160)),
+  );
+  const pictures = await page.$$eval("#history img", (all) => all.filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().height));
+  await page.setViewportSize(phone);
+  await page.emulateMedia({ media: "screen" });
+  return { pages, text, spilt, pictures };
+}
+
 export const views = {
   /** Load, go offline, reload, and grade photographs, both eyes of each patient. */
   async grade(browser, url, server) {
@@ -55,7 +77,7 @@ export const views = {
       const { width } = page.viewportSize();
       await page.waitForFunction((width) => document.documentElement.clientWidth === width, width);
       const wide = (await page.evaluate(() => document.documentElement.scrollWidth)) - width;
-      const small = await page.$$eval("a, button, label.button, select, input[type=text]", (all) =>
+      const small = await page.$$eval("a, button, label.button, select, input[type=text], input[type=date]", (all) =>
         all
           .filter((one) => one.checkVisibility() && !one.classList.contains("skip"))
           .map((one) => [one.innerText || one.id, one.getBoundingClientRect()])
@@ -84,6 +106,13 @@ export const views = {
     await noteAll("result");
     await page.locator("#new").getByRole("button", { name: "Evidence" }).first().click();
     await noteAll("evidence");
+    await look(page, "right", options.second); // a second photograph of the eye
+    await page.fill("#born", "2999-01-01");
+    const refused = await letterOf(page, "#new");
+    await page.fill("#born", "1957-03-04");
+    await page.getByRole("link", { name: "Settings" }).click();
+    for (const field of await page.locator(".clinic input").all()) await field.fill("Long words ".repeat(20).slice(0, await field.getAttribute("maxlength")));
+    const letter = await letterOf(page, "#new");
     await page.getByRole("link", { name: "History" }).click();
     await page.waitForSelector("#history .entry");
     await noteAll("history");
@@ -93,13 +122,7 @@ export const views = {
     await page.getByRole("link", { name: /^Open/ }).click();
     await page.waitForSelector("#history .eye");
     await noteAll("visit");
-    const pdf = await page.pdf({ format: "A4", path: options.screenshots && `${options.screenshots}/print.pdf` });
-    await page.emulateMedia({ media: "print" });
-    const text = await page.locator("body").innerText();
-    const pictures = await page.$$eval("#history img", (all) => all.filter((one) => one.checkVisibility()).length);
-    if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/print.png`, fullPage: true });
-    await page.emulateMedia({ media: "screen" });
-    found.print = { pages: pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length, text, pictures };
+    found.print = { ...(await print(page)), refused, letter, again: await letterOf(page, "#history") };
     await page.getByRole("link", { name: "Settings" }).click();
     await noteAll("settings");
     await page.getByRole("link", { name: "About" }).click();
@@ -144,12 +167,17 @@ export const views = {
     const { row } = await look(page, "left", options.patient.left);
     // A click right after typing: the page must not be redrawn under it.
     await page.locator("#label").fill("Keyboard 2");
+    await page.locator("#clinic-name").evaluate((field) => {
+      field.value = "Eye Clinic"; // the settings are not shown
+      field.dispatchEvent(new Event("input"));
+    });
     await page.evaluate(() => (window.print = () => (window.printed = true)));
     await page.getByRole("button", { name: "Print" }).click();
-    const printed = await page.evaluate(() => Boolean(window.printed) && document.querySelector("#new .head").textContent);
+    const printed = await page.evaluate(() => Boolean(window.printed) && document.querySelector("#new .letter").textContent);
     const announced = await page.locator("#status").textContent();
     await page.reload();
     await ready(page);
+    const clinic = await page.locator("#clinic-name").inputValue();
     await page.getByRole("link", { name: "History" }).press("Enter");
     await page.waitForSelector("#history .entry");
     const kept = await page.locator("#history .entry").allInnerTexts();
@@ -162,14 +190,14 @@ export const views = {
     await page.reload();
     await page.waitForFunction(() => document.querySelector("#history .lead"));
     const left = await page.locator("#history").innerText();
-    return { point, row, reached, focused, printed, announced, kept, spared, left };
+    return { point, row, reached, focused, printed, clinic, announced, kept, spared, left };
   },
 
   /** Grade a patient with a network of drawings: what every view, the history and the print say. */
   async drawn(browser, url) {
     const { page } = await open(browser, url);
     for (const [eye, file] of Object.entries(options.patient)) await look(page, eye, file);
-    const titles = await page.locator("#new .title").allInnerTexts();
+    const titles = await page.locator("#new .title:visible").allInnerTexts();
     const banners = {};
     for (const view of ["new", "about", "settings", "history"]) {
       await page.evaluate((name) => (location.hash = name), view);
@@ -180,6 +208,8 @@ export const views = {
     const clear = await page.locator(".clear").count();
     await page.emulateMedia({ media: "print" });
     banners.print = await page.locator("#banner").isVisible();
+    await page.evaluate(() => (location.hash = "new"));
+    banners.letter = await page.locator("#new .warning").isVisible();
     return { titles, banners, entry, clear };
   },
 

@@ -87,7 +87,7 @@ export const visits = {
 
     await page.getByRole("button", { name: "Poor photograph" }).click();
     await page.waitForSelector("#now[data-result]");
-    found.sample = { ...(await note(page)), banner: await page.locator("#banner").innerText(), ...(await seenBanner(page)), label: await page.locator("#label").inputValue() };
+    found.sample = { ...(await note(page)), banner: await page.locator("#banner").innerText(), ...(await seenBanner(page)), label: await page.locator("#label").inputValue(), letter: await page.locator("#new .letter").textContent() };
     await page.getByRole("link", { name: "About" }).click();
     found.sample.everywhere = await page.locator("#banner").isVisible();
     await page.getByRole("link", { name: "Patient" }).click();
@@ -102,6 +102,7 @@ export const visits = {
     await page.locator("#history .entry").last().getByRole("link", { name: "Open" }).click();
     await page.waitForSelector("#history .eye");
     found.old = await page.locator("#history").innerText();
+    found.oldLetter = await page.locator("#history .letter").textContent();
     return { ...found, errors: seen.errors };
   },
 

@@ -1,4 +1,7 @@
-/** English: every word of the page. A file of the same type in this folder adds a language. */
+/** English: every word of the page. A file of the same type in this folder adds a language; the words of the letter are in eyenet/letter/. */
+
+import letter from "../../../eyenet/letter/en.json";
+import { fill } from "../fill";
 
 type Eye = "right" | "left";
 type Question = "any" | "referable";
@@ -10,8 +13,8 @@ const LOOK = "A specialist should look at the photographs.";
 const AGAIN_FROM_CAMERA = "Copy it from the camera again.";
 const READABLE = "Choose a JPEG or PNG photograph instead.";
 const EXPORT_AGAIN = "Export it again with export_model.py.";
-const EYES: Record<Eye, string> = { right: "Right eye", left: "Left eye" };
-const QUESTIONS: Record<Question, string> = { any: "Any retinopathy", referable: "Referable retinopathy" };
+const EYES: Record<Eye, string> = letter.eyes;
+const QUESTIONS: Record<Question, string> = letter.questions;
 const other = (eye: Eye): Eye => (eye === "right" ? "left" : "right");
 const share = (value: number): string => String(Math.round(100 * value));
 
@@ -26,8 +29,8 @@ const en = {
     notice: "Not a medical device. Research software: a trained person decides.",
   },
   notCovered: NOT_COVERED,
-  notADevice: "EyeNet is not a medical device. It is research software: a trained person decides about every patient.",
-  syntheticModel: "Trained on synthetic photographs: its answers say nothing about patients.",
+  letter,
+  syntheticModel: letter.demonstrations.network,
 
   status: {
     loading: "Loading. The first visit downloads up to 15 MB, once.",
@@ -53,10 +56,13 @@ const en = {
 
   patient: {
     title: "Patient",
-    label: "Name or number (optional)",
+    label: "Name or number",
+    optional: "Optional",
+    born: "Birth date (optional)",
+    bornOn: (date: string) => `Born ${date}`,
     noName: "No name",
     next: "Next patient",
-    print: "Print",
+    print: "Print letter",
     several: "Choose several photographs at once",
     step: (eye: Eye) => `Step ${eye === "right" ? 1 : 2} of 2`,
     photograph: (eye: Eye) => `Photograph the ${eye} eye`,
@@ -114,44 +120,33 @@ const en = {
   },
   /** By reason of the quality gate: its name, and what to do. */
   reasons: {
-    "too dark": ["Too dark", "Increase the flash, or wait until the pupil is wider."],
-    overexposed: ["Too bright", "Reduce the flash."],
-    "under- or overexposed": ["Too dark or too bright", "Adjust the flash."],
-    "detail lost": ["Fine detail is lost", "Use the camera's own file, which is compressed less, and check the flash."],
-    "retina cut off": ["Part of the retina is cut off", "Keep the whole round field in the frame."],
-    "low contrast": ["Low contrast", "Clean the lens and ask the patient to blink."],
-    "out of focus": ["Out of focus", "Focus on the vessels, and check the working distance."],
-    "not a colour photograph": ["Not a colour photograph", "Take a colour photograph: EyeNet grades no others."],
-    "not a fundus photograph": ["No retina found", "Is this the right photograph? Centre the camera on the pupil."],
+    "too dark": [letter.reasons["too dark"], "Increase the flash, or wait until the pupil is wider."],
+    overexposed: [letter.reasons.overexposed, "Reduce the flash."],
+    "under- or overexposed": [letter.reasons["under- or overexposed"], "Adjust the flash."],
+    "detail lost": [letter.reasons["detail lost"], "Use the camera's own file, which is compressed less, and check the flash."],
+    "retina cut off": [letter.reasons["retina cut off"], "Keep the whole round field in the frame."],
+    "low contrast": [letter.reasons["low contrast"], "Clean the lens and ask the patient to blink."],
+    "out of focus": [letter.reasons["out of focus"], "Focus on the vessels, and check the working distance."],
+    "not a colour photograph": [letter.reasons["not a colour photograph"], "Take a colour photograph: EyeNet grades no others."],
+    "not a fundus photograph": [letter.reasons["not a fundus photograph"], "Is this the right photograph? Centre the camera on the pupil."],
   } as Record<string, [string, string]>,
   otherReason: (reason: string): [string, string] => [reason.charAt(0).toUpperCase() + reason.slice(1), ""],
   reason: (reason: string) => `${reason}. `,
 
   /** What is answered for a patient: a title and what follows from it. */
   answers: {
-    refer: ["Refer", LOOK],
-    retake: ["Refer, and photograph again if possible", "The photograph is poor, but shows signs of disease."],
-    unsettled: ["Retinopathy found: photograph the other eye, or refer", "Without a good photograph of both eyes, referable retinopathy cannot be ruled out."],
-    mild: ["Retinopathy, not referable: screen again by your clinic's rule", NO_ALL_CLEAR],
-    ungradable: ["Refer: not gradable", "Second poor photograph: refer, do not send home."],
-    again: ["Photograph again", "Both eyes are needed for a negative result."],
-    clear: ["No referral suggested", NO_ALL_CLEAR],
+    refer: [letter.answers.refer, LOOK],
+    retake: [letter.answers.retake, "The photograph is poor, but shows signs of disease."],
+    unsettled: [letter.answers.unsettled, "Without a good photograph of both eyes, referable retinopathy cannot be ruled out."],
+    mild: [letter.answers.mild, NO_ALL_CLEAR],
+    ungradable: [letter.answers.ungradable, "Second poor photograph: refer, do not send home."],
+    again: [letter.answers.again, "Both eyes are needed for a negative result."],
+    clear: [letter.answers.clear, NO_ALL_CLEAR],
   },
-  demonstration: (title: string) => `Demonstration: ${title}`,
+  demonstration: (text: string) => fill(letter.demonstration, { text }),
   /** What is known of an eye, for its line below the answer. */
-  eyeAnswers: {
-    referable: "Signs of referable retinopathy",
-    any: "Signs of retinopathy",
-    mild: "Signs of retinopathy, below the referral threshold",
-    clear: "No signs of retinopathy found",
-    notReferable: "No signs of referable retinopathy found",
-    again: "Poor photograph: take it again",
-    ungradable: "Second poor photograph: refer, do not send home",
-    unread: "This file cannot be used",
-    absent: "No photograph yet",
-    never: "No photograph was taken",
-  },
-  poorToo: (text: string) => `${text}, on a poor photograph`,
+  eyeAnswers: { ...letter.findings, absent: "No photograph yet", never: letter.findings.absent },
+  poorToo: (finding: string) => fill(letter.onPoor, { finding }),
   eyeLine: (eye: Eye, text: string) => `${EYES[eye]}: ${text}`,
 
   details: {
@@ -162,9 +157,9 @@ const en = {
     gradeIs: (grade: number, name: string) => `${grade} of 4, ${name}`,
     network: (name: string) => `Answered by ${name}.`,
     point: (point: string) => `${point}.`,
-    percent: (value: number, decimals: number) => `${(100 * value).toFixed(decimals)}\u00a0%`,
-    under: "under 1\u00a0%",
-    over: "over 99\u00a0%",
+    percent: (value: number, decimals: number) => fill(letter.percent, { value: (100 * value).toFixed(decimals) }),
+    under: letter.under,
+    over: letter.over,
   },
 
   photograph: {
@@ -208,8 +203,6 @@ const en = {
     noResult: "No result.",
     removeOne: (name: string, when: string) => `Delete the result of ${name}, ${when}? This cannot be undone.`,
     removeEvery: (number: number) => `Delete ${number === 1 ? "the only result" : `all ${number} results`} from this device? This cannot be undone.`,
-    printed: (name: string) => `EyeNet: ${name || "patient without a name"}`,
-    checkedBy: "Checked by:",
   },
 
   settings: {
@@ -228,6 +221,18 @@ const en = {
     found: (value: number, low: number, high: number) => `found ${share(value)} of 100 with it (${share(low)} to ${share(high)})`,
     alarms: (value: number, low: number, high: number) => `${share(1 - value)} false alarms in 100 without it (${share(1 - high)} to ${share(1 - low)})`,
     measured: (question: Question, figures: string[]) => `${QUESTIONS[question]}: ${figures.join("; ") || "not measured"}`,
+    clinic: {
+      title: "The clinic, for the letter",
+      name: "Name of the clinic",
+      address: "Address",
+      phone: "Telephone",
+      rule: "When to screen again",
+      meaning: "In your clinic's words, such as a number of months. EyeNet has no rule of its own: without one the letter says that the clinic decides.",
+      clear: "After “no referral suggested”",
+      mild: "After “retinopathy, not referable”",
+      kept: "Kept on this device only.",
+      notKept: "The browser's storage is not available to this page: the clinic is forgotten when the page is closed.",
+    },
   },
 
   about: {
@@ -265,7 +270,7 @@ const en = {
     trainedOnDrawings: (what: string) => `${what}: its answers say nothing about patients`,
     synthetic: "synthetic photographs",
     real: "photographs of patients",
-    network: (name: string, seen: string) => `${name}, trained on ${seen}`,
+    network: (name: string, seen: string) => fill(letter.network, { name, seen }),
     list: (names: string[]) => names.join(", "),
   },
 
