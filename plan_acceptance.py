@@ -10,7 +10,8 @@ Writes  nothing: the table is printed
 Give what you expect of the network, such as the figures of its report, and how wide the 95 % intervals of sensitivity
 and specificity may be. With --show-sensitivity or --show-specificity, also the number at which the lower limit of the
 interval will probably be at least that. Eyes are counted, as in the report, and two eyes of a patient tell less than
-eyes of two patients: --correlation says by how much. Then photograph that many patients in a row, without choosing,
+eyes of two patients: --correlation says by how much (a guess on the safe side; with --both, Kaggle's share of
+referable DR). Then photograph that many patients in a row, without choosing,
 let your graders grade them, and run evaluate.py on them. Formulas and sources: eyenet/score/sample_size.py;
 benchmarks/sample_size.py checks them by simulation.
 """
@@ -18,7 +19,7 @@ benchmarks/sample_size.py checks them by simulation.
 import argparse
 
 from eyenet.run.errors import StageError
-from eyenet.run.options import parser
+from eyenet.run.options import fraction, parser
 from eyenet.run.script import run_main
 from eyenet.score.sample_size import (
     Population,
@@ -38,14 +39,6 @@ def share(text):
     return number
 
 
-def correlation(text):
-    """Parse a correlation from 0 to 1."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
-    return number
-
-
 def parse():
     """Parse the options."""
     options = parser(__doc__)
@@ -62,13 +55,11 @@ def parse():
     options.add_argument("--power", type=share, default=0.9, help="probability that it is shown")
     options.add_argument(
         "--both",
-        type=correlation,
+        type=fraction,
         default=0.74,
         help="share of those with the disease who have it in both eyes (Kaggle's)",
     )
-    options.add_argument(
-        "--correlation", type=correlation, default=0.5, help="of right answers in two eyes of a patient"
-    )
+    options.add_argument("--correlation", type=fraction, default=0.5, help="of right answers in both eyes")
     options.add_argument("--gradable", type=share, default=0.9, help="share of photographs that can be graded")
     return options.parse_args()
 

@@ -1,15 +1,19 @@
 """Check by simulation the number of patients that plan_acceptance.py asks for.
 
-    python benchmarks/sample_size.py
+    python benchmarks/sample_size.py --labels ../shared/data/tables/kaggle2015-testLabels.csv.zip
 
 Draws --sets of as many patients: with disease in one eye or both, some photographs ungradable, and answers whose
 correlation between the eyes of a patient is known. Their intervals are those of evaluate.py (share_with_interval). The
 mean width must be what was asked, and the lower limit must reach what is to be shown as often as the power says.
+With --labels, also counts how many patients of a set have referable DR in both eyes: the default of --both.
 """
+
+from pathlib import Path
 
 import numpy as np
 import record
 
+from eyenet.data.tasks import LEAST_GRADE
 from eyenet.score.intervals import share_with_interval
 from eyenet.score.sample_size import (
     Population,
@@ -19,6 +23,7 @@ from eyenet.score.sample_size import (
     with_disease,
     without_disease,
 )
+from eyenet.sets.labels import read_labels
 
 POPULATIONS = (
     Population(0.2, 0.74, 0.5, 0.9),  # the defaults of plan_acceptance.py
@@ -50,11 +55,20 @@ def measure(population, diseased, eyes, share, sets):
     return patients, np.array([f["high"] - f["low"] for f in found]), np.array([f["low"] for f in found])
 
 
+def both_eyes(path):
+    """Yield the prevalence of referable DR in a set, and how many of these patients have it in both eyes."""
+    labels = read_labels(path)
+    eyes = (labels["level"] >= LEAST_GRADE["referable"]).groupby(labels["patient"]).sum()
+    yield f"prevalence of referable DR, {len(eyes)} patients of {path.name}", f"{(eyes > 0).mean():.3f}", "share", ""
+    yield "of these with referable DR in both eyes", f"{(eyes[eyes > 0] == 2).mean():.3f}", "share", ""
+
+
 def main():
     options = record.parse(__doc__)
     options.add_argument("--sets", type=int, default=2000)
+    options.add_argument("--labels", type=Path, help="label table of both eyes of many patients")
     args = options.parse_args()
-    rows = []
+    rows = list(both_eyes(args.labels)) if args.labels else []
     for population in POPULATIONS:
         where = "prevalence {:g}, both {:g}, correlation {:g}, gradable {:g}".format(*population)
         for name, diseased in (("sensitivity", True), ("specificity", False)):
