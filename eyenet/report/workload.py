@@ -67,22 +67,28 @@ def workload_sentences(asked):
         f"without disease; {number['missed']} with disease would be missed{again}."
     )
     better = better_than_both(unit)
-    worth = "It is never better than referring everybody or nobody, at any threshold of a clinic from 2 % to 60 %."
+    worth = (
+        "It is not shown to be better than referring everybody and than referring nobody, whatever the clinic wants."
+    )
     if better:
         worth = (
-            "By its net benefit, referring by this network is better than referring everybody and nobody for a clinic "
-            f"that wants a referral from a probability of {percent(better[0], 0)} to {percent(better[1], 0)} on."
+            "By its net benefit, and beyond chance, referring by this network is better than referring everybody and "
+            f"than referring nobody for a clinic that wants a referral from a probability of {_range(*better)} on."
         )
     return [said, worth]
 
 
+def _range(low, high):
+    return percent(low, 0) if low == high else f"{percent(low, 0)} to {percent(high, 0)}"
+
+
 def better_than_both(unit):
-    """Find the range of thresholds at which the network beats referring everybody and nobody; None if there is none."""
-    better = [
-        step["threshold"]
-        for step in unit["decision_curve"]
-        if defined(step["network"]["value"]) and step["network"]["value"] > max(0, step["everybody"]["value"])
-    ]
+    """Find the range of thresholds where the intervals show a net benefit over both; None if there is none."""
+    better = []
+    for step in unit["decision_curve"]:
+        least, most = step["referred"]["low"], step["not_referred"]["high"]  # shares with disease
+        if defined(least) and defined(most) and most < step["threshold"] < least:
+            better.append(step["threshold"])
     return (min(better), max(better)) if better else None
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import stdtrit
 
-from eyenet.score.intervals import LEVEL, figure, mean_variance
+from eyenet.score.intervals import LEVEL, figure, mean_variance, share_with_interval
 
 THRESHOLDS = tuple(percent / 100 for percent in range(2, 62, 2))
 
@@ -41,14 +41,13 @@ def net_benefit(truth, called, patients, threshold, level=LEVEL):
     value, clusters = float(values.mean()), len(np.unique(patients))
     if clusters < 2:
         return figure(value)
-    half = stdtrit(clusters - 1, (1 + level) / 2) * np.sqrt(
-        mean_variance(values - value, patients, np.ones(len(values)))
-    )
+    error = np.sqrt(mean_variance(values - value, patients, np.ones(len(values))))
+    half = stdtrit(clusters - 1, (1 + level) / 2) * error
     return figure(value, value - half, value + half)
 
 
 def decision_curve(truth, probability, patients):
-    """Compute the net benefit of referring from each of `THRESHOLDS` on, and of referring everybody.
+    """Compare referring from each of `THRESHOLDS` on with referring everybody and nobody.
 
     Parameters
     ----------
@@ -60,14 +59,21 @@ def decision_curve(truth, probability, patients):
     Returns
     -------
     list of dict
-        `threshold`, and the figures `network` and `everybody`.
+        `threshold`; the net benefits `network` and `everybody`; and the shares with disease of those `referred` and
+        `not_referred`. The network is better than referring nobody if the first share is above the threshold, and
+        better than referring everybody if the second is below it: their intervals, unlike that of a net benefit, hold
+        where few are referred or nearly all are.
     """
-    everybody = np.ones(len(truth), bool)
-    return [
-        {
-            "threshold": threshold,
-            "network": net_benefit(truth, np.asarray(probability) >= threshold, patients, threshold),
-            "everybody": net_benefit(truth, everybody, patients, threshold),
-        }
-        for threshold in THRESHOLDS
-    ]
+    curve, everybody = [], np.ones(len(truth), bool)
+    for threshold in THRESHOLDS:
+        called = np.asarray(probability) >= threshold
+        curve.append(
+            {
+                "threshold": threshold,
+                "network": net_benefit(truth, called, patients, threshold),
+                "everybody": net_benefit(truth, everybody, patients, threshold),
+                "referred": share_with_interval(truth, patients, called),
+                "not_referred": share_with_interval(truth, patients, ~called),
+            }
+        )
+    return curve
