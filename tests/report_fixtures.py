@@ -12,6 +12,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS
 from eyenet.report.words import METHODS
+from eyenet.report.workload import workload
+from eyenet.score.net_benefit import decision_curve
 
 EVIL = "<script>alert(1)</script> & \"co\" 'n' `x` | _y_ *z*"
 POINTS = ("balanced", *(f"{what}_{share}" for what in ("sensitivity", "specificity") for share in (0.85, 0.9, 0.95)))
@@ -119,6 +121,8 @@ def make_unit(rng, level, least, skill):
             "bins": make_bins(truth, probability),
         },
         "referral": make_referral(truth, probability),
+        "workload": workload(truth, called, np.arange(len(truth)), rng.random(len(truth)) < 0.1, level),
+        "decision_curve": decision_curve(truth, probability, np.arange(len(truth))),
         "curves": make_curves(truth, probability),
     }
 

@@ -33,6 +33,7 @@ from eyenet.report.charts import best_epoch, roc_chart
 from eyenet.report.html import write_report
 from eyenet.report.tables import SHOWN
 from eyenet.report.words import decimal, headline, interval_text, percent, point_name
+from eyenet.report.workload import ROWS
 from eyenet.score.metrics import METRIC_NAMES
 
 
@@ -56,7 +57,9 @@ def figures_in(value, key=""):
         yield key, value
     elif isinstance(value, dict):
         for name, part in value.items():
-            yield from figures_in(part, key if name in ("before", "after") or name.startswith("0.") else name)
+            if name not in ("workload", "decision_curve"):  # shown of 1,000, and as a chart
+                kept = name in ("before", "after") or name.startswith("0.")
+                yield from figures_in(part, key if kept else name)
     elif isinstance(value, list):
         for part in value:
             yield from figures_in(part, key)
@@ -118,7 +121,7 @@ def test_the_report_is_one_whole_page(pages, undrawn, task, tmp_path):
     page = check_whole(pages.get(task) or report(tmp_path / "report.html", task))
     charts = [a["aria-label"] for tag, a in page.tags if tag == "svg"]
     questions = len(TASKS[task].questions)
-    assert len(charts) == questions * (6 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
+    assert len(charts) == questions * (7 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
     assert ("Agreement with the grade" in page.text) == ("limited by its answers" in page.text) == (task == "grade")
     assert page.source.count("data:image/jpeg") == questions * 16
     for name in make_config()["settings"] | make_config()["versions"]:
@@ -153,6 +156,9 @@ def test_every_figure_of_the_metrics_is_on_the_page(pages, task):
         row = [f"{show(found['value'])} {interval_text(found, show)}" for found in units]
         assert f"{name} {' '.join(row)}".replace("\xa0", " ") in page.text
     for unit in ("eye", "patient"):
+        for name in ROWS:
+            value, low, high = (round(1000 * asked[unit]["workload"][name][end]) for end in ("value", "low", "high"))
+            assert f" {value} {low} to {high} " in page.text, name
         for row in metrics["questions"]["any"][unit]["by_grade"]:
             assert f" {row['count']:,} " in page.text
         for point in metrics["questions"]["any"][unit]["operating_points"].values():
@@ -436,7 +442,7 @@ def test_it_fits_a_desktop_and_a_phone_in_a_browser(pages, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=True)
     desktop, phone = json.loads(re.search(r"<body>(\[.*?\])", done.stdout)[1])
     assert desktop["page"] == desktop["wide"] == 1280 and phone["page"] == phone["wide"] == 390
-    assert desktop["charts"] == phone["charts"] == 15 and desktop["pictures"] == phone["pictures"] == 32
+    assert desktop["charts"] == phone["charts"] == 17 and desktop["pictures"] == phone["pictures"] == 32
     assert phone["scrolling"] > 3 and desktop["scrolling"] < phone["scrolling"]
     assert "CONSOLE" not in done.stderr, done.stderr
 

@@ -10,9 +10,11 @@ from eyenet.model.answers import consistent_grade
 from eyenet.model.decision import own_point, predict_grade, thresholds_at
 from eyenet.model.probabilities import calibrate
 from eyenet.report.units import evaluate_unit, sort_rows
+from eyenet.report.workload import workload
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.intervals import auc_with_interval, rates_with_intervals, share_with_interval
 from eyenet.score.metrics import average_precision, quadratic_kappa
+from eyenet.score.net_benefit import decision_curve
 from eyenet.score.not_retina import cross_validated, shortcut_probability
 
 NOT_RETINA = "a random forest on file size, photograph size, circle and rim, which sees no retina"
@@ -50,14 +52,16 @@ def assess(scored, train, config, draws, seed):
         truth, raw, probability = answer(scored, config, question)
         eyes = pd.DataFrame({"truth": truth, "level": levels, "raw": raw, "calibrated": probability})
         eyes = eyes if graded else eyes.drop(columns="level")
-        how = (decision[question]["eye"]["operating_points"], own_point(config), draws, seed)
+        points, own = decision[question]["eye"]["operating_points"], own_point(config)
+        poor = scored.table["gradable"] == 0 if "gradable" in scored.table else None
+        patients = scored.table["patient"]
         questions[question] = {
             "disease": QUESTIONS[question],
             "temperature": decision[question]["temperature"],
             "shift": decision[question]["shift"],
-            "operating_point": own_point(config),
-            "eye": evaluate_unit(sort_rows(**eyes, patients=scored.table["patient"]), *how),
-            "patient": None if unknown else evaluate_unit(worst_eyes(eyes, scored.table["patient"]), *how),
+            "operating_point": own,
+            "eye": _unit(eyes, patients, poor, points, own, draws, seed),
+            "patient": None if unknown else _unit(*worst(eyes, patients, poor), points, own, draws, seed),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {
@@ -75,10 +79,26 @@ def _binary(table):
     return "question" in table and (table["question"] != "").any()
 
 
-def worst_eyes(eyes, patients):
-    """Join the photographs of each patient as predict.py does: truth, grade and probability are those of the worst."""
-    worst = eyes.groupby(patients).max()
-    return sort_rows(**worst, patients=worst.index)
+def worst(eyes, patients, poor):
+    """Join the photographs of each patient as predict.py does: truth, grade and probability are those of the worst.
+
+    Returns
+    -------
+    tuple
+        `eyes`, `patients` and `poor` of patients: poor if one of the photographs is, None if that is not known.
+    """
+    joined = eyes.groupby(patients).max()
+    return joined, joined.index, None if poor is None else poor.groupby(patients).max()
+
+
+def _unit(eyes, patients, poor, points, own, draws, seed):
+    """Evaluate the eyes or the patients: all figures, the workload and the decision curve."""
+    truth, called = eyes["truth"].to_numpy(), (eyes["calibrated"] >= points[own]).to_numpy()
+    levels, poor = (None if column is None else column.to_numpy() for column in (eyes.get("level"), poor))
+    return evaluate_unit(sort_rows(**eyes, patients=patients), points, own, draws, seed) | {
+        "workload": workload(truth, called, patients, poor, levels),
+        "decision_curve": decision_curve(truth, eyes["calibrated"].to_numpy(), patients),
+    }
 
 
 def _baselines(scored, train, question, truth, draws, seed):

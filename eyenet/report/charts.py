@@ -11,6 +11,7 @@ from markupsafe import Markup
 from eyenet.data.names import SPLIT_NAMES
 from eyenet.report.tables import UNITS
 from eyenet.report.words import decimal, defined, main_unit, percent
+from eyenet.report.workload import better_than_both
 from eyenet.score.charts import BLUE, GREY, ORANGE, new_figure
 
 INK, RULE = "#1d2430", "#d8d5ce"
@@ -238,6 +239,28 @@ def referral_chart(name, unit):
     first, last = (steps[i]["accuracy"]["value"] if steps else None for i in (0, -1))
     said = f" Accuracy goes from {percent(first)} to {percent(last)}." if defined(first) and defined(last) else ""
     return _draw(name, f"Figures of the remainder by the fraction graded by a person.{said}", draw)
+
+
+def decision_chart(name, unit, noun):
+    """Draw the net benefit of referring by the network, everybody and nobody, against the clinic's threshold."""
+    steps = unit["decision_curve"]
+
+    def draw(axes):
+        x = [step["threshold"] for step in steps]
+        value, low, high = ([_number(step["network"][k]) for step in steps] for k in ("value", "low", "high"))
+        axes.fill_between(x, low, high, color=BLUE, alpha=0.16, linewidth=0)
+        axes.plot(x, value, color=BLUE, label="the network")
+        everybody = [_number(step["everybody"]["value"]) for step in steps]
+        axes.plot(x, everybody, color=ORANGE, linestyle="--", label="everybody")
+        axes.axhline(0, color=GREY, linewidth=1.2, linestyle=":", label="nobody")
+        most = max((v for v in (*high, *value) if np.isfinite(v)), default=0.1)
+        axes.set(xlabel="probability from which the clinic wants a referral", ylabel="net benefit")
+        axes.set_ylim(-0.25 * most - 1e-3, 1.1 * most + 1e-3)
+        axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+
+    better = better_than_both(unit)
+    said = f"above both from {percent(better[0], 0)} to {percent(better[1], 0)}" if better else "not above both"
+    return _draw(name, f"Net benefit per {noun} of referring by the network: {said}.", draw)
 
 
 def balance_chart(name, balance):

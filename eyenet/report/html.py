@@ -14,6 +14,7 @@ from eyenet.model import disclaimers
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.words import DASH, HEALTHY, decimal
+from eyenet.report.workload import workload_sentences, workload_table
 from eyenet.run.files import write_whole
 from eyenet.run.pages import environment
 from eyenet.score.metrics import METRIC_NAMES
@@ -74,7 +75,7 @@ def _verdict(metrics, question):
         "id": question,
         "title": TITLES[question],
         "headline": words.headline(asked),
-        "sentences": words.sentences(metrics, question),
+        "sentences": words.sentences(metrics, question) + workload_sentences(asked),
         "cautions": cautions(metrics, question),
         "found": found,
         "false_positives": false_positives,
@@ -108,6 +109,11 @@ def _charts(question, asked):
             charts.referral_chart(f"referral-{question}", unit),
         ),
         (
+            f"Decision curve, per {noun}",
+            "Net benefit of referring by the network, of referring everybody, and of referring nobody.",
+            charts.decision_chart(f"decision-{question}", unit, noun),
+        ),
+        (
             "Reliability, per photograph",
             "The same for each photograph.",
             asked["patient"] and charts.reliability_chart(f"reliability-eye-{question}", eye),
@@ -126,6 +132,7 @@ def _question(metrics, question, examples):
         "disease": asked["disease"],
         "figures": [
             tables.figures_table(asked),
+            workload_table(asked),
             tables.baselines_table(asked),
             tables.roc_table(asked),
             tables.calibration_table(asked),

@@ -181,10 +181,10 @@ def share_with_interval(hits, patients, weights=None, level=LEVEL):
     value = np.round(weights @ np.asarray(hits, float) / total, DIGITS)
     number = clusters
     if 0 < value < 1 and clusters > 1:
-        variance = _mean_variance(hits[rows] - value, np.asarray(patients)[rows], weights[rows])
+        variance = mean_variance(hits[rows] - value, np.asarray(patients)[rows], weights[rows])
         number = total / max(1, variance * (total - 1) / (value * (1 - value)))
-    low, high = _wilson(value, number, level)
-    return figure(value, min(low, _wilson(1, clusters, level)[0]), max(high, _wilson(0, clusters, level)[1]))
+    low, high = wilson(value, number, level)
+    return figure(value, min(low, wilson(1, clusters, level)[0]), max(high, wilson(0, clusters, level)[1]))
 
 
 def rates_with_intervals(truth, called, patients, weights=None):
@@ -222,13 +222,13 @@ def mean_with_interval(values, patients, level=LEVEL):
     if not len(values):
         return figure(np.nan)
     value, clusters = float(np.mean(values)), len(np.unique(patients))
-    variance = _mean_variance(values - value, patients, np.ones(len(values))) if clusters > 1 else 0
+    variance = mean_variance(values - value, patients, np.ones(len(values))) if clusters > 1 else 0
     if not variance or value in (0, 1):
         return figure(value)
     return figure(value, *_logit_interval(value, np.sqrt(variance), stdtrit(clusters - 1, (1 + level) / 2)))
 
 
-def _mean_variance(deviations, patients, weights):
+def mean_variance(deviations, patients, weights):
     """Compute the variance of a weighted mean from the deviations of its rows, summed over each patient's."""
     patients = np.unique(np.asarray(patients), return_inverse=True)[1]
     sums = np.bincount(patients, weights * deviations) / weights.sum()
@@ -240,7 +240,8 @@ def _logit_interval(value, error, quantile):
     return expit(logit(value) - spread), expit(logit(value) + spread)
 
 
-def _wilson(share, number, level):
+def wilson(share, number, level):
+    """Compute Wilson's limits of a share of `number` independent trials, which need not be whole."""
     z = ndtri((1 + level) / 2)
     middle = (share + z**2 / (2 * number)) / (1 + z**2 / number)
     half = z * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)

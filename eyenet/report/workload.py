@@ -1,0 +1,100 @@
+"""What a set means for a clinic: of 1,000 patients, how many are referred, missed and photographed again."""
+
+from eyenet.report.tables import UNITS, Table, units_of
+from eyenet.report.words import DASH, Cell, defined, main_unit, percent
+from eyenet.score.intervals import share_with_interval
+
+OF = 1000
+ROWS = {
+    "diseased": "with disease, as in this set",
+    "referred": "referred",
+    "false_positives": "of these without disease (false positives)",
+    "again": "photographed again: poor, and not referred",
+    "missed": "disease missed",
+}
+
+
+def workload(truth, called, patients, poor=None, levels=None):
+    """Compute the share of all rows that is referred, missed and photographed again.
+
+    Parameters
+    ----------
+    truth, called : ndarray of bool, shape (n,)
+    patients : sequence, shape (n,)
+    poor : ndarray of bool, shape (n,), optional
+        Whether a photograph, or one of a patient's, is not gradable. Such a row, if it is not referred, is photographed
+        again and not missed.
+    levels : ndarray of int, shape (n,), optional
+        Grades; without them, the missed rows are not counted by grade.
+
+    Returns
+    -------
+    dict
+        Figures by the keys of `ROWS`, without `again` if `poor` is not known, and `missed_by_grade`, which maps a
+        grade, as text, to a figure.
+    """
+    missed = truth & ~called if poor is None else truth & ~called & ~poor
+    shares = {"diseased": truth, "referred": called, "false_positives": called & ~truth, "missed": missed}
+    shares |= {} if poor is None else {"again": ~called & poor}
+    found = {name: share_with_interval(rows, patients) for name, rows in shares.items()}
+    grades = [] if levels is None else sorted(set(levels[truth].tolist()))
+    by_grade = {str(grade): share_with_interval(missed & (levels == grade), patients) for grade in grades}
+    return found | {"missed_by_grade": by_grade}
+
+
+def workload_table(asked):
+    """Tabulate the workload of a question, per patient and per photograph, of 1,000 each."""
+    units, rows = units_of(asked), []
+    for key, name in ROWS.items():
+        if key in asked["eye"]["workload"]:
+            rows.append((name, [_of_thousand(asked[unit]["workload"][key]) for unit in units]))
+    grades = [asked[unit]["workload"]["missed_by_grade"] for unit in units]
+    for grade in sorted(set().union(*grades)):
+        rows.append((f"missed of grade {grade}", [_of_thousand(found.get(grade)) for found in grades]))
+    return Table("Of 1,000 like these, at the model's operating point", ["", *(UNITS[unit] for unit in units)], rows)
+
+
+def workload_sentences(asked):
+    """Say in words what the workload is, and for which clinics the network is worth while."""
+    unit, noun = main_unit(asked)
+    found = {name: value for name, value in unit["workload"].items() if name in ROWS and defined(value["value"])}
+    number = {name: f"{round(OF * value['value']):,}" for name, value in found.items()}
+    if not {"referred", "false_positives", "missed"} <= number.keys():
+        return []
+    again = f", and {number['again']} photographed again" if "again" in number else ""
+    said = (
+        f"Of {OF:,} {noun}s like these, {number['referred']} would be referred, {number['false_positives']} of them "
+        f"without disease; {number['missed']} with disease would be missed{again}."
+    )
+    better = better_than_both(unit)
+    worth = (
+        "It is not shown to be better than referring everybody and than referring nobody, whatever the clinic wants."
+    )
+    if better:
+        worth = (
+            "By its net benefit, and beyond chance, referring by this network is better than referring everybody and "
+            f"than referring nobody for a clinic that wants a referral from a probability of {_range(*better)} on."
+        )
+    return [said, worth]
+
+
+def _range(low, high):
+    return percent(low, 0) if low == high else f"{percent(low, 0)} to {percent(high, 0)}"
+
+
+def better_than_both(unit):
+    """Find the range of thresholds where the intervals show a net benefit over both; None if there is none."""
+    better = []
+    for step in unit["decision_curve"]:
+        least, most = step["referred"]["low"], step["not_referred"]["high"]  # shares with disease
+        if defined(least) and defined(most) and most < step["threshold"] < least:
+            better.append(step["threshold"])
+    return (min(better), max(better)) if better else None
+
+
+def _of_thousand(figure):
+    """Format a share as a number out of 1,000, with its interval."""
+    if figure is None or not defined(figure["value"]):
+        return Cell(DASH, why="none here")
+    low, high = (round(OF * figure[end]) for end in ("low", "high"))
+    return Cell(f"{round(OF * figure['value']):,}", f"{low:,} to {high:,}")

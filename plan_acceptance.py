@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Tell how many patients to photograph and grade, to know how good a network is in your clinic.
+
+Reads   nothing
+Writes  nothing: the table is printed
+
+    python plan_acceptance.py --prevalence 0.2
+    python plan_acceptance.py --prevalence 0.2 --show-sensitivity 0.85 --power 0.9
+
+Give what you expect of the network, such as the figures of its report, and how wide the 95 % intervals of sensitivity
+and specificity may be. With --show-sensitivity or --show-specificity, also the number at which the lower limit of the
+interval will probably be at least that. Eyes are counted, as in the report, and two eyes of a patient tell less than
+eyes of two patients: --correlation says by how much (a guess on the safe side; with --both, Kaggle's share of
+referable DR). Then photograph that many patients in a row, without choosing,
+let your graders grade them, and run evaluate.py on them. Formulas and sources: eyenet/score/sample_size.py;
+benchmarks/sample_size.py checks them by simulation.
+"""
+
+import argparse
+
+from eyenet.run.errors import StageError
+from eyenet.run.options import fraction, parser
+from eyenet.run.script import run_main
+from eyenet.score.sample_size import (
+    Population,
+    eyes_for_limit,
+    eyes_for_width,
+    patients_for,
+    with_disease,
+    without_disease,
+)
+
+
+def share(text):
+    """Parse a share above 0 and below 1."""
+    number = float(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
+
+
+def parse():
+    """Parse the options."""
+    options = parser(__doc__)
+    options.add_argument(
+        "--prevalence", type=share, required=True, help="patients with the disease in one eye at least"
+    )
+    options.add_argument("--sensitivity", type=share, default=0.9, help="expected sensitivity")
+    options.add_argument("--specificity", type=share, default=0.8, help="expected specificity")
+    options.add_argument(
+        "--width", type=share, default=0.1, help="widest 95 %% interval, from its lower to its upper limit"
+    )
+    options.add_argument("--show-sensitivity", type=share, metavar="LEAST", help="to be shown, such as 0.85")
+    options.add_argument("--show-specificity", type=share, metavar="LEAST", help="to be shown")
+    options.add_argument("--power", type=share, default=0.9, help="probability that it is shown")
+    options.add_argument(
+        "--both",
+        type=fraction,
+        default=0.74,
+        help="share of those with the disease who have it in both eyes (Kaggle's)",
+    )
+    options.add_argument("--correlation", type=fraction, default=0.5, help="of right answers in both eyes")
+    options.add_argument("--gradable", type=share, default=0.9, help="share of photographs that can be graded")
+    return options.parse_args()
+
+
+def plan(args, population):
+    """Yield what is asked, as text, and the number of patients that it takes."""
+    rates = (
+        ("sensitivity", args.sensitivity, args.show_sensitivity, with_disease(population)),
+        ("specificity", args.specificity, args.show_specificity, without_disease(population)),
+    )
+    for name, expected, _, shares in rates:
+        eyes = eyes_for_width(expected, args.width)
+        yield f"{name} {expected:g}, interval at most {args.width:g} wide", patients_for(eyes, *shares, population)
+    for name, expected, least, shares in rates:
+        if least is not None:
+            eyes = eyes_for_limit(expected, least, args.power)
+            what = f"{name} {expected:g} shown to be at least {least:g}, power {args.power:g}"
+            yield what, patients_for(eyes, *shares, population)
+
+
+def main():
+    args = parse()
+    population = Population(args.prevalence, args.both, args.correlation, args.gradable)
+    try:
+        rows = list(plan(args, population))
+    except ValueError as error:
+        raise StageError(str(error)) from None
+    print(f"{'':62}{'patients to photograph':>24}{'of these with disease':>24}")
+    for what, patients in rows:
+        print(f"{what:62}{patients:24,}{round(patients * args.prevalence):24,}")
+    most = max(patients for _, patients in rows)
+    print(f"\nPhotograph {most:,} patients in a row, and let your graders grade both eyes of each.")
+
+
+if __name__ == "__main__":
+    run_main(main)

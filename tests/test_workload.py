@@ -1,0 +1,64 @@
+"""What a set means for a clinic: the workload of 1,000 patients, and the decision curve."""
+
+import numpy as np
+import pytest
+
+from eyenet.report.workload import better_than_both, workload, workload_sentences, workload_table
+from eyenet.score.net_benefit import THRESHOLDS, decision_curve, net_benefit
+
+RNG = np.random.default_rng(0)
+TRUTH = RNG.random(400) < 0.3
+PATIENTS = np.arange(400) // 2
+
+
+def test_every_row_is_referred_photographed_again_missed_or_rightly_not_referred():
+    called, poor = RNG.random(400) < 0.4, RNG.random(400) < 0.1
+    levels = np.where(TRUTH, RNG.integers(2, 5, 400), RNG.integers(0, 2, 400))
+    found = workload(TRUTH, called, PATIENTS, poor, levels)
+    shares = {name: found[name]["value"] for name in ("referred", "again", "missed")}
+    assert sum(shares.values()) + np.mean(~TRUTH & ~called & ~poor) == pytest.approx(1)
+    assert shares["missed"] == pytest.approx(np.mean(TRUTH & ~called & ~poor))
+    grades = found["missed_by_grade"]
+    assert grades.keys() == {"2", "3", "4"}
+    assert sum(grade["value"] for grade in grades.values()) == pytest.approx(shares["missed"])
+    unknown = workload(TRUTH, called, PATIENTS)
+    assert "again" not in unknown and unknown["missed"]["value"] > shares["missed"]
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5])
+def test_net_benefit_is_that_of_its_paper(threshold):
+    called = RNG.random(400) < 0.4
+    true, false = (called & TRUTH).sum(), (called & ~TRUTH).sum()
+    found = net_benefit(TRUTH, called, PATIENTS, threshold)
+    assert found["value"] == pytest.approx((true - false * threshold / (1 - threshold)) / 400)
+    halves = (called * np.where(TRUTH, 1, -threshold / (1 - threshold))).reshape(200, 2).mean(axis=1)
+    error = halves.std(ddof=1) / np.sqrt(200)  # the mean over patients, each with two rows
+    assert found["high"] - found["value"] == pytest.approx(1.972 * error, rel=1e-3)
+    nobody = net_benefit(TRUTH, np.zeros(400, bool), PATIENTS, threshold)
+    assert nobody == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def sentences(probability):
+    called = probability >= 0.3
+    unit = {
+        "workload": workload(TRUTH, called, PATIENTS),
+        "decision_curve": decision_curve(TRUTH, probability, PATIENTS),
+    }
+    return better_than_both(unit), workload_sentences({"patient": None, "eye": unit})
+
+
+def test_a_perfect_network_is_worth_while_and_chance_is_not():
+    better, (count, worth) = sentences(np.where(TRUTH, 0.9, 0.01))
+    assert better == (THRESHOLDS[0], THRESHOLDS[-1]) and "from a probability of 2\xa0% to 60\xa0% on" in worth
+    number = round(1000 * TRUTH.mean())
+    assert f"{number} would be referred, 0 of them without disease; 0 with disease would be missed." in count
+    better, (_, worth) = sentences(RNG.random(400))
+    assert better is None and "not shown to be better" in worth
+
+
+def test_without_rows_nothing_is_said():
+    none = np.zeros(0, bool)
+    unit = {"workload": workload(none, none, []), "decision_curve": decision_curve(none, np.zeros(0), [])}
+    asked = {"patient": None, "eye": unit}
+    assert workload_sentences(asked) == []
+    assert all(cell.text == "–" for _, cells in workload_table(asked).rows for cell in cells)
