@@ -171,8 +171,13 @@ const en = {
     alt: (eye: Eye) => `Photograph of the ${eye} eye`,
     photograph: "Photograph",
     evidence: "Evidence",
-    evidenceAlt: (eye: Eye, question: Question) => `${EYES[eye]} with the evidence for ${QUESTIONS[question].toLowerCase()}`,
-    evidenceCaption: "Green and yellow mark areas that raised the score.",
+    evidenceAlt: (eye: Eye, question: Question) => `${EYES[eye]} with contours around areas that raised the score for ${QUESTIONS[question].toLowerCase()}`,
+    evidenceCaption: "Contours mark areas that raised the score. They do not outline lesions.",
+    level: "How much to mark",
+    levelOf: (eye: Eye) => ` in the ${eye} eye`,
+    levelIs: (share: number) => `Areas with at least ${Math.round(100 * share)}\u00a0% of the strongest evidence`,
+    nothingAlt: (eye: Eye) => `Photograph of the ${eye} eye. Nothing stood out.`,
+    nothing: "Nothing stood out. This does not rule out disease.",
     picture: (eye: Eye) => `Picture of the ${eye} eye`,
   },
 
@@ -249,7 +254,7 @@ const en = {
       ],
       [
         "What the words mean",
-        "Referable retinopathy is moderate or worse, without macular oedema: a specialist should see the patient. The threshold is the probability from which EyeNet reports disease; the settings tell how cautious it is. Evidence marks the areas that raised the score; it does not outline lesions.",
+        "Referable retinopathy is moderate or worse, without macular oedema: a specialist should see the patient. The threshold is the probability from which EyeNet reports disease; the settings tell how cautious it is. Under “Evidence”, contours mark areas that raised the score; they do not outline lesions. Where nothing stood out, the score is below the threshold.",
       ],
       [
         "How to take a good photograph",
