@@ -3,6 +3,7 @@
 import { encode } from "./bitmap";
 import { type Colours, equalize } from "./colours";
 import { type Geometry, type Photograph, cropped, geometryOf, locate, openPhotograph } from "./decode";
+import { type Side, discOf } from "./disc";
 import { drawContours } from "./evidence";
 import { SIDE, measure } from "./measures";
 import type { Answer as Looked, Model, Network } from "./network";
@@ -58,6 +59,7 @@ export interface Seen {
   picture: Blob | null; // the crop, or the whole photograph where no retina was found
   contours: string[] | null; // of the evidence; empty if nothing stood out, null if it is drawn after the answer or not at all
   contoursOf: Question | null; // of the evidence that is drawn after the answer
+  disc: Side | null; // half of the picture with the optic disc; null if that is not certain, or the photograph is poor
   geometry: Geometry | null;
   crop: Picture | null; // input of the quality gate
   input: Picture | null; // input of the network
@@ -66,7 +68,7 @@ export interface Seen {
 const UNDECIDED: Answer = { probability: null, threshold: null, disease: null };
 
 /** A result without pictures. */
-export const NOTHING = { fingerprint: "", picture: null, contours: null, contoursOf: null, geometry: null, crop: null, input: null };
+export const NOTHING = { fingerprint: "", picture: null, contours: null, contoursOf: null, disc: null, geometry: null, crop: null, input: null };
 
 /** The operating point that a model uses unless another is chosen. */
 export const ownPoint = (model: Model): string => model.operating_point ?? BALANCED;
@@ -186,7 +188,9 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
   const inColours = coloured(crop, found.crop?.colours ?? "natural", model);
   const looked = await network.look(inColours);
   const row = { ...graded(quality), ...answer(model, point, looked, quality) };
-  const answered = { ...nothing, row, picture: await encoded, input: inColours };
+  const equalized = model.colours === "equalized" ? inColours : equalize(crop, insideCircle(model.size));
+  const disc = quality.gradable && geometry.field === "circle" ? discOf(equalized) : null;
+  const answered = { ...nothing, row, disc, picture: await encoded, input: inColours };
   const grid = model.evidence;
   const contoursOf = worstCalled(model, row.questions);
   if (row.result === AGAIN || !grid) return { seen: answered, explain: null };

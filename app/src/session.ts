@@ -65,11 +65,11 @@ async function look(eye: Eye, files: File[]): Promise<void> {
   delete busy[eye];
   session.latest = eye;
   let known: Text | null = null;
-  all.forEach(({ row, fingerprint, picture, contours, contoursOf }, i) => {
+  all.forEach(({ row, fingerprint, picture, contours, contoursOf, disc }, i) => {
     const isKnown = fingerprint && session.visit.eyes[eye].some((shot) => shot.fingerprint === fingerprint);
     if (isKnown) known = words.status.known(files[i].name);
     if (isKnown) return;
-    const shot: Shot = { name: files[i].name, fingerprint, row, picture, contours, contoursOf };
+    const shot: Shot = { name: files[i].name, fingerprint, row, picture, contours, contoursOf, disc };
     fileOf.set(shot, files[i]);
     session.visit.eyes[eye].push(shot);
     if (contoursOf) void explain(shot, eye, asked[i], session.visit.id);

@@ -1,5 +1,6 @@
 /** The storage of the history: results in the browser's database on this device, and nowhere else. */
 
+import type { Side } from "./disc";
 import type { Question } from "./probabilities";
 import type { Eye, Row } from "./screener";
 
@@ -11,6 +12,7 @@ export interface Shot {
   picture: Blob | null;
   contours?: string[] | null; // of the evidence, as in Seen; earlier versions kept a heat map, which is not shown
   contoursOf?: Question | null;
+  disc?: Side | null; // as in Seen
 }
 
 /** A visit of a patient. */

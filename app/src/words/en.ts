@@ -189,6 +189,7 @@ const en = {
     history: "No result: the files were not checked",
     same: "The same photograph was chosen for both eyes. Remove it from the eye that it does not show.",
     otherEye: (name: string, eye: Eye) => `${name} was chosen as the ${eye} eye, but its name says ${other(eye)} eye.`,
+    sameEye: (one: string, two: string) => `${one} and ${two} seem to show the same eye: the optic disc is on the same side.`,
     patients: (one: string, two: string) => `The names of the files tell two patients: ${one} and ${two}.`,
   },
 
