@@ -1,6 +1,6 @@
 """Does the side of the optic disc tell a wrong photograph? Fit a detector, and measure it on other patients.
 
-    python benchmarks/disc_side.py --train FOLDER --data FOLDER            two minutes
+    python benchmarks/disc_side.py --train FOLDER --data FOLDER            three minutes
     python benchmarks/disc_side.py ... --weights app/src/disc.json         also write what the offline page uses
 
 Both folders hold train/*.jpeg, named <patient>_<left|right>, and quality.csv with jama16_gradable. Those of --train are
@@ -12,8 +12,9 @@ in the name, on gradable frames that show the whole circle; frames that are cut 
 by 180 degrees there, as some cameras store them. It says nothing below a limit, the lowest with which AIM of the pairs
 of the training patients lie on opposite sides, each scored by a model that was fitted without the patient.
 
-One photograph: the disc is right of the middle in a right eye, if the frame is not turned. Two photographs of a patient:
-the discs lie on opposite sides, turned or not. For the photographs of --data, those count that the quality gate accepts.
+Measured are two checks. One photograph: in a right eye the disc is in the right half, unless the frame is turned. Both
+eyes of a patient: the discs are in opposite halves, whether the frames are turned or not. Of --data those photographs
+count that the quality gate accepts.
 
 References
 ----------
@@ -21,6 +22,7 @@ References
    1970.
 """
 
+import argparse
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -64,9 +66,8 @@ def halves(crops):
 
 def fit(features, right):
     """Fit the weights; `right` is True for right eyes."""
-    return np.linalg.solve(
-        features.T @ features + RIDGE * np.eye(features.shape[1]), features.T @ np.where(right, 1, -1)
-    )
+    penalty = RIDGE * np.eye(features.shape[1])
+    return np.linalg.solve(features.T @ features + penalty, features.T @ np.where(right, 1, -1))
 
 
 def is_whole(crops):
@@ -76,7 +77,7 @@ def is_whole(crops):
 
 
 def read_crops(folder):
-    """Read the equalised crops of a folder; the table, and ndarray of uint8 (n, SIZE, SIZE, 3)."""
+    """Read crops in equalised colours; the table, and ndarray of uint8 (n, SIZE, SIZE, 3)."""
     table = table_of(folder)
     crops = np.stack([np.asarray(Image.open(path).convert("RGB").resize((SIZE, SIZE))) for path in table["path"]])
     surround = crops.max(axis=3)[:, ~inside_circle(SIZE)].mean(axis=1)
@@ -85,7 +86,7 @@ def read_crops(folder):
 
 
 def read_photographs(folder):
-    """Crop the photographs of a folder as the page does; the table, and the crops in equalised colours."""
+    """Crop photographs as the page does; the table, the crops in equalised colours, and which show the whole circle."""
     table, crops = table_of(folder), []
     for i, path in enumerate(table["path"]):
         try:
@@ -156,7 +157,8 @@ def measure_single(name, scores, table, limit, rows):
 
 
 def main():
-    options = record.parse(__doc__)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=Path, required=True, help="folder of photographs")
     options.add_argument("--train", type=Path, required=True, help="folder of crops in equalised colours")
     options.add_argument("--weights", type=Path, help="file to write the weights to")
     args = options.parse_args()
@@ -171,7 +173,7 @@ def main():
     rows = [("photographs in the fit", int(usable.sum()), "photographs", ""), ("limit of the score", limit, "", "")]
     rows += measure_pairs(f"{args.train.name}, fitted without the patient", others, table, limit)
     rows += measure_pairs(args.data.name, scores, photographs, limit)
-    rows += measure_single(f"{args.data.name}", scores, photographs, limit, whole | True)
+    rows += measure_single(args.data.name, scores, photographs, limit, whole | True)
     rows += measure_single(f"{args.data.name}, the whole circle", scores, photographs, limit, whole)
     rows += measure_single(f"{args.data.name}, cut off at top or bottom", scores, photographs, limit, ~whole)
     record.write("disc_side", rows)
