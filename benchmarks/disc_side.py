@@ -132,13 +132,13 @@ def choose_limit(scores, pairs):
     return float(np.ceil(100 * certain[order][np.flatnonzero(shares >= AIM)[-1]]) / 100)
 
 
-def measured(name, said, right, patients, asked=""):
+def measured(name, said, right, patients):
     """Make the rows of a check: how often it says something, and how often that is right."""
     found = share_with_interval(right[said], patients[said])
-    shown = f"{found['value']:.4f} ({found['low']:.4f}-{found['high']:.4f})"
+    interval = f"95 %: {found['low']:.3f}-{found['high']:.3f}, of {said.sum()}"
     return [
-        (f"{name}: says something", f"{said.mean():.3f}", f"share of {len(said)}", ""),
-        (f"{name}: right where it does", shown, f"share of {said.sum()}, 95 % interval", asked),
+        (f"{name}: says something", f"{said.mean():.3f}", f"of {len(said)}", ""),
+        (f"{name}: right where it does", f"{found['value']:.3f}", interval, f">= {AIM}"),
     ]
 
 
@@ -146,14 +146,14 @@ def measure_pairs(name, scores, table, limit):
     """Measure the check of two photographs of a patient."""
     pairs = pairs_of(table)
     said, right = np.abs(scores[pairs]).min(axis=1) >= limit, np.prod(scores[pairs], axis=1) < 0
-    return measured(f"both eyes, {name}", said, right, table["patient"].to_numpy()[pairs[:, 0]], f">= {AIM}")
+    return measured(f"both eyes, {name}", said, right, table["patient"].to_numpy()[pairs[:, 0]])
 
 
 def measure_single(name, scores, table, limit, rows):
     """Measure the check of one photograph, among the gradable ones of `rows`."""
     rows = rows & table["gradable"].to_numpy(bool)
     said, right = np.abs(scores[rows]) >= limit, (scores[rows] > 0) == table["right"][rows].to_numpy()
-    return measured(f"one photograph, {name}", said, right, table["patient"][rows].to_numpy(), f">= {AIM}")
+    return measured(f"one photograph, {name}", said, right, table["patient"][rows].to_numpy())
 
 
 def main():
