@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 from conftest import REAL, REPO, draw_photograph, first_of, make_once, needs_real, run
-from PIL import Image
+from PIL import Image, ImageOps
 from test_decode import rgb_profile, write_png
 
 from benchmarks import browser
@@ -302,10 +302,13 @@ def test_files_that_may_not_be_one_patients_two_eyes_are_asked_about(page, sampl
     left, right = sample / "s0002_left.jpeg", sample / "s0002_right.jpeg"
     for name, source in (("0012_OD.jpeg", right), ("12 os.jpeg", left), ("13_OS.jpeg", left), ("copy.jpeg", right)):
         shutil.copy(source, tmp_path / name)
+    drawn = {eye: REPO / "app/public/samples" / f"negative_{eye}.webp" for eye in ("right", "left")}
+    ImageOps.mirror(Image.open(drawn["left"])).save(tmp_path / "again.webp", lossless=True)
     patients = {
         "good": {"right": tmp_path / "0012_OD.jpeg", "left": tmp_path / "12 os.jpeg"},
         "same": {"right": right, "left": tmp_path / "copy.jpeg"},
         "two": {"right": tmp_path / "0012_OD.jpeg", "left": tmp_path / "13_OS.jpeg"},
+        "eye": {"right": drawn["right"], "left": tmp_path / "again.webp"},
     }
     found = browse("doubts", page, patients=patients)["found"]
     good = found.pop("good")
@@ -313,6 +316,7 @@ def test_files_that_may_not_be_one_patients_two_eyes_are_asked_about(page, sampl
     words = {
         "same": "The same photograph was chosen for both eyes",
         "two": "The names of the files tell two patients: 0012 and 13",
+        "eye": "negative_right.webp and again.webp seem to show the same eye: the optic disc is on the same side",
     }
     for name, seen in found.items():
         (asked,) = seen["asked"]
