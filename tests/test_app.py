@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 from conftest import REAL, REPO, draw_photograph, first_of, make_once, needs_real, run
-from PIL import Image
+from PIL import Image, ImageOps
 from test_decode import rgb_profile, write_png
 
 from benchmarks import browser
@@ -78,7 +78,10 @@ def compare(seen, model, paths, close=0.005, psnr=70):
         assert one.score <= 2 * close and one.probability <= close and one.grade <= 5 * close, one
         assert all(same for margin, same in one.decisions.values() if margin > close), one
         page = seen["photographs"][str(one.path)]
-        assert page["picture"] > 0 and (page["heat"] > 0) == ("questions" in page["row"]), one
+        questions = page["row"].get("questions")
+        called = any(answer["disease"] for answer in (questions or {}).values())
+        assert page["picture"] > 0 and (page["contours"] is None) == (questions is None), one
+        assert len(page["contours"] or []) == 9 * called, one  # below the threshold nothing stands out
     graded = [page["row"]["questions"] for page in seen["photographs"].values() if "questions" in page["row"]]
     assert len({answers["any"]["probability"] for answers in graded}) >= len(graded) / 2, "the network says nothing"
 
@@ -219,7 +222,7 @@ def views(page, sample, tmp_path_factory):
 
 
 def test_every_view_is_accessible_fits_and_has_large_targets(views):
-    seen = {name: view for name, view in views.items() if name not in ("print", "origin")}
+    seen = {name: view for name, view in views.items() if name not in ("print", "origin", "marked")}
     assert len(seen) == 30
     for name, view in seen.items():
         assert view["violations"] == [], name
@@ -227,11 +230,21 @@ def test_every_view_is_accessible_fits_and_has_large_targets(views):
         assert view["small"] == [], name
 
 
+def test_the_slider_marks_more_and_the_bare_photograph_is_one_tap_away(views):
+    first, most, bare, again = views["marked"]
+    assert len(most["path"]) > len(first["path"]) > 0 and again == most
+    assert "30" in first["level"] and "10" in most["level"]
+    assert len(first["shown"]) == 1 and "contours around areas that raised the score" in first["shown"][0]
+    assert bare["shown"] == [f"Photograph of the {first['shown'][0].split()[0].lower()} eye"]
+
+
 def test_the_letter_is_one_page_with_the_photographs_that_decided(views):
     """Also with several photographs of an eye and the longest entries; from the history it is the same."""
     printed = views["print"]
     assert printed["pages"] == {"A4": 1, "Letter": 1} and printed["spilt"] == []
-    assert len(printed["pictures"]) in (2, 4) and min(printed["pictures"]) >= 60  # pixels, 16 mm
+    marked, nothing = (printed["letter"].count(words) for words in ("Evidence", "Nothing stood out"))
+    assert marked + nothing == 2 and len(printed["pictures"]) == 2 + marked
+    assert min(printed["pictures"]) >= 60  # pixels, 16 mm
     assert printed["letter"] == printed["again"]
     for words in ("Bed 4", "4 March 1957", "Long words", "not shown: 1", "not a medical device", "Signature"):
         assert words in printed["text"] and words in printed["letter"]
@@ -289,10 +302,13 @@ def test_files_that_may_not_be_one_patients_two_eyes_are_asked_about(page, sampl
     left, right = sample / "s0002_left.jpeg", sample / "s0002_right.jpeg"
     for name, source in (("0012_OD.jpeg", right), ("12 os.jpeg", left), ("13_OS.jpeg", left), ("copy.jpeg", right)):
         shutil.copy(source, tmp_path / name)
+    drawn = {eye: REPO / "app/public/samples" / f"negative_{eye}.webp" for eye in ("right", "left")}
+    ImageOps.mirror(Image.open(drawn["left"])).save(tmp_path / "again.webp", lossless=True)
     patients = {
         "good": {"right": tmp_path / "0012_OD.jpeg", "left": tmp_path / "12 os.jpeg"},
         "same": {"right": right, "left": tmp_path / "copy.jpeg"},
         "two": {"right": tmp_path / "0012_OD.jpeg", "left": tmp_path / "13_OS.jpeg"},
+        "eye": {"right": drawn["right"], "left": tmp_path / "again.webp"},
     }
     found = browse("doubts", page, patients=patients)["found"]
     good = found.pop("good")
@@ -300,6 +316,7 @@ def test_files_that_may_not_be_one_patients_two_eyes_are_asked_about(page, sampl
     words = {
         "same": "The same photograph was chosen for both eyes",
         "two": "The names of the files tell two patients: 0012 and 13",
+        "eye": "negative_right.webp and again.webp seem to show the same eye: the optic disc is on the same side",
     }
     for name, seen in found.items():
         (asked,) = seen["asked"]

@@ -55,6 +55,7 @@ def make_visit(right, left, asked=("any", "referable"), same=False, **changes):
     shots = {
         eye: [
             {"name": f"{eye}{i}", "row": row, "fingerprint": "same" if same else f"{eye}{i}", "picture": None}
+            | {"contours": [] if row["result"] in ("no DR", "not referable") else None}
             for i, row in enumerate(rows, 1)
         ]
         for eye, rows in eyes.items()

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(
 CASES = json.loads(Path(__file__).with_name("names.json").read_text(encoding="utf-8"))
 WORDS = ("12", "0012", "Zoë", "left", "RIGHT", "Os", "od", "L", "re", "(1)", "copy", "IMG", "le", "macula", "_")
 NUMBERS = ["12", "0012", "12.0", " 12 ", "1e5", "12.5", "a012", "Zoe\u0308", "0", "000"]
-SAME, OTHER, ASKED = "same photograph", "its name says", "tell two patients"
-PATIENTS = [  # names and fingerprints of the right and the left eye, and what is doubted
+SAME, OTHER, ASKED, EYE = "same photograph", "its name says", "tell two patients", "seem to show the same eye"
+PATIENTS = [  # names, fingerprints and sides of the disc of the right and the left eye, and what is doubted
     (("12_right.jpg", "a"), ("12_left.jpg", "b"), []),
     (("0012_R.jpg", "a"), ("12 OS.jpg", "b"), []),
     (("one.jpg", "a"), ("two.jpg", "b"), []),
@@ -30,6 +30,12 @@ PATIENTS = [  # names and fingerprints of the right and the left eye, and what i
     (("12_right.jpg", "a"), ("13_left.jpg", "b"), [ASKED]),
     (("12_od.v2.jpg", "a"), ("13_right.jpg", "b"), [OTHER, ASKED]),
     (("12_right.jpg", ""), ("12_left.jpg", ""), []),
+    (("12_right.jpg", "a", "right"), ("12_left.jpg", "b", "left"), []),
+    (("12_right.jpg", "a", "left"), ("12_left.jpg", "b", "right"), []),  # a camera that turns the picture
+    (("12_right.jpg", "a", "left"), ("12_left.jpg", "b", "left"), [EYE]),
+    (("12_right.jpg", "a", None), ("12_left.jpg", "b", "left"), []),
+    (("12_right.jpg", "a", "left"), None, []),
+    (("12_right.jpg", "a", "right"), ("13_left.jpg", "b", "right"), [ASKED, EYE]),
 ]
 
 
@@ -43,7 +49,7 @@ def test_the_page_reads_the_same(tmp_path):
     stems += [gap.join(words) for gap in "_ .-" for n in (1, 2, 3) for words in itertools.product(WORDS, repeat=n)]
     stems += ["a__left", "left__", " left", "left.", "A - B_left_90", "Zoë\nL", "İ_left", "٣ L (1)"]
     chosen = [
-        {eye: dict(zip(("name", "fingerprint"), file)) for eye, file in zip(("right", "left"), files) if file}
+        {eye: dict(zip(("name", "fingerprint", "disc"), file)) for eye, file in zip(("right", "left"), files) if file}
         for *files, _ in PATIENTS
     ]
     jobs = {"stems": stems, "numbers": NUMBERS, "patients": chosen}

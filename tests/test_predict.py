@@ -201,10 +201,12 @@ def test_heat_maps_are_those_of_evaluate(work, answers, model):
     from eyenet.model.probabilities import calibrate
 
     photographs, (config, probabilities, crops) = answers[0], model
-    number = int(np.argmax(probabilities[:, 2:].sum(axis=1)))
-    path = work / photographs[number]["photograph"]
-    done = predict(work, path, path.parent / "h0_left.jpeg", "--heatmap", "maps", "--json")
-    assert [row["heatmap"] for row in rows_of(done)[0]] == [f"maps/{path.stem}.png", "maps/h0_left.png"]
+    order = np.argsort(probabilities[:, 2:].sum(axis=1))
+    number = int(order[-1])
+    path, least = (work / photographs[i]["photograph"] for i in (number, order[0]))
+    done = predict(work, path, least, "--heatmap", "maps", "--json")
+    rows = rows_of(done)[0]
+    assert [row["heatmap"] for row in rows] == [f"maps/{path.stem}.png", f"maps/{least.stem}.png"]
     page = np.asarray(Image.open(work / "maps" / f"{path.stem}.png")).astype(int)
     assert page.shape == (SHOWN + LINE, 3 * SHOWN, 3)
     photograph, *maps = np.split(page[LINE:], 3, axis=1)
@@ -219,6 +221,9 @@ def test_heat_maps_are_those_of_evaluate(work, answers, model):
         heat = np.asarray(Image.fromarray(heat).resize((SHOWN, SHOWN), Image.Resampling.BILINEAR))
         assert np.abs(overlay(natural, heat) - shown).max() <= 3
         assert np.abs(shown - natural).max() > 40
+    below = np.split(np.asarray(Image.open(work / "maps" / f"{least.stem}.png"))[LINE:], 3, axis=1)
+    assert [answer["disease"] for answer in rows[1]["questions"].values()] == [False, False]
+    assert all(np.array_equal(map_, below[0]) for map_ in below)  # nothing stood out
     (work / "few").mkdir()
     shutil.copy(path, work / "few")
     for _ in range(2):  # the second run must not read the heat maps of the first as photographs

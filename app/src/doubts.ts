@@ -1,5 +1,6 @@
-/** What speaks against one patient's two eyes: the same file twice, the other eye in a name, names of two patients. */
+/** What speaks against one patient's two eyes: the same file or eye twice, the other eye in a name, names of two patients. */
 
+import type { Side } from "./disc";
 import { canonical, readFileName } from "./names";
 import type { Eye } from "./screener";
 import type { Visit } from "./store";
@@ -15,6 +16,7 @@ export interface Doubt {
 interface Chosen {
   name: string;
   fingerprint?: string;
+  disc?: Side | null; // half of the picture with the optic disc; null if that is not certain
 }
 
 /** List what is doubtful about the photographs of a patient. */
@@ -31,7 +33,19 @@ export function doubtsOf({ right, left }: Record<Eye, Chosen[]>): Doubt[] {
   const named = [...right, ...left].flatMap(({ name }) => readFileName(name).patient ?? []);
   const other = named.find((patient) => canonical(patient) !== canonical(named[0]));
   if (other) doubts.push({ text: words.doubts.patients(named[0], other), certain: false });
+  const same = findSameEye(right, left);
+  if (same) doubts.push({ text: words.doubts.sameEye(...same), certain: false });
   return doubts;
+}
+
+/**
+ * Find whether the photographs of both eyes show the optic disc in the same half; their names, or null. In a single
+ * photograph its half does not tell the eye: some cameras turn the picture by 180 degrees, but they do so for both eyes.
+ */
+function findSameEye(right: Chosen[], left: Chosen[]): [string, string] | null {
+  const [ours, others] = [right, left].map((chosen) => chosen.filter(({ disc }) => disc));
+  const isSame = ours.length > 0 && others.length > 0 && [...ours, ...others].every(({ disc }) => disc === ours[0].disc);
+  return isSame ? [ours[0].name, others[0].name] : null;
 }
 
 /** List the doubts that the user has not answered; until then the patient has no result. */

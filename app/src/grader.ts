@@ -15,11 +15,11 @@ export interface Told {
 /** A photograph that the worker grades: its result and, later, the evidence, if there is any. */
 export interface Asked {
   seen: Promise<Seen>;
-  heat: Promise<Blob>;
+  contours: Promise<string[]>;
 }
 
 const seen = new Map<number, (seen: Seen) => void>();
-const heats = new Map<number, (heat: Blob) => void>();
+const explained = new Map<number, (contours: string[]) => void>();
 let worker: Worker | null = null;
 let questions = 0;
 
@@ -30,9 +30,9 @@ export function startWorker(told: Told): void {
   worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
     if (data.kind === "ready") told.ready(data.model);
     else if (data.kind === "failed") told.failed(verbatim(data.message));
-    else if (data.kind === "heat") take(heats, data.id)?.(data.heat);
+    else if (data.kind === "contours") take(explained, data.id)?.(data.contours);
     else {
-      if (!data.seen.heatOf) heats.delete(data.id);
+      if (!data.seen.contoursOf) explained.delete(data.id);
       take(seen, data.id)?.(data.seen);
     }
   });
@@ -43,7 +43,7 @@ export function grade(file: File, point: string): Asked {
   const id = ++questions;
   const asked = {
     seen: new Promise<Seen>((resolve) => seen.set(id, resolve)),
-    heat: new Promise<Blob>((resolve) => heats.set(id, resolve)),
+    contours: new Promise<string[]>((resolve) => explained.set(id, resolve)),
   };
   worker?.postMessage({ id, file, point } satisfies Request);
   return asked;

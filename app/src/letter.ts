@@ -23,7 +23,7 @@ export interface EyePart {
   tone: Tone;
   finding: Text;
   shot: Shot | null;
-  captions: { picture: Text; heat: Text };
+  captions: { picture: Text; evidence: Text };
   lines: Text[];
 }
 
@@ -109,7 +109,7 @@ function writeEye(eye: Eye, visit: Visit): EyePart {
   const shots = visit.eyes[eye];
   const shot = decisive(shots);
   const { tone, title } = shot ? sayEye(eye, visit) : { tone: "none" as Tone, title: said.findings.absent };
-  const captions = { picture: said.photograph, heat: said.evidence };
+  const captions = { picture: shot?.contours?.length === 0 ? said.nothing : said.photograph, evidence: said.evidence };
   return { eye: said.eyes[eye], tone, finding: title, shot, captions, lines: shot ? describe(shot, shots.length - 1) : [] };
 }
 

@@ -3,8 +3,8 @@
 import * as ort from "onnxruntime-web/wasm";
 
 import type { Colours } from "./colours";
+import type { Grid } from "./evidence";
 import type { Field } from "./field";
-import type { Grid } from "./overlay";
 import { PREPROCESSING } from "./photo";
 import type { Question, Task } from "./probabilities";
 import type { Weights } from "./quality";

@@ -28,10 +28,6 @@ export function calibrate(probability: number, temperature: number, shift: numbe
   return expit(logOdds(probability) / temperature + shift);
 }
 
-export function uncalibrate(probability: number, temperature: number, shift: number): number {
-  return expit((logOdds(probability) - shift) * temperature);
-}
-
 /** Sum the probabilities of the classes that count as disease. */
 export function diseaseProbability(probabilities: ArrayLike<number>, task: Task, question: Question): number {
   const first = TASKS[task].starts.indexOf(LEAST_GRADE[question]);

@@ -46,8 +46,6 @@ export const BICUBIC: Filter = {
 
 export const BOX: Filter = { support: 0.5, weight: (x) => Number(x > -0.5 && x <= 0.5) };
 
-const BILINEAR: Filter = { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) };
-
 interface Window {
   first: number;
   weights: Float64Array;
@@ -116,22 +114,4 @@ function addRows(narrow: Uint8ClampedArray, from: number, weights: Float64Array,
     for (let i = 0; i < row.length; i++) row[i] += weight * narrow[from + i];
     from += row.length;
   }
-}
-
-/** Enlarge a square of floats, interpolating linearly. */
-export function enlargeLinear(values: ArrayLike<number>, side: number, size: number): Float32Array {
-  const places = windows(side, 0, side, size, BILINEAR);
-  const wide = new Float32Array(side * size);
-  for (let y = 0; y < side; y++) {
-    places.forEach(({ first, weights }, x) => {
-      weights.forEach((weight, k) => (wide[y * size + x] += weight * values[y * side + first + k]));
-    });
-  }
-  const large = new Float32Array(size * size);
-  places.forEach(({ first, weights }, y) => {
-    weights.forEach((weight, k) => {
-      for (let x = 0; x < size; x++) large[y * size + x] += weight * wide[(first + k) * size + x];
-    });
-  });
-  return large;
 }

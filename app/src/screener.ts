@@ -3,9 +3,10 @@
 import { encode } from "./bitmap";
 import { type Colours, equalize } from "./colours";
 import { type Geometry, type Photograph, cropped, geometryOf, locate, openPhotograph } from "./decode";
+import { type Side, discOf } from "./disc";
+import { drawContours } from "./evidence";
 import { SIDE, measure } from "./measures";
 import type { Answer as Looked, Model, Network } from "./network";
-import { drawHeat, overlay } from "./overlay";
 import { NoRetina, PhotoError, insideCircle } from "./photo";
 import {
   type Question,
@@ -13,12 +14,10 @@ import {
   calibrate,
   diseaseProbability,
   expectedGrade,
-  logOdds,
   predictGrade,
-  uncalibrate,
 } from "./probabilities";
 import { type Quality, OTHER, SMALLEST, judge } from "./quality";
-import { type Picture, enlargeLinear } from "./resample";
+import type { Picture } from "./resample";
 import { round } from "./stats";
 import { words } from "./words";
 
@@ -58,7 +57,9 @@ export interface Seen {
   row: Row;
   fingerprint: string; // of the file; empty if it could not be read
   picture: Blob | null; // the crop, or the whole photograph where no retina was found
-  heatOf: Question | null; // of the evidence, which is drawn after the answer
+  contours: string[] | null; // of the evidence; empty if nothing stood out, null if it is drawn after the answer or not at all
+  contoursOf: Question | null; // of the evidence that is drawn after the answer
+  disc: Side | null; // half of the picture with the optic disc; null if that is not certain, or the photograph is poor
   geometry: Geometry | null;
   crop: Picture | null; // input of the quality gate
   input: Picture | null; // input of the network
@@ -67,7 +68,7 @@ export interface Seen {
 const UNDECIDED: Answer = { probability: null, threshold: null, disease: null };
 
 /** A result without pictures. */
-export const NOTHING = { fingerprint: "", picture: null, heatOf: null, geometry: null, crop: null, input: null };
+export const NOTHING = { fingerprint: "", picture: null, contours: null, contoursOf: null, disc: null, geometry: null, crop: null, input: null };
 
 /** The operating point that a model uses unless another is chosen. */
 export const ownPoint = (model: Model): string => model.operating_point ?? BALANCED;
@@ -148,10 +149,10 @@ export function join(model: Model, point: string, eyes: Record<Eye, Row[]>): Row
   return { result, reasons, questions: answers, ...grade };
 }
 
-/** A photograph that was graded, and how to draw its evidence: the crop with the evidence overlaid. */
+/** A photograph that was graded, and how to draw the contours of its evidence. */
 export interface Graded {
   seen: Seen;
-  explain: (() => Promise<Blob>) | null;
+  explain: (() => Promise<string[]>) | null;
 }
 
 /** Grade a photograph. Throws PhotoError if it cannot be read. */
@@ -187,14 +188,18 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
   const inColours = coloured(crop, found.crop?.colours ?? "natural", model);
   const looked = await network.look(inColours);
   const row = { ...graded(quality), ...answer(model, point, looked, quality) };
-  const answered = { ...nothing, row, picture: await encoded, input: inColours };
-  const heatOf = model.evidence && (worstCalled(model, row.questions) ?? TASKS[model.task].questions.at(-1) ?? null);
-  if (row.result === AGAIN || !heatOf) return { seen: answered, explain: null };
+  const equalized = model.colours === "equalized" ? inColours : equalize(crop, insideCircle(model.size));
+  const disc = quality.gradable && geometry.field === "circle" ? discOf(equalized) : null;
+  const answered = { ...nothing, row, disc, picture: await encoded, input: inColours };
+  const grid = model.evidence;
+  const contoursOf = worstCalled(model, row.questions);
+  if (row.result === AGAIN || !grid) return { seen: answered, explain: null };
+  if (!contoursOf) return { seen: { ...answered, contours: [] }, explain: null }; // below every threshold
   const explain = async () => {
-    const explained = await network.look(inColours, true);
-    return encode(heated(model, point, explained, heatOf, inColours, shown), SHOWN, QUALITY);
+    const { evidence } = await network.look(inColours, true);
+    return evidence ? drawContours(evidence[grid.questions.indexOf(contoursOf)], inColours, grid) : [];
   };
-  return { seen: { ...answered, heatOf }, explain };
+  return { seen: { ...answered, contoursOf }, explain };
 }
 
 /** Convert a crop to the colours of the model. Throws PhotoError if natural ones were equalised when it was made. */
@@ -227,22 +232,4 @@ function answer(model: Model, point: string, { probabilities }: Looked, { gradab
     row.grade = consistentGrade(predictGrade(probabilities, model.decision.grade.cuts), answers);
   }
   return row;
-}
-
-/** Overlay the evidence for a question on the crop that is shown. */
-function heated(
-  model: Model,
-  point: string,
-  { probabilities, evidence }: Looked,
-  question: Question,
-  seen: Picture,
-  shown: Picture,
-): Picture {
-  if (!model.evidence || !evidence) return shown;
-  const { temperature, shift, eye } = model.decision[question];
-  const threshold = uncalibrate(eye.operating_points[point], temperature, shift);
-  const odds = logOdds(diseaseProbability(probabilities, model.task, question));
-  const cells = evidence[model.evidence.questions.indexOf(question)];
-  const heat = drawHeat(cells, odds, threshold, seen, model.evidence);
-  return overlay(shown, enlargeLinear(heat, model.size, SHOWN));
 }

@@ -8,7 +8,7 @@ import type { Model } from "./network";
 import { forget } from "./pictures";
 import { announce } from "./result";
 import { BALANCED, type Eye, join, ownPoint, pointsOf } from "./screener";
-import { type Shot, type Visit, addHeat, keep, recallPoint, rememberPoint, remove } from "./store";
+import { type Shot, type Visit, addContours, keep, recallPoint, rememberPoint, remove } from "./store";
 import { type Text, verbatim } from "./text";
 import { words } from "./words";
 
@@ -65,24 +65,24 @@ async function look(eye: Eye, files: File[]): Promise<void> {
   delete busy[eye];
   session.latest = eye;
   let known: Text | null = null;
-  all.forEach(({ row, fingerprint, picture, heatOf }, i) => {
+  all.forEach(({ row, fingerprint, picture, contours, contoursOf, disc }, i) => {
     const isKnown = fingerprint && session.visit.eyes[eye].some((shot) => shot.fingerprint === fingerprint);
     if (isKnown) known = words.status.known(files[i].name);
     if (isKnown) return;
-    const shot: Shot = { name: files[i].name, fingerprint, row, picture, heat: null, heatOf };
+    const shot: Shot = { name: files[i].name, fingerprint, row, picture, contours, contoursOf, disc };
     fileOf.set(shot, files[i]);
     session.visit.eyes[eye].push(shot);
-    if (heatOf) void explain(shot, eye, asked[i], session.visit.id);
+    if (contoursOf) void explain(shot, eye, asked[i], session.visit.id);
   });
   await update(known, known !== null);
 }
 
 /** Show the evidence of a photograph, or add it to the history if the next patient has started. */
-async function explain(shot: Shot, eye: Eye, { heat }: Asked, id: string): Promise<void> {
-  const drawn = await heat;
-  if (session.visit.id !== id) return addHeat(id, eye, shot.fingerprint, drawn).catch(() => undefined); // not stored at all
+async function explain(shot: Shot, eye: Eye, { contours }: Asked, id: string): Promise<void> {
+  const drawn = await contours;
+  if (session.visit.id !== id) return addContours(id, eye, shot.fingerprint, drawn).catch(() => undefined); // not stored at all
   if (!session.visit.eyes[eye].includes(shot)) return; // removed, or graded again
-  shot.heat = drawn;
+  shot.contours = drawn;
   session.changed(false);
   await save();
 }

@@ -4,7 +4,7 @@ import { recallClinic } from "./clinic";
 import { drawTitle } from "./details";
 import { el } from "./dom";
 import { type EyePart, type Letter, type Line, writeLetter } from "./letter";
-import { urlOf } from "./pictures";
+import { USUAL, drawFrame, drawLines } from "./pictures";
 import type { Visit } from "./store";
 import type { Text } from "./text";
 
@@ -32,8 +32,9 @@ function drawLine([label, text]: Line): HTMLElement {
 }
 
 function drawEyePart({ eye, tone, finding, shot, captions, lines }: EyePart): HTMLElement {
-  const figure = (blob: Blob, caption: Text) => el("figure", {}, el("img", { src: urlOf(blob), alt: caption }), el("figcaption", {}, caption));
-  const figures = [shot?.picture && figure(shot.picture, captions.picture), shot?.heat && figure(shot.heat, captions.heat)].filter((one) => one instanceof Node);
+  const figure = (caption: Text, lines?: SVGSVGElement) => el("figure", {}, drawFrame(shot?.picture ?? null, caption, lines), el("figcaption", {}, caption));
+  const figures = shot?.picture ? [figure(captions.picture)] : [];
+  if (shot?.picture && shot.contours?.length) figures.push(figure(captions.evidence, drawLines(shot.contours[USUAL])));
   return el(
     "section",
     {},

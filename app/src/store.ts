@@ -1,5 +1,6 @@
 /** The storage of the history: results in the browser's database on this device, and nowhere else. */
 
+import type { Side } from "./disc";
 import type { Question } from "./probabilities";
 import type { Eye, Row } from "./screener";
 
@@ -9,8 +10,9 @@ export interface Shot {
   fingerprint?: string; // of the file
   row: Row;
   picture: Blob | null;
-  heat: Blob | null;
-  heatOf: Question | null;
+  contours?: string[] | null; // of the evidence, as in Seen; earlier versions kept a heat map, which is not shown
+  contoursOf?: Question | null;
+  disc?: Side | null; // as in Seen
 }
 
 /** A visit of a patient. */
@@ -75,12 +77,12 @@ export async function keep(visit: Visit): Promise<void> {
 }
 
 /** Add the evidence to an eye of a visit, unless the visit was deleted or the eye has another photograph. */
-export async function addHeat(id: string, eye: Eye, fingerprint: string | undefined, heat: Blob): Promise<void> {
+export async function addContours(id: string, eye: Eye, fingerprint: string | undefined, contours: string[]): Promise<void> {
   const visits = (await open()).transaction(VISITS, "readwrite").objectStore(VISITS);
   const request: IDBRequest<Visit | undefined> = visits.get(id);
   request.onsuccess = () => {
     const shot = request.result?.eyes[eye].find((one) => one.fingerprint === fingerprint);
-    if (shot) visits.put({ ...request.result, eyes: { ...request.result?.eyes, [eye]: request.result?.eyes[eye].map((one) => (one === shot ? { ...shot, heat } : one)) } });
+    if (shot) visits.put({ ...request.result, eyes: { ...request.result?.eyes, [eye]: request.result?.eyes[eye].map((one) => (one === shot ? { ...shot, contours } : one)) } });
   };
 }
 

@@ -1,4 +1,4 @@
-/** The slow work (decoding, network, heat map), in a worker so that the page stays responsive. */
+/** The slow work (decoding, network, evidence), in a worker so that the page stays responsive. */
 
 import { encode } from "./bitmap";
 import { type Model, Network, loadModel } from "./network";
@@ -11,7 +11,7 @@ export type Reply =
   | { kind: "ready"; model: Model }
   | { kind: "failed"; message: string }
   | { kind: "seen"; id: number; seen: Seen }
-  | { kind: "heat"; id: number; heat: Blob }; // follows the answer
+  | { kind: "contours"; id: number; contours: string[] }; // follows the answer
 
 const reply = (message: Reply) => postMessage(message);
 const requests: Request[] = [];
@@ -44,7 +44,7 @@ async function grade({ network, model }: Started, { id, file, point }: Request):
   }
   const { seen, explain } = graded;
   reply({ kind: "seen", id, seen });
-  if (explain) later.push(async () => reply({ kind: "heat", id, heat: await explain() }));
+  if (explain) later.push(async () => reply({ kind: "contours", id, contours: await explain() }));
 }
 
 /** Grade a drawing, twice: browsers compile a program while it runs, and the first photograph would wait for that. */

@@ -39,14 +39,14 @@ export async function serve(folder, port) {
 function listen() {
   const Plain = window.Worker;
   window.said = [];
-  window.heats = new Map(); // by the number of the request
+  window.explained = new Map(); // contours, by the number of the request
   window.refused = [];
   addEventListener("securitypolicyviolation", (event) => window.refused.push(`${event.violatedDirective} ${event.blockedURI}`));
   window.Worker = class extends Plain {
     constructor(...args) {
       super(...args);
       this.addEventListener("message", ({ data }) => {
-        if (data.kind === "heat") window.heats.set(data.id, data.heat);
+        if (data.kind === "contours") window.explained.set(data.id, data.contours);
         else window.said.push(data);
       });
     }
@@ -80,15 +80,16 @@ export async function look(page, eye, file) {
   await page.waitForFunction((n) => window.said.length > n, before, { timeout: 60_000 });
   await page.waitForSelector(`#new [data-eye=${eye}][aria-busy=false][data-result]`);
   const seconds = (Date.now() - start) / 1000;
-  const explained = () => !window.said.at(-1).seen.heatOf || window.heats.has(window.said.at(-1).id);
+  const explained = () => !window.said.at(-1).seen.contoursOf || window.explained.has(window.said.at(-1).id);
   await page.waitForFunction(explained, null, { timeout: 60_000 });
   const text = await card.innerText();
   const said = await page.evaluate((detail) => {
     const { id, seen } = window.said.at(-1);
-    const [{ row, geometry, crop, input, heatOf, picture }, heat] = [seen, window.heats.get(id)];
+    const { row, geometry, crop, input, contoursOf, picture } = seen;
+    const contours = contoursOf ? window.explained.get(id) : seen.contours;
     const encode = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
     const pixels = (of) => (detail && of ? encode(of.data) : null);
-    return { row, geometry, heatOf, crop: pixels(crop), input: pixels(input), picture: picture?.size ?? 0, heat: heat?.size ?? 0 };
+    return { row, geometry, contoursOf, contours, crop: pixels(crop), input: pixels(input), picture: picture?.size ?? 0 };
   }, Boolean(options.crops));
   return { ...said, text, seconds };
 }

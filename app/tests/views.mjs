@@ -77,7 +77,7 @@ export const views = {
       const { width } = page.viewportSize();
       await page.waitForFunction((width) => document.documentElement.clientWidth === width, width);
       const wide = (await page.evaluate(() => document.documentElement.scrollWidth)) - width;
-      const small = await page.$$eval("a, button, label.button, select, input[type=text], input[type=date]", (all) =>
+      const small = await page.$$eval("a, button, label.button, select, input[type=text], input[type=date], input[type=range]", (all) =>
         all
           .filter((one) => one.checkVisibility() && !one.classList.contains("skip"))
           .map((one) => [one.innerText || one.id, one.getBoundingClientRect()])
@@ -104,7 +104,7 @@ export const views = {
     for (const eye of ["left", "right"]) await page.locator(`#new [data-eye=${eye}]`).getByRole("button", { name: "Remove" }).click();
     for (const eye of ["right", "left"]) await look(page, eye, options.patient[eye]);
     await noteAll("result");
-    await page.locator("#new").getByRole("button", { name: "Evidence" }).first().click();
+    found.marked = await mark(page);
     await noteAll("evidence");
     await look(page, "right", options.second); // a second photograph of the eye
     await page.fill("#born", "2999-01-01");
@@ -252,3 +252,23 @@ export const views = {
     return { found };
   },
 };
+
+/** Move the slider of the evidence with the keyboard, look at the bare photograph, and go back: what is drawn and said. */
+async function mark(page) {
+  const eye = page.locator("#new .eye:has(.level)").first();
+  const [slider, picture] = [eye.getByRole("slider"), eye.locator(".pictures")];
+  const note = () =>
+    picture.evaluate((pictures) => ({
+      path: pictures.querySelector("path").getAttribute("d"),
+      shown: [...pictures.querySelectorAll("img")].filter((one) => one.checkVisibility({ visibilityProperty: true })).map(({ alt }) => alt),
+      level: pictures.parentElement.querySelector("input").getAttribute("aria-valuetext"),
+    }));
+  const seen = [await note()];
+  await slider.press("End");
+  seen.push(await note());
+  await eye.getByRole("button", { name: "Photograph", exact: true }).click();
+  seen.push(await note());
+  await eye.getByRole("button", { name: "Evidence" }).click();
+  seen.push(await note());
+  return seen;
+}

@@ -211,7 +211,10 @@ class Screener:
         return f"{network}; operating point {self.point}{where}: {'; '.join(parts)}"
 
     def panels(self, answers, own, evidence, seen):
-        """Draw the heat map of each question that is decided, with its caption; `own` is uncalibrated."""
+        """Draw the heat map of each question that is decided, with its caption; `own` is uncalibrated.
+
+        Below the threshold the map is empty, and the caption says that nothing stood out.
+        """
         decided = {question: answer for question, answer in answers.items() if answer["disease"] is not None}
         chosen = [(self.decision[question], answer["threshold"]) for question, answer in decided.items()]
         thresholds = np.array([uncalibrate(least, fit["temperature"], fit["shift"]) for fit, least in chosen])
@@ -220,9 +223,10 @@ class Screener:
         heats = draw_heat(evidence, odds, thresholds, np.stack([seen] * len(odds)), self.network.grid)
         said = [
             f"{QUESTIONS[question].split(' (')[0]} {answer['probability']:.2f}, called from {answer['threshold']:.2f}"
+            + ("" if answer["disease"] else ": nothing stood out")
             for question, answer in decided.items()
         ]
-        return list(zip(said, heats))
+        return [(line, heat * answer["disease"]) for line, heat, answer in zip(said, heats, decided.values())]
 
     def join(self, eyes):
         """Combine the photographs of a patient, {'left': rows, 'right': rows} from `look`, into one such row."""

@@ -171,8 +171,13 @@ const en = {
     alt: (eye: Eye) => `Photograph of the ${eye} eye`,
     photograph: "Photograph",
     evidence: "Evidence",
-    evidenceAlt: (eye: Eye, question: Question) => `${EYES[eye]} with the evidence for ${QUESTIONS[question].toLowerCase()}`,
-    evidenceCaption: "Green and yellow mark areas that raised the score.",
+    evidenceAlt: (eye: Eye, question: Question) => `${EYES[eye]} with contours around areas that raised the score for ${QUESTIONS[question].toLowerCase()}`,
+    evidenceCaption: "Contours mark areas that raised the score. They do not outline lesions.",
+    level: "How much to mark",
+    levelOf: (eye: Eye) => ` in the ${eye} eye`,
+    levelIs: (share: number) => `Areas with at least ${Math.round(100 * share)}\u00a0% of the strongest evidence`,
+    nothingAlt: (eye: Eye) => `Photograph of the ${eye} eye. Nothing stood out.`,
+    nothing: "Nothing stood out. This does not rule out disease.",
     picture: (eye: Eye) => `Picture of the ${eye} eye`,
   },
 
@@ -184,6 +189,7 @@ const en = {
     history: "No result: the files were not checked",
     same: "The same photograph was chosen for both eyes. Remove it from the eye that it does not show.",
     otherEye: (name: string, eye: Eye) => `${name} was chosen as the ${eye} eye, but its name says ${other(eye)} eye.`,
+    sameEye: (one: string, two: string) => `${one} and ${two} seem to show the same eye: the optic disc is on the same side.`,
     patients: (one: string, two: string) => `The names of the files tell two patients: ${one} and ${two}.`,
   },
 
@@ -249,7 +255,7 @@ const en = {
       ],
       [
         "What the words mean",
-        "Referable retinopathy is moderate or worse, without macular oedema: a specialist should see the patient. The threshold is the probability from which EyeNet reports disease; the settings tell how cautious it is. Evidence marks the areas that raised the score; it does not outline lesions.",
+        "Referable retinopathy is moderate or worse, without macular oedema: a specialist should see the patient. The threshold is the probability from which EyeNet reports disease; the settings tell how cautious it is. Under “Evidence”, contours mark areas that raised the score; they do not outline lesions. Where nothing stood out, the score is below the threshold.",
       ],
       [
         "How to take a good photograph",
