@@ -1,6 +1,7 @@
 /** The page: its views, and how it starts. */
 
 import { drawAbout } from "./about";
+import { keepClean } from "./cleaning";
 import { byId, el, say } from "./dom";
 import { startWorker } from "./grader";
 import { drawHistory, isHistory } from "./history";
@@ -8,6 +9,7 @@ import type { Model } from "./network";
 import { keepOffline } from "./offline";
 import { drawPatient, makePatient, next, takeDropped } from "./patient";
 import { giveUp, inUse, session, useNetwork } from "./session";
+import { resumeProgress } from "./resuming";
 import { drawSettings } from "./settings";
 import type { Text } from "./text";
 import { language, words } from "./words";
@@ -48,11 +50,12 @@ function deleted(id: string | null): void {
 }
 
 function started(model: Model, offline: boolean): void {
-  useNetwork(model);
+  const isSame = useNetwork(model);
   drawAbout();
   drawSettings();
   drawPatient(false);
-  say(offline ? words.status.ready : words.status.online, "ready");
+  if (isSame) say(offline ? words.status.ready : words.status.online, "ready");
+  else say(words.resumed.lostNetwork, "wrong");
 }
 
 function failed(message: Text): void {
@@ -84,6 +87,10 @@ async function start(): Promise<void> {
   show();
   if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") return failed(words.status.tooOld);
   say(words.status.loading);
+  void resumeProgress().then((lost) => {
+    if (lost) say(lost, "wrong");
+    keepClean(() => location.hash === "#history" && show());
+  });
   const offline = await keepOffline(inUse);
   startWorker({ ready: (model) => started(model, offline), failed });
 }

@@ -28,3 +28,7 @@ const DAY = new Intl.DateTimeFormat(words.locale, { dateStyle: "long", timeZone:
 export const sayDay = (day: string): Text => verbatim(DAY.format(Date.parse(day)));
 
 export const sayWhen = (when: number): Text => verbatim(WHEN.format(when));
+
+const DAY = new Intl.DateTimeFormat(words.locale, { dateStyle: "medium" });
+
+export const sayDay = (when: number): Text => verbatim(DAY.format(when));

@@ -6,6 +6,7 @@ import { byId, el } from "./dom";
 import { openDoubts } from "./doubts";
 import { type Handlers, drawEye } from "./eye";
 import { drawPrint, drawResult } from "./result";
+import { drawResumed } from "./resuming";
 import { drawSamples } from "./samples";
 import type { Eye } from "./screener";
 import { choose, confirmFiles, removeShot, save, session, startNext } from "./session";
@@ -71,6 +72,7 @@ export function drawPatient(arrived: boolean): void {
   if (label.value !== visit.label) label.value = visit.label;
   if (visit.born && born.value !== visit.born) born.value = visit.born;
   body.replaceChildren(
+    session.resumed ? drawResumed(visit, next) : "",
     isBusy ? busy : (drawResult(visit, handlers, latest) ?? ""),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, session.isBusy(eye), handlers))),
     isDone ? "" : el("div", { class: "actions wide" }, ...(isStarted ? ends : [several])),
