@@ -52,8 +52,7 @@ export async function unpack(file: Blob): Promise<Visit[]> {
     else if (!isFirst && line) visits.push(readVisit(line));
     isFirst = false;
   }
-  if (count === null || count !== visits.length) throw new ArchiveError(said.incomplete);
-  if (new Set(visits.map(({ id }) => id)).size < count) throw new ArchiveError(said.damaged);
+  if (count !== visits.length || new Set(visits.map(({ id }) => id)).size < count) throw new ArchiveError(said.damaged);
   return visits;
 }
 

@@ -3,7 +3,7 @@
 import { inspect, open, options, phone, pickPoint } from "./driver.mjs";
 
 /** Say what the page shows and says, and what of it is on the screen. */
-async function note(page) {
+export async function note(page) {
   return page.evaluate(() => {
     const now = document.querySelector("#now");
     const covered = document.querySelector("nav").getBoundingClientRect().top;
@@ -40,11 +40,11 @@ async function settled(page, count) {
 }
 
 /** Take photographs with the button of the card at the top, as with the camera. */
-const take = async (page, file) => {
+export const take = async (page, file) => {
   await give(page, page.locator("#now input[capture]"), file);
   return note(page);
 };
-const next = (page) => page.getByRole("button", { name: "Next patient" }).click();
+export const next = (page) => page.getByRole("button", { name: "Next patient" }).click();
 
 export const visits = {
   /** Go through visits on a phone, one after the other. */

@@ -260,8 +260,7 @@ const en = {
     failed: "It did not work, and nothing was changed: the device's storage is full, or not available to this page.",
     foreign: "This is not a file of EyeNet's history. Nothing was imported.",
     newer: "This file is of a newer version of EyeNet. Open this page again while connected to the internet, then import it. Nothing was imported.",
-    damaged: "The file is damaged. Nothing was imported: export it again.",
-    incomplete: "The file is incomplete. Nothing was imported: export it again.",
+    damaged: "The file is damaged or incomplete. Nothing was imported: export it again.",
     inProgress: "The file adds to the patient in progress. Press “Next patient”, then import it again. Nothing was imported.",
   },
 
