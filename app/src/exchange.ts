@@ -4,7 +4,7 @@ import { ArchiveError, pack, unpack } from "./archive";
 import { drawChooser } from "./chooser";
 import { toCsv } from "./csv";
 import { dayOf } from "./days";
-import { el, say } from "./dom";
+import { el, say, tell } from "./dom";
 import { merge } from "./merge";
 import { session } from "./session";
 import { type Visit, keepAll, list } from "./store";
@@ -32,12 +32,12 @@ async function importFile(file: File): Promise<Text> {
 
 /** Draw the buttons; `visits` are exported, and `imported` is called after an import. */
 export function drawExchange(visits: Visit[], isAll: boolean, imported: () => Promise<void>): HTMLElement {
-  const busy = (act: () => Promise<Text | null>) => async () => {
-    say(said.working);
+  const busy = (act: () => Promise<Text>) => async () => {
+    say(said.working, "done");
     try {
-      say(await act(), "");
+      tell(await act(), "done");
     } catch (error) {
-      say(error instanceof ArchiveError ? error.text : said.failed, "wrong");
+      tell(error instanceof ArchiveError ? error.text : said.failed, "wrong");
     }
   };
   const csv = async () => {
@@ -54,7 +54,7 @@ export function drawExchange(visits: Visit[], isAll: boolean, imported: () => Pr
       await imported();
       return sentence;
     })();
-  const button = (text: Text, act: () => Promise<Text | null>) => el("button", { type: "button", class: "button", onclick: busy(act) }, text);
+  const button = (text: Text, act: () => Promise<Text>) => el("button", { type: "button", class: "button", onclick: busy(act) }, text);
   return el(
     "details",
     { class: "exchange" },

@@ -42,7 +42,11 @@ export async function drawHistory(address: string, deleted: Deleted): Promise<vo
 function drawList(visits: Visit[] | null, deleted: Deleted): HTMLElement[] {
   const title = el("h1", { id: "history-title" }, said.title);
   if (!visits) return [title, el("p", { class: "lead" }, said.unavailable)];
-  const exchange = (found: Visit[], isAll: boolean) => drawExchange(found, isAll, () => drawHistory("history", deleted));
+  const redraw = async () => {
+    await drawHistory("history", deleted);
+    byId("content").focus({ preventScroll: true });
+  };
+  const exchange = (found: Visit[], isAll: boolean) => drawExchange(found, isAll, redraw);
   if (!visits.length) return [title, el("p", { class: "lead" }, said.empty), exchange([], true)];
   const removeEvery = async () => {
     await removeAll();
@@ -61,16 +65,17 @@ function drawList(visits: Visit[] | null, deleted: Deleted): HTMLElement[] {
 }
 
 function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {
+  const go = drawContinue(visit);
   return [
     el("h1", { id: "history-title" }, nameOf(visit)),
     el("p", { class: "lead" }, said.lead(sayWhen(visit.when), sayPoint(visit.point))),
     visit.born && el("p", { class: "lead" }, words.patient.bornOn(sayDay(visit.born))),
     drawResult(visit) ?? el("p", {}, said.noResult),
+    ...(go ? [el("div", { class: "actions" }, go)] : []),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, false, null))),
     el(
       "div",
       { class: "actions wide" },
-      drawContinue(visit),
       el("a", { class: "button", href: "#history" }, said.back),
       drawPrint(),
       drawDeleteOne(visit, null, "button danger", deleted),

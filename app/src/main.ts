@@ -49,13 +49,16 @@ function deleted(id: string | null): void {
   byId("content").focus({ preventScroll: true });
 }
 
+let lost: Text | null = null; // what a reload lost of the patient in progress
+
 function started(model: Model, offline: boolean): void {
   const isSame = useNetwork(model);
   drawAbout();
   drawSettings();
   drawPatient(false);
-  if (isSame) say(offline ? words.status.ready : words.status.online, "ready");
-  else say(words.resumed.lostNetwork, "wrong");
+  if (!isSame) lost = words.resumed.lostNetwork;
+  if (lost) say(lost, "wrong");
+  else say(offline ? words.status.ready : words.status.online, "ready");
 }
 
 function failed(message: Text): void {
@@ -66,6 +69,7 @@ function failed(message: Text): void {
 
 function listen(): void {
   addEventListener("hashchange", () => {
+    if (byId("status").dataset.kind === "done") say(null); // it was about the view that is left
     show();
     byId("content").focus({ preventScroll: true });
   });
@@ -87,7 +91,8 @@ async function start(): Promise<void> {
   show();
   if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") return failed(words.status.tooOld);
   say(words.status.loading);
-  void resumeProgress().then((lost) => {
+  void resumeProgress().then((found) => {
+    lost ??= found;
     if (lost) say(lost, "wrong");
     keepClean(() => location.hash === "#history" && show());
   });

@@ -3,7 +3,7 @@
 import { SIDES, nextStep } from "./answers";
 import { showDialog } from "./chooser";
 import { lastOf } from "./days";
-import { aside, el, say } from "./dom";
+import { aside, el, tell } from "./dom";
 import { sayWhen } from "./numbers";
 import { type Progress, endProgress, isTaken, recallProgress } from "./progress";
 import { nameOf } from "./result";
@@ -55,7 +55,7 @@ export function drawContinue(visit: Visit): HTMLElement | null {
   if (visit.id === session.visit.id) return el("a", { class: "button primary", href: "#new" }, said.back);
   if (!isUnfinished(visit) || !model) return null;
   if (!isBy(model, visit)) return el("p", {}, said.otherNetwork);
-  const onclick = () => void goOn(visit).catch(() => say(said.gone, "wrong"));
+  const onclick = () => void goOn(visit).catch(() => tell(said.gone, "wrong"));
   return el("button", { type: "button", class: "button primary", onclick }, said.go, aside(said.of(nameOf(visit))));
 }
 
@@ -63,9 +63,9 @@ export function drawContinue(visit: Visit): HTMLElement | null {
 async function goOn({ id }: Visit): Promise<void> {
   const visit = (await list()).find((one) => one.id === id); // another window may have changed it
   const step = visit && nextStep(visit);
-  if (!visit || !step) return say(said.gone, "wrong");
-  if (SIDES.some(session.isBusy)) return say(said.busy, "wrong");
-  if (await isTaken(id)) return say(said.taken, "wrong");
+  if (!visit || !step) return tell(said.gone, "wrong");
+  if (SIDES.some(session.isBusy)) return tell(said.busy, "wrong");
+  if (await isTaken(id)) return tell(said.taken, "wrong");
   const name = visit.label.trim() ? nameOf(visit) : null;
   const question = name ? said.question(name, sayWhen(lastOf(visit)), step.eye) : said.questionNoName(sayWhen(lastOf(visit)), step.eye);
   if (!(await ask(question, words.choose.cancel)) || SIDES.some(session.isBusy)) return;

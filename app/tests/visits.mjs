@@ -123,6 +123,11 @@ export const visits = {
       await page.waitForSelector("#new .choices"); // the evidence follows the answer
       await measure("result");
       if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
+      await page.getByRole("link", { name: "History" }).click();
+      await page.locator(".exchange summary").click();
+      await measure("history");
+      if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}-history.png`, fullPage: true });
+      await page.getByRole("link", { name: "Patient" }).click();
       await next(page);
     }
     return { wide };

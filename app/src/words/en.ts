@@ -256,7 +256,7 @@ const en = {
     working: "Working…",
     saved: (number: number) => `${results(number)} given to the browser as a download.`,
     done: (added: number, extended: number, known: number) =>
-      [`${results(added)} imported.`, extended ? `${results(extended)} completed with new photographs.` : "", known ? `${results(known)} already here.` : ""].filter(Boolean).join(" "),
+      added + extended === 0 ? `Nothing new: ${results(known)} of the file already here.` : [added ? `${results(added)} imported.` : "", extended ? `${results(extended)} completed with new photographs.` : "", known ? `${results(known)} already here.` : ""].filter(Boolean).join(" "),
     failed: "It did not work, and nothing was changed: the device's storage is full, or not available to this page.",
     foreign: "This is not a file of EyeNet's history. Nothing was imported.",
     newer: "This file is of a newer version of EyeNet. Open this page again while connected to the internet, then import it. Nothing was imported.",
