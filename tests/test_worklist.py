@@ -93,7 +93,8 @@ def test_the_table_has_a_row_for_each_patient_and_computes_nothing(do):
 
 
 def test_the_file_holds_everything_and_is_plain_json(do):
-    visits = [visit("a"), visit("b", "Zoë\u2028", imported=NOW), visit("c", eyes={"right": [], "left": [shot()]}, joined=None)]
+    one = {"right": [], "left": [shot()]}
+    visits = [visit("a"), visit("b", "Zoë\u2028", imported=NOW), visit("c", eyes=one, joined=None)]
     (text,) = do({"do": "pack", "visits": visits, "now": NOW})
     parsed = json.loads(text)
     assert (parsed["format"], parsed["version"], parsed["count"]) == ("eyenet-history", 1, 3)
@@ -164,7 +165,7 @@ def test_an_import_loses_nothing_and_doubles_nothing(do):
         return {"do": "merge", "stored": stored, "imported": imported, "now": NOW}
 
     new, twice, less, wider, apart = do(
-        merge([], [stored]), merge([stored], [stored]), merge([stored], [fewer]), merge([stored], [more]), merge([stored], [other])
+        merge([], [stored]), *(merge([stored], [imported]) for imported in (stored, fewer, more, other))
     )
     assert new["changes"] == [stored | {"imported": NOW}] and new["added"] == 1
     assert twice["changes"] == less["changes"] == [] and twice["known"] == less["known"] == 1
@@ -203,7 +204,7 @@ def test_the_search_finds_names_numbers_days_and_answers(do):
     jobs = [{"do": "search", "visits": visits, "wanted": {"answer": name}} for name in answers]
     assert do(*jobs) == list(answers.values())
     (text,) = do({"do": "csv", "visits": [visits[2]]})
-    day = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))[0]["Begun"][:10]
+    day = next(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))["Begun"][:10]
     assert do({"do": "search", "visits": visits, "wanted": {"day": day}}) == [["b"]]
 
 
