@@ -52,6 +52,10 @@ async function choose(days: number): Promise<boolean> {
   const due = all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
   if (days && !(await ask(said.question(days, due.length, sayDay(Date.now())), words.choose.cancel, said.start))) return false;
   remember("retention", String(days));
+  if (chosenDays() !== days) {
+    say(said.notKept, "wrong");
+    return false;
+  }
   await removeExpired(due, days).catch(() => say(words.status.notDeleted, "wrong"));
   return true;
 }

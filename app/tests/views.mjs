@@ -115,6 +115,7 @@ export const views = {
     const letter = await letterOf(page, "#new");
     await page.getByRole("link", { name: "History" }).click();
     await page.waitForSelector("#history .entry");
+    await page.locator("#history .exchange summary").click();
     await noteAll("history");
     await page.getByRole("button", { name: "Delete all" }).click();
     await noteAll("question");

@@ -137,7 +137,7 @@ export const visits = {
 /** List what is wider than the screen, or than its own place. */
 function overflow() {
   const all = [...document.querySelectorAll("main *, nav a")].filter((one) => one.checkVisibility() && !one.closest(".hidden, .status, .file"));
-  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, button, .button"));
+  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, button, .button, .field"));
   return wide.map((one) => `${one.tagName}.${one.className}`).concat(document.documentElement.scrollWidth > innerWidth ? ["page"] : []);
 }
 

@@ -18,6 +18,10 @@ const QUESTIONS: Record<Question, string> = letter.questions;
 const AFTER: Record<number, string> = { 1: "1 day", 7: "7 days", 30: "30 days", 365: "1 year" };
 const after = (days: number): string => AFTER[days] ?? `${days} days`;
 const results = (number: number): string => (number === 1 ? "1 result" : `${number} results`);
+const shown = (number: number, isAll: boolean): string => {
+  if (number === 1) return isAll ? "the result" : "the result shown";
+  return isAll ? `all ${results(number)}` : `the ${results(number)} shown`;
+};
 const other = (eye: Eye): Eye => (eye === "right" ? "left" : "right");
 const share = (value: number): string => String(Math.round(100 * value));
 
@@ -250,8 +254,8 @@ const en = {
   exchange: {
     title: "Export and import",
     meaning: "The table is for spreadsheets. The file holds everything, with the pictures: import it on another device or keep it as a copy. Both contain patient data.",
-    csv: (number: number, isAll: boolean) => `Save ${isAll ? "all" : "the"} ${results(number)}${isAll ? "" : " shown"} as a table (CSV)`,
-    file: (number: number, isAll: boolean) => `Save ${isAll ? "all" : "the"} ${results(number)}${isAll ? "" : " shown"} as one file`,
+    csv: (number: number, isAll: boolean) => `Save ${shown(number, isAll)} as a table (CSV)`,
+    file: (number: number, isAll: boolean) => `Save ${shown(number, isAll)} as one file`,
     import: "Import a file",
     working: "Working…",
     saved: (number: number) => `${results(number)} given to the browser as a download.`,
@@ -290,6 +294,7 @@ const en = {
     due: (number: number, all: number, days: number, today: string) =>
       `${number} of ${results(all)} ${number === 1 ? "is" : "are"} older than ${after(days)} by this device's date, ${today}. If the date is wrong, keep them. Delete them now? This cannot be undone.`,
     later: "Keep for now",
+    notKept: "This browser does not keep settings for this page: nothing is deleted automatically.",
     chosen: (days: number) => (days ? `Results are deleted after ${after(days)}.` : "Results are not deleted automatically."),
     stored: (days: number) => `Stored on this device only, and deleted ${after(days)} after the last photograph.`,
   },
