@@ -139,12 +139,12 @@ export async function save(): Promise<void> {
   const isWorthIt = SIDES.some((eye) => visit.eyes[eye].some(({ picture }) => picture));
   session.kept = isWorthIt;
   const inProgress = keepInProgress();
+  inProgress.catch(() => undefined); // awaited below, perhaps too late for the browser
   try {
     if (isWorthIt || kept) await (isWorthIt ? keep(visit) : remove(visit.id));
     await inProgress;
     if (isWorthIt && !kept) await navigator.storage?.persist?.();
   } catch {
-    inProgress.catch(() => undefined);
     if (isWorthIt || kept) say(words.status.notKept, "wrong");
   }
 }

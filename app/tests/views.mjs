@@ -225,7 +225,7 @@ export const views = {
       await pickPoint(page, point);
       if (isNew) await page.waitForFunction((n) => window.said.length > n, before);
       answers[point] = await page.evaluate(() => window.said.at(-1).seen.row);
-      measured[point] = await page.locator(".option:has(:checked)").textContent();
+      measured[point] = await page.locator(".option:has([name=point]:checked)").textContent();
     }
     return { answers, measured };
   },
