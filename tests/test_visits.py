@@ -125,7 +125,8 @@ def records(page, photographs, tmp_path_factory):
 
 def test_a_reload_keeps_the_patient_in_progress(records, model, photographs):
     seen = records["reloads"]
-    assert seen["named"]["label"] == "Bed 7" and seen["named"]["title"] == "Photograph the right eye"
+    assert (seen["named"]["label"], seen["named"]["born"]) == ("Bed 7", "1950-01-02")
+    assert seen["named"]["title"] == "Photograph the right eye"
     assert seen["one"]["photographs"] == 1 and "Now photograph the left eye" in seen["one"]["text"]
     assert seen["one"]["resumed"][0].startswith("Continued: Bed 7, begun ")
     assert seen["again"]["primary"] == ["Take photograph of the left eye"]
@@ -153,6 +154,7 @@ def test_a_patient_is_found_and_continued_on_another_day(records):
     assert "Zoë Müller" in named and named == unfinished and seen["count"] == "1 of 2 results"
     assert seen["answers"][:2] == ["All answers", "Not finished: photograph an eye"]
     assert "Continue Zoë Müller?" in seen["question"] and seen["violations"] == []
+    assert seen["continued"]["born"] == "" and "Right eye: " in seen["letter"].split("Photographed")[1][:20]
     assert seen["continued"]["photographs"] == 1 and seen["continued"]["label"] == "Zoë Müller"
     assert seen["continued"]["primary"] == ["Take photograph of the left eye"]
     assert seen["both"]["photographs"] == 2 and "taken on different days. Right eye: " in seen["both"]["text"]

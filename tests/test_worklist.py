@@ -36,7 +36,7 @@ def shot(name="IMG.jpeg", probability=0.1, **changes):
 def visit(identifier="a1", label="Bed 4", **changes):
     eyes = {"right": [shot("r.jpeg")], "left": [shot("l.jpeg")]}
     made = {"id": identifier, "when": NOW, "label": label, "point": "balanced", "model": "net, trained on eyes"}
-    made |= {"network": "1", "classes": ["No DR"], "synthetic": False, "eyes": eyes}
+    made |= {"network": "1", "classes": ["No DR"], "born": "1957-03-04", "synthetic": False, "eyes": eyes}
     return made | {"joined": eyes["right"][0]["row"]} | changes
 
 
@@ -83,6 +83,7 @@ def test_the_table_has_a_row_for_each_patient_and_computes_nothing(do):
     assert [row["Patient"] for row in rows] == [*NAMES.values(), "Doubtful", "Drawn", "One eye"]
     first, *_, doubtful, drawn, one = rows
     assert first["Answer"] == "No referral suggested" and first["Begun"].startswith("2026-11-")
+    assert first["Birth date"] == "1957-03-04"
     assert first["Right eye"] == "No signs of retinopathy found" and first["Left eye: photographs"] == "1"
     assert first["Any retinopathy: probability"] == "0.1" and first["Any retinopathy: threshold"] == "0.3"
     assert first["Network"] == "net, trained on eyes" and first["How cautious"].startswith("Balanced")
@@ -139,6 +140,7 @@ WRONG = [
     {"id": "no id"},
     {"label": 4},
     {"when": 9e15},
+    {"born": "yesterday"},
     {"sample": True},
     {"eyes": {"right": []}},
     {"eyes": {"right": [shot(row={"result": "no DR"})], "left": []}},

@@ -28,7 +28,7 @@ export class ArchiveError extends Error {
 
 /** Write visits into a file. */
 export async function pack(visits: Visit[], now = Date.now()): Promise<Blob> {
-  const head = JSON.stringify({ made: new Date(now).toISOString(), notice: words.notADevice }).slice(1, -1);
+  const head = JSON.stringify({ made: new Date(now).toISOString(), notice: words.letter.notADevice }).slice(1, -1);
   const parts: BlobPart[] = [`${START}${VERSION},${head},"visits":[`];
   for (const [i, visit] of visits.entries()) {
     const { imported: _, ...own } = visit;

@@ -2,7 +2,7 @@
 
 import { showDialog } from "./chooser";
 import { byId, el, say } from "./dom";
-import { sayDay } from "./numbers";
+import { sayDate } from "./numbers";
 import { CHOICES, isExpired, mustAsk } from "./retention";
 import { inUse, session } from "./session";
 import { type Visit, list, recall, remember, removeThose } from "./store";
@@ -33,7 +33,7 @@ async function clean(redraw: () => void): Promise<void> {
   if (!due.length) return;
   if (mustAsk(due.length, all.length)) {
     if (isDeclined || inUse() || document.querySelector("dialog")) return; // nobody is interrupted
-    isDeclined = !(await ask(said.due(due.length, all.length, days, sayDay(Date.now())), said.later));
+    isDeclined = !(await ask(said.due(due.length, all.length, days, sayDate(Date.now())), said.later));
     if (isDeclined) return;
   }
   await removeExpired(due, days);
@@ -50,7 +50,7 @@ async function removeExpired(due: Visit[], days: number): Promise<void> {
 async function choose(days: number): Promise<boolean> {
   const all = days ? await list().catch(() => []) : [];
   const due = all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
-  if (days && !(await ask(said.question(days, due.length, sayDay(Date.now())), words.choose.cancel, said.start))) return false;
+  if (days && !(await ask(said.question(days, due.length, sayDate(Date.now())), words.choose.cancel, said.start))) return false;
   remember("retention", String(days));
   if (chosenDays() !== days) {
     say(said.notKept, "wrong");

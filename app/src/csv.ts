@@ -30,6 +30,7 @@ function cellsOf(visit: Visit): [Text, string][] {
   const number = (value: number | null | undefined) => (isDoubtful ? "" : String(value ?? ""));
   return [
     [said.patient, guard(visit.label.trim(), true)],
+    [said.born, guard(visit.born ?? "")],
     [said.begun, timeOf(visit.when)],
     [said.answer, guard(answer)],
     ...each(said.eye, (eye) => (isDoubtful || !eyes[eye].length ? "" : guard(sayEye(eye, visit).title))),
@@ -42,7 +43,7 @@ function cellsOf(visit: Visit): [Text, string][] {
     [said.grade, number(joined?.grade)],
     [said.point, guard(sayPoint(visit.point))],
     [said.network, guard(visit.model)],
-    [said.notice, words.notADevice],
+    [said.notice, words.letter.notADevice],
   ];
 }
 

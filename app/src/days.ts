@@ -1,7 +1,7 @@
 /** When the photographs of a patient were taken: those of different days are said to be so. */
 
 import { SIDES } from "./answers";
-import { sayDay } from "./numbers";
+import { sayDate } from "./numbers";
 import type { Shot, Visit } from "./store";
 import type { Text } from "./text";
 import { words } from "./words";
@@ -32,8 +32,14 @@ export function daysOf(visit: Visit): string[] {
 }
 
 /** Say the days of each eye's photographs if they are not all of one day; otherwise null. */
-export function sayDays(visit: Visit): Text | null {
-  const days = SIDES.map((eye) => new Map(visit.eyes[eye].map((shot) => [dayOf(takenAt(shot, visit)), sayDay(takenAt(shot, visit))])));
+export function datesOf(visit: Visit): Text[] | null {
+  const days = SIDES.map((eye) => new Map(visit.eyes[eye].map((shot) => [dayOf(takenAt(shot, visit)), sayDate(takenAt(shot, visit))])));
   if (new Set(days.flatMap((each) => [...each.keys()])).size < 2) return null;
-  return words.days.differ(SIDES.map((eye, i) => words.days.eye(eye, [...days[i].values()])));
+  return SIDES.flatMap((eye, i) => (days[i].size ? [words.days.eye(eye, [...days[i].values()])] : []));
+}
+
+/** Say that the photographs are of different days; null if they are not. */
+export function sayDays(visit: Visit): Text | null {
+  const dates = datesOf(visit);
+  return dates && words.days.differ(dates);
 }

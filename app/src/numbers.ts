@@ -29,6 +29,7 @@ export const sayDay = (day: string): Text => verbatim(DAY.format(Date.parse(day)
 
 export const sayWhen = (when: number): Text => verbatim(WHEN.format(when));
 
-const DAY = new Intl.DateTimeFormat(words.locale, { dateStyle: "medium" });
+const DATE = new Intl.DateTimeFormat(words.locale, { dateStyle: "medium" });
 
-export const sayDay = (when: number): Text => verbatim(DAY.format(when));
+/** Format the day of a time on this device. */
+export const sayDate = (when: number): Text => verbatim(DATE.format(when));

@@ -12,6 +12,7 @@ const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every
 const isFlag = (value: unknown): boolean => typeof value === "boolean";
 const isTime = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= LATEST;
 const isShare = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
+const isDay = (value: unknown): boolean => value === "" || (isText(value) && /^\d{4}-\d\d-\d\d$/.test(value) && Number.isFinite(Date.parse(value)));
 const isPicture = (value: unknown): boolean => value === null || (value instanceof Blob && value.type.startsWith("image/"));
 const may = (check: (value: unknown) => boolean, value: unknown): boolean => value === undefined || check(value);
 const orNull = (check: (value: unknown) => boolean, value: unknown): boolean => value === null || check(value);
@@ -36,8 +37,8 @@ function isShot(value: unknown): value is Shot {
 /** Tell whether a value is a visit; fields that this version does not know are kept. */
 export function isVisit(value: unknown): value is Visit {
   if (!isObject(value) || !isText(value.id) || !/^[\w-]{1,64}$/.test(value.id) || value.sample) return false;
-  const { when, label, point, model, network, classes, synthetic, eyes, joined, confirmed } = value;
-  const isFramed = isTime(when) && [label, point, model].every(isText) && may(isText, network) && isTexts(classes) && isFlag(synthetic) && may(isTexts, confirmed);
+  const { when, label, born, point, model, network, classes, synthetic, eyes, joined, confirmed } = value;
+  const isFramed = isTime(when) && [label, point, model].every(isText) && may(isText, network) && may(isDay, born) && isTexts(classes) && isFlag(synthetic) && may(isTexts, confirmed);
   if (!isFramed || !isObject(eyes) || !orNull(isRow, joined)) return false;
   return [eyes.right, eyes.left].every((shots) => Array.isArray(shots) && shots.every(isShot));
 }

@@ -69,7 +69,8 @@ async function reloads(page, context, url) {
   const found = {};
   await page.fill("#label", "Bed 7");
   await page.locator("#label").blur();
-  found.named = await reload(page);
+  await page.fill("#born", "1950-01-02");
+  found.named = { ...(await reload(page)), born: await page.locator("#born").inputValue() };
   await take(page, good.right);
   found.one = await reload(page);
   await shoot(page, "resumed");
@@ -133,6 +134,7 @@ async function continues(page) {
   const before = (shot, value) => ({ ...shot, when: shot.when - value });
   const earlier = `(all, value, before = ${before}) => all.filter(({ label }) => label === "Zoë Müller").map((one) => ({ ...before(one, value), eyes: { ...one.eyes, right: one.eyes.right.map((shot) => before(shot, value)) } }))`;
   await rewrite(page, VISITS, earlier, 2 * DAY);
+  await page.fill("#born", "1957-03-04"); // of the next patient
   await openHistory(page);
   await shoot(page, "worklist");
   found.violations = await inspect(page);
@@ -150,10 +152,11 @@ async function continues(page) {
   await shoot(page, "continue");
   await page.locator("dialog").getByRole("button", { name: "Continue this patient" }).click();
   await page.waitForSelector("#new:not([hidden]) .resumed");
-  found.continued = await see(page);
+  found.continued = { ...(await see(page)), born: await page.locator("#born").inputValue() };
   await page.waitForTimeout(100);
   found.both = await take(page, options.good.left);
   await shoot(page, "continued");
+  found.letter = await page.locator("#new .letter").textContent();
   await next(page);
   await openHistory(page);
   await page.selectOption("#search-answer", "");

@@ -271,6 +271,7 @@ const en = {
   /** Columns of the table. */
   csv: {
     patient: "Patient",
+    born: "Birth date",
     begun: "Begun",
     answer: "Answer",
     eye: (eye: Eye) => EYES[eye],
