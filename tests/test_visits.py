@@ -1,5 +1,8 @@
 """Visits of patients on the offline page, as on a phone: what it says to do next, and what it answers."""
 
+import base64
+import io
+import json
 import os
 import shutil
 
@@ -112,7 +115,75 @@ def test_the_history_keeps_patients_and_reads_earlier_versions(seen):
     assert "Photograph again" in seen["old"] and "Right eye: No signs of retinopathy found" in seen["old"]
 
 
+@pytest.fixture(scope="module")
+def records(page, photographs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records")
+    poor = {name: shutil.copy(photographs[name], folder / f"{name}.jpeg") for name in ("poor", "alsoPoor")}
+    options = {"folder": folder, "screenshots": os.environ.get("EYENET_SCREENSHOTS")}
+    return browse("records", page, point="sensitivity_0.9", good=photographs["good"], **poor, **options)
+
+
+def test_a_reload_keeps_the_patient_in_progress(records, model, photographs):
+    seen = records["reloads"]
+    assert (seen["named"]["label"], seen["named"]["born"]) == ("Bed 7", "1950-01-02")
+    assert seen["named"]["title"] == "Photograph the right eye"
+    assert seen["one"]["photographs"] == 1 and "Now photograph the left eye" in seen["one"]["text"]
+    assert seen["one"]["resumed"][0].startswith("Continued: Bed 7, begun ")
+    assert seen["again"]["primary"] == ["Take photograph of the left eye"]
+    assert {**seen["before"], "said": ""} == {**seen["spent"], "said": ""} and seen["spent"]["photographs"] == 3
+    cautious = Screener(model, sensitivity=0.9)
+    eyes = {"right": [photographs["good"]["right"]], "left": [photographs["poor"], photographs["alsoPoor"]]}
+    rows = {eye: [cautious.look(path) for path in paths] for eye, paths in eyes.items()}
+    assert seen["decided"]["result"] == cautious.join(rows)["result"]
+    assert records["errors"] == [] and seen["violations"] == []
+
+
+def test_a_reload_joins_no_two_patients(records):
+    seen = records["reloads"]
+    assert "Is this still the same patient? Bed 7, right eye and left eye" in seen["asked"]
+    for state in ("other", "refused", "sample", "renewed"):
+        assert (seen[state]["photographs"], seen[state]["label"], seen[state]["resumed"]) == (0, "", []), state
+    assert seen["lost"].startswith("The page was closed while it looked at a photograph of the right eye")
+    assert seen["renewed"]["said"].startswith("The network has changed")
+    assert "Another network graded these photographs" in seen["apart"] and seen["offered"] == 0
+
+
+def test_a_patient_is_found_and_continued_on_another_day(records):
+    seen = records["continues"]
+    (named,), (unfinished,) = seen["named"], seen["open"]
+    assert "Zoë Müller" in named and named == unfinished and seen["count"] == "1 of 2 results"
+    assert seen["answers"][:2] == ["All answers", "Not finished: photograph an eye"]
+    assert "Continue Zoë Müller?" in seen["question"] and seen["violations"] == []
+    assert seen["continued"]["born"] == "" and "Right eye: " in seen["letter"].split("Photographed")[1][:20]
+    assert seen["continued"]["photographs"] == 1 and seen["continued"]["label"] == "Zoë Müller"
+    assert seen["continued"]["primary"] == ["Take photograph of the left eye"]
+    assert seen["both"]["photographs"] == 2 and "taken on different days. Right eye: " in seen["both"]["text"]
+    assert len(seen["kept"]) == 2 and "taken on different days" in seen["kept"][1]
+
+
+def test_the_history_leaves_and_comes_back_whole(records):
+    seen = records["exchanges"]
+    assert seen["csv"]["name"].endswith(".csv") and seen["csv"]["text"].count("\r\n") == 3
+    file, again = (json.loads(seen[name]["text"]) for name in ("file", "again"))
+    assert file["count"] == 2 and file["visits"] == again["visits"]
+    shots = [shot for _, visit in file["visits"] for eye in ("right", "left") for shot in visit["eyes"][eye]]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(shot["picture"]["base64"]))) for shot in shots]
+    assert len(pictures) == 5 and max(picture.width for picture in pictures) == 512
+    assert "already here" in seen["twice"]["said"] and seen["twice"]["entries"] == 2
+    assert "damaged" in seen["damaged"]["said"] and seen["damaged"]["entries"] == 2
+    assert "nothing was changed" in seen["full"]["said"] and seen["full"]["entries"] == 0
+    assert seen["restored"] == {"said": "2 results imported.", "entries": 2} and seen["violations"] == []
+
+
+def test_old_results_are_deleted_after_it_was_said(records):
+    seen = records["deletions"]
+    assert "2 results are older" in seen["first"] and seen["cancelled"] == ["0", 4] and seen["violations"] == []
+    assert seen["chosen"] == 2 and "deleted 30 days after the last photograph" in seen["lead"]
+    assert seen["few"] == 2
+    assert "6 of 8 results are older than 30 days" in seen["many"] and (seen["spared"], seen["gone"]) == (8, 2)
+
+
 def test_nothing_is_wider_than_a_narrow_screen_or_with_large_text(page, photographs):
     patient = {"right": photographs["poor"], "left": photographs["other"]}
     wide = browse("sizes", page, patient=patient, screenshots=os.environ.get("EYENET_SCREENSHOTS"))["wide"]
-    assert len(wide) == 8 and not any(wide.values()), wide
+    assert len(wide) == 10 and not any(wide.values()), wide

@@ -36,6 +36,12 @@ export function say(text: Text | null, kind = ""): void {
   status.dataset.kind = kind;
 }
 
+/** Show a message above the page, and scroll to it. */
+export function tell(text: Text, kind = ""): void {
+  say(text, kind);
+  byId("status").scrollIntoView({ block: "nearest" });
+}
+
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const element = document.getElementById(id);
   if (!element) throw new Error(`no element ${id}`);

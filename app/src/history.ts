@@ -1,18 +1,22 @@
-/** The history: results on this device, to open, print or delete. */
+/** The history: results on this device, to open, print, continue or delete. */
 
-import { SIDES, sayPatient } from "./answers";
+import { SIDES } from "./answers";
 import { showDialog } from "./chooser";
+import { chosenDays } from "./cleaning";
 import { aside, byId, el, say } from "./dom";
-import { openDoubts } from "./doubts";
+import { drawExchange } from "./exchange";
 import { drawEye } from "./eye";
 import { sayDay, sayWhen } from "./numbers";
 import { forget } from "./pictures";
 import { sayPoint } from "./points";
+import { forgetProgress } from "./progress";
 import { drawPrint, drawResult, nameOf } from "./result";
+import { drawContinue } from "./resuming";
 import { drawLetter } from "./sheet";
 import { type Visit, list, remove, removeAll } from "./store";
 import type { Text } from "./text";
 import { words } from "./words";
+import { drawWorklist } from "./worklist";
 
 /** Called with the id of the deleted visit, or with null if all were deleted. */
 type Deleted = (id: string | null) => void;
@@ -38,45 +42,36 @@ export async function drawHistory(address: string, deleted: Deleted): Promise<vo
 function drawList(visits: Visit[] | null, deleted: Deleted): HTMLElement[] {
   const title = el("h1", { id: "history-title" }, said.title);
   if (!visits) return [title, el("p", { class: "lead" }, said.unavailable)];
-  if (!visits.length) return [title, el("p", { class: "lead" }, said.empty)];
+  const redraw = async () => {
+    await drawHistory("history", deleted);
+    byId("content").focus({ preventScroll: true });
+  };
+  const exchange = (found: Visit[], isAll: boolean) => drawExchange(found, isAll, redraw);
+  if (!visits.length) return [title, el("p", { class: "lead" }, said.empty), exchange([], true)];
   const removeEvery = async () => {
     await removeAll();
+    await forgetProgress(null);
     deleted(null);
   };
+  const all = el("div", { class: "actions wide" }, drawDelete(said.removeAll, null, "button danger", said.removeEvery(visits.length), removeEvery));
   return [
     title,
-    el("p", { class: "lead" }, said.stored),
-    el("ul", { class: "visits" }, ...visits.map((visit) => drawEntry(visit, deleted))),
-    el("div", { class: "actions wide" }, drawDelete(said.removeAll, null, "button danger", said.removeEvery(visits.length), removeEvery)),
+    el("p", { class: "lead" }, chosenDays() ? words.retention.stored(chosenDays()) : said.stored),
+    ...drawWorklist(visits, {
+      link: (visit, more) => [el("a", { class: "button", href: `#${OPENED}${visit.id}` }, said.open, aside(more)), drawDeleteOne(visit, more, "button quiet", deleted)],
+      below: (found, isAll) => [exchange(found, isAll), ...(isAll ? [all] : [])],
+    }),
   ];
 }
 
-function drawEntry(visit: Visit, deleted: Deleted): HTMLElement {
-  const isDoubtful = openDoubts(visit).length > 0;
-  const { tone, title } = isDoubtful ? { tone: "again", title: words.doubts.history } : sayPatient(visit);
-  const isOne = SIDES.some((eye) => !visit.eyes[eye].length);
-  const more = said.of(nameOf(visit), sayWhen(visit.when));
-  return el(
-    "li",
-    { class: `card entry ${tone}` },
-    el(
-      "div",
-      { class: "about" },
-      el("strong", {}, nameOf(visit)),
-      el("span", { class: "small" }, sayWhen(visit.when)),
-      el("span", {}, isOne && !isDoubtful ? said.oneEye(title) : title),
-    ),
-    el("a", { class: "button", href: `#${OPENED}${visit.id}` }, said.open, aside(more)),
-    drawDeleteOne(visit, more, "button quiet", deleted),
-  );
-}
-
 function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {
+  const go = drawContinue(visit);
   return [
     el("h1", { id: "history-title" }, nameOf(visit)),
     el("p", { class: "lead" }, said.lead(sayWhen(visit.when), sayPoint(visit.point))),
     visit.born && el("p", { class: "lead" }, words.patient.bornOn(sayDay(visit.born))),
     drawResult(visit) ?? el("p", {}, said.noResult),
+    ...(go ? [el("div", { class: "actions" }, go)] : []),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, false, null))),
     el(
       "div",
@@ -92,6 +87,7 @@ function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {
 function drawDeleteOne(visit: Visit, more: Text | null, style: string, deleted: Deleted): HTMLElement {
   return drawDelete(said.remove, more, style, said.removeOne(nameOf(visit), sayWhen(visit.when)), async () => {
     await remove(visit.id);
+    await forgetProgress([visit.id]);
     deleted(visit.id);
   });
 }

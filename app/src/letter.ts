@@ -3,6 +3,7 @@
 import { type Kind, SIDES, type Tone, decisive, isDemonstration, kindOf, sayEye, sayPatient } from "./answers";
 import { isPoor, reasonsOf } from "./checklist";
 import type { Clinic } from "./clinic";
+import { datesOf } from "./days";
 import { openDoubts } from "./doubts";
 import { fill } from "./fill";
 import { percents, sayDay, sayWhen } from "./numbers";
@@ -57,6 +58,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
   const isDoubtful = openDoubts(visit).length > 0;
   const { tone, title } = isDoubtful ? { tone: "again" as Tone, title: said.doubtful.title } : sayPatient(visit);
   const { label, born } = visit;
+  const dates = datesOf(visit);
   const mark = (text: Text) => (isDemonstration(visit) ? words.demonstration(text) : text);
   return {
     title: said.title,
@@ -67,7 +69,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
       ...(clinic.name ? [] : [[said.clinic, null] as Line]),
       [said.patient, label.trim() ? verbatim(label.trim()) : null],
       [said.born, born ? sayDay(born) : null],
-      [said.photographed, sayWhen(visit.when)],
+      [said.photographed, dates ? words.status.sentences(...dates) : sayWhen(visit.when)],
     ],
     result: said.result,
     tone,

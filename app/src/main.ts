@@ -1,6 +1,7 @@
 /** The page: its views, and how it starts. */
 
 import { drawAbout } from "./about";
+import { keepClean } from "./cleaning";
 import { byId, el, say } from "./dom";
 import { startWorker } from "./grader";
 import { drawHistory, isHistory } from "./history";
@@ -8,6 +9,7 @@ import type { Model } from "./network";
 import { keepOffline } from "./offline";
 import { drawPatient, makePatient, next, takeDropped } from "./patient";
 import { giveUp, inUse, session, useNetwork } from "./session";
+import { resumeProgress } from "./resuming";
 import { drawSettings } from "./settings";
 import type { Text } from "./text";
 import { language, words } from "./words";
@@ -47,12 +49,16 @@ function deleted(id: string | null): void {
   byId("content").focus({ preventScroll: true });
 }
 
+let lost: Text | null = null; // what a reload lost of the patient in progress
+
 function started(model: Model, offline: boolean): void {
-  useNetwork(model);
+  const isSame = useNetwork(model);
   drawAbout();
   drawSettings();
   drawPatient(false);
-  say(offline ? words.status.ready : words.status.online, "ready");
+  if (!isSame) lost = words.resumed.lostNetwork;
+  if (lost) say(lost, "wrong");
+  else say(offline ? words.status.ready : words.status.online, "ready");
 }
 
 function failed(message: Text): void {
@@ -63,6 +69,7 @@ function failed(message: Text): void {
 
 function listen(): void {
   addEventListener("hashchange", () => {
+    if (byId("status").dataset.kind === "done") say(null); // it was about the view that is left
     show();
     byId("content").focus({ preventScroll: true });
   });
@@ -84,6 +91,11 @@ async function start(): Promise<void> {
   show();
   if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") return failed(words.status.tooOld);
   say(words.status.loading);
+  void resumeProgress().then((found) => {
+    lost ??= found;
+    if (lost) say(lost, "wrong");
+    keepClean(() => location.hash === "#history" && show());
+  });
   const offline = await keepOffline(inUse);
   startWorker({ ready: (model) => started(model, offline), failed });
 }

@@ -28,3 +28,8 @@ const DAY = new Intl.DateTimeFormat(words.locale, { dateStyle: "long", timeZone:
 export const sayDay = (day: string): Text => verbatim(DAY.format(Date.parse(day)));
 
 export const sayWhen = (when: number): Text => verbatim(WHEN.format(when));
+
+const DATE = new Intl.DateTimeFormat(words.locale, { dateStyle: "medium" });
+
+/** Format the day of a time on this device. */
+export const sayDate = (when: number): Text => verbatim(DATE.format(when));

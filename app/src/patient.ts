@@ -6,6 +6,7 @@ import { byId, el } from "./dom";
 import { openDoubts } from "./doubts";
 import { type Handlers, drawEye } from "./eye";
 import { drawPrint, drawResult } from "./result";
+import { drawResumed } from "./resuming";
 import { drawSamples } from "./samples";
 import type { Eye } from "./screener";
 import { choose, confirmFiles, removeShot, save, session, startNext } from "./session";
@@ -17,6 +18,7 @@ const { patient: said } = words;
 const label = el("input", { id: "label", type: "text", autocomplete: "off", maxlength: 80, placeholder: said.optional });
 const born = el("input", { id: "born", type: "date", autocomplete: "off", min: "1900-01-01" });
 const body = el("div", { id: "patient" });
+let drawn = ""; // id of the visit
 
 const handlers: Handlers = { choose, remove: removeShot, confirm: confirmFiles, next };
 
@@ -69,8 +71,10 @@ export function drawPatient(arrived: boolean): void {
   const several = drawChooser(said.several, verbatim(""), "button", { multiple: true }, (files) => void chooseSeveral(files));
   const ends = [drawPrint(), el("button", { type: "button", class: "button", onclick: next }, said.next)];
   if (label.value !== visit.label) label.value = visit.label;
-  if (visit.born && born.value !== visit.born) born.value = visit.born;
+  if (visit.id !== drawn || (visit.born && born.value !== visit.born)) born.value = visit.born ?? ""; // what is being typed stays
+  drawn = visit.id;
   body.replaceChildren(
+    session.resumed ? drawResumed(visit, next) : "",
     isBusy ? busy : (drawResult(visit, handlers, latest) ?? ""),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, session.isBusy(eye), handlers))),
     isDone ? "" : el("div", { class: "actions wide" }, ...(isStarted ? ends : [several])),

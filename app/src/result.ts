@@ -3,6 +3,7 @@
 import { SIDES, type Step, nextStep, sayEye, sayPatient } from "./answers";
 import { drawChecklist, drawTodo, isPoor } from "./checklist";
 import { drawCapture } from "./chooser";
+import { sayDays } from "./days";
 import { drawDetails, drawTitle } from "./details";
 import { el } from "./dom";
 import { type Doubt, openDoubts } from "./doubts";
@@ -48,6 +49,7 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
   const { tone, title, text } = sayPatient(visit);
   const id = `result-${visit.id}`;
   const photographed = SIDES.filter((eye) => visit.eyes[eye].length);
+  const days = sayDays(visit);
   return el(
     "section",
     { class: `card result ${open ? "again" : tone}`, id: handlers && "now", tabindex: -1, "aria-labelledby": id, "data-result": visit.joined?.result ?? AGAIN },
@@ -55,6 +57,7 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
     open && step ? drawTitle("h2", step.again ? "again" : "none", sayStep(step), id) : drawTitle("h2", tone, title, id),
     open ? null : text && el("p", {}, text),
     el("ul", { class: "lines" }, ...SIDES.map((eye) => drawLine(eye, visit, handlers !== null))),
+    days && el("p", { class: "days" }, days),
     handlers && drawLatest(visit, latest, step),
     !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step))),
     handlers && drawActions(step, handlers),

@@ -80,7 +80,7 @@ export function pointsOf(model: Model): string[] {
 }
 
 /** Answer a question of an eye, or of a patient with the probability of the worst eye. */
-function call(model: Model, point: string, question: Question, probability: number): Answer {
+export function call(model: Model, point: string, question: Question, probability: number): Answer {
   const threshold = model.decision[question].eye.operating_points[point];
   return { probability: round(probability, 6), threshold: round(threshold, 6), disease: probability >= threshold };
 }
@@ -91,7 +91,7 @@ function worstCalled(model: Model, answers: Row["questions"] = {}): Question | n
 }
 
 /** Summarise the answers to all questions in a few words. */
-function summarise(model: Model, answers: NonNullable<Row["questions"]>): string {
+export function summarise(model: Model, answers: NonNullable<Row["questions"]>): string {
   const worst = worstCalled(model, answers);
   if (worst === "any" && answers.referable?.disease === false) return "DR, not referable";
   if (worst) return CALLED[worst];
@@ -100,13 +100,13 @@ function summarise(model: Model, answers: NonNullable<Row["questions"]>): string
 }
 
 /** Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4. */
-function consistentGrade(grade: number, answers: NonNullable<Row["questions"]>): number {
+export function consistentGrade(grade: number, answers: NonNullable<Row["questions"]>): number {
   if (answers.referable?.disease) return Math.max(grade, 2);
   return answers.any?.disease ? 1 : 0;
 }
 
 /** Keep the answers that tell disease, and leave the others undecided: what a poor photograph may say. */
-function onlyDisease(answers: NonNullable<Row["questions"]>): NonNullable<Row["questions"]> {
+export function onlyDisease(answers: NonNullable<Row["questions"]>): NonNullable<Row["questions"]> {
   return Object.fromEntries(Object.entries(answers).map(([question, one]) => [question, one.disease ? one : UNDECIDED]));
 }
 

@@ -1,14 +1,16 @@
 /** The patient who is photographed now: the photographs, their results, and what is kept of them. */
 
+import { isFormer, markFormer, renew } from "./again";
 import { SIDES, rowsOf } from "./answers";
 import { say } from "./dom";
-import { openDoubts } from "./doubts";
+import { fingerprintOf, openDoubts } from "./doubts";
 import { type Asked, grade } from "./grader";
 import type { Model } from "./network";
 import { forget } from "./pictures";
+import { endProgress, keepProgress } from "./progress";
 import { announce } from "./result";
 import { BALANCED, type Eye, join, ownPoint, pointsOf } from "./screener";
-import { type Shot, type Visit, addContours, keep, recallPoint, rememberPoint, remove } from "./store";
+import { type Shot, type Visit, addContours, keep, recall, remember, remove } from "./store";
 import { type Text, verbatim } from "./text";
 import { words } from "./words";
 
@@ -17,16 +19,18 @@ interface Batch {
 }
 
 const fileOf = new WeakMap<Shot, File>();
+const chosenAt = new WeakMap<File, number>();
 const busy: Partial<Record<Eye, Batch>> = {}; // by eye: what is being graded, or waits for the network
 
 /** What the page shows. */
 export const session = {
   model: null as Model | null,
   failure: null as Text | null, // why there is no network
-  point: recallPoint() ?? "", // until the model is loaded, which may have it or its own
+  point: recall("point") ?? "", // until the model is loaded, which may have it or its own
   visit: newVisit(),
   latest: null as Eye | null, // the eye that was photographed last
   kept: false, // whether the visit is in the history
+  resumed: false, // whether the visit was begun before the page was loaded, or continued from the history
   isBusy: (eye: Eye): boolean => eye in busy,
   changed: (_arrived: boolean): void => undefined, // redraws the page; `arrived` if there is a new result
 };
@@ -48,7 +52,9 @@ export function inUse(): boolean {
 export function choose(eye: Eye, files: File[]): void {
   if (session.failure) return say(session.failure, "wrong");
   if (session.visit.sample) startNext();
-  if (!SIDES.some((side) => session.visit.eyes[side].length || session.isBusy(side))) session.visit.when = Date.now();
+  const now = Date.now();
+  files.forEach((file) => chosenAt.set(file, now));
+  if (!SIDES.some((side) => session.visit.eyes[side].length || session.isBusy(side))) session.visit.when = now;
   void look(eye, files);
 }
 
@@ -58,6 +64,7 @@ async function look(eye: Eye, files: File[]): Promise<void> {
   busy[eye] = batch;
   session.visit.joined = null;
   session.changed(false);
+  void keepInProgress().catch(() => undefined); // said when there is a result
   if (!session.model) return; // `started` goes on
   const asked = files.map((file) => grade(file, session.point));
   const all = await Promise.all(asked.map(({ seen }) => seen));
@@ -69,7 +76,7 @@ async function look(eye: Eye, files: File[]): Promise<void> {
     const isKnown = fingerprint && session.visit.eyes[eye].some((shot) => shot.fingerprint === fingerprint);
     if (isKnown) known = words.status.known(files[i].name);
     if (isKnown) return;
-    const shot: Shot = { name: files[i].name, fingerprint, row, picture, contours, contoursOf, disc };
+    const shot: Shot = { name: files[i].name, when: chosenAt.get(files[i]), fingerprint, row, picture, contours, contoursOf, disc };
     fileOf.set(shot, files[i]);
     session.visit.eyes[eye].push(shot);
     if (contoursOf) void explain(shot, eye, asked[i], session.visit.id);
@@ -118,35 +125,62 @@ async function update(said: Text | null, isProblem = false): Promise<void> {
   if (!model) return;
   const isWhole = SIDES.some((eye) => visit.eyes[eye].length) && !openDoubts(visit).length;
   visit.joined = isWhole ? join(model, point, { left: rowsOf(visit.eyes.left), right: rowsOf(visit.eyes.right) }) : null;
-  Object.assign(visit, { point, model: sayNetwork(model), classes: model.classes, synthetic: model.synthetic });
+  Object.assign(visit, { point, model: sayNetwork(model), network: identify(model), classes: model.classes, synthetic: model.synthetic });
   const result = visit.joined || openDoubts(visit).length ? announce(visit, said ? null : session.latest) : null;
   say(words.status.sentences(...[said, result].filter((part) => part !== null)), isProblem ? "wrong" : "said");
   session.changed(said === null);
   await save();
 }
 
-/** Save the visit in the history, or remove it when it has no photograph left. */
+/** Save the visit in the history, or remove it when it has no photograph left; and as the patient in progress. */
 export async function save(): Promise<void> {
   const { visit, kept } = session;
+  if (visit.sample) return;
   const isWorthIt = SIDES.some((eye) => visit.eyes[eye].some(({ picture }) => picture));
-  if ((!isWorthIt && !kept) || visit.sample) return;
   session.kept = isWorthIt;
+  const inProgress = keepInProgress();
+  inProgress.catch(() => undefined); // awaited below, perhaps too late for the browser
   try {
-    await (isWorthIt ? keep(visit) : remove(visit.id));
-    if (!kept) await navigator.storage?.persist?.();
+    if (isWorthIt || kept) await (isWorthIt ? keep(visit) : remove(visit.id));
+    await inProgress;
+    if (isWorthIt && !kept) await navigator.storage?.persist?.();
   } catch {
-    say(words.status.notKept, "wrong");
+    if (isWorthIt || kept) say(words.status.notKept, "wrong");
   }
+}
+
+/** Keep the patient in progress; samples are not kept. */
+async function keepInProgress(): Promise<void> {
+  const { visit, latest } = session;
+  if (!visit.sample) await keepProgress({ visit, latest, busy: SIDES.filter(session.isBusy) });
 }
 
 /** Start the next patient. */
 export function startNext(): void {
+  endProgress(session.visit.id);
   SIDES.forEach(clear);
   session.visit = { ...newVisit(), synthetic: session.model?.synthetic ?? false };
   session.latest = null;
   session.kept = false;
+  session.resumed = false;
   say(null);
   session.changed(false);
+}
+
+/** Go on with a patient of the history, or of the page before it was loaded again. */
+export function resume(visit: Visit, latest: Eye | null): void {
+  startNext();
+  markFormer(visit);
+  const kept = SIDES.some((eye) => visit.eyes[eye].some(({ picture }) => picture));
+  Object.assign(session, { visit, latest, kept, resumed: true });
+  if (session.model) lookAgain();
+  else session.changed(false);
+}
+
+/** Tell whether a network graded the photographs of a visit, if there are any; otherwise they cannot be joined. */
+export function isBy(model: Model, visit: Visit): boolean {
+  if (!SIDES.some((eye) => visit.eyes[eye].length)) return true;
+  return visit.network ? visit.network === identify(model) : visit.model === sayNetwork(model);
 }
 
 /** Start a visit with drawn eyes. */
@@ -156,27 +190,34 @@ export function startSample(label: Text, eyes: Record<Eye, File>): void {
   for (const eye of SIDES) void look(eye, [eyes[eye]]);
 }
 
-/** Grade all photographs again. */
+/** Grade all photographs again, and decide again about those whose files are gone. */
 function lookAgain(): void {
+  const { model, point, visit } = session;
   for (const eye of SIDES) {
+    const former = visit.eyes[eye].filter(isFormer);
     const files = clear(eye);
+    visit.eyes[eye] = model ? former.map((shot) => renew(model, point, shot)) : former;
     if (files.length) void look(eye, files);
   }
+  if (session.resumed && !SIDES.some(session.isBusy)) void update(null);
 }
 
 /** Choose an operating point, and grade the photographs again. */
 export function choosePoint(point: string): void {
   session.point = point;
-  rememberPoint(point);
+  remember("point", point);
   lookAgain();
 }
 
-/** Take the network, and grade the photographs that were chosen meanwhile. */
-export function useNetwork(model: Model): void {
+/** Take the network, and grade the photographs that were chosen meanwhile. False if the patient in progress is another network's. */
+export function useNetwork(model: Model): boolean {
   session.model = model;
   if (!pointsOf(model).includes(session.point)) session.point = ownPoint(model);
+  const isOurs = !session.resumed || isBy(model, session.visit);
+  if (!isOurs) startNext();
   session.visit.synthetic = model.synthetic;
   lookAgain();
+  return isOurs;
 }
 
 /** Go on without a network. */
@@ -192,3 +233,7 @@ export function trainedOn({ trained_on: seen, synthetic }: Model): Text {
 }
 
 const sayNetwork = (model: Model): Text => words.about.network(model.name, trainedOn(model));
+
+/** Identify a network with its decisions. */
+const identify = ({ name, task, model, preprocessing, decision }: Model): string =>
+  fingerprintOf(new TextEncoder().encode(JSON.stringify([name, task, model.sha256, preprocessing, decision])));

@@ -1,5 +1,6 @@
-/** The settings: how cautious the page is, and the clinic for the letter. */
+/** The settings: how cautious the page is, the clinic for the letter, and when results are deleted. */
 
+import { drawRetention } from "./cleaning";
 import { drawClinic } from "./clinic";
 import { byId, el } from "./dom";
 import { redrawLetter } from "./patient";
@@ -15,7 +16,7 @@ const clinic = drawClinic(redrawLetter); // once, so that it keeps what is being
 /** Draw the settings; call it again when the network is loaded. */
 export function drawSettings(): void {
   const focused = document.activeElement;
-  byId("settings").replaceChildren(el("h1", { id: "settings-title" }, said.title), drawCaution(), clinic);
+  byId("settings").replaceChildren(el("h1", { id: "settings-title" }, said.title), drawCaution(), clinic, drawRetention());
   if (focused instanceof HTMLElement && clinic.contains(focused)) focused.focus({ preventScroll: true });
 }
 

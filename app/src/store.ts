@@ -1,5 +1,6 @@
 /** The storage of the history: results in the browser's database on this device, and nowhere else. */
 
+import { database } from "./database";
 import type { Side } from "./disc";
 import type { Question } from "./probabilities";
 import type { Eye, Row } from "./screener";
@@ -7,6 +8,7 @@ import type { Eye, Row } from "./screener";
 /** A photograph and its result. */
 export interface Shot {
   name: string;
+  when?: number; // it was taken; earlier versions kept that of the visit only
   fingerprint?: string; // of the file
   row: Row;
   picture: Blob | null;
@@ -18,11 +20,13 @@ export interface Shot {
 /** A visit of a patient. */
 export interface Visit {
   id: string;
-  when: number;
+  when: number; // the visit was begun
+  imported?: number; // when, if it came from a file
   label: string;
   born?: string; // the birth date, as 1957-03-04; not in the history of older versions
   point: string;
-  model: string;
+  model: string; // in words
+  network?: string; // what identifies it and its decisions; not in earlier versions
   classes: string[];
   synthetic: boolean; // the network was trained on drawings
   sample?: boolean; // drawn eyes, to try the page; not kept
@@ -31,41 +35,22 @@ export interface Visit {
   confirmed?: string[]; // doubts that the user has answered
 }
 
-const VISITS = "visits";
-let opened: Promise<IDBDatabase> | null = null;
+const visits = database("eyenet", "visits");
 
-function open(): Promise<IDBDatabase> {
-  opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open("eyenet", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore(VISITS, { keyPath: "id" });
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-  return opened;
-}
+type Choice = "point" | "retention"; // the operating point; the days after which results are deleted
 
-/** Run a request, and wait until its transaction is complete: only then does a full disk report an error. */
-async function ask<T>(mode: IDBTransactionMode, question: (visits: IDBObjectStore) => IDBRequest<T>): Promise<T> {
-  const transaction = (await open()).transaction(VISITS, mode);
-  const request = question(transaction.objectStore(VISITS));
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve(request.result);
-    transaction.onabort = () => reject(transaction.error);
-  });
-}
-
-/** Recall the last chosen operating point; null if there is none or the browser stores nothing. */
-export function recallPoint(): string | null {
+/** Recall a choice in the settings; null if there is none or the browser stores nothing. */
+export function recall(choice: Choice): string | null {
   try {
-    return localStorage.getItem("point");
+    return localStorage.getItem(choice);
   } catch {
     return null;
   }
 }
 
-export function rememberPoint(point: string): void {
+export function remember(choice: Choice, value: string): void {
   try {
-    localStorage.setItem("point", point);
+    localStorage.setItem(choice, value);
   } catch {
     // without storage, the next visit starts with the default
   }
@@ -73,22 +58,28 @@ export function rememberPoint(point: string): void {
 
 export async function keep(visit: Visit): Promise<void> {
   const now = structuredClone(visit); // the visit may change before the database is open
-  await ask("readwrite", (visits) => visits.put(now));
+  await visits.ask("readwrite", (all) => all.put(now));
 }
 
 /** Add the evidence to an eye of a visit, unless the visit was deleted or the eye has another photograph. */
 export async function addContours(id: string, eye: Eye, fingerprint: string | undefined, contours: string[]): Promise<void> {
-  const visits = (await open()).transaction(VISITS, "readwrite").objectStore(VISITS);
-  const request: IDBRequest<Visit | undefined> = visits.get(id);
-  request.onsuccess = () => {
-    const shot = request.result?.eyes[eye].find((one) => one.fingerprint === fingerprint);
-    if (shot) visits.put({ ...request.result, eyes: { ...request.result?.eyes, [eye]: request.result?.eyes[eye].map((one) => (one === shot ? { ...shot, contours } : one)) } });
-  };
+  await visits.change((all) => {
+    const request: IDBRequest<Visit | undefined> = all.get(id);
+    request.onsuccess = () => {
+      const shot = request.result?.eyes[eye].find((one) => one.fingerprint === fingerprint);
+      if (shot) all.put({ ...request.result, eyes: { ...request.result?.eyes, [eye]: request.result?.eyes[eye].map((one) => (one === shot ? { ...shot, contours } : one)) } });
+    };
+  });
+}
+
+/** Store visits, all of them or, on an error, none. */
+export async function keepAll(changed: Visit[]): Promise<void> {
+  await visits.change((all) => changed.forEach((visit) => all.put(visit)));
 }
 
 /** List all visits, latest first. */
 export async function list(): Promise<Visit[]> {
-  const all = await ask<Visit[]>("readonly", (visits) => visits.getAll());
+  const all = await visits.ask<Visit[]>("readonly", (one) => one.getAll());
   return all.map(withLists).sort((a, b) => b.when - a.when);
 }
 
@@ -99,9 +90,19 @@ function withLists(visit: Visit): Visit {
 }
 
 export async function remove(id: string): Promise<void> {
-  await ask("readwrite", (visits) => visits.delete(id));
+  await visits.ask("readwrite", (all) => all.delete(id));
+}
+
+/** Remove visits that a test holds for at the moment of their deletion; another window may have changed them meanwhile. */
+export async function removeThose(ids: string[], test: (visit: Visit) => boolean): Promise<void> {
+  await visits.change((all) => {
+    for (const id of ids) {
+      const request: IDBRequest<Visit | undefined> = all.get(id);
+      request.onsuccess = () => void (request.result && test(withLists(request.result)) && all.delete(id));
+    }
+  });
 }
 
 export async function removeAll(): Promise<void> {
-  await ask("readwrite", (visits) => visits.clear());
+  await visits.ask("readwrite", (all) => all.clear());
 }

@@ -129,12 +129,13 @@ export async function pickPoint(page, point) {
 async function forgetAll() {
   location.hash = "new";
   localStorage.clear();
-  if (!(await indexedDB.databases()).length) return; // opening one would make it, without its stores
-  const database = await new Promise((resolve) => (indexedDB.open("eyenet").onsuccess = ({ target }) => resolve(target.result)));
-  const change = database.transaction("visits", "readwrite");
-  change.objectStore("visits").clear();
-  await new Promise((resolve) => (change.oncomplete = resolve));
-  database.close();
+  for (const { name } of await indexedDB.databases()) { // opening one that does not exist would make it, without its stores
+    const database = await new Promise((resolve) => (indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result)));
+    const change = database.transaction(database.objectStoreNames, "readwrite");
+    for (const store of database.objectStoreNames) change.objectStore(store).clear();
+    await new Promise((resolve) => (change.oncomplete = resolve));
+    database.close();
+  }
 }
 
 /** List what violates the rules of accessibility, by default all of them. */

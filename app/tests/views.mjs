@@ -115,6 +115,7 @@ export const views = {
     const letter = await letterOf(page, "#new");
     await page.getByRole("link", { name: "History" }).click();
     await page.waitForSelector("#history .entry");
+    await page.locator("#history .exchange summary").click();
     await noteAll("history");
     await page.getByRole("button", { name: "Delete all" }).click();
     await noteAll("question");
@@ -224,7 +225,7 @@ export const views = {
       await pickPoint(page, point);
       if (isNew) await page.waitForFunction((n) => window.said.length > n, before);
       answers[point] = await page.evaluate(() => window.said.at(-1).seen.row);
-      measured[point] = await page.locator(".option:has(:checked)").textContent();
+      measured[point] = await page.locator(".option:has([name=point]:checked)").textContent();
     }
     return { answers, measured };
   },

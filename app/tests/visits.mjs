@@ -3,7 +3,7 @@
 import { inspect, open, options, phone, pickPoint } from "./driver.mjs";
 
 /** Say what the page shows and says, and what of it is on the screen. */
-async function note(page) {
+export async function note(page) {
   return page.evaluate(() => {
     const now = document.querySelector("#now");
     const covered = document.querySelector("nav").getBoundingClientRect().top;
@@ -40,11 +40,11 @@ async function settled(page, count) {
 }
 
 /** Take photographs with the button of the card at the top, as with the camera. */
-const take = async (page, file) => {
+export const take = async (page, file) => {
   await give(page, page.locator("#now input[capture]"), file);
   return note(page);
 };
-const next = (page) => page.getByRole("button", { name: "Next patient" }).click();
+export const next = (page) => page.getByRole("button", { name: "Next patient" }).click();
 
 export const visits = {
   /** Go through visits on a phone, one after the other. */
@@ -123,6 +123,11 @@ export const visits = {
       await page.waitForSelector("#new figcaption:not(.print-only)"); // the evidence follows the answer
       await measure("result");
       if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
+      await page.getByRole("link", { name: "History" }).click();
+      await page.locator(".exchange summary").click();
+      await measure("history");
+      if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}-history.png`, fullPage: true });
+      await page.getByRole("link", { name: "Patient" }).click();
       await next(page);
     }
     return { wide };
@@ -132,7 +137,7 @@ export const visits = {
 /** List what is wider than the screen, or than its own place. */
 function overflow() {
   const all = [...document.querySelectorAll("main *, nav a")].filter((one) => one.checkVisibility() && !one.closest(".hidden, .status, .file"));
-  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, button, .button"));
+  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, button, .button, .field"));
   return wide.map((one) => `${one.tagName}.${one.className}`).concat(document.documentElement.scrollWidth > innerWidth ? ["page"] : []);
 }
 

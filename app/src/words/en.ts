@@ -15,6 +15,13 @@ const READABLE = "Choose a JPEG or PNG photograph instead.";
 const EXPORT_AGAIN = "Export it again with export_model.py.";
 const EYES: Record<Eye, string> = letter.eyes;
 const QUESTIONS: Record<Question, string> = letter.questions;
+const AFTER: Record<number, string> = { 1: "1 day", 7: "7 days", 30: "30 days", 365: "1 year" };
+const after = (days: number): string => AFTER[days] ?? `${days} days`;
+const results = (number: number): string => (number === 1 ? "1 result" : `${number} results`);
+const shown = (number: number, isAll: boolean): string => {
+  if (number === 1) return isAll ? "the result" : "the result shown";
+  return isAll ? `all ${results(number)}` : `the ${results(number)} shown`;
+};
 const other = (eye: Eye): Eye => (eye === "right" ? "left" : "right");
 const share = (value: number): string => String(Math.round(100 * value));
 
@@ -209,6 +216,94 @@ const en = {
     noResult: "No result.",
     removeOne: (name: string, when: string) => `Delete the result of ${name}, ${when}? This cannot be undone.`,
     removeEvery: (number: number) => `Delete ${number === 1 ? "the only result" : `all ${number} results`} from this device? This cannot be undone.`,
+  },
+
+  /** The days of photographs that are not of one day. */
+  days: {
+    eye: (eye: Eye, days: string[]) => `${EYES[eye]}: ${days.join(" and ")}.`,
+    differ: (eyes: string[]) => `The photographs were taken on different days. ${eyes.join(" ")}`,
+  },
+
+  search: {
+    title: "Search",
+    name: "Name or number",
+    day: "Day",
+    answer: "Answer",
+    all: "All answers",
+    open: "Not finished: photograph an eye",
+    count: (found: number, all: number) => (found === all ? results(all) : `${found} of ${results(all)}`),
+    more: "Show more",
+  },
+
+  /** A patient who is continued. */
+  resumed: {
+    go: "Continue this patient",
+    back: "Back to this patient",
+    of: (name: string) => ` ${name}`,
+    now: (name: string, when: string) => `Continued: ${name}, begun ${when}.`,
+    notThis: "Not this patient",
+    other: "Another patient",
+    stillHere: (name: string, when: string, eyes: Eye[]) =>
+      `Is this still the same patient? ${name}, ${eyes.length ? eyes.map((eye) => EYES[eye].toLowerCase()).join(" and ") : "no photograph yet"}, last changed ${when}.`,
+    question: (name: string, when: string, eye: Eye) =>
+      `Continue ${name}? The last photograph is from ${when}. Photographs of the ${eye} eye that you take now are added to this patient's result, with their date.`,
+    questionNoName: (when: string, eye: Eye) =>
+      `This patient has no name. Is it certainly the patient whose last photograph is from ${when}? Photographs of the ${eye} eye that you take now are added to that result, with their date.`,
+    busy: "Wait until the photographs of the current patient have been looked at.",
+    taken: "This patient is in progress in another window.",
+    gone: "This result cannot be continued: it was changed or deleted in another window.",
+    otherNetwork: "Another network graded these photographs. To finish, photograph both eyes again as a new patient.",
+    lostNetwork: "The network has changed, so the patient in progress could not be continued. The result is in the history: photograph both eyes again.",
+    lost: (eyes: Eye[]) => `The page was closed while it looked at a photograph of the ${eyes.join(" and the ")} eye. Take it again.`,
+  },
+
+  exchange: {
+    title: "Export and import",
+    meaning: "The table is for spreadsheets. The file holds everything, with the pictures: import it on another device or keep it as a copy. Both contain patient data.",
+    csv: (number: number, isAll: boolean) => `Save ${shown(number, isAll)} as a table (CSV)`,
+    file: (number: number, isAll: boolean) => `Save ${shown(number, isAll)} as one file`,
+    import: "Import a file",
+    working: "Working…",
+    saved: (number: number) => `${results(number)} given to the browser as a download.`,
+    done: (added: number, extended: number, known: number) =>
+      added + extended === 0 ? `Nothing new: ${results(known)} of the file already here.` : [added ? `${results(added)} imported.` : "", extended ? `${results(extended)} completed with new photographs.` : "", known ? `${results(known)} already here.` : ""].filter(Boolean).join(" "),
+    failed: "It did not work, and nothing was changed: the device's storage is full, or not available to this page.",
+    foreign: "This is not a file of EyeNet's history. Nothing was imported.",
+    newer: "This file is of a newer version of EyeNet. Open this page again while connected to the internet, then import it. Nothing was imported.",
+    damaged: "The file is damaged or incomplete. Nothing was imported: export it again.",
+    inProgress: "The file adds to the patient in progress. Press “Next patient”, then import it again. Nothing was imported.",
+  },
+
+  /** Columns of the table. */
+  csv: {
+    patient: "Patient",
+    born: "Birth date",
+    begun: "Begun",
+    answer: "Answer",
+    eye: (eye: Eye) => EYES[eye],
+    photographs: (eye: Eye) => `${EYES[eye]}: photographs`,
+    last: (eye: Eye) => `${EYES[eye]}: last photograph`,
+    probability: (question: Question) => `${QUESTIONS[question]}: probability`,
+    threshold: (question: Question) => `${QUESTIONS[question]}: threshold`,
+    grade: "Estimated grade (0 to 4)",
+    point: "How cautious",
+    network: "Network",
+    notice: "Notice",
+  },
+
+  retention: {
+    title: "Delete results automatically",
+    meaning: "The time counts from a result's last photograph, or from its import. This cannot be undone.",
+    option: (days: number) => (days ? `After ${after(days)}` : "Never"),
+    start: "Delete automatically",
+    question: (days: number, number: number, today: string) =>
+      `From now on, results are deleted ${after(days)} after their last photograph. ${number ? `${results(number)} ${number === 1 ? "is" : "are"} older by this device's date, ${today}, and will be deleted now. This cannot be undone.` : "No result is older now."}`,
+    due: (number: number, all: number, days: number, today: string) =>
+      `${number} of ${results(all)} ${number === 1 ? "is" : "are"} older than ${after(days)} by this device's date, ${today}. If the date is wrong, keep them. Delete them now? This cannot be undone.`,
+    later: "Keep for now",
+    notKept: "This browser does not keep settings for this page: nothing is deleted automatically.",
+    chosen: (days: number) => (days ? `Results are deleted after ${after(days)}.` : "Results are not deleted automatically."),
+    stored: (days: number) => `Stored on this device only, and deleted ${after(days)} after the last photograph.`,
   },
 
   settings: {

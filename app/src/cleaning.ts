@@ -1,0 +1,88 @@
+/** The automatic deletion: the choice in the settings, and the deletion at the start and while the page is open. */
+
+import { showDialog } from "./chooser";
+import { byId, el, say } from "./dom";
+import { sayDate } from "./numbers";
+import { CHOICES, isExpired, mustAsk } from "./retention";
+import { inUse, session } from "./session";
+import { type Visit, list, recall, remember, removeThose } from "./store";
+import type { Text } from "./text";
+import { words } from "./words";
+
+const { retention: said } = words;
+const PAUSE = 600_000; // milliseconds between two looks while the page is open
+let isDeclined = false; // until the page is opened again
+
+/** The days after which results are deleted; 0 for never. */
+export function chosenDays(): number {
+  const days = Number(recall("retention"));
+  return CHOICES.includes(days) ? days : 0;
+}
+
+/** Delete what has expired now, and from time to time; `redraw` is called after a deletion. */
+export function keepClean(redraw: () => void): void {
+  const run = () => void clean(redraw).catch(() => undefined); // nothing is stored that could be deleted
+  run();
+  setInterval(run, PAUSE);
+}
+
+async function clean(redraw: () => void): Promise<void> {
+  const days = chosenDays();
+  const all = days ? await list() : [];
+  const due = all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
+  if (!due.length) return;
+  if (mustAsk(due.length, all.length)) {
+    if (isDeclined || inUse() || document.querySelector("dialog")) return; // nobody is interrupted
+    isDeclined = !(await ask(said.due(due.length, all.length, days, sayDate(Date.now())), said.later));
+    if (isDeclined) return;
+  }
+  await removeExpired(due, days);
+  redraw();
+}
+
+const isShown = ({ id }: Visit): boolean => id === session.visit.id || location.hash === `#visit-${id}`;
+
+async function removeExpired(due: Visit[], days: number): Promise<void> {
+  await removeThose(due.map(({ id }) => id), (visit) => isExpired(visit, days, Date.now()));
+}
+
+/** Take a choice, after saying what it deletes. False if the user changes nothing. */
+async function choose(days: number): Promise<boolean> {
+  const all = days ? await list().catch(() => []) : [];
+  const due = all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
+  if (days && !(await ask(said.question(days, due.length, sayDate(Date.now())), words.choose.cancel, said.start))) return false;
+  remember("retention", String(days));
+  if (chosenDays() !== days) {
+    say(said.notKept, "wrong");
+    return false;
+  }
+  await removeExpired(due, days).catch(() => say(words.status.notDeleted, "wrong"));
+  return true;
+}
+
+async function ask(question: Text, no: Text, yes: Text = words.history.remove): Promise<boolean> {
+  const answers = el(
+    "div",
+    { class: "actions" },
+    el("button", { class: "button danger", value: "yes" }, yes),
+    el("button", { class: "button", value: "no", autofocus: true }, no),
+  );
+  const form = el("form", { method: "dialog" }, el("p", {}, question), answers);
+  return (await showDialog(el("dialog", { "aria-label": question }, form))) === "yes";
+}
+
+/** Draw the choice. */
+export function drawRetention(): HTMLElement {
+  const chosen = chosenDays();
+  const options = CHOICES.map((days) => {
+    const onchange = async () => {
+      const isTaken = await choose(days);
+      byId("retention").replaceWith(drawRetention());
+      byId("retention").querySelector<HTMLElement>(":checked")?.focus();
+      if (isTaken) say(said.chosen(days), "said");
+    };
+    const input = el("input", { type: "radio", name: "retention", value: days, checked: days === chosen, onchange });
+    return el("label", { class: "option" }, input, el("span", {}, said.option(days)));
+  });
+  return el("fieldset", { class: "card options", id: "retention" }, el("legend", {}, said.title), el("p", {}, said.meaning), ...options);
+}

@@ -1,0 +1,244 @@
+// What stays of a patient: a reload, another day, the history's search, its files, and the automatic deletion.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { inspect, open, options, phone, pickPoint, ready } from "./driver.mjs";
+import { next, note, take } from "./visits.mjs";
+
+const DAY = 86_400_000;
+const say = (page) => page.locator("#status").textContent();
+const see = async (page) => ({ ...(await note(page)), label: await page.locator("#label").inputValue(), resumed: await page.locator(".resumed").allInnerTexts() });
+const button = (page, name) => page.getByRole("button", { name });
+
+async function reload(page) {
+  await page.reload();
+  await ready(page);
+  await page.waitForTimeout(200); // the patient in progress comes from the database
+  return see(page);
+}
+
+/** Store what `change` makes of all objects of a store of the page. */
+const rewrite = (page, [database, store], change, value) =>
+  page.evaluate(`(${renew})(${JSON.stringify([database, store, value])}, ${change})`); // as a script of the tests: the page's policy forbids eval
+
+async function renew([name, store, value], change) {
+  const opened = await new Promise((resolve) => (indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result)));
+  const transaction = opened.transaction(store, "readwrite");
+  const objects = transaction.objectStore(store);
+  objects.getAll().onsuccess = ({ target }) => change(target.result, value).forEach((one) => objects.put(one));
+  await new Promise((resolve, reject) => Object.assign(transaction, { oncomplete: resolve, onabort: reject }));
+  opened.close();
+}
+const VISITS = ["eyenet", "visits"];
+const PROGRESS = ["eyenet-progress", "patients"];
+
+async function openHistory(page) {
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("link", { name: "History" }).click();
+  await page.waitForSelector("#history > *");
+}
+
+async function entries(page) {
+  await openHistory(page);
+  return page.locator("#history .entry").allInnerTexts();
+}
+
+async function shoot(page, name) {
+  if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
+}
+
+/** Open the exchange of the history, and save what a button gives. */
+async function save(page, name) {
+  const exchange = page.locator(".exchange");
+  if ((await exchange.getAttribute("open")) === null) await exchange.locator("summary").click();
+  const [download] = await Promise.all([page.waitForEvent("download"), button(page, name).click()]);
+  return { name: download.suggestedFilename(), text: readFileSync(await download.path(), "utf8") };
+}
+
+async function importFile(page, text) {
+  const path = `${options.folder}/import.json`;
+  writeFileSync(path, text);
+  await page.evaluate(() => (document.querySelector("#status").textContent = ""));
+  await page.locator(".exchange input[type=file]").setInputFiles(path);
+  await page.waitForFunction(() => !["", "Working…"].includes(document.querySelector("#status").textContent));
+  return { said: await say(page), entries: (await entries(page)).length };
+}
+
+/** Reload with a patient in progress, in every state. */
+async function reloads(page, context, url) {
+  const { good, poor, alsoPoor } = options;
+  const found = {};
+  await page.fill("#label", "Bed 7");
+  await page.locator("#label").blur();
+  await page.fill("#born", "1950-01-02");
+  found.named = { ...(await reload(page)), born: await page.locator("#born").inputValue() };
+  await take(page, good.right);
+  found.one = await reload(page);
+  await shoot(page, "resumed");
+  found.violations = await inspect(page);
+  await take(page, poor);
+  found.again = await reload(page);
+  await take(page, alsoPoor);
+  found.before = await see(page);
+  found.spent = await reload(page);
+  await pickPoint(page, options.point);
+  found.decided = await see(page);
+  await page.evaluate(() => (location.hash = "new"));
+
+  const other = await context.newPage(); // another window has a patient of its own
+  await other.goto(url);
+  await ready(other);
+  await other.waitForTimeout(1_500); // as long as it may wait for the lock
+  found.other = await see(other);
+  await other.close();
+
+  await rewrite(page, PROGRESS, (all, value) => all.map((one) => ({ ...one, changed: one.changed - value })), 3_600_000);
+  await page.reload();
+  await page.waitForSelector("dialog");
+  found.asked = await page.locator("dialog").innerText();
+  await button(page, "Another patient").click();
+  found.refused = await reload(page);
+  await button(page, "Poor photograph").click();
+  await page.waitForSelector("#now[data-result]");
+  found.sample = await reload(page);
+  await page.evaluate(() => (window.Worker.prototype.postMessage = () => undefined)); // the page ends before there is an answer
+  await page.locator("#now input[capture]").setInputFiles(good.right);
+  await page.waitForTimeout(300);
+  await page.reload();
+  await ready(page);
+  await page.waitForTimeout(200);
+  found.lost = await say(page);
+  await page.evaluate(() => (location.hash = "new"));
+  await take(page, good.right);
+  const another = (all) => all.map((one) => ({ ...one, visit: { ...one.visit, network: "another" } }));
+  await rewrite(page, PROGRESS, another);
+  found.renewed = { ...(await reload(page)), said: await say(page) };
+  await rewrite(page, VISITS, (all) => all.map((one) => (one.label ? one : { ...one, network: "another" })));
+  await openHistory(page);
+  await page.getByRole("link", { name: /^Open No name/ }).click();
+  await page.waitForSelector("#history .eye");
+  found.apart = await page.locator("#history").innerText();
+  found.offered = await button(page, "Continue this patient").count();
+  await page.locator("#history").getByRole("button", { name: "Delete" }).click();
+  await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.waitForSelector("#history .eye", { state: "detached" });
+  return found;
+}
+
+/** Continue a patient of the day before. */
+async function continues(page) {
+  const found = {};
+  await page.evaluate(() => (location.hash = "new"));
+  await page.fill("#label", "Zoë Müller");
+  await take(page, options.good.right);
+  await next(page);
+  const before = (shot, value) => ({ ...shot, when: shot.when - value });
+  const earlier = `(all, value, before = ${before}) => all.filter(({ label }) => label === "Zoë Müller").map((one) => ({ ...before(one, value), eyes: { ...one.eyes, right: one.eyes.right.map((shot) => before(shot, value)) } }))`;
+  await rewrite(page, VISITS, earlier, 2 * DAY);
+  await page.fill("#born", "1957-03-04"); // of the next patient
+  await openHistory(page);
+  await shoot(page, "worklist");
+  found.violations = await inspect(page);
+  await page.fill("#search-name", "mull zoe");
+  found.named = await page.locator("#history .entry").allInnerTexts();
+  found.count = await page.locator("#history [role=status]").innerText();
+  await page.fill("#search-name", "");
+  found.answers = await page.locator("#search-answer option").allInnerTexts();
+  await page.selectOption("#search-answer", "open");
+  found.open = await page.locator("#history .entry").allInnerTexts();
+  await page.getByRole("link", { name: /^Open/ }).click();
+  await button(page, "Continue this patient").click();
+  await page.waitForSelector("dialog");
+  found.question = await page.locator("dialog").innerText();
+  await shoot(page, "continue");
+  await page.locator("dialog").getByRole("button", { name: "Continue this patient" }).click();
+  await page.waitForSelector("#new:not([hidden]) .resumed");
+  found.continued = { ...(await see(page)), born: await page.locator("#born").inputValue() };
+  await page.waitForTimeout(100);
+  found.both = await take(page, options.good.left);
+  await shoot(page, "continued");
+  found.letter = await page.locator("#new .letter").textContent();
+  await next(page);
+  await openHistory(page);
+  await page.selectOption("#search-answer", "");
+  found.kept = await entries(page);
+  return found;
+}
+
+/** Save and import the history. */
+async function exchanges(page) {
+  const found = { csv: await save(page, /as a table/), file: await save(page, /as one file/) };
+  await shoot(page, "exchange");
+  found.violations = await inspect(page);
+  found.twice = await importFile(page, found.file.text);
+  found.damaged = await importFile(page, found.file.text.replace("Bed 7", "Bed 8"));
+  await page.evaluate(() => {
+    const { put } = IDBObjectStore.prototype;
+    let count = 0;
+    IDBObjectStore.prototype.put = function (...args) {
+      if (++count === 2) IDBObjectStore.prototype.put = put;
+      const request = put.apply(this, args);
+      if (count === 2) request.addEventListener("success", () => this.transaction.abort()); // the device is full
+      return request;
+    };
+  });
+  await button(page, "Delete all").click();
+  await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.waitForFunction(() => document.querySelector("#history").innerText.includes("No results yet"));
+  found.full = await importFile(page, found.file.text);
+  found.restored = await importFile(page, found.file.text);
+  found.again = await save(page, /as one file/);
+  return found;
+}
+
+/** Let old results be deleted. */
+async function deletions(page) {
+  const found = {};
+  const old = (all, ages) =>
+    ages.map((days, i) => ({ ...all[0], id: `old${i}`, imported: undefined, when: Date.now() - days * 86_400_000, eyes: { right: [], left: all[0].eyes.left.map((shot) => ({ ...shot, when: undefined })) } }));
+  const choose = async (days) => {
+    await page.getByRole("link", { name: "Settings" }).click();
+    await page.locator(`[name=retention][value="${days}"]`).check({ force: true }).catch(() => undefined); // drawn again
+    await page.waitForSelector("dialog");
+    return page.locator("dialog").innerText();
+  };
+  await rewrite(page, VISITS, old, [40, 50]);
+  found.first = await choose(30);
+  await shoot(page, "retention");
+  found.violations = await inspect(page);
+  await button(page, "Cancel").click();
+  await page.waitForSelector("dialog", { state: "detached" });
+  found.cancelled = [await page.locator("[name=retention]:checked").inputValue(), (await entries(page)).length];
+  await choose(30);
+  await button(page, "Delete automatically").click();
+  await page.waitForFunction(() => document.querySelector("[name=retention][value='30']").checked);
+  found.chosen = (await entries(page)).length;
+  found.lead = await page.locator("#history .lead").innerText();
+  await rewrite(page, VISITS, old, [40, 50]);
+  await reload(page);
+  await page.waitForFunction(() => !document.querySelector("dialog"));
+  found.few = (await entries(page)).length;
+  await rewrite(page, VISITS, old, [31, 32, 33, 34, 35, 36]);
+  await page.reload();
+  await page.waitForSelector("dialog");
+  found.many = await page.locator("dialog").innerText();
+  await button(page, "Keep for now").click();
+  found.spared = (await entries(page)).length;
+  await page.reload();
+  await page.waitForSelector("dialog");
+  await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForTimeout(200);
+  found.gone = (await entries(page)).length;
+  return found;
+}
+
+export const records = {
+  async records(browser, url) {
+    const { page, context, seen } = await open(browser, url, { viewport: phone, hasTouch: true, isMobile: true });
+    const found = { reloads: await reloads(page, context, url) };
+    found.continues = await continues(page);
+    found.exchanges = await exchanges(page);
+    found.deletions = await deletions(page);
+    return { ...found, errors: seen.errors };
+  },
+};
