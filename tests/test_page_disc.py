@@ -14,7 +14,7 @@ from eyenet.photo.colours import equalize
 from eyenet.photo.retina import crop_photograph, inside_circle
 from make_sample import take_photograph
 
-sys.path.insert(0, str(REPO / "benchmarks"))
+sys.path.append(str(REPO / "benchmarks"))
 import disc_side
 
 MISSING = missing()

@@ -72,11 +72,11 @@ def test_on_the_sample(sample, tmp_path):
 
     It draws the last two.
     """
-    first_of(sample, 18, tmp_path / "data" / "download")
+    first_of(sample, 22, tmp_path / "data" / "download")
     shutil.copy(sample / "train" / "stage.json", tmp_path / "data" / "download" / "train")
-    args = ["--sample", 20, "--work", tmp_path, "--", "--epochs", 0]
+    args = ["--sample", 24, "--work", tmp_path, "--", "--epochs", 0]
     one_sentence(run("run_pipeline.sh", *args, code=2, env=ENVIRONMENT), "--epochs")
-    assert len(read_csv(tmp_path / "labels" / "trainLabels.csv")) == 20
+    assert len(read_csv(tmp_path / "labels" / "trainLabels.csv")) == 24
     levels = [int(row["level"]) for row in read_csv(tmp_path / "labels" / "preprocessed.csv")]
     assert len(read_csv(tmp_path / "data" / "array" / "labels.csv")) == sum(6 if level else 2 for level in levels)
     rejected = {row["image"] for row in read_csv(tmp_path / "data" / "resized" / "rejected.csv")}

@@ -30,7 +30,8 @@ def shot(name="IMG.jpeg", probability=0.1, **changes):
     questions = {"any": answer(probability, 0.3), "referable": answer(probability / 2, 0.5)}
     result = "DR, not referable" if questions["any"]["disease"] else "no DR"
     row = {"result": result, "gradable": True, "retina": True, "reasons": [], "questions": questions, "grade": 0}
-    return {"name": name, "fingerprint": name, "row": row, "picture": PICTURE, "contours": ["M1 2L3 4Z"], "contoursOf": "any", "disc": "left"} | changes
+    evidence = {"contours": ["M1 2L3 4Z"], "contoursOf": "any", "disc": None}
+    return {"name": name, "fingerprint": name, "row": row, "picture": PICTURE} | evidence | changes
 
 
 def visit(identifier="a1", label="Bed 4", **changes):
