@@ -33,7 +33,7 @@ from eyenet.data.tasks import TASKS, class_weights, classes_of, require_answers
 from eyenet.model import backend
 from eyenet.model.folder import FORMAT
 from eyenet.model.networks import NETWORKS, build_features, describe_networks, require_memory, scaled
-from eyenet.model.settings import provenance
+from eyenet.model.provenance import provenance
 from eyenet.model.weights import load_features
 from eyenet.run.errors import log
 from eyenet.run.folder import output_folder

@@ -9,11 +9,12 @@ Writes  nothing: the table is printed
 
 Give what you expect of the network, such as the figures of its report, and how wide the 95 % intervals of sensitivity
 and specificity may be. With --show-sensitivity or --show-specificity, also the number at which the lower limit of the
-interval will probably be at least that. Eyes are counted, as in the report, and two eyes of a patient tell less than
-eyes of two patients: --correlation says by how much (a guess on the safe side; with --both, Kaggle's share of
-referable DR). Then photograph that many patients in a row, without choosing,
+interval will probably be at least that. Eyes are counted, and two eyes of a patient tell less than eyes of two
+patients: --correlation says by how much (a guess on the safe side; with --both, Kaggle's share of
+referable DR). Then photograph that many consecutive patients, without choosing,
 let your graders grade them, and run evaluate.py on them. Formulas and sources: eyenet/score/sample_size.py;
-benchmarks/sample_size.py checks them by simulation.
+benchmarks/sample_size.py checks them by simulation. The plan is for the figures per photograph, of the gradable ones;
+those per patient, which the report puts first, have wider intervals where few patients have the disease.
 """
 
 import argparse
@@ -91,7 +92,7 @@ def main():
     for what, patients in rows:
         print(f"{what:62}{patients:24,}{round(patients * args.prevalence):24,}")
     most = max(patients for _, patients in rows)
-    print(f"\nPhotograph {most:,} patients in a row, and let your graders grade both eyes of each.")
+    print(f"\nPhotograph {most:,} consecutive patients, and let your graders grade both eyes of each.")
 
 
 if __name__ == "__main__":

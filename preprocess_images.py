@@ -163,7 +163,7 @@ def count_black(stage, left_out, total):
     if len(black) > BLACK_SHARE * total:
         stage.rejected.extend(black)
         share = f"{len(black):,} of {plural(total, 'photograph')}, more than {BLACK_SHARE:.0%}"
-        log(f"all black: {share}; this counts towards --max-rejected")
+        log(f"all black: {share}; they count towards --max-rejected")
 
 
 def write_quality(output, notes):

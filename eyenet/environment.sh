@@ -75,7 +75,7 @@ make_environment() {
         fi
     fi
     echo "installing $* (TensorFlow is large: 1 GB to download, 3 GB on disk)" >&2
-    # The pip that comes with Python 3.11 needs two thirds more processor time than this year's, but will do.
+    # The pip of Python 3.11 installs more slowly than a current one; without network it will do.
     "$python" -m pip install --quiet --disable-pip-version-check --upgrade pip 2>/dev/null || true
     # Python compiles what is imported, a fifth of all files, when it is imported.
     if ! printf '%s\n' "$wanted" >"$venv/requirements.txt" ||

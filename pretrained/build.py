@@ -41,9 +41,9 @@ from eyenet.model.lite import LiteNetwork
 from eyenet.model.loading import load_network
 from eyenet.model.patients import split_hash
 from eyenet.model.probabilities import calibrate
+from eyenet.model.provenance import provenance
 from eyenet.model.reference import summarise
 from eyenet.model.screener import Screener
-from eyenet.model.settings import provenance
 from eyenet.photo.measures import measure
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import StageError, log

@@ -51,7 +51,8 @@ from eyenet.data.tables import read_table
 from eyenet.data.tasks import GRADES, LEAST_GRADE
 from eyenet.model import backend
 from eyenet.model.patients import split_hash
-from eyenet.model.settings import colours_of, field_of, provenance, setting
+from eyenet.model.provenance import provenance
+from eyenet.model.settings import colours_of, field_of, setting
 from eyenet.model.weights import hash_weights
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json, sha256, whole_file, write_json

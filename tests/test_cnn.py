@@ -163,7 +163,7 @@ def test_one_class_only(array, tmp_path, monkeypatch):
     monkeypatch.setattr(cnn, "open_array", lambda *_: (images, table.assign(level=0), sidecar))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["cnn.py"])
-    with pytest.raises(StageError, match="of one class"):
+    with pytest.raises(StageError, match="all of one class"):
         cnn.main()
 
 

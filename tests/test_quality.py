@@ -238,7 +238,7 @@ def test_many_black_photographs_count_as_rejected(crops):
     black = np.zeros((256, 256, 3), np.uint8)
     (crops / "resized" / "h4_left.png").write_bytes(encode_png(black, {"visible": 1.0}))
     done = preprocess(crops, code=3)
-    assert "all black: 2 of 24 photographs, more than 5%; this counts towards --max-rejected" in done.stderr
+    assert "all black: 2 of 24 photographs, more than 5%; they count towards --max-rejected" in done.stderr
     for file in ("rejected.csv", "dropped.csv"):
         assert {row["image"] for row in read_csv(crops / "out" / file)} >= {"h3_left", "h4_left"}
     preprocess(crops, "out", "--max-rejected", 0.1)

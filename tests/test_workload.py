@@ -1,19 +1,23 @@
 """What a set means for a clinic: the workload of 1,000 patients, and the decision curve."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from eyenet.model.decision import BALANCED
+from eyenet.model.predictions import Scored
+from eyenet.report.assessment import assess
 from eyenet.report.workload import better_than_both, workload, workload_sentences, workload_table
 from eyenet.score.net_benefit import THRESHOLDS, decision_curve, net_benefit
 
-RNG = np.random.default_rng(0)
-TRUTH = RNG.random(400) < 0.3
+TRUTH = np.random.default_rng(0).random(400) < 0.3
 PATIENTS = np.arange(400) // 2
 
 
 def test_every_row_is_referred_photographed_again_missed_or_rightly_not_referred():
-    called, poor = RNG.random(400) < 0.4, RNG.random(400) < 0.1
-    levels = np.where(TRUTH, RNG.integers(2, 5, 400), RNG.integers(0, 2, 400))
+    rng = np.random.default_rng(1)
+    called, poor = rng.random(400) < 0.4, rng.random(400) < 0.1
+    levels = np.where(TRUTH, rng.integers(2, 5, 400), rng.integers(0, 2, 400))
     found = workload(TRUTH, called, PATIENTS, poor, levels)
     shares = {name: found[name]["value"] for name in ("referred", "again", "missed")}
     assert sum(shares.values()) + np.mean(~TRUTH & ~called & ~poor) == pytest.approx(1)
@@ -27,7 +31,7 @@ def test_every_row_is_referred_photographed_again_missed_or_rightly_not_referred
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5])
 def test_net_benefit_is_that_of_its_paper(threshold):
-    called = RNG.random(400) < 0.4
+    called = np.random.default_rng(1).random(400) < 0.4
     true, false = (called & TRUTH).sum(), (called & ~TRUTH).sum()
     found = net_benefit(TRUTH, called, PATIENTS, threshold)
     assert found["value"] == pytest.approx((true - false * threshold / (1 - threshold)) / 400)
@@ -47,13 +51,30 @@ def sentences(probability):
     return better_than_both(unit), workload_sentences({"patient": None, "eye": unit})
 
 
-def test_a_perfect_network_is_worth_while_and_chance_is_not():
+def test_a_perfect_network_is_worthwhile_and_chance_is_not():
     better, (count, worth) = sentences(np.where(TRUTH, 0.9, 0.01))
-    assert better == (THRESHOLDS[0], THRESHOLDS[-1]) and "from a probability of 2\xa0% to 60\xa0% on" in worth
+    assert better == (THRESHOLDS[0], THRESHOLDS[-1]) and "from 2\xa0% to 60\xa0%, not only" in worth
     number = round(1000 * TRUTH.mean())
     assert f"{number} would be referred, 0 of them without disease; 0 with disease would be missed." in count
-    better, (_, worth) = sentences(RNG.random(400))
-    assert better is None and "not shown to be better" in worth
+    better, (_, worth) = sentences(np.random.default_rng(1).random(400))
+    assert better is None and "At no threshold from 2\xa0% to 60\xa0%" in worth
+
+
+def test_of_two_ranges_the_longer_one_is_told():
+    figures = [{"low": 0.9, "value": 0.9, "high": 1.0}, {"low": None, "value": None, "high": None}]
+    steps = [{"threshold": t, "referred": figures[t in (0.1, 0.4)], "not_referred": {"high": 0.01}} for t in THRESHOLDS]
+    assert better_than_both({"decision_curve": steps}) == (0.12, 0.38)
+
+
+def test_a_patient_is_photographed_again_for_an_eye_without_a_gradable_photograph():
+    """As in predict.py, of a table that was read as text."""
+    columns = {"image": list("vwxyz"), "patient": list("aaabb"), "eye": ["left", "left", "right", "left", ""]}
+    table = pd.DataFrame(columns | {"gradable": list("10110"), "level": [0, 0, 0, 2, 2]})
+    scored = Scored(table, np.tile([0.9, 0.1], (5, 1)), np.zeros((5, 1)), None, "these", False, 0)
+    decision = {"any": {"temperature": 1.0, "shift": 0.0, "eye": {"operating_points": {BALANCED: 0.5}}}}
+    found = assess(scored, None, {"task": "any", "decision": decision}, 10, 0)["questions"]["any"]
+    again = {unit: found[unit]["workload"]["again"]["value"] for unit in ("eye", "patient")}
+    assert again == {"eye": 0.4, "patient": 0.5}  # patient a has another photograph of the left eye
 
 
 def test_without_rows_nothing_is_said():

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eyenet.run.errors import StageError, plural
+from eyenet.run.errors import StageError
 
 GRADES = {0: "No DR", 1: "Mild", 2: "Moderate", 3: "Severe", 4: "Proliferative DR"}
 QUESTIONS = {"any": "any DR (grade 1 or more)", "referable": "referable DR (grade 2 or more)"}
@@ -96,6 +96,7 @@ def class_weights(labels):
         raise StageError("the table has no training photograph; run preprocess_images.py with more patients")
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
-        images = plural(len(labels), "training image")
-        raise StageError(f"all of {images} are of one class; nothing can be learned from them")
+        raise StageError(
+            f"the training images ({len(labels):,}) are all of one class; nothing can be learned from them"
+        )
     return {int(c): len(labels) / (len(classes) * int(n)) for c, n in zip(classes, counts)}

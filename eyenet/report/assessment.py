@@ -53,7 +53,7 @@ def assess(scored, train, config, draws, seed):
         eyes = pd.DataFrame({"truth": truth, "level": levels, "raw": raw, "calibrated": probability})
         eyes = eyes if graded else eyes.drop(columns="level")
         points, own = decision[question]["eye"]["operating_points"], own_point(config)
-        poor = scored.table["gradable"] == 0 if "gradable" in scored.table else None
+        poor = scored.table["gradable"].astype(int) == 0 if "gradable" in scored.table else None
         patients = scored.table["patient"]
         questions[question] = {
             "disease": QUESTIONS[question],
@@ -61,7 +61,7 @@ def assess(scored, train, config, draws, seed):
             "shift": decision[question]["shift"],
             "operating_point": own,
             "eye": _unit(eyes, patients, poor, points, own, draws, seed),
-            "patient": None if unknown else _unit(*worst(eyes, patients, poor), points, own, draws, seed),
+            "patient": None if unknown else _unit(*worst(eyes, scored.table, poor), points, own, draws, seed),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {
@@ -79,16 +79,17 @@ def _binary(table):
     return "question" in table and (table["question"] != "").any()
 
 
-def worst(eyes, patients, poor):
+def worst(eyes, table, poor):
     """Join the photographs of each patient as predict.py does: truth, grade and probability are those of the worst.
 
     Returns
     -------
     tuple
-        `eyes`, `patients` and `poor` of patients: poor if one of the photographs is, None if that is not known.
+        `eyes`, patients and `poor` of patients: poor if an eye has no gradable photograph, None if that is not known.
     """
+    patients, eye = table["patient"], table["eye"].where(table["eye"] != "", table["image"])  # an unknown eye is alone
     joined = eyes.groupby(patients).max()
-    return joined, joined.index, None if poor is None else poor.groupby(patients).max()
+    return joined, joined.index, None if poor is None else poor.groupby([patients, eye]).min().groupby(level=0).max()
 
 
 def _unit(eyes, patients, poor, points, own, draws, seed):

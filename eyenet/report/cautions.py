@@ -10,7 +10,6 @@ from eyenet.report.words import (
     percent,
     plural,
 )
-from eyenet.run import errors
 from eyenet.score.metrics import METRIC_NAMES
 
 FEW = 50  # patients of a class; with fewer, one patient changes a figure by more than 2 percentage points
@@ -56,11 +55,7 @@ def unknown_patients(metrics):
     unknown = metrics.get("unknown_patients")
     if not unknown:
         return []
-    which = (
-        "the patients"
-        if unknown == metrics["photographs"]
-        else f"the patients of {errors.plural(unknown, 'photograph')}"
-    )
+    which = "the patients" if unknown == metrics["photographs"] else f"the patients of {plural(unknown, 'photograph')}"
     each = "each photograph counts as a patient of its own, intervals may be too narrow, and no figure is per patient"
     if metrics["source"] != "array":
         return [f"It is not known who {which} are: {each}."]

@@ -3,6 +3,7 @@
 from eyenet.report.tables import UNITS, Table, units_of
 from eyenet.report.words import DASH, Cell, defined, main_unit, percent
 from eyenet.score.intervals import share_with_interval
+from eyenet.score.net_benefit import THRESHOLDS
 
 OF = 1000
 ROWS = {
@@ -55,7 +56,7 @@ def workload_table(asked):
 
 
 def workload_sentences(asked):
-    """Say in words what the workload is, and for which clinics the network is worth while."""
+    """Say in words what the workload is, and at which thresholds the network has a net benefit."""
     unit, noun = main_unit(asked)
     found = {name: value for name, value in unit["workload"].items() if name in ROWS and defined(value["value"])}
     number = {name: f"{round(OF * value['value']):,}" for name, value in found.items()}
@@ -67,29 +68,29 @@ def workload_sentences(asked):
         f"without disease; {number['missed']} with disease would be missed{again}."
     )
     better = better_than_both(unit)
-    worth = (
-        "It is not shown to be better than referring everybody and than referring nobody, whatever the clinic wants."
-    )
     if better:
+        low, high = (percent(threshold, 0) for threshold in better)
         worth = (
-            "By its net benefit, and beyond chance, referring by this network is better than referring everybody and "
-            f"than referring nobody for a clinic that wants a referral from a probability of {_range(*better)} on."
+            f"At thresholds of its calibrated probability from {low} to {high}, not only at the operating point, its "
+            "net benefit is above those of referring everybody and nobody, beyond chance."
+        )
+    else:
+        low, high = percent(THRESHOLDS[0], 0), percent(THRESHOLDS[-1], 0)
+        worth = (
+            f"At no threshold from {low} to {high} is its net benefit shown to exceed referring everybody and nobody."
         )
     return [said, worth]
 
 
-def _range(low, high):
-    return percent(low, 0) if low == high else f"{percent(low, 0)} to {percent(high, 0)}"
-
-
 def better_than_both(unit):
-    """Find the range of thresholds where the intervals show a net benefit over both; None if there is none."""
-    better = []
+    """Find the longest range of thresholds where the intervals show a net benefit over both; None if there is none."""
+    longest, run = [], []
     for step in unit["decision_curve"]:
         least, most = step["referred"]["low"], step["not_referred"]["high"]  # shares with disease
-        if defined(least) and defined(most) and most < step["threshold"] < least:
-            better.append(step["threshold"])
-    return (min(better), max(better)) if better else None
+        is_better = defined(least) and defined(most) and most < step["threshold"] < least
+        run = [*run, step["threshold"]] if is_better else []
+        longest = max(longest, run, key=len)
+    return (longest[0], longest[-1]) if longest else None
 
 
 def _of_thousand(figure):

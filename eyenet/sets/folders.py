@@ -176,7 +176,8 @@ def class_folders(files):
     strange : list of str
         Folders beside two or more with the name of a grade, and without one.
     unsure : list of str
-        Neighbours that are all called by one digit, none of them 0: they may be grades, or patients 1, 2, 3.
+        Neighbours that are all called by one digit, none of them 0: they may be grades, or patients 1, 2, 3. In
+        `test/1` they are grades if `train/1` is one.
     """
     folders = {}
     for file in files:
@@ -198,8 +199,17 @@ def class_folders(files):
             grades |= named
         elif len(named) - len(unknown) > 1:
             strange += unknown
+    known = {_beside(folder) for folder in grades}
+    grades |= {folder: read_grade(folder.rpartition("/")[2]) for folder in unsure if _beside(folder) in known}
+    unsure = [folder for folder in unsure if folder not in grades]
     worded = tuple(f"{folder}/" for folder in grades if not folder.rpartition("/")[2].isdigit())
     return grades, *(sorted(one for one in doubtful if not one.startswith(worded)) for doubtful in (strange, unsure))
+
+
+def _beside(folder):
+    """Return where the parent of a folder is, and the folder's name: the same for `train/1` and `test/1`."""
+    parent, _, name = folder.rpartition("/")
+    return parent.rpartition("/")[0] if parent else None, name
 
 
 def grades_of(file, grades):

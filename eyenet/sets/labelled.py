@@ -232,7 +232,8 @@ def _identify(labels, photographs, path):
     found = photographs.set_index("image").loc[labels["image"], ["patient", "eye"]].reset_index(drop=True)
     told, eye_told = (labels[column].astype(bool) for column in BY_COLUMN)
     named = labels["patient"].where(patient_known(labels) & ~told, "")
-    patients = fill_in(labels["patient"], told, found["patient"].where(found["patient"] != "", named))
+    patients = fill_in(labels["patient"].where(told, ""), told, found["patient"])
+    patients = patients.where((patients != "") | (found["patient"] != ""), named)
     known = patients != ""
     read = known & ~told
     if told.any() and read.any():

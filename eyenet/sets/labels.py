@@ -172,7 +172,8 @@ def fill_in(patients, told, others):
         Whether the column tells the patient.
     others : Series of str
         What header, folder or name tell; "" for nothing. Where they call a patient of the column so in another row, it
-        is this one, and if they call several so, nobody.
+        is this one, and if they call several so, nobody. Nor is an ID of the column anybody that it gives to
+        photographs of another name only.
 
     Returns
     -------
@@ -182,7 +183,10 @@ def fill_in(patients, told, others):
     same, found = {}, others.map(canonical)
     for other, patient in zip(found[told], patients[told]):
         same.setdefault(other, set()).add(patient)
-    same = {other: min(own) if len(own) == 1 else "" for other, own in same.items() if other}
+    same = {other: min(own) if len(own) == 1 else "" for other, own in same.items()}
+    renamed = {canonical(own) for other, own in zip(found[told], patients[told]) if other}
+    same = dict.fromkeys(renamed, "") | same
+    same.pop("", None)
     return patients.where(told, found.map(same).where(found.isin(list(same)), others))
 
 
