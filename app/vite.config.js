@@ -3,7 +3,7 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { defineConfig } from "vite";
+import { defineConfig, runnerImport } from "vite";
 
 const target = "dist-template"; // the page without a network; export_model.py --format app makes dist/ from it
 const runtime = fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm"));
@@ -23,6 +23,27 @@ const policy = [
 
 const withPolicy = { name: "with-policy", transformIndexHtml: (html) => html.replace("%POLICY%", policy) };
 
+const words = fileURLToPath(new URL("./src/words.ts", import.meta.url));
+const loadLanguages = async () => [...(await runnerImport(words, { configFile: false, logLevel: "error" })).module.known];
+
+/** Say in each language that the page needs JavaScript. */
+const withLanguages = {
+  name: "with-languages",
+  async transformIndexHtml() {
+    const lines = (await loadLanguages()).map(([lang, { noScript }]) => ({ tag: "p", attrs: { lang }, children: noScript }));
+    return [{ tag: "noscript", children: lines, injectTo: "body-prepend" }];
+  },
+};
+
+/** Write the manifest, with the description of the page, in each language: manifest.webmanifest is English. */
+async function writeManifests() {
+  const manifest = JSON.parse(readFileSync("public/manifest.webmanifest", "utf8"));
+  for (const [lang, { description }] of await loadLanguages()) {
+    const name = lang === "en" ? "manifest.webmanifest" : `manifest.${lang}.webmanifest`;
+    writeFileSync(join(target, name), JSON.stringify({ ...manifest, lang, description }));
+  }
+}
+
 /** Keep the 14 MB of the runtime out of the bundle: the page unpacks them itself, because a simple server does not compress. */
 const withoutRuntime = {
   name: "without-runtime",
@@ -31,10 +52,11 @@ const withoutRuntime = {
   },
 };
 
-/** Write the runtime, compressed, and give the service worker its list of files. */
+/** Write the manifests and the runtime, compressed, and give the service worker its list of files. */
 const finish = {
   name: "finish",
-  closeBundle() {
+  async closeBundle() {
+    await writeManifests();
     writeFileSync(join(target, "runtime.wasm.gz"), gzipSync(readFileSync(runtime), { level: 9 }));
     const files = readdirSync(target, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name !== "sw.js")
@@ -56,7 +78,7 @@ const finish = {
 export default defineConfig({
   base: "./",
   define: { __POLICY__: JSON.stringify(policy) },
-  plugins: [withPolicy, withoutRuntime, finish],
+  plugins: [withPolicy, withLanguages, withoutRuntime, finish],
   worker: { format: "es", plugins: () => [withoutRuntime] },
   build: {
     outDir: target,

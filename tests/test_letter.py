@@ -62,7 +62,7 @@ def make_visit(right, left, asked=("any", "referable"), same=False, **changes):
     }
     joined = join_eyes({eye: rows for eye, rows in eyes.items() if rows}, {name: THRESHOLDS[name] for name in asked})
     network = {"name": "net", "seen": "4,516 photographs"}
-    base = {"id": "1", "when": 0, "label": "Bed 4", "born": "1957-03-04", "point": "balanced", "classes": []}
+    base = {"id": "1", "when": 0, "label": "Bed 4", "born": "1957-03-04", "point": "balanced"}
     return base | {"network": network, "synthetic": False, "eyes": shots, "joined": joined} | changes
 
 
@@ -115,8 +115,11 @@ def test_each_text_of_the_file_is_used_and_filled(letters):
     assert "undefined" not in said and not re.search(r"\{\w+\}", said)
 
 
-def test_python_fills_the_same_placeholders():
-    for key, text in leaves(WORDS).items():
+@pytest.mark.parametrize("language", [path.stem for path in files("eyenet.letter").iterdir() if path.suffix == ".json"])
+def test_python_fills_the_same_placeholders(language):
+    words = json.loads((files("eyenet.letter") / f"{language}.json").read_text(encoding="utf-8"))
+    assert leaves(words).keys() == leaves(WORDS).keys()
+    for key, text in leaves(words).items():
         names = [name for _, name, *_ in string.Formatter().parse(text) if name is not None]
         assert all(re.fullmatch("[a-z]+", name) for name in names), key
         filled = text.format(**dict.fromkeys(names, "VALUE"))

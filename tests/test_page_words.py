@@ -1,6 +1,7 @@
 """The words of the page are in app/src/words/, a file for each language, and nowhere else."""
 
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -22,6 +23,79 @@ el("p", {{}}, "Ready");
 el("img", {{ alt: "Ready" }});
 el("p", {{}}, `${{words.eyes.left}}: ready`);
 """
+# By what is wrong: a careless translation.
+SPOILED = {
+    "the same as in English": ["ko", "patient.title", "Patient"],
+    "English words (results, yet)": ["es", "history.empty", "No results yet."],
+    "depends on Eye otherwise": ["ko", "patient.step", "2단계"],
+    "other values than in English": ["es", "letter.probability", "{question}: {probability}"],
+    "missing": ["es", "guide.tips.2", None],
+}
+CHOICES = {  # by what the user chose, and what the browser asks for
+    (None, ("fr-FR", "es-MX", "ko")): "es",
+    (None, ("KO-kr", "es")): "ko",
+    (None, ("fr",)): "en",
+    (None, ()): "en",
+    ("en", ("ko-KR",)): "en",
+    ("xx", ("ko-KR",)): "ko",
+}
+PROBLEMS = {
+    '["empty"]': "The file is empty. Copy it from the camera again.",
+    '["profileFor","Lab"]': "The colour profile is for Lab and was left out.",
+    "The file is empty.": "The file is empty.",  # kept by an earlier version
+    '["of a later version"]': '["of a later version"]',
+}
+
+SEEN = (
+    "4,516 photographs of Kaggle's 2015 competition (EyePACS)",
+    "synthetic drawings",
+    "photographs of patients",
+    "something of a later version",
+)
+
+
+@pytest.fixture(scope="module")
+def said():
+    """Compare the languages with English."""
+    if shutil.which("node") is None or not (APP / "node_modules" / "vite").exists():
+        pytest.skip("the words are not tested: no Node.js, or no packages (cd app && npm ci)")
+    jobs = {"spoiled": list(SPOILED.values()), "choices": list(CHOICES), "problems": list(PROBLEMS), "seen": SEEN}
+    command = ["node", "tests/words.mjs", json.dumps(jobs)]
+    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_word_is_translated(said):
+    """Each text differs from English, depends on the same values, and has no English word left."""
+    assert said["found"] == []
+    marked = said["unreviewed"]
+    assert set(marked) == {path.stem for path in (APP / "src/words").glob("*.ts")} >= {"en", "ko", "es"}
+    assert marked.pop("en") == "" and all(marked.values())
+
+
+def test_the_language_is_the_chosen_one_or_the_browsers(said):
+    assert said["chosen"] == list(CHOICES.values())
+
+
+def test_a_problem_is_said_in_the_language_of_the_day(said):
+    assert said["said"] == list(PROBLEMS.values())
+
+
+def test_what_the_export_tells_in_english_is_known(said):
+    """What the network that ships was trained and measured on has words in each language."""
+    assert said["seen"] == list(SEEN)
+    (source,) = re.findall(r'^SOURCE = "(.+)"', (REPO / "pretrained/train.py").read_text(), re.MULTILINE)
+    (test,) = re.findall(r'^TEST = "(.+)"', (REPO / "pretrained/card.py").read_text(), re.MULTILINE)
+    words = (APP / "src/words/en.ts").read_text(encoding="utf-8")
+    assert f'sources: {{ "{source}":' in words and f'"{test}":' in words
+
+
+def test_a_careless_translation_is_found(said):
+    found = said["careless"]
+    for what, (language, path, _) in SPOILED.items():
+        assert any([language, path] == place and what in said for *place, said in found), what
+    assert {tuple(place) for *place, _ in found} == {(language, path) for language, path, _ in SPOILED.values()}
 
 
 def test_the_html_has_no_words():

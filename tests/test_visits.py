@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+from importlib.resources import files
 
 import pytest
 import test_app
@@ -15,6 +16,7 @@ from eyenet.model.screener import Screener
 
 pytestmark = test_app.pytestmark
 template, sample, model, page = test_app.template, test_app.sample, test_app.model, test_app.page
+LETTERS = {name: json.loads((files("eyenet.letter") / f"{name}.json").read_text("utf-8")) for name in ("ko", "es")}
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +189,45 @@ def test_nothing_is_wider_than_a_narrow_screen_or_with_large_text(page, photogra
     patient = {"right": photographs["poor"], "left": photographs["other"]}
     wide = browse("sizes", page, patient=patient, screenshots=os.environ.get("EYENET_SCREENSHOTS"))["wide"]
     assert len(wide) == 10 and not any(wide.values()), wide
+
+
+@pytest.fixture(scope="module")
+def translated(page, photographs, tmp_path_factory):
+    """A patient in Korean, and then in Spanish."""
+    unread = tmp_path_factory.mktemp("unread") / "0.jpeg"
+    unread.write_bytes(b"")
+    names = [r"\w+_(right|left)\.jpeg", r"0\.jpeg", json.loads((page / "model.json").read_text())["name"]]
+    given = {"patient": photographs["good"], "poor": photographs["poor"], "unread": unread, "names": names}
+    given |= {"marks": [letter["unreviewed"] for letter in LETTERS.values()]}
+    return browse("languages", page, **given, screenshots=os.environ.get("EYENET_SCREENSHOTS"))
+
+
+def test_nothing_is_left_in_english(translated):
+    assert translated["names"] and not any(translated["english"].values()), translated["english"]
+    views = {"start", "poor", "doubts", "result", "settings", "about", "history", "visit"}
+    assert {f"ko {view}" for view in views} <= set(translated["english"])
+    assert {f"es {view}" for view in views - {"start", "poor", "doubts"}} <= set(translated["english"])
+    assert not any(translated["violations"].values()) and not any(translated["wide"].values())
+
+
+def test_a_translation_says_at_each_answer_that_no_clinician_has_reviewed_it(translated):
+    assert len(translated["marked"]) == 7 and set(translated["marked"].values()) == {1}, translated["marked"]
+    for language, letter in LETTERS.items():
+        assert letter["unreviewed"] in translated["print"][language]["text"]
+
+
+def test_the_letter_is_one_page_in_each_language(translated):
+    """With the longest entries and several photographs of an eye."""
+    for printed in translated["print"].values():
+        assert printed["pages"] == {"A4": 1, "Letter": 1} and printed["spilt"] == []
+        assert min(printed["pictures"]) >= 60  # pixels, 16 mm
+
+
+def test_another_language_keeps_the_patient(translated):
+    """What was answered and what is wrong with a file is kept in no language."""
+    assert translated["patient"] == ["12", 4] and translated["errors"] == []
+    assert translated["chosen"] == translated["manifest"] == "es"
+    for language, empty in (("ko", "비어 있습니다"), ("es", "está vacío")):
+        answers = LETTERS[language]["answers"].values()
+        assert any(translated["title"][language].endswith(answer) for answer in answers)
+        assert empty in translated["unread"][language]

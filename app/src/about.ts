@@ -2,7 +2,8 @@
 
 import { byId, el } from "./dom";
 import type { Question } from "./probabilities";
-import { session, trainedOn } from "./session";
+import { saySeen, seenBy } from "./seen";
+import { session } from "./session";
 import { type Text, verbatim } from "./text";
 import { words } from "./words";
 
@@ -25,12 +26,12 @@ function drawFacts(): HTMLElement | null {
   const { model } = session;
   if (!model) return null;
   const asked = Object.keys(model.decision).filter((name): name is Question => name in words.questions);
-  const seen = trainedOn(model);
+  const seen = saySeen(seenBy(model));
   const facts: [Text, Text][] = [
     [said.facts.name, verbatim(model.name)],
     [said.facts.trainedOn, model.synthetic ? said.trainedOnDrawings(seen) : seen],
     [said.facts.detects, said.list(asked.map((name) => words.questions[name]))],
-    [said.facts.classes, said.list(model.classes)],
+    [said.facts.classes, said.list(said.classes[model.task])],
   ];
   return el("dl", {}, ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }

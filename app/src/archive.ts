@@ -7,7 +7,7 @@
  *     ],"count":2}
  */
 
-import { fingerprintOf } from "./doubts";
+import { fingerprintOf } from "./fingerprint";
 import { isVisit } from "./shape";
 import type { Visit } from "./store";
 import type { Text } from "./text";

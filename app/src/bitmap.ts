@@ -2,14 +2,14 @@
 
 import type { Picture } from "./resample";
 import { PhotoError } from "./photo";
-import { words } from "./words";
+import { problem } from "./problems";
 
 const TILE = 1024; // side of a canvas in pixels: every browser allows it, and it takes 4 MB
 export const LARGEST = 16; // factor of `scalePicture`: its sums have 16 bits
 
 function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (!context) throw new PhotoError(words.problems.memory);
+  if (!context) throw new PhotoError(problem("memory"));
   context.imageSmoothingEnabled = false;
   return context;
 }
@@ -29,7 +29,7 @@ export function scaleBitmap(bitmap: ImageBitmap, factor: number): Picture {
       averageBlocks(tile, 4, factor, picture, left / factor, top / factor);
     }
   }
-  if (!visible) throw new PhotoError(words.problems.transparent);
+  if (!visible) throw new PhotoError(problem("transparent"));
   return picture;
 }
 

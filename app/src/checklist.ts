@@ -3,7 +3,7 @@
 import { el } from "./dom";
 import { type Row, UNREAD, isGradable } from "./screener";
 import { type Text, verbatim } from "./text";
-import { words } from "./words";
+import { sayProblem, words } from "./words";
 
 type Item = "retina" | "whole" | "sharp" | "light";
 type State = "yes" | "no" | "unknown";
@@ -46,7 +46,7 @@ export function drawChecklist(row: Row): HTMLElement | null {
 
 /** Name the reasons against a photograph, and say what to do, the strongest reason first. */
 export function reasonsOf({ reasons, result }: Row): [Text, Text | null][] {
-  if (result === UNREAD) return reasons.map((reason) => [verbatim(reason), null]);
+  if (result === UNREAD) return reasons.map((reason) => [sayProblem(reason), null]);
   const told = reasons.filter((reason) => !/^(no retina found|the retina is )/.test(reason)); // the reason before it says so
   return told.map((reason) => words.reasons[reason] ?? words.otherReason(reason));
 }

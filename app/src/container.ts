@@ -3,7 +3,7 @@
 import { isFrame, isJpeg, readJpeg, segmentsOf, text } from "./files";
 import type { Space } from "./icc";
 import { PhotoError } from "./photo";
-import { words } from "./words";
+import { problem } from "./problems";
 
 const [APP1, APP2, SOS] = [0xe1, 0xe2, 0xda]; // markers of a JPEG
 const [IMAGES, ENTRIES] = [0xb001, 0xb002]; // tags of a multi-picture index (CIPA DC-007)
@@ -21,7 +21,7 @@ export interface Container {
 
 /** Say that a file holds several photographs. */
 export function several(count: number): PhotoError {
-  return new PhotoError(words.problems.several(count));
+  return new PhotoError(problem("several", count));
 }
 
 /** Read what surrounds the pixels of a file that is not a PNG. */
@@ -133,7 +133,7 @@ function picturesOf(bytes: Uint8Array<ArrayBuffer>, base: number, end: number): 
 /** Read the size of a picture of a multi-picture file. Throws PhotoError if it is missing. */
 export function sizeOf(picture: Uint8Array): { width: number; height: number } {
   const size = isJpeg(picture) ? readJpeg(picture) : null;
-  if (!size) throw new PhotoError(words.problems.secondDamaged);
+  if (!size) throw new PhotoError(problem("secondDamaged"));
   return size;
 }
 

@@ -6,6 +6,7 @@ import { openDoubts } from "./doubts";
 import { sayPoint } from "./points";
 import type { Question } from "./probabilities";
 import type { Eye } from "./screener";
+import { sayNetwork } from "./seen";
 import type { Visit } from "./store";
 import type { Text } from "./text";
 import { words } from "./words";
@@ -42,7 +43,7 @@ function cellsOf(visit: Visit): [Text, string][] {
     ]),
     [said.grade, number(joined?.grade)],
     [said.point, guard(sayPoint(visit.point))],
-    [said.network, guard(visit.model)],
+    [said.network, guard(sayNetwork(visit))],
     [said.notice, words.letter.notADevice],
   ];
 }

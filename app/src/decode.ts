@@ -6,7 +6,7 @@
 import { encode, scaleBitmap, scalePicture } from "./bitmap";
 import { type Circle, scaled } from "./circle";
 import { isConvertedByBrowser, readContainer, several } from "./container";
-import { fingerprintOf } from "./doubts";
+import { fingerprintOf } from "./fingerprint";
 import { upright } from "./exif";
 import { type Field, findField, isCrop } from "./field";
 import { checkFile, checkSize, isJpeg, isPng, whyUnreadable } from "./files";
@@ -14,11 +14,10 @@ import { type Conversion, type Space, readProfile } from "./icc";
 import { type Jpeg, decodeJpeg, openJpeg } from "./jpeg";
 import { requireOnePhotograph } from "./pages";
 import { DETAIL, MIN_DIAMETER, NoRetina, PREPROCESSING, PhotoError, cropRetina, visibleShare } from "./photo";
+import { type Problem, problem } from "./problems";
 import { type Stamp, decodePng, openPng, unpack } from "./png";
 import type { Picture } from "./resample";
 import { round } from "./stats";
-import type { Text } from "./text";
-import { words } from "./words";
 
 const LARGEST_PROFILE = 1 << 24; // bytes, as in Python
 
@@ -29,7 +28,7 @@ export interface Photograph {
   bytes: number;
   fingerprint: string; // of its bytes
   factors: number[]; // beside 1, the largest first
-  note: Text | null; // what was left out of the file; null if nothing was
+  note: Problem | null; // what was left out of the file; null if nothing was
   stamp: Stamp | null; // of a crop that EyeNet made
   /** Decode it at 1/factor of its size. Throws PhotoError. */
   read(factor: number): Promise<Picture>;
@@ -61,13 +60,13 @@ export interface Geometry {
   field: "circle" | "frame";
 }
 
-/** Open a file. Throws PhotoError, with a sentence for the user, if it is not a photograph. */
+/** Open a file. Throws PhotoError, with its problem, if it is not a photograph. */
 export async function openPhotograph(file: Blob): Promise<Photograph> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = new Uint8Array(await file.arrayBuffer());
   } catch {
-    throw new PhotoError(words.problems.cannotRead);
+    throw new PhotoError(problem("cannotRead"));
   }
   checkFile(bytes);
   const source = await (isPng(bytes) ? sourceOfPng(bytes) : sourceOf(bytes));
@@ -150,7 +149,7 @@ async function decode(bytes: Uint8Array<ArrayBuffer>, header: Jpeg | null, conve
   try {
     checkSize(bitmap); // for formats whose header files.ts does not read
     if (header && (bitmap.width !== header.width || bitmap.height !== header.height)) {
-      throw new PhotoError(words.problems.orientation);
+      throw new PhotoError(problem("orientation"));
     }
   } catch (error) {
     bitmap.close();

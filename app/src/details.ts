@@ -17,14 +17,14 @@ export function drawTitle(tag: "h2" | "h3" | "p", tone: Tone, title: Text, id?: 
 }
 
 /** Draw what can be opened; `more` follows the answers of the row. Null if there is nothing. */
-export function drawDetails(row: Row | null, classes: string[], more: (HTMLElement | null)[] = []): HTMLElement | null {
-  const answers = row && drawAnswers(row, classes);
+export function drawDetails(row: Row | null, more: (HTMLElement | null)[] = []): HTMLElement | null {
+  const answers = row && drawAnswers(row);
   const inside = [answers, ...more].filter(Boolean);
   return inside.length ? el("details", { class: "details" }, el("summary", {}, said.title), ...inside) : null;
 }
 
 /** Draw the answers of a row: for each question the probability, as a number and a bar, and the threshold. */
-function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
+function drawAnswers(row: Row): HTMLElement | null {
   const answers = Object.entries(row.questions ?? {}).filter(([, answer]) => answer.probability !== null);
   if (!answers.length) return null;
   const lines = answers.map(([question, { probability, threshold, disease }]) => {
@@ -36,7 +36,6 @@ function drawAnswers(row: Row, classes: string[]): HTMLElement | null {
     const compared = disease ? said.reaches(shown, question as Question) : said.below(shown);
     return el("div", {}, el("dt", {}, words.questions[question as Question]), el("dd", {}, el("strong", {}, probable), compared, bar));
   });
-  const name = row.grade !== undefined && classes[row.grade];
-  const grade = name && el("div", {}, el("dt", {}, said.grade), el("dd", {}, said.gradeIs(row.grade ?? 0, name)));
-  return el("dl", { class: "answers" }, ...lines, grade || null);
+  const grade = row.grade !== undefined && el("div", {}, el("dt", {}, said.grade), el("dd", {}, said.gradeIs(row.grade, words.letter.grades[row.grade])));
+  return el("dl", { class: "answers" }, ...lines, grade);
 }

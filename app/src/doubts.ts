@@ -8,6 +8,7 @@ import type { Text } from "./text";
 import { words } from "./words";
 
 export interface Doubt {
+  key: string; // what it says, in no language
   text: Text;
   certain: boolean; // it cannot be right: there is nothing to ask
 }
@@ -22,19 +23,19 @@ interface Chosen {
 /** List what is doubtful about the photographs of a patient. */
 export function doubtsOf({ right, left }: Record<Eye, Chosen[]>): Doubt[] {
   const isTwice = right.some(({ fingerprint }) => fingerprint && left.some((other) => other.fingerprint === fingerprint));
-  if (isTwice) return [{ text: words.doubts.same, certain: true }];
+  if (isTwice) return [{ key: "same", text: words.doubts.same, certain: true }];
   const doubts: Doubt[] = [];
   for (const [eye, chosen] of [["right", right], ["left", left]] as const) {
     for (const { name } of chosen) {
       const named = readFileName(name).eye;
-      if (named && named !== eye) doubts.push({ text: words.doubts.otherEye(name, eye), certain: false });
+      if (named && named !== eye) doubts.push({ key: `${eye} ${name}`, text: words.doubts.otherEye(name, eye), certain: false });
     }
   }
   const named = [...right, ...left].flatMap(({ name }) => readFileName(name).patient ?? []);
   const other = named.find((patient) => canonical(patient) !== canonical(named[0]));
-  if (other) doubts.push({ text: words.doubts.patients(named[0], other), certain: false });
+  if (other) doubts.push({ key: `patients ${named[0]} ${other}`, text: words.doubts.patients(named[0], other), certain: false });
   const same = findSameEye(right, left);
-  if (same) doubts.push({ text: words.doubts.sameEye(...same), certain: false });
+  if (same) doubts.push({ key: `same eye ${same.join(" ")}`, text: words.doubts.sameEye(...same), certain: false });
   return doubts;
 }
 
@@ -50,15 +51,5 @@ function findSameEye(right: Chosen[], left: Chosen[]): [string, string] | null {
 
 /** List the doubts that the user has not answered; until then the patient has no result. */
 export function openDoubts({ eyes, confirmed = [] }: Visit): Doubt[] {
-  return doubtsOf(eyes).filter(({ text }) => !confirmed.includes(text));
-}
-
-/** Make a fingerprint of a file: two 32-bit FNV-1a hashes of its bytes, and their number. */
-export function fingerprintOf(bytes: Uint8Array): string {
-  let [a, b] = [0x811c9dc5, 0x9747b28c];
-  for (let i = 0; i < bytes.length; i++) {
-    a = Math.imul(a ^ bytes[i], 0x01000193);
-    b = Math.imul(b ^ bytes[i], 0x5bd1e995);
-  }
-  return [bytes.length, a >>> 0, b >>> 0].join("-");
+  return doubtsOf(eyes).filter(({ key, text }) => !confirmed.includes(key) && !confirmed.includes(text));
 }

@@ -9,7 +9,7 @@ import { drawPictures } from "./pictures";
 import { type Eye, UNREAD } from "./screener";
 import type { Shot, Visit } from "./store";
 import { verbatim } from "./text";
-import { words } from "./words";
+import { sayProblem, words } from "./words";
 
 const { photograph: said } = words;
 
@@ -62,8 +62,8 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye, number: number, handlers: 
     row.result !== UNREAD && el("p", { class: `quality ${poor ? "poor" : "good"}` }, el("span", { "aria-hidden": "true" }, verbatim(poor ? "✕" : "✓")), poor ? said.poor : said.good),
     poor && el("ul", { class: "reasons" }, ...reasonsOf(row).map(([reason]) => el("li", {}, reason))),
     poor && row.questions ? el("p", {}, said.retake) : null,
-    ...(row.notes ?? []).map((note) => el("p", { class: "small" }, verbatim(note))),
-    drawDetails(row, visit.classes),
+    ...(row.notes ?? []).map((note) => el("p", { class: "small" }, sayProblem(note))),
+    drawDetails(row),
     el(
       "p",
       { class: "small file-name" },

@@ -6,8 +6,7 @@
  */
 
 import { PhotoError } from "./photo";
-import type { Text } from "./text";
-import { words } from "./words";
+import { type Problem, problem } from "./problems";
 
 const MAX_PIXELS = 100_000_000; // as in eyenet/photo/decode.py
 
@@ -15,7 +14,7 @@ const HEIC = new Set(["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "m
 
 /** Throw PhotoError if a file is empty, truncated or too large; `bytes` is the whole file. */
 export function checkFile(bytes: Uint8Array): void {
-  if (!bytes.length) throw new PhotoError(words.problems.empty);
+  if (!bytes.length) throw new PhotoError(problem("empty"));
   const size = isJpeg(bytes) ? readJpeg(bytes) : isPng(bytes) ? readPng(bytes) : null;
   if (size) checkSize(size);
 }
@@ -23,15 +22,15 @@ export function checkFile(bytes: Uint8Array): void {
 /** Throw PhotoError if a photograph has too many pixels. */
 export function checkSize({ width, height }: Size): void {
   if (width * height <= MAX_PIXELS) return;
-  throw new PhotoError(words.problems.large(width, height, MAX_PIXELS));
+  throw new PhotoError(problem("large", width, height, MAX_PIXELS));
 }
 
 /** Explain why the browser could not read a file, and what to do. */
-export function whyUnreadable(bytes: Uint8Array): Text {
-  if (HEIC.has(text(bytes, 8, 4)) && text(bytes, 4, 4) === "ftyp") return words.problems.heic;
-  if (text(bytes, 128, 4) === "DICM") return words.problems.dicom;
-  if (["II*\0", "MM\0*"].includes(text(bytes, 0, 4))) return words.problems.tiff;
-  return isJpeg(bytes) || isPng(bytes) ? words.problems.damagedOrLarge : words.problems.unreadable;
+export function whyUnreadable(bytes: Uint8Array): Problem {
+  if (HEIC.has(text(bytes, 8, 4)) && text(bytes, 4, 4) === "ftyp") return problem("heic");
+  if (text(bytes, 128, 4) === "DICM") return problem("dicom");
+  if (["II*\0", "MM\0*"].includes(text(bytes, 0, 4))) return problem("tiff");
+  return isJpeg(bytes) || isPng(bytes) ? problem("damagedOrLarge") : problem("unreadable");
 }
 
 export interface Size {
@@ -78,7 +77,7 @@ export function* segmentsOf(bytes: Uint8Array): Generator<Segment> {
       yield { marker, start, end: at };
     }
   }
-  throw new PhotoError(words.problems.truncated);
+  throw new PhotoError(problem("truncated"));
 }
 
 /** Tell whether a marker starts a frame header. */
@@ -103,5 +102,5 @@ function readPng(bytes: Uint8Array): Size | null {
   for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
     if (text(bytes, at + 4, 4) === "IEND") return size;
   }
-  throw new PhotoError(words.problems.truncated);
+  throw new PhotoError(problem("truncated"));
 }

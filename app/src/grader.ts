@@ -2,8 +2,8 @@
 
 import type { Model } from "./network";
 import type { Seen } from "./screener";
-import { type Text, verbatim } from "./text";
-import { words } from "./words";
+import type { Text } from "./text";
+import { sayProblem, words } from "./words";
 import type { Reply, Request } from "./worker";
 
 /** What the worker tells that is not the answer to a photograph. */
@@ -29,7 +29,7 @@ export function startWorker(told: Told): void {
   worker.addEventListener("error", () => told.failed(words.status.stopped));
   worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
     if (data.kind === "ready") told.ready(data.model);
-    else if (data.kind === "failed") told.failed(verbatim(data.message));
+    else if (data.kind === "failed") told.failed(sayProblem(data.message));
     else if (data.kind === "contours") take(explained, data.id)?.(data.contours);
     else {
       if (!data.seen.contoursOf) explained.delete(data.id);

@@ -57,11 +57,12 @@ function drawList(visits: Visit[] | null, deleted: Deleted): HTMLElement[] {
   return [
     title,
     el("p", { class: "lead" }, chosenDays() ? words.retention.stored(chosenDays()) : said.stored),
+    words.unreviewed && el("p", { class: "lead" }, words.unreviewed),
     ...drawWorklist(visits, {
       link: (visit, more) => [el("a", { class: "button", href: `#${OPENED}${visit.id}` }, said.open, aside(more)), drawDeleteOne(visit, more, "button quiet", deleted)],
       below: (found, isAll) => [exchange(found, isAll), ...(isAll ? [all] : [])],
     }),
-  ];
+  ].filter((part) => part instanceof HTMLElement);
 }
 
 function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {

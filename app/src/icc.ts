@@ -7,8 +7,7 @@
 
 import { text } from "./files";
 import { PhotoError } from "./photo";
-import type { Text } from "./text";
-import { words } from "./words";
+import { type Problem, problem } from "./problems";
 
 const SAME = 2; // largest change of a grey level by a profile that counts as sRGB
 const STEPS = [0, 16, 32, 64, 96, 128, 160, 192, 224, 255]; // levels of the colours that are tried
@@ -21,14 +20,14 @@ const FROM_XYZ = [ // from that space to linear sRGB
 ];
 const CURVES = [1, 3, 4, 5, 7]; // number of parameters of each kind of parametric curve
 
-const UNKNOWN = new PhotoError(words.problems.profile);
+const UNKNOWN = new PhotoError(problem("profile"));
 
 export type Space = "RGB" | "GRAY" | "CMYK";
 
 /** What a profile does to the pixels: `convert` changes rows of red, green, blue in place; null if they are sRGB. */
 export interface Conversion {
   convert: ((pixels: Uint8Array | Uint8ClampedArray) => void) | null;
-  note: Text | null; // why the profile was left out
+  note: Problem | null; // why the profile was left out
 }
 
 /** The profile is damaged; as in Python, it is then left out. */
@@ -44,14 +43,14 @@ export function readProfile(profile: Uint8Array, pixels: Space): Conversion {
   try {
     const tags = readTags(profile);
     space = text(profile, 16, 4).trim();
-    if (!["RGB", "GRAY", "CMYK"].includes(space)) return leftOut(words.problems.profileFor(space));
-    if (space !== pixels && !(space === "RGB" && pixels === "GRAY")) return leftOut(words.problems.profileOther(space, pixels));
+    if (!["RGB", "GRAY", "CMYK"].includes(space)) return leftOut(problem("profileFor", space));
+    if (space !== pixels && !(space === "RGB" && pixels === "GRAY")) return leftOut(problem("profileOther", space, pixels));
     if (space === "CMYK" || ["A2B0", "A2B1", "D2B1"].some((tag) => tags.has(tag)) || !isDevice(profile)) {
       throw UNKNOWN;
     }
     [linear, matrix] = space === "GRAY" ? readGrey(tags, profile) : readColours(tags);
   } catch (error) {
-    if (error instanceof Damaged || error instanceof RangeError) return leftOut(words.problems.profileDamaged); // RangeError: it ends too early
+    if (error instanceof Damaged || error instanceof RangeError) return leftOut(problem("profileDamaged")); // RangeError: it ends too early
     throw error;
   }
   // Little CMS then shifts the darkest colour to black, with a coarse table that differs by up to 15 levels.
@@ -64,7 +63,7 @@ export function readProfile(profile: Uint8Array, pixels: Space): Conversion {
   return { convert: before.every((level, i) => Math.abs(level - after[i]) <= SAME) ? null : convert, note: null };
 }
 
-function leftOut(note: Text): Conversion {
+function leftOut(note: Problem): Conversion {
   return { convert: null, note };
 }
 

@@ -9,9 +9,10 @@ import { fill } from "./fill";
 import { percents, sayDay, sayWhen } from "./numbers";
 import type { Question } from "./probabilities";
 import { BALANCED, type Eye, type Row, UNREAD } from "./screener";
+import { sayNetwork } from "./seen";
 import type { Shot, Visit } from "./store";
 import { type Text, verbatim } from "./text";
-import { words } from "./words";
+import { sayProblem, words } from "./words";
 
 const said = words.letter;
 
@@ -46,6 +47,7 @@ export interface Letter {
   tone: Tone;
   answer: Text;
   note: Text | null;
+  unreviewed: Text; // of a translation; empty for English
   urgency: Line | null; // null while the files are in doubt, like eyes and decision
   eyes: EyePart[];
   advice: Line[];
@@ -74,6 +76,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
     result: said.result,
     tone,
     answer: title,
+    unreviewed: said.unreviewed,
     note: isDoubtful ? said.doubtful.text : null,
     urgency: isDoubtful ? null : [said.urgency.title, mark(urgencyOf(visit))],
     eyes: isDoubtful ? [] : SIDES.map((eye) => writeEye(eye, visit)),
@@ -83,7 +86,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
       [said.notCovered.title, said.notCovered.text],
     ],
     decision: isDoubtful ? null : writeDecision(),
-    foot: [fill(said.answered, { network: verbatim(visit.model) }), sayOperatingPoint(visit.point), said.marks, said.notADevice],
+    foot: [fill(said.answered, { network: sayNetwork(visit) }), sayOperatingPoint(visit.point), said.marks, said.notADevice],
   };
 }
 
@@ -123,7 +126,7 @@ function describe({ name, row }: Shot, others: number): Text[] {
     ...sayProbabilities(row),
     ...(isPoor(row) && row.result !== UNREAD ? [fill(said.poor, { reasons: words.about.list(reasons) })] : []),
     ...(row.result === UNREAD ? reasons : []),
-    ...(row.notes ?? []).map(verbatim),
+    ...(row.notes ?? []).map(sayProblem),
     ...(others ? [fill(said.others, { count: verbatim(others) })] : []),
     fill(said.file, { name: verbatim(name) }),
   ];

@@ -20,6 +20,7 @@ type View = (typeof VIEWS)[number];
 /** Fill the words into the frame of index.html. */
 function drawFrame(): void {
   document.documentElement.lang = language;
+  if (language !== "en") document.querySelector("link[rel=manifest]")?.setAttribute("href", `./manifest.${language}.webmanifest`);
   const { header } = words;
   byId("skip").append(header.skip);
   byId("notice").append(header.notice);

@@ -1,7 +1,7 @@
 /** Join imported visits to those of the device: nothing is lost, and nothing is kept twice. */
 
 import { SIDES } from "./answers";
-import { fingerprintOf } from "./doubts";
+import { fingerprintOf } from "./fingerprint";
 import type { Visit } from "./store";
 
 export interface Merged {

@@ -6,10 +6,10 @@ import type { Colours } from "./colours";
 import type { Grid } from "./evidence";
 import type { Field } from "./field";
 import { PREPROCESSING } from "./photo";
+import { ProgramError, problem } from "./problems";
 import type { Question, Task } from "./probabilities";
 import type { Weights } from "./quality";
 import type { Picture } from "./resample";
-import { words } from "./words";
 
 type Points = Record<string, number>;
 
@@ -64,7 +64,7 @@ const page = new URL("../", self.location.href); // the worker's file is one fol
 /** Load a file of the page; unpack it if it is still gzipped. */
 async function load(name: string): Promise<ArrayBuffer> {
   const response = await fetch(new URL(name, page));
-  if (!response.ok || !response.body) throw new Error(words.problems.incomplete);
+  if (!response.ok || !response.body) throw new ProgramError(problem("incomplete"));
   const bytes = await response.arrayBuffer();
   const start = new Uint8Array(bytes, 0, 2);
   if (start[0] !== 0x1f || start[1] !== 0x8b) return bytes;
@@ -73,10 +73,10 @@ async function load(name: string): Promise<ArrayBuffer> {
 
 export async function loadModel(): Promise<Model> {
   const response = await fetch(new URL("model.json", page));
-  if (!response.ok) throw new Error(words.problems.incomplete);
+  if (!response.ok) throw new ProgramError(problem("incomplete"));
   const model = (await response.json()) as Model;
   if (model.format !== FORMAT || model.preprocessing !== PREPROCESSING) {
-    throw new Error(words.problems.version);
+    throw new ProgramError(problem("version"));
   }
   return model;
 }
@@ -94,7 +94,7 @@ export class Network {
       load(`${model.model.file}?${model.model.sha256.slice(0, 12)}`),
     ]);
     if (crypto.subtle && (await sha256(weights)) !== model.model.sha256) {
-      throw new Error(words.problems.network);
+      throw new ProgramError(problem("network"));
     }
     ort.env.wasm.wasmBinary = runtime;
     ort.env.wasm.numThreads = 1; // more threads need headers that a simple server does not send
@@ -113,7 +113,7 @@ export class Network {
     const found = await this.session.run({ photograph, explain: new ort.Tensor("bool", [explain], [1]) });
     const probabilities = found.probability.data as Float32Array;
     if (probabilities.length !== classes.length || !probabilities.every(Number.isFinite)) {
-      throw new Error(words.problems.values);
+      throw new ProgramError(problem("values"));
     }
     if (!explain || !evidence || !found.evidence) return { probabilities, evidence: null };
     const all = found.evidence.data as Float32Array;

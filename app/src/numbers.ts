@@ -20,6 +20,10 @@ export function percents(probability: number, threshold: number): [Text, Text] {
   return [said.percent(probability, decimals), said.percent(threshold, decimals)];
 }
 
+const COUNT = new Intl.NumberFormat(words.locale);
+
+export const sayCount = (count: number): Text => verbatim(COUNT.format(count));
+
 const WHEN = new Intl.DateTimeFormat(words.locale, { dateStyle: "medium", timeStyle: "short" });
 
 const DAY = new Intl.DateTimeFormat(words.locale, { dateStyle: "long", timeZone: "UTC" });

@@ -3,9 +3,9 @@
 import { scaleBitmap } from "./bitmap";
 import { type Container, several, sizeOf, withoutMetadata } from "./container";
 import { PhotoError } from "./photo";
+import { problem } from "./problems";
 import { BOX, resize } from "./resample";
 import { quantile, sum } from "./stats";
-import { words } from "./words";
 
 const THUMBNAIL = 2; // a smaller copy has at most 1 / THUMBNAIL of the width
 const TINY = 128; // pixels, short side; a retina on such a picture would be refused as too small
@@ -31,7 +31,7 @@ async function preview(bytes: Uint8Array<ArrayBuffer>): Promise<Float64Array> {
   try {
     bitmap = await createImageBitmap(new Blob([withoutMetadata(bytes)]), { colorSpaceConversion: "none" });
   } catch {
-    throw new PhotoError(words.problems.damagedOrLarge);
+    throw new PhotoError(problem("damagedOrLarge"));
   }
   const picture = scaleBitmap(bitmap, 1);
   bitmap.close();

@@ -1,17 +1,17 @@
 /** From pixels to the crop of the retina: a port of eyenet/photo/retina.py. */
 
 import type { Circle } from "./circle";
+import type { Problem } from "./problems";
 import { type Picture, HAMMING, resize } from "./resample";
 import { clip } from "./stats";
-import { type Text, verbatim } from "./text";
 
 export const PREPROCESSING = 2;
 export const MIN_DIAMETER = 128; // diameter of the retina in the photograph, in pixels
 export const DETAIL = 1.9; // the retina is decoded at least this many times as wide as the crop
 
-/** The file cannot be used; the message is for the user. */
+/** The file cannot be used; the message is a Problem, which the page says. */
 export class PhotoError extends Error {
-  constructor(public override readonly message: Text) {
+  constructor(public override readonly message: Problem) {
     super(message);
   }
 }
@@ -19,7 +19,7 @@ export class PhotoError extends Error {
 /** The picture shows no retina, or one that is too small. */
 export class NoRetina extends PhotoError {
   constructor(reason: string) {
-    super(verbatim(reason)); // as in Python; the page says it in the user's words
+    super(reason as Problem); // as in Python; the page says it in the user's words
   }
 }
 

@@ -9,8 +9,8 @@ import { readOrientation } from "./exif";
 import { text } from "./files";
 import type { Space } from "./icc";
 import { PhotoError } from "./photo";
+import { problem } from "./problems";
 import type { Picture } from "./resample";
-import { words } from "./words";
 
 const [GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA] = [0, 2, 3, 4, 6]; // colour types
 const CHANNELS: Record<number, number> = { [GREY]: 1, [RGB]: 3, [PALETTE]: 1, [GREY_ALPHA]: 2, [RGB_ALPHA]: 4 };
@@ -88,7 +88,7 @@ function readStamp(content: Uint8Array): Stamp | null {
 
 class Broken extends PhotoError {
   constructor() {
-    super(words.problems.damaged);
+    super(problem("damaged"));
   }
 }
 

@@ -11,6 +11,7 @@ import type { Handlers } from "./eye";
 import { drawGuide } from "./guide";
 import { sayPoint } from "./points";
 import { AGAIN, type Eye } from "./screener";
+import { sayNetwork } from "./seen";
 import type { Visit } from "./store";
 import { type Text, verbatim } from "./text";
 import { words } from "./words";
@@ -61,9 +62,10 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
     handlers && drawLatest(visit, latest, step),
     !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step))),
     handlers && drawActions(step, handlers),
-    drawDetails(visit.joined, visit.classes, [
+    words.unreviewed && el("p", { class: "small" }, words.unreviewed),
+    drawDetails(visit.joined, [
       el("p", { class: "small" }, words.notCovered),
-      el("p", { class: "small" }, words.details.network(visit.model)),
+      el("p", { class: "small" }, words.details.network(sayNetwork(visit))),
       el("p", { class: "small" }, words.details.point(sayPoint(visit.point))),
     ]),
   );
@@ -117,6 +119,7 @@ function drawDoubts(doubts: Doubt[], visit: Visit, handlers: Handlers | null): H
     drawTitle("h2", "again", words.doubts.title, id),
     el("p", {}, words.doubts.none),
     el("ul", { class: "reasons" }, ...doubts.map(({ text }) => el("li", {}, text))),
+    words.unreviewed && el("p", { class: "small" }, words.unreviewed),
     asks && el("p", {}, words.doubts.wrong),
     asks && el("div", { class: "actions" }, el("button", { type: "button", class: "button", onclick: confirm }, words.doubts.correct)),
   );

@@ -8,6 +8,7 @@ import { drawContours } from "./evidence";
 import { SIDE, measure } from "./measures";
 import type { Answer as Looked, Model, Network } from "./network";
 import { NoRetina, PhotoError, insideCircle } from "./photo";
+import { problem } from "./problems";
 import {
   type Question,
   TASKS,
@@ -19,7 +20,6 @@ import {
 import { type Quality, OTHER, SMALLEST, judge } from "./quality";
 import type { Picture } from "./resample";
 import { round } from "./stats";
-import { words } from "./words";
 
 export const AGAIN = "photograph again";
 export const RETAKE = "photograph again if possible"; // a poor photograph that refers
@@ -44,12 +44,12 @@ export interface Row {
   result: string;
   gradable?: boolean; // not in the history of older versions, which answered for gradable photographs only
   retina?: boolean; // a colour photograph of a retina; not in the history of older versions
-  reasons: string[];
+  reasons: string[]; // of a file that could not be read: a Problem
   quality?: number;
   questions?: Partial<Record<Question, Answer>>;
   expected_grade?: number;
   grade?: number;
-  notes?: string[]; // what was left out of the file
+  notes?: string[]; // what was left out of the file: Problems
 }
 
 /** The result of a photograph, and its pictures. */
@@ -205,7 +205,7 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
 /** Convert a crop to the colours of the model. Throws PhotoError if natural ones were equalised when it was made. */
 function coloured(crop: Picture, made: Colours, model: Model): Picture {
   if (made === model.colours) return crop;
-  if (made === "equalized") throw new PhotoError(words.problems.equalised);
+  if (made === "equalized") throw new PhotoError(problem("equalised"));
   return equalize(crop, insideCircle(model.size));
 }
 

@@ -3,15 +3,17 @@
 import { isFormer, markFormer, renew } from "./again";
 import { SIDES, rowsOf } from "./answers";
 import { say } from "./dom";
-import { fingerprintOf, openDoubts } from "./doubts";
+import { openDoubts } from "./doubts";
+import { fingerprintOf } from "./fingerprint";
 import { type Asked, grade } from "./grader";
 import type { Model } from "./network";
 import { forget } from "./pictures";
 import { endProgress, keepProgress } from "./progress";
 import { announce } from "./result";
 import { BALANCED, type Eye, join, ownPoint, pointsOf } from "./screener";
+import { seenBy } from "./seen";
 import { type Shot, type Visit, addContours, keep, recall, remember, remove } from "./store";
-import { type Text, verbatim } from "./text";
+import type { Text } from "./text";
 import { words } from "./words";
 
 interface Batch {
@@ -39,7 +41,7 @@ function newVisit(): Visit {
   // crypto.randomUUID does not exist when the page is served without https.
   const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const synthetic = false;
-  return { id, when: Date.now(), label: "", born: "", point: BALANCED, model: "", classes: [], synthetic, eyes: { right: [], left: [] }, joined: null };
+  return { id, when: Date.now(), label: "", born: "", point: BALANCED, model: "", synthetic, eyes: { right: [], left: [] }, joined: null };
 }
 
 /** Tell whether the page holds something of a patient. */
@@ -115,7 +117,7 @@ export function removeShot(eye: Eye, shot: Shot): void {
 
 /** Take the answer that the files are correct. */
 export function confirmFiles(): void {
-  session.visit.confirmed = openDoubts(session.visit).map(({ text }) => text);
+  session.visit.confirmed = openDoubts(session.visit).map(({ key }) => key);
   void update(words.status.confirmed);
 }
 
@@ -125,7 +127,7 @@ async function update(said: Text | null, isProblem = false): Promise<void> {
   if (!model) return;
   const isWhole = SIDES.some((eye) => visit.eyes[eye].length) && !openDoubts(visit).length;
   visit.joined = isWhole ? join(model, point, { left: rowsOf(visit.eyes.left), right: rowsOf(visit.eyes.right) }) : null;
-  Object.assign(visit, { point, model: sayNetwork(model), network: identify(model), classes: model.classes, synthetic: model.synthetic });
+  Object.assign(visit, { point, model: model.name, seen: seenBy(model), network: identify(model), synthetic: model.synthetic });
   const result = visit.joined || openDoubts(visit).length ? announce(visit, said ? null : session.latest) : null;
   say(words.status.sentences(...[said, result].filter((part) => part !== null)), isProblem ? "wrong" : "said");
   session.changed(said === null);
@@ -150,7 +152,7 @@ export async function save(): Promise<void> {
 }
 
 /** Keep the patient in progress; samples are not kept. */
-async function keepInProgress(): Promise<void> {
+export async function keepInProgress(): Promise<void> {
   const { visit, latest } = session;
   if (!visit.sample) await keepProgress({ visit, latest, busy: SIDES.filter(session.isBusy) });
 }
@@ -180,7 +182,7 @@ export function resume(visit: Visit, latest: Eye | null): void {
 /** Tell whether a network graded the photographs of a visit, if there are any; otherwise they cannot be joined. */
 export function isBy(model: Model, visit: Visit): boolean {
   if (!SIDES.some((eye) => visit.eyes[eye].length)) return true;
-  return visit.network ? visit.network === identify(model) : visit.model === sayNetwork(model);
+  return visit.network ? visit.network === identify(model) : visit.model === `${model.name}, trained on ${seenBy(model)}`; // in earlier versions
 }
 
 /** Start a visit with drawn eyes. */
@@ -226,13 +228,6 @@ export function giveUp(message: Text): void {
   SIDES.forEach(clear);
   session.changed(false);
 }
-
-/** Say what a network has seen; exports of earlier versions tell only whether it was real. */
-export function trainedOn({ trained_on: seen, synthetic }: Model): Text {
-  return seen ? verbatim(seen) : synthetic ? words.about.synthetic : words.about.real;
-}
-
-const sayNetwork = (model: Model): Text => words.about.network(model.name, trainedOn(model));
 
 /** Identify a network with its decisions. */
 const identify = ({ name, task, model, preprocessing, decision }: Model): string =>

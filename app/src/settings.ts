@@ -1,12 +1,14 @@
-/** The settings: how cautious the page is, the clinic for the letter, and when results are deleted. */
+/** The settings: the language, how cautious the page is, the clinic for the letter, and when results are deleted. */
 
 import { drawRetention } from "./cleaning";
 import { drawClinic } from "./clinic";
 import { byId, el } from "./dom";
+import { drawLanguages } from "./languages";
 import { redrawLetter } from "./patient";
 import { byCaution, sayMeasured, sayPoint } from "./points";
 import { TASKS } from "./probabilities";
 import { ownPoint, pointsOf } from "./screener";
+import { saySet } from "./seen";
 import { choosePoint, session } from "./session";
 import { words } from "./words";
 
@@ -16,7 +18,7 @@ const clinic = drawClinic(redrawLetter); // once, so that it keeps what is being
 /** Draw the settings; call it again when the network is loaded. */
 export function drawSettings(): void {
   const focused = document.activeElement;
-  byId("settings").replaceChildren(el("h1", { id: "settings-title" }, said.title), drawCaution(), clinic, drawRetention());
+  byId("settings").replaceChildren(el("h1", { id: "settings-title" }, said.title), drawLanguages(), drawCaution(), clinic, drawRetention());
   if (focused instanceof HTMLElement && clinic.contains(focused)) focused.focus({ preventScroll: true });
 }
 
@@ -40,7 +42,7 @@ function drawCaution(): HTMLElement {
     { class: "card options" },
     el("legend", {}, said.cautious),
     el("p", {}, said.meaning),
-    el("p", { class: "small" }, set ? said.measuredOn(set) : said.measuredNowhere),
+    el("p", { class: "small" }, set ? said.measuredOn(saySet(set)) : said.measuredNowhere),
     ...options,
   );
 }

@@ -40,8 +40,8 @@ function isShot(value: unknown): value is Shot {
 /** Tell whether a value is a visit; fields that this version does not know are kept. */
 export function isVisit(value: unknown): value is Visit {
   if (!isObject(value) || !isText(value.id) || !/^[\w-]{1,64}$/.test(value.id) || value.sample) return false;
-  const { when, label, born, point, model, network, classes, synthetic, eyes, joined, confirmed } = value;
-  const isFramed = isTime(when) && [label, point, model].every(isText) && may(isText, network) && may(isDay, born) && isTexts(classes) && isFlag(synthetic) && may(isTexts, confirmed);
+  const { when, label, born, point, model, seen, network, synthetic, eyes, joined, confirmed } = value;
+  const isFramed = isTime(when) && [label, point, model].every(isText) && [seen, network].every((one) => may(isText, one)) && may(isDay, born) && isFlag(synthetic) && may(isTexts, confirmed);
   if (!isFramed || !isObject(eyes) || !orNull(isRow, joined)) return false;
   return [eyes.right, eyes.left].every((shots) => Array.isArray(shots) && shots.every(isShot));
 }

@@ -18,7 +18,7 @@ export function drawLetter(visit: Visit): HTMLElement {
     warning && el("div", { class: "warning" }, el("strong", {}, warning), ...why.map((line) => el("p", {}, line))),
     el("header", {}, letter.clinic && el("strong", {}, letter.clinic), ...letter.reach.map((line) => el("p", {}, line)), el("h1", {}, letter.title)),
     el("dl", { class: "about" }, ...letter.about.map(drawLine)),
-    el("section", { class: "answer" }, el("p", {}, letter.result), drawTitle("h2", letter.tone, letter.answer), letter.note && el("p", {}, letter.note), letter.urgency && el("dl", {}, drawLine(letter.urgency))),
+    el("section", { class: "answer" }, el("p", {}, letter.result), drawTitle("h2", letter.tone, letter.answer), letter.note && el("p", {}, letter.note), letter.urgency && el("dl", {}, drawLine(letter.urgency)), letter.unreviewed && el("p", { class: "small" }, letter.unreviewed)),
     letter.eyes.length > 0 && el("div", { class: "both" }, ...letter.eyes.map(drawEyePart)),
     el("dl", { class: "advice" }, ...letter.advice.map(drawLine)),
     letter.decision && drawDecision(letter.decision),

@@ -25,19 +25,19 @@ export interface Visit {
   label: string;
   born?: string; // the birth date, as 1957-03-04; not in the history of older versions
   point: string;
-  model: string; // in words
+  model: string; // its name; in earlier versions a sentence, and then without `seen`
+  seen?: string; // what it was trained on, in English
   network?: string; // what identifies it and its decisions; not in earlier versions
-  classes: string[];
   synthetic: boolean; // the network was trained on drawings
   sample?: boolean; // drawn eyes, to try the page; not kept
   eyes: Record<Eye, Shot[]>; // in the order in which they were taken
   joined: Row | null;
-  confirmed?: string[]; // doubts that the user has answered
+  confirmed?: string[]; // keys of doubts that the user has answered; in earlier versions their sentences
 }
 
 const visits = database("eyenet", "visits");
 
-type Choice = "point" | "retention"; // the operating point; the days after which results are deleted
+type Choice = "point" | "retention" | "language"; // the operating point; the days after which results are deleted; the language of the page
 
 /** Recall a choice in the settings; null if there is none or the browser stores nothing. */
 export function recall(choice: Choice): string | null {

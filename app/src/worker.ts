@@ -3,8 +3,8 @@
 import { encode } from "./bitmap";
 import { type Model, Network, loadModel } from "./network";
 import { PhotoError } from "./photo";
+import { problem } from "./problems";
 import { BALANCED, type Graded, NOTHING, type Seen, UNREAD, look } from "./screener";
-import { words } from "./words";
 
 export type Request = { id: number; file: Blob; point: string };
 export type Reply =
@@ -39,7 +39,7 @@ async function grade({ network, model }: Started, { id, file, point }: Request):
   } catch (error) {
     const known = error instanceof PhotoError;
     if (!known) console.error(error);
-    const reason = known ? error.message : words.problems.device;
+    const reason = known ? error.message : problem("device");
     graded = { seen: { ...NOTHING, row: { result: UNREAD, reasons: [reason] } }, explain: null };
   }
   const { seen, explain } = graded;

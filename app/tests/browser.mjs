@@ -5,6 +5,7 @@
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 import { freePort, kept, options, serve, use } from "./driver.mjs";
+import { languages } from "./languages.mjs";
 import { records } from "./records.mjs";
 import { troubles } from "./troubles.mjs";
 import { views } from "./views.mjs";
@@ -33,7 +34,7 @@ async function serverOf(folder) {
 async function run() {
   const { server, port } = await serverOf(options.dist);
   const origin = `http://127.0.0.1:${port}`;
-  const found = await { ...views, ...troubles, ...visits, ...records }[options.scenario](browser, `${origin}/`, server, port);
+  const found = await { ...views, ...languages, ...troubles, ...visits, ...records }[options.scenario](browser, `${origin}/`, server, port);
   return { origin, ...found };
 }
 

@@ -6,8 +6,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { runnerImport } from "vite";
 
-const path = fileURLToPath(new URL("../src/decode.ts", import.meta.url));
-const { cropped, geometryOf, locate, openPhotograph } = (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
+async function load(name) {
+  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
+  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
+}
+
+const { cropped, geometryOf, locate, openPhotograph } = await load("decode.ts");
+const { sayProblem } = await load("words.ts");
 
 async function find({ file, field, size, pixels }) {
   try {
@@ -16,7 +21,7 @@ async function find({ file, field, size, pixels }) {
     writeFileSync(pixels, cropped(found, size).data);
     return geometryOf(photograph, found);
   } catch (error) {
-    return error.message;
+    return sayProblem(error.message);
   }
 }
 

@@ -6,8 +6,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { runnerImport } from "vite";
 
-const path = fileURLToPath(new URL("../src/decode.ts", import.meta.url));
-const { factorFor, openPhotograph } = (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
+async function load(name) {
+  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
+  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
+}
+
+const { factorFor, openPhotograph } = await load("decode.ts");
+const { sayProblem } = await load("words.ts");
 
 async function decode({ file, least, pixels }) {
   try {
@@ -15,9 +20,9 @@ async function decode({ file, least, pixels }) {
     const factor = factorFor(photograph, least);
     const { width, height, data } = await photograph.read(factor);
     writeFileSync(pixels, data);
-    return { width, height, factor, frame: [photograph.width, photograph.height], note: photograph.note ?? "" };
+    return { width, height, factor, frame: [photograph.width, photograph.height], note: sayProblem(photograph.note ?? "") };
   } catch (error) {
-    return error.message;
+    return sayProblem(error.message);
   }
 }
 

@@ -6,7 +6,7 @@ import { desktop, inspect, look, open, openOffline, options, phone, pickPoint, r
 const letterOf = (page, view) => page.locator(`${view} .letter`).textContent();
 
 /** Print the opened visit: the number of pages by format, what is on them, and what does not fit into its place. */
-async function print(page) {
+export async function print(page) {
   const pages = {};
   for (const format of ["A4", "Letter"]) {
     const pdf = await page.pdf({ format, path: options.screenshots && `${options.screenshots}/${format}.pdf` });
@@ -20,7 +20,7 @@ async function print(page) {
   );
   const pictures = await page.$$eval("#history img", (all) => all.filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().height));
   await page.setViewportSize(phone);
-  await page.emulateMedia({ media: "screen" });
+  await page.emulateMedia({ media: null }); // "screen" would be printed too
   return { pages, text, spilt, pictures };
 }
 

@@ -135,7 +135,7 @@ export const visits = {
 };
 
 /** List what is wider than the screen, or than its own place. */
-function overflow() {
+export function overflow() {
   const all = [...document.querySelectorAll("main *, nav a")].filter((one) => one.checkVisibility() && !one.closest(".hidden, .status, .file"));
   const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, button, .button, .field"));
   return wide.map((one) => `${one.tagName}.${one.className}`).concat(document.documentElement.scrollWidth > innerWidth ? ["page"] : []);
@@ -153,7 +153,7 @@ async function addOldVisit() {
   const answer = { probability: 0.1, threshold: 0.3, disease: false };
   const row = { result: "no DR", gradable: true, reasons: [], questions: { any: answer } };
   const eyes = { right: { name: "old.jpeg", row, picture: null, heat: null, heatOf: null } };
-  const visit = { id: "0", when: 0, label: "Old", point: "balanced", model: "a network", classes: [], synthetic: false, eyes, joined: null };
+  const visit = { id: "0", when: 0, label: "Old", point: "balanced", model: "a network", synthetic: false, eyes, joined: null };
   const database = await new Promise((resolve) => (indexedDB.open("eyenet").onsuccess = ({ target }) => resolve(target.result)));
   const change = database.transaction("visits", "readwrite");
   change.objectStore("visits").put(visit);

@@ -28,6 +28,9 @@ const share = (value: number): string => String(Math.round(100 * value));
 const en = {
   language: "English",
   locale: "en-GB",
+  /** Of an installed page, and of one in a browser without JavaScript. */
+  description: "Looks for signs of diabetic retinopathy in photographs of the retina, on this device. Not a medical device.",
+  noScript: "EyeNet needs JavaScript, which is turned off in this browser.",
 
   header: {
     skip: "Skip to the content",
@@ -38,6 +41,7 @@ const en = {
   notCovered: NOT_COVERED,
   letter,
   syntheticModel: letter.demonstrations.network,
+  unreviewed: letter.unreviewed,
 
   status: {
     loading: "Loading. The first visit downloads up to 15 MB, once.",
@@ -308,6 +312,12 @@ const en = {
 
   settings: {
     title: "Settings",
+    language: {
+      title: "Language",
+      meaning: "Until you choose one, the page has the language of the browser. The choice is kept on this device.",
+      busy: "Wait until the photographs have been looked at, then choose the language.",
+      notKept: "The language stays as it is: the browser's storage is not available to this page.",
+    },
     loading: "The settings appear when the network is loaded.",
     cautious: "How cautious should EyeNet be?",
     meaning: "More caution misses less disease and raises more false alarms. The choice is kept on this device.",
@@ -318,6 +328,12 @@ const en = {
     },
     own: (aim: string) => `${aim} (the network's own choice)`,
     measuredOn: (set: string) => `Measured on eyes of ${set}, with 95 % intervals in brackets.`,
+    /** By the set that the export names, in English. */
+    sets: {
+      "unseen test patients": "unseen test patients",
+      "unseen patients of the same collection": "unseen patients of the same collection",
+      "validation patients": "validation patients",
+    } as Record<string, string>,
     measuredNowhere: "The network was exported without figures of test patients.",
     found: (value: number, low: number, high: number) => `found ${share(value)} of 100 with it (${share(low)} to ${share(high)})`,
     alarms: (value: number, low: number, high: number) => `${share(1 - value)} false alarms in 100 without it (${share(1 - high)} to ${share(1 - low)})`,
@@ -367,10 +383,19 @@ const en = {
       ],
     ] as [string, string | string[]][],
     which: "Which network",
+    classes: {
+      any: ["no DR", "DR"],
+      referable: ["not referable", "referable DR"],
+      grade: ["no DR", "mild", "moderate", "severe", "proliferative DR"],
+    },
     facts: { name: "Name", trainedOn: "Trained on", detects: "Detects", classes: "Classes" },
+    /** By the source that the export names, in English. */
+    sources: { "Kaggle's 2015 competition (EyePACS)": "Kaggle's 2015 competition (EyePACS)" } as Record<string, string>,
     trainedOnDrawings: (what: string) => `${what}: its answers say nothing about patients`,
     synthetic: "synthetic photographs",
     real: "photographs of patients",
+    /** What a network was trained on; an empty string for what is not known. */
+    seen: (count: string, isDrawn: boolean, source: string) => [count, isDrawn ? "synthetic drawings" : "photographs", source && `of ${source}`].filter(Boolean).join(" "),
     network: (name: string, seen: string) => fill(letter.network, { name, seen }),
     list: (names: string[]) => names.join(", "),
   },
