@@ -77,6 +77,12 @@ FORMS = {  # the table; its rows as image, patient (- if unknown), eye, level; w
         + "12_OD 2 - right 1",  # 10 is P1, and 12 cannot be one person
         "calls '11_left' the right eye",
     ),
+    "an ID of other names": (
+        "image,level,patient\n34_left,0,12\n34_right,0,12\n12_left,3,\n12_right,3,\n10_left,0,P1\nP1_left,2,\n",
+        "34_left 12 left 0, 34_right 12 right 0, 12_left - left 3, 12_right - right 3, 10_left P1 left 0, "
+        + "P1_left - left 2",
+        "",
+    ),
     "patients, no eyes": (
         "image,level,subject\na,0,p\nb,1,p\nc,2,\nd,3,unknown\ne,0,#N/A\nf,0,-1\ng,0,-1\nh,0,-99\n",
         "a p - 0, b p - 1, c - - 2, d - - 3, e - - 0, f - - 0, g - - 0, h - - 0",

@@ -305,6 +305,8 @@ def test_class_folders():
     assert class_folders(["train/a", "0/b"]) == ({}, [], [])
     assert class_folders(["0/1/a", "0/2/b"]) == ({"0": 0}, [], ["0/1", "0/2"])  # patients, or the grades of patient 0
     assert class_folders(["p7/1/a", "p7/2/b"]) == ({}, [], ["p7/1", "p7/2"])  # visits
+    assert class_folders(["set/train/0/a", "set/test/1/b"]) == ({"set/train/0": 0, "set/test/1": 1}, [], [])
+    assert class_folders(["p7/0/a", "p8/1/b"])[1:] == ([], ["p8/1"])
     assert class_folders(["1/a", "PDR/b"])[0] == {"1": 1, "PDR": 4}
     assert class_folders([f"Mild/{patient}/a" for patient in (1, 2, 17)]) == ({"Mild": 1}, [], [])
     assert class_folders(["Mild/3/a"]) == ({"Mild": 1}, [], [])

@@ -23,6 +23,7 @@ KAGGLE = "trainLabels.csv"
 INNER = ("train", "images", "train_images")  # folders in which many sets have their photographs
 PHOTOGRAPHS = "photographs.csv"  # of resize_images.py: one row for each crop
 ORIGIN = ("file", "patient", "eye")  # its columns for photographs whose names do not tell all
+SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 class Photograph(NamedTuple):
@@ -176,8 +177,8 @@ def class_folders(files):
     strange : list of str
         Folders beside two or more with the name of a grade, and without one.
     unsure : list of str
-        Neighbours that are all called by one digit, none of them 0: they may be grades, or patients 1, 2, 3. In
-        `test/1` they are grades if `train/1` is one.
+        Neighbours that are all called by one digit, none of them 0: they may be grades, or patients 1, 2, 3. Beside
+        `train/0`, those in `test` are grades.
     """
     folders = {}
     for file in files:
@@ -199,17 +200,17 @@ def class_folders(files):
             grades |= named
         elif len(named) - len(unknown) > 1:
             strange += unknown
-    known = {_beside(folder) for folder in grades}
-    grades |= {folder: read_grade(folder.rpartition("/")[2]) for folder in unsure if _beside(folder) in known}
+    known = {_split_of(folder) for folder in grades} - {None}
+    grades |= {folder: read_grade(folder.rpartition("/")[2]) for folder in unsure if _split_of(folder) in known}
     unsure = [folder for folder in unsure if folder not in grades]
     worded = tuple(f"{folder}/" for folder in grades if not folder.rpartition("/")[2].isdigit())
     return grades, *(sorted(one for one in doubtful if not one.startswith(worded)) for doubtful in (strange, unsure))
 
 
-def _beside(folder):
-    """Return where the parent of a folder is, and the folder's name: the same for `train/1` and `test/1`."""
-    parent, _, name = folder.rpartition("/")
-    return parent.rpartition("/")[0] if parent else None, name
+def _split_of(folder):
+    """Return where the split of a folder lies: "set" for `set/train/1` and `set/test/2`; None outside a split."""
+    above, _, split = folder.rpartition("/")[0].rpartition("/")
+    return above if split.lower() in SPLIT_FOLDERS else None
 
 
 def grades_of(file, grades):
