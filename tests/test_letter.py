@@ -88,12 +88,15 @@ CASES = {
     "sample": (make_visit([HEALTHY], [HEALTHY], sample=True, point="own"), "clear", "none", "clear"),
 }
 DOUBTFUL = make_visit([HEALTHY], [HEALTHY], same=True)
+LATER = make_visit([HEALTHY], [HEALTHY])  # begun three days before, with a photograph that was removed
+for eye in LATER["eyes"].values():
+    eye[0]["when"] = 3.5 * 86_400_000  # milliseconds
 
 
 @pytest.fixture(scope="module")
 def letters(tmp_path_factory):
     """The letters of each case, without and with a clinic."""
-    visits = {name: visit for name, (visit, *_) in CASES.items()} | {"doubtful": DOUBTFUL}
+    visits = {name: visit for name, (visit, *_) in CASES.items()} | {"doubtful": DOUBTFUL, "later": LATER}
     jobs = tmp_path_factory.mktemp("letter") / "jobs.json"
     jobs.write_text(json.dumps({"visits": list(visits.values()), "clinics": [NO_CLINIC, CLINIC]}))
     command = ["node", "tests/letter.mjs", str(jobs)]
@@ -154,13 +157,18 @@ def test_a_letter_without_a_name_has_a_line_to_write_it(letters):
     assert "Clinic" not in {KEY.sub("", label) for label, _ in letters["refer"][1]["about"]}
 
 
+def test_the_date_is_that_of_the_photographs_which_are_left(letters):
+    for name, said in (("later", "4 Jan 1970"), ("refer", "1 Jan 1970")):
+        dates = [text for label, text in letters[name][0]["about"] if label.endswith("Photographs chosen on")]
+        assert len(dates) == 1 and said in dates[0], (name, dates)
+
+
 def test_a_demonstration_says_so_in_every_answer(letters):
     for name in ("drawn", "sample"):
         letter = letters[name][0]
         assert "Demonstration" in letter["demonstration"][0] and letter["tone"] == "none"
-        assert all(
-            "Demonstration: " in part for part in (letter["answer"], *[eye["finding"] for eye in letter["eyes"]])
-        )
+        said = [letter["answer"], letter["urgency"][1], letter["advice"][0][1]]
+        assert all("Demonstration: " in part for part in said + [eye["finding"] for eye in letter["eyes"]])
     assert all(both[0]["demonstration"] == [] for name, both in letters.items() if name not in ("drawn", "sample"))
 
 

@@ -156,7 +156,7 @@ def test_a_patient_is_found_and_continued_on_another_day(records):
     assert "Zoë Müller" in named and named == unfinished and seen["count"] == "1 of 2 results"
     assert seen["answers"][:2] == ["All answers", "Not finished: photograph an eye"]
     assert "Continue Zoë Müller?" in seen["question"] and seen["violations"] == []
-    assert seen["continued"]["born"] == "" and "Right eye: " in seen["letter"].split("Photographed")[1][:20]
+    assert seen["continued"]["born"] == "" and "Right eye: " in seen["letter"].split("Photographs chosen on")[1][:20]
     assert seen["continued"]["photographs"] == 1 and seen["continued"]["label"] == "Zoë Müller"
     assert seen["continued"]["primary"] == ["Take photograph of the left eye"]
     assert seen["both"]["photographs"] == 2 and "taken on different days. Right eye: " in seen["both"]["text"]
@@ -181,7 +181,8 @@ def test_old_results_are_deleted_after_it_was_said(records):
     seen = records["deletions"]
     assert "2 results are older" in seen["first"] and seen["cancelled"] == ["0", 4] and seen["violations"] == []
     assert seen["chosen"] == 2 and "deleted 30 days after the last photograph" in seen["lead"]
-    assert seen["few"] == 2
+    assert seen["few"] == 2 and "old0" not in seen["forgotten"]
+    assert seen["resumed"] == "of-now" and seen["inProgress"] == ["of-now"]
     assert "6 of 8 results are older than 30 days" in seen["many"] and (seen["spared"], seen["gone"]) == (8, 2)
 
 

@@ -30,7 +30,7 @@ def shot(name="IMG.jpeg", probability=0.1, **changes):
     questions = {"any": answer(probability, 0.3), "referable": answer(probability / 2, 0.5)}
     result = "DR, not referable" if questions["any"]["disease"] else "no DR"
     row = {"result": result, "gradable": True, "retina": True, "reasons": [], "questions": questions, "grade": 0}
-    evidence = {"contours": ["M1 2L3 4Z"], "contoursOf": "any", "disc": None}
+    evidence = {"contours": ["M1 2L3 4Z"] * 9, "contoursOf": "any", "disc": None}
     return {"name": name, "fingerprint": name, "row": row, "picture": PICTURE} | evidence | changes
 
 
@@ -66,6 +66,9 @@ NAMES = {  # as typed, and as it stands in the table
     "1e5": "'1e5",
     "123456789012": "'123456789012",
     "12": "12",
+    "x;=1+1": "x;'=1+1",
+    "x; \t+1": "x;' \t'+1",
+    "x;y": "x;y",
     "Bed 4": "Bed 4",
     'Zoë "Z", Müller': 'Zoë "Z", Müller',
     "one\r\ntwo": "one\r\ntwo",
@@ -80,6 +83,7 @@ def test_the_table_has_a_row_for_each_patient_and_computes_nothing(do):
     one["eyes"]["left"] = []
     (text,) = do({"do": "csv", "visits": [*visits, doubtful, drawn, one]})
     assert text.startswith("\ufeff") and text.endswith("\r\n")
+    assert "\r\n\"x;'=1+1\"," in text and '\r\n"x;y",' in text  # for spreadsheets that divide at semicolons
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     assert [row["Patient"] for row in rows] == [*NAMES.values(), "Doubtful", "Drawn", "One eye"]
     first, *_, doubtful, drawn, one = rows
@@ -149,6 +153,18 @@ WRONG = [
     {"joined": {"result": "no DR", "reasons": [], "questions": {"any": answer(1.5, 0.5)}}},
     {"joined": {"result": "no DR", "reasons": [], "questions": {"other": answer(0.5, 0.5)}}},
     {"joined": {"result": "no DR", "reasons": [], "grade": 7}},
+    {"joined": {"result": "all well", "reasons": []}},
+    {"joined": {"result": "constructor", "reasons": []}},
+    {"synthetic": "no"},
+    *(
+        {"eyes": {"right": [], "left": [shot(**wrong)]}}
+        for wrong in (
+            {"row": {"result": "negative", "reasons": []}},
+            {"contours": ["M1 2L3 4Z"]},
+            {"contours": ["<svg>"] * 9},
+            {"contoursOf": "grade"},
+        )
+    ),
 ]
 
 
@@ -156,6 +172,30 @@ def test_a_whole_file_with_what_is_no_visit_is_damaged(do):
     packed = do(*({"do": "pack", "visits": [visit("a"), visit("b", **wrong)], "now": NOW} for wrong in WRONG))
     jobs = [{"do": "unpack", "file": base64.b64encode(text.encode()).decode()} for text in packed]
     assert all("is damaged or incomplete" in said for said in do(*jobs))
+
+
+def test_a_visit_of_the_first_version_leaves_and_comes_back(do):
+    early = visit("a", classes=["No DR"])
+    for field in ("synthetic", "born", "network"):
+        del early[field]
+    for eye in ("right", "left"):
+        del early["eyes"][eye][0]["fingerprint"]
+        early["eyes"][eye][0]["contours"] = []
+    (text,) = do({"do": "pack", "visits": [early], "now": NOW})
+    assert do({"do": "unpack", "file": base64.b64encode(text.encode()).decode()}) == [[early]]
+
+
+def test_only_a_known_negative_result_clears_a_patient(do):
+    kinds = {"no DR": "clear", "not referable": "clear", "not read": "again", "photograph again": "again"}
+    kinds |= {"all well": "again", "": "again", "constructor": "again", "DR, not referable": "mild"}
+    rows = ({"result": result, "reasons": []} for result in kinds)
+    assert do(*({"do": "kind", "visit": visit(joined=row)} for row in rows)) == list(kinds.values())
+
+
+def test_an_import_says_what_was_new(do):
+    empty, known, new = do(*({"do": "imported", "counts": counts} for counts in ((0, 0, 0), (0, 0, 2), (1, 0, 2))))
+    assert empty == "The file has no results." and known == "Nothing new: 2 results in the file, already here."
+    assert new == "1 result imported. 2 results already here."
 
 
 def test_an_import_loses_nothing_and_doubles_nothing(do):

@@ -30,6 +30,9 @@ const EYE_KINDS: Record<string, EyeKind> = {
   [UNREAD]: "unread",
 };
 
+/** Tell whether a value is a result that this version of the page knows. */
+export const isResult = (value: unknown): boolean => typeof value === "string" && Object.hasOwn(EYE_KINDS, value);
+
 /** Tell whether a visit says nothing about a patient: its network or its eyes are drawn. */
 export const isDemonstration = ({ synthetic, sample }: Visit): boolean => synthetic || sample === true;
 
@@ -70,14 +73,14 @@ export function sayEye(eye: Eye, visit: Visit): { tone: Tone; title: Text } {
   return { tone: tone === "clear" ? "none" : tone, title: words.demonstration(said) };
 }
 
-/** Choose the patient's answer, in the order of the table in the design. */
+/** Choose the patient's answer, in the order of the table in the design. A result that is not known never clears a patient. */
 export function kindOf({ joined, eyes }: Visit): Kind {
   const rows = SIDES.flatMap((eye) => rowsOf(eyes[eye]));
   const result = joined?.result ?? CALLED.find((one) => rows.some((row) => row.result === one)) ?? AGAIN; // an earlier version joined two eyes only
   if (result === UNGRADABLE) return "ungradable";
-  if (result === AGAIN) return "again";
+  if (result === "no DR" || result === "not referable") return "clear";
   if (result === "DR, not referable") return "mild";
-  if (!CALLED.includes(result)) return "clear";
+  if (!CALLED.includes(result)) return "again";
   const questions = joined?.questions;
   if (result === "DR" && questions?.referable?.disease === null) return SIDES.some((eye) => isSpent(rowsOf(eyes[eye]))) ? "ungradable" : "unsettled";
   const isWorthRetaking = SIDES.some((eye) => rowsOf(eyes[eye]).some((row) => CALLED.includes(row.result)) && !isSpent(rowsOf(eyes[eye])));

@@ -90,3 +90,15 @@ export async function showDialog(dialog: HTMLDialogElement): Promise<string> {
   dialog.remove();
   return dialog.returnValue;
 }
+
+/** Ask a question, and wait: true if the user agrees. What is dangerous is not the answer to a careless Enter. */
+export async function agree(question: Text, yes: Text, no: Text, style: "primary" | "danger"): Promise<boolean> {
+  const answers = el(
+    "div",
+    { class: "actions" },
+    el("button", { class: `button ${style}`, value: "yes" }, yes),
+    el("button", { class: "button", value: "no", autofocus: style === "danger" }, no),
+  );
+  const form = el("form", { method: "dialog" }, el("p", {}, question), answers);
+  return (await showDialog(el("dialog", { "aria-label": question }, form))) === "yes";
+}

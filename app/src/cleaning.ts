@@ -1,12 +1,12 @@
 /** The automatic deletion: the choice in the settings, and the deletion at the start and while the page is open. */
 
-import { showDialog } from "./chooser";
+import { agree } from "./chooser";
 import { byId, el, say } from "./dom";
 import { sayDate } from "./numbers";
+import { forgetProgress } from "./progress";
 import { CHOICES, isExpired, mustAsk } from "./retention";
 import { inUse, session } from "./session";
 import { type Visit, list, recall, remember, removeThose } from "./store";
-import type { Text } from "./text";
 import { words } from "./words";
 
 const { retention: said } = words;
@@ -33,7 +33,7 @@ async function clean(redraw: () => void): Promise<void> {
   if (!due.length) return;
   if (mustAsk(due.length, all.length)) {
     if (isDeclined || inUse() || document.querySelector("dialog")) return; // nobody is interrupted
-    isDeclined = !(await ask(said.due(due.length, all.length, days, sayDate(Date.now())), said.later));
+    isDeclined = !(await agree(said.due(due.length, all.length, days, sayDate(Date.now())), words.history.remove, said.later, "danger"));
     if (isDeclined) return;
   }
   await removeExpired(due, days);
@@ -42,15 +42,17 @@ async function clean(redraw: () => void): Promise<void> {
 
 const isShown = ({ id }: Visit): boolean => id === session.visit.id || location.hash === `#visit-${id}`;
 
+/** Remove visits that have expired, also as patients in progress. */
 async function removeExpired(due: Visit[], days: number): Promise<void> {
-  await removeThose(due.map(({ id }) => id), (visit) => isExpired(visit, days, Date.now()));
+  const removed = await removeThose(due.map(({ id }) => id), (visit) => isExpired(visit, days, Date.now()));
+  await forgetProgress(removed);
 }
 
 /** Take a choice, after saying what it deletes. False if the user changes nothing. */
 async function choose(days: number): Promise<boolean> {
   const all = days ? await list().catch(() => []) : [];
   const due = all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
-  if (days && !(await ask(said.question(days, due.length, sayDate(Date.now())), words.choose.cancel, said.start))) return false;
+  if (days && !(await agree(said.question(days, due.length, sayDate(Date.now())), said.start, words.choose.cancel, "danger"))) return false;
   remember("retention", String(days));
   if (chosenDays() !== days) {
     say(said.notKept, "wrong");
@@ -58,17 +60,6 @@ async function choose(days: number): Promise<boolean> {
   }
   await removeExpired(due, days).catch(() => say(words.status.notDeleted, "wrong"));
   return true;
-}
-
-async function ask(question: Text, no: Text, yes: Text = words.history.remove): Promise<boolean> {
-  const answers = el(
-    "div",
-    { class: "actions" },
-    el("button", { class: "button danger", value: "yes" }, yes),
-    el("button", { class: "button", value: "no", autofocus: true }, no),
-  );
-  const form = el("form", { method: "dialog" }, el("p", {}, question), answers);
-  return (await showDialog(el("dialog", { "aria-label": question }, form))) === "yes";
 }
 
 /** Draw the choice. */

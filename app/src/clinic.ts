@@ -1,6 +1,7 @@
 /** The clinic that the letter names, with its rule of when to screen again; kept on this device, and nowhere else. */
 
 import { el, say } from "./dom";
+import { recall, remember } from "./store";
 import type { Text } from "./text";
 import { words } from "./words";
 
@@ -14,7 +15,6 @@ export interface Clinic {
 }
 
 const { clinic: said } = words.settings;
-const KEY = "clinic"; // in the storage of the browser
 const LENGTHS: Record<keyof Clinic, number> = { name: 80, address: 120, phone: 40, clear: 100, mild: 100 }; // so that the letter is one page
 
 let clinic: Clinic | null = null; // once it was recalled
@@ -24,7 +24,7 @@ export function recallClinic(): Clinic {
   if (clinic) return clinic;
   let kept: Partial<Record<string, unknown>> = {};
   try {
-    kept = Object(JSON.parse(localStorage.getItem(KEY) ?? "{}"));
+    kept = Object(JSON.parse(recall("clinic") ?? "{}"));
   } catch {
     // as if nothing was entered
   }
@@ -34,11 +34,7 @@ export function recallClinic(): Clinic {
 
 function enter(name: keyof Clinic, value: string): void {
   clinic = { ...recallClinic(), [name]: value.trim() };
-  try {
-    localStorage.setItem(KEY, JSON.stringify(clinic));
-  } catch {
-    say(said.notKept, "wrong");
-  }
+  if (!remember("clinic", JSON.stringify(clinic))) say(said.notKept, "wrong");
 }
 
 /** Draw the fields; `changed` is called after each change. */

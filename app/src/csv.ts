@@ -13,14 +13,17 @@ import { words } from "./words";
 
 const { csv: said } = words;
 const MARK = "\ufeff"; // the byte order mark tells Excel that the file is UTF-8
-const FORMULA = /^\s*[=+\-@＝＋－＠|]/; // what spreadsheets may compute (OWASP, CSV injection)
+const FORMULA = /(^|[;\t\r\n])(?=\s*[=+\-@＝＋－＠|])/g; // what spreadsheets may compute (OWASP, CSV injection), also where they divide cells by semicolons
 const CHANGED = /^(?!(?:0|[1-9]\d{0,10})$)[\d\s.,:/e-]*\d[\d\s.,:/e-]*$/i; // numbers and dates that they would rewrite: 0012, 1-2
 const QUESTIONS: Question[] = ["referable", "any"];
 
 /** Write text so that a spreadsheet neither computes it nor, for a name, rewrites it. */
-export const guard = (text: string, isName = false): string => (FORMULA.test(text) || (isName && CHANGED.test(text)) ? `'${text}` : text);
+export function guard(text: string, isName = false): string {
+  const harmless = text.replace(FORMULA, "$1'");
+  return harmless === text && isName && CHANGED.test(text) ? `'${text}` : harmless;
+}
 
-const quote = (cell: string): string => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+const quote = (cell: string): string => (/[",;\t\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
 
 /** The cells of a visit, by their column. */
 function cellsOf(visit: Visit): [Text, string][] {

@@ -9,6 +9,12 @@ import { words } from "./words";
 /** The time of a photograph; earlier versions kept one for all of a visit. */
 export const takenAt = (shot: Shot, visit: Visit): number => shot.when ?? visit.when;
 
+/** The time of a visit's first photograph, of those that it still has; of its beginning without one. */
+export function firstOf(visit: Visit): number {
+  const times = SIDES.flatMap((eye) => visit.eyes[eye].map((shot) => takenAt(shot, visit)));
+  return times.length ? Math.min(...times) : visit.when;
+}
+
 /** The time of a visit's latest photograph. */
 export const lastOf = (visit: Visit): number => Math.max(visit.when, ...SIDES.flatMap((eye) => visit.eyes[eye].map((shot) => takenAt(shot, visit))));
 

@@ -32,12 +32,18 @@ async function importFile(file: File): Promise<Text> {
 
 /** Draw the buttons; `visits` are exported, and `imported` is called after an import. */
 export function drawExchange(visits: Visit[], isAll: boolean, imported: () => Promise<void>): HTMLElement {
-  const busy = (act: () => Promise<Text>) => async () => {
+  const busy = (act: () => Promise<Text>, failed: Text, after?: () => Promise<void>) => async () => {
     say(said.working, "done");
+    let done: Text;
     try {
-      tell(await act(), "done");
+      done = await act();
     } catch (error) {
-      tell(error instanceof ArchiveError ? error.text : said.failed, "wrong");
+      return tell(error instanceof ArchiveError ? error.text : failed, "wrong");
+    }
+    try {
+      await after?.();
+    } finally {
+      tell(done, "done"); // an import is stored, whatever happens to the view
     }
   };
   const csv = async () => {
@@ -48,13 +54,8 @@ export function drawExchange(visits: Visit[], isAll: boolean, imported: () => Pr
     download(await pack(visits), "json");
     return said.saved(visits.length);
   };
-  const take = (files: File[]) =>
-    void busy(async () => {
-      const sentence = await importFile(files[0]);
-      await imported();
-      return sentence;
-    })();
-  const button = (text: Text, act: () => Promise<Text>) => el("button", { type: "button", class: "button", onclick: busy(act) }, text);
+  const take = (files: File[]) => void busy(() => importFile(files[0]), said.failed, imported)();
+  const button = (text: Text, act: () => Promise<Text>) => el("button", { type: "button", class: "button", onclick: busy(act, said.notSaved) }, text);
   return el(
     "details",
     { class: "exchange" },

@@ -1,7 +1,7 @@
 /** The history: results on this device, to open, print, continue or delete. */
 
 import { SIDES } from "./answers";
-import { showDialog } from "./chooser";
+import { agree } from "./chooser";
 import { chosenDays } from "./cleaning";
 import { aside, byId, el, say } from "./dom";
 import { drawExchange } from "./exchange";
@@ -96,19 +96,7 @@ function drawDeleteOne(visit: Visit, more: Text | null, style: string, deleted: 
 /** Draw a button that asks before it deletes. `more` is for screen readers only. */
 function drawDelete(text: Text, more: Text | null, style: string, question: Text, act: () => Promise<void>): HTMLElement {
   const onclick = async () => {
-    if (await confirmDelete(question)) await act().catch(() => say(words.status.notDeleted, "wrong"));
+    if (await agree(question, said.remove, said.keep, "danger")) await act().catch(() => say(words.status.notDeleted, "wrong"));
   };
   return el("button", { type: "button", class: style, onclick }, text, more && aside(more));
-}
-
-/** Ask before something is deleted. */
-async function confirmDelete(question: Text): Promise<boolean> {
-  const answers = el(
-    "div",
-    { class: "actions" },
-    el("button", { class: "button danger", value: "yes" }, said.remove),
-    el("button", { class: "button", value: "no", autofocus: true }, said.keep),
-  );
-  const form = el("form", { method: "dialog" }, el("p", {}, question), answers);
-  return (await showDialog(el("dialog", { "aria-label": question }, form))) === "yes";
 }

@@ -3,7 +3,7 @@
 import { type Kind, SIDES, type Tone, decisive, isDemonstration, kindOf, sayEye, sayPatient } from "./answers";
 import { isPoor, reasonsOf } from "./checklist";
 import type { Clinic } from "./clinic";
-import { datesOf } from "./days";
+import { datesOf, firstOf } from "./days";
 import { openDoubts } from "./doubts";
 import { fill } from "./fill";
 import { percents, sayDay, sayWhen } from "./numbers";
@@ -71,7 +71,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
       ...(clinic.name ? [] : [[said.clinic, null] as Line]),
       [said.patient, label.trim() ? verbatim(label.trim()) : null],
       [said.born, born ? sayDay(born) : null],
-      [said.photographed, dates ? words.status.sentences(...dates) : sayWhen(visit.when)],
+      [said.chosen, dates ? words.status.sentences(...dates) : sayWhen(firstOf(visit))],
     ],
     result: said.result,
     tone,

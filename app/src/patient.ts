@@ -9,7 +9,7 @@ import { drawPrint, drawResult } from "./result";
 import { drawResumed } from "./resuming";
 import { drawSamples } from "./samples";
 import type { Eye } from "./screener";
-import { choose, confirmFiles, removeShot, save, session, startNext } from "./session";
+import { choose, confirmFiles, keepInProgress, removeShot, save, session, startNext } from "./session";
 import { drawLetter } from "./sheet";
 import { verbatim } from "./text";
 import { words } from "./words";
@@ -19,6 +19,7 @@ const label = el("input", { id: "label", type: "text", autocomplete: "off", maxl
 const born = el("input", { id: "born", type: "date", autocomplete: "off", min: "1900-01-01" });
 const body = el("div", { id: "patient" });
 let drawn = ""; // id of the visit
+let isTyped = false; // a name that is not stored yet
 
 const handlers: Handlers = { choose, remove: removeShot, confirm: confirmFiles, next };
 
@@ -36,9 +37,16 @@ export function makePatient(): void {
   );
   label.addEventListener("input", () => {
     session.visit.label = label.value;
+    isTyped = true;
     redrawLetter();
   });
-  label.addEventListener("change", () => void save());
+  label.addEventListener("change", () => {
+    isTyped = false;
+    void save();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden && isTyped) void keepInProgress().catch(() => undefined); // the device may end a page that is not shown
+  });
   born.addEventListener("change", () => {
     born.max = new Date().toISOString().slice(0, 10); // the page may stay open for days
     session.visit.born = born.reportValidity() ? born.value : "";

@@ -48,7 +48,11 @@ export async function keepProgress(progress: Pick<Progress, "visit" | "latest" |
   const { id } = progress.visit;
   const now: Progress = structuredClone({ ...progress, id, changed: Date.now() });
   if (current !== id) void take(id);
-  await patients.change((all) => void (current === id && all.put(now))); // unless the next patient has started
+  await patients.change((all) => {
+    if (current !== id) return; // the next patient has started
+    all.put(now);
+    all.transaction.commit?.(); // so that it is stored although the page ends now
+  });
 }
 
 /** Forget the patient in progress. */
@@ -62,10 +66,11 @@ export function endProgress(id: string): void {
 
 /** Find the patient of a window that was closed or reloaded, the latest first. */
 export async function recallProgress(now = Date.now()): Promise<Progress | null> {
+  const isOld = ({ changed }: Progress) => Math.abs(now - changed) > FORGOTTEN;
   const all = await patients.ask<Progress[]>("readonly", (each) => each.getAll());
-  for (const one of all.sort((a, b) => b.changed - a.changed)) {
-    if (Math.abs(now - one.changed) > FORGOTTEN) await patients.ask("readwrite", (each) => each.delete(one.id));
-    else if (await take(one.id)) return one;
+  await forgetProgress(all.filter(isOld).map(({ id }) => id));
+  for (const one of all.filter((each) => !isOld(each)).sort((a, b) => b.changed - a.changed)) {
+    if (await take(one.id)) return one;
   }
   current = null;
   return null;

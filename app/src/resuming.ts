@@ -1,7 +1,7 @@
 /** Go on with the patient of a page that was closed or reloaded, or with one of the history. */
 
 import { SIDES, nextStep } from "./answers";
-import { showDialog } from "./chooser";
+import { agree } from "./chooser";
 import { lastOf } from "./days";
 import { aside, el, tell } from "./dom";
 import { sayWhen } from "./numbers";
@@ -38,16 +38,7 @@ async function askAgain({ visit, changed }: Progress): Promise<boolean> {
 }
 
 /** Ask whether to continue a patient. */
-async function ask(question: Text, no: Text): Promise<boolean> {
-  const answers = el(
-    "div",
-    { class: "actions" },
-    el("button", { class: "button primary", value: "yes" }, said.go),
-    el("button", { class: "button", value: "no" }, no),
-  );
-  const form = el("form", { method: "dialog" }, el("p", {}, question), answers);
-  return (await showDialog(el("dialog", { "aria-label": question }, form))) === "yes";
-}
+const ask = (question: Text, no: Text): Promise<boolean> => agree(question, said.go, no, "primary");
 
 /** Draw the button that continues a visit of the history, or why it cannot be; null if nothing is left to do. */
 export function drawContinue(visit: Visit): HTMLElement | null {

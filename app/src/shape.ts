@@ -1,5 +1,7 @@
 /** Check that a visit from a file is one that the page can show and join. */
 
+import { isResult } from "./answers";
+import { LEVELS } from "./evidence";
 import type { Row } from "./screener";
 import type { Shot, Visit } from "./store";
 
@@ -14,6 +16,8 @@ const isTime = (value: unknown): boolean => typeof value === "number" && value >
 const isShare = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
 const isDay = (value: unknown): boolean => value === "" || (isText(value) && /^\d{4}-\d\d-\d\d$/.test(value) && Number.isFinite(Date.parse(value)));
 const arePaths = (value: unknown): boolean => isTexts(value) && (value as string[]).every((path) => /^[\w\s.,-]*$/.test(path));
+const areContours = (value: unknown): boolean => arePaths(value) && [0, LEVELS.length].includes((value as string[]).length); // none without evidence
+const isQuestion = (value: unknown): boolean => value === "any" || value === "referable";
 const isPicture = (value: unknown): boolean => value === null || (value instanceof Blob && value.type.startsWith("image/"));
 const may = (check: (value: unknown) => boolean, value: unknown): boolean => value === undefined || check(value);
 const orNull = (check: (value: unknown) => boolean, value: unknown): boolean => value === null || check(value);
@@ -23,17 +27,17 @@ function isAnswer(value: unknown): boolean {
 }
 
 function isRow(value: unknown): value is Row {
-  if (!isObject(value) || !isText(value.result) || !isTexts(value.reasons)) return false;
+  if (!isObject(value) || !isResult(value.result) || !isTexts(value.reasons)) return false;
   const { questions, grade, gradable, retina, notes } = value;
   const isGrade = may((one) => Number.isInteger(one) && Number(one) >= 0 && Number(one) <= 4, grade);
-  const isAnswered = may((one) => isObject(one) && Object.entries(one).every(([name, answer]) => ["any", "referable"].includes(name) && isAnswer(answer)), questions);
+  const isAnswered = may((one) => isObject(one) && Object.entries(one).every(([name, answer]) => isQuestion(name) && isAnswer(answer)), questions);
   return isGrade && isAnswered && may(isFlag, gradable) && may(isFlag, retina) && may(isTexts, notes);
 }
 
 function isShot(value: unknown): value is Shot {
   if (!isObject(value) || !isText(value.name) || !isRow(value.row)) return false;
   const { fingerprint, when, picture, contours, contoursOf, disc } = value;
-  const isDrawn = may((one) => orNull(arePaths, one), contours) && may((one) => orNull(isText, one), contoursOf) && may((one) => orNull(isText, one), disc);
+  const isDrawn = may((one) => orNull(areContours, one), contours) && may((one) => orNull(isQuestion, one), contoursOf) && may((one) => orNull(isText, one), disc);
   return may(isText, fingerprint) && may(isTime, when) && isPicture(picture) && isDrawn;
 }
 
@@ -41,7 +45,7 @@ function isShot(value: unknown): value is Shot {
 export function isVisit(value: unknown): value is Visit {
   if (!isObject(value) || !isText(value.id) || !/^[\w-]{1,64}$/.test(value.id) || value.sample) return false;
   const { when, label, born, point, model, seen, network, synthetic, eyes, joined, confirmed } = value;
-  const isFramed = isTime(when) && [label, point, model].every(isText) && [seen, network].every((one) => may(isText, one)) && may(isDay, born) && isFlag(synthetic) && may(isTexts, confirmed);
+  const isFramed = isTime(when) && [label, point, model].every(isText) && [seen, network].every((one) => may(isText, one)) && may(isDay, born) && may(isFlag, synthetic) && may(isTexts, confirmed);
   if (!isFramed || !isObject(eyes) || !orNull(isRow, joined)) return false;
   return [eyes.right, eyes.left].every((shots) => Array.isArray(shots) && shots.every(isShot));
 }

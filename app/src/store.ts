@@ -37,7 +37,7 @@ export interface Visit {
 
 const visits = database("eyenet", "visits");
 
-type Choice = "point" | "retention" | "language"; // the operating point; the days after which results are deleted; the language of the page
+type Choice = "point" | "retention" | "language" | "clinic"; // the operating point; the days after which results are deleted; the language of the page; the clinic of the letter
 
 /** Recall a choice in the settings; null if there is none or the browser stores nothing. */
 export function recall(choice: Choice): string | null {
@@ -48,11 +48,13 @@ export function recall(choice: Choice): string | null {
   }
 }
 
-export function remember(choice: Choice, value: string): void {
+/** Remember a choice. False if the browser stores nothing: then the next visit starts with the default. */
+export function remember(choice: Choice, value: string): boolean {
   try {
     localStorage.setItem(choice, value);
+    return true;
   } catch {
-    // without storage, the next visit starts with the default
+    return false;
   }
 }
 
@@ -83,24 +85,30 @@ export async function list(): Promise<Visit[]> {
   return all.map(withLists).sort((a, b) => b.when - a.when);
 }
 
-/** Read a visit of an earlier version, which had one photograph of an eye at most. */
+/** Read a visit of an earlier version, which had one photograph of an eye at most, and of the first, which had no `synthetic`. */
 function withLists(visit: Visit): Visit {
   const { right = [], left = [] } = visit.eyes as Partial<Record<Eye, Shot | Shot[]>>;
-  return { ...visit, eyes: { right: [right].flat(), left: [left].flat() } };
+  return { ...visit, synthetic: visit.synthetic ?? false, eyes: { right: [right].flat(), left: [left].flat() } };
 }
 
 export async function remove(id: string): Promise<void> {
   await visits.ask("readwrite", (all) => all.delete(id));
 }
 
-/** Remove visits that a test holds for at the moment of their deletion; another window may have changed them meanwhile. */
-export async function removeThose(ids: string[], test: (visit: Visit) => boolean): Promise<void> {
+/** Remove visits that a test holds for at the moment of their deletion; another window may have changed them meanwhile. Returns the ids of those removed. */
+export async function removeThose(ids: string[], test: (visit: Visit) => boolean): Promise<string[]> {
+  const removed: string[] = [];
   await visits.change((all) => {
     for (const id of ids) {
       const request: IDBRequest<Visit | undefined> = all.get(id);
-      request.onsuccess = () => void (request.result && test(withLists(request.result)) && all.delete(id));
+      request.onsuccess = () => {
+        if (!request.result || !test(withLists(request.result))) return;
+        all.delete(id);
+        removed.push(id);
+      };
     }
   });
+  return removed;
 }
 
 export async function removeAll(): Promise<void> {

@@ -28,6 +28,16 @@ async function renew([name, store, value], change) {
   await new Promise((resolve, reject) => Object.assign(transaction, { oncomplete: resolve, onabort: reject }));
   opened.close();
 }
+
+/** List the ids of all objects of a store of the page. */
+const idsOf = (page, place) =>
+  page.evaluate(async ([name, store]) => {
+    const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const opened = await result(indexedDB.open(name));
+    const ids = await result(opened.transaction(store).objectStore(store).getAllKeys());
+    opened.close();
+    return ids;
+  }, place);
 const VISITS = ["eyenet", "visits"];
 const PROGRESS = ["eyenet-progress", "patients"];
 
@@ -67,9 +77,8 @@ async function importFile(page, text) {
 async function reloads(page, context, url) {
   const { good, poor, alsoPoor } = options;
   const found = {};
-  await page.fill("#label", "Bed 7");
-  await page.locator("#label").blur();
   await page.fill("#born", "1950-01-02");
+  await page.fill("#label", "Bed 7"); // and nothing after it: the field still has the focus
   found.named = { ...(await reload(page)), born: await page.locator("#born").inputValue() };
   await take(page, good.right);
   found.one = await reload(page);
@@ -208,14 +217,17 @@ async function deletions(page) {
   await button(page, "Cancel").click();
   await page.waitForSelector("dialog", { state: "detached" });
   found.cancelled = [await page.locator("[name=retention]:checked").inputValue(), (await entries(page)).length];
+  const left = (all, [id, hours]) => [{ id, changed: Date.now() - hours * 3_600_000, latest: null, busy: [], visit: { id, when: Date.now(), label: id, born: "", point: "balanced", model: "", synthetic: false, eyes: { right: [], left: [] }, joined: null } }];
+  await rewrite(page, PROGRESS, left, ["old0", 0]); // by a window that was closed
   await choose(30);
   await button(page, "Delete automatically").click();
   await page.waitForFunction(() => document.querySelector("[name=retention][value='30']").checked);
   found.chosen = (await entries(page)).length;
+  found.forgotten = await idsOf(page, PROGRESS);
   found.lead = await page.locator("#history .lead").innerText();
   await rewrite(page, VISITS, old, [40, 50]);
   await reload(page);
-  await page.waitForFunction(() => !document.querySelector("dialog"));
+  await page.waitForFunction(() => document.querySelectorAll("#history .entry").length === 2);
   found.few = (await entries(page)).length;
   await rewrite(page, VISITS, old, [31, 32, 33, 34, 35, 36]);
   await page.reload();
@@ -229,6 +241,10 @@ async function deletions(page) {
   await page.waitForSelector("dialog", { state: "detached" });
   await page.waitForTimeout(200);
   found.gone = (await entries(page)).length;
+  await rewrite(page, PROGRESS, left, ["of-the-day-before", 25]);
+  await rewrite(page, PROGRESS, left, ["of-now", 0]);
+  found.resumed = (await reload(page)).label;
+  found.inProgress = await idsOf(page, PROGRESS);
   return found;
 }
 

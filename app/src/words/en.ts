@@ -270,8 +270,9 @@ const en = {
     working: "Working…",
     saved: (number: number) => `${results(number)} given to the browser as a download.`,
     done: (added: number, extended: number, known: number) =>
-      added + extended === 0 ? `Nothing new: ${results(known)} of the file already here.` : [added ? `${results(added)} imported.` : "", extended ? `${results(extended)} completed with new photographs.` : "", known ? `${results(known)} already here.` : ""].filter(Boolean).join(" "),
+      added + extended + known === 0 ? "The file has no results." : added + extended === 0 ? `Nothing new: ${results(known)} in the file, already here.` : [added ? `${results(added)} imported.` : "", extended ? `${results(extended)} completed with new photographs.` : "", known ? `${results(known)} already here.` : ""].filter(Boolean).join(" "),
     failed: "It did not work, and nothing was changed: the device's storage is full, or not available to this page.",
+    notSaved: "The file could not be made: this device does not have enough memory. Search for fewer results, and save those.",
     foreign: "This is not a file of EyeNet's history. Nothing was imported.",
     newer: "This file is of a newer version of EyeNet. Open this page again while connected to the internet, then import it. Nothing was imported.",
     damaged: "The file is damaged or incomplete. Nothing was imported: export it again.",

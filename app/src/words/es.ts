@@ -266,8 +266,9 @@ const es: Words = {
     working: "Procesando…",
     saved: (number: number) => `Entregado al navegador como descarga: ${results(number)}.`,
     done: (added: number, extended: number, known: number) =>
-      added + extended === 0 ? `Nada nuevo, ya estaba aquí: ${results(known)} del archivo.` : [added ? `Importado: ${results(added)}.` : "", extended ? `Completado con fotos nuevas: ${results(extended)}.` : "", known ? `Ya estaba aquí: ${results(known)}.` : ""].filter(Boolean).join(" "),
+      added + extended + known === 0 ? "El archivo no tiene resultados." : added + extended === 0 ? `Nada nuevo, ya estaba aquí: ${results(known)} del archivo.` : [added ? `Importado: ${results(added)}.` : "", extended ? `Completado con fotos nuevas: ${results(extended)}.` : "", known ? `Ya estaba aquí: ${results(known)}.` : ""].filter(Boolean).join(" "),
     failed: "No funcionó y nada cambió: el almacenamiento del dispositivo está lleno o esta página no puede usarlo.",
+    notSaved: "No se pudo crear el archivo: este dispositivo no tiene suficiente memoria. Busque menos resultados y guárdelos.",
     foreign: "Este archivo no es de un historial de EyeNet. No se importó nada.",
     newer: "Este archivo es de una versión más nueva de EyeNet. Abra esta página de nuevo con conexión a internet y luego impórtelo. No se importó nada.",
     damaged: "El archivo está dañado o incompleto. No se importó nada: expórtelo de nuevo.",

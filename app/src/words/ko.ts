@@ -261,8 +261,9 @@ const ko: Words = {
     working: "처리 중…",
     saved: (number: number) => `${results(number)}을 브라우저의 다운로드로 보냈습니다.`,
     done: (added: number, extended: number, known: number) =>
-      added + extended === 0 ? `새로운 내용이 없습니다. 파일의 ${results(known)}은 이미 있습니다.` : [added ? `${results(added)}을 가져왔습니다.` : "", extended ? `${results(extended)}에 새 사진을 추가했습니다.` : "", known ? `${results(known)}은 이미 있습니다.` : ""].filter(Boolean).join(" "),
+      added + extended + known === 0 ? "파일에 결과가 없습니다." : added + extended === 0 ? `새로운 내용이 없습니다. 파일의 ${results(known)}은 이미 있습니다.` : [added ? `${results(added)}을 가져왔습니다.` : "", extended ? `${results(extended)}에 새 사진을 추가했습니다.` : "", known ? `${results(known)}은 이미 있습니다.` : ""].filter(Boolean).join(" "),
     failed: "작업하지 못했고 아무것도 바뀌지 않았습니다. 기기의 저장 공간이 가득 찼거나 이 페이지에서 사용할 수 없습니다.",
+    notSaved: "파일을 만들지 못했습니다. 이 기기의 메모리가 부족합니다. 검색으로 결과를 줄인 다음 저장하세요.",
     foreign: "EyeNet 기록 파일이 아닙니다. 아무것도 가져오지 않았습니다.",
     newer: "더 새로운 버전의 EyeNet에서 만든 파일입니다. 인터넷에 연결된 상태에서 이 페이지를 다시 연 다음 가져오세요. 아무것도 가져오지 않았습니다.",
     damaged: "파일이 손상되었거나 불완전합니다. 아무것도 가져오지 않았습니다. 다시 내보내세요.",
