@@ -182,7 +182,11 @@ def test_an_import_loses_nothing_and_doubles_nothing(do):
 def test_an_import_keeps_the_corrected_name_and_birth_date(do):
     wrong = visit("a", "Bed 5", born="1975-03-04")
     wrong["eyes"]["right"].append(shot("r2.jpeg"))
-    mine = [visit("a"), visit("a", " ", born=""), visit("a", eyes={"right": [shot("r.jpeg"), shot("r3.jpeg")], "left": []})]
+    mine = [
+        visit("a"),
+        visit("a", " ", born=""),
+        visit("a", eyes={"right": [shot("r.jpeg"), shot("r3.jpeg")], "left": []}),
+    ]
     del mine[2]["born"]
     jobs = [{"do": "merge", "stored": [one], "imported": [wrong], "now": NOW} for one in mine]
     corrected, empty, apart = (merged["changes"][0] for merged in do(*jobs))
