@@ -143,11 +143,19 @@ def test_a_reload_keeps_the_patient_in_progress(records, model, photographs):
 def test_a_reload_joins_no_two_patients(records):
     seen = records["reloads"]
     assert "Is this still the same patient? Bed 7, right eye and left eye" in seen["asked"]
-    for state in ("other", "refused", "sample", "renewed"):
+    for state in ("other", "refused", "sample", "paused", "renewed"):
         assert (seen[state]["photographs"], seen[state]["label"], seen[state]["resumed"]) == (0, "", []), state
     assert seen["lost"].startswith("The page was closed while it looked at a photograph of the right eye")
-    assert seen["renewed"]["said"].startswith("The network has changed")
+    assert all(seen[state]["said"].startswith("The network has changed") for state in ("paused", "renewed"))
+    assert seen["changed"].startswith("This result cannot be continued")
     assert "Another network graded these photographs" in seen["apart"] and seen["offered"] == 0
+
+
+def test_another_window_leaves_the_patient_in_progress_alone(records):
+    one, every, imported, entries = records["reloads"]["taken"]
+    assert one.startswith("This patient is in progress") and every.startswith("A patient is in progress")
+    assert imported.startswith("The file adds to the patient in progress") and entries == 1
+    assert records["reloads"]["late"] == {"locks": 2, "names": ["Bed 7", "Bed 8", "Bed 9"]}
 
 
 def test_a_patient_is_found_and_continued_on_another_day(records):
@@ -160,6 +168,7 @@ def test_a_patient_is_found_and_continued_on_another_day(records):
     assert seen["continued"]["photographs"] == 1 and seen["continued"]["label"] == "Zoë Müller"
     assert seen["continued"]["primary"] == ["Take photograph of the left eye"]
     assert seen["both"]["photographs"] == 2 and "taken on different days. Right eye: " in seen["both"]["text"]
+    assert "does not store a history" in seen["closed"]  # and then does again:
     assert len(seen["kept"]) == 2 and "taken on different days" in seen["kept"][1]
 
 

@@ -219,6 +219,48 @@ def test_an_import_loses_nothing_and_doubles_nothing(do):
     assert again["changes"] == [] and again["known"] == 1
 
 
+def test_an_import_keeps_the_corrected_name_and_birth_date(do):
+    wrong = visit("a", "Bed 5", born="1975-03-04")
+    wrong["eyes"]["right"].append(shot("r2.jpeg"))
+    mine = [
+        visit("a"),
+        visit("a", " ", born=""),
+        visit("a", eyes={"right": [shot("r.jpeg"), shot("r3.jpeg")], "left": []}),
+    ]
+    del mine[2]["born"]
+    jobs = [{"do": "merge", "stored": [one], "imported": [wrong], "now": NOW} for one in mine]
+    corrected, empty, apart = (merged["changes"][0] for merged in do(*jobs))
+    assert (corrected["label"], corrected["born"], len(corrected["eyes"]["right"])) == ("Bed 4", "1957-03-04", 2)
+    assert (empty["id"], empty["label"], empty["born"]) == ("a", "Bed 5", "1975-03-04")
+    assert (apart["label"], apart["born"]) == ("Bed 5", "1975-03-04") and apart["id"] != "a"  # a visit of its own
+
+
+def test_doubts_are_settled_one_after_the_other(do):
+    one = visit(eyes={"right": [shot("5_left.jpeg")], "left": [shot("image.jpg", disc="left")]})
+    (first,) = do({"do": "answer", "visit": one})
+    both = one | {"confirmed": first, "eyes": one["eyes"] | {"right": [shot("5_left.jpeg", disc="left")]}}
+    (opened, answered) = do({"do": "doubts", "visit": both}, {"do": "answer", "visit": both})
+    assert first == ["right 5_left.jpeg"] and opened == ["same eye 5_left.jpeg image.jpg"]
+    assert do({"do": "doubts", "visit": both | {"confirmed": answered}}) == [[]]
+
+
+def test_the_next_photograph_inherits_no_answer(do):
+    """Where the camera calls every file the same."""
+    same = [shot("image.jpg", fingerprint=str(i), disc="left") for i in range(3)]
+    eyes = {"right": [shot("5_left.jpeg"), same[0]], "left": [same[1]]}
+    (answered,) = do({"do": "answer", "visit": visit(eyes=eyes)})
+    assert answered == ["right 5_left.jpeg", "same eye image.jpg image.jpg"]
+    more = {"right": [eyes["right"][0], same[0], same[2]], "left": []}
+    for removed in (eyes | {"left": []}, more):
+        (stay,) = do({"do": "answers", "visit": visit(eyes=removed, confirmed=answered), "removed": same[1]})
+        assert stay == ["right 5_left.jpeg"]
+    removed = visit(eyes={"right": [same[0]], "left": [same[1]]}, confirmed=answered)
+    (stay,) = do({"do": "answers", "visit": removed, "removed": eyes["right"][0]})
+    assert stay == ["same eye image.jpg image.jpg"]
+    (opened,) = do({"do": "doubts", "visit": visit(eyes=eyes, confirmed=["right 5_left.jpeg"])})
+    assert opened == ["same eye image.jpg image.jpg"]
+
+
 def test_only_old_results_are_deleted_and_many_only_after_a_question(do):
     old = visit("old", when=NOW - 31 * DAY)
     continued = copy.deepcopy(old) | {"id": "continued"}

@@ -10,13 +10,21 @@ export interface Database {
 /** Open, at its first use, a database with one store; objects have their key in `id`. */
 export function database(name: string, store: string): Database {
   let opened: Promise<IDBDatabase> | null = null;
-  const open = () =>
-    (opened ??= new Promise((resolve, reject) => {
+  const forget = () => void (opened = null); // the next request opens it again
+  const open = () => {
+    if (opened) return opened;
+    opened = new Promise((resolve, reject) => {
       const request = indexedDB.open(name, 1);
       request.onupgradeneeded = () => request.result.createObjectStore(store, { keyPath: "id" });
-      request.onsuccess = () => resolve(request.result);
+      request.onsuccess = () => {
+        request.result.onclose = forget; // by the browser, as when the user clears its storage
+        resolve(request.result);
+      };
       request.onerror = () => reject(request.error);
-    }));
+    });
+    opened.catch(forget);
+    return opened;
+  };
   const run = async <T>(mode: IDBTransactionMode, act: (objects: IDBObjectStore) => T): Promise<T> => {
     const transaction = (await open()).transaction(store, mode);
     const done = new Promise<void>((resolve, reject) => {

@@ -53,3 +53,15 @@ function findSameEye(right: Chosen[], left: Chosen[]): [string, string] | null {
 export function openDoubts({ eyes, confirmed = [] }: Visit): Doubt[] {
   return doubtsOf(eyes).filter(({ key, text }) => !confirmed.includes(key) && !confirmed.includes(text));
 }
+
+/** Answer all doubts; returns the answers, with those that were given before. */
+export const answerAll = (visit: Visit): string[] => [...(visit.confirmed ?? []), ...openDoubts(visit).map(({ key }) => key)];
+
+/**
+ * Find the answers that stay after the removal of a photograph: those about doubts that are still there and do not name it.
+ * A camera may call every file image.jpg, so the next photograph must not inherit an answer.
+ */
+export function answersWithout({ eyes, confirmed = [] }: Visit, removed: Chosen): string[] {
+  const there = doubtsOf(eyes).flatMap(({ key, text }) => [key, text as string]);
+  return confirmed.filter((answer) => there.includes(answer) && !answer.includes(removed.name));
+}

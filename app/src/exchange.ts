@@ -6,6 +6,7 @@ import { toCsv } from "./csv";
 import { dayOf } from "./days";
 import { el, say, tell } from "./dom";
 import { merge } from "./merge";
+import { listTaken } from "./progress";
 import { session } from "./session";
 import { type Visit, keepAll, list } from "./store";
 import { type Text, verbatim } from "./text";
@@ -25,7 +26,8 @@ function download(blob: Blob, extension: string): void {
 async function importFile(file: File): Promise<Text> {
   const imported = await unpack(file);
   const { changes, added, extended, known } = merge(await list(), imported, Date.now());
-  if (changes.some(({ id }) => id === session.visit.id)) throw new ArchiveError(said.inProgress);
+  const taken = [session.visit.id, ...(await listTaken())];
+  if (changes.some(({ id }) => taken.includes(id))) throw new ArchiveError(said.inProgress);
   await keepAll(changes);
   return said.done(added, extended, known);
 }

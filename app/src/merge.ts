@@ -19,7 +19,8 @@ const isPart = (few: string[], many: string[]): boolean => few.every((one) => ma
 /**
  * Find what to store of imported visits.
  *
- * Of two versions of a visit the one with all photographs of both stays. If each has one that the other lacks, as when the
+ * Of two versions of a visit the one with all photographs of both stays, with the name and the birth date of this device,
+ * which may have been corrected, where they are not empty. If each has one that the other lacks, as when the
  * patient was continued on two devices, the imported one becomes a visit of its own.
  */
 export function merge(stored: Visit[], imported: Visit[], now: number): Merged {
@@ -31,8 +32,10 @@ export function merge(stored: Visit[], imported: Visit[], now: number): Merged {
     const id = mine && !isPart(ours, theirs) ? `${visit.id.slice(0, 32)}-${fingerprintOf(new TextEncoder().encode(theirs.join("\n")))}` : visit.id;
     if (mine && (isPart(theirs, ours) || (id !== visit.id && known.has(id)))) merged.known++;
     else {
-      merged[mine && id === visit.id ? "extended" : "added"]++;
-      merged.changes.push({ ...visit, id, imported: now });
+      const same = mine && id === visit.id ? mine : null;
+      merged[same ? "extended" : "added"]++;
+      const own = same && { label: same.label.trim() ? same.label : visit.label, born: same.born || visit.born };
+      merged.changes.push({ ...visit, ...own, id, imported: now });
     }
   }
   return merged;

@@ -15,39 +15,52 @@ export interface Progress {
 
 const FORGOTTEN = 24 * 3_600_000; // milliseconds: a patient of another day is continued from the history
 const PATIENCE = 1_000; // milliseconds until the window that is reloaded has given up its patient
+const LOCK = "eyenet-patient-"; // prefix of the name of a lock, before the id of the visit
 const patients = database("eyenet-progress", "patients"); // a database of its own: an open window of an earlier version would block a change of "eyenet"
 
 let current: string | null = null; // id of the visit
-let letGo: (() => void) | null = null;
+const held = new Map<string, () => void>(); // by id of the visit: lets go of its lock, or of the wait for it
 
-const lockOf = (id: string): string => `eyenet-patient-${id}`;
-
-/** Tell whether a window has a patient in progress. */
-export async function isTaken(id: string): Promise<boolean> {
-  const { held = [] } = (await navigator.locks?.query()) ?? {}; // missing when the page is served without https
-  return held.some(({ name }) => name === lockOf(id));
+/** List the patients in progress, of this window and of others. */
+export async function listTaken(): Promise<string[]> {
+  const { held: locks = [] } = (await navigator.locks?.query()) ?? {}; // missing when the page is served without https
+  return locks.flatMap(({ name = "" }) => (name.startsWith(LOCK) ? name.slice(LOCK.length) : []));
 }
 
-/** Take a patient for this window; false if another window has. */
+/** Tell whether a window has a patient in progress. */
+export const isTaken = async (id: string): Promise<boolean> => (await listTaken()).includes(id);
+
+/** Take a patient for this window, until `release`; false if another window has. */
 async function take(id: string): Promise<boolean> {
-  current = id;
   const { locks } = navigator;
   if (!locks) return true;
+  let isOver = false;
+  held.set(id, () => void (isOver = true));
   return new Promise((resolve) => {
     const hold = () => new Promise<void>((done) => {
       resolve(true);
-      if (current === id) letGo = done;
-      else done(); // the next patient has started
+      if (isOver) done(); // the next patient has started
+      else held.set(id, done);
     });
-    locks.request(lockOf(id), { signal: AbortSignal.timeout(PATIENCE) }, hold).catch(() => resolve(false));
+    locks.request(LOCK + id, { signal: AbortSignal.timeout(PATIENCE) }, hold).catch(() => {
+      if (!isOver) held.delete(id);
+      resolve(false);
+    });
   });
+}
+
+/** Leave a patient to other windows. */
+export function release(id: string): void {
+  held.get(id)?.();
+  held.delete(id);
 }
 
 /** Store what the page holds of the patient. */
 export async function keepProgress(progress: Pick<Progress, "visit" | "latest" | "busy">): Promise<void> {
   const { id } = progress.visit;
   const now: Progress = structuredClone({ ...progress, id, changed: Date.now() });
-  if (current !== id) void take(id);
+  current = id;
+  if (!held.has(id)) void take(id);
   await patients.change((all) => {
     if (current !== id) return; // the next patient has started
     all.put(now);
@@ -57,14 +70,12 @@ export async function keepProgress(progress: Pick<Progress, "visit" | "latest" |
 
 /** Forget the patient in progress. */
 export function endProgress(id: string): void {
-  if (current === id) {
-    letGo?.();
-    [current, letGo] = [null, null];
-  }
+  release(id);
+  if (current === id) current = null;
   patients.ask("readwrite", (all) => all.delete(id)).catch(() => undefined); // not stored at all
 }
 
-/** Find the patient of a window that was closed or reloaded, the latest first. */
+/** Find the patient of a window that was closed or reloaded, the latest first, and take it. */
 export async function recallProgress(now = Date.now()): Promise<Progress | null> {
   const isOld = ({ changed }: Progress) => Math.abs(now - changed) > FORGOTTEN;
   const all = await patients.ask<Progress[]>("readonly", (each) => each.getAll());
@@ -72,7 +83,6 @@ export async function recallProgress(now = Date.now()): Promise<Progress | null>
   for (const one of all.filter((each) => !isOld(each)).sort((a, b) => b.changed - a.changed)) {
     if (await take(one.id)) return one;
   }
-  current = null;
   return null;
 }
 

@@ -5,7 +5,7 @@ import { agree } from "./chooser";
 import { lastOf } from "./days";
 import { aside, el, tell } from "./dom";
 import { sayWhen } from "./numbers";
-import { type Progress, endProgress, isTaken, recallProgress } from "./progress";
+import { type Progress, endProgress, isTaken, recallProgress, release } from "./progress";
 import { nameOf } from "./result";
 import { isUnfinished } from "./search";
 import { inUse, isBy, resume, session } from "./session";
@@ -22,12 +22,22 @@ export async function resumeProgress(): Promise<Text | null> {
   if (!progress) return null;
   const { visit, latest, changed, busy } = progress;
   const isThere = !inUse() && !session.failure; // nobody has been photographed meanwhile
-  if (!isThere) return null;
+  if (!isThere) {
+    release(visit.id);
+    return null;
+  }
   if (Date.now() - changed > RECENT && !(await askAgain(progress))) {
     endProgress(visit.id);
     return null;
   }
-  if (inUse()) return null;
+  if (inUse()) {
+    release(visit.id);
+    return null;
+  }
+  if (session.model && !isBy(session.model, visit)) { // loaded meanwhile; `useNetwork` checks a later one
+    endProgress(visit.id);
+    return said.lostNetwork;
+  }
   resume(visit, latest);
   return busy.length ? said.lost(busy) : null;
 }
@@ -54,7 +64,7 @@ export function drawContinue(visit: Visit): HTMLElement | null {
 async function goOn({ id }: Visit): Promise<void> {
   const visit = (await list()).find((one) => one.id === id); // another window may have changed it
   const step = visit && nextStep(visit);
-  if (!visit || !step) return tell(said.gone, "wrong");
+  if (!visit || !step || !session.model || !isBy(session.model, visit)) return tell(said.gone, "wrong");
   if (SIDES.some(session.isBusy)) return tell(said.busy, "wrong");
   if (await isTaken(id)) return tell(said.taken, "wrong");
   const name = visit.label.trim() ? nameOf(visit) : null;

@@ -3,7 +3,7 @@
 import { isFormer, markFormer, renew } from "./again";
 import { SIDES, rowsOf } from "./answers";
 import { say } from "./dom";
-import { openDoubts } from "./doubts";
+import { answerAll, answersWithout, openDoubts } from "./doubts";
 import { fingerprintOf } from "./fingerprint";
 import { type Asked, grade } from "./grader";
 import type { Model } from "./network";
@@ -109,15 +109,16 @@ function clear(eye: Eye): File[] {
 
 /** Remove a photograph. */
 export function removeShot(eye: Eye, shot: Shot): void {
-  const { eyes } = session.visit;
+  const { visit } = session;
   forget(shot);
-  eyes[eye] = eyes[eye].filter((one) => one !== shot);
+  visit.eyes[eye] = visit.eyes[eye].filter((one) => one !== shot);
+  visit.confirmed = answersWithout(visit, shot);
   void update(words.status.removed(eye));
 }
 
 /** Take the answer that the files are correct. */
 export function confirmFiles(): void {
-  session.visit.confirmed = openDoubts(session.visit).map(({ key }) => key);
+  session.visit.confirmed = answerAll(session.visit);
   void update(words.status.confirmed);
 }
 

@@ -98,7 +98,13 @@ async function reloads(page, context, url) {
   await ready(other);
   await other.waitForTimeout(1_500); // as long as it may wait for the lock
   found.other = await see(other);
+  found.taken = await disturb(other, page);
+  await other.fill("#label", "Bed 8");
+  await other.locator("#label").blur();
+  await other.waitForTimeout(200); // until it is stored
   await other.close();
+  found.late = await startEarly(context, url);
+  await rewrite(page, PROGRESS, (all) => all.map((one) => (one.visit.label === "Bed 7" ? one : { ...one, changed: 0 }))); // forgotten
 
   await rewrite(page, PROGRESS, (all, value) => all.map((one) => ({ ...one, changed: one.changed - value })), 3_600_000);
   await page.reload();
@@ -118,19 +124,104 @@ async function reloads(page, context, url) {
   found.lost = await say(page);
   await page.evaluate(() => (location.hash = "new"));
   await take(page, good.right);
-  const another = (all) => all.map((one) => ({ ...one, visit: { ...one.visit, network: "another" } }));
-  await rewrite(page, PROGRESS, another);
+  await page.waitForTimeout(200); // until it is stored
+  const another = (all, value) => all.map((one) => ({ ...one, changed: one.changed - value, visit: { ...one.visit, network: "another" } }));
+  await rewrite(page, PROGRESS, another, 3_600_000);
+  await page.reload();
+  await page.waitForSelector("dialog");
+  await ready(page); // the network is there before the answer
+  await button(page, "Continue this patient").click();
+  await page.waitForSelector("dialog", { state: "detached" });
+  found.paused = { ...(await see(page)), said: await say(page) };
+  await openUnnamed(page);
+  await button(page, "Continue this patient").click();
+  await page.locator("dialog").getByRole("button", { name: "Continue this patient" }).click();
+  await page.waitForSelector("#new:not([hidden]) .resumed");
+  await page.waitForTimeout(200); // until it is stored
+  await rewrite(page, PROGRESS, another, 0);
   found.renewed = { ...(await reload(page)), said: await say(page) };
+  await openUnnamed(page);
   await rewrite(page, VISITS, (all) => all.map((one) => (one.label ? one : { ...one, network: "another" })));
-  await openHistory(page);
-  await page.getByRole("link", { name: /^Open No name/ }).click();
-  await page.waitForSelector("#history .eye");
+  await button(page, "Continue this patient").click();
+  await page.waitForFunction(() => document.querySelector("#status").textContent.includes("cannot be continued") || document.querySelector("dialog"));
+  found.changed = await say(page);
+  await openUnnamed(page);
   found.apart = await page.locator("#history").innerText();
   found.offered = await button(page, "Continue this patient").count();
   await page.locator("#history").getByRole("button", { name: "Delete" }).click();
   await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
   await page.waitForSelector("#history .eye", { state: "detached" });
   return found;
+}
+
+async function openUnnamed(page) {
+  await openHistory(page);
+  await page.getByRole("link", { name: /^Open No name/ }).click();
+  await page.waitForSelector("#history .eye");
+}
+
+/** Delete in one window what is in progress in another, and import a file that changes it: what the page says, and what stays. */
+async function disturb(page, owner) {
+  await openHistory(page);
+  const { text } = await save(page, /as one file/);
+  const ask = async (name) => {
+    await button(page, name).click();
+    await page.evaluate(() => (document.querySelector("#status").textContent = ""));
+    await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.waitForFunction(() => document.querySelector("#status").textContent || !document.querySelector("#history .entry"));
+    return say(page);
+  };
+  const found = [await ask(/^Delete Bed 7/), await ask("Delete all")];
+  await rewrite(page, VISITS, (all) => all.map((one) => ({ ...one, eyes: { ...one.eyes, left: [] } })));
+  const { said, entries } = await importFile(page, text);
+  await owner.locator("#label").dispatchEvent("change"); // stores the patient again
+  await page.evaluate(() => (location.hash = "new"));
+  return [...found, said, entries];
+}
+
+/** Open a window in which a patient is begun before that of a closed window was read: the locks, and the patients in progress. */
+async function startEarly(context, url) {
+  const page = await context.newPage();
+  await page.addInitScript(() =>
+    new MutationObserver((_, observer) => {
+      const label = document.querySelector("#label");
+      if (!label) return;
+      observer.disconnect();
+      label.value = "Bed 9";
+      for (const event of ["input", "change"]) label.dispatchEvent(new Event(event));
+    }).observe(document, { subtree: true, childList: true }),
+  );
+  await page.goto(url);
+  await ready(page);
+  await page.waitForTimeout(200); // until it is stored
+  const locks = await page.evaluate(async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith("eyenet-patient-")).length);
+  const names = await page.evaluate(async ([name, store]) => {
+    const opened = await new Promise((resolve) => (indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result)));
+    const all = await new Promise((resolve) => (opened.transaction(store).objectStore(store).getAll().onsuccess = ({ target }) => resolve(target.result)));
+    opened.close();
+    return all.map(({ visit }) => visit.label).sort();
+  }, PROGRESS);
+  await page.close();
+  return { locks, names };
+}
+
+/** Close the connection after the next request, and let the next opening fail. */
+function disconnect() {
+  const { transaction } = IDBDatabase.prototype;
+  const { open } = IDBFactory.prototype;
+  IDBDatabase.prototype.transaction = function (...args) {
+    IDBDatabase.prototype.transaction = transaction;
+    const made = transaction.apply(this, args);
+    made.addEventListener("complete", () => {
+      this.close();
+      this.dispatchEvent(new Event("close"));
+      IDBFactory.prototype.open = () => {
+        IDBFactory.prototype.open = open;
+        throw new DOMException("no storage", "UnknownError");
+      };
+    });
+    return made;
+  };
 }
 
 /** Continue a patient of the day before. */
@@ -169,6 +260,10 @@ async function continues(page) {
   await next(page);
   await openHistory(page);
   await page.selectOption("#search-answer", "");
+  await page.evaluate(disconnect);
+  await openHistory(page);
+  await openHistory(page);
+  found.closed = await page.locator("#history").innerText();
   found.kept = await entries(page);
   return found;
 }

@@ -10,8 +10,8 @@ async function load(name) {
   return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
 }
 
-const [{ pack, unpack }, { toCsv }, { merge }, { isExpired, mustAsk }, { isWanted, EVERYTHING }, { decideAgain }, { sayDays }, { kindOf }, { words }] = await Promise.all(
-  ["archive.ts", "csv.ts", "merge.ts", "retention.ts", "search.ts", "again.ts", "days.ts", "answers.ts", "words.ts"].map(load),
+const [{ pack, unpack }, { toCsv }, { merge }, { isExpired, mustAsk }, { isWanted, EVERYTHING }, { decideAgain }, { sayDays }, { kindOf }, { words }, { answerAll, answersWithout, openDoubts }] = await Promise.all(
+  ["archive.ts", "csv.ts", "merge.ts", "retention.ts", "search.ts", "again.ts", "days.ts", "answers.ts", "words.ts", "doubts.ts"].map(load),
 );
 
 /** Change the pictures of a visit. */
@@ -42,6 +42,9 @@ const jobs = {
   search: async ({ visits, wanted }) => visits.filter((visit) => isWanted(visit, { ...EVERYTHING, ...wanted })).map(({ id }) => id),
   again: async ({ model, point, row }) => decideAgain(model, point, row),
   days: async ({ visit }) => sayDays(visit),
+  answer: async ({ visit }) => answerAll(visit),
+  answers: async ({ visit, removed }) => answersWithout(visit, removed),
+  doubts: async ({ visit }) => openDoubts(visit).map(({ key }) => key),
   kind: async ({ visit }) => kindOf(visit),
   imported: async ({ counts }) => words.exchange.done(...counts),
 };

@@ -255,6 +255,7 @@ const en = {
       `This patient has no name. Is it certainly the patient whose last photograph is from ${when}? Photographs of the ${eye} eye that you take now are added to that result, with their date.`,
     busy: "Wait until the photographs of the current patient have been looked at.",
     taken: "This patient is in progress in another window.",
+    anyTaken: "A patient is in progress in another window.",
     gone: "This result cannot be continued: it was changed or deleted in another window.",
     otherNetwork: "Another network graded these photographs. To finish, photograph both eyes again as a new patient.",
     lostNetwork: "The network has changed, so the patient in progress could not be continued. The result is in the history: photograph both eyes again.",

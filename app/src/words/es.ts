@@ -251,6 +251,7 @@ const es: Words = {
       `Este paciente no tiene nombre. ¿Es con seguridad el paciente cuya última foto es del ${when}? Las fotos del ${SIDE[eye]} que tome ahora se agregan a ese resultado, con su fecha.`,
     busy: "Espere a que terminen de analizarse las fotos del paciente actual.",
     taken: "Este paciente está en curso en otra ventana.",
+    anyTaken: "Hay un paciente en curso en otra ventana.",
     gone: "No se puede continuar con este resultado: se modificó o se eliminó en otra ventana.",
     otherNetwork: "Otra red evaluó estas fotos. Para terminar, fotografíe de nuevo ambos ojos como paciente nuevo.",
     lostNetwork: "La red cambió, por lo que no se pudo continuar con el paciente en curso. El resultado está en el historial: fotografíe de nuevo ambos ojos.",
