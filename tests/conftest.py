@@ -40,11 +40,23 @@ hypothesis.settings.load_profile("eyenet")
 
 # Tests that take a minute or more start first, so that at the end no worker waits for another.
 # app and export make no use of `trained` at first, for which one worker would wait for the other.
-LONGEST = ("app", "export", "retrain", "pipeline", "cnn", "distribute", "evaluate", "stages", "predict", "networks")
+LONGEST = (
+    "app",
+    "export",
+    "retrain",
+    "visits",
+    "pipeline",
+    "cnn",
+    "distribute",
+    "evaluate",
+    "stages",
+    "predict",
+    "networks",
+)
 
 # Files that `run_tests.sh --quick` skips.
 SLOW = {*LONGEST, "soak", "benchmarks", "cluster", "dashboard", "download", "heatmaps", "jpeg", "kills", "lite"}
-SLOW |= {"page_pixels", "port_weights", "pretrained_training", "protocol_2017", "shards", "visits"}
+SLOW |= {"page_pixels", "port_weights", "pretrained_training", "protocol_2017", "shards"}
 
 
 def pytest_collection_modifyitems(items):

@@ -177,6 +177,7 @@ function fillStorage() {
   const { put } = IDBObjectStore.prototype;
   IDBObjectStore.prototype.put = function (...args) {
     const request = put.apply(this, args);
+    this.transaction.commit = () => undefined; // which would end the transaction before it fails
     request.addEventListener("success", () => this.transaction.abort());
     return request;
   };
