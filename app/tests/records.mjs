@@ -126,9 +126,11 @@ async function reloads(page, context, url) {
   await take(page, good.right);
   await page.waitForTimeout(200); // until it is stored
   const another = (all, value) => all.map((one) => ({ ...one, changed: one.changed - value, visit: { ...one.visit, network: "another" } }));
-  await rewrite(page, PROGRESS, another, 3_600_000);
-  await page.reload();
-  await page.waitForSelector("dialog");
+  for (let i = 0; i < 4 && !(await page.locator("dialog").count()); i++) { // the page may store the patient once more
+    await rewrite(page, PROGRESS, another, 3_600_000);
+    await page.reload();
+    await page.waitForSelector("dialog", { timeout: 5_000 }).catch(() => undefined);
+  }
   await ready(page); // the network is there before the answer
   await button(page, "Continue this patient").click();
   await page.waitForSelector("dialog", { state: "detached" });
