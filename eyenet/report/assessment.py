@@ -14,7 +14,6 @@ from eyenet.report.workload import workload
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.intervals import auc_with_interval, rates_with_intervals, share_with_interval
 from eyenet.score.metrics import average_precision, quadratic_kappa
-from eyenet.score.net_benefit import decision_curve
 from eyenet.score.not_retina import cross_validated, shortcut_probability
 
 NOT_RETINA = "a random forest on file size, photograph size, circle and rim, which sees no retina"
@@ -47,21 +46,21 @@ def assess(scored, train, config, draws, seed):
         is unknown, there are no figures per patient; if labels are binary, none by grade.
     """
     levels, unknown = scored.table["level"].to_numpy(), int((~patient_known(scored.table)).sum())
-    graded, decision, questions = not _binary(scored.table), config["decision"], {}
+    graded, decision, own, questions = not _binary(scored.table), config["decision"], own_point(config), {}
+    patients = scored.table["patient"]
+    poor = scored.table["gradable"].astype(int) == 0 if "gradable" in scored.table else None
     for question in answerable(scored.table, config["task"]):
         truth, raw, probability = answer(scored, config, question)
         eyes = pd.DataFrame({"truth": truth, "level": levels, "raw": raw, "calibrated": probability})
         eyes = eyes if graded else eyes.drop(columns="level")
-        points, own = decision[question]["eye"]["operating_points"], own_point(config)
-        poor = scored.table["gradable"].astype(int) == 0 if "gradable" in scored.table else None
-        patients = scored.table["patient"]
+        how = (decision[question]["eye"]["operating_points"], own, draws, seed)
         questions[question] = {
             "disease": QUESTIONS[question],
             "temperature": decision[question]["temperature"],
             "shift": decision[question]["shift"],
             "operating_point": own,
-            "eye": _unit(eyes, patients, poor, points, own, draws, seed),
-            "patient": None if unknown else _unit(*worst(eyes, scored.table, poor), points, own, draws, seed),
+            "eye": _unit(eyes, patients, poor, *how),
+            "patient": None if unknown else _unit(*worst(eyes, scored.table, poor), *how),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {
@@ -93,12 +92,12 @@ def worst(eyes, table, poor):
 
 
 def _unit(eyes, patients, poor, points, own, draws, seed):
-    """Evaluate the eyes or the patients: all figures, the workload and the decision curve."""
+    """Evaluate the eyes or the patients: all figures, and the workload."""
+    patients = np.unique(patients, return_inverse=True)[1]  # faster than names
     truth, called = eyes["truth"].to_numpy(), (eyes["calibrated"] >= points[own]).to_numpy()
     levels, poor = (None if column is None else column.to_numpy() for column in (eyes.get("level"), poor))
     return evaluate_unit(sort_rows(**eyes, patients=patients), points, own, draws, seed) | {
-        "workload": workload(truth, called, patients, poor, levels),
-        "decision_curve": decision_curve(truth, eyes["calibrated"].to_numpy(), patients),
+        "workload": workload(truth, called, patients, poor, levels)
     }
 
 

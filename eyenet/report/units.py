@@ -19,6 +19,7 @@ from eyenet.score.intervals import (
     share_with_interval,
 )
 from eyenet.score.metrics import confusion, precision_of, reached, roc_corners
+from eyenet.score.net_benefit import decision_curve
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of photographs or patients that are referred to a person
 POINTS = 200  # maximum per curve
@@ -94,6 +95,7 @@ def evaluate_unit(rows, operating_points, own, draws=2000, seed=0):
         },
         "referral": referral(rows.truth, rows.calibrated, threshold, rows.patients, SHARES),
         "curves": curves_of(rows),
+        "decision_curve": decision_curve(rows.truth, rows.calibrated, rows.patients),
     }
 
 
