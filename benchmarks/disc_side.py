@@ -28,9 +28,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import record
 from PIL import Image
+from quality_data import path_of, read_labels
 
 from eyenet.model.screener import crop_with_quality
 from eyenet.photo.colours import equalize
@@ -100,11 +100,11 @@ def read_photographs(folder):
 
 
 def table_of(folder):
-    """List the photographs of a folder: path, patient, right (bool) and gradable (bool, of quality.csv)."""
-    table = pd.read_csv(folder / "quality.csv")
-    table["path"] = [folder / "train" / f"{image}.jpeg" for image in table["image"]]
-    table["patient"], table["eye"] = zip(*table["image"].str.rsplit("_", n=1))
-    table["right"], table["gradable"] = table["eye"] == "right", table["jama16_gradable"] == 1
+    """List the photographs of a folder: path, patient, eye, right (bool) and gradable (bool, of quality.csv)."""
+    table = read_labels(folder)
+    table["path"] = [path_of(folder, image) for image in table["image"]]
+    table["eye"] = table["image"].str.rsplit("_", n=1).str[1]
+    table["right"], table["gradable"] = table["eye"] == "right", table["jama16"] == 1
     return table
 
 
