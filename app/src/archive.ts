@@ -7,7 +7,7 @@
  *     ],"count":2}
  */
 
-import { fingerprintOf } from "./fingerprint";
+import { fingerprintOfText } from "./fingerprint";
 import { isVisit } from "./shape";
 import type { Visit } from "./store";
 import type { Text } from "./text";
@@ -33,7 +33,7 @@ export async function pack(visits: Visit[], now = Date.now()): Promise<Blob> {
   for (const [i, visit] of visits.entries()) {
     const { imported: _, ...own } = visit;
     const text = JSON.stringify(await withText(own));
-    parts.push(new Blob([`${i ? "," : ""}\n["${checkOf(text)}",${text}]`])); // the browser keeps it, on disk if it is large
+    parts.push(new Blob([`${i ? "," : ""}\n["${fingerprintOfText(text)}",${text}]`])); // the browser keeps it, on disk if it is large
   }
   return new Blob([...parts, `\n],"count":${visits.length}}\n`], { type: "application/json" });
 }
@@ -65,13 +65,11 @@ async function checkHead(file: Blob): Promise<void> {
 
 function readVisit(line: string): Visit {
   const found = /^\["([\d-]+)",(\{.*\})\],?$/s.exec(line);
-  if (!found || checkOf(found[2]) !== found[1]) throw new ArchiveError(said.damaged);
+  if (!found || fingerprintOfText(found[2]) !== found[1]) throw new ArchiveError(said.damaged);
   const visit = withBlobs(JSON.parse(found[2]));
   if (!isVisit(visit)) throw new ArchiveError(said.damaged);
   return visit;
 }
-
-const checkOf = (text: string): string => fingerprintOf(new TextEncoder().encode(text));
 
 /** Read a file line by line. */
 async function* linesOf(file: Blob): AsyncGenerator<string> {

@@ -29,7 +29,7 @@ export function keepClean(redraw: () => void): void {
 async function clean(redraw: () => void): Promise<void> {
   const days = chosenDays();
   const all = days ? await list() : [];
-  const due = all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
+  const due = dueOf(all, days);
   if (!due.length) return;
   if (mustAsk(due.length, all.length)) {
     if (isDeclined || inUse() || document.querySelector("dialog")) return; // nobody is interrupted
@@ -42,6 +42,9 @@ async function clean(redraw: () => void): Promise<void> {
 
 const isShown = ({ id }: Visit): boolean => id === session.visit.id || location.hash === `#visit-${id}`;
 
+/** Find what has expired and is not on the screen. */
+const dueOf = (all: Visit[], days: number): Visit[] => all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
+
 /** Remove visits that have expired, also as patients in progress. */
 async function removeExpired(due: Visit[], days: number): Promise<void> {
   const removed = await removeThose(due.map(({ id }) => id), (visit) => isExpired(visit, days, Date.now()));
@@ -51,7 +54,7 @@ async function removeExpired(due: Visit[], days: number): Promise<void> {
 /** Take a choice, after saying what it deletes. False if the user changes nothing. */
 async function choose(days: number): Promise<boolean> {
   const all = days ? await list().catch(() => []) : [];
-  const due = all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
+  const due = dueOf(all, days);
   if (days && !(await agree(said.question(days, due.length, sayDate(Date.now())), said.start, words.choose.cancel, "danger"))) return false;
   remember("retention", String(days));
   if (chosenDays() !== days) {

@@ -1,11 +1,12 @@
 /** The history as a table for spreadsheets: CSV (RFC 4180), a row for each patient. */
 
-import { SIDES, sayEye, sayPatient } from "./answers";
+import { SIDES, sayEye } from "./answers";
 import { takenAt, timeOf } from "./days";
 import { openDoubts } from "./doubts";
 import { sayPoint } from "./points";
 import type { Question } from "./probabilities";
 import type { Eye } from "./screener";
+import { sayListed } from "./search";
 import { sayNetwork } from "./seen";
 import type { Visit } from "./store";
 import type { Text } from "./text";
@@ -29,14 +30,13 @@ const quote = (cell: string): string => (/[",;\t\r\n]/.test(cell) ? `"${cell.rep
 function cellsOf(visit: Visit): [Text, string][] {
   const { joined, eyes } = visit;
   const isDoubtful = openDoubts(visit).length > 0;
-  const answer = isDoubtful ? words.doubts.history : sayPatient(visit).title;
   const each = (column: (eye: Eye) => Text, cell: (eye: Eye) => string): [Text, string][] => SIDES.map((eye) => [column(eye), cell(eye)]);
   const number = (value: number | null | undefined) => (isDoubtful ? "" : String(value ?? ""));
   return [
     [said.patient, guard(visit.label.trim(), true)],
     [said.born, guard(visit.born ?? "")],
     [said.begun, timeOf(visit.when)],
-    [said.answer, guard(answer)],
+    [said.answer, guard(sayListed(visit).title)],
     ...each(said.eye, (eye) => (isDoubtful || !eyes[eye].length ? "" : guard(sayEye(eye, visit).title))),
     ...each(said.photographs, (eye) => String(eyes[eye].length)),
     ...each(said.last, (eye) => (eyes[eye].length ? timeOf(Math.max(...eyes[eye].map((shot) => takenAt(shot, visit)))) : "")),

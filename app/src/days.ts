@@ -9,32 +9,35 @@ import { words } from "./words";
 /** The time of a photograph; earlier versions kept one for all of a visit. */
 export const takenAt = (shot: Shot, visit: Visit): number => shot.when ?? visit.when;
 
+/** The times of all photographs of a visit. */
+const timesOf = (visit: Visit): number[] => SIDES.flatMap((eye) => visit.eyes[eye].map((shot) => takenAt(shot, visit)));
+
 /** The time of a visit's first photograph, of those that it still has; of its beginning without one. */
 export function firstOf(visit: Visit): number {
-  const times = SIDES.flatMap((eye) => visit.eyes[eye].map((shot) => takenAt(shot, visit)));
+  const times = timesOf(visit);
   return times.length ? Math.min(...times) : visit.when;
 }
 
 /** The time of a visit's latest photograph. */
-export const lastOf = (visit: Visit): number => Math.max(visit.when, ...SIDES.flatMap((eye) => visit.eyes[eye].map((shot) => takenAt(shot, visit))));
+export const lastOf = (visit: Visit): number => Math.max(visit.when, ...timesOf(visit));
+
+const two = (value: number): string => String(value).padStart(2, "0");
 
 /** Write a day on this device as 2026-11-28. */
 export function dayOf(when: number): string {
   const date = new Date(when);
-  const two = (value: number) => String(value).padStart(2, "0");
   return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
 /** Write a time on this device as 2026-11-28 10:15, which spreadsheets read. */
 export function timeOf(when: number): string {
   const date = new Date(when);
-  return `${dayOf(when)} ${[date.getHours(), date.getMinutes()].map((value) => String(value).padStart(2, "0")).join(":")}`;
+  return `${dayOf(when)} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
 /** List the days on which a visit's photographs were taken, and the visit was begun, the earliest first. */
 export function daysOf(visit: Visit): string[] {
-  const times = [visit.when, ...SIDES.flatMap((eye) => visit.eyes[eye].map((shot) => takenAt(shot, visit)))];
-  return [...new Set(times.map(dayOf))].sort();
+  return [...new Set([visit.when, ...timesOf(visit)].map(dayOf))].sort();
 }
 
 /** Say the days of each eye's photographs if they are not all of one day; otherwise null. */

@@ -9,3 +9,6 @@ export function fingerprintOf(bytes: Uint8Array): string {
   }
   return [bytes.length, a >>> 0, b >>> 0].join("-");
 }
+
+/** Make a fingerprint of a text. */
+export const fingerprintOfText = (text: string): string => fingerprintOf(new TextEncoder().encode(text));

@@ -1,7 +1,7 @@
 /** Join imported visits to those of the device: nothing is lost, and nothing is kept twice. */
 
 import { SIDES } from "./answers";
-import { fingerprintOf } from "./fingerprint";
+import { fingerprintOfText } from "./fingerprint";
 import type { Visit } from "./store";
 
 export interface Merged {
@@ -29,7 +29,7 @@ export function merge(stored: Visit[], imported: Visit[], now: number): Merged {
   for (const visit of imported) {
     const mine = known.get(visit.id);
     const [theirs, ours] = [photographsOf(visit), mine ? photographsOf(mine) : []];
-    const id = mine && !isPart(ours, theirs) ? `${visit.id.slice(0, 32)}-${fingerprintOf(new TextEncoder().encode(theirs.join("\n")))}` : visit.id;
+    const id = mine && !isPart(ours, theirs) ? `${visit.id.slice(0, 32)}-${fingerprintOfText(theirs.join("\n"))}` : visit.id;
     if (mine && (isPart(theirs, ours) || (id !== visit.id && known.has(id)))) merged.known++;
     else {
       const same = mine && id === visit.id ? mine : null;

@@ -1,10 +1,12 @@
 /** Find visits in the history: by name or number, day and answer. */
 
-import { kindOf, nextStep } from "./answers";
+import { type Tone, kindOf, nextStep, sayPatient } from "./answers";
 import { daysOf } from "./days";
 import { openDoubts } from "./doubts";
 import { canonical } from "./names";
 import type { Visit } from "./store";
+import type { Text } from "./text";
+import { words } from "./words";
 
 /** What a visit is listed under: its answer, or why there is none. */
 export type Listed = ReturnType<typeof kindOf> | "doubtful";
@@ -21,6 +23,10 @@ export const EVERYTHING: Wanted = { text: "", day: "", answer: "" };
 
 /** Find what a visit is listed under. */
 export const listedAs = (visit: Visit): Listed => (openDoubts(visit).length ? "doubtful" : kindOf(visit));
+
+/** Say under which answer a visit is listed. */
+export const sayListed = (visit: Visit): { tone: Tone; title: Text } =>
+  openDoubts(visit).length ? { tone: "again", title: words.doubts.history } : sayPatient(visit);
 
 /** Tell whether an eye must still be photographed, or photographed again. */
 export const isUnfinished = (visit: Visit): boolean => !openDoubts(visit).length && nextStep(visit) !== null;

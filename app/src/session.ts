@@ -4,7 +4,7 @@ import { isFormer, markFormer, renew } from "./again";
 import { SIDES, rowsOf } from "./answers";
 import { say } from "./dom";
 import { answerAll, answersWithout, openDoubts } from "./doubts";
-import { fingerprintOf } from "./fingerprint";
+import { fingerprintOfText } from "./fingerprint";
 import { type Asked, grade } from "./grader";
 import type { Model } from "./network";
 import { forget } from "./pictures";
@@ -49,6 +49,9 @@ export function inUse(): boolean {
   const { eyes, label, born } = session.visit;
   return label !== "" || born !== "" || SIDES.some((eye) => eyes[eye].length || session.isBusy(eye));
 }
+
+/** Tell whether a visit has a photograph that was read: then it belongs into the history. */
+const hasPicture = ({ eyes }: Visit): boolean => SIDES.some((eye) => eyes[eye].some(({ picture }) => picture));
 
 /** Add photographs to an eye; those that are still being graded are replaced. After a sample, the next patient starts. */
 export function choose(eye: Eye, files: File[]): void {
@@ -139,7 +142,7 @@ async function update(said: Text | null, isProblem = false): Promise<void> {
 export async function save(): Promise<void> {
   const { visit, kept } = session;
   if (visit.sample) return;
-  const isWorthIt = SIDES.some((eye) => visit.eyes[eye].some(({ picture }) => picture));
+  const isWorthIt = hasPicture(visit);
   session.kept = isWorthIt;
   const inProgress = keepInProgress();
   inProgress.catch(() => undefined); // awaited below, perhaps too late for the browser
@@ -174,8 +177,7 @@ export function startNext(): void {
 export function resume(visit: Visit, latest: Eye | null): void {
   startNext();
   markFormer(visit);
-  const kept = SIDES.some((eye) => visit.eyes[eye].some(({ picture }) => picture));
-  Object.assign(session, { visit, latest, kept, resumed: true });
+  Object.assign(session, { visit, latest, kept: hasPicture(visit), resumed: true });
   if (session.model) lookAgain();
   else session.changed(false);
 }
@@ -232,4 +234,4 @@ export function giveUp(message: Text): void {
 
 /** Identify a network with its decisions. */
 const identify = ({ name, task, model, preprocessing, decision }: Model): string =>
-  fingerprintOf(new TextEncoder().encode(JSON.stringify([name, task, model.sha256, preprocessing, decision])));
+  fingerprintOfText(JSON.stringify([name, task, model.sha256, preprocessing, decision]));

@@ -1,12 +1,11 @@
 /** The list of the history: search, filter by answer, and the results. */
 
-import { SIDES, sayPatient } from "./answers";
+import { SIDES } from "./answers";
 import { sayDays } from "./days";
 import { el } from "./dom";
-import { openDoubts } from "./doubts";
 import { sayWhen } from "./numbers";
 import { nameOf } from "./result";
-import { type Answered, EVERYTHING, type Listed, type Wanted, isUnfinished, isWanted, listedAs } from "./search";
+import { type Answered, EVERYTHING, type Listed, type Wanted, isUnfinished, isWanted, listedAs, sayListed } from "./search";
 import type { Visit } from "./store";
 import type { Text } from "./text";
 import { words } from "./words";
@@ -63,8 +62,7 @@ function drawEntries(found: Visit[], most: number, parts: Parts): HTMLElement {
 }
 
 function drawEntry(visit: Visit, { link }: Parts): HTMLElement {
-  const isDoubtful = openDoubts(visit).length > 0;
-  const { tone, title } = isDoubtful ? { tone: "again", title: words.doubts.history } : sayPatient(visit);
+  const { tone, title } = sayListed(visit);
   const isOne = SIDES.some((eye) => !visit.eyes[eye].length);
   const days = sayDays(visit);
   return el(
@@ -76,7 +74,7 @@ function drawEntry(visit: Visit, { link }: Parts): HTMLElement {
       el("strong", {}, nameOf(visit)),
       el("span", { class: "small" }, sayWhen(visit.when)),
       days && el("span", { class: "small" }, days),
-      el("span", {}, isOne && !isDoubtful ? said.oneEye(title) : title),
+      el("span", {}, isOne && listedAs(visit) !== "doubtful" ? said.oneEye(title) : title),
     ),
     ...link(visit, said.of(nameOf(visit), sayWhen(visit.when))),
   );
