@@ -29,6 +29,17 @@ async function renew([name, store, value], change) {
   opened.close();
 }
 
+/** Wait until the page has stored the patient in progress, also the evidence, which it draws after the answer: it would undo `rewrite`. */
+const stored = (page) =>
+  page.waitForFunction(async ([name, store]) => {
+    const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const opened = await result(indexedDB.open(name));
+    const all = await result(opened.transaction(store).objectStore(store).getAll());
+    opened.close();
+    const shots = all.flatMap(({ visit: { eyes } }) => [...eyes.right, ...eyes.left]);
+    return shots.length > 0 && shots.every(({ contours, contoursOf }) => !contoursOf || contours);
+  }, PROGRESS);
+
 /** List the ids of all objects of a store of the page. */
 const idsOf = (page, place) =>
   page.evaluate(async ([name, store]) => {
@@ -104,6 +115,7 @@ async function reloads(page, context, url) {
   await other.waitForTimeout(200); // until it is stored
   await other.close();
   found.late = await startEarly(context, url);
+  await stored(page);
   await rewrite(page, PROGRESS, (all) => all.map((one) => (one.visit.label === "Bed 7" ? one : { ...one, changed: 0 }))); // forgotten
 
   await rewrite(page, PROGRESS, (all, value) => all.map((one) => ({ ...one, changed: one.changed - value })), 3_600_000);
@@ -124,13 +136,11 @@ async function reloads(page, context, url) {
   found.lost = await say(page);
   await page.evaluate(() => (location.hash = "new"));
   await take(page, good.right);
-  await page.waitForTimeout(200); // until it is stored
+  await stored(page);
   const another = (all, value) => all.map((one) => ({ ...one, changed: one.changed - value, visit: { ...one.visit, network: "another" } }));
-  for (let i = 0; i < 4 && !(await page.locator("dialog").count()); i++) { // the page may store the patient once more
-    await rewrite(page, PROGRESS, another, 3_600_000);
-    await page.reload();
-    await page.waitForSelector("dialog", { timeout: 5_000 }).catch(() => undefined);
-  }
+  await rewrite(page, PROGRESS, another, 3_600_000);
+  await page.reload();
+  await page.waitForSelector("dialog");
   await ready(page); // the network is there before the answer
   await button(page, "Continue this patient").click();
   await page.waitForSelector("dialog", { state: "detached" });
@@ -139,7 +149,7 @@ async function reloads(page, context, url) {
   await button(page, "Continue this patient").click();
   await page.locator("dialog").getByRole("button", { name: "Continue this patient" }).click();
   await page.waitForSelector("#new:not([hidden]) .resumed");
-  await page.waitForTimeout(200); // until it is stored
+  await stored(page);
   await rewrite(page, PROGRESS, another, 0);
   found.renewed = { ...(await reload(page)), said: await say(page) };
   await openUnnamed(page);
