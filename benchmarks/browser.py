@@ -50,6 +50,11 @@ def call(*command):
     return done.stdout
 
 
+def run_node(script, *words):
+    """Run a script of app/tests/ that needs no browser; return the JSON that it prints, or raise a BrowserError."""
+    return json.loads(call("node", f"tests/{script}", *words))
+
+
 def install():
     """Install the packages of package-lock.json, unless they are installed already."""
     installed = APP / "node_modules" / ".package-lock.json"

@@ -3,14 +3,13 @@
 import hashlib
 import io
 import json
-import subprocess
 
 import numpy as np
 import pytest
 from conftest import REAL, draw_photograph, needs_real
 from PIL import Image, ImageOps
 
-from benchmarks.browser import APP, BrowserError, install, missing
+from benchmarks.browser import BrowserError, install, missing, run_node
 
 MISSING = missing()
 pytestmark = pytest.mark.skipif(
@@ -38,11 +37,9 @@ def decode(folder, paths):
         for factor in FACTORS
     ]
     (folder / "jobs.json").write_text(json.dumps(jobs))
-    command = ["node", "tests/jpeg.mjs", str(folder / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr
+    answers = run_node("jpeg.mjs", str(folder / "jobs.json"))
     decoded = {}
-    for path, job, said in zip([path for path in paths for _ in FACTORS], jobs, json.loads(done.stdout)):
+    for path, job, said in zip([path for path in paths for _ in FACTORS], jobs, answers):
         if isinstance(said, dict):
             assert [-(-side // job["factor"]) for side in said["upright"]] == [said["width"], said["height"]]
             said = np.fromfile(job["pixels"], np.uint8).reshape(said["height"], said["width"], 3)

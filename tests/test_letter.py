@@ -3,13 +3,12 @@
 import json
 import re
 import string
-import subprocess
 from importlib.resources import files
 
 import pytest
 from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
-from benchmarks.browser import APP, missing
+from benchmarks.browser import missing, run_node
 from eyenet.model.answers import call, consistent_grade, join_eyes, only_disease, summarise
 
 MISSING = missing()
@@ -99,10 +98,7 @@ def letters(tmp_path_factory):
     visits = {name: visit for name, (visit, *_) in CASES.items()} | {"doubtful": DOUBTFUL, "later": LATER}
     jobs = tmp_path_factory.mktemp("letter") / "jobs.json"
     jobs.write_text(json.dumps({"visits": list(visits.values()), "clinics": [NO_CLINIC, CLINIC]}))
-    command = ["node", "tests/letter.mjs", str(jobs)]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return dict(zip(visits, json.loads(done.stdout), strict=True))
+    return dict(zip(visits, run_node("letter.mjs", str(jobs)), strict=True))
 
 
 def texts(letter):

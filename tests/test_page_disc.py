@@ -1,7 +1,6 @@
 """The page finds the side of the optic disc as benchmarks/disc_side.py does, whose weights it has."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from conftest import REAL, REPO, needs_real
 from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
-from benchmarks.browser import APP, missing
+from benchmarks.browser import APP, missing, run_node
 from eyenet.photo.colours import equalize
 from eyenet.photo.retina import crop_photograph, inside_circle
 from make_sample import take_photograph
@@ -36,10 +35,7 @@ def ask_page(crops, folder):
     for job, crop in zip(jobs, crops):
         (folder / job["file"]).write_bytes(crop.tobytes())
     (folder / "jobs.json").write_text(json.dumps(jobs))
-    command = ["node", "tests/disc.mjs", str(folder / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return run_node("disc.mjs", str(folder / "jobs.json"))
 
 
 def score(crops):

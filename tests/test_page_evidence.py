@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.measure import find_contours
 from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
-from benchmarks.browser import APP, missing
+from benchmarks.browser import missing, run_node
 from eyenet.model.overlay import Grid, enlarge, retina_of
 
 MISSING = missing()
@@ -59,10 +58,7 @@ def drawn(tmp_path_factory):
         for values in (CELLS, np.zeros_like(CELLS))
     ]
     (folder / "jobs.json").write_text(json.dumps({"maps": maps, "cells": cells}, default=float))
-    command = ["node", "tests/contours.mjs", str(folder / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = run_node("contours.mjs", str(folder / "jobs.json"))
     return {name: loops_of(path, len(MAPS[name][0])) for name, path in zip(MAPS, found["paths"])}, found["drawn"]
 
 

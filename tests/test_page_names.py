@@ -2,13 +2,12 @@
 
 import itertools
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
-from benchmarks.browser import APP, missing
+from benchmarks.browser import missing, run_node
 from eyenet.data.identity import read_name
 from eyenet.data.names import canonical
 
@@ -54,10 +53,7 @@ def test_the_page_reads_the_same(tmp_path):
     ]
     jobs = {"stems": stems, "numbers": NUMBERS, "patients": chosen}
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
-    command = ["node", "tests/names.mjs", str(tmp_path / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    said = run_node("names.mjs", str(tmp_path / "jobs.json"))
     different = [(stem, mine) for stem, mine in zip(stems, said["names"]) if tuple(mine) != read_name(stem)]
     assert different == []
     assert said["numbers"] == [canonical(number) for number in NUMBERS]

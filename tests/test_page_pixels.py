@@ -3,7 +3,6 @@
 import io
 import json
 import struct
-import subprocess
 import zlib
 
 import numpy as np
@@ -23,7 +22,7 @@ from test_decode import (
 from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
 from benchmarks import stress
-from benchmarks.browser import APP, missing
+from benchmarks.browser import missing, run_node
 from eyenet.photo.decode import open_photograph
 from eyenet.photo.field import FIELDS
 from eyenet.photo.retina import crop_photograph
@@ -44,11 +43,9 @@ def decode(folder):
     out = [folder / "out" / f"{i}.bytes" for i in range(len(paths))]
     jobs = [{"file": str(path), "least": LEAST, "pixels": str(place)} for path, place in zip(paths, out)]
     (folder / "out" / "jobs.json").write_text(json.dumps(jobs))
-    command = ["node", "tests/pixels.mjs", str(folder / "out" / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr
+    answers = run_node("pixels.mjs", str(folder / "out" / "jobs.json"))
     found = {}
-    for path, job, said in zip(paths, jobs, json.loads(done.stdout)):
+    for path, job, said in zip(paths, jobs, answers):
         if isinstance(said, dict):
             pixels = np.fromfile(job["pixels"], np.uint8).reshape(said["height"], said["width"], 3)
             assert (said["factor"], tuple(said["frame"])) == open_photograph(path, LEAST)[1:], path.name
@@ -247,11 +244,9 @@ def test_field_and_crop_are_those_of_python(tmp_path):
         for field in FIELDS
     ]
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
-    command = ["node", "tests/fields.mjs", str(tmp_path / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr
+    answers = run_node("fields.mjs", str(tmp_path / "jobs.json"))
     refused = 0
-    for job, found in zip(jobs, json.loads(done.stdout), strict=True):
+    for job, found in zip(jobs, answers, strict=True):
         try:
             crop, geometry = crop_photograph(job["file"], 256, job["field"])
         except NoRetina as error:

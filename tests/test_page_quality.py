@@ -3,7 +3,6 @@
 import io
 import itertools
 import json
-import subprocess
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from PIL import Image
 from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
 from benchmarks import degraded
-from benchmarks.browser import APP, missing
+from benchmarks.browser import missing, run_node
 from eyenet.model.answers import UNDECIDED, call, join_eyes
 from eyenet.photo import quality
 from eyenet.photo.colours import equalize
@@ -40,10 +39,7 @@ def run_page(folder, crops=(), patients=()):
         jobs.append(job | {"visible": geometry.get("visible", 1.0)})
     task = {"weights": quality.weights(), "crops": jobs, "model": MODEL, "point": "balanced", "patients": patients}
     (folder / "jobs.json").write_text(json.dumps(task))
-    command = ["node", "tests/quality.mjs", str(folder / "jobs.json")]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return run_node("quality.mjs", str(folder / "jobs.json"))
 
 
 def make_crops(folder):

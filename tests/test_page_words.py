@@ -9,6 +9,8 @@ import subprocess
 import pytest
 from conftest import REPO
 
+from benchmarks.browser import run_node
+
 APP = REPO / "app"
 NAME = "EyeNet"  # the same in every language
 # Where a string reaches the user without the types of text.ts.
@@ -60,10 +62,7 @@ def said():
     if shutil.which("node") is None or not (APP / "node_modules" / "vite").exists():
         pytest.skip("the words are not tested: no Node.js, or no packages (cd app && npm ci)")
     jobs = {"spoiled": list(SPOILED.values()), "choices": list(CHOICES), "problems": list(PROBLEMS), "seen": SEEN}
-    command = ["node", "tests/words.mjs", json.dumps(jobs)]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return run_node("words.mjs", json.dumps(jobs))
 
 
 def test_every_word_is_translated(said):

@@ -1,11 +1,9 @@
 """Which files are photographs, and which of their pages."""
 
 import io
-import json
 import os
 import shutil
 import struct
-import subprocess
 import sys
 
 import numpy as np
@@ -14,7 +12,7 @@ from conftest import draw_photograph, one_sentence, read_csv, run
 from PIL import Image
 from test_predict import as_dicom
 
-from benchmarks.browser import APP, BrowserError, install
+from benchmarks.browser import BrowserError, install, run_node
 from eyenet.photo.decode import open_photograph
 from eyenet.photo.kinds import examine, find_photographs
 from eyenet.photo.retina import crop_photograph
@@ -273,7 +271,4 @@ def test_the_page_counts_the_same_photographs(maps):
         install()
     except BrowserError as error:
         pytest.skip(f"the page is not tested: {error}")
-    command = ["node", "tests/container.mjs", *map(str, maps)]
-    done = subprocess.run(command, cwd=APP, check=False, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr
-    assert dict(zip(maps, json.loads(done.stdout))) == maps
+    assert dict(zip(maps, run_node("container.mjs", *map(str, maps)))) == maps

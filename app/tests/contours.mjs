@@ -3,13 +3,7 @@
 // "size", "start", "step"}. Prints the paths of the maps and, of the cells, the interpolated map and its contours.
 
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
-
-async function load(name) {
-  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
-  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
-}
+import { load } from "./load.mjs";
 
 const { contourOf } = await load("contours.ts");
 const { drawContours, mapOf } = await load("evidence.ts");

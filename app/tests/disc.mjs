@@ -2,11 +2,9 @@
 // JOBS is a list of {"file", "size"}, crops in equalised colours. Prints the score and the side of each.
 
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
+import { load } from "./load.mjs";
 
-const path = fileURLToPath(new URL("../src/disc.ts", import.meta.url));
-const { discOf, discScore } = (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
+const { discOf, discScore } = await load("disc.ts");
 
 const crops = JSON.parse(readFileSync(process.argv[2], "utf8")).map(({ file, size }) => ({ width: size, height: size, data: readFileSync(file) }));
 process.stdout.write(JSON.stringify(crops.map((crop) => [discScore(crop), discOf(crop)])));

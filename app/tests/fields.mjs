@@ -3,13 +3,7 @@
 // or the sentence that the user gets.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
-
-async function load(name) {
-  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
-  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
-}
+import { load } from "./load.mjs";
 
 const { cropped, geometryOf, locate, openPhotograph } = await load("decode.ts");
 const { sayProblem } = await load("words.ts");

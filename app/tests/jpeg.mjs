@@ -2,13 +2,7 @@
 // JOBS is a list of {"file", "factor", "pixels": output file}. Prints the size of each, or why it was not decoded.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
-
-async function load(name) {
-  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
-  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
-}
+import { load } from "./load.mjs";
 
 const { checkFile } = await load("files.ts");
 const { openJpeg, decodeJpeg } = await load("jpeg.ts");

@@ -2,8 +2,7 @@
 // JOBS holds "visits" and "clinics"; prints a letter for each visit and clinic, with the key before each text of eyenet/letter/en.json.
 
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
+import { load } from "./load.mjs";
 
 /** Put its key, in brackets, before each text. */
 function mark(value, key) {
@@ -18,13 +17,8 @@ const marking = {
   load: (id) => (id.endsWith("letter/en.json") ? JSON.stringify(mark(JSON.parse(readFileSync(id, "utf8")), "")) : null),
 };
 globalThis.self = { location: { href: "http://localhost/" } }; // of the worker, whose modules the answers use
-async function load(name) {
-  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
-  return (await runnerImport(path, { configFile: false, logLevel: "error", plugins: [marking] })).module;
-}
-
-const { writeLetter } = await load("letter.ts");
-const { about } = (await load("words.ts")).words;
+const { writeLetter } = await load("letter.ts", { plugins: [marking] });
+const { about } = (await load("words.ts", { plugins: [marking] })).words;
 const { visits, clinics } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const letters = visits.map(({ network, ...visit }) => clinics.map((clinic) => writeLetter({ ...visit, model: about.network(network.name, network.seen) }, clinic)));
 process.stdout.write(JSON.stringify(letters));

@@ -2,13 +2,7 @@
 // JOBS holds "stems", to read, and "patients", pairs of chosen files by eye; prints [patient, eye] and the doubts.
 
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
-
-async function load(name) {
-  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
-  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
-}
+import { load } from "./load.mjs";
 
 const { canonical, readName } = await load("names.ts");
 const { doubtsOf } = await load("doubts.ts");

@@ -3,14 +3,9 @@
 // "patients": a list of {"left": rows, "right": rows}}. Prints the qualities and the joined rows.
 
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
+import { load } from "./load.mjs";
 
-const load = async (name) => {
-  const path = fileURLToPath(new URL(`../src/${name}.ts`, import.meta.url));
-  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
-};
-const [{ measure }, { judge }, { join }] = [await load("measures"), await load("quality"), await load("screener")];
+const [{ measure }, { judge }, { join }] = [await load("measures.ts"), await load("quality.ts"), await load("screener.ts")];
 const { weights, crops, model, point, patients } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 
 const judged = crops.map(({ file, size, visible, field }) =>

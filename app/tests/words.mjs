@@ -3,11 +3,8 @@
 // browser]; "problems"; and "seen", what networks were trained on. Prints what is wrong with the languages as they are and when spoiled, the languages chosen, and what is said.
 
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
+import { load, place } from "./load.mjs";
 
-const place = (name) => fileURLToPath(new URL(`../src/${name}`, import.meta.url));
-const load = async (name) => (await runnerImport(place(name), { configFile: false, logLevel: "error" })).module;
 const { chooseLanguage, known, sayProblem } = await load("words.ts");
 const { saySeen } = await load("seen.ts");
 

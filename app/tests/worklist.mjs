@@ -2,13 +2,7 @@
 // Reads lists of {"do": name, ...} from standard input, one a line, and prints their results. Pictures are base64 in both.
 
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { runnerImport } from "vite";
-
-async function load(name) {
-  const path = fileURLToPath(new URL(`../src/${name}`, import.meta.url));
-  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
-}
+import { load } from "./load.mjs";
 
 const [{ pack, unpack }, { toCsv }, { merge }, { isExpired, mustAsk }, { isWanted, EVERYTHING }, { decideAgain }, { sayDays }, { kindOf }, { words }, { answerAll, answersWithout, openDoubts }] = await Promise.all(
   ["archive.ts", "csv.ts", "merge.ts", "retention.ts", "search.ts", "again.ts", "days.ts", "answers.ts", "words.ts", "doubts.ts"].map(load),
