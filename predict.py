@@ -14,10 +14,10 @@ Writes  a table to the terminal, or one JSON object per line with --json
 
 The network that ships answers (pretrained/README.md), unless models/latest was trained on real photographs.
 
-A poor photograph, such as a blurred one, is told by `gradable` and its reasons. The network is asked all the same,
+A poor photograph, such as a blurred one, is marked by `gradable`, with the reasons. The network is asked all the same,
 since severe disease can look like poor quality: above a threshold it refers, and should be taken again if possible;
-below, the result is 'photograph again' without a probability, never negative. So it is for a picture that is no colour
-photograph of a retina, about which the network is not asked.
+below, the result is 'photograph again' without a probability, never negative. A picture that is not a colour photograph
+of a retina gets the same result, and the network does not see it.
 
 Photographs are grouped by patient and visit, and each visit gets a row after the photographs. Patient and eye are read
 from DICOM headers, from names such as 7_left, 8-OD or 9 L, or from the folder (7/left). A patient is referred if one

@@ -16,8 +16,8 @@ Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted,
 
 1. Reject photographs that are unreadable or ungradable (eyenet/photo/quality.py), duplicates of known ones (also
    rotated, mirrored, resized or recompressed), and those whose name is already taken.
-2. Split the rest by patient, as the pipeline does; a known patient keeps the split, and a new one of whose photographs
-   one is a duplicate of a known one joins it.
+2. Split the rest by patient, as the pipeline does; a known patient keeps the split, and a new one who shares a
+   photograph with a known one gets the same split.
 3. Fine-tune the network on all training patients, old and new.
 4. Compare both models on the test patients of the old array only, so that a batch cannot choose its own test set. New
    test patients count from the next retraining on. Without an old array, the new test patients decide.
@@ -257,7 +257,7 @@ def parse():
     options.add_argument("--run", type=plain_name, help="name of the new model; default: from the photographs")
     options.add_argument("--margin", type=fraction, default=0.01, help="non-inferiority margin of the AUC")
     options.add_argument(
-        "--least-patients", type=positive, default=LEAST_PATIENTS, help="fewer test patients compare no models"
+        "--least-patients", type=positive, default=LEAST_PATIENTS, help="with fewer test patients, nothing is compared"
     )
     options.add_argument("--epochs", type=positive, default=EPOCHS, help="epochs of fine-tuning")
     options.add_argument("--learning-rate", type=rate, help="default: a third of that of the first training")

@@ -1,4 +1,4 @@
-"""Measure how often 95 % intervals hold the truth: those of the report, and the percentile bootstrap for comparison.
+"""Measure how often 95 % intervals contain the true value: the report's, and the percentile bootstrap's for comparison.
 
     python benchmarks/coverage.py
 

@@ -1,1 +1,1 @@
-"""The rooms of EyeNet; CONTRIBUTING.md lists them. run, photo, data, score and model are the shared ones."""
+"""The rooms of EyeNet; CONTRIBUTING.md lists them. The shared ones: run, photo, data, sets, score, model, letter."""

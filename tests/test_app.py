@@ -1,4 +1,4 @@
-"""The offline page in a real browser: it agrees with predict.py, is fast and accessible, and needs no internet.
+"""The offline page in a real browser: it agrees with predict.py, is accessible, and needs no internet.
 
 benchmarks/browser.py drives Chromium and makes the comparison; the requirements are here.
 """
@@ -315,7 +315,7 @@ def test_files_that_may_not_be_one_patients_two_eyes_are_asked_about(page, sampl
     assert "Both eyes" in good["asked"][0] and good["asked"] == good["then"] and not good["offered"]
     words = {
         "same": "The same photograph was chosen for both eyes",
-        "two": "The names of the files tell two patients: 0012 and 13",
+        "two": "The file names belong to two patients: 0012 and 13",
         "eye": "negative_right.webp and again.webp seem to show the same eye: the optic disc is on the same side",
     }
     for name, seen in found.items():

@@ -134,7 +134,7 @@ def test_copies_are_listed_and_in_one_split(step, tmp_path):
         ("q_left", "q_right"): "both eyes of a patient",
     }
     assert "4 of 24 photographs are copies of each other: 2 pairs, 1 with two grades, 1 with both eyes" in told
-    assert "in the split of another one, whose photograph they share: 1 (" in told
+    assert "1 patient follows the split of a patient with the same photograph (" in told
     before = bytes_of(tmp_path / "out"), (tmp_path / "out.csv").read_bytes()
     step(drawings, grades, *options)
     assert before == (bytes_of(tmp_path / "out"), (tmp_path / "out.csv").read_bytes())
@@ -167,7 +167,7 @@ def test_an_older_version_split_copies_and_who_moves_is_told(step, tmp_path):
     write_csv(tmp_path / "out.csv", [("image", "patient", "eye", "level", "split"), *rows])
     table, _, told = step(dict(zip(names, RETINAS[[0, 0, 1]])), dict.fromkeys(names, 0))
     assert [row["split"] for row in table] == [split_of("a"), split_of("a"), split_of("z")]
-    assert f"move patients of the table before to another split: 1 ({other})" in told
+    assert f"moved 1 patient of the old table to another split: {other}" in told
     assert read_deciders(tmp_path / "out.csv") == {"a": "a", other: "a", "z": "z"}
     assert read_deciders(tmp_path / "nothing.csv") == {}
     table, _, told = step({}, dict.fromkeys(names, 0), "--copies", "ignore", listed=False)

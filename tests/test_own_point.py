@@ -135,7 +135,7 @@ def test_a_model_that_continues_another_keeps_its_point_or_says_that_it_cannot(p
     chosen, lines = finish.choose_on_validation(None, None, table, config)
     assert chosen["operating_point"] == own
     assert f"{chosen['decision']['any']['eye']['operating_points'][own]:.3f}" in lines[0]
-    assert ("too few patients to promise sensitivity 0.9" in capsys.readouterr().err) == (own != OWN)
+    assert ("too few patients to support sensitivity 0.9" in capsys.readouterr().err) == (own != OWN)
 
 
 def test_a_config_that_names_a_point_it_lacks_is_damaged(answered):

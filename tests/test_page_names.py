@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 CASES = json.loads(Path(__file__).with_name("names.json").read_text(encoding="utf-8"))
 WORDS = ("12", "0012", "Zoë", "left", "RIGHT", "Os", "od", "L", "re", "(1)", "copy", "IMG", "le", "macula", "_")
 NUMBERS = ["12", "0012", "12.0", " 12 ", "1e5", "12.5", "a012", "Zoe\u0308", "0", "000"]
-SAME, OTHER, ASKED, EYE = "same photograph", "its name says", "tell two patients", "seem to show the same eye"
+SAME, OTHER, ASKED, EYE = "same photograph", "its name says", "belong to two patients", "seem to show the same eye"
 PATIENTS = [  # names, fingerprints and sides of the disc of the right and the left eye, and what is doubted
     (("12_right.jpg", "a"), ("12_left.jpg", "b"), []),
     (("0012_R.jpg", "a"), ("12 OS.jpg", "b"), []),

@@ -87,7 +87,7 @@ def test_on_the_sample(sample, tmp_path):
 
 
 def test_it_learns_the_sample(tmp_path):
-    """Drawings of the sample with grade 0 or 4, at 96 px: on unseen patients, eight epochs reach an AUC of 1."""
+    """Drawings of the sample with grade 0 or 4, at 96 px: on unseen patients, eight epochs reach an AUC above 0.9."""
     rows = [("image", "level")]
     (tmp_path / "train").mkdir()
     for patient, eye in itertools.product(range(21, 45), make_sample.EYES):

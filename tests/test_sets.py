@@ -150,7 +150,7 @@ def test_headers_and_pages(tmp_path, capsys):
     table = label(folder)
     mapped = {"a": "Q7", "b": "Q7", "d": "Q8"}  # the header of b is that of a
     assert table["patient"].to_dict() == {image: patient for image, (patient, *_) in whose.items()} | mapped
-    assert "leaves the patient of 5 photographs open: header, folder or name tell it, such as 'b' of patient 'Q7'" in (
+    assert "has no patient for 5 photographs; taken from header, folder or name, such as 'b' of patient 'Q7'" in (
         capsys.readouterr().err
     )
     write_csv(folder / "labels.csv", [("image", "grade", "patient"), *((name, 0, "Q") for name in names)])

@@ -114,7 +114,7 @@ def test_killed_it_goes_on_behind_the_finished_shards(rotated, arrays, tmp_path)
     os.mkfifo(picture)
     command[2], command[4] = str(waiting / "rotated"), str(waiting / "rotated.csv")
     process = subprocess.Popen([sys.executable, str(REPO / command[0]), *command[1:]], stderr=subprocess.DEVNULL)
-    journal, until = output / "X.npy.journal", time.monotonic() + 60
+    journal, until = output / "X.npy.journal", time.monotonic() + 1800
     while not (journal.exists() and journal.read_text().count("\n") == 2) and time.monotonic() < until:
         assert process.poll() is None
         time.sleep(0.01)

@@ -172,10 +172,11 @@ def split_patients(table, copies, known, split):
     moved = sorted(p for p in known.keys() & decider if split_of(known[p], **split) != split_of(decider[p], **split))
     if moved:
         log(
-            f"warning: copies move patients of the table before to another split: {len(moved):,} "
-            f"({', '.join(moved[:8])}{' ...' if len(moved) > 8 else ''})"
+            f"warning: shared photographs moved {plural(len(moved), 'patient')} of the old table to another split: "
+            f"{', '.join(moved[:8])}{' ...' if len(moved) > 8 else ''}"
         )
     joined = table["patient"][[p != canonical(own) for p, own in zip(by, table["patient"])]].nunique()
     if joined:
         table[DECIDER] = by
-        log(f"note: patients in the split of another one, whose photograph they share: {joined:,} (column {DECIDER})")
+        follow = plural(joined, "patient follows", "patients follow")
+        log(f"note: {follow} the split of a patient with the same photograph (column {DECIDER})")

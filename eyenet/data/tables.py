@@ -63,7 +63,7 @@ def read_table(path, columns, made_by):
 
 
 def read_rows(path, made_by):
-    """Read a table as strings, as they were meant, and check what every table needs.
+    """Read a table as strings, without the marks that spreadsheets add, and check what every table needs.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def _require_columns(table, columns, path):
 
 
 def _clean(values):
-    """Read the cells of a column as they were meant; `values` is a Series of str."""
+    """Remove outer spaces and the apostrophes that protect text in spreadsheets; `values` is a Series of str."""
     values = values.str.strip()
     return values.map(from_cell) if values.str.startswith("'").any() else values
 

@@ -39,7 +39,7 @@ def size_of(path):
 def proved_export(target):
     """Yield a temporary path for an export, with the file name of `target`; move it there if the body succeeds.
 
-    A folder cannot be renamed over another: it steps aside to a name from which `restore` brings it back.
+    A folder cannot be renamed over another: the earlier one is renamed first, and `restore` can bring it back.
     """
     restore(target)
     work = target.parent / f"{TEMPORARY}{os.getpid()}"
@@ -56,7 +56,7 @@ def proved_export(target):
 
 
 def aside(target):
-    """Return where the folder of an earlier export waits until the new one is in its place."""
+    """Return where the folder of an earlier export is kept until the new one is in place."""
     return target.with_name(BEFORE + target.name)
 
 

@@ -36,14 +36,14 @@ class Exam(NamedTuple):
     calibration: np.ndarray | None
 
     def take(self, count):
-        """Give at most `count` of the photographs, evenly from all."""
+        """Take at most `count` of the photographs, evenly spaced."""
         rows = spread(np.arange(len(self.photographs)), count)
         levels = None if self.levels is None else self.levels[rows]
         return self._replace(photographs=self.photographs[rows], levels=levels, expected=self.expected[rows])
 
 
 def spread(rows, count):
-    """Take at most `count` of the rows, evenly from all."""
+    """Take at most `count` of the rows, evenly spaced."""
     return rows if len(rows) <= count else rows[np.linspace(0, len(rows) - 1, count).astype(int)]
 
 

@@ -1,4 +1,4 @@
-"""Which photographs to grade are doubtful, and how their heat maps are named."""
+"""Find photographs whose patient or eye is doubtful, and name heat maps."""
 
 import contextlib
 import itertools

@@ -1,4 +1,5 @@
 """A trained network: its folder, model.tflite, decision, evidence, and one photograph graded.
 
-Training, evaluation, prediction, retraining and export use it. It imports every other shared room.
+Writes and runs model.tflite; the room export makes the other formats. Training, evaluation, grading, retraining and
+export use it. It imports every shared room but letter.
 """

@@ -197,6 +197,6 @@ def one_sentence(logs):
     except tf.errors.OpError as error:
         why = str(error.message).splitlines()[0].split("}} ")[-1]  # the part before names a node of the graph
         raise StageError(
-            f"TensorFlow could not go on ({why}); look whether the disk of {logs} "
-            "is full, or use a smaller --batch if memory is short, then run the same command again"
+            f"TensorFlow stopped ({why}); check whether the disk of {logs} is full, "
+            "or use a smaller --batch if memory is short, then run the same command again"
         ) from None

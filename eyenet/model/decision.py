@@ -63,7 +63,7 @@ def least_share(aim, trials, level=0.95):
 
 
 def operating_points(patients, truth, probability):
-    """Choose the thresholds of the operating points that validation can promise.
+    """Choose the thresholds of the operating points that validation can support.
 
     A point has an aim, such as a sensitivity of 0.9. It is offered if the lower limit of the 95 % interval of its
     sensitivity reaches the aim, and its specificity is above 0. The interval counts the patients, since the eyes of

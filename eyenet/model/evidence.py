@@ -137,7 +137,7 @@ def explained(network):
 
 
 def sum_evidence(cells, gradient, pooled):
-    """Sum what the channels of each cell add to the log-odds of disease; those that speak against it do not count.
+    """Sum what the channels of each cell add to the log-odds of disease; negative ones are dropped.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def open_model(folder, file=NETWORK):
     described = isinstance(settings, dict) and {"images", "split"} <= settings.keys()
     described = described and isinstance(config.get("files", {}), dict)
     if not described or not {"task", "classes", "size"} <= config.keys() or not _decides(config):
-        raise StageError(f"{folder / 'config.json'} is damaged: its settings or its decision is not whole; train again")
+        raise StageError(f"{folder / 'config.json'} is damaged: its settings or decision are incomplete; train again")
     for question in TASKS[config["task"]].questions:
         config["decision"][question].pop("patient", None)  # rules of older versions: a patient has now the worst eye's
     require_preprocessing(folder, config["settings"]["images"])

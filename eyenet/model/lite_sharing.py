@@ -43,7 +43,7 @@ def source_of(kernel, kept):
 
 
 def _rows_between(kernel, other):
-    """Compute by what each row of a kernel differs from the other's, next to the first row; float32, shape (m, 1)."""
+    """Compute the ratio of each row of a kernel to the other's, relative to the first's; float32, shape (m, 1)."""
     ratio = np.divide(kernel, other, out=np.full(kernel.shape, np.nan, np.float32), where=other != 0)
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings(action="ignore"):
         return np.nan_to_num(np.nanmedian(ratio / ratio[0], axis=1, keepdims=True)).astype(np.float32)

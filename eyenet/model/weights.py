@@ -17,8 +17,8 @@ IMAGENET = Path("weights")  # where port_weights.py puts its files
 def load_features(features, name, weights):
     """Load weights into the convolutions, and freeze the batch normalisation of every network but three_layers.
 
-    Its statistics, scales and shifts come from a million pictures; a few thousand photographs in small batches do not
-    improve them, and training with them frozen takes half the time.
+    Its statistics, scales and shifts come from ImageNet's 1.3 million images; a few thousand photographs in small
+    batches do not improve them, and training with them frozen takes half the time.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Confidence intervals in closed form for figures of photographs. Patients are sampled, and their rows come together.
 
-Each kind of figure has one method; benchmarks/coverage.py measures how often its intervals hold the truth.
+Each kind of figure has one method; benchmarks/coverage.py measures how often its intervals contain the true value.
 """
 
 import numpy as np

@@ -163,7 +163,7 @@ def _with_one_label(columns, found, named, path):
         raise StageError(f"{path} has two labels, {both}; choose one with --columns {kept[0]}={found[kept[0]]}")
     if kept == ["level"] and "level" not in named and MESSIDOR in map(plain, columns):
         raise StageError(
-            f"{path} is of the first Messidor, whose grades 0-3 count lesions and are not the grades 0-4; use "
+            f"{path} is a table of Messidor-1, whose grades 0-3 count lesions and are not the grades 0-4; use "
             "Messidor-2 with its adjudicated grades, or convert the grades and name them with --columns grade=COLUMN"
         )
     return {role: column for role, column in found.items() if role not in {"level", "left", "right", *binary} - {*kept}}
@@ -172,7 +172,7 @@ def _with_one_label(columns, found, named, path):
 def describe(found, form, others=()):
     """Say in one line which column is what, how the table is written, and which columns were not used.
 
-    Empty for a CSV table in UTF-8 without other columns, whose columns are called as the keys.
+    Empty for a CSV table in UTF-8 that has the standard columns and no others.
     """
     told = [f"{SAID.get(role, role)} from {column!r}" for role, column in found.items()]
     told *= any(column != role for role, column in found.items())

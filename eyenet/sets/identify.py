@@ -107,7 +107,7 @@ def _warn(photographs, found, shared, graded):
         log(f"warning: {plural(len(placeholders), 'header has', 'headers have')} {what}; it joins nobody")
     if doubts := [(photograph.file, one.doubt) for photograph, one in zip(photographs, found) if one.doubt]:
         count = plural(len(doubts), "photograph")
-        log(f"warning: the eye of {count} is told in two ways, such as {': '.join(doubts[0])}")
+        log(f"warning: sources disagree about the eye of {count}, such as {': '.join(doubts[0])}")
     unknown = [(p.source, p.file.rpartition("/")[0]) for p, one in zip(photographs, found) if not one.patient]
     folders = {folder for source, folder in unknown if folder and folder not in graded[source]}
     if len(folders) >= FEW:

@@ -239,8 +239,8 @@ def _identify(labels, photographs, path):
     if told.any() and read.any():
         first = f"{labels['image'][read].iloc[0]!r} of patient {patients[read].iloc[0]!r}"
         log(
-            f"note: {path} leaves the patient of {plural(read.sum(), 'photograph')} open: header, folder or name "
-            f"tell it, such as {first}"
+            f"note: {path} has no patient for {plural(read.sum(), 'photograph')}; taken from header, folder or name, "
+            f"such as {first}"
         )
     labels = labels.drop(columns=["patient_known", *BY_COLUMN], errors="ignore")
     labels["patient"] = patients.where(known, labels["image"])

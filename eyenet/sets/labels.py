@@ -197,7 +197,7 @@ def _warn_of_eyes(path, table, named):
         first = table[other].iloc[0]
         log(
             f"warning: {path} calls {first['image']!r} the {first['eye']} eye, and contradicts the "
-            f"names of {plural(other.sum(), 'image')}; the table counts, check it"
+            f"names of {plural(other.sum(), 'image')}; the table's value is used, please check"
         )
 
 

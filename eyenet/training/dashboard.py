@@ -1,6 +1,6 @@
 """TensorBoard: Keras's own curves, and beside them the validation of each epoch and a comparison of runs.
 
-What is not Keras's goes into a folder of its own, logs/<run>/summary: HParams treats a folder as a run and every scalar
+Everything else is written to its own folder, logs/<run>/summary: HParams treats a folder as a run and every scalar
 in and below it as a column, and Keras's scalars would add two dozen columns.
 """
 

@@ -73,7 +73,7 @@ def choose_on_validation(network, batches, table, config):
     own, lines = own_point(config), []
     if not all(own in points for points in offered.values()):
         log(
-            f"WARNING: validation has too few patients to promise {own.replace('_', ' ')}, the operating point of the "
+            f"WARNING: validation has too few patients to support {own.replace('_', ' ')}, the operating point of the "
             f"model that this one continues; it answers at the {BALANCED} point, which may find fewer diseased eyes"
         )
         own = BALANCED

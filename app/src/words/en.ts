@@ -177,7 +177,7 @@ const en = {
     good: "Good enough to grade",
     poor: "Not good enough to grade",
     number: (number: number, total: number) => `Photograph ${number} of ${total}`,
-    counts: "The eye counts by its worst photograph.",
+    counts: "The worst photograph decides for the eye.",
     retake: "The photograph is poor, but shows signs of disease. Refer, and take it again if possible.",
     alt: (eye: Eye) => `Photograph of the ${eye} eye`,
     photograph: "Photograph",
@@ -201,7 +201,7 @@ const en = {
     same: "The same photograph was chosen for both eyes. Remove it from the eye that it does not show.",
     otherEye: (name: string, eye: Eye) => `${name} was chosen as the ${eye} eye, but its name says ${other(eye)} eye.`,
     sameEye: (one: string, two: string) => `${one} and ${two} seem to show the same eye: the optic disc is on the same side.`,
-    patients: (one: string, two: string) => `The names of the files tell two patients: ${one} and ${two}.`,
+    patients: (one: string, two: string) => `The file names belong to two patients: ${one} and ${two}.`,
   },
 
   history: {
@@ -272,7 +272,7 @@ const en = {
     saved: (number: number) => `${results(number)} given to the browser as a download.`,
     done: (added: number, extended: number, known: number) =>
       added + extended + known === 0 ? "The file has no results." : added + extended === 0 ? `Nothing new: ${results(known)} in the file, already here.` : [added ? `${results(added)} imported.` : "", extended ? `${results(extended)} completed with new photographs.` : "", known ? `${results(known)} already here.` : ""].filter(Boolean).join(" "),
-    failed: "It did not work, and nothing was changed: the device's storage is full, or not available to this page.",
+    failed: "This failed, and nothing was changed: the device's storage is full, or not available to this page.",
     notSaved: "The file could not be made: this device does not have enough memory. Search for fewer results, and save those.",
     foreign: "This is not a file of EyeNet's history. Nothing was imported.",
     newer: "This file is of a newer version of EyeNet. Open this page again while connected to the internet, then import it. Nothing was imported.",
