@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from eyenet.data.names import canonical
+from eyenet.data.names import FITTED, canonical
 
 
 def split_hash(table):
@@ -19,7 +19,7 @@ def read_patients(folder):
     return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")
 
 
-def known_patients(table, folder, splits=("train", "val")):
+def known_patients(table, folder, splits=FITTED):
     """List the patients of a table on whom a model was trained, or its epoch and thresholds chosen.
 
     Photographs whose patients are unknown are compared by name, and only with others of that kind.

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from eyenet.data.array import map_blocks, open_array, rows_by_split
-from eyenet.data.names import SPLIT_NAMES, original_name
+from eyenet.data.names import FITTED, SPLIT_NAMES, original_name
 from eyenet.data.tables import patient_known
 from eyenet.data.tasks import require_answers
 from eyenet.model.batches import Batches, predict
@@ -78,7 +78,7 @@ def require_unseen(table, model, split, protocol):
     int
         Number of such patients.
     """
-    again = known_patients(table, model, ("train",) if split == "val" else ("train", "val"))
+    again = known_patients(table, model, ("train",) if split == "val" else FITTED)
     if again and protocol != "2017":
         raise StageError(
             f"{model} was trained or tuned on {len(again):,} of the patients to score, such as {again[0]}; use the "
@@ -142,7 +142,7 @@ def score_array(folder, split, model, config, network, photographs, batch):
     require_answers(evaluated, config["task"], folder)
     known = require_unseen(evaluated, model, split, setting(settings, "protocol"))
     what, geometry = name_set(evaluated, split, known), read_geometries(photographs, table)
-    wanted = ("train", "val", split)
+    wanted = (*FITTED, split)
     if split_hash(table) != config["settings"]["split"]:
         log(f"note: {model} was not trained on {folder}; only its split '{split}' is scored")
         wanted = (split,)

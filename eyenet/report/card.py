@@ -10,6 +10,7 @@ import re
 
 import yaml
 
+from eyenet.data.names import FITTED
 from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import disclaimers
 from eyenet.model.settings import colours_of
@@ -126,7 +127,7 @@ def list_results(metrics):
                 "type": "imagefolder",
                 "name": printable(metrics["set"] + (", synthetic" if metrics["synthetic"] else "")),
                 "config": config,
-                "split": "validation" if metrics["splits"].keys() <= {"train", "val"} else "test",
+                "split": "validation" if metrics["splits"].keys() <= set(FITTED) else "test",
             },
             "metrics": measured,
         }

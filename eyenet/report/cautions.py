@@ -1,5 +1,6 @@
 """What speaks against the figures of an evaluation, in words, for the report and the model card."""
 
+from eyenet.data.names import FITTED
 from eyenet.model.decision import BALANCED
 from eyenet.report.words import (
     cell,
@@ -42,7 +43,7 @@ def cautions(metrics, question):
             else f"{known} have the same name as a {noun} on {whom} the network was trained or tuned; if they are the "
             f"same {same}, these figures are too high."
         )
-    if splits <= {"train", "val"}:
+    if splits <= set(FITTED):
         found.append(
             "These are validation patients: the epoch and the thresholds were chosen on them, so these are too high."
         )

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from eyenet.data.names import SPLIT_NAMES
+from eyenet.data.names import FITTED, SPLIT_NAMES
 from eyenet.data.tables import GRADES
 from eyenet.report.words import DASH, Cell, cell, decimal, defined, format_of, percent, point_name, why_undefined
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
@@ -41,7 +41,7 @@ def headings(keys):
 
 def split_name(split, evaluated):
     """Name a split; one that is neither training nor validation is the set that was evaluated."""
-    return SPLIT_NAMES[split] if split in ("train", "val") else evaluated
+    return SPLIT_NAMES[split] if split in FITTED else evaluated
 
 
 def splits_table(metrics):
