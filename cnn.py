@@ -19,28 +19,25 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
     python cnn.py --start models/cnn --run more   continue from a trained model; retrain.py also compares the two
     KERAS_BACKEND=jax python cnn.py               or torch; the default is TensorFlow
 
-Network, augmentation, loss, optimizer and fit are in this file, from top to bottom; model/batches.py feeds the images,
-and training/checkpoint.py shuffles them and keeps the best epoch. Validation photographs are used as originals only;
-epoch and decision are chosen on them. Test photographs are not used: they are for evaluate.py. A stopped training goes
-on from its last complete epoch to the same result. The sample's 738 images take 3 to 10 minutes on two cores.
+One training step is in this file, from top to bottom, and in eyenet/model/batches.py, which shuffles and reads the
+images. Validation photographs are used as originals only; epoch and decision are chosen on them. Test photographs are
+not used: they are for evaluate.py. A stopped training goes on from its last complete epoch to the same result. The
+sample's 738 images take 3 to 10 minutes on two cores.
 """
 
 import math
 import shlex
 
 from eyenet.data.array import open_array, rows_by_split
-from eyenet.data.tasks import TASKS, class_weights, classes_of, require_answers
+from eyenet.data.tasks import TASKS, class_weights, classes_of, require_answers, require_classes
 from eyenet.model import backend
-from eyenet.model.folder import FORMAT
 from eyenet.model.networks import NETWORKS, build_features, describe_networks, require_memory, scaled
-from eyenet.model.provenance import provenance
 from eyenet.model.weights import load_features
-from eyenet.run.errors import log
-from eyenet.run.folder import output_folder
 from eyenet.run.options import fitting_next, local_path, model_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
 from eyenet.training.distribution import Distribution
-from eyenet.training.finish import finish, name_run, settings_of
+from eyenet.training.finish import finish, name_run
+from eyenet.training.run_folder import run_folder
 from eyenet.training.start import start_weights
 
 # Keras is imported inside the functions: it takes seconds, and --help or a wrong option need not wait for it.
@@ -48,7 +45,7 @@ from eyenet.training.start import start_weights
 PATIENCE = 8  # epochs without a better validation AUC after which training stops
 WEIGHT_DECAY = 0.02
 # The learning rate rises from 1/20 of its maximum in 5 % of the steps, then falls along a cosine to 1 % of it.
-START, WARMUP, END = 1 / 20, 0.05, 0.01
+INITIAL, WARMUP, FINAL = 1 / 20, 0.05, 0.01
 SURROUNDINGS = 16  # side in pixels of the squares whose average is subtracted from each place
 
 # Augmentation: ends of uniform draws. Zoom and stretch are logarithms, the shift is a share of the side; each value of
@@ -66,7 +63,7 @@ def build_network(name, size, classes, weights):
     from keras import layers
 
     photograph = keras.Input((size, size, 3), dtype="uint8", name="photograph")
-    x = scaled(name, photograph)
+    x = scaled(name, photograph)  # three_layers: 0-255 becomes 0-8
     features = three_layers(size) if name == "three_layers" else build_features(name, size)
     if weights != "none":
         load_features(features, name, weights)
@@ -78,7 +75,7 @@ def build_network(name, size, classes, weights):
             x = layers.Dense(128, activation="relu", kernel_initializer="he_normal")(x)
         # (n, 2 x channels): the mean measures how much there is, the maximum whether there is anything
         x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    x = layers.Dropout(NETWORKS[name].dropout)(x)
+    x = layers.Dropout(NETWORKS[name].dropout)(x)  # three_layers: 0.2
     # Zero-initialised head: a saturated softmax has no gradient. float32, whatever the precision of the rest.
     last = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probability"}
     return keras.Model(photograph, layers.Dense(classes, activation="softmax", **last)(x), name=name)
@@ -148,30 +145,43 @@ def light(images, draw):
     return ops.round(lit) * retina  # Keras casts them to the uint8 of the network, which would truncate fractions
 
 
+def random_change(change):
+    """Make a layer of `turn` or `light`: anew for each photograph in training; otherwise photographs pass unchanged."""
+    import keras
+
+    class RandomChange(keras.layers.Layer):
+        def __init__(self):
+            super().__init__(dtype="float32", name=change.__name__)
+            self.seed_generator = keras.random.SeedGenerator()  # Checkpoint sets its state for each epoch
+
+        def call(self, images, training=None):
+            images = keras.ops.cast(images, "float32")
+            return change(images, self.draw) if training else images
+
+        def draw(self, *shape):
+            return keras.random.uniform(shape, -1, 1, dtype="float32", seed=self.seed_generator)
+
+    return RandomChange()
+
+
 def build_augmentation(size, augmented=True):
     """Build the augmentation (none for 2017): uint8 photographs (n, size, size, 3) to float32 of the same range."""
     import keras
 
-    from eyenet.training.layers import RandomChange
-
     if not augmented:
         return keras.layers.Identity()
-    changes = [RandomChange(change, dtype="float32", name=change.__name__) for change in (turn, light)]
-    return keras.Sequential([keras.Input((size, size, 3), dtype="uint8"), *changes], name="augmentation")
+    photograph = keras.Input((size, size, 3), dtype="uint8")
+    return keras.Sequential([photograph, random_change(turn), random_change(light)], name="augmentation")
 
 
 def ordinal_crossentropy(y_true, y_pred):
     """Compute the cross-entropy of "this class or a later one", averaged over all classes but the first.
 
     Grades are ordered: calling grade 4 grade 0 must cost more than calling it grade 3. The questions are those of
-    Frank and Hall [1]_; here the answers are sums of one softmax, so they cannot contradict each other. With two
-    classes this is the ordinary cross-entropy.
+    E. Frank and M. Hall, "A simple approach to ordinal classification", ECML, 2001; here the answers are sums of one
+    softmax, so they cannot contradict each other. With two classes this is the ordinary cross-entropy.
 
     `y_true` are classes (n,) or (n, 1), `y_pred` probabilities (n, classes); returns float32 (n,).
-
-    References
-    ----------
-    .. [1] E. Frank and M. Hall, "A simple approach to ordinal classification", ECML, 2001.
     """
     from keras import ops
 
@@ -181,33 +191,29 @@ def ordinal_crossentropy(y_true, y_pred):
     return -ops.mean(ops.log(ops.where(true, later, 1 - later)), axis=1)
 
 
-def build_trainer(network, first_layers, spread, learning_rate, steps):
+def build_trainer(network, first_layers, distribution, learning_rate, steps):
     """Put input and augmentation before a network and compile them for a training of some steps."""
     import keras
 
-    from eyenet.training.validation import of_disease
+    from eyenet.training.validation import disease_metrics
 
     warmup = max(1, int(WARMUP * steps))
     schedule = keras.optimizers.schedules.CosineDecay(
-        START * learning_rate, max(1, steps - warmup), END, warmup_target=learning_rate, warmup_steps=warmup
+        INITIAL * learning_rate, max(1, steps - warmup), FINAL, warmup_target=learning_rate, warmup_steps=warmup
     )
-    trainer = spread.model([*first_layers, network])
+    # `adapted` returns the class itself; for several devices, a subclass that computes the same on them.
+    trainer = distribution.adapted(keras.Sequential)([*first_layers, network])
     trainer.compile(
-        optimizer=spread.adamw(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0),
+        optimizer=distribution.adapted(keras.optimizers.AdamW)(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0),
         loss=ordinal_crossentropy,
-        metrics=[
-            of_disease(keras.metrics.BinaryAccuracy, name="accuracy"),
-            of_disease(keras.metrics.AUC, name="auc"),
-            of_disease(keras.metrics.Precision, name="precision"),
-            of_disease(keras.metrics.Recall, name="recall"),
-        ],
+        metrics=disease_metrics(),
         jit_compile=keras.backend.backend() == "jax",  # XLA is slower for the others on a CPU
     )
     trainer.optimizer.build(trainer.trainable_variables)  # a checkpoint restores its variables
     return trainer
 
 
-def train(network, args, images, labels, rows, sidecar, spread, folder):
+def train(network, args, images, labels, rows, sidecar, distribution, folder):
     """Train a network, or continue a stopped training; return the state of its `Checkpoint`."""
     from eyenet.model.batches import Batches, untuned
     from eyenet.training.cache import cache, first_layers
@@ -217,32 +223,33 @@ def train(network, args, images, labels, rows, sidecar, spread, folder):
     from eyenet.training.validation import Validation
 
     count, logs = len(rows["train"]), args.logs / args.run
-    spread.require_images(count, args.batch)
-    with spread.scope():
-        fed, held, resident = cache(args.cache, spread, images, rows)
-    order = spread.open_order(sidecar, args.batch)
-    batches = Batches(fed, labels, rows["train"], args.batch, args.seed, order, spread.share)
-    copy, inputs = spread.copy(network), first_layers(network, resident)
-    with spread.scope():
+    distribution.require_images(count, args.batch)
+    # Usually both are `images` itself, and on_device is None. If not, on_device is the layer that holds the images.
+    train_images, val_images, on_device = cache(args.cache, distribution, images, rows)
+    order = distribution.open_order(sidecar, args.batch)
+    batches = Batches(train_images, labels, rows["train"], args.batch, args.seed, order, distribution.share)
+    copy, inputs = distribution.copy(network), first_layers(network, on_device)  # usually the network and a keras.Input
+    with distribution.scope():
         augmentation = build_augmentation(images.shape[1], sidecar["settings"].get("protocol") != "2017")
-        steps = args.epochs * len(batches)
-        trainer = build_trainer(copy, [*inputs, augmentation], spread, args.learning_rate, steps)
-    validated = Batches(held, labels, rows["val"], args.batch)
-    validation = Validation(network, args.task, validated, ordinal_crossentropy, spread)
-    checkpoint = Checkpoint(network, batches, PATIENCE, args.seed, spread, folder)
-    with spread.training(logs):
+        first, steps = [*inputs, augmentation], args.epochs * len(batches)
+        trainer = build_trainer(copy, first, distribution, args.learning_rate, steps)
+    validated = Batches(val_images, labels, rows["val"], args.batch)
+    validation = Validation(network, args.task, validated, ordinal_crossentropy, distribution)
+    checkpoint = Checkpoint(network, batches, PATIENCE, args.seed, distribution, folder)
+    with distribution.training(logs):
         done = checkpoint.restore(trainer)
         if done == args.epochs or checkpoint.stopped:
             return checkpoint.state
-        progress = Progress(count, args.batch, shown=not spread.process)
-        boards = build_boards(validation, checkpoint, [*inputs, augmentation], logs, vars(args), spread)
+        progress = Progress(count, args.batch, shown=not distribution.process)
+        boards = build_boards(validation, checkpoint, first, logs, vars(args), distribution)
         trainer.fit(
             untuned(batches),
             initial_epoch=done,
             epochs=args.epochs,
             shuffle=False,  # Checkpoint shuffles and seeds each epoch, so that a resumed run draws the same
-            # Not for grades: a photograph of grade 4 would count as much as thirty of grade 0.
+            # n / (2 n_class). Not for grades: a photograph of grade 4 would count as much as thirty of grade 0.
             class_weight=class_weights(labels[rows["train"]]) if args.balanced else None,
+            # In this order: Checkpoint reads the rate of Progress and the AUC of Validation, and the boards read all.
             callbacks=[progress, validation, checkpoint, *boards],
             verbose=0,
         )
@@ -251,7 +258,7 @@ def train(network, args, images, labels, rows, sidecar, spread, folder):
 
 def parse():
     """Parse the options; what is not given follows from the network. Return the parser too."""
-    own = "default: that of the network, see the table"
+    own, places = "default: that of the network, see the table", ("auto", "device", "host", "none")
     options = parser(f"{__doc__}\n{describe_networks()}", input="data/array")
     options.add_argument("--models", type=local_path, default="models", help="folder of the trained models")
     options.add_argument("--logs", type=local_path, default="logs", help="folder for TensorBoard")
@@ -263,21 +270,13 @@ def parse():
     options.add_argument("--epochs", type=positive, help=f"epochs of the whole training; {own}")
     options.add_argument("--batch", type=positive, help=f"images per step; {own}")
     options.add_argument("--learning-rate", type=rate, help=f"maximum of the schedule; {own}")
-    options.add_argument(
-        "--cache",
-        choices=("auto", "device", "host", "none"),
-        default="auto",
-        help="memory that holds the training images; auto: that of a GPU with enough room, or its host's",
-    )
+    options.add_argument("--cache", choices=places, default="auto", help="memory for the images (docs/performance.md)")
     options.add_argument("--precision", choices=list(backend.POLICIES), default="float32", help="of the computation")
-    options.add_argument(
-        "--distribute",
-        choices=("none", "devices", "hosts"),
-        default="none",
-        help="train on all devices of this host, or of several hosts (docs/distributed.md)",
-    )
+    kinds, what = ("none", "devices", "hosts"), "train on all devices of this host, or of several (docs/distributed.md)"
+    options.add_argument("--distribute", choices=kinds, default="none", help=what)
     options.add_argument("--seed", type=seed, default=0, help="seed of weights, order and augmentation")
     args = options.parse_args()
+    # three_layers: random weights, 30 epochs of batches of 32, maximum rate 3e-3, with copies, both classes balanced
     recipe = NETWORKS[args.network].recipe_for("none" if args.start else args.weights, continued=args.start is not None)
     args.weights, args.epochs, args.batch = recipe.weights, args.epochs or recipe.epochs, args.batch or recipe.batch
     args.rows, args.balanced = recipe.rows, recipe.balanced and len(TASKS[args.task].classes) == 2
@@ -287,27 +286,19 @@ def parse():
 
 def main():
     options, args = parse()
-    spread = Distribution(args.distribute)
-    images, table, sidecar = open_array(args.input, (spread.process, spread.processes))
+    distribution = Distribution(args.distribute)
+    images, table, sidecar = open_array(args.input, distribution.needed_rows)
     require_answers(table, args.task, args.input, training=True)
     rows = rows_by_split(table, sidecar["settings"], args.rows)
     labels = classes_of(table["level"], args.task)
-    class_weights(labels[rows["train"]])  # raises an error before the slow import
-    if len(set(labels[rows["val"]])) < 2:
-        log("note: the validation patients do not include both classes; their AUC is not defined")
-    spread.start(args.precision, args.seed, args.batch)
-    from eyenet.model.batches import Batches
-
+    require_classes(labels, rows)
+    distribution.start(args.precision, args.seed, args.batch)
     network = build_network(args.network, images.shape[1], len(TASKS[args.task].classes), args.weights)
     started = start_weights(network, args.start, args.task, table, sidecar["settings"]) if args.start else {}
     require_memory(network, args.batch, args.precision)
-    settings, notes = settings_of(vars(args), table, sidecar), {key: str(value) for key, value in vars(args).items()}
-    spread.require_same(settings)
-    made = {"format": FORMAT, "task": args.task, "classes": TASKS[args.task].classes, "size": images.shape[1]}
-    made |= started | provenance() | {"options": notes, "record": "config.json", "keep_notes": True}
-    with spread.first(output_folder(args.models / args.run, "cnn.py", settings, **made)) as folder:
-        state = train(network, args, images, labels, rows, sidecar, spread, folder)
-        lines = finish(folder, state, Batches(images, None, rows["val"], args.batch), table, notes)
+    with run_folder(vars(args), table, sidecar, started, distribution) as folder:
+        state = train(network, args, images, labels, rows, sidecar, distribution, folder)
+        lines = finish(folder, state, images, rows["val"], table, vars(args))
     print("\n".join(lines))
     name_run(folder)
     shown = f" --model {shlex.quote(str(folder))}"

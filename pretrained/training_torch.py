@@ -31,8 +31,8 @@ def learning_rates(steps):
     """Compute the learning rate of each step as `cnn.build_trainer` does; float (steps,)."""
     at, warmup = np.arange(steps), max(1, int(cnn.WARMUP * steps))
     cosine = np.cos(np.pi * np.clip((at - warmup) / max(1, steps - warmup), 0, 1))
-    falling = cnn.END + (1 - cnn.END) * 0.5 * (1 + cosine)
-    return LEARNING_RATE * np.where(at < warmup, cnn.START + (1 - cnn.START) * at / warmup, falling)
+    falling = cnn.FINAL + (1 - cnn.FINAL) * 0.5 * (1 + cosine)
+    return LEARNING_RATE * np.where(at < warmup, cnn.INITIAL + (1 - cnn.INITIAL) * at / warmup, falling)
 
 
 class Training:

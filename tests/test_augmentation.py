@@ -9,9 +9,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
-from cnn import build_augmentation, light, ordinal_crossentropy, turn
+from cnn import build_augmentation, light, ordinal_crossentropy, random_change, turn
 from eyenet.photo.retina import black_outside
-from eyenet.training.layers import RandomChange
 
 SIZE = 64
 
@@ -26,7 +25,7 @@ def photographs():
 
 def seeded(change):
     """Build an augmentation layer that draws the same numbers in each run of the tests."""
-    layer = RandomChange(change)
+    layer = random_change(change)
     layer.seed_generator.state.assign(np.array([1, 2]).astype(layer.seed_generator.state.dtype))
     return layer
 
@@ -85,7 +84,7 @@ def test_light_changes_colours_but_not_black(photographs):
 @pytest.mark.parametrize("change", (turn, light))
 def test_the_same_draw_after_the_same_state(change, photographs):
     """Checkpoint sets this state for each epoch, so that a resumed training draws the same as an uninterrupted one."""
-    made = RandomChange(change)
+    made = random_change(change)
     state = made.seed_generator.state
     state.assign(np.array([7, 3]).astype(state.dtype))
     first = as_array(made(photographs.astype("float32"), training=True))

@@ -73,15 +73,16 @@ def test_auto_takes_the_device_then_the_host(keras, monkeypatch, gpu, device, ho
 def test_what_has_no_room_is_refused(keras, monkeypatch):
     from eyenet.training.cache import choose_place
 
-    spread = Distribution()
+    distribution = Distribution()
     memory(monkeypatch, True, 9e9, 11e9)
-    assert choose_place("none", 10e9, 1e9, spread) == "none" and choose_place("host", 10e9, 1e9, spread) == "host"
+    for place in ("none", "host"):
+        assert choose_place(place, 10e9, 1e9, distribution) == place
     with pytest.raises(StageError, match="device needs 10.0 GB of the device's memory, and 9.0 GB are free"):
-        choose_place("device", 10e9, 1e9, spread)
+        choose_place("device", 10e9, 1e9, distribution)
     memory(monkeypatch, True, None, 10e9)
     for wanted in ("device", "host"):
         with pytest.raises(StageError, match="needs 11.0 GB of the host's memory, and 10.0 GB are free"):
-            choose_place(wanted, 10e9, 1e9, spread)
+            choose_place(wanted, 10e9, 1e9, distribution)
 
 
 def memory(monkeypatch, gpu, device, host):

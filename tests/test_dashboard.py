@@ -58,12 +58,12 @@ def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=N
     folder = root / "models" / run
     folder.mkdir(parents=True, exist_ok=True)
     val = Batches(images, levels, np.arange(40, len(images)), 8)
-    spread = Distribution()
-    validation = Validation(network, task, val, cnn.ordinal_crossentropy, spread)
-    checkpoint = Checkpoint(network, feed, 99, 0, spread, folder)
+    distribution = Distribution()
+    validation = Validation(network, task, val, cnn.ordinal_crossentropy, distribution)
+    checkpoint = Checkpoint(network, feed, 99, 0, distribution, folder)
     logs = root / "logs" / run
     hparams = {"learning_rate": rate, "task": task, "xla": False}
-    dashboard = Dashboard(validation, checkpoint, augment, logs, CARD, hparams, spread)
+    dashboard = Dashboard(validation, checkpoint, augment, logs, CARD, hparams, distribution)
 
     def fail(epoch, logs):
         if epoch + 1 == fail_after:

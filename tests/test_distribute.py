@@ -18,8 +18,8 @@ from conftest import COMPILE, REPO, Forked, make_dataset, one_sentence, read_csv
 from eyenet.data.names import split_of
 from eyenet.model.folder import LITE_NETWORK, NETWORK, open_model
 from eyenet.model.lite import LiteNetwork
-from eyenet.run import processes
-from eyenet.training import distribution
+from eyenet.training.distribution import Distribution
+from eyenet.training.supervisor import HOST_LOST
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 QUICK = ["--batch", "12", "--learning-rate", "1e-5", "--epochs", "2"]
@@ -98,11 +98,11 @@ from eyenet.run.script import run_main
 from eyenet.training.distribution import Distribution
 
 def main():
-    spread = Distribution("hosts")
-    spread.start("float32", 0, 12)
-    with spread.training(Path("logs")):
+    distribution = Distribution("hosts")
+    distribution.start("float32", 0, 12)
+    with distribution.training(Path("logs")):
         while True:
-            spread.tell("here")
+            distribution.tell("here")
             Path("met").touch()
             time.sleep(0.05)
 
@@ -240,7 +240,7 @@ def test_a_lost_host_is_told_in_one_sentence(environment, tmp_path):
         time.sleep(0.01)
     first.kill()
     first.end(-9)
-    one_sentence(second.end(1), processes.LOST)
+    one_sentence(second.end(1), HOST_LOST)
 
 
 @needs_jax
@@ -295,9 +295,10 @@ def test_shares_of_a_batch(count):
     rows = np.arange(100, 100 + count)
     shares = []
     for process in (0, 1):
-        spread = distribution.Distribution()
-        spread.engine, spread.replicas, spread.process, spread.processes = object(), 4, process, 2
-        images, labels = spread.share(rows)
+        distribution = Distribution()
+        distribution.engine, distribution.replicas = object(), 4
+        distribution.process, distribution.processes = process, 2
+        images, labels = distribution.share(rows)
         assert labels.tolist() == rows.tolist() and len(images) % 2 == 0
         shares.append(images)
     together = np.concatenate(shares)

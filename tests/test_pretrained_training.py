@@ -122,7 +122,7 @@ def test_loss_and_learning_rate_are_those_of_cnn():
     expected = float(np.mean(cnn.ordinal_crossentropy(levels, p)))
     targets = tensor(np.eye(5, dtype=np.float32)[levels])
     assert float(network_torch.ordinal_crossentropy(tensor(p), targets)) == pytest.approx(expected, rel=1e-5)
-    alone = SimpleNamespace(model=keras.Sequential, adamw=keras.optimizers.AdamW)
+    alone = SimpleNamespace(adapted=lambda cls: cls)
     small = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     schedule = cnn.build_trainer(small, [], alone, training_torch.LEARNING_RATE, 90).optimizer._learning_rate
     expected = [float(schedule(step)) for step in range(90)]

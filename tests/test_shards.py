@@ -9,21 +9,23 @@ import sys
 import time
 import tracemalloc
 from argparse import ArgumentTypeError
+from functools import partial
 
 import numpy as np
 import pytest
 from conftest import REPO, bytes_of, history, one_sentence, run, write_csv
 
-from audit_leakage import read_evidence
+from audit_leakage import read_audited
 from eyenet.data.array import COLUMNS, content_hash, open_array, rows_by_split
 from eyenet.data.duplicates import describe, verify
 from eyenet.data.shards import OPEN, Shards, read_ahead
-from eyenet.data.shuffling import PARTS, WINDOW, own_rows, require_hosts, shuffle_blocks
+from eyenet.data.shuffling import PARTS, WINDOW, shuffle_blocks
 from eyenet.photo.png import encode_png
 from eyenet.retraining.base import Base
 from eyenet.retraining.intake import merge
 from eyenet.run.errors import StageError
 from eyenet.training.distribution import Distribution
+from eyenet.training.hosts import needed_rows, own_rows, require_hosts
 from image_to_array import pack_shard, whole_blocks
 
 COUNT, SIZE = 300, 32
@@ -201,9 +203,10 @@ def batches():
 
 def share_of(host, hosts):
     """The share of a process with one device in cnn.py --distribute hosts."""
-    spread = Distribution.__new__(Distribution)
-    spread.engine, spread.replicas, spread.process, spread.processes = object(), hosts, host, hosts
-    return spread.share
+    distribution = Distribution.__new__(Distribution)
+    distribution.engine, distribution.replicas = object(), hosts
+    distribution.process, distribution.processes = host, hosts
+    return distribution.share
 
 
 @pytest.mark.parametrize("hosts", [1, 2, 4, 8])
@@ -227,7 +230,7 @@ def test_the_shares_of_all_hosts_are_the_batch_of_one(batches, hosts, shuffle):
             known.update(share[:, 0].tolist())
     if shuffle == "blocks":
         assert sum(map(len, seen)) == len(rows) - len(rows) % PARTS
-        assert all(known <= set(own_rows(rows, (host, hosts)).tolist()) for host, known in enumerate(seen))
+        assert all(known <= set(own_rows(rows, host, hosts).tolist()) for host, known in enumerate(seen))
 
 
 def test_what_hosts_cannot_share_is_refused():
@@ -259,11 +262,11 @@ def test_a_host_needs_its_own_shards_only(broken, arrays):
     """With the first shard damaged and the second missing, the first of two hosts fails and the second works."""
     (broken / "X-00000.npy").write_bytes(b"")
     (broken / "X-00001.npy").unlink()
-    images, table, sidecar = open_array(broken, part=(1, 2))
-    rows = own_rows(rows_by_split(table, sidecar["settings"])["train"], (1, 2))
+    images, table, sidecar = open_array(broken, partial(needed_rows, host=1, hosts=2))
+    rows = own_rows(rows_by_split(table, sidecar["settings"])["train"], 1, 2)
     assert len(rows) > 64 and (images[rows] == open_array(arrays[0])[0][rows]).all()
     with pytest.raises(StageError, match=r"X-0000[01]\.npy"):
-        open_array(broken, part=(0, 2))
+        open_array(broken, partial(needed_rows, host=0, hosts=2))
 
 
 def test_read_ahead_reads_each_row_once(arrays, monkeypatch):
@@ -313,7 +316,7 @@ def test_an_array_in_shards_grows_in_shards(arrays, tmp_path):
 
 def test_an_audit_reads_shards(arrays):
     """Measuring images in threads, and aligning them, in audit and retraining."""
-    one, shards = (read_evidence(folder) for folder in arrays)
+    one, shards = (read_audited(folder) for folder in arrays)
     assert all((one.rows[split] == shards.rows[split]).all() for split in one.rows)
     assert (describe(one.images, one.rows["train"]) == describe(shards.images, shards.rows["train"])).all()
     pairs = [(0, 0), (70, 70), (3, 299)]

@@ -10,7 +10,6 @@ import numpy as np
 
 from eyenet.data.names import SPLITS, UNSEEN
 from eyenet.data.shards import IMAGES_PER_BLOCK, Shards, shard_files
-from eyenet.data.shuffling import own_rows
 from eyenet.data.tables import read_table
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, sha256
@@ -29,17 +28,16 @@ def content_hash(sidecar):
     return hashlib.sha256("".join([sidecar["labels"], *sidecar["checksums"]]).encode()).hexdigest()
 
 
-def open_array(folder, part=(0, 1)):
+def open_array(folder, needed_rows=None):
     """Open a packed array without loading it into memory, after verifying its checksums.
 
     Parameters
     ----------
     folder : path-like
         Holds X.npy or its shards, labels.csv and X.json.
-    part : (int, int)
-        Number of this host and number of hosts. Each of several hosts verifies only the blocks of its own training
-        rows (`eyenet.data.shuffling.own_rows`), host 0 also those of the other splits, and needs only the shards that
-        hold them. An array in one file is verified completely.
+    needed_rows : callable, optional
+        From the result of `rows_by_split`, returns the rows that will be read. If given, only the shards that hold them
+        must be there, and only their blocks are verified. An array in one file is verified completely.
 
     Returns
     -------
@@ -68,10 +66,8 @@ def open_array(folder, part=(0, 1)):
     blocks = np.arange(math.ceil(len(table) / IMAGES_PER_BLOCK))
     if len(sidecar["checksums"]) != len(blocks):
         raise StageError(f"{folder / 'X.json'} is damaged; {again}")
-    if part != (0, 1) and "shard_size" in sidecar:
-        rows = rows_by_split(table, sidecar["settings"])
-        others = [rows[split] for split in rows if split != "train" and part[0] == 0]
-        blocks = np.unique(np.concatenate([own_rows(rows["train"], part), *others]) // IMAGES_PER_BLOCK)
+    if needed_rows is not None and "shard_size" in sidecar:
+        blocks = np.unique(needed_rows(rows_by_split(table, sidecar["settings"])) // IMAGES_PER_BLOCK)
     files = shard_files(len(table), sidecar.get("shard_size"))
     for name, first, last in files:
         if ((blocks * IMAGES_PER_BLOCK >= first) & (blocks * IMAGES_PER_BLOCK < last)).any():

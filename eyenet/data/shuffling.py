@@ -1,33 +1,18 @@
-"""Block-shuffled epochs, which read a disk sequentially, and the rows of each batch that a host reads.
+"""Block-shuffled epochs, which read a disk sequentially.
 
-Block-shuffled order. The rows are divided into eight parts of equal length, and each batch takes an eighth of its
-images from each part. Within a part, the blocks of 64 rows are visited in an order that is new each epoch, and each
-row is drawn at random within a window of eight blocks. At any time images are drawn from 64 to 72 blocks across the
-array; each block is read once per epoch, sequentially; and over the epochs any two rows can occur in the same batch.
-The order is the same for one file and for shards of any size.
-
-Hosts. The parts are the same for any number of hosts: each of 1, 2, 4 or 8 hosts owns some of them and reads nothing
-else, and the shares of all hosts together equal the batch of a single host. (In the last batch of an epoch, a host
-with several devices may need a few images of its neighbour.)
+The rows are divided into eight parts of equal length, and each batch takes an eighth of its images from each part.
+Within a part, the blocks of 64 rows are visited in an order that is new each epoch, and each row is drawn at random
+within a window of eight blocks. At any time images are drawn from 64 to 72 blocks across the array; each block is read
+once per epoch, sequentially; and over the epochs any two rows can occur in the same batch.
+The order is the same for one file and for shards of any size, and for any number of hosts (eyenet/training/hosts.py).
 """
 
 import numpy as np
 
 from eyenet.data.shards import IMAGES_PER_BLOCK
-from eyenet.run.errors import StageError
 
 PARTS = 8  # the number of hosts must divide it
 WINDOW = 8  # blocks of each part that are drawn from at a time: 64 in all, 805 MB at 256 px in the page cache
-
-
-def require_hosts(hosts, batch):
-    """Raise a StageError unless the hosts can share the parts and each batch evenly."""
-    if PARTS % hosts:
-        raise StageError(f"{hosts} hosts cannot share the {PARTS} parts of an array; use 1, 2, 4 or 8")
-    if hosts > 1 and batch % PARTS:
-        raise StageError(
-            f"--batch {batch} cannot be divided evenly among the {PARTS} parts of an array; use a multiple of {PARTS}"
-        )
 
 
 def shuffle_blocks(rows, seed):
@@ -56,20 +41,3 @@ def shuffle_blocks(rows, seed):
         begin = random.permutation(len(blocks))[block]
         order[number::PARTS] = own[np.argsort(begin + WINDOW * random.random(len(own)))][:each]
     return order
-
-
-def own_rows(rows, part):
-    """Return the rows of a host's own parts, which are adjacent in the array; parts differ by one row at most.
-
-    If a batch is sorted and divided into as many equal pieces as there are hosts, each piece holds a host's own rows.
-
-    Parameters
-    ----------
-    rows : ndarray of int
-        Ascending.
-    part : (int, int)
-        Number of the host, from 0, and number of hosts.
-    """
-    host, hosts = part
-    each = PARTS // hosts
-    return np.concatenate(np.array_split(rows, PARTS)[host * each : (host + 1) * each])

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, log
 
 GRADES = {0: "No DR", 1: "Mild", 2: "Moderate", 3: "Severe", 4: "Proliferative DR"}
 QUESTIONS = {"any": "any DR (grade 1 or more)", "referable": "referable DR (grade 2 or more)"}
@@ -100,3 +100,22 @@ def class_weights(labels):
             f"the training images ({len(labels):,}) are all of one class; nothing can be learned from them"
         )
     return {int(c): len(labels) / (len(classes) * int(n)) for c, n in zip(classes, counts)}
+
+
+def require_classes(labels, rows):
+    """Check that a training can learn from its labels; log a note if validation does not have two classes.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    rows : dict of str to ndarray of int
+        As `eyenet.data.array.rows_by_split` gives them.
+
+    Raises
+    ------
+    StageError
+        As `class_weights`, for the training images.
+    """
+    class_weights(labels[rows["train"]])
+    if len(set(labels[rows["val"]])) < 2:
+        log("note: the validation patients do not include both classes; their AUC is not defined")

@@ -42,7 +42,10 @@ class Batches(keras.utils.PyDataset):
             self.set_epoch(0)  # up to seven rows are left out, see shuffle_blocks
 
     def set_epoch(self, epoch):
-        """Shuffle for an epoch; the order depends only on seed and epoch, so a resumed training uses the same."""
+        """Shuffle for an epoch, when it begins (`eyenet.training.checkpoint.Checkpoint` calls this).
+
+        The order depends only on seed and epoch, so a resumed training uses the same.
+        """
         if self.blocks:
             self.order, self.asked = shuffle_blocks(self.rows, [self.seed, epoch]), (0, set())
         elif self.seed is not None:

@@ -8,6 +8,7 @@ device can hold: batches are then lists of indices, and the device gathers the i
 import keras
 import numpy as np
 
+from eyenet.data.names import FITTED
 from eyenet.model import backend
 from eyenet.run.errors import StageError, log, plural
 
@@ -84,7 +85,7 @@ class Resident(keras.layers.Layer):
         pass
 
 
-def choose_place(wanted, train, val, spread):
+def choose_place(wanted, train, val, distribution):
     """Choose where the images are held.
 
     Parameters
@@ -94,14 +95,14 @@ def choose_place(wanted, train, val, spread):
         enough, else 'none'. Without a GPU it is 'none': the system caches the files that it has read.
     train, val : int
         Bytes of the images of each split. They pass through the host's memory on their way to the device.
-    spread : eyenet.training.distribution.Distribution
+    distribution : eyenet.training.distribution.Distribution
 
     Raises
     ------
     StageError
         If there is not enough memory, or if several hosts train, each of which reads its own part.
     """
-    if spread.processes > 1:
+    if distribution.processes > 1:
         if wanted not in ("auto", "none"):
             raise StageError(f"--cache {wanted} is for a single host; with several, each reads its part of the array")
         return "none"
@@ -124,37 +125,44 @@ def choose_place(wanted, train, val, spread):
     return wanted
 
 
-def cache(wanted, spread, images, rows):
+def cache(wanted, distribution, images, rows):
     """Load the images of a training to where they are held.
 
     Parameters
     ----------
     wanted : str
         As of `choose_place`.
-    spread : eyenet.training.distribution.Distribution
+    distribution : eyenet.training.distribution.Distribution
     images : array of uint8, shape (n, size, size, 3)
     rows : dict of str to ndarray of int
         As `eyenet.data.array.rows_by_split` gives them.
 
     Returns
     -------
-    train, val : array-like
-        Images for `eyenet.model.batches.Batches`.
-    resident : Resident or None
-        First layer of the training model if `train` is on the device.
+    train_images, val_images : array-like
+        Images for `eyenet.model.batches.Batches`; `images` itself unless they are held in memory.
+    on_device : Resident or None
+        First layer of the training model if the training images are on the device.
     """
-    needed = {split: len(rows[split]) * images[0].nbytes for split in ("train", "val")}
-    place = choose_place(wanted, **needed, spread=spread)
+    needed = {split: len(rows[split]) * images[0].nbytes for split in FITTED}
+    place = choose_place(wanted, **needed, distribution=distribution)
     if place == "none":
         return images, images, None
     count = plural(len(rows["train"]), "training image")
     log(f"reading {count}, {needed['train'] / 1e9:.1f} GB, to the memory of the {place}")
-    train = Resident(images, rows["train"]) if place == "device" else Held(images, rows["train"])
-    return train, Held(images, rows["val"]), train if place == "device" else None
+    val = Held(images, rows["val"])
+    if place == "host":
+        return Held(images, rows["train"]), val, None
+    with distribution.scope():
+        train = Resident(images, rows["train"])
+    return train, val, train
 
 
-def first_layers(network, resident):
-    """Return the layers that turn the input into photographs: an input, and the resident images if there are any."""
-    if resident is None:
+def first_layers(network, on_device):
+    """Return the layers that turn the input into photographs: an input, and the images on the device if there are any.
+
+    `on_device` is from `cache`.
+    """
+    if on_device is None:
         return [keras.Input(network.input_shape[1:], dtype="uint8")]
-    return [keras.Input((1,), dtype="int32"), resident]
+    return [keras.Input((1,), dtype="int32"), on_device]

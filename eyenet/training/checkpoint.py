@@ -27,17 +27,17 @@ class Checkpoint(keras.callbacks.Callback):
     patience : int
         Epochs without a better `val_auc` after which training stops. Without `val_auc` the last epoch is kept.
     seed : int
-    spread : eyenet.training.distribution.Distribution
+    distribution : eyenet.training.distribution.Distribution
         Of several processes the first one writes, and tells the others.
     folder : path-like
         Gets model.keras, history.csv and checkpoint-<epoch>/.
     """
 
-    def __init__(self, network, batches, patience, seed, spread, folder):
+    def __init__(self, network, batches, patience, seed, distribution, folder):
         super().__init__()
         self.network, self.batches, self.patience = network, batches, patience
-        self.seed, self.spread = seed, spread
-        self.folder = Path(folder) if spread.process == 0 else None
+        self.seed, self.distribution = seed, distribution
+        self.folder = Path(folder) if distribution.process == 0 else None
         self.state = {"epoch": 0, "best": None, "best_epoch": None, "wait": 0, "history": []}
         self.saved = 0  # epochs of the newest checkpoint
 
@@ -54,11 +54,12 @@ class Checkpoint(keras.callbacks.Callback):
             if state is not None and state.keys() == self.state.keys():
                 self.state, path = state, folder / "trainer.weights.h5"
                 break
-        self.state = self.spread.tell(self.state)
+        self.state = self.distribution.tell(self.state)
         self.saved = self.state["epoch"]
         if self.saved:
             config = (self.folder and read_json(self.folder / "config.json")) or {}
-            load_whole(lambda path: self.spread.load(trainer, path), path, config)  # the optimizer's variables too
+            # The optimizer's variables too.
+            load_whole(lambda path: self.distribution.load(trainer, path), path, config)
         return self.saved
 
     def on_train_begin(self, logs=None):
@@ -77,14 +78,14 @@ class Checkpoint(keras.callbacks.Callback):
         if self.folder:
             self.state["epoch"] = epoch + 1
             self.state["history"].append({"epoch": epoch + 1, **{k: float(v) for k, v in logs.items()}})
-            with self.spread.alone():  # Keras creates variables while it saves
+            with self.distribution.alone():  # Keras creates variables while it saves
                 self.require_space()
                 self.keep_best(epoch + 1, logs.get("val_auc"))
             log(self.epoch_line(logs))
             if self.stopped:
                 best = self.state["best_epoch"]
                 log(f"stopped: no better validation AUC for {self.patience} epochs; the best is epoch {best}")
-        self.state = self.spread.tell(self.state)
+        self.state = self.distribution.tell(self.state)
         self.model.stop_training = self.stopped
 
     def on_train_end(self, logs=None):
@@ -127,7 +128,7 @@ class Checkpoint(keras.callbacks.Callback):
         write_rows(self.folder / "history.csv", columns, [[row.get(c, "") for c in columns] for row in history])
         folder = self.folder / f"checkpoint-{self.state['epoch']:05d}"
         folder.mkdir(exist_ok=True)
-        with self.spread.alone():
+        with self.distribution.alone():
             self.model.save_weights(folder / "trainer.weights.h5")
         write_json(folder / "state.json", self.state)
         for old in self.folder.glob("checkpoint-*"):

@@ -32,7 +32,7 @@ COMPARED = (
 )  # options by which HParams compares runs: it shows five
 
 
-def build_boards(validation, checkpoint, layers, logs, options, spread):
+def build_boards(validation, checkpoint, layers, logs, options, distribution):
     """Build the callbacks that write TensorBoard's files; none in any process but the first.
 
     Parameters
@@ -46,19 +46,19 @@ def build_boards(validation, checkpoint, layers, logs, options, spread):
         logs/<run>.
     options : dict
         The options of the training.
-    spread : eyenet.training.distribution.Distribution
+    distribution : eyenet.training.distribution.Distribution
     """
-    if spread.process:
+    if distribution.process:
         return []
     if not checkpoint.state["epoch"]:  # a new training: remove what an earlier run of this name left
         for part in ("train", "validation"):
             shutil.rmtree(logs / part, ignore_errors=True)
     logs.mkdir(parents=True, exist_ok=True)
-    with spread.alone():
+    with distribution.alone():
         see = keras.Sequential(layers)
     card = options_card(options, validation.network)
     hparams = {name: options[name] for name in COMPARED}
-    return [Dashboard(validation, checkpoint, see, logs, card, hparams, spread), EpochBoard(logs, spread)]
+    return [Dashboard(validation, checkpoint, see, logs, card, hparams, distribution), EpochBoard(logs, distribution)]
 
 
 class EpochBoard(keras.callbacks.TensorBoard):
@@ -67,12 +67,12 @@ class EpochBoard(keras.callbacks.TensorBoard):
     on_train_batch_begin = keras.callbacks.Callback.on_train_batch_begin
     on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
 
-    def __init__(self, logs, spread):
+    def __init__(self, logs, distribution):
         super().__init__(logs)
-        self.spread = spread
+        self.distribution = distribution
 
     def on_epoch_end(self, epoch, logs=None):
-        with self.spread.alone():
+        with self.distribution.alone():
             super().on_epoch_end(epoch, logs)
 
 
@@ -106,12 +106,12 @@ class Dashboard(keras.callbacks.Callback):
         The options, in Markdown.
     hparams : dict
         Options by which runs are compared.
-    spread : eyenet.training.distribution.Distribution
+    distribution : eyenet.training.distribution.Distribution
     """
 
-    def __init__(self, validation, checkpoint, see, folder, card, hparams, spread):
+    def __init__(self, validation, checkpoint, see, folder, card, hparams, distribution):
         super().__init__()
-        self.validation, self.checkpoint, self.see, self.spread = validation, checkpoint, see, spread
+        self.validation, self.checkpoint, self.see, self.distribution = validation, checkpoint, see, distribution
         self.folder, self.card = Path(folder) / "summary", card
         self.hparams = {name: plain_value(value) for name, value in hparams.items()}
         self.first = next(iter(validation.first.values()))  # first class that counts as disease in the first question
@@ -134,7 +134,7 @@ class Dashboard(keras.callbacks.Callback):
             self.writer.flush()
 
     def on_epoch_end(self, epoch, logs=None):
-        with self.spread.alone(), self.writer.as_default(epoch):
+        with self.distribution.alone(), self.writer.as_default(epoch):
             if not self.begun:
                 self.write_once()
                 self.begun = True

@@ -6,6 +6,7 @@ TensorFlow's MultiWorkerMirroredStrategy: `fit` fails on its PerReplica batches.
 """
 
 import contextlib
+import functools
 import json
 import os
 import tempfile
@@ -13,24 +14,28 @@ from pathlib import Path
 
 import numpy as np
 
-from eyenet.data.shuffling import require_hosts
 from eyenet.model import backend
 from eyenet.model.loading import copy_weights
 from eyenet.model.networks import leaves
 from eyenet.run.errors import StageError, log, plural
-from eyenet.run.processes import supervise
-from eyenet.training.hosts import connect, read_place, together
+from eyenet.training.hosts import connect, needed_rows, read_place, require_hosts, together
+from eyenet.training.supervisor import supervise
 
 
 class Distribution:
-    """How a training is spread: over `replicas` devices, in `processes` processes of which this is number `process`.
+    """How a training is distributed: over `replicas` devices, in `processes` processes of which this is `process`.
 
     Every method also serves a training on one device, and then does next to nothing. With 'hosts' the process
-    continues in a child (`eyenet.run.processes.supervise`), so create the object before any thread is started.
+    continues in a child (`eyenet.training.supervisor.supervise`), so create the object before any thread is started.
 
     Parameters
     ----------
     kind : {'none', 'devices', 'hosts'}
+
+    Attributes
+    ----------
+    needed_rows : callable or None
+        Of several hosts: which rows of the array this one reads, for `eyenet.data.array.open_array`.
 
     Raises
     ------
@@ -40,9 +45,11 @@ class Distribution:
 
     def __init__(self, kind="none"):
         self.kind, self.engine, self.replicas, self.process, self.processes = kind, None, 1, 0, 1
+        self.needed_rows = None
         if kind == "hosts":
             supervise()
             _, self.processes, self.process = read_place()
+            self.needed_rows = functools.partial(needed_rows, host=self.process, hosts=self.processes)
 
     def open_order(self, sidecar, batch):
         """Return the order of an epoch: 'blocks' for an array in shards, which a network disk reads in long stretches.
@@ -134,68 +141,45 @@ class Distribution:
         if not self.sharded:
             yield
             return
-        from keras.distribution import distribution, set_distribution
+        import keras
 
-        before = distribution()
-        set_distribution(None)
+        before = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
         try:
             yield
         finally:
-            set_distribution(before)
+            keras.distribution.set_distribution(before)
 
     def copy(self, network):
         """Copy a network to all devices; `collect` brings the trained weights back."""
         if self.engine is None:
-            self.network = self.spread = network
+            self.network = self.replicated = network
             return network
         import keras
 
         with self.scope():
-            self.network, self.spread = network, keras.models.clone_model(network)
-            copy_weights(self.spread, network)
+            self.network, self.replicated = network, keras.models.clone_model(network)
+            copy_weights(self.replicated, network)
         if self.mirrored:  # otherwise each replica would normalise by its own part of the batch
-            for layer in leaves(self.spread):
+            for layer in leaves(self.replicated):
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.synchronized = True
-        return self.spread
+        return self.replicated
 
     def collect(self):
         """Copy the trained weights into the network that was given to `copy`."""
         if self.engine is not None:
-            copy_weights(self.network, self.spread)
+            copy_weights(self.network, self.replicated)
 
-    def model(self, layers):
-        """Build a sequential model that can be trained on what `share` returns."""
+    def adapted(self, cls):
+        """Adapt a Keras class, of models or of optimizers, to the devices; on one device it is the class itself."""
         import keras
 
-        if not self.sharded:
-            return keras.Sequential(layers)
-
-        class Cut(keras.Sequential):
-            def train_step(self, state, data):  # as many images as labels
-                images, labels, *weights = data
-                return super().train_step(state, (images[: labels.shape[0]], labels, *weights))
-
-        return Cut(layers)
-
-    def adamw(self, schedule, weight_decay, clipnorm):
-        """Build AdamW, which clips the gradient of the whole batch on any number of devices."""
-        import keras
-
-        if not self.mirrored:
-            return keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=clipnorm)
-        import tensorflow as tf
-
-        count = self.replicas
-
-        class Summed(keras.optimizers.AdamW):
-            """Sum first: Keras would clip each replica's part, then sum."""
-
-            def apply(self, grads, trainable_variables=None):
-                total = tf.distribute.get_replica_context().all_reduce("sum", list(grads))
-                return super().apply([part / count for part in total], trainable_variables)  # which sums these
-
-        return Summed(schedule, weight_decay=weight_decay, clipnorm=clipnorm / count)
+        if self.sharded and issubclass(cls, keras.Model):
+            return without_padding(cls)
+        if self.mirrored and issubclass(cls, keras.optimizers.Optimizer):
+            return summing(cls, self.replicas)
+        return cls
 
     def share(self, rows):
         """Choose this process's share of a batch.
@@ -274,3 +258,29 @@ def data_parallel():
             return keras.distribution.TensorLayout([None], self.device_mesh)
 
     return Images(auto_shard_dataset=False)
+
+
+def without_padding(cls):
+    """Derive a class of models that cuts off the padding of `Distribution.share`: as many images as labels."""
+
+    class WithoutPadding(cls):
+        def train_step(self, state, data):
+            images, labels, *weights = data
+            return super().train_step(state, (images[: labels.shape[0]], labels, *weights))
+
+    return WithoutPadding
+
+
+def summing(cls, replicas):
+    """Derive a class of optimizers that sums the gradients before it clips: Keras would clip each replica's part."""
+    import tensorflow as tf
+
+    class Summing(cls):
+        def __init__(self, *args, clipnorm, **options):
+            super().__init__(*args, clipnorm=clipnorm / replicas, **options)
+
+        def apply(self, grads, trainable_variables=None):
+            total = tf.distribute.get_replica_context().all_reduce("sum", list(grads))
+            return super().apply([part / replicas for part in total], trainable_variables)  # which sums these
+
+    return Summing

@@ -1,46 +1,17 @@
 """Finish a training: choose the decision on validation, and write what predict.py and evaluate.py need."""
 
-import os
-
 import numpy as np
 
-from eyenet.data.array import content_hash
 from eyenet.data.tables import patient_known, write_table
 from eyenet.data.tasks import QUESTIONS, TASKS
 from eyenet.model.decision import BALANCED, choose_decision, own_point
-from eyenet.model.folder import NETWORK, name_latest
+from eyenet.model.folder import name_latest
 from eyenet.model.lite import add_lite
 from eyenet.model.loading import load_network
-from eyenet.model.patients import split_hash
-from eyenet.model.weights import hash_weights
 from eyenet.run.errors import StageError, log, plural
-from eyenet.run.files import LATEST, read_json, sha256, write_json
+from eyenet.run.files import LATEST, read_json, write_json
 from eyenet.score.charts import draw_training_curves
-
-
-def settings_of(options, table, sidecar):
-    """Return what a run's folder may not mix: options, array, split, and the content of the initial weights.
-
-    Parameters
-    ----------
-    options : dict
-        The options of cnn.py.
-    table : DataFrame
-        Table of the array.
-    sidecar : dict
-        X.json of the array.
-    """
-    compared = ("network", "task", "epochs", "batch", "learning_rate", "precision", "seed")
-    settings = {key: options[key] for key in compared} | {
-        "weights": hash_weights(options["network"], options["weights"]),
-        "backend": os.environ["KERAS_BACKEND"],
-        "array": content_hash(sidecar),
-        "split": split_hash(table),
-        "images": sidecar["settings"],
-    }
-    settings |= {"shuffle": "blocks"} if "shard_size" in sidecar else {}  # an order of its own
-    settings |= {"rows": options["rows"]} if options["rows"] != "all" else {}
-    return settings | ({"start": sha256(options["start"] / NETWORK)} if options["start"] else {})
+from eyenet.training.run_folder import as_text
 
 
 def choose_on_validation(network, batches, table, config):
@@ -84,7 +55,7 @@ def choose_on_validation(network, batches, table, config):
     return {"decision": decision, "operating_point": own}, lines
 
 
-def finish(folder, state, batches, table, options):
+def finish(folder, state, images, rows, table, options):
     """Write patients.csv, model.tflite, the decision and the curves of a trained model; return lines for the user.
 
     Parameters
@@ -93,21 +64,25 @@ def finish(folder, state, batches, table, options):
         The model's folder, with model.keras and config.json.
     state : dict
         Of `eyenet.training.checkpoint.Checkpoint`.
-    batches : eyenet.model.batches.Batches
-        The validation photographs.
+    images : array of uint8, shape (n, size, size, 3)
+    rows : ndarray of int
+        Those of the validation photographs.
     table : DataFrame
         Table of the array.
     options : dict
-        The options of this run, as text.
+        The options of cnn.py.
     """
+    from eyenet.model.batches import Batches
+
     columns = [column for column in ("patient", "split", "patient_known") if column in table]
     write_table(folder / "patients.csv", table[columns].drop_duplicates().sort_values("patient"))
     config = read_json(folder / "config.json")
     if not (known := patient_known(table)).all():
         config["unknown_patients"] = table["patient"][~known].nunique()  # photographs that were split on their own
     network = load_network(folder, config)
-    chosen, lines = choose_on_validation(network, batches, table.iloc[batches.rows], config)
-    config = add_lite(folder, config, network) | chosen | {"options": options}
+    batches = Batches(images, None, rows, options["batch"])
+    chosen, lines = choose_on_validation(network, batches, table.iloc[rows], config)
+    config = add_lite(folder, config, network) | chosen | {"options": as_text(options)}
     write_json(folder / "config.json", config)
     draw_training_curves(state["history"], state["best_epoch"], folder / "training_curves.png")
     best = f", validation AUC {state['best']:.3f}" if state["best"] is not None else ""

@@ -25,6 +25,16 @@ def of_disease(metric, **options):
     return OfDisease(**options)
 
 
+def disease_metrics():
+    """Create the metrics of training: accuracy, AUC, precision and recall of disease."""
+    return [
+        of_disease(keras.metrics.BinaryAccuracy, name="accuracy"),
+        of_disease(keras.metrics.AUC, name="auc"),
+        of_disease(keras.metrics.Precision, name="precision"),
+        of_disease(keras.metrics.Recall, name="recall"),
+    ]
+
+
 class Validation(keras.callbacks.Callback):
     """Predict the validation photographs after each epoch and add their metrics to the logs, as `val_<name>`.
 
@@ -36,7 +46,7 @@ class Validation(keras.callbacks.Callback):
     batches : eyenet.model.batches.Batches
         Validation photographs and labels; may be empty, then nothing is added.
     loss : callable
-    spread : eyenet.training.distribution.Distribution
+    distribution : eyenet.training.distribution.Distribution
         Of several processes the first one validates.
 
     Attributes
@@ -51,19 +61,19 @@ class Validation(keras.callbacks.Callback):
         Names of the two classes of the first question.
     """
 
-    def __init__(self, network, task, batches, loss, spread):
+    def __init__(self, network, task, batches, loss, distribution):
         super().__init__()
-        self.network, self.batches, self.loss, self.spread = network, batches, loss, spread
+        self.network, self.batches, self.loss, self.distribution = network, batches, loss, distribution
         self.labels = batches.labels[batches.rows]
         self.first = {question: first_disease(task, question) for question in TASKS[task].questions}
         self.names = TASKS[task].classes if len(self.first) == 1 else TASKS["any"].classes
         self.truth, self.probability, self.figures = self.labels > 0, np.zeros(0), None
 
     def on_epoch_end(self, epoch, logs):
-        if self.spread.process:
+        if self.distribution.process:
             return
-        with self.spread.alone():
-            self.spread.collect()
+        with self.distribution.alone():
+            self.distribution.collect()
             probabilities = predict(self.network, self.batches)
             if not (np.isfinite(logs["loss"]) and np.isfinite(probabilities).all()):
                 raise StageError(
