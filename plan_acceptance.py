@@ -65,27 +65,31 @@ def parse():
     return options.parse_args()
 
 
-def plan(args, population):
-    """Yield what is asked, as text, and the number of patients that it takes."""
+def plan(population, sensitivity, specificity, width, power):
+    """Yield what is asked, as text, and the number of patients that it takes.
+
+    `sensitivity` and `specificity` are each a pair: the expected value, and the least one to show or None.
+    """
     rates = (
-        ("sensitivity", args.sensitivity, args.show_sensitivity, with_disease(population)),
-        ("specificity", args.specificity, args.show_specificity, without_disease(population)),
+        ("sensitivity", *sensitivity, with_disease(population)),
+        ("specificity", *specificity, without_disease(population)),
     )
     for name, expected, _, shares in rates:
-        eyes = eyes_for_width(expected, args.width)
-        yield f"{name} {expected:g}, interval at most {args.width:g} wide", patients_for(eyes, *shares, population)
+        eyes = eyes_for_width(expected, width)
+        yield f"{name} {expected:g}, interval at most {width:g} wide", patients_for(eyes, *shares, population)
     for name, expected, least, shares in rates:
         if least is not None:
-            eyes = eyes_for_limit(expected, least, args.power)
-            what = f"{name} {expected:g} shown to be at least {least:g}, power {args.power:g}"
+            eyes = eyes_for_limit(expected, least, power)
+            what = f"{name} {expected:g} shown to be at least {least:g}, power {power:g}"
             yield what, patients_for(eyes, *shares, population)
 
 
 def main():
     args = parse()
     population = Population(args.prevalence, args.both, args.correlation, args.gradable)
+    rates = (args.sensitivity, args.show_sensitivity), (args.specificity, args.show_specificity)
     try:
-        rows = list(plan(args, population))
+        rows = list(plan(population, *rates, args.width, args.power))
     except ValueError as error:
         raise StageError(str(error)) from None
     print(f"{'':62}{'patients to photograph':>24}{'of these with disease':>24}")
