@@ -4,13 +4,19 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import REPO
 
-from eyenet.model.folder import name_latest
+from eyenet.data.names import SPLITS
+from eyenet.model import backend
+from eyenet.model.folder import LITE_NETWORK, NETWORK, name_latest, open_model
+from eyenet.model.lite import LiteNetwork
 from eyenet.model.loading import load_network
+from eyenet.model.patients import read_patients
 from eyenet.retraining.promotion import current_model
 from eyenet.run.errors import StageError
 from eyenet.run.files import follow, sha256
@@ -143,3 +149,20 @@ def test_a_closed_stderr_is_left_alone(tmp_path):
     command = f"exec 2>&-; PYTHONPATH='{REPO}' '{sys.executable}' -c \"{code}\""
     subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
     assert (tmp_path / "out").read_text() == "kept\n"
+
+
+def test_a_model_from_before_the_rooms_of_eyenet_is_read_and_answers_as_then(tmp_path):
+    """The zip holds a training at commit f081090: three layers at 32 px, two epochs on drawings."""
+    with zipfile.ZipFile(Path(__file__).parent / "model_before_rooms.zip") as packed:
+        packed.extractall(tmp_path)
+    with zipfile.ZipFile(tmp_path / NETWORK) as saved:
+        described = saved.read("config.json")
+    assert b'"module"' in described and b"eyenet" not in described  # so no move of a module can break it
+    photographs = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    then = [[0.51399046, 0.48600951], [0.51611263, 0.48388731]]  # what that commit computed
+    backend.start("float32", 0)
+    network = load_network(tmp_path, open_model(tmp_path))
+    assert np.allclose(network.predict(photographs, verbose=0), then, atol=1e-5)
+    lite = LiteNetwork(tmp_path, open_model(tmp_path, LITE_NETWORK))
+    assert np.allclose([lite(photograph)[0] for photograph in photographs], then, atol=1e-5)
+    assert read_patients(tmp_path)["split"].isin(SPLITS).all()
