@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from eyenet.audit.checks import Evidence, audit, complete, conclude, results_table, used_rows
+from eyenet.audit.checks import Audited, audit, complete, conclude, results_table, used_rows
 from eyenet.data.array import open_array
 from eyenet.data.names import SPLITS
 from eyenet.data.tables import read_table
@@ -119,7 +119,7 @@ def read_foreign_array(folder):
     return images, table
 
 
-def read_evidence(folder, labels=None, originals=False):
+def read_audited(folder, labels=None, originals=False):
     """Read what is to be audited: tables, an array of this pipeline, or another array.
 
     Parameters
@@ -142,11 +142,11 @@ def read_evidence(folder, labels=None, originals=False):
     else:
         images, table = read_foreign_array(folder)
     table = complete(table)
-    evidence = Evidence(table, used_rows(table, settings), images, assumed=settings is None)
+    audited = Audited(table, used_rows(table, settings), images, assumed=settings is None)
     for split in ("train", "test"):
-        if not len(evidence.rows[split]):
+        if not len(audited.rows[split]):
             raise StageError(f"no row of the table is in the split {split!r}, so there is nothing to compare")
-    return evidence
+    return audited
 
 
 def require_writable(outputs, inputs):
@@ -204,9 +204,9 @@ def main():
     files = [folder / name for name in ("X.npy", "labels.csv", "X.json", "stage.json")]
     inputs = args.labels or [*files, *folder.glob("X-*.npy")]
     require_writable({"--json": args.json, "--report": args.report}, inputs)
-    evidence = read_evidence(folder, args.labels, args.originals)
-    findings = audit(evidence, args.limit, args.seed)
-    print("rows used: " + ", ".join(f"{split} {len(evidence.rows[split]):,}" for split in SPLITS))
+    audited = read_audited(folder, args.labels, args.originals)
+    findings = audit(audited, args.limit, args.seed)
+    print("rows used: " + ", ".join(f"{split} {len(audited.rows[split]):,}" for split in SPLITS))
     print(results_table(findings))
     verdict, why, code = conclude(findings)
     write_results(findings, verdict, args.json, args.report)

@@ -19,7 +19,7 @@ from make_sample import take_photograph  # noqa: E402
 
 EXAMPLES = REPO / "app" / "public" / "examples"
 SAMPLES = REPO / "app" / "public" / "samples"
-SIDE = 192  # pixels; shown at half of this
+PIXELS = 192  # pixels; shown at half of this
 WIDTH = 720  # pixels, of a sample
 PATIENTS = {
     "negative": (16, 0),
@@ -39,7 +39,7 @@ def cut_off(eye):
 
 def draw_examples():
     """Draw a healthy right eye in a square frame, and photographs of it that are not good enough."""
-    eye = ImageOps.fit(draw(1, "right", 0), (4 * SIDE, 4 * SIDE))
+    eye = ImageOps.fit(draw(1, "right", 0), (4 * PIXELS, 4 * PIXELS))
     pictures = {
         "good": eye,
         "dark": ImageEnhance.Brightness(eye).enhance(0.22),
@@ -49,7 +49,7 @@ def draw_examples():
     }
     EXAMPLES.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(EXAMPLES / f"{name}.webp", quality=60, method=6)
+        picture.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS).save(EXAMPLES / f"{name}.webp", quality=60, method=6)
 
 
 def draw_samples():

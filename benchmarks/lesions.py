@@ -102,7 +102,7 @@ def hottest(heats):
 
 
 def hit_at(near, spots, size):
-    """Tell whether each spot, a pixel of a crop of `size`, lies in its mask (n, SIDE, SIDE); bool (n,)."""
+    """Tell whether each spot, a pixel of a crop of `size`, lies in its mask (n, SQUARE, SQUARE); bool (n,)."""
     rows, columns = ((spots + 0.5) * near.shape[1] / size).astype(int).T
     return near[np.arange(len(near)), rows, columns]
 
@@ -129,7 +129,7 @@ def read_photographs(folder, config):
 
 
 def near_lesions(drawn):
-    """Mark the places within reach of what two experts agree on; bool (groups, SIDE, SIDE)."""
+    """Mark the places within reach of what two experts agree on; bool (groups, SQUARE, SQUARE)."""
     return np.stack([marks.widened(marks.agreed(drawn, group), REACH) for group in marks.GROUPS])
 
 
@@ -184,7 +184,7 @@ def parts_of_hits(name, hits, there, parts):
 
 def enlarged(mask):
     """Enlarge a mask of a crop to the square of the marks."""
-    return np.asarray(Image.fromarray(mask).resize((marks.SIDE, marks.SIDE), Image.Resampling.NEAREST))
+    return np.asarray(Image.fromarray(mask).resize((marks.SQUARE, marks.SQUARE), Image.Resampling.NEAREST))
 
 
 def draw_sheet(target, photographs, near, spots):

@@ -25,8 +25,8 @@ GROUPS = {
     "red small dots": KINDS[:1],
 }
 EXPERTS, AGREEING = 4, 2
-SIDE = 768  # of the square, in pixels; the smallest marks are 5 pixels across on it
-TILE, COLOURS = 480, ("yellow", "cyan", "magenta", "orange")
+SQUARE = 768  # of the square, in pixels; the smallest marks are 5 pixels across on it
+TILE, PENS = 480, ("yellow", "cyan", "magenta", "orange")
 
 
 def read_marks(folder):
@@ -47,13 +47,13 @@ def draw_marks(marks, geometry):
 
     Returns
     -------
-    ndarray of bool, shape (experts, kinds, SIDE, SIDE)
+    ndarray of bool, shape (experts, kinds, SQUARE, SQUARE)
     """
-    scale = SIDE / (2 * geometry["radius"])
+    scale = SQUARE / (2 * geometry["radius"])
     left, upper = (geometry[f"center_{axis}"] - geometry["radius"] for axis in "xy")
-    drawn = np.zeros((EXPERTS, len(KINDS), SIDE, SIDE), bool)
+    drawn = np.zeros((EXPERTS, len(KINDS), SQUARE, SQUARE), bool)
     for (expert, kind), rows in marks.groupby(["expert", "kind"]):
-        image = Image.new("1", (SIDE, SIDE))
+        image = Image.new("1", (SQUARE, SQUARE))
         pen = ImageDraw.Draw(image)
         for row in rows.itertuples():
             if row.shape == "polygon":
@@ -67,12 +67,12 @@ def draw_marks(marks, geometry):
 
 
 def of_experts(drawn, group):
-    """Join the kinds of a group; bool (experts, SIDE, SIDE)."""
+    """Join the kinds of a group; bool (experts, SQUARE, SQUARE)."""
     return drawn[:, [KINDS.index(kind) for kind in GROUPS[group]]].any(axis=1)
 
 
 def agreed(drawn, group):
-    """Find the pixels that at least two experts have marked with a kind of the group; bool (SIDE, SIDE)."""
+    """Find the pixels that at least two experts have marked with a kind of the group; bool (SQUARE, SQUARE)."""
     return of_experts(drawn, group).sum(axis=0) >= AGREEING
 
 
@@ -87,8 +87,8 @@ def draw_tile(crop, drawn, near, spot, said):
     Parameters
     ----------
     crop : ndarray of uint8, shape (size, size, 3)
-    drawn : ndarray of bool, shape (experts, kinds, SIDE, SIDE)
-    near : ndarray of bool, shape (SIDE, SIDE)
+    drawn : ndarray of bool, shape (experts, kinds, SQUARE, SQUARE)
+    near : ndarray of bool, shape (SQUARE, SQUARE)
         Where a spot is a hit.
     spot : tuple of int
         Row and column in the crop.
@@ -98,10 +98,10 @@ def draw_tile(crop, drawn, near, spot, said):
     -------
     PIL.Image.Image
     """
-    tile = Image.fromarray(crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    for mask, colour in zip((*of_experts(drawn, LARGER), near), (*COLOURS, "white")):
+    tile = Image.fromarray(crop).resize((SQUARE, SQUARE), Image.Resampling.BICUBIC)
+    for mask, colour in zip((*of_experts(drawn, LARGER), near), (*PENS, "white")):
         tile.paste(colour, mask=Image.fromarray(mask & ~binary_erosion(mask, iterations=2)))
-    pen, scale = ImageDraw.Draw(tile), SIDE / len(crop)
+    pen, scale = ImageDraw.Draw(tile), SQUARE / len(crop)
     y, x = ((place + 0.5) * scale for place in spot)
     hit = near[int(y), int(x)]
     pen.ellipse([x - 12, y - 12, x + 12, y + 12], outline="lime" if hit else "red", width=4)

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 import audit_leakage
-from eyenet.audit.checks import LEAK, Evidence, audit, complete, used_rows
+from eyenet.audit.checks import LEAK, Audited, audit, complete, used_rows
 from eyenet.data.copies import transform
 from eyenet.photo.retina import black_outside
 from eyenet.run.script import run_main
@@ -93,8 +93,8 @@ def rows_in(table, split):
 def leaks(images, table, settings=None):
     """Audit; return the checks that found a leak, and all findings by check."""
     known = complete(table)
-    evidence = Evidence(known, used_rows(known, settings), images, assumed=settings is None)
-    findings = audit(evidence, audit_leakage.LIMIT, seed=0)
+    audited = Audited(known, used_rows(known, settings), images, assumed=settings is None)
+    findings = audit(audited, audit_leakage.LIMIT, seed=0)
     found = dict(zip(CHECKS, findings))
     return {check for check, finding in found.items() if finding.verdict == LEAK}, found
 

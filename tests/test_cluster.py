@@ -198,11 +198,11 @@ def test_no_scheduler_no_worker_no_eyenet(fresh_farm, monkeypatch, tmp_path):
                 clusters.Cluster(address)
     fresh_farm.scheduler()
     with monkeypatch.context() as patched, pytest.raises(StageError, match="has no workers; start some"):
-        patched.setattr(clusters, "PATIENCE", 1)
+        patched.setattr(clusters, "WORKER_TIMEOUT", 1)
         clusters.Cluster(fresh_farm.address)
     worker = fresh_farm.worker()
     with contextlib.closing(clusters.Cluster(fresh_farm.address)) as cluster, monkeypatch.context() as patched:
-        patched.setattr(clusters, "PATIENCE", 1)
+        patched.setattr(clusters, "WORKER_TIMEOUT", 1)
         with pytest.raises(StageError, match="has no workers; start some"):
             list(for_each(kill_once, [(300, tmp_path / "killed", worker.pid)], cluster, None))
     fresh_farm.worker(checkout=tmp_path)

@@ -16,7 +16,7 @@ from eyenet.data.tables import count_by_grade, count_labels, patient_known, read
 from eyenet.data.tasks import answerable, require_answers
 from eyenet.run.errors import StageError
 from eyenet.sets.columns import parse_columns
-from eyenet.sets.grades import UNGRADABLE, read_grade
+from eyenet.sets.grades import NOT_GRADABLE, read_grade
 from eyenet.sets.labels import BY_GRADER, NO_GRADE, read_labels, warn_of_visits
 from eyenet.sets.matching import match_images, warn_of_folders, without_ending
 
@@ -148,7 +148,7 @@ def test_a_table_in_a_zip(tmp_path):
     "text, grade",
     [("0", 0), ("4.0", 4), ("grade 3", 3), ("Mild", 1), ("mild_NPDR", 1), ("Moderate non-proliferative DR", 2)]
     + [("Severe diabetic retinopathy", 3), ("Proliferate_DR", 4), ("PDR", 4), ("No apparent retinopathy", 0)]
-    + [("2 moderate", 2), ("0_No_DR", 0), ("3,0", 3), ("UNGRADABLE", UNGRADABLE), ("5", None), ("-1", None)]
+    + [("2 moderate", 2), ("0_No_DR", 0), ("3,0", 3), ("UNGRADABLE", NOT_GRADABLE), ("5", None), ("-1", None)]
     + [("NoDR", 0), ("0-NoDR", 0), ("2.5", None), ("2 severe", None), ("", None), ("none", None), ("R2", None)]
     + [("severe pdr", None), ("02", None)],
 )  # fmt: skip

@@ -18,7 +18,7 @@ import lesions
 import marks
 
 GEOMETRY = {"center_x": 100.0, "center_y": 100.0, "radius": 100.0}
-SCALE = marks.SIDE / 200
+SCALE = marks.SQUARE / 200
 
 
 def mark(expert, kind, shape="circle", x=0, y=0, radius_x=0, radius_y=0, polygon="", image="a"):

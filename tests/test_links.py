@@ -13,7 +13,7 @@ from PIL import Image
 from test_audit import RETINAS
 
 import preprocess_images
-from eyenet.audit.checks import Evidence, complete, same_pixels
+from eyenet.audit.checks import Audited, complete, same_pixels
 from eyenet.data import duplicates
 from eyenet.data.copies import transform
 from eyenet.data.links import COLUMNS, contradictory, decide, list_copies, read_deciders
@@ -152,11 +152,11 @@ def evidence_of_no_leak(folder, table):
     table = complete(pd.DataFrame(table).astype({"level": int}))
     rows = {split: np.flatnonzero(table["split"] == split) for split in ("train", "val", "test")}
     assert min(map(len, rows.values())) > 1
-    evidence = Evidence(table, rows, Crops(folder, table["image"]))
-    trained = duplicates.describe(evidence.images, rows["train"])
-    assert [same_pixels(evidence, split, trained).verdict for split in ("test", "val")] == ["ok", "ok"]
+    audited = Audited(table, rows, Crops(folder, table["image"]))
+    trained = duplicates.describe(audited.images, rows["train"])
+    assert [same_pixels(audited, split, trained).verdict for split in ("test", "val")] == ["ok", "ok"]
     wrong = rows | {"train": rows["train"][:-1], "test": np.append(rows["test"], rows["train"][0])}
-    assert same_pixels(Evidence(table, wrong, evidence.images), "test", trained).verdict == "LEAK"
+    assert same_pixels(Audited(table, wrong, audited.images), "test", trained).verdict == "LEAK"
 
 
 def test_an_older_version_split_copies_and_who_moves_is_told(step, tmp_path):

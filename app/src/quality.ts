@@ -36,7 +36,7 @@ const REASONS: Record<string, string> = {
   lines: "out of focus",
   dark_lines: "out of focus",
 };
-const BLACK = "too dark";
+const TOO_DARK = "too dark";
 const MOST: Record<string, number> = { visible: 0.8, glare: 0.1 }; // a measure counts up to here
 const FLATTENED = 0.08; // `clipped` of a natural photograph from which detail is lost
 const LOST = "detail lost";
@@ -45,7 +45,7 @@ const TO_BLAME = 0.5; // log odds from which a reason is told
 /** Assess the measures of a crop. */
 export function judge(measures: Measures, weights: Weights): Quality {
   const poor = (reason: string) => ({ gradable: false, retina: false, score: 1, reasons: [reason], measures });
-  if (!("contrast" in measures)) return poor(BLACK);
+  if (!("contrast" in measures)) return poor(TOO_DARK);
   if (isOneChannel(measures) || (measures.colour < COLOUR && !isRough(measures))) return poor(GREY);
   if (isOther(measures)) return poor(OTHER);
   const fit = weights[measures.equalized ? "equalized" : "natural"];

@@ -17,7 +17,7 @@ interface Search {
 const WIDE: Search = { rays: 6, band: 0.12, scales: [0.5, 0.25, 0.12, 0.07], least: 9 };
 const NARROW: Search = { rays: 12, band: 0.03, scales: [0.4, 0.2, 0.1, 0.07, 0.07], least: 18 };
 const LEAST_BAND = 6; // px, of the narrow pass
-const [SIDE, SHARPEST] = [3, 1.5]; // samples that are compared on each side of a place; px that they span at least
+const [EACH_SIDE, SHARPEST] = [3, 1.5]; // samples that are compared on each side of a place; px that they span at least
 const DARK = 1000; // added to the sum of the samples, so that the noise of the dark does not count
 const [NEAR, NEAR_PX] = [0.005, 1]; // share of the radius, and px, within which the rim on a ray agrees with the circle
 const SHADE = 0.25; // of the median light inside the rim, below which a ray without a rim is not judged: a black bar
@@ -108,7 +108,7 @@ function raysOf(perSector: number): Rays {
 function steepest(picture: Picture, x: number, y: number, radius: number, search: Search): Point[] {
   const { edges, unit, length } = raysOf(search.rays);
   const step = (2 * search.band) / SAMPLES;
-  const side = search === WIDE ? SIDE : Math.max(SIDE, Math.ceil(SHARPEST / (step * radius)));
+  const side = search === WIDE ? EACH_SIDE : Math.max(EACH_SIDE, Math.ceil(SHARPEST / (step * radius)));
   const places = SAMPLES + 1 - 2 * side;
   const points: Point[] = [];
   const total = new Float64Array(SAMPLES + 1);
@@ -129,8 +129,8 @@ function steepest(picture: Picture, x: number, y: number, radius: number, search
     const bend = 2 * here - before - after;
     const peak = bend > 0 ? clip((after - before) / 2 / bend, -1, 1) : 0; // of a parabola
     const place = length[ray] * (1 - search.band + step * (at + side + peak)) - 1;
-    const inner = SAMPLES / 2 - SIDE;
-    points.push({ direction: [u, v, 1], place, light: (total[inner] - total[inner - 3 * SIDE]) / (3 * SIDE) });
+    const inner = SAMPLES / 2 - EACH_SIDE;
+    points.push({ direction: [u, v, 1], place, light: (total[inner] - total[inner - 3 * EACH_SIDE]) / (3 * EACH_SIDE) });
   });
   return points;
 }

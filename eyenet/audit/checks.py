@@ -22,7 +22,7 @@ NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass
-class Evidence:
+class Audited:
     """What is audited.
 
     `table` is from `complete`; `rows` are the rows of each split that are used; `images` is the array, or None.
@@ -113,59 +113,59 @@ def _parse(name):
         return Name(patient, eye) if patient and eye else None
 
 
-def shared(evidence, column, ours, theirs):
+def shared(audited, column, ours, theirs):
     """Check that no photograph or patient of one split is in another; count the rows for which it is unknown."""
     what = f"{NAMES[ours]} rows whose {column} is in {NAMES[theirs]}"
-    if missing := _missing(evidence, ours, theirs):
+    if missing := _missing(audited, ours, theirs):
         return Finding(what, missing, UNCHECKED)
-    values, others = (evidence.values(column, split) for split in (ours, theirs))
+    values, others = (audited.values(column, split) for split in (ours, theirs))
     known, others_known = pd.notna(values), pd.notna(others)
-    odd = [*evidence.values("image", ours)[~known], *evidence.values("image", theirs)[~others_known]]
+    odd = [*audited.values("image", ours)[~known], *audited.values("image", theirs)[~others_known]]
     if not known.any() or not others_known.any():
         return Finding(what, f"names such as {odd[0]!r} do not say the {column}", UNCHECKED, required=True)
     bad = known & np.isin(values.astype(str), others[others_known].astype(str))
-    cases = list(evidence.values("image", ours)[bad])
+    cases = list(audited.values("image", ours)[bad])
     text = _share(bad[known]) + (f", such as {cases[0]}" if cases else "")
     if column == "patient":
-        text += _by_number(evidence, bad, ours, theirs)
+        text += _by_number(audited, bad, ours, theirs)
     if odd:
         text += f"; rows not compared: {len(odd):,}, whose names do not say the {column}, such as {odd[0]!r}"
     figures = {"rows": len(cases), "of": int(known.sum()), "not_compared": len(odd)}
     return Finding(what, text, LEAK if cases else UNSURE if odd else OK, figures, cases, required=True)
 
 
-def _by_number(evidence, bad, ours, theirs):
+def _by_number(audited, bad, ours, theirs):
     """Report how many rows match only because a patient number is written in two ways, such as 011 and 11."""
-    written = evidence.values("written", ours)
-    only = np.flatnonzero(bad & ~np.isin(written.astype(str), evidence.values("written", theirs).astype(str)))
+    written = audited.values("written", ours)
+    only = np.flatnonzero(bad & ~np.isin(written.astype(str), audited.values("written", theirs).astype(str)))
     if not len(only):
         return ""
     first = only[0]
-    return f"; {len(only):,} by number, such as {written[first]!r} taken for {evidence.values('patient', ours)[first]}"
+    return f"; {len(only):,} by number, such as {written[first]!r} taken for {audited.values('patient', ours)[first]}"
 
 
-def _missing(evidence, *splits):
+def _missing(audited, *splits):
     """Return a text that names the first of some splits without rows; None if all have rows."""
-    return next((f"no {NAMES[split]} rows" for split in splits if not len(evidence.rows[split])), None)
+    return next((f"no {NAMES[split]} rows" for split in splits if not len(audited.rows[split])), None)
 
 
 def _share(bad):
     return f"{bad.sum():,} of {len(bad):,} ({bad.mean():.1%})"
 
 
-def same_pixels(evidence, split, trained):
+def same_pixels(audited, split, trained):
     """Check that no image of a split is the same photograph as a training image, whatever their names.
 
     `trained` are the descriptors of the training images; None without pixels.
     """
     what = f"{NAMES[split]} rows whose pixels are in training"
-    images, rows = evidence.images, evidence.rows
-    missing = NO_PIXELS if images is None else _missing(evidence, split)
+    images, rows = audited.images, audited.rows
+    missing = NO_PIXELS if images is None else _missing(audited, split)
     if missing:
         return Finding(what, missing, UNCHECKED)
     ours = describe(images, rows[split])
     pairs = verify(images, images, [(rows[split][i], rows["train"][j]) for i, j in match(ours, trained)])
-    names, photographs = (evidence.table[column].to_numpy() for column in ("image", "photograph"))
+    names, photographs = (audited.table[column].to_numpy() for column in ("image", "photograph"))
     cases = [(names[i], names[j], round(similarity, 3)) for i, j, similarity in pairs]
     renamed = [(i, j) for i, j, _ in pairs if photographs[i] != photographs[j]]
     bad = np.isin(rows[split], [i for i, _, _ in pairs])
@@ -180,15 +180,15 @@ def same_pixels(evidence, split, trained):
     return Finding(what, text, LEAK if cases else OK, figures, cases)
 
 
-def copy_rule(evidence):
+def copy_rule(audited):
     """Check that the rule "a rotated copy has DR" is no more accurate than always choosing the majority class."""
     what = 'accuracy of the rule "a rotated copy has DR"'
-    if not evidence.knows("level"):
+    if not audited.knows("level"):
         return Finding(what, "no grades", UNCHECKED)
     figures, texts, verdict = {}, [], OK
     for split in ("test", "val"):
-        rotated = np.char.startswith(evidence.values("transform", split).astype(str), "rot")
-        diseased = evidence.values("level", split).astype(int) > 0
+        rotated = np.char.startswith(audited.values("transform", split).astype(str), "rot")
+        diseased = audited.values("level", split).astype(int) > 0
         if not len(diseased):
             continue
         rule, majority = (rotated == diseased).mean(), max(diseased.mean(), 1 - diseased.mean())
@@ -200,27 +200,27 @@ def copy_rule(evidence):
         return Finding(what, "no test rows", UNCHECKED)
     copies = sum(found["rotated"] for found in figures.values())
     text = "; ".join(texts) + f" ({plural(copies, 'rotated copy', 'rotated copies')})"
-    if copies and evidence.assumed:
+    if copies and audited.assumed:
         text += "; all rows count; give --originals if validation and test use originals only"
     return Finding(what, text, verdict, figures)
 
 
-def not_retina(evidence, features, what, limit, seed):
+def not_retina(audited, features, what, limit, seed):
     """Check that a small classifier cannot tell the grade of test images without seeing the retina."""
     what = f"AUC of a classifier that sees only {what}"
-    if evidence.images is None:
+    if audited.images is None:
         return Finding(what, NO_PIXELS, UNCHECKED)
-    if not evidence.knows("level"):
+    if not audited.knows("level"):
         return Finding(what, "no grades", UNCHECKED)
-    truth = {split: evidence.values("level", split).astype(int) > 0 for split in ("train", "test")}
-    patients, photographs = (evidence.values(column, "test") for column in ("patient", "photograph"))
+    truth = {split: audited.values("level", split).astype(int) > 0 for split in ("train", "test")}
+    patients, photographs = (audited.values(column, "test") for column in ("patient", "photograph"))
     patients = np.where(pd.isna(patients), photographs, patients)
     if not len(truth["test"]) or truth["test"].all() or not truth["test"].any():
         return Finding(what, "the test rows do not have both classes", UNCHECKED)
     trained = np.arange(len(truth["train"]))
     if len(trained) > MOST:
         trained = np.sort(np.random.default_rng(seed).choice(trained, MOST, replace=False))
-    known, seen = _features(evidence, "train", features, trained), _features(evidence, "test", features)
+    known, seen = _features(audited, "train", features, trained), _features(audited, "test", features)
     probability = shortcut_probability(known, truth["train"][trained], seen, seed)
     if probability is None:
         return Finding(what, "a class has too few training rows", UNCHECKED)
@@ -234,17 +234,17 @@ def not_retina(evidence, features, what, limit, seed):
     return Finding(what, text + (", with too few test patients to tell" if verdict == UNSURE else ""), verdict, figure)
 
 
-def _features(evidence, split, features, chosen=slice(None)):
+def _features(audited, split, features, chosen=slice(None)):
     """Compute the features of the images of a split, or of the chosen ones, block by block."""
-    return map_blocks(features, evidence.images, evidence.rows[split][chosen], "measure")
+    return map_blocks(features, audited.images, audited.rows[split][chosen], "measure")
 
 
-def audit(evidence, limit, seed):
+def audit(audited, limit, seed):
     """Run all checks.
 
     Parameters
     ----------
-    evidence : Evidence
+    audited : Audited
     limit : float
         Largest AUC without the retina that is not a leak; it is a leak if the lower end of the interval is above.
     seed : int
@@ -254,15 +254,15 @@ def audit(evidence, limit, seed):
     list of Finding
     """
     splits = (("test", "train"), ("val", "train"), ("test", "val"))
-    trained = None if evidence.images is None else describe(evidence.images, evidence.rows["train"])
+    trained = None if audited.images is None else describe(audited.images, audited.rows["train"])
     return [
-        *(shared(evidence, "photograph", *two) for two in splits),
-        *(shared(evidence, "patient", *two) for two in splits),
-        same_pixels(evidence, "test", trained),
-        same_pixels(evidence, "val", trained),
-        copy_rule(evidence),
-        not_retina(evidence, border_features, "the border ring and the corners", limit, seed),
-        not_retina(evidence, compression_features, "traces of compression", limit, seed),
+        *(shared(audited, "photograph", *two) for two in splits),
+        *(shared(audited, "patient", *two) for two in splits),
+        same_pixels(audited, "test", trained),
+        same_pixels(audited, "val", trained),
+        copy_rule(audited),
+        not_retina(audited, border_features, "the border ring and the corners", limit, seed),
+        not_retina(audited, compression_features, "traces of compression", limit, seed),
     ]
 
 

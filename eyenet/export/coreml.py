@@ -113,8 +113,8 @@ def _describe(model, description):
         "Probability of each class, 0 to 1, not calibrated; the temperature and the shift are in the metadata"
     )
     points = operating_points(description)
-    flat = {"threshold": next(iter(points.values()))[description["operating_point"]], "operating_points": points}
-    for key, value in (description | flat).items():
+    chosen = {"threshold": next(iter(points.values()))[description["operating_point"]], "operating_points": points}
+    for key, value in (description | chosen).items():
         model.user_defined_metadata[f"eyenet.{key}"] = value if isinstance(value, str) else json.dumps(value)
 
 

@@ -6,7 +6,7 @@ from eyenet.model.settings import colours_of, field_of, setting, what_it_has_see
 from eyenet.photo.quality import weights
 from eyenet.photo.retina import PREPROCESSING
 
-FORMAT = 1  # of model.json
+DESCRIPTION_FORMAT = 1  # of model.json
 
 
 def describe(folder, config):
@@ -30,7 +30,7 @@ def describe(folder, config):
     """
     images = config["settings"]["images"]
     return {
-        "format": FORMAT,
+        "format": DESCRIPTION_FORMAT,
         "name": f"{folder.resolve().name} {config.get('files', {}).get(NETWORK, 'unknown')[:12]}",
         "task": config["task"],
         "classes": list(config["classes"]),

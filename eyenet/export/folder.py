@@ -13,7 +13,7 @@ from eyenet.run.files import TEMPORARY, read_json, write_json, write_whole
 from eyenet.run.pages import environment
 
 RECORD = "export.json"
-FORMAT = 1  # of export.json
+RECORD_FORMAT = 1  # of export.json
 BEFORE = ".before-"  # prefix of an earlier export while it is replaced
 
 
@@ -95,7 +95,7 @@ def remove_unfinished(folder):
 def read_record(folder, model):
     """Read the records of a folder's exports, by name; empty if it is of another model or version, or damaged."""
     record = read_json(folder / RECORD) or {}
-    ours = (record.get("format"), record.get("model")) == (FORMAT, model)
+    ours = (record.get("format"), record.get("model")) == (RECORD_FORMAT, model)
     return {name: known for name, known in record.get("files", {}).items() if ours and (folder / name).exists()}
 
 
@@ -140,7 +140,7 @@ def write_record(folder, model, files, description):
     description : dict
         From `eyenet.export.description.describe`.
     """
-    write_json(folder / RECORD, {"script": "export_model.py", "format": FORMAT, "model": model, "files": files})
+    write_json(folder / RECORD, {"script": "export_model.py", "format": RECORD_FORMAT, "model": model, "files": files})
     write_json(folder / "model.json", description)
     env = environment(__file__, autoescape=False)
     task = TASKS[description["task"]]

@@ -19,7 +19,7 @@ from eyenet.run.files import write_json, write_whole
 
 APP = Path(__file__).resolve().parents[2] / "app"
 EVIDENCE, ASKED = "evidence", "explain"  # output and input of the network
-FORMAT = 2  # of model.json; 2 since the network has the input `explain`
+PAGE_FORMAT = 2  # of model.json; 2 since the network has the input `explain`
 TEMPLATE, NETWORK = "dist-template", "model.onnx.gz"  # what npm run build makes, and what the page loads
 
 
@@ -162,7 +162,7 @@ def write_page(data, folder, config, output):
         Total size of the files in bytes.
     """
     described = describe(folder, config)
-    described["format"] = FORMAT
+    described["format"] = PAGE_FORMAT
     described["model"] = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest()}  # of the unpacked file
     with proved_export(output) as page:
         shutil.copytree(APP / TEMPLATE, page)

@@ -244,8 +244,8 @@ class Worklist:
             self.table.replace(self.lines + lines)
 
     def _line(self, row):
-        flat = to_csv(row | self.shared)
-        return {column: str(flat.get(column, "")) for column in self.table.columns}
+        cells = to_csv(row | self.shared)
+        return {column: str(cells.get(column, "")) for column in self.table.columns}
 
     def __enter__(self):
         return self

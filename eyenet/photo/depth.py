@@ -13,8 +13,8 @@ from PIL import Image
 from eyenet.photo.metadata import significant_bits
 
 # Tags of TIFF
-BITS, PHOTOMETRIC, LARGEST, PLANES, FORMAT, FLOAT_LARGEST = 258, 262, 281, 284, 339, 341
-SIGNED = 2  # value of FORMAT
+BITS, PHOTOMETRIC, LARGEST, PLANES, SAMPLE_FORMAT, FLOAT_LARGEST = 258, 262, 281, 284, 339, 341
+SIGNED = 2  # value of SAMPLE_FORMAT
 OVERSHOOT = 2.0  # floats up to here are 0-1, with what sharpening or interpolation added
 UNDERSHOOT = -0.05  # of the largest; down to here, negative floats are 0 with what such a filter added
 
@@ -88,7 +88,7 @@ def load_8_bits(image, source, page=None):
         if image.mode == "F":
             small = floats_to_bytes(values, max(_several(tags.get(FLOAT_LARGEST)), default=None))
         else:
-            if 32 in _several(tags.get(BITS)) and SIGNED not in _several(tags.get(FORMAT)):
+            if 32 in _several(tags.get(BITS)) and SIGNED not in _several(tags.get(SAMPLE_FORMAT)):
                 values = values.view(np.uint32)
             small = to_bytes(values, declared_bits(image, source))
         return Image.fromarray(255 - small if tags.get(PHOTOMETRIC) == 0 else small)

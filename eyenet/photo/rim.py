@@ -23,7 +23,7 @@ class Pass(NamedTuple):
 WIDE = Pass(6, 0.12, (0.5, 0.25, 0.12, 0.07), 9)
 NARROW = Pass(12, 0.03, (0.4, 0.2, 0.1, 0.07, 0.07), 18)  # 36 degrees of the rim
 LEAST_BAND = 6  # px, of the narrow pass
-SIDE, SHARPEST = 3, 1.5  # samples that are compared on each side of a place; px that they span at least
+EACH_SIDE, SHARPEST = 3, 1.5  # samples that are compared on each side of a place; px that they span at least
 # The wide pass divides the fall by the root of the light, so that a shaded rim counts beside a bright one; this is
 # added to the sum of the samples, so that the noise of the dark does not count.
 DARK = 1000
@@ -140,7 +140,7 @@ def _steepest(image, x, y, radius, search):
     """
     edges, unit, length = _rays(search.rays)
     step = 2 * search.band / SAMPLES
-    side = max(SIDE, math.ceil(SHARPEST / (step * radius))) if search is not WIDE else SIDE
+    side = max(EACH_SIDE, math.ceil(SHARPEST / (step * radius))) if search is not WIDE else EACH_SIDE
     total = np.zeros((len(unit), SAMPLES + 1))
     np.cumsum(_read(image, x, y, radius, search, edges), axis=1, out=total[:, 1:])
     fall = 2 * total[:, side:-side] - total[:, : -2 * side] - total[:, 2 * side :]
@@ -157,8 +157,8 @@ def _steepest(image, x, y, radius, search):
     bend = 2 * here - before - after
     peak = np.divide((after - before) / 2, bend, out=np.zeros_like(bend), where=bend > 0).clip(-1, 1)  # of a parabola
     place = length * (1 - search.band + step * (at + side + peak)) - 1
-    inner = SAMPLES // 2 - SIDE
-    light = (total[valid, inner] - total[valid, inner - 3 * SIDE]) / (3 * SIDE)
+    inner = SAMPLES // 2 - EACH_SIDE
+    light = (total[valid, inner] - total[valid, inner - 3 * EACH_SIDE]) / (3 * EACH_SIDE)
     return np.column_stack([unit, np.ones(len(unit))]), place, light
 
 

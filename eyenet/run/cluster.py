@@ -29,7 +29,7 @@ from eyenet.run.files import TEMPORARY
 BATCH = 32  # photographs per task: about a second of work, for half a millisecond of the scheduler's time
 AHEAD = 256  # tasks submitted at a time: the scheduler never holds more, however many photographs there are
 ANSWER = 10  # seconds within which the scheduler must answer
-PATIENCE = 300  # seconds without any worker after which the step gives up
+WORKER_TIMEOUT = 300  # seconds without any worker after which the step gives up
 
 # Packages that decode, scale, compress or grade: another version may give other bytes.
 PACKAGES = ("numpy", "Pillow", "pydicom", "python-gdcm", "ai-edge-litert")
@@ -140,7 +140,7 @@ class Cluster:
         try:
             if not self.client.nthreads():
                 log(f"no worker is connected to {address}; waiting for one (dask worker {address})")
-            self.client.wait_for_workers(1, timeout=PATIENCE)
+            self.client.wait_for_workers(1, timeout=WORKER_TIMEOUT)
         except TimeoutError:
             self.close()
             raise self.no_workers() from None
@@ -179,7 +179,7 @@ class Cluster:
         """Wait for the results of a task; raise the error that it ended with, if any."""
         while True:
             try:
-                return future.result(PATIENCE)
+                return future.result(WORKER_TIMEOUT)
             except TimeoutError:  # results that were lost with their worker are pending again
                 if not self.client.nthreads():
                     raise self.no_workers() from None

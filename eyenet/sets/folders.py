@@ -173,7 +173,7 @@ def class_folders(files):
     Returns
     -------
     grades : dict of str to int
-        Folder, relative to the set, to the grade, or UNGRADABLE.
+        Folder, relative to the set, to the grade, or NOT_GRADABLE.
     strange : list of str
         Folders beside two or more with the name of a grade, and without one.
     unsure : list of str

@@ -2,7 +2,7 @@
 
 import re
 
-UNGRADABLE = -1  # a grader could not grade the photograph; this is no grade
+NOT_GRADABLE = -1  # a grader could not grade the photograph; this is no grade
 WORDS = {
     "no dr": 0,
     "no apparent dr": 0,
@@ -15,10 +15,10 @@ WORDS = {
     "severe": 3,
     "pdr": 4,
     "proliferative": 4,
-    "ungradable": UNGRADABLE,
-    "ungradeable": UNGRADABLE,
-    "not gradable": UNGRADABLE,
-    "not gradeable": UNGRADABLE,
+    "ungradable": NOT_GRADABLE,
+    "ungradeable": NOT_GRADABLE,
+    "not gradable": NOT_GRADABLE,
+    "not gradeable": NOT_GRADABLE,
 }
 SAME = (  # other ways to write a word of the list; "no dr" must stay
     (r"[\s_-]+", " "),
@@ -41,7 +41,7 @@ def read_grade(text):
     Returns
     -------
     int or None
-        0 to 4, `UNGRADABLE`, or None if it is neither a number 0-4 nor one of the words, or both and they disagree.
+        0 to 4, `NOT_GRADABLE`, or None if it is neither a number 0-4 nor one of the words, or both and they disagree.
     """
     words = text.strip().casefold()
     for pattern, same in SAME:

@@ -66,8 +66,8 @@ def identify_all(photographs):
         names, which are in every table, tell all.
     """
     files = [photograph.file for photograph in photographs]
-    flat = len(photographs.listed) == 1 and not any("/" in file or PAGE.fullmatch(file) for file in files)
-    if flat and not any(photographs.dicom):
+    one_folder = len(photographs.listed) == 1 and not any("/" in file or PAGE.fullmatch(file) for file in files)
+    if one_folder and not any(photographs.dicom):
         return None
     folders = {source: paths.folder.absolute() for source, paths in zip(photographs.sources, photographs.listed)}
     graded = {source: class_folders(paths.names)[0] for source, paths in zip(photographs.sources, photographs.listed)}

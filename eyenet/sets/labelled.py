@@ -9,7 +9,7 @@ from eyenet.data.tables import patient_known, require_match
 from eyenet.run.errors import StageError, log, plural, silent
 from eyenet.run.files import from_cell, read_json
 from eyenet.sets.folders import PHOTOGRAPHS, class_folders, find_table, grades_of, path_in_set
-from eyenet.sets.grades import UNGRADABLE
+from eyenet.sets.grades import NOT_GRADABLE
 from eyenet.sets.identify import identify_all
 from eyenet.sets.labels import BY_COLUMN, BY_GRADER, fill_in, read_told_labels, report_patients, warn_of_visits
 from eyenet.sets.matching import match_images, warn_of_folders
@@ -174,7 +174,7 @@ def _require_grades(grades, strange, unsure, folder):
             "grades or patients, since no 0 is beside them: call them Mild, Moderate, Severe and PDR if they are "
             "grades, or give a table: --labels FILE"
         )
-    names = {path.rpartition("/")[2] for path, grade in grades.items() if grade != UNGRADABLE}
+    names = {path.rpartition("/")[2] for path, grade in grades.items() if grade != NOT_GRADABLE}
     if names == {"0", "1"}:
         raise StageError(
             f"{folder} has no label table, and its folders 0 and 1 may be grades or mean no and yes: call them No_DR "
@@ -185,13 +185,13 @@ def _require_grades(grades, strange, unsure, folder):
 def _label_by_folder(photographs, by_folder, folder):
     """Take the grades from the names of the folders."""
     level = pd.Series(by_folder, index=photographs.index, dtype=object)
-    graded = level.notna() & (level != UNGRADABLE)
+    graded = level.notna() & (level != NOT_GRADABLE)
     if not graded.any():
         raise StageError(
             f"{folder} has no label table, and no folder of its photographs is named by a grade (0 to 4, or the words "
             "of labels/README.md); give the table: --labels FILE"
         )
-    reasons = level.map({UNGRADABLE: BY_GRADER}).fillna(NO_LABEL)
+    reasons = level.map({NOT_GRADABLE: BY_GRADER}).fillna(NO_LABEL)
     labels = pd.DataFrame({"image": photographs["image"], "patient": photographs["image"], "eye": "", "level": level})
     labels = labels.assign(patient_known=0, **dict.fromkeys(BY_COLUMN, False))
     labels = labels[graded].astype({"level": int}).reset_index(drop=True)
@@ -254,7 +254,7 @@ def _compare(labels, by_folder, path):
     other = folder.notna() & (folder != labels["level"])
     if other.any():
         level, said, count = labels["level"][other].iloc[0], int(folder[other].iloc[0]), int(other.sum())
-        what = "for ungradable ones" if said == UNGRADABLE else f"of grade {said}"
+        what = "for ungradable ones" if said == NOT_GRADABLE else f"of grade {said}"
         names = ", ".join(labels["image"][other].iloc[:8]) + " ..." * (count > 8)
         log(
             f"warning: {path} and the folders contradict each other about {plural(count, 'photograph')}: {names}; the "

@@ -11,7 +11,7 @@ from eyenet.data.tables import is_own, patient_known, read_rows
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError, log, plural
 from eyenet.sets.columns import describe, find_columns, plain
-from eyenet.sets.grades import UNGRADABLE
+from eyenet.sets.grades import NOT_GRADABLE
 from eyenet.sets.levels import read_levels, without_na, wrong_line
 from eyenet.sets.matching import without_ending
 from eyenet.sets.nested import read_path, unclear_patients
@@ -127,7 +127,7 @@ def _one_row_each(table, path):
 
 def _graded(table, path, left_out):
     """Keep the rows with a grade; list the others."""
-    for wrong, reason in ((table["level"] == UNGRADABLE, BY_GRADER), (table["level"].isna(), NO_GRADE)):
+    for wrong, reason in ((table["level"] == NOT_GRADABLE, BY_GRADER), (table["level"].isna(), NO_GRADE)):
         if wrong.any():
             first, count = table["image"][wrong].iloc[0], plural(len(table), "image")
             log(f"note: left out {wrong.sum():,} of {count} in {path}, {reason}, such as {first!r}")

@@ -5,7 +5,7 @@ from eyenet.data.tables import is_own
 from eyenet.data.tasks import LEAST_GRADE
 from eyenet.run.errors import StageError, log
 from eyenet.sets.columns import CODE, REVERSED, VAGUE, plain
-from eyenet.sets.grades import UNGRADABLE, WORDS, read_grade
+from eyenet.sets.grades import NOT_GRADABLE, WORDS, read_grade
 
 YES, NO = ("1", "1.0", "true", "yes", "y"), ("0", "0.0", "false", "no", "n")
 GOOD, POOR = ("gradable", "gradeable", "good", "usable", "adequate"), ("reject", "bad", "poor", "inadequate")
@@ -33,7 +33,7 @@ def read_levels(cells, found, form, named, path):
     Returns
     -------
     Series of float
-        0-4, `UNGRADABLE`, or NaN where a cell is empty.
+        0-4, `NOT_GRADABLE`, or NaN where a cell is empty.
 
     Raises
     ------
@@ -44,12 +44,12 @@ def read_levels(cells, found, form, named, path):
     if question:
         texts, allowed = cells[found[question]], "0 or 1, or yes or no"
         read = dict.fromkeys(YES, LEAST_GRADE[question]) | dict.fromkeys(NO, 0)
-        read |= {word: grade for word, grade in WORDS.items() if grade == UNGRADABLE}
+        read |= {word: grade for word, grade in WORDS.items() if grade == NOT_GRADABLE}
     else:
         texts, allowed = _without_r(_grade_cells(cells, found, path), path), "0 to 4, or words such as moderate"
         read = {text.casefold(): read_grade(text) for text in texts.unique()}
     if code := named[CODE] if CODE in named else _code_of_ddr(texts, found.get("level"), form, path):
-        read |= dict.fromkeys((code.casefold(), f"{code}.0"), UNGRADABLE)
+        read |= dict.fromkeys((code.casefold(), f"{code}.0"), NOT_GRADABLE)
     levels = texts.str.casefold().map(read).astype(float)
     if (wrong := levels.isna() & (texts != "")).any():
         text, name = texts[wrong].iloc[0], found.get(question or "level", "the grade")
@@ -58,7 +58,7 @@ def read_levels(cells, found, form, named, path):
             hint = f"if it tells of any DR, or of referable DR, give --columns any={name} or referable={name}"
         raise wrong_line(path, wrong, f"{name} is {text!r}, and must be {allowed}; {hint}")
     if "gradable" in found and not is_own(cells):  # there, our own quality gate says it
-        levels = levels.mask(_told_ungradable(cells[found["gradable"]], path), UNGRADABLE)
+        levels = levels.mask(_told_ungradable(cells[found["gradable"]], path), NOT_GRADABLE)
     _require_clear(levels, "" if "level" in named else found.get("level", ""), path)
     return levels
 
@@ -116,7 +116,7 @@ def _without_r(texts, path):
 def _told_ungradable(cells, path):
     """Tell which rows a column `gradable` calls ungradable; an empty cell tells nothing."""
     words, (good, bad) = cells.str.casefold(), (NO, YES) if plain(cells.name) in REVERSED else (YES, NO)
-    poor = words.isin([*bad, *POOR, *(word for word, grade in WORDS.items() if grade == UNGRADABLE)])
+    poor = words.isin([*bad, *POOR, *(word for word, grade in WORDS.items() if grade == NOT_GRADABLE)])
     if (wrong := ~(poor | words.isin([*good, *GOOD, ""]))).any():
         hint = f"{cells.name} is {cells[wrong].iloc[0]!r}, and must be 1 or 0, or a word such as yes, no, good, reject"
         raise wrong_line(path, wrong, f"{hint}; --columns gradable= ignores the column")
@@ -127,7 +127,7 @@ def _require_clear(levels, column, path):
     """Raise a StageError if no row has a grade, or if 0 and 1 in this column may be grades or mean no and yes."""
     if not (levels >= 0).any():
         raise StageError(f"{path}, line {levels.index[0] + 2}: no row has a grade; all are empty or ungradable")
-    if plain(column) in VAGUE and set(levels.dropna()) <= {0, 1, UNGRADABLE} and (levels == 1).any():
+    if plain(column) in VAGUE and set(levels.dropna()) <= {0, 1, NOT_GRADABLE} and (levels == 1).any():
         raise StageError(
             f"{path}: {column} has only 0 and 1, which may be grades or mean no and yes; say which with --columns "
             f"grade={column}, any={column} (any DR) or referable={column}"
