@@ -3,10 +3,10 @@
     python benchmarks/subgroups.py                       writes results/subgroups.csv
     python benchmarks/subgroups.py --photos ../shared/data/eyepacs-1024        writes results/subgroups-eyepacs-1024.csv
 
-Draws --sets of patients with two correlated eyes (simulated.py), in 2 to 6 groups: of patients, of which the last is the
-smallest, or of left and right eyes. Counts how often the 95 % intervals of the differences hold the truth, and in how
-many sets without any difference at least one is found after Holm's correction. A set is a set of photographs and one of
-patients, with the worst eye, and both are corrected together, as evaluate.py does.
+Draws --sets of patients with two correlated eyes (simulated.py), in 2 to 6 groups of patients, of which the last is the
+smallest, or in two of left and right eyes. Counts how often the 95 % intervals of the differences hold the truth, and
+in how many sets without any difference at least one is found after Holm's correction. A set is scored per photograph
+and per patient, by the worst eye, and both are corrected together, as evaluate.py does.
 With --photos, scores the photographs with the network that ships, without the patients that it was trained or tuned on.
 Where the folder has a quality.csv, its columns are groups too.
 """

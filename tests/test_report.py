@@ -87,7 +87,7 @@ def page(pages):
 def undrawn(monkeypatch):
     """Charts with a label and no drawing, which would take most of the time of a report."""
     empty = Markup('<svg role="img" aria-label="{}"></svg>')
-    monkeypatch.setattr("eyenet.report.charts._draw", lambda name, label, *_, **__: empty.format(label))
+    monkeypatch.setattr("eyenet.report.charts.draw_chart", lambda name, label, *_, **__: empty.format(label))
 
 
 def check_whole(page):

@@ -1,6 +1,7 @@
 """What speaks against the figures of an evaluation, in words, for the report and the model card."""
 
 from eyenet.model.decision import BALANCED
+from eyenet.report.subgroup_tables import worse_groups
 from eyenet.report.words import (
     cell,
     decimal,
@@ -46,7 +47,7 @@ def cautions(metrics, question):
         found.append(
             "These are validation patients: the epoch and the thresholds were chosen on them, so these are too high."
         )
-    unmet = _missed_targets(asked) + _worse_calibration(asked)
+    unmet = _missed_targets(asked) + worse_groups(metrics, question) + _worse_calibration(asked)
     return found + _small_set(unit, noun) + _wide_intervals(unit) + unmet + _no_better(asked)
 
 

@@ -15,10 +15,10 @@ POWER = 0.8  # with which a difference that could be shown is shown
 LEAST_P = 1e-9  # smaller p values are this one
 
 
-def compare_group(truth, called, probability, patients, inside, poor=None):
+def compare_group(truth, called, probability, patients, inside):
     """Compute the figures of a group, and compare them with those of the rest.
 
-    Rows of one patient may lie in the group and in the rest: the intervals count with it.
+    Rows of one patient may lie in the group and in the rest: the intervals take this into account.
 
     Parameters
     ----------
@@ -27,42 +27,43 @@ def compare_group(truth, called, probability, patients, inside, poor=None):
     patients : sequence, shape (n,)
     inside : ndarray of bool, shape (n,)
         Rows of the group; the others are the rest.
-    poor : ndarray of bool, shape (n,), optional
-        Rows that cannot be graded.
 
     Returns
     -------
     dict
-        `count` and `diseased` of the group; `patients`, which counts its patients `with_disease` and `without`; and the
-        figures `sensitivity`, `specificity`, `auc` and, with `poor`, `ungradable`, each with `difference`: a figure
-        with `p` and `detectable` (see `difference`), or None where there are too few patients.
+        `count` and `diseased` of the group; `patients`, the number of its patients `with_disease` and `without`; and
+        the figures `sensitivity`, `specificity` and `auc`, each with `difference`, see `difference`. It is None where
+        the group or the rest has fewer than `LEAST` patients with disease, or without, that the figure needs.
     """
     patients = np.unique(np.asarray(patients), return_inverse=True)[1]
-    sides = [_estimates(truth, called, probability, patients, rows.astype(float), poor) for rows in (inside, ~inside)]
-    enough = [enough_patients(truth, patients, rows) for rows in (inside, ~inside)]
-    found = {}
-    for name, one in sides[0].items():
-        told = enough[0][name] and enough[1][name]
-        found[name] = one.figure() | {"difference": difference(one, sides[1][name], patients) if told else None}
-    counts = {"with_disease": count_patients(patients, inside & truth)}
-    counts |= {"without": count_patients(patients, inside & ~truth)}
-    return {"count": int(inside.sum()), "diseased": int(truth[inside].sum()), "patients": counts} | found
-
-
-def _estimates(truth, called, probability, patients, weights, poor):
-    found = {
-        "sensitivity": share_estimate(called, patients, weights * truth),
-        "specificity": share_estimate(~called, patients, weights * ~truth),
-        "auc": auc_estimate(truth, probability, patients, weights),
+    sides, ill, well = [], [], []
+    for rows in (inside, ~inside):
+        weights = rows.astype(float)
+        estimates = {
+            "sensitivity": share_estimate(called, patients, weights * truth),
+            "specificity": share_estimate(~called, patients, weights * ~truth),
+            "auc": auc_estimate(truth, probability, patients, weights),
+        }
+        sides.append(estimates)
+        ill.append(count_patients(patients, rows & truth))
+        well.append(count_patients(patients, rows & ~truth))
+    needed = {"sensitivity": ill, "specificity": well, "auc": ill + well}
+    counts = {"with_disease": ill[0], "without": well[0]}
+    return {"count": int(inside.sum()), "diseased": int(truth[inside].sum()), "patients": counts} | {
+        name: _compared(one, sides[1][name], patients, min(needed[name])) for name, one in sides[0].items()
     }
-    return found if poor is None else found | {"ungradable": share_estimate(poor, patients, weights)}
 
 
-def enough_patients(truth, patients, rows):
-    """Tell for each figure whether some rows have `LEAST` patients for it; dict of name to bool."""
-    diseased, healthy = (count_patients(patients, rows & part) >= LEAST for part in (truth, ~truth))
-    whole = count_patients(patients, rows) >= LEAST
-    return {"sensitivity": diseased, "specificity": healthy, "auc": diseased and healthy, "ungradable": whole}
+def compare_shares(hits, patients, inside):
+    """Compute the share of hits in a group, with its `difference` from the rest, as `compare_group`."""
+    patients = np.unique(np.asarray(patients), return_inverse=True)[1]
+    one, other = (share_estimate(hits, patients, rows) for rows in (inside, ~inside))
+    return _compared(one, other, patients, min(count_patients(patients, rows) for rows in (inside, ~inside)))
+
+
+def _compared(one, other, patients, fewest):
+    told = difference(one, other, patients) if fewest >= LEAST else None
+    return one.figure() | {"difference": told}
 
 
 def difference(one, other, patients, level=LEVEL):
@@ -91,8 +92,8 @@ def difference(one, other, patients, level=LEVEL):
        methods", Statistics in Medicine, 1998.
     .. [2] G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures: a general approach",
        Statistics in Medicine, 2008.
-    .. [3] R. G. Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired
-       data", Statistics in Medicine, 1998.
+    .. [3] R. G. Newcombe, "Improved confidence intervals for the difference between binomial proportions based on
+       paired data", Statistics in Medicine, 1998.
     """
     shared = _correlation(one, other, patients)
 
