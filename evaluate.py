@@ -275,7 +275,7 @@ def chosen_groups(args, options):
     """Return the columns by which photographs are grouped; end with wrong usage if there is no such column."""
     table = (args.input / "labels.csv", "image_to_array.py") if args.photos is None else (args.labels, None)
     try:
-        return list(dict.fromkeys([*DEFAULT, *(choose_columns(args.by, *table) if args.by else ())]))
+        return list(dict.fromkeys([*(choose_columns(args.by, *table) if args.by else ()), *DEFAULT]))
     except NoColumn as error:
         options.error(str(error))
 

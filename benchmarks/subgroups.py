@@ -7,7 +7,7 @@ Draws --sets of patients with two correlated eyes (simulated.py), in 2 to 6 grou
 smallest, or in two of left and right eyes. Counts how often the 95 % intervals of the differences hold the truth, and
 in how many sets without any difference at least one is found after Holm's correction. A set is scored per photograph
 and per patient, by the worst eye, and both are corrected together, as evaluate.py does.
-With --photos, scores the photographs with the network that ships, without the patients that it was trained or tuned on.
+With --photos, scores the photographs with the network that ships; of the set that it was trained on, its test patients.
 Where the folder has a quality.csv, its columns are groups too.
 """
 
@@ -108,11 +108,12 @@ def simulate(patients, groups, sets):
 
 
 def read_unseen(folder):
-    """Read the labels of the patients that the network has not seen, with the columns of quality.csv."""
+    """Read the labels of a set, of its test patients if the network was trained on it, and what quality.csv tells."""
     labels = pd.read_csv(folder / "trainLabels.csv", dtype=str)
     patients = pd.read_csv(SHIPPED / "patients.csv", dtype=str)
-    seen = patients["patient"][patients["split"] != "test"]
-    labels = labels[~labels["image"].str.rpartition("_")[0].isin(seen)]
+    patient = labels["image"].str.rpartition("_")[0]
+    if patient.isin(patients["patient"]).any():  # the set that it was trained on
+        labels = labels[patient.isin(patients["patient"][patients["split"] == "test"])]
     if (folder / "quality.csv").is_file():
         labels = labels.merge(pd.read_csv(folder / "quality.csv", dtype=str), "left", "image")
     return labels

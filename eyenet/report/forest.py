@@ -7,6 +7,10 @@ from eyenet.report.words import defined, format_of, main_unit
 from eyenet.score.charts import BLUE, GREY, ORANGE
 
 LONGEST = 24  # letters of a group's name
+KEY = (
+    "With 95 % intervals. Dotted: the whole set. Orange: a difference from the rest is shown. Grey: too small to tell."
+)
+COLOURS = {"too small to tell": GREY, "no difference shown": BLUE, "differs": ORANGE}
 MARKS = {"patient": (-0.16, None), "eye": (0.16, "none")}  # shift of the row, and the colour inside the marker
 
 
@@ -15,7 +19,7 @@ def forest_charts(metrics, question):
     return [
         (
             f"{NAMES[figure][0].upper()}{NAMES[figure][1:]} of each group",
-            "With 95 % intervals. Dotted: the whole set.",
+            KEY,
             _forest_chart(f"forest-{figure}-{question}", metrics, question, figure),
         )
         for figure in FIGURES
@@ -28,15 +32,16 @@ def _forest_chart(name, metrics, question, figure):
 
     def draw(axes):
         for unit, (shift, face) in MARKS.items():
-            for kind, color in (("too small to tell", GREY), ("no difference shown", BLUE), ("differs", ORANGE)):
+            for kind, color in COLOURS.items():
                 rows = [
                     (y + shift, found[figure])
                     for y, (_, part) in enumerate(lines)
                     if part and (found := part["questions"][question][unit]) and _kind(found[figure]) == kind
                 ]
-                label = f"{UNITS[unit]}, {kind}"
                 if rows:
-                    charts.error_bars(axes, *zip(*rows), across=True, color=color, markerfacecolor=face, label=label)
+                    charts.error_bars(axes, *zip(*rows), across=True, color=color, markerfacecolor=face)
+            if metrics["questions"][question][unit]:
+                axes.plot([], [], "o", markersize=5.5, color=BLUE, markerfacecolor=face, label=UNITS[unit])
         if defined(whole[figure]["value"]):
             axes.axvline(whole[figure]["value"], color=GREY, linewidth=1.2, linestyle=":")
         axes.set_yticks(range(len(lines)), [_short(text) for text, _ in lines])

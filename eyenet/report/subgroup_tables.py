@@ -1,11 +1,12 @@
 """Show the groups of photographs: tables and sentences of the report, and lines on the terminal."""
 
-from eyenet.report.subgroups import FIGURES, differences
+from eyenet.report.subgroups import BY_GATE, FIGURES, differences
 from eyenet.report.tables import UNITS, Table, count, figure_cell
 from eyenet.report.words import DASH, SPACE, Cell, cell, decimal, format_of, percent, plural
 from eyenet.score.metrics import METRIC_NAMES
 
 SHOWN = 0.05  # corrected p value below which a difference is shown
+SIGN = "\N{MINUS SIGN}"
 LEAST_P = 0.001  # smaller p values are told as below this one
 NAMES = {figure: METRIC_NAMES[figure][1] for figure in FIGURES} | {"ungradable": "share that cannot be graded"}
 NEEDED = {"sensitivity": ("with_disease",), "specificity": ("without",), "auc": ("with_disease", "without")}
@@ -32,9 +33,9 @@ def group_tables(metrics, question, unit):
             found = part["questions"][question][unit]
             cells = [count(found["count"]), count(found["diseased"])]
             for figure in FIGURES:
-                cells += [figure_cell(found, figure), _difference_cell(found, figure, metrics)]
+                cells += [figure_cell(found, figure), _difference_cell(found[figure], figure)]
             rows.append((name, cells + ([cell(part["kappa"], decimal, "one class only")] if kappa else [])))
-        headings = [heading for figure in FIGURES for heading in (NAMES[figure], "less the rest")]
+        headings = [heading for figure in FIGURES for heading in (NAMES[figure], "less the rest, p")]
         headings = [column, noun, "with disease", *headings] + ["kappa, per photograph"] * kappa
         tables.append(Table(f"By {column}, {UNITS[unit]}", headings, rows))
     return tables
@@ -50,29 +51,34 @@ def ungradable_table(metrics):
                 cells = [count(part["photographs"])]
                 for unit in units:
                     figure = part["ungradable"][unit]
-                    cells += [cell(figure), _difference_cell({"ungradable": figure}, "ungradable", metrics)]
-                rows.append((f"{column}: {name}", cells))
-    headings = [heading for unit in units for heading in (UNITS[unit], "less the rest")]
+                    cells += [cell(figure), _difference_cell(figure, "ungradable")]
+                rows.append((_group(column, name), cells))
+    headings = [heading for unit in units for heading in (UNITS[unit], "less the rest, p")]
     return Table("Cannot be graded", ["group", "photographs", *headings], rows) if rows else None
 
 
 def _points(value, figure):
     """Format a difference: of shares in percentage points, of AUCs as a decimal."""
-    sign = "\N{MINUS SIGN}" if value < 0 else "+" if value > 0 else ""
-    return sign + (decimal(abs(value)) if figure == "auc" else f"{100 * abs(value):.1f}")
+    text = decimal(abs(value)) if figure == "auc" else f"{100 * abs(value):.1f}"
+    return text if not float(text) else f"{'+' if value > 0 else SIGN}{text}"
 
 
 def _p_text(p):
     return f"p < {LEAST_P}" if p < LEAST_P else f"p {p:.3f}" if p < 0.1 else f"p {p:.2f}"
 
 
-def _difference_cell(found, figure, metrics):
-    one = found[figure]["difference"]
+def _difference_cell(found, figure):
+    one = found["difference"]
     if one is None:
-        few = _few(found, figure, metrics["subgroups"]["least_patients"])
-        return Cell(DASH, why=few or "too few in the rest")
-    told = f"{_p_text(one['p_corrected'])}; {_points(one['detectable'], figure)[1:]} could be shown"
-    return Cell(_points(one["value"], figure), f"{_points(one['low'], figure)} to {_points(one['high'], figure)}", told)
+        return Cell(DASH, why="too few patients")
+    interval = f"{_points(one['low'], figure)} to {_points(one['high'], figure)}"
+    could = f"could show {_points(one['detectable'], figure).removeprefix('+')}"
+    return Cell(f"{_points(one['value'], figure)}, {_p_text(one['p_corrected'])}", interval, could)
+
+
+def _group(column, name):
+    """Name a group in a sentence; those that the quality gate makes are called by their own name alone."""
+    return name if column in BY_GATE else f"{column} {name}"
 
 
 def _few(found, figure, least):
@@ -94,7 +100,7 @@ def shown_differences(metrics, question, units=tuple(UNITS)):
                 one = found["difference"]
                 mirrored = len(groups) == 2 and one and (one["value"] > 0) == (figure != "ungradable")
                 if asked == question and unit in units and is_shown(found) and not mirrored:
-                    said.append(_sentence(f"{column} {name}", unit, figure, found))
+                    said.append(_sentence(_group(column, name), unit, figure, found))
     return said
 
 
@@ -119,7 +125,7 @@ def too_small(metrics, question):
             missing = [NAMES[figure] for figure in FIGURES if found[figure]["difference"] is None]
             if missing:
                 few = " and ".join(dict.fromkeys(filter(None, (_few(found, f, least) for f in FIGURES[:2]))))
-                said.append(f"{column} {name} ({', '.join(missing)}: {few or 'the rest has too few'})")
+                said.append(f"{_group(column, name)} ({', '.join(missing)}: {few or 'the rest has too few'})")
     return f"Too small to tell, with fewer than {least} patients: {'; '.join(said)}." if said else ""
 
 
