@@ -13,12 +13,13 @@ Writes  models/<run>/report.html          all figures, charts and heat maps in o
 
     python evaluate.py
     python evaluate.py --photos other/train --labels other/labels.csv      writes to models/<run>/on-other-train
+    python evaluate.py --by eye quality                                    also compares these groups of photographs
 
 Figures have 95 % intervals over patients (metrics.json names the methods) and are compared with two baselines: the
-majority class, and a classifier that does not see the retina. A patient's score is that of the worst photograph,
-as in predict.py. Where patients are unknown, there are no figures per patient.
-Nothing is chosen here: thresholds and calibration come with the model. With --photos, the gradable photographs are also
-scored separately. Use --split val while you experiment, and the test split once. Kaggle's 35,126
+majority class, and a classifier that does not see the retina. A patient's score is that of the worst photograph, as in
+predict.py. Where patients are unknown, there are no figures per patient.
+Nothing is chosen here: thresholds and calibration come with the model. The gradable photographs, which predict.py
+grades, are compared with the others. Use --split val while you experiment, and the test split once. Kaggle's 35,126
 photographs take 6 minutes on two cores.
 """
 
