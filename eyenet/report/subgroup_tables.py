@@ -88,7 +88,7 @@ def _few(found, figure, least):
     return " and ".join(f"{plural(found['patients'][key], 'patient')} {words[key]}" for key in few)
 
 
-def shown_differences(metrics, question, units=tuple(UNITS)):
+def shown_differences(metrics, question):
     """Say which differences are shown, in a sentence each; `question` None for the share that cannot be graded.
 
     Of two groups of a column, which differ from each other alike, the one with the lower figure is told.
@@ -99,7 +99,7 @@ def shown_differences(metrics, question, units=tuple(UNITS)):
             for asked, unit, figure, found in differences(part):
                 one = found["difference"]
                 mirrored = len(groups) == 2 and one and (one["value"] > 0) == (figure != "ungradable")
-                if asked == question and unit in units and is_shown(found) and not mirrored:
+                if asked == question and is_shown(found) and not mirrored:
                     said.append(_sentence(_group(column, name), unit, figure, found))
     return said
 
@@ -144,18 +144,23 @@ def all_sentences(metrics):
     """Say what the comparison of the groups shows for all questions, for the terminal."""
     said = []
     for question, asked in metrics["questions"].items():
-        said += [f"{asked['disease']}: {one[0].lower()}{one[1:]}" for one in group_sentences(metrics, question)]
+        said += [f"{asked['disease']}: {one}" for one in group_sentences(metrics, question)]
     total = metrics["subgroups"]["comparisons"]
     return said + shown_differences(metrics, None) + [f"p values are corrected for {total:,} comparisons (Holm)"]
 
 
 def worse_groups(metrics, question):
-    """List the differences that are shown and where a group is worse, for the cautions; list of str."""
-    if not metrics.get("subgroups"):
-        return []
-    first = next(iter(next(iter(metrics["subgroups"]["columns"].values())).values()))
-    worse = [s for s in shown_differences(metrics, question, (unit_of(first, question),)) if " below the rest" in s]
-    return [f"The figures are worse for a group of photographs. {one[0].upper()}{one[1:]}" for one in worse]
+    """Name the groups whose figures are shown to be worse than those of the rest, for the cautions; list of str."""
+    worse = {}
+    for column, groups in (metrics.get("subgroups") or {"columns": {}})["columns"].items():
+        for name, part in groups.items():
+            for asked, _, figure, found in differences(part):
+                if asked == question and is_shown(found) and found["difference"]["value"] < 0:
+                    worse.setdefault(_group(column, name), {})[NAMES[figure]] = None
+    told = "; ".join(f"{group} ({', '.join(figures)})" for group, figures in worse.items())
+    return [f"Worse than in the rest of the set: {told}. The report's section on groups has the differences."] * bool(
+        told
+    )
 
 
 def group_rows(metrics, question, show):
