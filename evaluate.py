@@ -13,12 +13,13 @@ Writes  models/<run>/report.html          all figures, charts and heat maps in o
 
     python evaluate.py
     python evaluate.py --photos other/train --labels other/labels.csv      writes to models/<run>/on-other-train
+    python evaluate.py --by eye quality                                    also compares these groups of photographs
 
 Figures have 95 % intervals over patients (metrics.json names the methods) and are compared with two baselines: the
-majority class, and a classifier that does not see the retina. A patient's score is that of the worst photograph,
-as in predict.py. Where patients are unknown, there are no figures per patient.
-Nothing is chosen here: thresholds and calibration come with the model. With --photos, the gradable photographs are also
-scored separately. Use --split val while you experiment, and the test split once. Kaggle's 35,126
+majority class, and a classifier that does not see the retina. A patient's score is that of the worst photograph, as in
+predict.py. Where patients are unknown, there are no figures per patient.
+Nothing is chosen here: thresholds and calibration come with the model. The gradable photographs, which predict.py
+grades, are compared with the others. Use --split val while you experiment, and the test split once. Kaggle's 35,126
 photographs take 6 minutes on two cores.
 """
 
@@ -35,7 +36,8 @@ from eyenet.model.decision import BALANCED, thresholds_at
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.folder import open_model
 from eyenet.model.loading import load_network
-from eyenet.model.pretrained import DEFAULT, IN_USE, default_model, results_of
+from eyenet.model.pretrained import DEFAULT as MODEL
+from eyenet.model.pretrained import IN_USE, default_model, results_of
 from eyenet.model.probabilities import uncalibrate
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import follow, write_json
@@ -43,6 +45,7 @@ from eyenet.run.options import between, fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 from eyenet.sets.columns import COLUMNS_HELP, parse_columns
+from eyenet.sets.groups import BY_HELP, DEFAULT, NoColumn, choose_columns
 
 EXAMPLES = 3  # photographs shown of each kind: true and false positives, true and false negatives
 CONFIDENT = 0.8  # least calibrated probability of the prediction, disease or not, of the photographs that are shown
@@ -198,9 +201,10 @@ def read_training_curves(model):
     return []
 
 
-def compute_metrics(sets, scored, train, config, draws, seed):
-    """Compute the figures of metrics.json, except those of subsets: each split's and the evaluated set's."""
+def compute_metrics(sets, scored, train, config, by, draws, seed):
+    """Compute the figures of metrics.json: each split's, the evaluated set's and those of its groups."""
     from eyenet.report.assessment import assess, assess_split
+    from eyenet.report.subgroups import assess_subgroups
     from eyenet.report.words import METHODS
     from eyenet.score.intervals import LEVEL
 
@@ -213,22 +217,7 @@ def compute_metrics(sets, scored, train, config, draws, seed):
         "intervals": METHODS,
         "splits": {split: assess_split(sets[split], config) for split in sets},
         **assess(scored, train, config, draws, seed),
-    }
-
-
-def compute_subsets(scored, judged, config, draws, seed):
-    """Compute the figures of the subsets of photographs: by Usage, by set, and, if judged, the gradable ones."""
-    from eyenet.report.assessment import assess
-
-    table, parts = scored.table, {}
-    for column in ("Usage", "source"):
-        parts |= table.groupby(column).indices if column in table else {}
-    if judged:
-        gradable = np.flatnonzero(table["gradable"])
-        parts |= {"gradable": gradable} if 0 < len(gradable) < len(table) else {}
-    return {
-        name: {"set": f"{scored.what}, {name}"} | assess(scored.take(rows), None, config, draws, seed)
-        for name, rows in parts.items()
+        "subgroups": assess_subgroups(scored, config, by, draws, seed),
     }
 
 
@@ -254,18 +243,27 @@ def write_results(output, metrics, sets, scored, network, config, model):
     write_model_card(output / "MODEL_CARD.md", metrics, config)
 
 
+def group_lines(metrics):
+    """Format the figures of the groups of photographs, and what their comparison shows."""
+    from eyenet.report.subgroup_tables import all_sentences, group_rows
+
+    if not metrics["subgroups"]:
+        return []
+    tables = [rows for question in metrics["questions"] for rows in group_rows(metrics, question, show)]
+    return [line for rows in tables for line in ["", *align_columns(rows)]] + ["", *all_sentences(metrics)]
+
+
 def print_summary(metrics, report):
-    """Print the figures of all splits, questions and subsets, and where the report is."""
+    """Print the figures of all splits, questions and groups, and where the report is."""
     from eyenet.report.cautions import unknown_patients
 
     print("\n".join(splits_lines(metrics["splits"], metrics["set"])))
-    for part in (metrics, *metrics.get("subsets", {}).values()):
-        for question in part["questions"].values():
-            print(f"\n{part['set']}" if part is not metrics else "")
-            print("\n".join(question_lines(question)))
-        if part["grade"] is not None:
-            shown = f"of the grade that predict.py shows  {show(part['grade']['shown']['kappa'])}"
-            print(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(part['grade']['kappa'])}, {shown}")
+    for question in metrics["questions"].values():
+        print("\n" + "\n".join(question_lines(question)))
+    if metrics["grade"] is not None:
+        shown = f"of the grade that predict.py shows  {show(metrics['grade']['shown']['kappa'])}"
+        print(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(metrics['grade']['kappa'])}, {shown}")
+    print("\n".join(group_lines(metrics)))
     print("\nin brackets: 95 % interval over patients; metrics.json and the report name the methods")
     print("".join(f"{said}\n" for said in unknown_patients(metrics)), end="")
     print("thresholds were chosen on validation, except for the figures on this set's ROC curve")
@@ -274,14 +272,24 @@ def print_summary(metrics, report):
     print(f"report: {shlex.quote(str(report))}")
 
 
+def chosen_groups(args, options):
+    """Return the columns by which photographs are grouped; end with wrong usage if there is no such column."""
+    table = (args.input / "labels.csv", "image_to_array.py") if args.photos is None else (args.labels, None)
+    try:
+        return list(dict.fromkeys([*(choose_columns(args.by, *table) if args.by else ()), *DEFAULT]))
+    except NoColumn as error:
+        options.error(str(error))
+
+
 def parse_options():
     """Parse the command line."""
     options = parser(__doc__, input="data/array", workers=None)
-    options.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT} (with --photos)")
+    options.add_argument("--model", type=model_path, help=f"folder of the model; {MODEL} (with --photos)")
     options.add_argument("--split", choices=("val", "test", "unseen"), default="test", help="split of the array")
     options.add_argument("--photos", type=local_path, help="folder of photographs to evaluate on instead of the array")
     options.add_argument("--labels", type=local_path, help="their table; default: found in --photos (labels/README.md)")
     options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
+    options.add_argument("--by", nargs="+", default=[], metavar="COLUMN", help=BY_HELP)
     options.add_argument("--output", type=local_path, help="output folder; default: the model's, or one inside it")
     options.add_argument(
         "--photographs", type=local_path, default="data/resized/photographs.csv", help="sizes of the photographs"
@@ -299,6 +307,7 @@ def parse_options():
     if args.labels is not None and args.photos is None:
         options.error("--labels goes with --photos")
     args.labels = args.labels or args.photos
+    args.by = chosen_groups(args, options)
     args.model = args.model or (follow(IN_USE) if args.photos is None else default_model())
     return args
 
@@ -323,17 +332,14 @@ def main():
         sets = score_array(args.input, args.split, args.model, config, network, args.photographs, args.batch)
         scored, code = sets[args.split], 0
     else:
-        options = (args.workers, args.max_rejected, args.columns)
+        options = (args.workers, args.max_rejected, args.columns, args.by)
         scored, code = score_photographs(args.photos, args.labels, args.model, config, network, output, *options)
         sets = {"test": scored}
     if scored.table["level"].nunique() < 2:
         log("note: all photographs are of one grade; figures that compare two classes are not defined")
     metrics = {"format": 1, "model": args.model.resolve().name, "source": source}
     train = sets.get("train") if source == "array" else None
-    how = (config, args.draws, args.seed)
-    metrics |= compute_metrics(sets, scored, train, *how)
-    if parts := compute_subsets(scored, source == "photographs", *how):
-        metrics["subsets"] = parts
+    metrics |= compute_metrics(sets, scored, train, config, args.by, args.draws, args.seed)
     write_results(output, metrics, sets, scored, network, config, args.model)
     print_summary(metrics, output / "report.html")
     return code

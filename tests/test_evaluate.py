@@ -27,7 +27,7 @@ from eyenet.run.errors import PhotoError, StageError
 
 DRAWS = ["--draws", 200]
 # The charts of the report take longer than all else.
-UNDRAWN = "from eyenet.report import charts; charts._draw = lambda *_, **__: ''"
+UNDRAWN = "from eyenet.report import charts; charts.draw_chart = lambda *_, **__: ''"
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +152,9 @@ def test_a_folder_of_photographs(work, refuse, tmp_path):
     rows += [("broken.jpeg", 0, ""), ("nowhere_left.jpeg", 0, "Public")]
     shutil.copy(work / "source/train" / rows[0][0], tmp_path / "clinic" / rows[0][0].replace(".jpeg", ".png"))
     rows = [(*row, row[0].split("_")[0], "left" if "left" in row[0] else "right") for row in rows]
-    labels = write_csv(tmp_path / "labels.csv", [("image", "level", "Usage", "patient", "eye"), *rows])
-    args = ["--photos", tmp_path / "clinic", "--labels", labels]
+    rows = [(*row, "A" if i % 3 else "") for i, row in enumerate(rows)]
+    labels = write_csv(tmp_path / "labels.csv", [("image", "level", "Usage", "patient", "eye", "Camera"), *rows])
+    args = ["--photos", tmp_path / "clinic", "--labels", labels, "--by", "camera", "eye"]
     done = evaluate(work, *args, code=3)  # one of these few is more than 5 %
     assert "rejected more/broken.jpeg" in done.stderr and "1: label without a photograph, such as now" in done.stderr
     assert f"{rows[0][0].replace('.jpeg', '.png')}: has the same name as {rows[0][0]}" in done.stderr
@@ -161,11 +162,16 @@ def test_a_folder_of_photographs(work, refuse, tmp_path):
     other = pd.read_csv(folder / "predictions.csv").set_index("image").loc[table["image"]]
     assert np.allclose(other["p1"], table["p1"], atol=1e-6)
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["subsets"]["Public"]["photographs"] == 6
-    assert metrics["subsets"]["Private"]["photographs"] == len(table) - 6
+    groups = metrics["subgroups"]["columns"]
+    assert {name: part["photographs"] for name, part in groups["Usage"].items()} == {
+        "Private": len(table) - 6,
+        "Public": 6,
+    }
+    assert groups["Camera"]["unknown"]["photographs"] == len(range(0, len(table), 3))
+    assert sum(part["photographs"] for part in groups["eye"].values()) == len(table)
     whole = json.loads((work / "models/cnn/metrics.json").read_text())
     assert metrics["questions"]["any"]["eye"]["auc"] == whole["questions"]["any"]["eye"]["auc"]
-    assert (folder / "report.html").exists() and "/clinic, Private" in done.stdout
+    assert (folder / "report.html").exists() and "  Private " in done.stdout and "by Camera " in done.stdout
     known = read_csv(work / "source/trainLabels.csv")[:4]
     known = write_csv(tmp_path / "known.csv", [("image", "level"), *((row["image"], row["level"]) for row in known)])
     trained = ["--photos", work / "source/train", "--labels", known]
@@ -174,6 +180,7 @@ def test_a_folder_of_photographs(work, refuse, tmp_path):
     assert "if they are the same people, these figures are too high" in page.read_text()
     same = write_csv(tmp_path / "two.csv", [("image", "level", "Usage"), (rows[0][0], 0, "a"), (rows[0][0], 0, "b")])
     refuse([*args[:3], same], "two different values of Usage")
+    one_sentence(evaluate(work, *args, "sex", code=2), "no column 'sex' to group by", "size", "Camera")
 
 
 def test_the_grade(work, graded):
@@ -334,8 +341,9 @@ def test_one_class_and_what_predict_would_not_grade(work, sample, tmp_path):
     predicted = {row["image"]: int(row["gradable"]) for row in read_csv(out / "predictions.csv")}
     assert predicted == gradable
     metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["photographs"] == len(gradable) and metrics["subsets"]["gradable"]["photographs"] == count
-    assert "photographs, gradable" in done.stdout and "photographs, gradable" in (out / "report.html").read_text()
+    assert metrics["photographs"] == len(gradable) and metrics["subgroups"]["comparisons"] == 0
+    assert metrics["subgroups"]["columns"]["gradable"]["gradable"]["photographs"] == count
+    assert "by gradable" in done.stdout and "By gradable" in (out / "report.html").read_text()
     assert "of one grade" in done.stderr
     eye = json.loads((out / "metrics.json").read_text())["questions"]["any"]["eye"]
     assert eye["auc"]["value"] is None and eye["specificity"]["value"] is not None

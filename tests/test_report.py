@@ -87,7 +87,7 @@ def page(pages):
 def undrawn(monkeypatch):
     """Charts with a label and no drawing, which would take most of the time of a report."""
     empty = Markup('<svg role="img" aria-label="{}"></svg>')
-    monkeypatch.setattr("eyenet.report.charts._draw", lambda name, label, *_, **__: empty.format(label))
+    monkeypatch.setattr("eyenet.report.charts.draw_chart", lambda name, label, *_, **__: empty.format(label))
 
 
 def check_whole(page):
@@ -216,14 +216,6 @@ def test_examples_show_right_and_wrong_beside_their_heat_maps(page, undrawn, tmp
     assert "Most confident wrong predictions" not in report(tmp_path / "right.html", examples=only_right).text
 
 
-def test_parts_of_the_set_are_shown(undrawn, tmp_path):
-    metrics = make_metrics("grade")
-    part = {key: make_metrics("grade", 11, seed=3)[key] for key in ("photographs", "patients", "questions", "grade")}
-    metrics["subsets"] = {"Public": part | {"set": "photographs of x, Public"}}
-    page = check_whole(report(tmp_path / "report.html", "grade", metrics))
-    assert page.text.count("photographs of x, Public 22 11") == 2
-
-
 def test_photographs_of_another_hospital_have_one_split(undrawn, tmp_path):
     metrics = make_metrics() | {"set": "photographs of elsewhere", "source": "photographs"}
     metrics["splits"] = {"test": metrics["splits"]["test"]}
@@ -322,8 +314,6 @@ def unknown(metrics):
 @pytest.mark.parametrize("source", ["array", "photographs"])
 def test_without_patients_no_figure_is_per_patient(source, tmp_path):
     metrics = unknown(make_metrics("referable", 100)) | {"source": source}
-    part = {key: metrics[key] for key in ("photographs", "patients", "questions", "grade")}
-    metrics["subsets"] = {"A": {"set": "photographs in here, A", **part}}
     page = report(tmp_path / "report.html", "referable", metrics, balance={})
     check_whole(page)
     split = "Photographs, not patients, were split"

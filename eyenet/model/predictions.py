@@ -25,6 +25,7 @@ from eyenet.run.folder import finish
 from eyenet.run.workers import for_each
 from eyenet.score.not_retina import border_features, geometry_features
 from eyenet.sets.folders import list_sets
+from eyenet.sets.groups import OWN
 from eyenet.sets.labelled import describe_photographs, label_photographs
 
 CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
@@ -182,7 +183,7 @@ def read_geometries(path, table):
     return features.loc[source].to_numpy()
 
 
-def read_photograph_labels(path, photographs, columns=None):
+def read_photograph_labels(path, photographs, columns=None, by=()):
     """Find the grades of a folder of photographs.
 
     Parameters
@@ -192,21 +193,22 @@ def read_photograph_labels(path, photographs, columns=None):
     photographs : path-like
     columns : dict of str to str, optional
         As in `eyenet.sets.labels.read_labels`.
+    by : sequence of str
+        Further columns of the table to keep, as from `eyenet.sets.groups.choose_columns`.
 
     Returns
     -------
     DataFrame
-        image, patient, eye, level, `path` and `file`, which is relative to the folder, and `Usage` where the table has
-        it (Kaggle's Public and Private); `question` and `patient_known` as from `read_labels`.
+        image, patient, eye, level, `path` and `file`, which is relative to the folder, `Usage` where the table has it
+        (Kaggle's Public and Private), and the columns of `by`; `question` and `patient_known` as from `read_labels`.
     """
     files, refused, _ = list_sets([photographs])
     for file, reason in refused:
         log(f"note: left out {file}: {reason}")
     tables, named = [path], [columns] if columns else []
+    more = list(dict.fromkeys(["Usage", *(name for name in by if name not in OWN)]))
     told = describe_photographs(files, refused)
-    labels, dropped = label_photographs(*told, tables, photographs, named, made_by=None, extra=["Usage"])
-    if "Usage" in labels:
-        labels["Usage"] = labels["Usage"].replace("", "no Usage")
+    labels, dropped = label_photographs(*told, tables, photographs, named, made_by=None, extra=more)
     for why, count in Counter(why for _, why in dropped).items():
         log(f"note: left out {count:,}: {why}, such as {next(name for name, other in dropped if other == why)}")
     place = {image: i for i, image in enumerate(files.images)}
@@ -257,14 +259,14 @@ def report_ungradable(table):
     """Report how many photographs the quality gate rejects."""
     poor = (table["gradable"] == 0).sum()
     if poor:
-        also = "; the gradable ones are also a set of their own" if poor < len(table) else ""
+        also = "; the gradable ones are also a group of their own" if poor < len(table) else ""
         log(
             f"note: {poor:,} of {plural(len(table), 'photograph')} cannot be graded, and predict.py would let them "
             f"refer, but never count as negative; the figures are of all{also} (column gradable of predictions.csv)"
         )
 
 
-def score_photographs(photographs, labels, model, config, network, output, workers, max_rejected, columns=None):
+def score_photographs(photographs, labels, model, config, network, output, workers, max_rejected, columns=None, by=()):
     """Score a folder of photographs that has a label table: another hospital's, or Kaggle's test.
 
     Parameters
@@ -279,8 +281,8 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     workers : int
     max_rejected : float
         Share of rejected photographs above which the exit code is 3.
-    columns : dict of str to str, optional
-        As in `read_labels`.
+    columns, by
+        As in `read_photograph_labels`.
 
     Returns
     -------
@@ -288,7 +290,7 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     code : int
         Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
     """
-    table = read_photograph_labels(labels, photographs, columns)
+    table = read_photograph_labels(labels, photographs, columns, by)
     require_answers(table, config["task"], labels)
     known = warn_of_known(table, model)
     images = config["settings"]["images"]

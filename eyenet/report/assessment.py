@@ -46,7 +46,7 @@ def assess(scored, train, config, draws, seed):
         is unknown, there are no figures per patient; if labels are binary, none by grade.
     """
     levels, unknown = scored.table["level"].to_numpy(), int((~patient_known(scored.table)).sum())
-    graded, decision, own, questions = not _binary(scored.table), config["decision"], own_point(config), {}
+    graded, decision, own, questions = not is_binary(scored.table), config["decision"], own_point(config), {}
     patients = scored.table["patient"]
     poor = scored.table["gradable"].astype(int) == 0 if "gradable" in scored.table else None
     for question in answerable(scored.table, config["task"]):
@@ -69,11 +69,11 @@ def assess(scored, train, config, draws, seed):
         "unknown_patients": unknown,
         "by_grade": count_by_grade(scored.table["level"]) if graded else None,
         "questions": questions,
-        "grade": _grade(scored, levels, config, draws, seed) if config["task"] == "grade" and graded else None,
+        "grade": assess_grade(scored, config, draws, seed) if config["task"] == "grade" and graded else None,
     }
 
 
-def _binary(table):
+def is_binary(table):
     """Tell whether some labels of a table say only whether there is disease."""
     return "question" in table and (table["question"] != "").any()
 
@@ -134,8 +134,9 @@ def _baselines(scored, train, question, truth, draws, seed):
     return baselines
 
 
-def _grade(scored, levels, config, draws, seed):
+def assess_grade(scored, config, draws, seed):
     """Score the grade of the network, and the grade `shown` by predict.py, which does not contradict its answers."""
+    levels = scored.table["level"].to_numpy()
     predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])
     called = {q: answer(scored, config, q)[2] >= threshold for q, threshold in thresholds_at(config).items()}
     shown = [

@@ -2,6 +2,7 @@
 
 from eyenet.data.names import FITTED
 from eyenet.model.decision import BALANCED
+from eyenet.report.subgroup_tables import worse_groups
 from eyenet.report.words import (
     cell,
     decimal,
@@ -47,7 +48,7 @@ def cautions(metrics, question):
         found.append(
             "These are validation patients: the epoch and the thresholds were chosen on them, so these are too high."
         )
-    unmet = _missed_targets(asked) + _worse_calibration(asked)
+    unmet = _missed_targets(asked) + worse_groups(metrics, question) + _worse_calibration(asked)
     return found + _small_set(unit, noun) + _wide_intervals(unit) + unmet + _no_better(asked)
 
 

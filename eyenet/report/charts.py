@@ -38,7 +38,7 @@ STYLE = {
 UNIT_STYLES = {"eye": (UNITS["eye"], GREY, "--"), "patient": (UNITS["patient"], BLUE, "-")}
 
 
-def _draw(name, label, draw, height=3.4):
+def draw_chart(name, label, draw, height=3.4):
     """Draw a chart as SVG.
 
     Parameters
@@ -108,12 +108,13 @@ def _number(value):
     return np.nan if value is None or value == "" else float(value)
 
 
-def _error_bars(axes, x, figures, **style):
-    """Draw figures with their intervals; undefined ones are left out."""
+def error_bars(axes, x, figures, across=False, **style):
+    """Draw figures with their intervals, `across` from left to right; undefined ones are left out."""
     at = np.array([[_number(f and f[k]) for k in ("value", "low", "high")] for f in figures], float).reshape(-1, 3)
     value, low, high = at.T
     below, above = np.nan_to_num(np.maximum(value - low, 0)), np.nan_to_num(np.maximum(high - value, 0))
-    axes.errorbar(x, value, [below, above], fmt="o", markersize=5.5, elinewidth=1.4, **style)
+    places = {"x": value, "y": x, "xerr": [below, above]} if across else {"x": x, "y": value, "yerr": [below, above]}
+    axes.errorbar(**places, fmt="o", markersize=5.5, elinewidth=1.4, **style)
 
 
 def _styles(asked):
@@ -139,7 +140,7 @@ def roc_chart(name, asked):
         _shares(axes, "1 − specificity", "sensitivity")
 
     areas = _per_unit(asked, "auc")
-    return _draw(name, f"ROC curves. ROC AUC: {areas}. Operating points are marked.", draw)
+    return draw_chart(name, f"ROC curves. ROC AUC: {areas}. Operating points are marked.", draw)
 
 
 def _per_unit(asked, key):
@@ -164,7 +165,9 @@ def precision_recall_chart(name, asked):
                 axes.axhline(share, color=color, linewidth=1, linestyle=":", label=f"prevalence {percent(share, 0)}")
         _shares(axes, "recall (sensitivity)", "precision")
 
-    return _draw(name, f"Precision-recall curves. Average precision: {_per_unit(asked, 'average_precision')}.", draw)
+    return draw_chart(
+        name, f"Precision-recall curves. Average precision: {_per_unit(asked, 'average_precision')}.", draw
+    )
 
 
 def reliability_chart(name, unit):
@@ -181,13 +184,13 @@ def reliability_chart(name, unit):
         for x, y, number in zip(middle, heights - 0.27, counts):
             axes.text(x, y + 0.012, f"{number:,.0f}", ha="center", va="bottom", fontsize=8)
         axes.axhline(0, color=GREY, linewidth=0.8)
-        _error_bars(axes, predicted, [b["observed"] for b in bins], color=BLUE, label="observed")
+        error_bars(axes, predicted, [b["observed"] for b in bins], color=BLUE, label="observed")
         _shares(axes, "predicted probability (grey bars: count)", "observed frequency")
         axes.set_ylim(-0.27, 1.02)
 
     after = unit["calibration"]["after"]["ece"]["value"]
     error = f" Expected calibration error {decimal(after)}." if defined(after) else ""
-    return _draw(name, f"Reliability: observed frequency of disease by predicted probability.{error}", draw)
+    return draw_chart(name, f"Reliability: observed frequency of disease by predicted probability.{error}", draw)
 
 
 def by_grade_chart(name, asked, least):
@@ -210,7 +213,7 @@ def by_grade_chart(name, asked, least):
                 rows = [r for r in asked[unit]["by_grade"] if (r["grade"] >= least) == diseased]
                 label = f"{UNIT_STYLES[unit][0]}, {'true positives' if diseased else 'false positives'}"
                 x = [r["grade"] + shift for r in rows]
-                _error_bars(axes, x, [r["called"] for r in rows], color=color, markerfacecolor=face, label=label)
+                error_bars(axes, x, [r["called"] for r in rows], color=color, markerfacecolor=face, label=label)
         axes.set(xlim=(-0.5, 4.5), ylim=(-0.02, 1.04), xlabel="grade", ylabel="positive predictions")
         axes.set_xticks(range(5))
         axes.grid(axis="x", visible=False)
@@ -220,7 +223,7 @@ def by_grade_chart(name, asked, least):
         for r in main_unit(asked)[0]["by_grade"]
         if r["called"] and defined(r["called"]["value"])
     )
-    return _draw(name, f"Positive predictions of {main_unit(asked)[1]}s by grade: {said or 'not defined'}.", draw)
+    return draw_chart(name, f"Positive predictions of {main_unit(asked)[1]}s by grade: {said or 'not defined'}.", draw)
 
 
 def referral_chart(name, unit):
@@ -238,7 +241,7 @@ def referral_chart(name, unit):
 
     first, last = (steps[i]["accuracy"]["value"] if steps else None for i in (0, -1))
     said = f" Accuracy goes from {percent(first)} to {percent(last)}." if defined(first) and defined(last) else ""
-    return _draw(name, f"Figures of the remainder by the fraction graded by a person.{said}", draw)
+    return draw_chart(name, f"Figures of the remainder by the fraction graded by a person.{said}", draw)
 
 
 def decision_chart(name, unit, noun):
@@ -260,7 +263,7 @@ def decision_chart(name, unit, noun):
 
     better = better_than_both(unit)
     said = f"above both from {percent(better[0], 0)} to {percent(better[1], 0)}" if better else "not above both"
-    return _draw(name, f"Net benefit per {noun} of referring by the network: {said}.", draw)
+    return draw_chart(name, f"Net benefit per {noun} of referring by the network: {said}.", draw)
 
 
 def balance_chart(name, balance):
@@ -279,7 +282,7 @@ def balance_chart(name, balance):
         axes.grid(axis="y", visible=False)
 
     said = "; ".join(f"{split} {', '.join(f'{n:,}' for n in counts)}" for split, counts in balance.items())
-    return _draw(name, f"Photographs by grade 0 to 4 in each split: {said}.", draw)
+    return draw_chart(name, f"Photographs by grade 0 to 4 in each split: {said}.", draw)
 
 
 def best_epoch(history):
@@ -315,4 +318,4 @@ def training_chart(name, history, key, y_label):
         axes.xaxis.get_major_locator().set_params(integer=True)
 
     kept = "" if best is None else f" Epoch {best} was kept."
-    return _draw(name, f"{y_label} over {len(history)} epochs of training.{kept}", draw, height=3.2)
+    return draw_chart(name, f"{y_label} over {len(history)} epochs of training.{kept}", draw, height=3.2)

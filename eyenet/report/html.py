@@ -13,6 +13,8 @@ from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS
 from eyenet.model import disclaimers
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
+from eyenet.report.forest import forest_charts
+from eyenet.report.subgroup_tables import group_sentences, group_tables, shown_differences, ungradable_table
 from eyenet.report.words import DASH, HEALTHY, decimal
 from eyenet.report.workload import workload_sentences, workload_table
 from eyenet.run.files import write_whole
@@ -52,6 +54,7 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         verdicts=[_verdict(metrics, question) for question in metrics["questions"]],
         splits=tables.splits_table(metrics),
         questions=[_question(metrics, question, examples.get(question, [])) for question in metrics["questions"]],
+        groups=_groups(metrics),
         grade=_grade(metrics["grade"]),
         training=_training(history, balance, metrics["set"]),
         made=made_by(metrics, config),
@@ -139,7 +142,6 @@ def _question(metrics, question, examples):
         ],
         "majority": asked["baselines"]["majority"],
         "not_retina": asked["baselines"]["not_retina"],
-        "subsets": tables.subsets_table(metrics, question) if metrics.get("subsets") else None,
         "points": [tables.points_table(asked, unit) for unit in units],
         "confusions": [
             tables.confusion(asked[u]["confusion"], classes, f"Grade against prediction, {name}")
@@ -158,6 +160,30 @@ def _question(metrics, question, examples):
                 ("Most confident wrong predictions", False),
             )
         ],
+    }
+
+
+def _groups(metrics):
+    """Assemble the comparison of groups of photographs; None if there are no groups."""
+    if not metrics.get("subgroups"):
+        return None
+    questions = []
+    for question in metrics["questions"]:
+        by_unit = [group_tables(metrics, question, unit) for unit in tables.UNITS]
+        questions.append(
+            {
+                "title": TITLES[question],
+                "sentences": group_sentences(metrics, question),
+                "charts": forest_charts(metrics, question),
+                "tables": by_unit[0] or by_unit[1],
+                "behind": by_unit[1] if by_unit[0] else [],
+            }
+        )
+    return {
+        "questions": questions,
+        "comparisons": metrics["subgroups"]["comparisons"],
+        "ungradable": ungradable_table(metrics),
+        "ungradable_sentences": shown_differences(metrics, None),
     }
 
 

@@ -164,25 +164,6 @@ def referral_table(unit, unit_name):
     return Table(f"Figures of the remainder, {unit_name}", ["graded by a person", *headings(keys)], rows)
 
 
-def subsets_table(metrics, question):
-    """Tabulate the set and its subsets, such as Kaggle's Public and Private."""
-    rows, by_patient = [], metrics["questions"][question]["patient"] is not None
-    for part in (metrics, *metrics["subsets"].values()):
-        asked = part["questions"][question]
-        unit, cells = asked["patient"] if by_patient else asked["eye"], [count(part["photographs"])]
-        cells += [count(part["patients"])] if by_patient else []
-        cells += [count(unit["diseased"])] + [figure_cell(asked["eye"], "auc")] * by_patient
-        cells += [figure_cell(unit, key) for key in ("auc", "sensitivity", "specificity")]
-        if metrics["grade"]:
-            cells.append(cell(part["grade"]["shown"]["kappa"], decimal, "one class only"))
-        rows.append((part["set"], cells))
-    columns = ["patients", "diseased", "AUC per photograph"] if by_patient else ["diseased"]
-    columns = ["set", "photographs", *columns, "AUC", "sensitivity", "specificity"]
-    columns += ["kappa"] if metrics["grade"] else []
-    which = "per patient unless stated otherwise" if by_patient else "per photograph"
-    return Table(f"The set and its subsets, {which}", columns, rows)
-
-
 def grade_table(grade):
     """Tabulate how well grades agree: the network's, and those that predict.py shows."""
     rows = [

@@ -29,6 +29,9 @@ METHODS = {  # the interval of each kind of figure; in metrics.json, the report 
     "Brier score": "logit interval with the variance over patients and Student's t",
     "calibration slope and intercept": "Wald interval with the variance over patients and Student's t",
     "average precision, kappa, points of the ROC curve": "percentile bootstrap over patients",
+    "difference of a group from the rest": (
+        "the limits of both joined (Newcombe 1998, Zou and Donner 2008), with the correlation through patients in both"
+    ),
     "expected calibration error": "none: it is biased upwards, and a bootstrap would resample the bias",
 }
 

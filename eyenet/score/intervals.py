@@ -3,6 +3,9 @@
 Each kind of figure has one method; benchmarks/coverage.py measures how often its intervals contain the true value.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import expit, logit, ndtri, stdtrit
 
@@ -16,6 +19,23 @@ def figure(value, low=np.nan, high=np.nan):
         name: None if np.isnan(number) else float(number)
         for name, number in (("value", value), ("low", low), ("high", high))
     }
+
+
+class Estimate(NamedTuple):
+    """A figure with what its intervals at any level, and its covariance with another figure, are computed from.
+
+    `value` and `variance` are floats, NaN where they are not defined; `influence` is that of each row on the value, of
+    shape (n,); `limits` takes a confidence level and returns the lower and the upper limit.
+    """
+
+    value: float
+    variance: float
+    influence: np.ndarray
+    limits: Callable
+
+    def figure(self, level=LEVEL):
+        """Return the `figure` with the interval of a level."""
+        return figure(self.value, *self.limits(level))
 
 
 def count_patients(patients, rows):
@@ -71,19 +91,29 @@ def auc_with_interval(truth, score, patients, weights=None, level=LEVEL):
        the interval on the logit scale.
     """
     truth = np.asarray(truth, bool)
+    return auc_estimate(truth, score, patients, weights).figure(level)
+
+
+def auc_estimate(truth, score, patients, weights=None):
+    """Estimate the ROC AUC; the parameters and the method are those of `auc_with_interval`. Returns an `Estimate`."""
+    truth = np.asarray(truth, bool)
     value, influence = auc_influence(truth, score, weights)
     counted = np.ones(len(truth), bool) if weights is None else weights > 0
     pairs = count_pairs(patients, truth & counted, ~truth & counted)
     if np.isnan(value) or not pairs:
-        return figure(value)
-    limit = perfect_limit(pairs, level)
-    if value in (0, 1):
-        return figure(value, *((0, 1 - limit) if value == 0 else (limit, 1)))
+        return Estimate(value, np.nan, influence, lambda level: (np.nan, np.nan))
     variance = auc_covariance([influence], truth, patients, counted)[0, 0]
-    if not variance > 0:
-        return figure(value)
-    low, high = _logit_interval(value, np.sqrt(variance), ndtri((1 + level) / 2))
-    return figure(value, min(low, limit), max(high, 1 - limit))
+
+    def limits(level):
+        limit = perfect_limit(pairs, level)
+        if value in (0, 1):
+            return (0, 1 - limit) if value == 0 else (limit, 1)
+        if not variance > 0:
+            return np.nan, np.nan
+        low, high = _logit_interval(value, np.sqrt(variance), ndtri((1 + level) / 2))
+        return min(low, limit), max(high, 1 - limit)
+
+    return Estimate(value, variance, influence, limits)
 
 
 def auc_influence(truth, score, weights=None):
@@ -173,18 +203,27 @@ def share_with_interval(hits, patients, weights=None, level=LEVEL):
     .. [2] E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small expected number of positive
        counts estimated from survey data", Survey Methodology, 1998.
     """
+    return share_estimate(hits, patients, weights).figure(level)
+
+
+def share_estimate(hits, patients, weights=None):
+    """Estimate a share; the parameters and the method are those of `share_with_interval`. Returns an `Estimate`."""
     weights = np.ones(len(hits)) if weights is None else np.asarray(weights, float)
     rows = weights > 0
     if not rows.any():
-        return figure(np.nan)
+        return Estimate(np.nan, np.nan, weights, lambda level: (np.nan, np.nan))
     total, clusters = weights.sum(), count_patients(patients, rows)
     value = np.round(weights @ np.asarray(hits, float) / total, DIGITS)
     number = clusters
     if 0 < value < 1 and clusters > 1:
         variance = mean_variance(hits[rows] - value, np.asarray(patients)[rows], weights[rows])
         number = total / max(1, variance * (total - 1) / (value * (1 - value)))
-    low, high = wilson(value, number, level)
-    return figure(value, min(low, wilson(1, clusters, level)[0]), max(high, wilson(0, clusters, level)[1]))
+
+    def limits(level):
+        low, high = wilson(value, number, level)
+        return min(low, wilson(1, clusters, level)[0]), max(high, wilson(0, clusters, level)[1])
+
+    return Estimate(value, value * (1 - value) / number, weights * (hits - value) / total, limits)
 
 
 def rates_with_intervals(truth, called, patients, weights=None):

@@ -131,6 +131,15 @@ def geometry_features(table):
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def photograph_sizes(features):
+    """Return width and height, shape (n, 2), from the columns of `border_features` and `geometry_features` together.
+
+    None if the geometry is not known, so that the features are those of the border alone.
+    """
+    border = (SECTORS + 4 + 3) * 6
+    return features[:, border + 1 : border + 3] if features.shape[1] > border else None
+
+
 def shortcut_probability(train_features, train_truth, features, seed=0):
     """Fit a random forest and return its probability of disease.
 

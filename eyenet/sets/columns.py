@@ -66,6 +66,11 @@ def plain(column):
     return re.sub(r"[\s_-]+", " ", column).strip().casefold()
 
 
+def named_like(name, columns):
+    """List the columns of a name: the one that is written so, else all with the same name as `plain` returns it."""
+    return [c for c in columns if c == name] or [c for c in columns if plain(c) == plain(name)]
+
+
 def find_columns(columns, named, path):
     """Find the column of each role.
 
@@ -102,7 +107,7 @@ def find_columns(columns, named, path):
 
 def _named(columns, role, name, path):
     """Find the column that the option names."""
-    fitting = [c for c in columns if c == name] or [c for c in columns if plain(c) == plain(name)]
+    fitting = named_like(name, columns)
     if len(fitting) != 1:
         what = "no column" if not fitting else "several columns like"
         raise StageError(
