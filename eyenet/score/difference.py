@@ -10,7 +10,7 @@ from scipy.special import ndtr, stdtrit
 from eyenet.score.intervals import auc_covariance, auc_influence, count_pairs, count_patients, perfect_limit
 
 
-class Estimate(NamedTuple):
+class NetworkError(NamedTuple):
     """What `_lowest` needs of a network: 1 - AUC, and the variance of the AUC."""
 
     error: float
@@ -58,7 +58,7 @@ def auc_difference(truth, old, new, patients, level):
     smaller = min(count_patients(patients, truth), count_patients(patients, ~truth))
     quantile = stdtrit(smaller - 1, (1 + level) / 2)
     networks = [
-        Estimate(float(1 - auc), float(variance)) for auc, variance in zip((first, second), covariance.diagonal())
+        NetworkError(float(1 - auc), float(variance)) for auc, variance in zip((first, second), covariance.diagonal())
     ]
     shared = float(covariance[0, 1])
     low, high = _lowest(*networks, shared, quantile), -_lowest(*networks[::-1], shared, quantile)
@@ -82,7 +82,7 @@ def _lowest(old, new, covariance, quantile):
 
     def excess(error):
         """Tell how far an error of the old network plus a loss lies above the new one's, less the quantile."""
-        scaled = (Estimate(n.error, n.variance / e**2) for n, e in ((old, error), (new, new.error)))
+        scaled = (NetworkError(n.error, n.variance / e**2) for n, e in ((old, error), (new, new.error)))
         return math.log(error / new.error) - quantile * _error(*scaled, covariance / (error * new.error))
 
     if new.error >= 1 or excess(1.0) < 0:
