@@ -32,8 +32,8 @@ def by_patient(patients, truth, probability):
     return table["truth"].to_numpy(), table["probability"].to_numpy()
 
 
-def test_the_limits_leave_out_as_many_patients_as_the_rate_allows(rng=np.random.default_rng(1)):
-    patients, truth, probability = draw_patients(rng, 300)
+def test_the_limits_leave_out_as_many_patients_as_the_rate_allows():
+    patients, truth, probability = draw_patients(np.random.default_rng(1), 400)
     found, (ill, worst) = choose_limits(patients, truth, probability), by_patient(patients, truth, probability)
     assert (found["diseased"], found["healthy"]) == (ill.sum(), (~ill).sum()) and list(found["limits"]) == list(RATES)
     for rate, (low, high) in found["limits"].items():
@@ -112,9 +112,7 @@ def test_what_has_no_limits_is_refused_in_a_sentence():
     limits = {"diseased": 30, "healthy": 400, "limits": {"0.05": [0.1, 0.5]}}
     config = {"task": "any", "decision": {"any": {"unsure": limits}}}
     assert limits_at(config, "0.05", "m") == {"any": (0.1, 0.5)}
-    with pytest.raises(
-        StageError, match="takes 49 validation patients with any DR and 49 without, and m had 30 and 400"
-    ):
+    with pytest.raises(StageError, match="takes 49 validation patients with any DR and 49 .* had 30 and 400"):
         limits_at(config, "0.02", "m")
     with pytest.raises(StageError, match="some are unknown"):
         limits_at(config | {"unknown_patients": 3}, "0.05", "m")
@@ -184,7 +182,6 @@ def test_predict_says_unsure_and_what_the_threshold_says(older, graded, tmp_path
     assert {row["result"] for row in table} >= {UNSURE} and table[-1]["by_threshold"] == plain[-1]["result"]
     assert table[-1]["any_unsure"] == "1" and table[-1]["any_disease"] == "" and table[-1]["unsure"] == "0.05"
     again = run(*asked, "--csv", tmp_path / "t.csv", "--heatmap", tmp_path / "maps")
-    assert (
-        f"{UNSURE} (by the threshold: {plain[-1]['result']})" in again.stdout and read_csv(tmp_path / "t.csv") == table
-    )
+    assert f"{UNSURE} (by the threshold: {plain[-1]['result']})" in again.stdout
+    assert read_csv(tmp_path / "t.csv") == table
     one_sentence(run("predict.py", *pair, "--model", folder, "--csv", tmp_path / "t.csv", code=1), "another table")

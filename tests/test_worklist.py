@@ -198,11 +198,8 @@ def test_an_unsure_result_is_never_a_negative_one(do):
     row |= {"questions": row["questions"] | {"any": told}}
     eyes = {"right": [shot("r.jpeg", row=row)], "left": [shot("l.jpeg")]}
     unsure = visit(unsure="0.05", joined=row, eyes=eyes)
-    (text, kind, packed) = do(
-        {"do": "csv", "visits": [unsure]},
-        {"do": "kind", "visit": unsure},
-        {"do": "pack", "visits": [unsure], "now": NOW},
-    )
+    wanted = {"visits": [unsure], "now": NOW}
+    text, kind, packed = do({"do": "csv"} | wanted, {"do": "kind", "visit": unsure}, {"do": "pack"} | wanted)
     (cells,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     assert kind == "unsure" and cells["Answer"] == cells["Right eye"] == "Unsure: a grader must look"
     assert cells["By the threshold alone"] == "No signs of retinopathy found" and "at most 5 of 100" in cells["Unsure"]
