@@ -3,11 +3,12 @@
     python benchmarks/unsure.py --work WORK --data ../shared/data/eyepacs-1024
 
 The simulation draws sets of validation patients with two correlated eyes, chooses the limits, and counts errors among
-100,000 new patients of the same kind: their mean over the sets must not exceed the rate. It also counts the sets whose
+2,000,000 new patients of the same kind: their mean over the sets must not exceed the rate. It also counts the sets whose
 error is above the rate, since only the mean is guaranteed.
 WORK is the work folder of a pipeline on the photographs of the training (pretrained/README.md). The network that ships
-is asked about its test patients and about those of --data, who come from the same programme but were prepared in another
-way: they are not exchangeable with the validation patients, so nothing is guaranteed. Takes three minutes on two cores.
+is asked about its test patients and about those of --data, who come from the same programme but were prepared in
+another way: they are not exchangeable with the validation patients, so nothing is guaranteed. Takes three minutes on
+two cores.
 """
 
 import sys
@@ -31,7 +32,7 @@ from eyenet.score.intervals import share_with_interval
 
 CLASSES = ((20, 20), (50, 100), (150, 350))  # validation patients with and without disease
 CORRELATIONS = (0.0, 0.5, 0.9)  # of the log-odds of a patient's eyes
-SETS, NEW = 2000, 100_000
+SETS, NEW = 2000, 2_000_000
 SAID = {
     "missed": "patients with it called negative",
     "reported": "patients without it called diseased",
@@ -64,45 +65,37 @@ def simulate(diseased, healthy, correlation):
     name = f"simulation, {diseased} with and {healthy} without, correlation {correlation:g}"
     for rate in (rate for rate in SHOWN if errors[rate]):
         for each, what in zip(np.transpose(errors[rate]), ("missed", "reported")):
-            error = 1.96 * each.std() / np.sqrt(SETS)
+            error = 1.96 * np.sqrt(each.var() / SETS + each.mean() * (1 - each.mean()) / (NEW // 2))
             limits = f"95 %: {each.mean() - error:.4f} to {each.mean() + error:.4f}"
             yield f"{name}, rate {rate}, {SAID[what]}", f"{each.mean():.4f}", limits, f"<= {rate}"
-            yield (
-                f"{name}, rate {rate}, sets above the rate, {SAID[what]}",
-                f"{(each > float(rate)).mean():.3f}",
-                "",
-                "",
-            )
+            above = f"{(each > float(rate)).mean():.3f}"
+            yield f"{name}, rate {rate}, sets above the rate, {SAID[what]}", above, "", ""
+
+
+def figure_row(name, figure, number, goal=""):
+    """Make the row of a figure; `number` counts the patients."""
+    limits = f"95 %: {figure['low']:.3f} to {figure['high']:.3f}, of {number}"
+    return name, f"{figure['value']:.3f}", limits, goal
 
 
 def measure(name, scored, config, folder):
     """Yield rows of a set of patients: by the limits alone, and as predict.py answers at the model's own point."""
     thresholds, patients = thresholds_at(config), scored.table["patient"]
     for rate in SHOWN:
-        limits, either = limits_at(config, rate, folder), False
+        limits, unsure = limits_at(config, rate, folder), False
         for question in TASKS[config["task"]].questions:
             truth, _, probability = answer(scored, config, question)
-            truth, probability = (scored.table.assign(x=x).groupby(patients)["x"].max() for x in (truth, probability))
-            truth, probability = truth.to_numpy(), probability.to_numpy()
-            ways = {"limits alone": None, "as answered": thresholds[question]}
-            for way, threshold in ways.items():
-                found = coverage(truth, probability, limits[question], threshold)
-                for what, figure in found.items():
-                    number = {"missed": truth.sum(), "reported": (~truth).sum(), "unsure": len(truth)}[what]
-                    interval = f"95 %: {figure['low']:.3f} to {figure['high']:.3f}, of {number}"
-                    goal = f"<= {rate}" if what != "unsure" else ""
-                    yield (
-                        f"{name}, {question} DR, rate {rate}, {way}: {SAID[what]}",
-                        f"{figure['value']:.3f}",
-                        interval,
-                        goal,
-                    )
+            each = scored.table.assign(truth=truth, probability=probability).groupby(patients)
+            truth, probability = each["truth"].max().to_numpy(bool), each["probability"].max().to_numpy()
+            numbers = {"missed": truth.sum(), "reported": (~truth).sum(), "unsure": len(truth)}
+            for way, threshold in {"limits alone": None, "as answered": thresholds[question]}.items():
+                for what, figure in coverage(truth, probability, limits[question], threshold).items():
+                    said = f"{name}, {question} DR, rate {rate}, {way}: {SAID[what]}"
+                    yield figure_row(said, figure, numbers[what], "" if what == "unsure" else f"<= {rate}")
             low, high = band(limits[question], thresholds[question])
-            last = (low <= probability) & (probability < high)
-            either, referred = either | last, probability >= high
-        unsure = share_with_interval(either & ~referred, np.arange(len(either)))
-        interval = f"95 %: {unsure['low']:.3f} to {unsure['high']:.3f}, of {len(either)}"
-        yield f"{name}, answer of the patient, rate {rate}: {SAID['unsure']}", f"{unsure['value']:.3f}", interval, ""
+            unsure = (unsure | (probability >= low)) & (probability < high)  # the last question refers, if it is sure
+        figure = share_with_interval(unsure, np.arange(len(unsure)))
+        yield figure_row(f"{name}, answer of the patient, rate {rate}: {SAID['unsure']}", figure, len(unsure))
 
 
 def main():
