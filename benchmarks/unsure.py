@@ -3,8 +3,8 @@
     python benchmarks/unsure.py --work WORK --data ../shared/data/eyepacs-1024
 
 The simulation draws sets of validation patients with two correlated eyes, chooses the limits, and counts errors among
-2,000,000 new patients of the same kind: their mean over the sets must not exceed the rate. It also counts the sets whose
-error is above the rate, since only the mean is guaranteed.
+2,000,000 new patients of the same kind: their mean over the sets must not exceed the rate. It also counts the sets
+whose error is above the rate, since only the mean is guaranteed.
 WORK is the work folder of a pipeline on the photographs of the training (pretrained/README.md). The network that ships
 is asked about its test patients and about those of --data, who come from the same programme but were prepared in
 another way: they are not exchangeable with the validation patients, so nothing is guaranteed. Takes three minutes on
