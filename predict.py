@@ -11,6 +11,7 @@ Writes  a table to the terminal, or one JSON object per line with --json
     python predict.py 10_left.jpeg 10_right.jpeg
     python predict.py clinic/ --csv today.csv --heatmap maps
     python predict.py clinic/ --sensitivity 0.9 --json > today.jsonl
+    python predict.py clinic/ --unsure 0.05 --csv today.csv
 
 The network that ships answers (pretrained/README.md), unless models/latest was trained on real photographs.
 
@@ -27,6 +28,13 @@ photographed again if one file is given as both eyes or for two patients, or if 
 the eye. The rows give the reason. Photographs are not grouped by placeholders such as ANONYMOUS, nor by IDs that cannot
 be one person; equal IDs in different folders are different people unless --one-clinic is given.
 
+With --unsure RATE the result may also be 'unsure: a grader must look', wherever the network can neither rule out nor
+report disease with this error rate: of new patients with disease at most this share is called negative, and of those
+without at most this share is called diseased. This holds for patients like those of validation, for each question by
+itself, and on average over sets of validation patients; for others it may not (docs/screening.md). A sure answer also
+agrees with the threshold. A patient is unsure if a question is, unless referable DR is sure; `by_threshold` is the
+result without --unsure. A poor photograph is unsure only above a threshold: below, it is photographed again.
+
 The table of --csv grows row by row. After a stop, the same command continues it, with the same model, thresholds and
 version only: photographs that it holds are not graded again, unless their files have changed.
 
@@ -40,6 +48,7 @@ Exit code 3: some files could not be read; all others are graded. One photograph
 
 import os
 import sys
+from argparse import ArgumentTypeError
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +59,7 @@ from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.pretrained import DEFAULT, default_model
 from eyenet.model.screener import Screener
+from eyenet.model.unsure import RATES
 from eyenet.photo.field import FIELDS
 from eyenet.photo.kinds import find_photographs
 from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, log
@@ -60,6 +70,16 @@ from eyenet.sets.identify import identify
 
 KEPT = ("photograph", "result", "gradable", "reasons", "questions", "grade")  # of a row, until the patients are joined
 AIM = "use the threshold whose sensitivity on validation reaches this with its whole 95 %% interval: 0.85, 0.9 or 0.95"
+
+RATE = "answer 'unsure' where this error rate cannot be kept: 0.01, 0.02 ... 0.2; default: never"
+
+
+def error_rate(text):
+    """Parse an error rate for which limits are chosen."""
+    rate = f"{float(text):g}"
+    if rate not in RATES:
+        raise ArgumentTypeError(f"{text} is none of the error rates {RATES[0]}, {RATES[1]} ... {RATES[-1]}")
+    return rate
 
 
 def grade(screener, paths, targets, doubts, workers, who):
@@ -126,6 +146,7 @@ def parse():
     point = options.add_mutually_exclusive_group()
     point.add_argument("--sensitivity", type=fraction, help=AIM + "; default: the model's own operating point")
     point.add_argument("--specificity", type=fraction, help="the same for the specificity")
+    options.add_argument("--unsure", type=error_rate, metavar="RATE", help=RATE)
     options.add_argument("--field", choices=FIELDS, help="what a crop shows; default: as the model was trained")
     options.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all folders")
     options.add_argument("--csv", type=local_path, metavar="FILE", help="table to write")
@@ -139,7 +160,7 @@ def main():
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="replace")  # the terminal's encoding may lack a character of a name
     args.model = args.model or default_model()
-    screener = Screener(args.model, args.sensitivity, args.specificity, args.field)
+    screener = Screener(args.model, args.sensitivity, args.specificity, args.field, args.unsure)
     paths, left_out = find_photographs(args.photographs, {path.resolve() for path in (args.heatmap, args.csv) if path})
     targets = name_heat_maps(paths, args.heatmap)
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
@@ -149,6 +170,8 @@ def main():
     questions, graded = screener.task.questions, "grade" in screener.decision
     shared = {"model": screener.name, "trained_on": screener.trained_on}
     shared |= {"operating_point": screener.point, "rules": screener.rules(), "asked_field": screener.field}
+    if screener.unsure:
+        shared["unsure"] = float(screener.unsure)
     if screener.synthetic:
         shared["caution"] = SYNTHETIC_MODEL
     output = Output(paths, questions, graded, args.json, shared, goes_on=args.csv is not None)
@@ -156,7 +179,7 @@ def main():
     who = partial(identify, places=folders, one_clinic=args.one_clinic)
     needed = [path.absolute() for path in (args.model / LITE_NETWORK, *paths[:1]) if path.exists()]
     doubts = find_doubts(paths, who)
-    columns = columns_of(questions, graded)
+    columns = columns_of(questions, graded, unsure=bool(screener.unsure))
     with Worklist(args.csv, columns, shared, targets, doubts) if args.csv else NoTable() as worklist:
         rest = [path for path in paths if path not in worklist.known]
         others = [left_out_row(path, reason) for path, reason in left_out.items()]

@@ -11,6 +11,7 @@ from conftest import draw_photograph
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, TASKS
+from eyenet.report.coverage import coverage
 from eyenet.report.words import METHODS
 from eyenet.report.workload import workload
 from eyenet.score.net_benefit import decision_curve
@@ -174,6 +175,7 @@ def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07,
             "operating_point": "balanced",
             "eye": eye,
             "patient": make_unit(rng, worse, least, skill),
+            "unsure": {"0.05": coverage(worse >= least, np.linspace(0, 1, patients), (0.1, 0.8))},
             "baselines": make_baselines(eye["diseased"], len(eyes)),
         }
         if not splits:

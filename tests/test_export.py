@@ -178,6 +178,7 @@ def test_what_is_written(work):
         assert words in page
     model = json.loads((folder / "model.json").read_text())
     config = json.loads((folder.parent / "config.json").read_text())
+    assert model["unsure"] == {"any": config["decision"]["any"].pop("unsure")}
     assert model["decision"] == config["decision"] and model["split"] == config["settings"]["split"]
     assert model["classes"] == ["no DR", "DR"] and "natural" in model["quality"]
     assert model["preprocessing"] == PREPROCESSING and model["measured"] == read_measured(folder.parent)

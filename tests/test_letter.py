@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 WORDS = json.loads((files("eyenet.letter") / "en.json").read_text(encoding="utf-8"))
 THRESHOLDS = {"any": 0.3, "referable": 0.2}
+LIMITS = {"any": (0.1, 0.6), "referable": (0.05, 0.5)}  # of the answer "unsure"
 NO_CLINIC = dict.fromkeys(("name", "address", "phone", "clear", "mild"), "")
 CLINIC = {
     "name": "Eye Clinic",
@@ -42,13 +43,20 @@ def good(*, grade=None, **probabilities):
     return row if grade is None else row | {"grade": consistent_grade(grade, answers)}
 
 
+def unsure(**probabilities):
+    answers = {
+        question: call(value, THRESHOLDS[question], LIMITS[question]) for question, value in probabilities.items()
+    }
+    return {"result": summarise(answers), "gradable": True, "reasons": [], "questions": answers}
+
+
 def poor(*reasons, **probabilities):
     row = {"result": "photograph again", "gradable": False, "reasons": reasons}
     answers = only_disease({question: call(value, THRESHOLDS[question]) for question, value in probabilities.items()})
     return row | {"result": summarise(answers), "questions": answers} if answers else row
 
 
-def make_visit(right, left, asked=("any", "referable"), same=False, **changes):
+def make_visit(right, left, asked=("any", "referable"), same=False, limits=None, **changes):
     """Make a visit as the page keeps it; the names of the photographs count from 1."""
     eyes = {"right": right, "left": left}
     shots = {
@@ -59,7 +67,8 @@ def make_visit(right, left, asked=("any", "referable"), same=False, **changes):
         ]
         for eye, rows in eyes.items()
     }
-    joined = join_eyes({eye: rows for eye, rows in eyes.items() if rows}, {name: THRESHOLDS[name] for name in asked})
+    asked = {name: THRESHOLDS[name] for name in asked}
+    joined = join_eyes({eye: rows for eye, rows in eyes.items() if rows}, asked, limits)
     network = {"name": "net", "seen": "4,516 photographs"}
     base = {"id": "1", "when": 0, "label": "Bed 4", "born": "1957-03-04", "point": "balanced"}
     return base | {"network": network, "synthetic": False, "eyes": shots, "joined": joined} | changes
@@ -81,6 +90,11 @@ CASES = {
     "mild": (make_visit([HEALTHY], [good(any=0.5, referable=0.1, grade=1)]), "mild", "none", "mild"),
     "ungradable": (make_visit([DARK, BLURRED], [HEALTHY]), "ungradable", "ungradable", "specialist"),
     "again": (make_visit([poor(*REASONS)], [UNREAD]), "again", "again", "first"),
+    "unsure": (
+        make_visit([unsure(any=0.5, referable=0.4)], [], limits=LIMITS, unsure="0.05"),
+        *["unsure"] * 2,
+        "grader",
+    ),
     "clear": (make_visit([HEALTHY], [HEALTHY], point="sensitivity_0.9"), "clear", "none", "clear"),
     "not referable": (make_visit([good(referable=0.1)], [good(referable=0.1)], **REFERABLE), "clear", "none", "clear"),
     "drawn": (make_visit([HEALTHY], [HEALTHY], synthetic=True, point="specificity_0.95"), "clear", "none", "clear"),

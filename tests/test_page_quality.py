@@ -12,7 +12,7 @@ from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
 from benchmarks import degraded
 from benchmarks.browser import missing, run_node
-from eyenet.model.answers import UNDECIDED, call, join_eyes
+from eyenet.model.answers import UNDECIDED, call, join_eyes, only_disease, summarise
 from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.retina import black_outside, inside_circle, photograph_to_input
@@ -23,13 +23,15 @@ pytestmark = pytest.mark.skipif(
     MISSING is not None and "Chromium" not in MISSING, reason=f"the page is not tested: {MISSING}"
 )
 LIMITS = {"any": 0.3, "referable": 0.5}
+UNSURE = {"any": (0.2, 0.6), "referable": (0.45, 0.4)}  # of the second, `low` is above `high`
 MODEL = {
     "task": "grade",
+    "unsure": {name: {"limits": {"0.05": limits}} for name, limits in UNSURE.items()},
     "decision": {question: {"eye": {"operating_points": {"balanced": limit}}} for question, limit in LIMITS.items()},
 }
 
 
-def run_page(folder, crops=(), patients=()):
+def run_page(folder, crops=(), patients=(), unsure=""):
     """Judge crops, a list of (pixels, geometry), and join patients with the page's code."""
     jobs = []
     for number, (crop, geometry) in enumerate(crops):
@@ -37,7 +39,8 @@ def run_page(folder, crops=(), patients=()):
         field = geometry.get("field", "circle")
         job = {"file": str(folder / f"{number}.bytes"), "size": len(crop), "field": field}
         jobs.append(job | {"visible": geometry.get("visible", 1.0)})
-    task = {"weights": quality.weights(), "crops": jobs, "model": MODEL, "point": "balanced", "patients": patients}
+    task = {"weights": quality.weights(), "crops": jobs, "model": MODEL, "patients": patients}
+    task["rule"] = {"point": "balanced", "unsure": unsure}
     (folder / "jobs.json").write_text(json.dumps(task))
     return run_node("quality.mjs", str(folder / "jobs.json"))
 
@@ -97,6 +100,34 @@ def test_the_page_joins_the_eyes_the_same(tmp_path):
         expected = join_eyes({eye: rows for eye, rows in eyes.items() if rows}, LIMITS)
         expected.pop("decided_by", None)
         assert page == expected, eyes
+
+
+def make_unsure_row(gradable, any_dr, referable):
+    """Make the row of a photograph where "unsure" is asked for, as `Screener.look` does."""
+    probabilities = {"any": any_dr, "referable": referable}
+    answers = {question: call(value, LIMITS[question], UNSURE[question]) for question, value in probabilities.items()}
+    if not gradable:
+        answers = only_disease(answers)
+    row = {"result": summarise(answers), "gradable": gradable, "reasons": [], "questions": answers}
+    if not gradable and row["result"] == "photograph again":
+        return make_row(False, None)
+    return row | ({} if row["result"] == "unsure: a grader must look" or not gradable else {"grade": 3})
+
+
+def test_the_page_is_unsure_where_python_is(tmp_path):
+    probabilities = [(0.1, 0.05), (0.25, 0.05), (0.4, 0.05), (0.7, 0.1), (0.7, 0.42), (0.7, 0.47), (0.9, 0.8)]
+    rows = [make_unsure_row(gradable, *each) for gradable in (True, False) for each in probabilities]
+    poor = make_row(False, None)
+    own = [[], [poor], [poor, poor], *([row] for row in rows), [poor, poor, rows[1]], [rows[9], poor]]
+    patients = [{"left": left, "right": right} for left, right in itertools.product(own, own)]
+    joined = run_page(tmp_path, patients=patients, unsure="0.05")["joined"]
+    for eyes, page in zip(patients, joined, strict=True):
+        given = {eye: rows for eye, rows in eyes.items() if rows}
+        expected = join_eyes(given, LIMITS, UNSURE)
+        assert page == {name: value for name, value in expected.items() if name != "decided_by"}, eyes
+        assert expected["by_threshold"] == join_eyes(given, LIMITS)["result"]
+    assert {page["result"] for page in joined} >= {"no DR", "DR, not referable", "referable DR", "refer: not gradable"}
+    assert sum(page["result"] == "unsure: a grader must look" for page in joined) > 50
 
 
 @pytest.mark.parametrize(

@@ -307,6 +307,7 @@ def unknown(metrics):
     """Return metrics of photographs whose patients are unknown, and whose labels are binary."""
     for asked in metrics["questions"].values():
         asked["patient"] = None
+        asked["unsure"] = {}
         asked["eye"]["by_grade"] = []
     return metrics | {"patients": None, "unknown_patients": metrics["photographs"], "by_grade": None, "grade": None}
 

@@ -192,6 +192,21 @@ def test_only_a_known_negative_result_clears_a_patient(do):
     assert do(*({"do": "kind", "visit": visit(joined=row)} for row in rows)) == list(kinds.values())
 
 
+def test_an_unsure_result_is_never_a_negative_one(do):
+    told = {"probability": 0.2, "threshold": 0.3, "disease": None, "unsure": True, "low": 0.1, "high": 0.5}
+    row = shot()["row"] | {"result": "unsure: a grader must look", "by_threshold": "no DR"}
+    row |= {"questions": row["questions"] | {"any": told}}
+    eyes = {"right": [shot("r.jpeg", row=row)], "left": [shot("l.jpeg")]}
+    unsure = visit(unsure="0.05", joined=row, eyes=eyes)
+    wanted = {"visits": [unsure], "now": NOW}
+    text, kind, packed = do({"do": "csv"} | wanted, {"do": "kind", "visit": unsure}, {"do": "pack"} | wanted)
+    (cells,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    assert kind == "unsure" and cells["Answer"] == cells["Right eye"] == "Unsure: a grader must look"
+    assert cells["By the threshold alone"] == "No signs of retinopathy found" and "at most 5 of 100" in cells["Unsure"]
+    assert cells["Left eye"] == "No signs of retinopathy found"
+    assert do({"do": "unpack", "file": base64.b64encode(packed.encode()).decode()}) == [[unsure]]
+
+
 def test_an_import_says_what_was_new(do):
     empty, known, new = do(*({"do": "imported", "counts": counts} for counts in ((0, 0, 0), (0, 0, 2), (1, 0, 2))))
     assert empty == "The file has no results." and known == "Nothing new: 2 results in the file, already here."
@@ -316,3 +331,12 @@ def test_a_decision_again_is_that_of_grading_again(do):
     assert cautious["questions"]["referable"] == answer(0.05, 0.04)
     assert undecided == poor  # its probability was not kept: it is photographed again
     assert worse["result"] == "DR" and worse["questions"]["referable"]["disease"] is None
+    limits = {"any": (0.08, 0.6), "referable": (0.06, 0.3)}
+    model["unsure"] = {question: {"limits": {"0.05": pair}} for question, pair in limits.items()}
+    wanted = {"do": "again", "model": model, "point": "balanced"}
+    unsure, retake = do(*(wanted | {"unsure": "0.05", "row": row} for row in (good, called)))
+    (back,) = do(wanted | {"row": unsure})
+    assert unsure["result"] == retake["result"] == "unsure: a grader must look" and "grade" not in unsure
+    assert (unsure["by_threshold"], retake["by_threshold"]) == ("no DR", "DR")
+    assert unsure["questions"]["any"] == answer(0.1, 0.3) | {"disease": None, "unsure": True, "low": 0.08, "high": 0.6}
+    assert back == good

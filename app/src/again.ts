@@ -1,55 +1,58 @@
-/** Decide again, at another operating point, about photographs whose files are gone: their probabilities are kept. */
+/** Decide again, by another rule, about photographs whose files are gone: their probabilities are kept. */
 
 import { SIDES } from "./answers";
 import type { Model } from "./network";
 import { type Question, TASKS } from "./probabilities";
-import { AGAIN, type Row, call, consistentGrade, onlyDisease, summarise } from "./screener";
+import { AGAIN, type Row, type Rule, UNSURE, byThreshold, call, consistentGrade, onlyDisease, summarise } from "./screener";
 import type { Shot, Visit } from "./store";
 
 /** How a photograph was answered before the page was loaded, or before its visit was continued. */
 interface Former {
   row: Row;
-  point: string;
+  rule: Rule;
 }
 
 const formerOf = new WeakMap<Shot, Former>();
 
 /** Mark the photographs of a visit as former ones. */
-export function markFormer({ eyes, point }: Visit): void {
-  for (const shot of SIDES.flatMap((eye) => eyes[eye])) formerOf.set(shot, { row: shot.row, point });
+export function markFormer({ eyes, point, unsure = "" }: Visit): void {
+  for (const shot of SIDES.flatMap((eye) => eyes[eye])) formerOf.set(shot, { row: shot.row, rule: { point, unsure } });
 }
 
 export const isFormer = (shot: Shot): boolean => formerOf.has(shot);
 
-/** Answer for a former photograph at an operating point; its evidence is left out if the answer is another. */
-export function renew(model: Model, point: string, shot: Shot): Shot {
+/** Answer for a former photograph by another rule; its evidence is left out if the answer is another. */
+export function renew(model: Model, rule: Rule, shot: Shot): Shot {
   const former = formerOf.get(shot);
   if (!former) return shot;
-  const row = former.point === point ? former.row : decideAgain(model, point, former.row);
+  const isSame = former.rule.point === rule.point && former.rule.unsure === rule.unsure;
+  const row = isSame ? former.row : decideAgain(model, rule, former.row);
   const renewed = row.result === shot.row.result ? { ...shot, row } : { ...shot, row, contours: null, contoursOf: null };
   formerOf.set(renewed, former);
   return renewed;
 }
 
 /**
- * Make the row that grading the photograph at `point` would give.
+ * Make the row that grading the photograph by `rule` would give.
  *
  * A poor photograph without disease keeps no probability; it stays undecided, also at a more cautious point.
  */
-export function decideAgain(model: Model, point: string, row: Row): Row {
+export function decideAgain(model: Model, rule: Rule, row: Row): Row {
   if (!row.questions) return row;
   const questions: NonNullable<Row["questions"]> = {};
   for (const question of TASKS[model.task].questions as Question[]) {
     const probability = row.questions[question]?.probability ?? null;
-    questions[question] = probability === null ? { probability: null, threshold: null, disease: null } : call(model, point, question, probability);
+    questions[question] = probability === null ? { probability: null, threshold: null, disease: null } : call(model, rule, question, probability);
   }
   if (row.gradable === false) {
-    const { questions: _, ...poor } = row;
+    const { questions: _, by_threshold: __, ...poor } = row;
     const told = onlyDisease(questions);
     const result = summarise(model, told);
-    return result === AGAIN ? { ...poor, result } : { ...row, result, questions: told };
+    return result === AGAIN ? { ...poor, result } : { ...poor, result, questions: told, ...byThreshold(model, rule, told) };
   }
+  const { grade: _, by_threshold: __, ...kept } = row;
+  const result = summarise(model, questions);
   const cuts = model.decision.grade?.cuts;
-  const grade = cuts && row.expected_grade !== undefined ? { grade: consistentGrade(cuts.filter((cut) => cut <= (row.expected_grade ?? 0)).length, questions) } : {};
-  return { ...row, result: summarise(model, questions), questions, ...grade };
+  const grade = result !== UNSURE && cuts && row.expected_grade !== undefined ? { grade: consistentGrade(cuts.filter((cut) => cut <= (row.expected_grade ?? 0)).length, questions) } : {};
+  return { ...kept, result, questions, ...grade, ...byThreshold(model, rule, questions) };
 }

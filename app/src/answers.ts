@@ -1,11 +1,11 @@
 /** The answer for a patient, and what is known of each eye, from the results of the photographs. */
 
-import { AGAIN, type Eye, type Row, UNGRADABLE, UNREAD, isGradable, isSpent } from "./screener";
+import { AGAIN, type Eye, type Row, UNGRADABLE, UNREAD, UNSURE, isAbove, isGradable, isSpent } from "./screener";
 import type { Shot, Visit } from "./store";
 import { type Text, verbatim } from "./text";
 import { words } from "./words";
 
-export type Tone = "refer" | "mild" | "clear" | "again" | "none";
+export type Tone = "refer" | "mild" | "unsure" | "clear" | "again" | "none";
 export const SIDES: Eye[] = ["right", "left"]; // as seen when facing the patient
 const CALLED = ["referable DR", "DR", "DR, not referable"]; // the most severe first
 
@@ -16,7 +16,7 @@ interface Said {
 }
 
 export type Kind = keyof typeof words.answers;
-const TONES: Record<Kind, Tone> = { refer: "refer", retake: "refer", unsettled: "refer", mild: "mild", ungradable: "refer", again: "again", clear: "clear" };
+const TONES: Record<Kind, Tone> = { refer: "refer", retake: "refer", unsettled: "refer", mild: "mild", unsure: "unsure", ungradable: "refer", again: "again", clear: "clear" };
 
 type EyeKind = keyof typeof words.eyeAnswers;
 const EYE_KINDS: Record<string, EyeKind> = {
@@ -25,6 +25,7 @@ const EYE_KINDS: Record<string, EyeKind> = {
   "DR, not referable": "mild",
   "no DR": "clear",
   "not referable": "notReferable",
+  [UNSURE]: "unsure",
   [AGAIN]: "again",
   [UNGRADABLE]: "ungradable",
   [UNREAD]: "unread",
@@ -40,7 +41,9 @@ export const rowsOf = (shots: Shot[]): Row[] => shots.map(({ row }) => row);
 
 /** Find the result of an eye: of its worst photograph, as for a patient; null without a photograph. */
 export function resultOf(rows: Row[]): string | null {
-  const called = CALLED.find((result) => rows.some((row) => row.result === result));
+  const isMilder = rows.some(({ questions }) => questions?.referable); // then "DR" alone leaves the referral open
+  const order = isMilder ? [CALLED[0], UNSURE, ...CALLED.slice(1)] : [...CALLED, UNSURE];
+  const called = order.find((result) => rows.some((row) => row.result === result));
   if (called) return called;
   const graded = rows.find(isGradable);
   if (graded) return graded.result;
@@ -52,7 +55,8 @@ export function decisive(shots: Shot[]): Shot | null {
   const result = resultOf(rowsOf(shots));
   const probable = ({ row }: Shot): number => {
     const answers = Object.values(row.questions ?? {});
-    return (answers.filter(({ disease }) => disease).at(-1) ?? answers.at(-1))?.probability ?? 0;
+    const told = answers.filter((answer) => (result === UNSURE ? answer.unsure : isAbove(answer)));
+    return (told.at(-1) ?? answers.at(-1))?.probability ?? 0;
   };
   const deciding = shots.filter(({ row }) => row.questions && row.result === result);
   const most = Math.max(...deciding.map(probable));
@@ -64,11 +68,11 @@ export function sayEye(eye: Eye, visit: Visit): { tone: Tone; title: Text } {
   const rows = rowsOf(visit.eyes[eye]);
   const result = resultOf(rows);
   const kind = result === null ? "absent" : EYE_KINDS[result];
-  const isCalled = CALLED.includes(result ?? "");
+  const isCalled = CALLED.includes(result ?? "") || kind === "unsure";
   const plain = kind ? words.eyeAnswers[kind] : verbatim(result ?? "");
-  const said = isCalled && !rows.some((row) => isGradable(row) && CALLED.includes(row.result)) ? words.poorToo(plain) : plain;
+  const said = isCalled && !rows.some((row) => isGradable(row) && (row.result === UNSURE || CALLED.includes(row.result))) ? words.poorToo(plain) : plain;
   if (!isCalled && kind !== "clear" && kind !== "notReferable") return { tone: kind === "ungradable" ? "refer" : "again", title: said };
-  const tone = kind === "mild" ? "mild" : isCalled ? "refer" : "clear";
+  const tone = kind === "mild" || kind === "unsure" ? kind : isCalled ? "refer" : "clear";
   if (!isDemonstration(visit)) return { tone, title: said };
   return { tone: tone === "clear" ? "none" : tone, title: words.demonstration(said) };
 }
@@ -78,6 +82,7 @@ export function kindOf({ joined, eyes }: Visit): Kind {
   const rows = SIDES.flatMap((eye) => rowsOf(eyes[eye]));
   const result = joined?.result ?? CALLED.find((one) => rows.some((row) => row.result === one)) ?? AGAIN; // an earlier version joined two eyes only
   if (result === UNGRADABLE) return "ungradable";
+  if (result === UNSURE) return "unsure";
   if (result === "no DR" || result === "not referable") return "clear";
   if (result === "DR, not referable") return "mild";
   if (!CALLED.includes(result)) return "again";
@@ -85,6 +90,12 @@ export function kindOf({ joined, eyes }: Visit): Kind {
   if (result === "DR" && questions?.referable?.disease === null) return SIDES.some((eye) => isSpent(rowsOf(eyes[eye]))) ? "ungradable" : "unsettled";
   const isWorthRetaking = SIDES.some((eye) => rowsOf(eyes[eye]).some((row) => CALLED.includes(row.result)) && !isSpent(rowsOf(eyes[eye])));
   return rows.some((row) => isGradable(row) && CALLED.includes(row.result)) || !isWorthRetaking ? "refer" : "retake";
+}
+
+/** Say a result of the threshold alone; null for one that is not known. */
+export function sayResult(result: string | undefined): Text | null {
+  const kind = EYE_KINDS[result ?? ""];
+  return kind ? words.eyeAnswers[kind] : null;
 }
 
 /** Say the answer for a patient. */

@@ -1,9 +1,9 @@
 /** The history as a table for spreadsheets: CSV (RFC 4180), a row for each patient. */
 
-import { SIDES, sayEye } from "./answers";
+import { SIDES, sayEye, sayResult } from "./answers";
 import { takenAt, timeOf } from "./days";
 import { openDoubts } from "./doubts";
-import { sayPoint } from "./points";
+import { sayPoint, sayUnsure } from "./points";
 import type { Question } from "./probabilities";
 import type { Eye } from "./screener";
 import { sayListed } from "./search";
@@ -46,6 +46,8 @@ function cellsOf(visit: Visit): [Text, string][] {
     ]),
     [said.grade, number(joined?.grade)],
     [said.point, guard(sayPoint(visit.point))],
+    [said.unsure, guard(sayUnsure(visit.unsure) ?? "")],
+    [said.alone, isDoubtful ? "" : guard(sayResult(joined?.by_threshold) ?? "")],
     [said.network, guard(sayNetwork(visit))],
     [said.notice, words.letter.notADevice],
   ];

@@ -8,7 +8,7 @@ import type { Row } from "./screener";
 import { type Text, verbatim } from "./text";
 import { words } from "./words";
 
-const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻", none: "–" };
+const SYMBOLS: Record<Tone, string> = { refer: "!", mild: "!", clear: "✓", again: "↻", none: "–", unsure: "?" };
 const { details: said } = words;
 
 /** Draw a title with the symbol of its tone. */
@@ -27,13 +27,13 @@ export function drawDetails(row: Row | null, more: (HTMLElement | null)[] = []):
 function drawAnswers(row: Row): HTMLElement | null {
   const answers = Object.entries(row.questions ?? {}).filter(([, answer]) => answer.probability !== null);
   if (!answers.length) return null;
-  const lines = answers.map(([question, { probability, threshold, disease }]) => {
+  const lines = answers.map(([question, { probability, threshold, disease, unsure, low, high }]) => {
     const [value, least] = [probability ?? 0, threshold ?? 0];
-    const bar = el("span", { class: `meter ${disease ? "called" : ""}`, "aria-hidden": "true" }, el("i"), el("b"));
+    const bar = el("span", { class: `meter ${disease || unsure ? "called" : ""}`, "aria-hidden": "true" }, el("i"), el("b"));
     bar.style.setProperty("--value", String(value));
     bar.style.setProperty("--least", String(least));
     const [probable, shown] = percents(value, least);
-    const compared = disease ? said.reaches(shown, question as Question) : said.below(shown);
+    const compared = unsure ? said.between(said.percent(low ?? 0, 1), said.percent(high ?? 1, 1), shown) : disease ? said.reaches(shown, question as Question) : said.below(shown);
     return el("div", {}, el("dt", {}, words.questions[question as Question]), el("dd", {}, el("strong", {}, probable), compared, bar));
   });
   const grade = row.grade !== undefined && el("div", {}, el("dt", {}, said.grade), el("dd", {}, said.gradeIs(row.grade, words.letter.grades[row.grade])));

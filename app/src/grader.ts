@@ -1,7 +1,7 @@
 /** The page's side of the worker that grades photographs. */
 
 import type { Model } from "./network";
-import type { Seen } from "./screener";
+import type { Rule, Seen } from "./screener";
 import type { Text } from "./text";
 import { sayProblem, words } from "./words";
 import type { Reply, Request } from "./worker";
@@ -39,13 +39,13 @@ export function startWorker(told: Told): void {
 }
 
 /** Ask the worker to grade a photograph. */
-export function grade(file: File, point: string): Asked {
+export function grade(file: File, rule: Rule): Asked {
   const id = ++questions;
   const asked = {
     seen: new Promise<Seen>((resolve) => seen.set(id, resolve)),
     contours: new Promise<string[]>((resolve) => explained.set(id, resolve)),
   };
-  worker?.postMessage({ id, file, point } satisfies Request);
+  worker?.postMessage({ id, file, rule } satisfies Request);
   return asked;
 }
 

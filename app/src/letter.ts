@@ -86,7 +86,7 @@ export function writeLetter(visit: Visit, clinic: Clinic): Letter {
       [said.notCovered.title, said.notCovered.text],
     ],
     decision: isDoubtful ? null : writeDecision(),
-    foot: [fill(said.answered, { network: sayNetwork(visit) }), sayOperatingPoint(visit.point), said.marks, said.notADevice],
+    foot: [fill(said.answered, { network: sayNetwork(visit) }), sayOperatingPoint(visit.point), ...sayRate(visit.unsure), said.marks, said.notADevice],
   };
 }
 
@@ -105,6 +105,7 @@ function urgencyOf(visit: Visit): Text {
 
 /** Say when to screen again: by the clinic's own rule, if it has one. */
 function nextScreening(kind: Kind, clinic: Clinic): Text {
+  if (kind === "unsure") return said.screening.grader;
   if (kind === "again" || kind === "unsettled") return said.screening.first;
   if (kind !== "mild" && kind !== "clear") return said.screening.specialist;
   return clinic[kind] ? fill(said.screening.rule, { rule: verbatim(clinic[kind]) }) : said.screening.open;
@@ -133,12 +134,18 @@ function describe({ name, row }: Shot, others: number): Text[] {
 }
 
 function sayProbabilities({ questions = {} }: Row): Text[] {
-  return Object.entries(questions).flatMap(([question, { probability, threshold }]) => {
+  return Object.entries(questions).flatMap(([question, { probability, threshold, unsure, low, high }]) => {
     if (probability === null || threshold === null) return [];
+    const named = said.questions[question as Question];
+    const percent = (value: number | undefined) => words.details.percent(value ?? 0, 1);
+    if (unsure) return [fill(said.unsure, { question: named, probability: percent(probability), low: percent(low), high: percent(high), threshold: percent(threshold) })];
     const [probable, least] = percents(probability, threshold);
-    return [fill(said.probability, { question: said.questions[question as Question], probability: probable, threshold: least })];
+    return [fill(said.probability, { question: named, probability: probable, threshold: least })];
   });
 }
+
+/** Say with which error rate "unsure" was asked for, if it was. */
+const sayRate = (rate: string | undefined): Text[] => (rate ? [fill(said.points.unsure, { rate: verbatim(Math.round(100 * Number(rate))) })] : []);
 
 /** Name an operating point after its aim, which is not what it reaches on other patients. */
 function sayOperatingPoint(point: string): Text {

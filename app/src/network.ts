@@ -19,6 +19,13 @@ export interface Decision {
   eye: { operating_points: Points };
 }
 
+/** Between which probabilities a question's answer is unsure, by error rate, from so many patients with and without disease. */
+export interface Limits {
+  diseased: number;
+  healthy: number;
+  limits: Record<string, [number, number]>;
+}
+
 /** A figure with its interval, 0 to 1. */
 interface Figure {
   value: number;
@@ -46,6 +53,7 @@ export interface Model {
   trained_on?: string; // missing in exports of earlier versions, like the next
   operating_point?: string; // unless another is chosen
   decision: Record<Question, Decision> & { grade?: { cuts: number[] } };
+  unsure?: Record<Question, Limits> | null; // missing in exports of earlier versions
   measured?: Measured | null; // missing in exports of earlier versions
   evidence: (Grid & { questions: Question[] }) | null;
   quality: Weights;

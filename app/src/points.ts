@@ -16,6 +16,9 @@ export function sayPoint(point: string): Text {
   return said.aims[kind](Number(aim));
 }
 
+/** Say with which error rate "unsure" was asked for; null where it was not. */
+export const sayUnsure = (rate: string | undefined): Text | null => (rate ? said.unsure.rate(Number(rate)) : null);
+
 /** Sort operating points, the most cautious first. */
 export function byCaution(points: string[]): string[] {
   const rank = (point: string) => {

@@ -1,6 +1,6 @@
 /** The card at the top: what to do next and, when there is one, the answer for the patient. */
 
-import { SIDES, type Step, nextStep, sayEye, sayPatient } from "./answers";
+import { SIDES, type Step, nextStep, sayEye, sayPatient, sayResult } from "./answers";
 import { drawChecklist, drawTodo, isPoor } from "./checklist";
 import { drawCapture } from "./chooser";
 import { sayDays } from "./days";
@@ -9,8 +9,8 @@ import { el } from "./dom";
 import { type Doubt, openDoubts } from "./doubts";
 import type { Handlers } from "./eye";
 import { drawGuide } from "./guide";
-import { sayPoint } from "./points";
-import { AGAIN, type Eye } from "./screener";
+import { sayPoint, sayUnsure } from "./points";
+import { AGAIN, type Eye, UNSURE } from "./screener";
 import { sayNetwork } from "./seen";
 import type { Visit } from "./store";
 import { type Text, verbatim } from "./text";
@@ -51,6 +51,8 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
   const id = `result-${visit.id}`;
   const photographed = SIDES.filter((eye) => visit.eyes[eye].length);
   const days = sayDays(visit);
+  const rate = sayUnsure(visit.unsure);
+  const alone = visit.joined?.result === UNSURE && sayResult(visit.joined.by_threshold);
   return el(
     "section",
     { class: `card result ${open ? "again" : tone}`, id: handlers && "now", tabindex: -1, "aria-labelledby": id, "data-result": visit.joined?.result ?? AGAIN },
@@ -64,9 +66,11 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
     handlers && drawActions(step, handlers),
     words.unreviewed && el("p", { class: "small" }, words.unreviewed),
     drawDetails(visit.joined, [
+      alone ? el("p", { class: "small" }, words.details.alone(alone)) : null,
       el("p", { class: "small" }, words.notCovered),
       el("p", { class: "small" }, words.details.network(sayNetwork(visit))),
       el("p", { class: "small" }, words.details.point(sayPoint(visit.point))),
+      rate && el("p", { class: "small" }, words.details.point(rate)),
     ]),
   );
 }

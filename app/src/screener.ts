@@ -22,6 +22,7 @@ import type { Picture } from "./resample";
 import { round } from "./stats";
 
 export const AGAIN = "photograph again";
+export const UNSURE = "unsure: a grader must look"; // only where it is asked for
 export const RETAKE = "photograph again if possible"; // a poor photograph that refers
 export const UNGRADABLE = "refer: not gradable"; // a patient with an eye of ATTEMPTS poor photographs and no gradable one
 export const ATTEMPTS = 2; // poor photographs of an eye, after which it is not photographed again but referred
@@ -34,10 +35,19 @@ const CALLED: Record<Question, string> = { any: "DR", referable: "referable DR" 
 
 export type Eye = "right" | "left";
 
+/** How to answer: at an operating point and, where "unsure" is asked for, with an error rate. */
+export interface Rule {
+  point: string;
+  unsure: string; // such as "0.05"; empty where it is not asked for
+}
+
 export interface Answer {
   probability: number | null;
   threshold: number | null;
-  disease: boolean | null; // null: undecided
+  disease: boolean | null; // null: undecided, or unsure
+  unsure?: boolean; // this and the next only where "unsure" was asked for
+  low?: number; // from which probability on it is unsure
+  high?: number; // below which it is
 }
 
 export interface Row {
@@ -47,6 +57,7 @@ export interface Row {
   reasons: string[]; // of a file that could not be read: a Problem
   quality?: number;
   questions?: Partial<Record<Question, Answer>>;
+  by_threshold?: string; // the result without "unsure", where that was asked for
   expected_grade?: number;
   grade?: number;
   notes?: string[]; // what was left out of the file: Problems
@@ -79,20 +90,42 @@ export function pointsOf(model: Model): string[] {
   return Object.keys(each[0]).filter((point) => each.every((points) => point in points));
 }
 
-/** Answer a question of an eye, or of a patient with the probability of the worst eye. */
-export function call(model: Model, point: string, question: Question, probability: number): Answer {
+/** List the error rates for which the model has limits for every question, the lowest first. */
+export function ratesOf({ task, unsure }: Model): string[] {
+  const each = TASKS[task].questions.map((question) => unsure?.[question]?.limits ?? {});
+  return Object.keys(each[0]).filter((rate) => each.every((limits) => rate in limits));
+}
+
+/**
+ * Answer a question of an eye, or of a patient with the probability of the worst eye. Where "unsure" is asked for, an answer
+ * is sure if the limits and the threshold agree about it.
+ */
+export function call(model: Model, { point, unsure }: Rule, question: Question, probability: number): Answer {
   const threshold = model.decision[question].eye.operating_points[point];
-  return { probability: round(probability, 6), threshold: round(threshold, 6), disease: probability >= threshold };
+  const answer = { probability: round(probability, 6), threshold: round(threshold, 6), disease: probability >= threshold };
+  const limits = unsure ? model.unsure?.[question].limits[unsure] : undefined;
+  if (!limits) return answer;
+  const [low, high] = [Math.min(...limits, threshold), Math.max(...limits, threshold)];
+  const within = low <= probability && probability < high;
+  return { ...answer, disease: within ? null : answer.disease, unsure: within, low: round(low, 6), high: round(high, 6) };
 }
 
-/** Find the most severe question that is answered with disease. */
-function worstCalled(model: Model, answers: Row["questions"] = {}): Question | null {
-  return [...TASKS[model.task].questions].reverse().find((question) => answers[question]?.disease) ?? null;
+/** Tell whether an answer is disease by its threshold alone, whether or not it is sure. */
+export const isAbove = ({ probability, threshold, disease, unsure }: Answer): boolean => disease === true || (unsure === true && (probability ?? 0) >= (threshold ?? 1));
+
+/** Answer again by the thresholds alone. */
+const withoutLimits = (answers: NonNullable<Row["questions"]>): NonNullable<Row["questions"]> =>
+  Object.fromEntries(Object.entries(answers).map(([question, one]) => [question, one.unsure ? { ...one, disease: isAbove(one), unsure: false } : one]));
+
+/** Find the most severe question that is answered with disease; with `test`, that it holds for. */
+function worstCalled(model: Model, answers: Row["questions"] = {}, test = ({ disease }: Answer) => disease === true): Question | null {
+  return [...TASKS[model.task].questions].reverse().find((question) => answers[question] && test(answers[question])) ?? null;
 }
 
-/** Summarise the answers to all questions in a few words. */
+/** Summarise the answers to all questions in a few words. Unless the most severe question is sure, a patient is unsure if any is. */
 export function summarise(model: Model, answers: NonNullable<Row["questions"]>): string {
   const worst = worstCalled(model, answers);
+  if (worst !== TASKS[model.task].questions.at(-1) && Object.values(answers).some(({ unsure }) => unsure)) return UNSURE;
   if (worst === "any" && answers.referable?.disease === false) return "DR, not referable";
   if (worst) return CALLED[worst];
   if (Object.values(answers).some((answer) => answer.disease === null)) return AGAIN;
@@ -105,9 +138,13 @@ export function consistentGrade(grade: number, answers: NonNullable<Row["questio
   return answers.any?.disease ? 1 : 0;
 }
 
-/** Keep the answers that tell disease, and leave the others undecided: what a poor photograph may say. */
+/** Say what the result is without "unsure", where that was asked for. */
+export const byThreshold = (model: Model, { unsure }: Rule, answers: NonNullable<Row["questions"]>): { by_threshold?: string } =>
+  unsure ? { by_threshold: summarise(model, withoutLimits(answers)) } : {};
+
+/** Keep the answers at or above the threshold, and leave the others undecided: what a poor photograph may say. */
 export function onlyDisease(answers: NonNullable<Row["questions"]>): NonNullable<Row["questions"]> {
-  return Object.fromEntries(Object.entries(answers).map(([question, one]) => [question, one.disease ? one : UNDECIDED]));
+  return Object.fromEntries(Object.entries(answers).map(([question, one]) => [question, isAbove(one) ? one : UNDECIDED]));
 }
 
 /** Tell whether a photograph was graded and may count as negative. */
@@ -130,22 +167,28 @@ function missingIn(rows: Row[]): string {
  * Join the photographs of a patient by the worst of them: the patient is referred for any, also for a poor one. Without
  * a gradable photograph of both eyes nothing rules out disease, and after the second poor one of an eye it is referred.
  */
-export function join(model: Model, point: string, eyes: Record<Eye, Row[]>): Row {
+export function join(model: Model, rule: Rule, eyes: Record<Eye, Row[]>): Row {
+  const joined = joinBy(model, rule, eyes);
+  return rule.unsure ? { ...joined, by_threshold: joinBy(model, { ...rule, unsure: "" }, eyes).result } : joined;
+}
+
+function joinBy(model: Model, rule: Rule, eyes: Record<Eye, Row[]>): Row {
   const sides: Eye[] = ["left", "right"];
   const seen = sides.flatMap((eye) => eyes[eye]).filter((row) => row.questions);
   const missing = sides.filter((eye) => !eyes[eye].some(isGradable));
   const answers: NonNullable<Row["questions"]> = {};
   for (const question of TASKS[model.task].questions) {
     const each = seen.map((row) => row.questions?.[question]?.probability ?? 0);
-    const worst = call(model, point, question, Math.max(0, ...each));
-    answers[question] = worst.disease || !missing.length ? worst : UNDECIDED;
+    const worst = call(model, rule, question, Math.max(0, ...each));
+    answers[question] = worst.disease || worst.unsure || !missing.length ? worst : UNDECIDED;
   }
   const told = [...missing].sort((one, other) => Number(!eyes[one].length) - Number(!eyes[other].length)); // absent eyes last
   const reasons = told.map((eye) => `${eye} eye: ${missingIn(eyes[eye])}`);
   const result = summarise(model, answers);
-  if (result === AGAIN) return { result: sides.some((eye) => isSpent(eyes[eye])) ? UNGRADABLE : AGAIN, reasons, questions: answers };
+  const nothing = result === AGAIN || result === UNSURE;
+  if (nothing && sides.some((eye) => isSpent(eyes[eye]))) return { result: UNGRADABLE, reasons, questions: answers };
   const grades = seen.flatMap((row) => (row.grade === undefined ? [] : [row.grade]));
-  const grade = grades.length && grades.length === seen.length ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
+  const grade = !nothing && grades.length && grades.length === seen.length ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
   return { result, reasons, questions: answers, ...grade };
 }
 
@@ -156,10 +199,10 @@ export interface Graded {
 }
 
 /** Grade a photograph. Throws PhotoError if it cannot be read. */
-export async function look(network: Network, model: Model, point: string, file: Blob): Promise<Graded> {
+export async function look(network: Network, model: Model, rule: Rule, file: Blob): Promise<Graded> {
   const photograph = await openPhotograph(file);
   try {
-    const { seen, explain } = await lookAt(network, model, point, photograph);
+    const { seen, explain } = await lookAt(network, model, rule, photograph);
     if (photograph.note) seen.row.notes = [photograph.note];
     return { seen: { ...seen, fingerprint: photograph.fingerprint }, explain };
   } catch (error) {
@@ -172,7 +215,7 @@ export async function look(network: Network, model: Model, point: string, file: 
   }
 }
 
-async function lookAt(network: Network, model: Model, point: string, photograph: Photograph): Promise<Graded> {
+async function lookAt(network: Network, model: Model, rule: Rule, photograph: Photograph): Promise<Graded> {
   const field = model.field ?? "circle";
   const found = await locate(photograph, model.size, field);
   const large = model.size < SIDE ? await locate(photograph, SIDE, field) : found;
@@ -187,12 +230,12 @@ async function lookAt(network: Network, model: Model, point: string, photograph:
   if (!quality.retina) return { seen: { ...nothing, picture: await encoded }, explain: null };
   const inColours = coloured(crop, found.crop?.colours ?? "natural", model);
   const looked = await network.look(inColours);
-  const row = { ...graded(quality), ...answer(model, point, looked, quality) };
+  const row = { ...graded(quality), ...answer(model, rule, looked, quality) };
   const equalized = model.colours === "equalized" ? inColours : equalize(crop, insideCircle(model.size));
   const disc = quality.gradable && geometry.field === "circle" ? discOf(equalized) : null;
   const answered = { ...nothing, row, disc, picture: await encoded, input: inColours };
   const grid = model.evidence;
-  const contoursOf = worstCalled(model, row.questions);
+  const contoursOf = worstCalled(model, row.questions, isAbove);
   if (row.result === AGAIN || !grid) return { seen: answered, explain: null };
   if (!contoursOf) return { seen: { ...answered, contours: [] }, explain: null }; // below every threshold
   const explain = async () => {
@@ -214,22 +257,22 @@ function graded(quality: Quality): Row {
 }
 
 /** Turn the network's output into the answers of a row: a poor photograph may tell disease, and nothing else. */
-function answer(model: Model, point: string, { probabilities }: Looked, { gradable, reasons }: Quality): Row {
+function answer(model: Model, rule: Rule, { probabilities }: Looked, { gradable, reasons }: Quality): Row {
   const answers: NonNullable<Row["questions"]> = {};
   for (const question of TASKS[model.task].questions) {
     const { temperature, shift } = model.decision[question];
     const own = diseaseProbability(probabilities, model.task, question);
-    answers[question] = call(model, point, question, calibrate(own, temperature, shift));
+    answers[question] = call(model, rule, question, calibrate(own, temperature, shift));
   }
   if (!gradable) {
     const questions = onlyDisease(answers);
     const result = summarise(model, questions);
-    return result === AGAIN ? { result, reasons } : { result, reasons, questions };
+    return result === AGAIN ? { result, reasons } : { result, reasons, questions, ...byThreshold(model, rule, questions) };
   }
-  const row: Row = { result: summarise(model, answers), reasons, questions: answers };
+  const row: Row = { result: summarise(model, answers), reasons, questions: answers, ...byThreshold(model, rule, answers) };
   if (model.decision.grade) {
     row.expected_grade = round(expectedGrade(probabilities), 2);
-    row.grade = consistentGrade(predictGrade(probabilities, model.decision.grade.cuts), answers);
+    if (row.result !== UNSURE) row.grade = consistentGrade(predictGrade(probabilities, model.decision.grade.cuts), answers);
   }
   return row;
 }

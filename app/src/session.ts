@@ -10,7 +10,7 @@ import type { Model } from "./network";
 import { forget } from "./pictures";
 import { endProgress, keepProgress } from "./progress";
 import { announce } from "./result";
-import { BALANCED, type Eye, join, ownPoint, pointsOf } from "./screener";
+import { BALANCED, type Eye, type Rule, join, ownPoint, pointsOf, ratesOf } from "./screener";
 import { seenBy } from "./seen";
 import { type Shot, type Visit, addContours, keep, recall, remember, remove } from "./store";
 import type { Text } from "./text";
@@ -29,6 +29,7 @@ export const session = {
   model: null as Model | null,
   failure: null as Text | null, // why there is no network
   point: recall("point") ?? "", // until the model is loaded, which may have it or its own
+  unsure: recall("unsure") ?? "", // likewise: the error rate with which the answer may be unsure
   visit: newVisit(),
   latest: null as Eye | null, // the eye that was photographed last
   kept: false, // whether the visit is in the history
@@ -43,6 +44,8 @@ function newVisit(): Visit {
   const synthetic = false;
   return { id, when: Date.now(), label: "", born: "", point: BALANCED, model: "", synthetic, eyes: { right: [], left: [] }, joined: null };
 }
+
+const chosenRule = (): Rule => ({ point: session.point, unsure: session.unsure });
 
 /** Tell whether the page holds something of a patient. */
 export function inUse(): boolean {
@@ -71,7 +74,7 @@ async function look(eye: Eye, files: File[]): Promise<void> {
   session.changed(false);
   void keepInProgress().catch(() => undefined); // said when there is a result
   if (!session.model) return; // `started` goes on
-  const asked = files.map((file) => grade(file, session.point));
+  const asked = files.map((file) => grade(file, chosenRule()));
   const all = await Promise.all(asked.map(({ seen }) => seen));
   if (busy[eye] !== batch) return; // others were chosen meanwhile, or the next patient started
   delete busy[eye];
@@ -127,11 +130,11 @@ export function confirmFiles(): void {
 
 /** Join the eyes, redraw, and save the visit; `said` is announced before the result, and shown as a problem if it is one. */
 async function update(said: Text | null, isProblem = false): Promise<void> {
-  const { model, point, visit } = session;
+  const { model, point, unsure, visit } = session;
   if (!model) return;
   const isWhole = SIDES.some((eye) => visit.eyes[eye].length) && !openDoubts(visit).length;
-  visit.joined = isWhole ? join(model, point, { left: rowsOf(visit.eyes.left), right: rowsOf(visit.eyes.right) }) : null;
-  Object.assign(visit, { point, model: model.name, seen: seenBy(model), network: identify(model), synthetic: model.synthetic });
+  visit.joined = isWhole ? join(model, { point, unsure }, { left: rowsOf(visit.eyes.left), right: rowsOf(visit.eyes.right) }) : null;
+  Object.assign(visit, { point, unsure, model: model.name, seen: seenBy(model), network: identify(model), synthetic: model.synthetic });
   const result = visit.joined || openDoubts(visit).length ? announce(visit, said ? null : session.latest) : null;
   say(words.status.sentences(...[said, result].filter((part) => part !== null)), isProblem ? "wrong" : "said");
   session.changed(said === null);
@@ -197,11 +200,11 @@ export function startSample(label: Text, eyes: Record<Eye, File>): void {
 
 /** Grade all photographs again, and decide again about those whose files are gone. */
 function lookAgain(): void {
-  const { model, point, visit } = session;
+  const { model, visit } = session;
   for (const eye of SIDES) {
     const former = visit.eyes[eye].filter(isFormer);
     const files = clear(eye);
-    visit.eyes[eye] = model ? former.map((shot) => renew(model, point, shot)) : former;
+    visit.eyes[eye] = model ? former.map((shot) => renew(model, chosenRule(), shot)) : former;
     if (files.length) void look(eye, files);
   }
   if (session.resumed && !SIDES.some(session.isBusy)) void update(null);
@@ -214,10 +217,18 @@ export function choosePoint(point: string): void {
   lookAgain();
 }
 
+/** Choose the error rate with which the answer may be unsure, or none, and grade the photographs again. */
+export function chooseUnsure(rate: string): void {
+  session.unsure = rate;
+  remember("unsure", rate);
+  lookAgain();
+}
+
 /** Take the network, and grade the photographs that were chosen meanwhile. False if the patient in progress is another network's. */
 export function useNetwork(model: Model): boolean {
   session.model = model;
   if (!pointsOf(model).includes(session.point)) session.point = ownPoint(model);
+  if (!ratesOf(model).includes(session.unsure)) session.unsure = "";
   const isOurs = !session.resumed || isBy(model, session.visit);
   if (!isOurs) startNext();
   session.visit.synthetic = model.synthetic;

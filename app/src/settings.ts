@@ -5,20 +5,21 @@ import { drawClinic } from "./clinic";
 import { byId, el } from "./dom";
 import { drawLanguages } from "./languages";
 import { redrawLetter } from "./patient";
-import { byCaution, sayMeasured, sayPoint } from "./points";
+import { byCaution, sayMeasured, sayPoint, sayUnsure } from "./points";
 import { TASKS } from "./probabilities";
-import { ownPoint, pointsOf } from "./screener";
+import { ownPoint, pointsOf, ratesOf } from "./screener";
 import { saySet } from "./seen";
-import { choosePoint, session } from "./session";
+import { choosePoint, chooseUnsure, session } from "./session";
 import { words } from "./words";
 
 const { settings: said } = words;
+const RATES = ["0.02", "0.05", "0.1", "0.2"]; // that are offered, of those that the network has
 const clinic = drawClinic(redrawLetter); // once, so that it keeps what is being typed
 
 /** Draw the settings; call it again when the network is loaded. */
 export function drawSettings(): void {
   const focused = document.activeElement;
-  byId("settings").replaceChildren(el("h1", { id: "settings-title" }, said.title), drawLanguages(), drawCaution(), clinic, drawRetention());
+  byId("settings").replaceChildren(el("h1", { id: "settings-title" }, said.title), drawLanguages(), drawCaution(), ...drawUnsure(), clinic, drawRetention());
   if (focused instanceof HTMLElement && clinic.contains(focused)) focused.focus({ preventScroll: true });
 }
 
@@ -45,4 +46,20 @@ function drawCaution(): HTMLElement {
     el("p", { class: "small" }, set ? said.measuredOn(saySet(set)) : said.measuredNowhere),
     ...options,
   );
+}
+
+/** Draw whether the answer may be unsure; nothing while there is no network. */
+function drawUnsure(): HTMLElement[] {
+  const { model } = session;
+  if (!model) return [];
+  const rates = RATES.filter((rate) => ratesOf(model).includes(rate));
+  const options = ["", ...rates].map((rate) =>
+    el(
+      "label",
+      { class: "option" },
+      el("input", { type: "radio", name: "unsure", value: rate, checked: rate === session.unsure, onchange: () => chooseUnsure(rate) }),
+      el("span", {}, el("strong", {}, sayUnsure(rate) ?? said.unsure.never)),
+    ),
+  );
+  return [el("fieldset", { class: "card options" }, el("legend", {}, said.unsure.title), ...(rates.length ? [el("p", {}, said.unsure.meaning), el("p", { class: "small" }, said.unsure.holds), ...options] : [el("p", {}, said.unsure.none)]))];
 }

@@ -23,15 +23,17 @@ const may = (check: (value: unknown) => boolean, value: unknown): boolean => val
 const orNull = (check: (value: unknown) => boolean, value: unknown): boolean => value === null || check(value);
 
 function isAnswer(value: unknown): boolean {
-  return isObject(value) && orNull(isShare, value.probability) && orNull(isShare, value.threshold) && orNull(isFlag, value.disease);
+  if (!isObject(value)) return false;
+  const { probability, threshold, disease, unsure, low, high } = value;
+  return [probability, threshold].every((one) => orNull(isShare, one)) && orNull(isFlag, disease) && may(isFlag, unsure) && [low, high].every((one) => may(isShare, one));
 }
 
 function isRow(value: unknown): value is Row {
   if (!isObject(value) || !isResult(value.result) || !isTexts(value.reasons)) return false;
-  const { questions, grade, gradable, retina, notes } = value;
+  const { questions, grade, gradable, retina, notes, by_threshold: alone } = value;
   const isGrade = may((one) => Number.isInteger(one) && Number(one) >= 0 && Number(one) <= 4, grade);
   const isAnswered = may((one) => isObject(one) && Object.entries(one).every(([name, answer]) => isQuestion(name) && isAnswer(answer)), questions);
-  return isGrade && isAnswered && may(isFlag, gradable) && may(isFlag, retina) && may(isTexts, notes);
+  return isGrade && isAnswered && may(isFlag, gradable) && may(isFlag, retina) && may(isTexts, notes) && may(isResult, alone);
 }
 
 function isShot(value: unknown): value is Shot {
@@ -44,8 +46,8 @@ function isShot(value: unknown): value is Shot {
 /** Tell whether a value is a visit; fields that this version does not know are kept. */
 export function isVisit(value: unknown): value is Visit {
   if (!isObject(value) || !isText(value.id) || !/^[\w-]{1,64}$/.test(value.id) || value.sample) return false;
-  const { when, label, born, point, model, seen, network, synthetic, eyes, joined, confirmed } = value;
-  const isFramed = isTime(when) && [label, point, model].every(isText) && [seen, network].every((one) => may(isText, one)) && may(isDay, born) && may(isFlag, synthetic) && may(isTexts, confirmed);
+  const { when, label, born, point, unsure, model, seen, network, synthetic, eyes, joined, confirmed } = value;
+  const isFramed = isTime(when) && [label, point, model].every(isText) && [seen, network, unsure].every((one) => may(isText, one)) && may(isDay, born) && may(isFlag, synthetic) && may(isTexts, confirmed);
   if (!isFramed || !isObject(eyes) || !orNull(isRow, joined)) return false;
   return [eyes.right, eyes.left].every((shots) => Array.isArray(shots) && shots.every(isShot));
 }

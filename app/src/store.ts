@@ -25,6 +25,7 @@ export interface Visit {
   label: string;
   born?: string; // the birth date, as 1957-03-04; not in the history of older versions
   point: string;
+  unsure?: string; // the error rate with which "unsure" was asked for; empty or missing where it was not
   model: string; // its name; in earlier versions a sentence, and then without `seen`
   seen?: string; // what it was trained on, in English
   network?: string; // what identifies it and its decisions; not in earlier versions
@@ -37,7 +38,7 @@ export interface Visit {
 
 const visits = database("eyenet", "visits");
 
-type Choice = "point" | "retention" | "language" | "clinic"; // the operating point; the days after which results are deleted; the language of the page; the clinic of the letter
+type Choice = "point" | "unsure" | "retention" | "language" | "clinic"; // the operating point; the error rate of "unsure"; the days after which results are deleted; the language of the page; the clinic of the letter
 
 /** Recall a choice in the settings; null if there is none or the browser stores nothing. */
 export function recall(choice: Choice): string | null {

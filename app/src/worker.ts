@@ -4,9 +4,9 @@ import { encode } from "./bitmap";
 import { type Model, Network, loadModel } from "./network";
 import { PhotoError } from "./photo";
 import { problem } from "./problems";
-import { BALANCED, type Graded, NOTHING, type Seen, UNREAD, look } from "./screener";
+import { BALANCED, type Graded, NOTHING, type Rule, type Seen, UNREAD, look } from "./screener";
 
-export type Request = { id: number; file: Blob; point: string };
+export type Request = { id: number; file: Blob; rule: Rule };
 export type Reply =
   | { kind: "ready"; model: Model }
   | { kind: "failed"; message: string }
@@ -32,10 +32,10 @@ async function start(): Promise<Started> {
   return { model, network };
 }
 
-async function grade({ network, model }: Started, { id, file, point }: Request): Promise<void> {
+async function grade({ network, model }: Started, { id, file, rule }: Request): Promise<void> {
   let graded: Graded;
   try {
-    graded = await look(network, model, point, file);
+    graded = await look(network, model, rule, file);
   } catch (error) {
     const known = error instanceof PhotoError;
     if (!known) console.error(error);
@@ -57,7 +57,7 @@ async function warmUp({ network, model }: Started): Promise<void> {
     data.set([200 * light, 100 * light, 50 * light], at);
   }
   const file = await encode({ width: side, height: side, data }, side, 0.9);
-  for (let i = 0; i < 2; i++) await look(network, model, BALANCED, file);
+  for (let i = 0; i < 2; i++) await look(network, model, { point: BALANCED, unsure: "" }, file);
 }
 
 /** Do the work one at a time, since each needs much memory: answers first, then the evidence. */

@@ -34,7 +34,7 @@ const jobs = {
   expired: async ({ visits, days, now }) => visits.filter((visit) => isExpired(visit, days, now)).map(({ id }) => id),
   ask: async ({ due, all }) => mustAsk(due, all),
   search: async ({ visits, wanted }) => visits.filter((visit) => isWanted(visit, { ...EVERYTHING, ...wanted })).map(({ id }) => id),
-  again: async ({ model, point, row }) => decideAgain(model, point, row),
+  again: async ({ model, point, unsure = "", row }) => decideAgain(model, { point, unsure }, row),
   days: async ({ visit }) => sayDays(visit),
   answer: async ({ visit }) => answerAll(visit),
   answers: async ({ visit, removed }) => answersWithout(visit, removed),

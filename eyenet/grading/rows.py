@@ -9,14 +9,14 @@ from collections import Counter
 
 from eyenet.data.tasks import QUESTIONS
 from eyenet.grading.photographs import DOUBTS, plain, read_middle
-from eyenet.model.answers import AGAIN, RETAKE, UNDECIDED
+from eyenet.model.answers import AGAIN, RETAKE, UNDECIDED, UNSURE
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.growing import GrowingTable
 
 UNREAD, LEFT_OUT = "not read", "left out"
-SAME = ("model", "operating_point", "rules", "preprocessing", "asked_field")  # a table is continued only with the same
+SAME = ("model", "operating_point", "unsure", "rules", "preprocessing", "asked_field")  # only so a table is continued
 
 
 class Output:
@@ -77,6 +77,8 @@ class Output:
     def _result(self, row):
         poor = row.get("gradable") is False and row["result"] not in (AGAIN, UNREAD, LEFT_OUT)
         said = f"{row['result']}, poor photograph, {RETAKE}" if poor else row["result"]
+        if row["result"] == UNSURE:
+            said += f" (by the threshold: {row['by_threshold']})"
         return ": ".join([said, *([", ".join(row["reasons"])] if row["reasons"] else [])])
 
     def _line(self, first, cells, last):
@@ -104,12 +106,14 @@ def left_out_row(path, reason):
     return names | {"result": LEFT_OUT, "reasons": [reason]}
 
 
-def columns_of(questions, graded):
-    """Name the columns of --csv."""
-    first = ["unit", "photograph", "patient", "eye", "result", "reasons", "decided_by", "gradable", "quality"]
-    each = [f"{question}_{part}" for question in questions for part in ("probability", "threshold", "disease")]
+def columns_of(questions, graded, unsure=False):
+    """Name the columns of --csv; `unsure` adds those of predict.py --unsure."""
+    first = ["unit", "photograph", "patient", "eye", "result", *["by_threshold"] * unsure]
+    first += ["reasons", "decided_by", "gradable", "quality"]
+    parts = ["probability", "threshold", "disease", *["unsure", "low", "high"] * unsure]
+    each = [f"{question}_{part}" for question in questions for part in parts]
     last = ["heatmap", "operating_point", "rules", "model", "trained_on", "caution", "preprocessing", "asked_field"]
-    return first + each + ["expected_grade", "grade"] * graded + [*last, "field", "file"]
+    return first + each + ["expected_grade", "grade"] * graded + ["unsure"] * unsure + [*last, "field", "file"]
 
 
 def to_csv(row):
@@ -125,21 +129,25 @@ def from_csv(row, questions):
     kept["reasons"] = row["reasons"].split("; ") if row["reasons"] else []
     if row["gradable"]:  # empty for a file that was not read
         kept["gradable"] = row["gradable"] == "1"
-    told = {question: row[f"{question}_probability"] for question in questions}
-    if kept.get("gradable") or any(told.values()):
-        kept["questions"] = {
-            question: {
-                "probability": float(probability),
-                "threshold": float(row[f"{question}_threshold"]),
-                "disease": row[f"{question}_disease"] == "1",
-            }
-            if probability
-            else dict(UNDECIDED)
-            for question, probability in told.items()
-        }
+    told = {question: _answer_from(row, question) for question in questions}
+    if kept.get("gradable") or any(answer["probability"] is not None for answer in told.values()):
+        kept["questions"] = told
     if row.get("grade"):
         kept["grade"] = int(row["grade"])
     return kept
+
+
+def _answer_from(row, question):
+    """Restore the answer to a question from a row of --csv."""
+    if not row[f"{question}_probability"]:
+        return dict(UNDECIDED)
+    answer = {part: float(row[f"{question}_{part}"]) for part in ("probability", "threshold")}
+    answer["disease"] = row[f"{question}_disease"] == "1"
+    if not row.get(f"{question}_high"):
+        return answer
+    limits = {part: float(row[f"{question}_{part}"]) for part in ("low", "high")}
+    unsure = row[f"{question}_unsure"] == "1"
+    return answer | limits | {"unsure": unsure, "disease": None if unsure else answer["disease"]}
 
 
 def file_of(path):
@@ -193,8 +201,8 @@ class Worklist:
 
     def _recall(self, places, targets, doubts):
         for row in self.table.rows:
-            here = {key: str(self.shared[key]) for key in SAME}
-            if differing := [f"{key} {row[key]}, not {here[key]}" for key in SAME if row[key] != here[key]]:
+            here = {key: str(self.shared[key]) for key in SAME if key in row}
+            if differing := [f"{key} {row[key]}, not {here[key]}" for key in here if row[key] != here[key]]:
                 raise StageError(f"{self.table.path} was made with {', '.join(differing)}; choose another name")
             if row["unit"] == "photograph" and row["result"] != LEFT_OUT and row["photograph"] not in places:
                 raise StageError(

@@ -2,10 +2,15 @@
 
 A poor photograph is one that the quality gate rejects. The network is asked about it all the same, since severe disease
 itself can blur or darken a photograph: it may refer, and it never counts as negative.
+
+"Unsure" is answered only where limits are given (`eyenet.model.unsure`).
 """
+
+from eyenet.model.unsure import band
 
 AGAIN = "photograph again"
 RETAKE = "photograph again if possible"  # a poor photograph that refers
+UNSURE = "unsure: a grader must look"  # only where it is asked for
 UNGRADABLE = "refer: not gradable"  # a patient with an eye of ATTEMPTS poor photographs and no gradable one
 ATTEMPTS = 2  # poor photographs of an eye, after which it is not photographed again but referred
 SPENT = "second poor photograph"
@@ -13,26 +18,62 @@ CALLED = {"any": "DR", "referable": "referable DR"}
 UNDECIDED = {"probability": None, "threshold": None, "disease": None}
 
 
-def call(probability, threshold):
-    """Compare a probability with the threshold of a question."""
-    disease = probability >= threshold
-    return {"probability": round(probability, 6), "threshold": round(threshold, 6), "disease": disease}
+def call(probability, threshold, limits=None):
+    """Compare a probability with the threshold of a question and, where `limits` are given, with these too.
+
+    Parameters
+    ----------
+    probability, threshold : float
+    limits : tuple of two floats, optional
+        As from `eyenet.model.unsure.limits_at`.
+
+    Returns
+    -------
+    dict
+        `probability`, `threshold` and `disease`. With limits also `unsure` and its range, `low` to `high`; `disease` is
+        None if it is unsure.
+    """
+    answer = {"probability": round(probability, 6), "threshold": round(threshold, 6)}
+    if limits is None:
+        return answer | {"disease": probability >= threshold}
+    low, high = band(limits, threshold)
+    unsure = low <= probability < high
+    disease = None if unsure else probability >= threshold
+    return answer | {"disease": disease, "unsure": unsure, "low": round(low, 6), "high": round(high, 6)}
 
 
 def only_disease(answers):
-    """Keep the answers that tell disease, and leave the others undecided: what a poor photograph may say."""
-    return {question: answer if answer["disease"] else dict(UNDECIDED) for question, answer in answers.items()}
+    """Keep the answers at or above the threshold, and leave the others undecided: what a poor photograph may say."""
+    return {question: answer if is_above(answer) else dict(UNDECIDED) for question, answer in answers.items()}
 
 
-def any_disease(answers):
-    """Tell whether a question is answered with disease."""
-    return any(answer["disease"] for answer in answers.values())
+def is_above(answer):
+    """Tell whether an answer is disease by its threshold alone, whether or not it is sure."""
+    return answer["disease"] or (is_unsure(answer) and answer["probability"] >= answer["threshold"])
+
+
+def without_limits(answers):
+    """Answer again by the thresholds alone."""
+    return {
+        question: answer | {"disease": is_above(answer), "unsure": False} if is_unsure(answer) else answer
+        for question, answer in answers.items()
+    }
+
+
+def is_unsure(answer):
+    """Tell whether an answer is unsure; undecided ones, of which nothing is known, are not."""
+    return answer.get("unsure", False)
 
 
 def summarise(answers):
-    """Summarise the answers to all questions in a few words; `disease` is None where it is undecided."""
+    """Summarise the answers to all questions in a few words; `disease` is None where it is undecided or unsure.
+
+    A patient whose referral is sure is referred. Any other is unsure if the answer to a question is.
+    """
     called = {question: answer["disease"] for question, answer in answers.items()}
     worst = next((CALLED[question] for question in reversed(called) if called[question]), None)
+    if any(map(is_unsure, answers.values())) and not called[[*called][-1]]:
+        return UNSURE
     if worst == "DR" and called.get("referable") is False:
         return "DR, not referable"
     if worst is None and None in called.values():
@@ -52,13 +93,14 @@ def is_gradable(row):
     return "questions" in row and row.get("gradable", True)
 
 
-def join_eyes(eyes, thresholds):
+def join_eyes(eyes, thresholds, limits=None):
     """Combine the photographs of a patient into one row.
 
     A patient has the probability of the worst photograph, so is referred if either eye is, also by a poor photograph.
     If an eye has no gradable photograph, nothing rules out disease: a patient who is not referred must be photographed
     again, and is referred as not gradable after the second poor photograph of an eye. A gradable photograph with
-    reasons to doubt whose it is must be taken again too.
+    reasons to doubt whose it is must be taken again too. A patient whose answer is unsure is so also if an eye is
+    missing, since the fellow eye may refer, but rule nothing out.
 
     Parameters
     ----------
@@ -66,33 +108,43 @@ def join_eyes(eyes, thresholds):
         'left' and 'right' to rows from `eyenet.model.screener.Screener.look`.
     thresholds : dict of str to float
         Of each question, the least severe first.
+    limits : dict of str to tuple, optional
+        Of each question, where the answer may be unsure: as from `eyenet.model.unsure.limits_at`.
 
     Returns
     -------
     dict
         `result`, `reasons` and `questions`. If the questions are answered, also `decided_by`, the name of the
-        photograph that decided, and `grade` if all photographs that count have one.
+        photograph that decided, and `grade` if all photographs that count have one. With `limits` also `by_threshold`,
+        the result without them.
     """
+    joined = _join(eyes, thresholds, limits or {})
+    return joined | ({"by_threshold": _join(eyes, thresholds, {})["result"]} if limits else {})
+
+
+def _join(eyes, thresholds, limits):
     good = {eye: [row for row in rows if is_gradable(row)] for eye, rows in eyes.items()}
     rows = [row for own in eyes.values() for row in own if "questions" in row]
     doubts = dict.fromkeys(why for own in good.values() for row in own for why in row.get("reasons", ()))
     certain = not doubts and all(good.get(eye) for eye in ("left", "right"))
     answers = {}
     for question, threshold in thresholds.items():
-        answers[question] = call(max((probability_of(row, question) for row in rows), default=0.0), threshold)
-        if not (answers[question]["disease"] or certain):
+        worst = max((probability_of(row, question) for row in rows), default=0.0)
+        answers[question] = call(worst, threshold, limits.get(question))
+        if not (answers[question]["disease"] or is_unsure(answers[question]) or certain):
             answers[question] = dict(UNDECIDED)
     missing = [f"{eye} eye: {_say_missing(eyes[eye])}" for eye in sorted(eyes) if not good[eye]]
     missing += [f"{eye} eye: no photograph" for eye in ("left", "right") if eye not in eyes]
     joined = {"result": summarise(answers), "reasons": [*missing, *doubts], "questions": answers}
-    if joined["result"] != AGAIN:
-        called = [question for question in answers if answers[question]["disease"]]
-        decisive = [*answers, *called][-1]  # the most severe question that is answered with disease, if any
-        joined["decided_by"] = max(rows, key=lambda row: probability_of(row, decisive)).get("photograph")
-        if all("grade" in row for row in rows):
-            joined["grade"] = consistent_grade(max(row["grade"] for row in rows), answers)
-    elif any(is_spent(own) for own in eyes.values()):
+    if joined["result"] in (AGAIN, UNSURE) and any(is_spent(own) for own in eyes.values()):
         joined["result"] = UNGRADABLE
+    elif joined["result"] != AGAIN:
+        told = is_unsure if joined["result"] == UNSURE else is_above
+        called = [question for question in answers if told(answers[question])]
+        decisive = [*answers, *called][-1]  # the most severe question that is answered so, if any
+        joined["decided_by"] = max(rows, key=lambda row: probability_of(row, decisive)).get("photograph")
+        if joined["result"] != UNSURE and all("grade" in row for row in rows):
+            joined["grade"] = consistent_grade(max(row["grade"] for row in rows), answers)
     return joined
 
 

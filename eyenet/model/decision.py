@@ -8,6 +8,7 @@ import numpy as np
 
 from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, disease_probability, first_disease
 from eyenet.model.probabilities import calibrate, fit_calibration
+from eyenet.model.unsure import choose_limits
 from eyenet.score.metrics import choose_threshold
 
 LEVELS = (0.85, 0.9, 0.95)
@@ -119,8 +120,8 @@ def choose_decision(patients, levels, probabilities, task):
     Returns
     -------
     dict
-        Maps each question to `temperature`, `shift` and `eye`, as config.json stores it. For the task `grade` also
-        `grade`, the cuts of the expected grade.
+        Maps each question to `temperature`, `shift`, `eye`, and `unsure`, the limits of predict.py --unsure, as
+        config.json stores it. For the task `grade` also `grade`, the cuts of the expected grade.
     """
     chosen = {}
     for question in TASKS[task].questions:
@@ -132,6 +133,7 @@ def choose_decision(patients, levels, probabilities, task):
             "temperature": temperature,
             "shift": shift,
             "eye": {"operating_points": operating_points(patients, truth, probability)},
+            "unsure": choose_limits(patients, truth, probability),
         }
     if task == "grade":
         chosen["grade"] = {"cuts": choose_cuts(np.asarray(levels), expected_grade(probabilities))}

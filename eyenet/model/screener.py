@@ -9,7 +9,18 @@ import json
 import numpy as np
 
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
-from eyenet.model.answers import AGAIN, any_disease, call, consistent_grade, join_eyes, only_disease, summarise
+from eyenet.model.answers import (
+    AGAIN,
+    UNSURE,
+    call,
+    consistent_grade,
+    is_above,
+    is_unsure,
+    join_eyes,
+    only_disease,
+    summarise,
+    without_limits,
+)
 from eyenet.model.decision import BALANCED, expected_grade, own_point, predict_grade, thresholds_at
 from eyenet.model.disclaimers import SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK, open_model, read_measured
@@ -17,6 +28,7 @@ from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
 from eyenet.model.settings import colours_of, field_of, setting, what_it_has_seen
+from eyenet.model.unsure import band, limits_at
 from eyenet.photo.quality import OTHER, SIDE, SMALLEST, judge, weights
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
@@ -71,6 +83,9 @@ class Screener:
         Default: the model's own operating point.
     field : {'auto', 'circle', 'frame'}, optional
         What the crops show, see `eyenet.photo.field`. Default: as the model was trained.
+    unsure : str, optional
+        Answer "unsure" where disease is neither reported nor ruled out with at most this error rate, one of
+        `eyenet.model.unsure.RATES`. Default: answer by the operating point alone.
 
     Attributes
     ----------
@@ -78,6 +93,8 @@ class Screener:
         The model's config.json.
     point : str
         Name of the operating point.
+    limits : dict of str to tuple of two floats
+        By question, between which the answer is unsure; empty without `unsure`.
     synthetic : bool
         Whether the network was trained on drawings.
     trained_on : str
@@ -86,7 +103,7 @@ class Screener:
     Raises
     ------
     StageError
-        If the model folder is incomplete, or has no such operating point.
+        If the model folder is incomplete, or has no such operating point or limits.
 
     Examples
     --------
@@ -100,14 +117,15 @@ class Screener:
     True
     """
 
-    def __init__(self, folder, sensitivity=None, specificity=None, field=None):
+    def __init__(self, folder, sensitivity=None, specificity=None, field=None, unsure=None):
         folder = follow(folder)
         folder = folder.resolve() if folder.is_dir() else folder  # `latest` may be relinked during a run
-        self.made_of = folder, sensitivity, specificity, field
+        self.made_of = folder, sensitivity, specificity, field, unsure
         self.config = open_model(folder, LITE_NETWORK)
         self.network = LiteNetwork(folder, self.config)
         self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
         self.point = choose_point(self.config, sensitivity, specificity)
+        self.unsure, self.limits = unsure, limits_at(self.config, unsure, folder) if unsure else {}
         images = self.config["settings"]["images"]
         self.size, self.colours = self.config["size"], colours_of(images)
         self.field = field or field_of(images)
@@ -120,8 +138,9 @@ class Screener:
             log(f"WARNING: {SYNTHETIC_MODEL}")
 
     def rules(self):
-        """Identify calibration, thresholds, grades and quality gate, which may change while the network stays."""
-        rules = json.dumps([self.decision, weights()], sort_keys=True)
+        """Identify calibration, thresholds, limits, grades and quality gate, which change while the network stays."""
+        used = {name: {key: part[key] for key in part if key != "unsure"} for name, part in self.decision.items()}
+        rules = json.dumps([used, weights(), *([self.limits] if self.limits else [])], sort_keys=True)
         return hashlib.sha256(rules.encode()).hexdigest()[:12]
 
     def __reduce__(self):
@@ -144,7 +163,8 @@ class Screener:
             grader would reject it; `field`, 'circle' or 'frame'. For a gradable photograph, and for a poor one that is
             above a threshold, also `questions`, which maps each question to `probability`, `threshold` and `disease`
             (all None where a poor photograph is below the threshold), and `heatmap`, the path written. For a gradable
-            photograph and a model of grades also `expected_grade` and `grade`.
+            photograph and a model of grades also `expected_grade` and, unless the result is unsure, `grade`. With
+            limits also `by_threshold`, the result without them.
 
         Raises
         ------
@@ -166,13 +186,15 @@ class Screener:
         answers, own = self.answer(probabilities)
         if not quality.gradable:
             answers = only_disease(answers)
-            if not any_disease(answers):
+            if not any(map(is_above, answers.values())):
                 return row
         row |= {"result": summarise(answers), "questions": answers}
+        if self.limits:
+            row["by_threshold"] = summarise(without_limits(answers))
         if quality.gradable and "grade" in self.decision:
             row["expected_grade"] = round(float(expected_grade(probabilities)), 2)
             grade = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
-            row["grade"] = consistent_grade(grade, answers)
+            row |= {} if row["result"] == UNSURE else {"grade": consistent_grade(grade, answers)}
         if target is not None:
             draw_page(path, target, self.panels(answers, own, evidence, seen), self.field)
             row["heatmap"] = str(target)
@@ -184,7 +206,8 @@ class Screener:
         for question, threshold in self.thresholds().items():
             chosen = self.decision[question]
             own[question] = disease_probability(probabilities[None], first_disease(self.config["task"], question))[0]
-            answers[question] = call(float(calibrate(own[question], chosen["temperature"], chosen["shift"])), threshold)
+            probability = float(calibrate(own[question], chosen["temperature"], chosen["shift"]))
+            answers[question] = call(probability, threshold, self.limits.get(question))
         return answers, own
 
     def thresholds(self):
@@ -208,14 +231,22 @@ class Screener:
             parts.append(f"{QUESTIONS[question].split(' (')[0]}: {', '.join(said) or 'not measured'}")
         where = f" on {measured['set']}" if measured["set"] else ""
         network = f"network {self.name}, trained on {self.trained_on}"
-        return f"{network}; operating point {self.point}{where}: {'; '.join(parts)}"
+        return f"{network}; operating point {self.point}{where}: {'; '.join(parts)}{self.describe_limits()}"
+
+    def describe_limits(self):
+        """Say which probabilities are unsure; nothing without limits."""
+        thresholds, parts = self.thresholds(), []
+        for question, limits in self.limits.items():
+            low, high = band(limits, thresholds[question])
+            parts.append(f"{QUESTIONS[question].split(' (')[0]} from {low:.3f} to {high:.3f}")
+        return f"; unsure at an error rate of {self.unsure}: {', '.join(parts)}" if parts else ""
 
     def panels(self, answers, own, evidence, seen):
-        """Draw the heat map of each question that is decided, with its caption; `own` is uncalibrated.
+        """Draw the heat map of each question that is answered, with its caption; `own` is uncalibrated.
 
         Below the threshold the map is empty, and the caption says that nothing stood out.
         """
-        decided = {question: answer for question, answer in answers.items() if answer["disease"] is not None}
+        decided = {question: answer for question, answer in answers.items() if answer["probability"] is not None}
         chosen = [(self.decision[question], answer["threshold"]) for question, answer in decided.items()]
         thresholds = np.array([uncalibrate(least, fit["temperature"], fit["shift"]) for fit, least in chosen])
         odds = log_odds([own[question] for question in decided])
@@ -223,17 +254,18 @@ class Screener:
         heats = draw_heat(evidence, odds, thresholds, np.stack([seen] * len(odds)), self.network.grid)
         said = [
             f"{QUESTIONS[question].split(' (')[0]} {answer['probability']:.2f}, called from {answer['threshold']:.2f}"
-            + ("" if answer["disease"] else ": nothing stood out")
+            + (", unsure" if is_unsure(answer) else "")
+            + ("" if is_above(answer) else ": nothing stood out")
             for question, answer in decided.items()
         ]
-        return [(line, heat * answer["disease"]) for line, heat, answer in zip(said, heats, decided.values())]
+        return [(line, heat * bool(is_above(answer))) for line, heat, answer in zip(said, heats, decided.values())]
 
     def join(self, eyes):
         """Combine the photographs of a patient, {'left': rows, 'right': rows} from `look`, into one such row."""
-        return join_eyes(eyes, self.thresholds())
+        return join_eyes(eyes, self.thresholds(), self.limits)
 
 
-def reopen(folder, sensitivity, specificity, field, name):
+def reopen(folder, sensitivity, specificity, field, unsure, name):
     """Open a model on another host.
 
     Raises
@@ -241,7 +273,7 @@ def reopen(folder, sensitivity, specificity, field, name):
     StageError
         If the folder holds another model on this host.
     """
-    screener = Screener(folder, sensitivity, specificity, field)
+    screener = Screener(folder, sensitivity, specificity, field, unsure)
     if screener.name != name:
         raise StageError(f"a worker sees another model in {folder} ({screener.name}, not {name})")
     return screener

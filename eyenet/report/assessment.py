@@ -9,6 +9,7 @@ from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, answerable, disease_probab
 from eyenet.model.answers import consistent_grade
 from eyenet.model.decision import own_point, predict_grade, thresholds_at
 from eyenet.model.probabilities import calibrate
+from eyenet.report.coverage import coverages
 from eyenet.report.units import evaluate_unit, sort_rows
 from eyenet.report.workload import workload
 from eyenet.score.bootstrap import bootstrap
@@ -54,13 +55,15 @@ def assess(scored, train, config, draws, seed):
         eyes = pd.DataFrame({"truth": truth, "level": levels, "raw": raw, "calibrated": probability})
         eyes = eyes if graded else eyes.drop(columns="level")
         how = (decision[question]["eye"]["operating_points"], own, draws, seed)
+        joined = None if unknown else worst(eyes, scored.table, poor)
         questions[question] = {
             "disease": QUESTIONS[question],
             "temperature": decision[question]["temperature"],
             "shift": decision[question]["shift"],
             "operating_point": own,
             "eye": _unit(eyes, patients, poor, *how),
-            "patient": None if unknown else _unit(*worst(eyes, scored.table, poor), *how),
+            "patient": joined and _unit(*joined, *how),
+            "unsure": coverages(joined[0], config, question) if joined else {},
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {

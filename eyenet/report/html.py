@@ -13,6 +13,7 @@ from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS
 from eyenet.model import disclaimers
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
+from eyenet.report.coverage import coverage_table
 from eyenet.report.forest import forest_charts
 from eyenet.report.subgroup_tables import group_sentences, group_tables, shown_differences, ungradable_table
 from eyenet.report.words import DASH, HEALTHY, decimal
@@ -136,6 +137,7 @@ def _question(metrics, question, examples):
         "figures": [
             tables.figures_table(asked),
             workload_table(asked),
+            *([unsure] if (unsure := coverage_table(asked)) else []),
             tables.baselines_table(asked),
             tables.roc_table(asked),
             tables.calibration_table(asked),

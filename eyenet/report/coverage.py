@@ -1,0 +1,76 @@
+"""How often the answers of predict.py --unsure are wrong, and how often they are unsure, for the patients of a set."""
+
+import numpy as np
+
+from eyenet.model.decision import thresholds_at
+from eyenet.model.unsure import band, limits_of
+from eyenet.report.tables import Table
+from eyenet.report.words import cell, percent
+from eyenet.score.intervals import share_with_interval
+
+SHOWN = ("0.02", "0.05", "0.1")  # error rates of the table
+
+
+def coverage(truth, probability, limits, threshold=None):
+    """Compute the shares of patients who are called negative, or diseased, wrongly, and of those who are unsure.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape (n,)
+        Of each patient.
+    probability : ndarray of float, shape (n,)
+        Calibrated, of the worst photograph.
+    limits : tuple of two floats
+        As from `eyenet.model.unsure.limits_at`.
+    threshold : float, optional
+        Of the operating point, with which a sure answer must agree, as in predict.py; None for the limits alone.
+
+    Returns
+    -------
+    dict
+        `missed`, of the patients with disease those called negative; `reported`, of those without it those called
+        diseased; and `unsure`, of all. Figures with intervals.
+    """
+    low, high = (min(limits), max(limits)) if threshold is None else band(limits, threshold)
+    patients = np.arange(len(truth))
+    return {
+        "missed": share_with_interval(probability < low, patients, truth),
+        "reported": share_with_interval(probability >= high, patients, ~truth),
+        "unsure": share_with_interval((low <= probability) & (probability < high), patients),
+    }
+
+
+def coverages(joined, config, question):
+    """Compute `coverage` as predict.py answers, at each rate of `SHOWN` for which a model has limits.
+
+    Parameters
+    ----------
+    joined : DataFrame
+        `truth` and `calibrated` probability of each patient.
+    config : dict
+        config.json of the model.
+    question : str
+
+    Returns
+    -------
+    dict of str to dict
+    """
+    found, threshold = limits_of(config), thresholds_at(config)[question]
+    limits = found[question]["limits"] if found else {}
+    truth, probability = joined["truth"].to_numpy(bool), joined["calibrated"].to_numpy()
+    return {rate: coverage(truth, probability, limits[rate], threshold) for rate in SHOWN if rate in limits}
+
+
+def coverage_table(asked):
+    """Tabulate the coverage of a question; None if the model has no limits, or the patients are unknown."""
+    titles = {
+        "missed": "with disease, called negative",
+        "reported": "without disease, called diseased",
+        "unsure": "unsure, of all",
+    }
+    rows = [
+        (percent(float(rate), 0), [cell(found[name], percent, "no such patient") for name in titles])
+        for rate, found in asked.get("unsure", {}).items()
+    ]
+    caption = "Where the answer may be unsure (predict.py --unsure), per patient, at the model's operating point"
+    return Table(caption, ["error rate", *titles.values()], rows) if rows else None
