@@ -10,6 +10,7 @@ Writes  models/<run>/report.html          all figures, charts and heat maps in o
         models/<run>/metrics.json         all figures with their intervals
         models/<run>/predictions.csv      the predicted probabilities, one row per photograph
         models/<run>/MODEL_CARD.md        model card in Hugging Face's format
+        or also --checklist FILE          STARD-AI, TRIPOD+AI and CLAIM, answered as far as the figures can (.md, .csv)
 
     python evaluate.py
     python evaluate.py --photos other/train --labels other/labels.csv      writes to models/<run>/on-other-train
@@ -24,6 +25,7 @@ photographs take 6 minutes on two cores.
 """
 
 import shlex
+from argparse import ArgumentTypeError
 
 import numpy as np
 import pandas as pd
@@ -230,9 +232,10 @@ def write_predictions(path, sets):
     write_table(path, pd.concat(tables))
 
 
-def write_results(output, metrics, sets, scored, network, config, model):
-    """Write metrics.json, predictions.csv, the report and the model card."""
+def write_results(output, metrics, sets, scored, network, config, model, checklist):
+    """Write metrics.json, predictions.csv, the report, the model card and, if it has a path, the checklist."""
     from eyenet.report.card import write_model_card
+    from eyenet.report.checklist_file import write_checklists
     from eyenet.report.html import write_report
 
     write_predictions(output / "predictions.csv", sets)
@@ -241,6 +244,8 @@ def write_results(output, metrics, sets, scored, network, config, model):
     examples = make_examples(scored, network, config)
     write_report(output / "report.html", metrics, config, read_training_curves(model), examples, balance, CONFIDENT)
     write_model_card(output / "MODEL_CARD.md", metrics, config)
+    if checklist is not None:
+        write_checklists(checklist, metrics, config)
 
 
 def group_lines(metrics):
@@ -281,6 +286,16 @@ def chosen_groups(args, options):
         options.error(str(error))
 
 
+def checklist_path(text):
+    """Parse --checklist: a file in a folder that exists, as Markdown or CSV by its ending."""
+    path = local_path(text)
+    if path.suffix.lower() not in (".md", ".csv"):
+        raise ArgumentTypeError(f"{text} ends neither in .md (Markdown) nor in .csv")
+    if not path.parent.is_dir():
+        raise ArgumentTypeError(f"there is no folder {path.parent} for {path.name}; make it first")
+    return path
+
+
 def parse_options():
     """Parse the command line."""
     options = parser(__doc__, input="data/array", workers=None)
@@ -291,6 +306,12 @@ def parse_options():
     options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
     options.add_argument("--by", nargs="+", default=[], metavar="COLUMN", help=BY_HELP)
     options.add_argument("--output", type=local_path, help="output folder; default: the model's, or one inside it")
+    options.add_argument(
+        "--checklist",
+        type=checklist_path,
+        metavar="FILE",
+        help="write the reporting checklists STARD-AI, TRIPOD+AI and CLAIM, as .md or .csv",
+    )
     options.add_argument(
         "--photographs", type=local_path, default="data/resized/photographs.csv", help="sizes of the photographs"
     )
@@ -340,7 +361,7 @@ def main():
     metrics = {"format": 1, "model": args.model.resolve().name, "source": source}
     train = sets.get("train") if source == "array" else None
     metrics |= compute_metrics(sets, scored, train, config, args.by, args.draws, args.seed)
-    write_results(output, metrics, sets, scored, network, config, args.model)
+    write_results(output, metrics, sets, scored, network, config, args.model, args.checklist)
     print_summary(metrics, output / "report.html")
     return code
 

@@ -128,11 +128,13 @@ def test_again_gives_the_same_figures_and_leaves_the_decision(work):
 
 
 def test_validation_while_experimenting(work):
-    evaluate(work, "--split", "val")
+    evaluate(work, "--split", "val", "--checklist", "list.csv")
     truth, probability, _, _ = by_hand(work, "val", "models/cnn/val")
     metrics = json.loads((work / "models/cnn/val/metrics.json").read_text())
     assert metrics["set"] == "validation patients" and "test" not in metrics["splits"]
     assert abs(metrics["questions"]["any"]["eye"]["auc"]["value"] - roc_auc_score(truth, probability)) < 1e-6
+    answers = {row["item"]: row["answer"] for row in read_csv(work / "list.csv") if row["checklist"] == "STARD-AI"}
+    assert len(answers) == 48 and f"{metrics['questions']['any']['patient']['auc']['value']:.3f}" in answers["31"]
 
 
 def test_a_folder_of_photographs(work, refuse, tmp_path):

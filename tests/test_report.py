@@ -30,6 +30,7 @@ from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.report.card import write_model_card
 from eyenet.report.cautions import cautions
 from eyenet.report.charts import best_epoch, roc_chart
+from eyenet.report.checklists import STATUSES, fill_checklists
 from eyenet.report.html import write_report
 from eyenet.report.tables import SHOWN
 from eyenet.report.words import decimal, headline, interval_text, percent, point_name
@@ -163,6 +164,19 @@ def test_every_figure_of_the_metrics_is_on_the_page(pages, task):
             assert f" {row['count']:,} " in page.text
         for point in metrics["questions"]["any"][unit]["operating_points"].values():
             assert f"{point['threshold']:.4g}" in page.text
+
+
+def test_the_checklists_are_counted_and_collapsed(page):
+    text = page.text[page.text.index("Items of the checklists") :]
+    for one in fill_checklists(make_metrics(), make_config()):
+        counts = [one.number_of(status) for status in STATUSES]
+        assert f"{one.name} {len(one.items)} {' '.join(map(str, counts))} " in text
+        assert f"Show the {len(one.items)} items of {one.name} " in text
+        for item in one.items:
+            shown = f"{item.number} {item.topic} {item.status} {item.answer}".replace("\xa0", " ").strip()
+            assert shown in text, item
+    closed = [a for tag, a in page.tags if tag == "details" and a.get("class") == "checklist"]
+    assert len(closed) == 3 and not any("open" in attributes for attributes in closed)
 
 
 def test_figures_that_are_not_defined_say_why(tmp_path):

@@ -13,6 +13,7 @@ from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS
 from eyenet.model import disclaimers
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
+from eyenet.report.checklists import counts_table, fill_checklists
 from eyenet.report.coverage import coverage_table
 from eyenet.report.forest import forest_charts
 from eyenet.report.subgroup_tables import group_sentences, group_tables, shown_differences, ungradable_table
@@ -47,6 +48,7 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         Least probability of the predictions in `examples`.
     """
     template = environment(__file__, autoescape=True).get_template("report.html.jinja")
+    checklists = fill_checklists(metrics, config)
     page = template.render(
         metrics=metrics,
         words=words,
@@ -61,6 +63,8 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         made=made_by(metrics, config),
         confident=confident,
         point=words.point_name(next(iter(metrics["questions"].values()))["operating_point"]),
+        checklists=checklists,
+        checklist_counts=counts_table(checklists),
     )
     # File names may contain bytes that are not valid UTF-8; they become question marks.
     write_whole(path, page.encode("utf-8", "replace"))
