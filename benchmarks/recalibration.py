@@ -1,6 +1,6 @@
 """Measure what recalibrate.py does for new patients: by simulation, and on real photographs.
 
-    python benchmarks/recalibration.py --model pretrained/eyenet-lite --sets ../shared/data/eyepacs-1024 ../shared/data/eyepacs-256eq
+    python benchmarks/recalibration.py --sets ../shared/data/eyepacs-1024 ../shared/data/eyepacs-256eq
 
 Simulation: sets of patients with two correlated eyes (simulated.py), scored by a network whose probabilities are
 well calibrated, or wrong as after a change of camera. The decision is chosen on a set as recalibrate.py does; its

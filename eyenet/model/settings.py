@@ -25,5 +25,11 @@ def what_it_has_seen(config):
     trained = config.get("trained", {})
     images = "synthetic drawings" if setting(config["settings"]["images"], "synthetic") else "photographs"
     count = f"{trained['photographs']:,} " if "photographs" in trained else ""
-    again = f"; recalibrated on {made['photographs']:,} {made['set']}" if (made := config.get("recalibrated")) else ""
+    again = f"; recalibrated on {chosen_on(config)}" if "recalibrated" in config else ""
     return f"{count}{images}{' of ' + trained['source'] if 'source' in trained else ''}{again}"
+
+
+def chosen_on(config):
+    """Say on which photographs calibration and thresholds were chosen; `config` as in config.json."""
+    made = config.get("recalibrated")
+    return f"{made['photographs']:,} {made['set']}" if made else "validation"

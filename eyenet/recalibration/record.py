@@ -148,7 +148,7 @@ def write_model(work, parent, config, patients, figures, rows):
 
 
 def chain_of(config):
-    """List the models that a recalibrated one was made of, the nearest first; list of dict as from `describe_parent`."""
+    """List the models of which a recalibrated one was made, the nearest first, each as from `describe_parent`."""
     chain = []
     while made := config.get("recalibrated"):
         chain.append(made["parent"])
