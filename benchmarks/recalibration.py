@@ -21,6 +21,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import norm
 from simulated import PREVALENCE, draw_eyes, separation
+from threadpoolctl import threadpool_limits
 
 from eyenet.data.tasks import LEAST_GRADE, TASKS
 from eyenet.model.decision import choose_decision
@@ -205,11 +206,12 @@ def main():
     options.add_argument("--cache", type=Path, help="folder for the scores of the real sets")
     args = options.parse_args()
     rows = []
-    for auc in AUCS:
-        for patients in PATIENTS:
-            for wrong in (False, True):
-                rows += simulate(auc, patients, wrong, args.simulated)
-    rows += real(args)
+    with threadpool_limits(1, "blas"):  # the fits have two variables, for which threads only wait for each other
+        for auc in AUCS:
+            for patients in PATIENTS:
+                for wrong in (False, True):
+                    rows += simulate(auc, patients, wrong, args.simulated)
+        rows += real(args)
     record.write("recalibration", rows, ("scipy",))
 
 

@@ -1,5 +1,6 @@
 """How many patients a recalibration takes, and whether a set has them."""
 
+import functools
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ EACH = 10  # patients of a class for each number that is fitted (Peduzzi et al. 
 FITTED = 2  # numbers of a calibration: temperature and shift
 
 
+@functools.cache
 def least_patients(aim):
     """Compute how many patients of a class an operating point with an aim takes.
 
