@@ -160,6 +160,22 @@ def units(table, question, probability, called):
     return {"photograph": measure(*rows), "patient": measure_patients(*rows) if known else None}
 
 
+def notes_of(questions, point):
+    """Say where the parent's decision is the better one; list of str, for recalibration.json and the card."""
+    kind, _, aim = point.rpartition("_")
+    notes = []
+    for asked in questions.values():
+        before, after = asked["before"]["photograph"], asked["after"]["photograph"]
+        if kind != "sensitivity" or before["sensitivity"]["low"] < float(aim):
+            continue
+        if before["specificity"]["value"] > after["specificity"]["value"]:
+            notes.append(
+                f"{asked['disease']}: on this set the parent reaches a sensitivity of {aim} already (lower limit "
+                f"{before['sensitivity']['low']:.3f}), and its specificity is higher; consider keeping the parent"
+            )
+    return notes
+
+
 def tables_of(figures):
     """Format the figures as rows of text, by heading."""
     tables = {}
@@ -193,7 +209,7 @@ def describe_set(table, scored, parent, decided):
     }
 
 
-def print_summary(made, tables, point, synthetic):
+def print_summary(made, tables, figures):
     """Print what was chosen, and the figures before and after."""
     print(f"{made['photographs']:,} gradable {made['set']}, {made['counted']}")
     print("\n".join(made["decided"]))
@@ -202,7 +218,8 @@ def print_summary(made, tables, point, synthetic):
         print("\n".join(align_columns(rows)))
     print(f"\nbefore: {made['parent']['name']}; after: cross-fitted by patient, {FOLDS} parts")
     print("in brackets: 95 % interval over patients; the ECE has none")
-    if synthetic:
+    print("".join(f"{note}\n" for note in figures["notes"]), end="")
+    if figures["synthetic"]:
         print(SYNTHETIC_FIGURES)
 
 
@@ -228,12 +245,20 @@ def parse():
     return args
 
 
-def main():
-    args = parse()
-    require_new(args.output)
-    open_model(args.model, LITE_NETWORK)  # predict.py will need it
-    config = open_model(args.model)
-    point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
+def score_set(args, config, point):
+    """Score the clinic's photographs.
+
+    Returns
+    -------
+    scored : Scored
+        The gradable ones of patients whom the network has not seen.
+    paths : Series
+        Of the photographs, by name.
+    questions : list of str
+        What the labels answer.
+    rejected : list of (str, str)
+        Name and reason of the photographs that could not be used.
+    """
     backend.start("float32", 0)
     from eyenet.model.predictions import read_photograph_labels, score_labelled
 
@@ -247,27 +272,37 @@ def main():
         raise StageError(
             f"none of {plural(len(table), 'photograph')} could be used; the first: {': '.join(rejected[0])}"
         )
-    paths = table.set_index("image")["path"]
     scored = gradable_part(scored)
+    return scored, table.set_index("image")["path"], require_enough(scored.table, config["task"], point), rejected
+
+
+def main():
+    args = parse()
+    require_new(args.output)
+    open_model(args.model, LITE_NETWORK)  # predict.py will need it
+    config = open_model(args.model)
+    point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
+    scored, paths, questions, rejected = score_set(args, config, point)
     used = scored.table.assign(path=scored.table["image"].map(paths))
-    questions = require_enough(used, config["task"], point)
     decision, decided = decide(used, scored.probabilities, config, questions, point)
+    compared = compare(used, scored.probabilities, config, questions, point)
+    made = describe_set(used, scored, describe_parent(args.model, config), decided)
     figures = {
         "format": 1,
         "model": args.output.resolve().name,
-        "set": f"{'synthetic ' if scored.synthetic else ''}{scored.what}, cross-fitted",
+        "set": f"{made['set']}, cross-fitted",
         "synthetic": scored.synthetic,
         "unknown_patients": int((~patient_known(used)).sum()),
         "level": LEVEL,
         "folds": FOLDS,
-        "questions": compare(used, scored.probabilities, config, questions, point),
+        "notes": notes_of(compared, point),
+        "questions": compared,
     }
-    made = describe_set(used, scored, describe_parent(args.model, config), decided)
     tables, patients = tables_of(figures), join_patients(args.model, used)
     with whole_folder(args.output) as work:
         write_model(work, args.model, new_config(config, decision, point, made), patients, figures, tables)
-    code = finish(rejected, len(table), args.max_rejected, args.output)
-    print_summary(made, tables, point, scored.synthetic)
+    code = finish(rejected, len(paths), args.max_rejected, args.output)
+    print_summary(made, tables, figures)
     print(f"next: python predict.py PHOTOGRAPHS --model {shlex.quote(str(args.output))}")
     return code
 

@@ -39,7 +39,7 @@ SCORES = np.linspace(-8, 12, 2001)  # over which new patients are integrated
 def in_words(values):
     """Say between which values nine tenths lie."""
     low, high = np.quantile(values, [0.05, 0.95])
-    return f"9 of 10: {low:.2f} to {high:.2f}"
+    return f"{low:.2f} to {high:.2f}"
 
 
 def on_new_patients(distance, odds):
@@ -64,7 +64,7 @@ def simulate(auc, patients, wrong, sets):
         chosen = choose_decision(names, levels, np.stack([1 - raw, raw], axis=1), "any")["any"]
         if all(sides[side] >= count for side, count in needed("balanced").items()):
             intercept, after = on_new_patients(distance, given / chosen["temperature"] + chosen["shift"])
-            fits.append((chosen["temperature"] / sharp, intercept, after < brier))
+            fits.append((chosen["temperature"] / sharp, intercept, after))
         for aim, point in zip(AIMS, (f"sensitivity_{aim:g}" for aim in AIMS)):
             threshold = chosen["eye"]["operating_points"].get(point)
             if threshold is None or any(sides[side] < count for side, count in needed(point).items()):
@@ -77,13 +77,21 @@ def simulate(auc, patients, wrong, sets):
         if len(rates) >= sets / 10:
             sensitivity, specificity = np.transpose(rates)
             name = f"a sensitivity of {aim:g} is reached on new patients: {what}"
-            mean = f"mean sensitivity {sensitivity.mean():.3f}, specificity {specificity.mean():.3f}"
-            yield name, f"{(sensitivity >= aim).mean():.3f}", f"of {len(rates)} sets; {mean}", ">= 0.95"
+            yield name, f"{(sensitivity >= aim).mean():.3f}", f"of {len(rates)} sets", ">= 0.95"
+            yield f"sensitivity on new patients, aim {aim:g}: {what}", f"{sensitivity.mean():.3f}", "mean", ""
+            yield f"specificity on new patients, aim {aim:g}: {what}", f"{specificity.mean():.3f}", "mean", ""
     if len(fits) >= sets / 10:
-        slope, intercept, better = np.transpose(fits)
-        yield f"calibration slope on new patients: {what}", f"{np.median(slope):.2f}", in_words(slope), ""
-        yield f"calibration intercept on new patients: {what}", f"{np.median(intercept):.2f}", in_words(intercept), ""
-        yield f"the Brier score of new patients is better than before: {what}", f"{better.mean():.3f}", "of sets", ""
+        slope, intercept, after = np.transpose(fits)
+        for name, values in (("slope", slope), ("intercept", intercept)):
+            yield f"calibration {name} on new patients: {what}", f"{np.median(values):.2f}", "median", ""
+            yield f"calibration {name} of nine tenths of the sets: {what}", in_words(values), "5 % to 95 %", ""
+        name = f"change of the Brier score on new patients: {what}"
+        yield (
+            name,
+            f"{after.mean() - brier:+.4f}",
+            f"from {brier:.3f}; better in {(after < brier).mean():.3f} of sets",
+            "",
+        )
 
 
 def score(folder, model, cache):
@@ -156,7 +164,7 @@ def half_rows(name, scored, config, question, point, number):
     for key in ("slope", "intercept", "brier", "ece", "sensitivity", "specificity"):
         for when, part in (("before", [f[0] for f in found]), ("after", [f[1] for f in found])):
             values = [f[key]["value"] for f in part if f[key]["value"] is not None]
-            yield f"halves: {key} {when}: {what}", f"{np.mean(values):.3f}", in_words(values), ""
+            yield f"halves: {key} {when}: {what}", f"{np.mean(values):.3f}", f"9 of 10: {in_words(values)}", ""
     aim = float(point.rpartition("_")[2])
     for when in (0, 1):
         reached = np.mean([f[when]["sensitivity"]["value"] >= aim for f in found])
