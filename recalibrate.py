@@ -31,14 +31,15 @@ from evaluate import align_columns, show
 from eyenet.data.tables import patient_known
 from eyenet.data.tasks import QUESTIONS, answerable, require_answers
 from eyenet.model import backend
-from eyenet.model.decision import LEVELS, choose_decision, own_point
+from eyenet.model.decision import LEVELS, own_point
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.folder import LITE_NETWORK, open_model
 from eyenet.model.loading import load_network
 from eyenet.model.patients import shared_patients
 from eyenet.model.pretrained import DEFAULT, default_model
-from eyenet.recalibration.crossfit import apply, cross_fit, measure, measure_patients, why_unsupported
-from eyenet.recalibration.enough import EACH, FOLDS, has_all_grades, require_patients
+from eyenet.recalibration.crossfit import apply, cross_fit, measure, measure_patients
+from eyenet.recalibration.decide import decide, notes_of
+from eyenet.recalibration.enough import FOLDS, require_patients
 from eyenet.recalibration.record import (
     describe_parent,
     hash_data,
@@ -92,44 +93,6 @@ def require_enough(table, task, point):
     return questions
 
 
-def decide(table, probabilities, config, questions, point):
-    """Choose the decision on the whole set; what the set cannot tell stays the parent's.
-
-    Returns
-    -------
-    decision : dict
-        As in config.json.
-    decided : list of str
-        What was chosen, in words.
-    """
-    patients, levels = table["patient"].to_numpy(), table["level"].to_numpy()
-    chosen, decision, decided = choose_decision(patients, levels, probabilities, config["task"]), {}, []
-    for question, before in config["decision"].items():
-        if question in QUESTIONS:
-            again = question in questions
-            decision[question] = chosen[question] if again else before
-            if point not in decision[question]["eye"]["operating_points"]:
-                raise StageError(why_unsupported(question, point) if again else why_lacking(question, point))
-            decided.append(
-                f"{QUESTIONS[question]}: calibration and thresholds "
-                + ("chosen on this set" if again else "of the parent, since the labels do not tell this disease")
-            )
-    if "grade" in config["decision"]:
-        again = len(questions) == 2 and has_all_grades(patients, levels)
-        decision["grade"] = (chosen if again else config["decision"])["grade"]
-        few = f"of the parent, since there are not {EACH} patients of each grade"
-        decided.append(f"cuts between the grades: {'chosen on this set' if again else few}")
-    return decision, decided
-
-
-def why_lacking(question, point):
-    """Say why the parent's decision, which a set with binary labels leaves, does not have the operating point."""
-    return (
-        f"the labels do not tell {QUESTIONS[question]}, and for it the parent has no operating point "
-        f"{point.replace('_', ' ')}; choose another --sensitivity, or give grades"
-    )
-
-
 def compare(table, probabilities, config, questions, point):
     """Compute the figures before and after, by question and unit, for recalibration.json."""
     patients, levels, task = table["patient"].to_numpy(), table["level"].to_numpy(), config["task"]
@@ -158,22 +121,6 @@ def units(table, question, probability, called):
     rows = table["level"].to_numpy(), question, probability, called, table["patient"].to_numpy()
     known = patient_known(table).all()
     return {"photograph": measure(*rows), "patient": measure_patients(*rows) if known else None}
-
-
-def notes_of(questions, point):
-    """Say where the parent's decision is the better one; list of str, for recalibration.json and the card."""
-    kind, _, aim = point.rpartition("_")
-    notes = []
-    for asked in questions.values():
-        before, after = asked["before"]["photograph"], asked["after"]["photograph"]
-        if kind != "sensitivity" or before["sensitivity"]["low"] < float(aim):
-            continue
-        if before["specificity"]["value"] > after["specificity"]["value"]:
-            notes.append(
-                f"{asked['disease']}: on this set the parent reaches a sensitivity of {aim} already (lower limit "
-                f"{before['sensitivity']['low']:.3f}), and its specificity is higher; consider keeping the parent"
-            )
-    return notes
 
 
 def tables_of(figures):

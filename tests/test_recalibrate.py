@@ -20,6 +20,7 @@ from eyenet.model.screener import Screener
 from eyenet.photo.quality import Quality
 from eyenet.photo.retina import photograph_to_input
 from eyenet.recalibration import crossfit, enough, record
+from eyenet.recalibration.decide import notes_of
 from eyenet.run.errors import StageError
 from eyenet.run.files import TEMPORARY, sha256
 from eyenet.run.folder import whole_folder
@@ -89,6 +90,16 @@ def test_cross_fitted_figures_are_calibrated_and_reach_the_aim(eyes):
 def test_the_promise_holds_on_new_patients():
     rows = [row for row in recalibration.simulate(0.9, 110, True, 40) if "is reached" in row[0]]
     assert rows and all(float(row[1]) >= 0.9 for row in rows)
+
+
+def test_a_parent_that_is_better_is_named():
+    def asked(low, specificity):
+        return {"photograph": {"sensitivity": {"low": low}, "specificity": {"value": specificity}}}
+
+    better = {"any": {"disease": "any DR", "before": asked(0.91, 0.4), "after": asked(0.93, 0.3)}}
+    assert "0.910" in notes_of(better, POINT)[0] and not notes_of(better, "balanced")
+    for before in (asked(0.89, 0.4), asked(0.91, 0.2)):
+        assert not notes_of({"any": better["any"] | {"before": before}}, POINT)
 
 
 def test_a_network_that_cannot_tell_the_classes_apart_is_refused(eyes):
