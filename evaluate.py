@@ -41,6 +41,7 @@ from eyenet.model.loading import load_network
 from eyenet.model.pretrained import DEFAULT as MODEL
 from eyenet.model.pretrained import IN_USE, default_model, results_of
 from eyenet.model.probabilities import uncalibrate
+from eyenet.model.settings import chosen_on
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import follow, write_json
 from eyenet.run.options import between, fraction, local_path, model_path, parser, positive, seed
@@ -215,6 +216,7 @@ def compute_metrics(sets, scored, train, config, by, draws, seed):
         "set": scored.what,
         "known_patients": scored.known,
         "synthetic": scored.synthetic,
+        "chosen_on": chosen_on(config),
         "bootstrap": {"draws": draws, "seed": seed, "level": LEVEL},
         "intervals": METHODS,
         "splits": {split: assess_split(sets[split], config) for split in sets},
@@ -271,7 +273,7 @@ def print_summary(metrics, report):
     print("\n".join(group_lines(metrics)))
     print("\nin brackets: 95 % interval over patients; metrics.json and the report name the methods")
     print("".join(f"{said}\n" for said in unknown_patients(metrics)), end="")
-    print("thresholds were chosen on validation, except for the figures on this set's ROC curve")
+    print(f"thresholds were chosen on {metrics['chosen_on']}, except for the figures on this set's ROC curve")
     if metrics["synthetic"]:
         print(SYNTHETIC_FIGURES)
     print(f"report: {shlex.quote(str(report))}")

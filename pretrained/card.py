@@ -18,10 +18,10 @@ from eyenet.model.lite import LITE_NETWORK, LiteNetwork
 from eyenet.model.predictions import Scored, read_geometries, require_unseen, score_photographs
 from eyenet.report import words
 from eyenet.report.assessment import answer
-from eyenet.report.card import front_matter, markdown_text
+from eyenet.report.card import front_matter
 from eyenet.report.html import made_by
 from eyenet.run.files import sha256, write_json, write_whole
-from eyenet.run.pages import environment
+from eyenet.run.pages import environment, markdown_text
 from eyenet.run.workers import cores
 from eyenet.score.intervals import auc_with_interval, rates_with_intervals
 from eyenet.score.not_retina import border_features

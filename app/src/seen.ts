@@ -8,6 +8,7 @@ import { words } from "./words";
 
 const { about: said } = words;
 const TOLD = /^(?:([\d,]+) )?(photographs|synthetic drawings)(?: of (.+))?$/; // by `what_it_has_seen` in eyenet/model/settings.py
+const AGAIN = /^(.*); recalibrated on ([\d,]+) (synthetic )?photographs in ([^;]+)$/; // likewise, by recalibrate.py
 const [DRAWN, REAL] = ["synthetic photographs", "photographs of patients"]; // exports of earlier versions tell only whether they were real
 
 /** What a network has seen, as it is kept. */
@@ -17,6 +18,8 @@ export const seenBy = ({ trained_on: seen, synthetic }: Model): string => seen ?
 export function saySeen(seen: string): Text {
   if (seen === DRAWN) return said.synthetic;
   if (seen === REAL) return said.real;
+  const [, before, number, drawn, place] = AGAIN.exec(seen) ?? [];
+  if (before && number && place) return said.recalibrated(saySeen(before), sayCount(Number(number.replaceAll(",", ""))), !!drawn, place);
   const [, count, what, source] = TOLD.exec(seen) ?? [];
   if (!what) return verbatim(seen);
   return said.seen(count ? sayCount(Number(count.replaceAll(",", ""))) : "", what === "synthetic drawings", source ? (said.sources[source] ?? source) : "");

@@ -16,6 +16,7 @@ from eyenet.run.files import LATEST, follow, read_json, sha256
 
 FORMAT = 2  # of config.json: 2 since decisions are in it
 NETWORK, LITE_NETWORK = "model.keras", "model.tflite"  # for Keras, and for LiteRT
+RECALIBRATION = "recalibration.json"  # the cross-fitted figures of a model that recalibrate.py made
 
 
 def open_model(folder, file=NETWORK):
@@ -160,6 +161,8 @@ def name_latest(folder):
 def read_measured(folder):
     """Read what the operating points of an eye reached on the test patients.
 
+    Of a recalibrated model the cross-fitted figures of its own clinic count.
+
     Parameters
     ----------
     folder : Path
@@ -171,7 +174,7 @@ def read_measured(folder):
         For JSON: the `set` of patients, and `questions`, which maps question and operating point to `sensitivity` and
         `specificity` (`value`, and the interval from `low` to `high`). None if evaluate.py has not measured them.
     """
-    metrics = read_json(folder / "metrics.json") or {}
+    metrics = read_json(folder / RECALIBRATION) or read_json(folder / "metrics.json") or {}
     questions = {}
     for question, figures in metrics.get("questions", {}).items():
         points = figures.get("eye", {}).get("operating_points", {})

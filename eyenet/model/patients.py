@@ -36,10 +36,15 @@ def known_patients(table, folder, splits=FITTED):
     -------
     list of str
     """
+    theirs = read_patients(folder)
+    return shared_patients(table, theirs[theirs["split"].isin(splits)])
+
+
+def shared_patients(table, theirs):
+    """List the patients of a table who are in another one; list of str. See `known_patients`."""
     from eyenet.data.tables import patient_known
 
-    theirs, found = read_patients(folder), set()
-    theirs = theirs[theirs["split"].isin(splits)]
+    found = set()
     ours, others = patient_known(table), patient_known(theirs)
     for kind in (True, False):
         before = set(theirs.loc[others == kind, "patient"].map(canonical))

@@ -293,27 +293,57 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     table = read_photograph_labels(labels, photographs, columns, by)
     require_answers(table, config["task"], labels)
     known = warn_of_known(table, model)
+    rejected = []
+    scored = score_labelled(table, photographs, config, network, workers, known, rejected)
+    code = finish(rejected, len(table), max_rejected, output)
+    if scored is None:
+        count = plural(len(table), "photograph")
+        raise StageError(f"none of {count} could be used; see {Path(output) / 'rejected.csv'}")
+    report_ungradable(scored.table)
+    return scored, code
+
+
+def score_labelled(table, photographs, config, network, workers, known, rejected):
+    """Score photographs whose labels are known.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `read_photograph_labels`.
+    photographs : Path
+        Their folder.
+    config : dict
+        config.json of the model.
+    network : keras.Model
+    workers : int
+    known : int
+        Of `Scored`.
+    rejected : list
+        Receives name and reason of the photographs that could not be used.
+
+    Returns
+    -------
+    Scored or None
+        None if no photograph could be used.
+    """
     images = config["settings"]["images"]
     size, colours, field = config["size"], colours_of(images), field_of(images)
-    kept, predicted, features, rejected, judged, synthetic = [], [], [], [], [], False
+    kept, predicted, features, judged, synthetic = [], [], [], [], False
     for rows, crops, geometry in read_crops(table, size, colours, field, workers, rejected):
         kept += rows
         synthetic |= geometry["synthetic"].any()
         judged.append(geometry[["quality", "gradable"]])
         predicted.append(predict(network, Batches(crops, None, np.arange(len(crops)), 64)))
         features.append(np.concatenate([border_features(crops), geometry_features(geometry)], axis=1))
-    code = finish(rejected, len(table), max_rejected, output)
     if not kept:
-        count = plural(len(table), "photograph")
-        raise StageError(f"none of {count} could be used; see {Path(output) / 'rejected.csv'}")
+        return None
     table, probabilities = table.iloc[kept].reset_index(drop=True), np.concatenate(predicted)
     require_numbers(probabilities, table["image"])
     table[["quality", "gradable"]] = pd.concat(judged, ignore_index=True)
-    report_ungradable(table)
 
     def crops_of(rows):
         return np.stack([photograph_to_input(table["path"][row], size, colours, field)[0] for row in rows])
 
     what = f"photographs in {photographs.parent.name}/{photographs.name}"
     shown = table.drop(columns=["path", "file"]).assign(split="test")
-    return Scored(shown, probabilities, np.concatenate(features), crops_of, what, bool(synthetic), known), code
+    return Scored(shown, probabilities, np.concatenate(features), crops_of, what, bool(synthetic), known)

@@ -21,8 +21,15 @@ def field_of(settings):
 
 
 def what_it_has_seen(config):
-    """Say in a few words which photographs a model was trained on; `config` as in config.json."""
+    """Say in a few words which photographs a model was trained on, and recalibrated on; `config` as in config.json."""
     trained = config.get("trained", {})
     images = "synthetic drawings" if setting(config["settings"]["images"], "synthetic") else "photographs"
     count = f"{trained['photographs']:,} " if "photographs" in trained else ""
-    return f"{count}{images}{' of ' + trained['source'] if 'source' in trained else ''}"
+    again = f"; recalibrated on {chosen_on(config)}" if "recalibrated" in config else ""
+    return f"{count}{images}{' of ' + trained['source'] if 'source' in trained else ''}{again}"
+
+
+def chosen_on(config):
+    """Say on which photographs calibration and thresholds were chosen; `config` as in config.json."""
+    made = config.get("recalibrated")
+    return f"{made['photographs']:,} {made['set']}" if made else "validation"

@@ -6,7 +6,6 @@ References
 """
 
 import math
-import re
 
 import yaml
 
@@ -19,7 +18,7 @@ from eyenet.report.cautions import cautions
 from eyenet.report.html import made_by
 from eyenet.report.words import defined, format_of, interval_text, percent
 from eyenet.run.files import write_whole
-from eyenet.run.pages import environment
+from eyenet.run.pages import environment, markdown_text
 from eyenet.score.metrics import METRIC_NAMES
 
 # Figures of the front matter: key in metrics.json, metric id at Hugging Face.
@@ -146,8 +145,3 @@ def _result(metric_id, name, key, figure, level):
 def printable(text):
     """Replace unprintable characters, such as line breaks, by spaces, so that a name stays on one line."""
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-def markdown_text(text):
-    """Escape text for use within a line or a table cell of Markdown."""
-    return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", " ".join(str(text).split()))

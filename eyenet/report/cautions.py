@@ -15,6 +15,7 @@ from eyenet.report.words import (
 from eyenet.score.metrics import METRIC_NAMES
 
 FEW = 50  # patients of a class; with fewer, one patient changes a figure by more than 2 percentage points
+VALIDATION = "validation"  # where the decision of a model was chosen that recalibrate.py did not change
 WIDE = 0.2  # an interval of more than 20 percentage points does not distinguish a good network from a poor one
 
 
@@ -43,6 +44,11 @@ def cautions(metrics, question):
             if metrics["source"] == "array"
             else f"{known} have the same name as a {noun} on {whom} the network was trained or tuned; if they are the "
             f"same {same}, these figures are too high."
+        )
+    if metrics.get("chosen_on", VALIDATION) != VALIDATION:
+        found.append(
+            "Calibration and thresholds are not those of validation: recalibrate.py chose them on "
+            f"{metrics['chosen_on']}."
         )
     if splits <= set(FITTED):
         found.append(

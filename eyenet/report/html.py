@@ -253,6 +253,7 @@ def made_by(metrics, config):
     bootstrap = metrics["bootstrap"]
     rows = {
         "run": metrics["model"],
+        **recalibration_rows(config.get("recalibrated")),
         "task": f"{metrics['task']}: {', '.join(TASKS[metrics['task']].classes)}",
         "commit": config.get("commit"),
         "split (SHA-256)": settings.get("split"),
@@ -266,6 +267,14 @@ def made_by(metrics, config):
         **{n: v for n, v in (config.get("options") or {}).items() if n not in FOLDERS and n not in settings},
     }
     return [(name.replace("_", " "), plain(value)) for name, value in rows.items()]
+
+
+def recalibration_rows(made):
+    """Tell the parent and the data of a recalibrated model; dict of str, empty if `made`, of config.json, is None."""
+    if made is None:
+        return {}
+    parent = f"{made['parent']['name']}, network {made['parent']['network']}"
+    return {"recalibrated from": parent, "recalibrated on": f"{made['set']}, {made['counted']}, data {made['data']}"}
 
 
 def nested_settings(value, prefix=""):

@@ -219,7 +219,7 @@ def sentences(metrics, question):
     if parts:
         said.append(
             f"Per {noun}, at the model's operating point ({point_name(asked['operating_point'])}), chosen on "
-            f"validation: {', '.join(parts)}."
+            f"{metrics.get('chosen_on', 'validation')}: {', '.join(parts)}."
         )
     return said + _next_to_baselines(asked)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 from eyenet.run.errors import EXIT_REJECTED, StageError, log, plural
@@ -110,6 +111,40 @@ def locked(folder):
         except OSError:  # some network file systems have no locks
             log(f"note: {folder} cannot be locked; do not run this stage twice at once")
         yield
+
+
+def require_new(target):
+    """Raise a StageError if a folder that is to be written exists."""
+    if os.path.lexists(target):
+        raise StageError(f"{target} exists, and nothing is replaced; choose another --output")
+
+
+@contextlib.contextmanager
+def whole_folder(target):
+    """Yield a temporary folder beside `target`; rename it to `target` on success, remove it on failure.
+
+    What a killed run left is removed first.
+
+    Raises
+    ------
+    StageError
+        If `target` exists, or another run is writing it.
+    """
+    target = Path(target)
+    require_new(target)
+    work = target.with_name(TEMPORARY + target.name)
+    with locked(work):
+        try:
+            for path in work.iterdir():
+                if path.name != LOCK:
+                    path.unlink()
+            yield work
+            require_new(target)  # another run may have been faster
+            (work / LOCK).unlink()
+            work.rename(target)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
 
 
 def _finished_settings(source):

@@ -1,5 +1,6 @@
 """The Jinja environment that renders every page and Markdown file of EyeNet."""
 
+import re
 from pathlib import Path
 
 import jinja2
@@ -26,3 +27,8 @@ def environment(beside, **options):
         lstrip_blocks=True,
         **options,
     )
+
+
+def markdown_text(text):
+    """Escape text for use within a line or a table cell of Markdown."""
+    return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", " ".join(str(text).split()))

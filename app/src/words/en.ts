@@ -411,6 +411,7 @@ const en = {
     real: "photographs of patients",
     /** What a network was trained on; an empty string for what is not known. */
     seen: (count: string, isDrawn: boolean, source: string) => [count, isDrawn ? "synthetic drawings" : "photographs", source && `of ${source}`].filter(Boolean).join(" "),
+    recalibrated: (seen: string, count: string, isDrawn: boolean, place: string) => `${seen}; recalibrated on ${count} ${isDrawn ? "synthetic " : ""}photographs in ${place}`,
     network: (name: string, seen: string) => fill(letter.network, { name, seen }),
     list: (names: string[]) => names.join(", "),
   },

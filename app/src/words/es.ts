@@ -402,6 +402,7 @@ const es: Words = {
     synthetic: "fotos sintéticas",
     real: "fotos de pacientes",
     seen: (count: string, isDrawn: boolean, source: string) => [count, isDrawn ? "dibujos sintéticos" : "fotos", source && `de ${source}`].filter(Boolean).join(" "),
+    recalibrated: (seen: string, count: string, isDrawn: boolean, place: string) => `${seen}; recalibrada con ${count} fotos${isDrawn ? " sintéticas" : ""} de ${place}`,
     network: (name: string, seen: string) => fill(letter.network, { name, seen }),
     list: (names: string[]) => names.join(", "),
   },

@@ -397,6 +397,7 @@ const ko: Words = {
     synthetic: "합성 사진",
     real: "환자 사진",
     seen: (count: string, isDrawn: boolean, source: string) => `${source && `${source}, `}${isDrawn ? "합성 그림" : "사진"}${count && ` ${count}장`}`,
+    recalibrated: (seen: string, count: string, isDrawn: boolean, place: string) => `${seen}; ${place}의 ${isDrawn ? "합성 " : ""}사진 ${count}장으로 다시 보정`,
     network: (name: string, seen: string) => fill(letter.network, { name, seen }),
     list: (names: string[]) => names.join(", "),
   },

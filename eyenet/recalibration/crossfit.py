@@ -1,0 +1,133 @@
+"""Cross-fitting: measure a decision on patients on whom it was not chosen."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, disease_probability, first_disease
+from eyenet.model.decision import choose_decision
+from eyenet.model.probabilities import calibrate, log_odds
+from eyenet.recalibration.enough import FOLDS
+from eyenet.run.errors import StageError
+from eyenet.score.calibration import calibration_error, recalibration
+from eyenet.score.intervals import figure, mean_with_interval, rates_with_intervals, share_with_interval
+
+
+def folds_of(patients, levels):
+    """Assign photographs to folds: those of a patient to one, and each grade evenly to all.
+
+    The folds depend on the names and the worst grades of the patients only.
+
+    Parameters
+    ----------
+    patients : array of str, shape (n,)
+    levels : ndarray of int, shape (n,)
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        From 0 to `FOLDS` - 1. The numbers of patients above any grade differ by one at most between two folds.
+    """
+    worst = pd.Series(levels).groupby(np.asarray(patients)).max()
+    order = sorted(worst.index, key=lambda patient: (worst[patient], hashlib.sha256(patient.encode()).digest()))
+    number = {patient: place % FOLDS for place, patient in enumerate(order)}
+    return np.array([number[patient] for patient in patients])
+
+
+def cross_fit(patients, levels, probabilities, task, questions, point):
+    """Choose a decision on the patients of all folds but one, and apply it to those of that fold.
+
+    Parameters
+    ----------
+    patients : array of str, shape (n,)
+    levels : ndarray of int, shape (n,)
+    probabilities : ndarray of float, shape (n, classes)
+    task : str
+    questions : sequence of str
+    point : str
+        The operating point that every fold must have.
+
+    Returns
+    -------
+    dict of str to tuple
+        By question: calibrated probability (n,), and a dict of operating point to predictions, bool (n,). Points that
+        a fold does not support are missing.
+
+    Raises
+    ------
+    StageError
+        If a fold does not support `point`.
+    """
+    folds = folds_of(patients, levels)
+    parts = [
+        (folds == fold, choose_decision(*(a[folds != fold] for a in (patients, levels, probabilities)), task))
+        for fold in range(FOLDS)
+    ]
+    found = {}
+    for question in questions:
+        raw = disease_probability(probabilities, first_disease(task, question))
+        offered = [set(decision[question]["eye"]["operating_points"]) for _, decision in parts]
+        if not all(point in points for points in offered):
+            raise StageError(why_unsupported(question, point))
+        calibrated, called = np.zeros(len(raw)), {name: np.zeros(len(raw), bool) for name in set.intersection(*offered)}
+        for rows, decision in parts:
+            chosen = decision[question]
+            calibrated[rows] = calibrate(raw[rows], chosen["temperature"], chosen["shift"])
+            for name, predictions in called.items():
+                predictions[rows] = calibrated[rows] >= chosen["eye"]["operating_points"][name]
+        found[question] = calibrated, called
+    return found
+
+
+def why_unsupported(question, point):
+    """Say why a set with enough patients has no such operating point."""
+    other, disease = ("without", "called") if point.startswith("sensitivity") else ("with", "missed")
+    return (
+        f"no threshold reaches the operating point {point.replace('_', ' ')} for {QUESTIONS[question]} with its lower "
+        f"limit: all photographs {other} disease would be {disease}, since the network tells them apart too poorly here"
+    )
+
+
+def apply(decision, probabilities, task, question, point):
+    """Return the calibrated probability (n,) and the predictions of a decision at an operating point, bool (n,)."""
+    chosen = decision[question]
+    raw = disease_probability(probabilities, first_disease(task, question))
+    probability = calibrate(raw, chosen["temperature"], chosen["shift"])
+    return probability, probability >= chosen["eye"]["operating_points"][point]
+
+
+def measure(levels, question, probability, called, patients):
+    """Compute the figures of calibrated probabilities and predictions, with intervals over patients.
+
+    Parameters
+    ----------
+    levels : ndarray of int, shape (n,)
+    question : str
+    probability : ndarray of float, shape (n,)
+    called : ndarray of bool, shape (n,)
+    patients : array of str, shape (n,)
+
+    Returns
+    -------
+    dict of str to dict
+        A `figure` each: `slope`, `intercept`, `brier`, `ece` (which has no interval, see `calibration_error`),
+        `sensitivity`, `specificity` and `referred`, the share that is predicted as diseased.
+    """
+    truth = np.asarray(levels) >= LEAST_GRADE[question]
+    rates = rates_with_intervals(truth, called, patients)
+    return {
+        **recalibration(truth, log_odds(probability), patients),
+        "brier": mean_with_interval((truth - probability) ** 2, patients),
+        "ece": figure(calibration_error(truth, probability)),
+        "sensitivity": rates["sensitivity"],
+        "specificity": rates["specificity"],
+        "referred": share_with_interval(called, patients),
+    }
+
+
+def measure_patients(levels, question, probability, called, patients):
+    """Compute the figures of `measure` per patient, by the worst photograph, as predict.py joins them."""
+    worst = pd.DataFrame({"level": levels, "probability": probability, "called": called}).groupby(patients).max()
+    columns = (worst[name].to_numpy() for name in ("probability", "called"))
+    return measure(worst["level"].to_numpy(), question, *columns, worst.index.to_numpy())

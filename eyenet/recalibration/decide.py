@@ -1,0 +1,79 @@
+"""The decision of a recalibrated model: what the set can tell is chosen on it, and the rest stays the parent's."""
+
+from eyenet.data.tasks import QUESTIONS
+from eyenet.model.decision import choose_decision
+from eyenet.recalibration.crossfit import why_unsupported
+from eyenet.recalibration.enough import EACH, has_all_grades
+from eyenet.run.errors import StageError
+
+
+def decide(table, probabilities, config, questions, point):
+    """Choose the decision on the whole set.
+
+    Parameters
+    ----------
+    table : DataFrame
+        patient and level of the photographs.
+    probabilities : ndarray of float, shape (n, classes)
+    config : dict
+        config.json of the parent.
+    questions : sequence of str
+        Those that the labels answer.
+    point : str
+        The operating point of the new model.
+
+    Returns
+    -------
+    decision : dict
+        As in config.json.
+    decided : list of str
+        What was chosen, in words.
+
+    Raises
+    ------
+    StageError
+        If the new model would not have its operating point for every question.
+    """
+    patients, levels = table["patient"].to_numpy(), table["level"].to_numpy()
+    chosen, decision, decided = choose_decision(patients, levels, probabilities, config["task"]), {}, []
+    for question, before in config["decision"].items():
+        if question in QUESTIONS:
+            again = question in questions
+            decision[question] = chosen[question] if again else before
+            if point not in decision[question]["eye"]["operating_points"]:
+                raise StageError(why_unsupported(question, point) if again else why_lacking(question, point))
+            decided.append(
+                f"{QUESTIONS[question]}: calibration and thresholds "
+                + ("chosen on this set" if again else "of the parent, since the labels do not tell this disease")
+            )
+    if "grade" in config["decision"]:
+        graded = len(questions) == 2
+        again = graded and has_all_grades(patients, levels)
+        decision["grade"] = (chosen if again else config["decision"])["grade"]
+        why = f"there are not {EACH} patients of each grade" if graded else "the labels are not grades"
+        decided.append(f"cuts between the grades: {'chosen on this set' if again else f'of the parent, since {why}'}")
+    return decision, decided
+
+
+def why_lacking(question, point):
+    """Say why the parent's decision, which a set with binary labels leaves, does not have the operating point."""
+    return (
+        f"the labels do not tell {QUESTIONS[question]}, and for it the parent has no operating point "
+        f"{point.replace('_', ' ')}; choose another --sensitivity, or give grades"
+    )
+
+
+def notes_of(questions, point):
+    """Say where the parent's decision is the better one; list of str, for recalibration.json and the card."""
+    kind, _, aim = point.rpartition("_")
+    notes = []
+    for asked in questions.values():
+        before, after = asked["before"]["photograph"], asked["after"]["photograph"]
+        if kind != "sensitivity" or before["sensitivity"]["low"] < float(aim):
+            continue
+        if before["specificity"]["value"] > after["specificity"]["value"]:
+            notes.append(
+                f"{asked['disease']}: on this set the parent reaches a sensitivity of {aim} already (lower limit "
+                f"{before['sensitivity']['low']:.3f}), and its specificity is higher; consider keeping the parent"
+            )
+    return notes

@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""Fit a model to a clinic: choose its calibration and thresholds again on the clinic's own graded photographs.
+
+Reads   a model                           of cnn.py, or the network that ships; see --model
+        --photos DIR --labels FILE        graded photographs, read as evaluate.py reads them
+Writes  OUTPUT/                           a new model folder: the same network with another decision
+        OUTPUT/recalibration.json         cross-fitted figures before and after, with their intervals
+        OUTPUT/MODEL_CARD.md              the same in words: the parent, the set, what was chosen
+        OUTPUT/patients.csv               the parent's patients and the clinic's
+
+    python recalibrate.py --photos clinic/ --labels grades.csv --sensitivity 0.9 --output models/clinic
+    python predict.py today/ --model models/clinic
+
+The weights stay as they are. Shift and temperature of the probabilities are fitted to the set, and the thresholds
+chosen on it: that of --sensitivity is the highest whose sensitivity on the set has a lower 95 % limit of at least the
+aim, counting patients. Only gradable photographs count, as in predict.py. Patients on whom the network was trained or
+tuned are left out. The cuts between the grades are chosen again if there are ten patients of each grade.
+
+The figures "after" are cross-fitted: each tenth of the patients is measured with a decision that was chosen on the
+other nine tenths. A set that is too small is refused with the numbers. An aim of 0.85 takes 26 patients with disease,
+0.9 takes 40 and 0.95 takes 80, and any recalibration takes 20 patients with and 20 without.
+
+A thousand photographs take about 20 s on two cores. Nothing is written before all is chosen and measured.
+"""
+
+import shlex
+
+import numpy as np
+
+from evaluate import align_columns, show
+from eyenet.data.tables import patient_known
+from eyenet.data.tasks import QUESTIONS, answerable, require_answers
+from eyenet.model import backend
+from eyenet.model.decision import LEVELS, own_point
+from eyenet.model.disclaimers import SYNTHETIC_FIGURES
+from eyenet.model.folder import LITE_NETWORK, open_model
+from eyenet.model.loading import load_network
+from eyenet.model.patients import shared_patients
+from eyenet.model.pretrained import DEFAULT, default_model
+from eyenet.recalibration.crossfit import apply, cross_fit, measure, measure_patients
+from eyenet.recalibration.decide import decide, notes_of
+from eyenet.recalibration.enough import FOLDS, require_patients
+from eyenet.recalibration.record import (
+    describe_parent,
+    hash_data,
+    join_patients,
+    new_config,
+    seen_by_network,
+    write_model,
+)
+from eyenet.run.errors import StageError, log, plural
+from eyenet.run.folder import finish, require_new, whole_folder
+from eyenet.run.options import fraction, local_path, model_path, parser
+from eyenet.run.script import run_main
+from eyenet.score.intervals import LEVEL, count_patients
+from eyenet.sets.columns import COLUMNS_HELP, parse_columns
+
+FIGURES = {
+    "slope": "calibration slope (1 is perfect)",
+    "intercept": "calibration intercept (0 is perfect)",
+    "brier": "Brier score",
+    "ece": "expected calibration error (ECE)",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "referred": "predicted as diseased",
+}
+
+
+def leave_out_seen(table, model):
+    """Leave out the patients on whom the network was trained or tuned."""
+    seen = shared_patients(table, seen_by_network(model))
+    if seen:
+        log(
+            f"note: left out {plural(len(seen), 'patient')}, such as {seen[0]}: the network was trained or tuned on "
+            "patients of the same names"
+        )
+    return table[~table["patient"].isin(seen)].reset_index(drop=True)
+
+
+def gradable_part(scored):
+    """Return the photographs that can be graded."""
+    rows = np.flatnonzero(scored.table["gradable"])
+    if poor := len(scored.table) - len(rows):
+        log(f"note: left out {plural(poor, 'photograph')} that cannot be graded")
+    return scored.take(rows)
+
+
+def require_enough(table, task, point):
+    """Refuse a set with too few patients; return the questions that its labels answer, and what is counted."""
+    noun = "patient" if patient_known(table).all() else "patient or photograph"
+    questions = answerable(table, task)
+    require_patients(table["patient"].to_numpy(), table["level"].to_numpy(), questions, point, noun)
+    return questions
+
+
+def compare(table, probabilities, config, questions, point):
+    """Compute the figures before and after, by question and unit, for recalibration.json."""
+    patients, levels, task = table["patient"].to_numpy(), table["level"].to_numpy(), config["task"]
+    after, found = cross_fit(patients, levels, probabilities, task, questions, point), {}
+    for question in questions:
+        known = config["decision"][question]["eye"]["operating_points"]
+        old = point if point in known else own_point(config)
+        calibrated, called = after[question]
+        parts = {
+            "before": (old, *apply(config["decision"], probabilities, task, question, old)),
+            "after": (point, calibrated, called[point]),
+        }
+        found[question] = {"disease": QUESTIONS[question]} | {
+            name: {"operating_point": at} | units(table, question, *answers) for name, (at, *answers) in parts.items()
+        }
+        reached = {at: measure(levels, question, calibrated, answers, patients) for at, answers in called.items()}
+        rates = ("sensitivity", "specificity")
+        found[question]["eye"] = {
+            "operating_points": {at: {name: figures[name] for name in rates} for at, figures in sorted(reached.items())}
+        }
+    return found
+
+
+def units(table, question, probability, called):
+    """Measure the photographs, and the patients if all are known."""
+    rows = table["level"].to_numpy(), question, probability, called, table["patient"].to_numpy()
+    known = patient_known(table).all()
+    return {"photograph": measure(*rows), "patient": measure_patients(*rows) if known else None}
+
+
+def tables_of(figures):
+    """Format the figures as rows of text, by heading."""
+    tables = {}
+    for asked in figures["questions"].values():
+        before, after = asked["before"], asked["after"]
+        for unit in ("photograph", "patient"):
+            if before[unit] is None:
+                continue
+            head = [f"before, at {before['operating_point']}", f"after, at {after['operating_point']}"]
+            rows = [["", *(text.replace("_", " ") for text in head)]]
+            rows += [[words, show(before[unit][key]), show(after[unit][key])] for key, words in FIGURES.items()]
+            tables[f"{asked['disease']}, per {unit}"] = rows
+    return tables
+
+
+def describe_set(table, scored, parent, decided):
+    """Describe what a recalibration was made on, for config.json."""
+    unknown, patients = int((~patient_known(table)).sum()), count_patients(table["patient"], slice(None))
+    known = patients - unknown
+    counted = [f"of {plural(known, 'patient')}"] if known else []
+    counted += [f"{plural(unknown, 'photograph')} of unknown patients"] if unknown else []
+    return {
+        "script": "recalibrate.py",
+        "parent": parent,
+        "set": ("synthetic " if scored.synthetic else "") + scored.what,
+        "photographs": len(table),
+        "patients": patients,
+        "counted": ", ".join(counted),
+        "data": hash_data(table),
+        "decided": decided,
+    }
+
+
+def print_summary(made, tables, figures):
+    """Print what was chosen, and the figures before and after."""
+    print(f"{made['photographs']:,} gradable {made['set']}, {made['counted']}")
+    print("\n".join(made["decided"]))
+    for heading, rows in tables.items():
+        print(f"\n{heading}")
+        print("\n".join(align_columns(rows)))
+    print(f"\nbefore: {made['parent']['name']}; after: cross-fitted by patient, {FOLDS} parts")
+    print("in brackets: 95 % interval over patients; the ECE has none")
+    print("".join(f"{note}\n" for note in figures["notes"]), end="")
+    if figures["synthetic"]:
+        print(SYNTHETIC_FIGURES)
+
+
+def parse():
+    """Parse the options."""
+    options = parser(__doc__, workers=None)
+    options.add_argument("--photos", type=local_path, required=True, help="folder of the clinic's photographs")
+    options.add_argument("--labels", type=local_path, help="their table; default: found in --photos (labels/README.md)")
+    options.add_argument("--columns", type=parse_columns, metavar="KEY=COLUMN,...", help=COLUMNS_HELP)
+    options.add_argument("--output", type=local_path, required=True, help="folder of the new model")
+    options.add_argument("--model", type=model_path, help=f"folder of the parent; {DEFAULT}")
+    options.add_argument(
+        "--sensitivity",
+        type=float,
+        choices=LEVELS,
+        help="the new model answers at the threshold whose sensitivity has this lower 95 %% limit; default: at the "
+        "parent's own operating point, chosen again",
+    )
+    options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction of --photos that may fail")
+    args = options.parse_args()
+    args.labels, args.photos = args.labels or args.photos, args.photos.resolve()
+    args.model = args.model or default_model()
+    return args
+
+
+def score_set(args, config, point):
+    """Score the clinic's photographs.
+
+    Returns
+    -------
+    scored : Scored
+        The gradable ones of patients whom the network has not seen.
+    paths : Series
+        Of the photographs, by name.
+    questions : list of str
+        What the labels answer.
+    rejected : list of (str, str)
+        Name and reason of the photographs that could not be used.
+    """
+    backend.start("float32", 0)
+    from eyenet.model.predictions import read_photograph_labels, score_labelled
+
+    table = read_photograph_labels(args.labels, args.photos, args.columns)
+    require_answers(table, config["task"], args.labels)
+    table, rejected = leave_out_seen(table, args.model), []
+    require_enough(table, config["task"], point)  # before minutes of work
+    network = load_network(args.model, config)
+    scored = score_labelled(table, args.photos, config, network, args.workers, 0, rejected)
+    if scored is None:
+        raise StageError(
+            f"none of {plural(len(table), 'photograph')} could be used; the first: {': '.join(rejected[0])}"
+        )
+    scored = gradable_part(scored)
+    return scored, table.set_index("image")["path"], require_enough(scored.table, config["task"], point), rejected
+
+
+def main():
+    args = parse()
+    require_new(args.output)
+    open_model(args.model, LITE_NETWORK)  # predict.py will need it
+    config = open_model(args.model)
+    point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
+    scored, paths, questions, rejected = score_set(args, config, point)
+    used = scored.table.assign(path=scored.table["image"].map(paths))
+    decision, decided = decide(used, scored.probabilities, config, questions, point)
+    compared = compare(used, scored.probabilities, config, questions, point)
+    made = describe_set(used, scored, describe_parent(args.model, config), decided)
+    figures = {
+        "format": 1,
+        "model": args.output.resolve().name,
+        "set": f"{made['set']}, cross-fitted",
+        "synthetic": scored.synthetic,
+        "unknown_patients": int((~patient_known(used)).sum()),
+        "level": LEVEL,
+        "folds": FOLDS,
+        "notes": notes_of(compared, point),
+        "questions": compared,
+    }
+    tables, patients = tables_of(figures), join_patients(args.model, used)
+    with whole_folder(args.output) as work:
+        write_model(work, args.model, new_config(config, decision, point, made), patients, figures, tables)
+    code = finish(rejected, len(paths), args.max_rejected, args.output)
+    print_summary(made, tables, figures)
+    print(f"next: python predict.py PHOTOGRAPHS --model {shlex.quote(str(args.output))}")
+    return code
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,249 @@
+"""Recalibration: what a set must hold, cross-fitting, the new model folder, and what is refused."""
+
+import errno
+import json
+import os
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPO, read_csv, write_csv
+
+import recalibrate
+from eyenet.data.tables import patient_known
+from eyenet.model import screener
+from eyenet.model.decision import choose_decision, least_share
+from eyenet.model.folder import NETWORK, open_model, read_measured
+from eyenet.model.patients import known_patients
+from eyenet.model.screener import Screener
+from eyenet.photo.quality import Quality
+from eyenet.photo.retina import photograph_to_input
+from eyenet.recalibration import crossfit, enough, record
+from eyenet.recalibration.decide import notes_of
+from eyenet.run.errors import StageError
+from eyenet.run.files import TEMPORARY, sha256
+from eyenet.run.folder import whole_folder
+
+sys.path.append(str(REPO / "benchmarks"))
+import recalibration
+
+POINT = "sensitivity_0.9"
+
+
+@pytest.fixture(scope="module")
+def eyes():
+    """Names, grades and probabilities of 150 patients with two correlated eyes."""
+    found = recalibration.draw_eyes(np.random.default_rng(0), 150, [recalibration.separation(0.9)])
+    raw = recalibration.expit(1.8 * recalibration.log_odds(found.scores[0], recalibration.separation(0.9)) + 1)
+    return found.patients.astype(str), found.truth.astype(int), np.stack([1 - raw, raw], axis=1)
+
+
+@pytest.mark.parametrize("aim, least", [(0.85, 26), (0.9, 40), (0.95, 80)])
+def test_every_fold_of_the_least_set_leaves_enough_for_the_aim(aim, least):
+    assert enough.least_patients(aim) == least
+    patients = np.array([f"p{i}" for i in range(2 * least)])
+    levels = np.arange(2 * least) % 2
+    enough.require_patients(patients, levels, ["any"], f"sensitivity_{aim:g}")
+    folds = crossfit.folds_of(patients, levels)
+    assert all(least_share(aim, levels[folds != fold].sum()) for fold in range(enough.FOLDS))
+    with pytest.raises(StageError, match=rf"{least - 1} with it, {least} needed"):
+        enough.require_patients(patients[2:], levels[2:], ["any"], f"sensitivity_{aim:g}")
+
+
+def test_folds_keep_patients_together_and_grades_even(eyes):
+    patients, levels, _ = eyes
+    folds = crossfit.folds_of(patients, levels)
+    assert (folds[::2] == folds[1::2]).all()
+    diseased = np.unique(patients[levels == 1], return_index=True)[1]
+    counts = np.bincount(folds[levels == 1][diseased], minlength=enough.FOLDS)
+    assert np.ptp(counts) <= 1
+    order = np.random.default_rng(0).permutation(len(patients))
+    assert (crossfit.folds_of(patients[order], levels[order]) == folds[order]).all()
+
+
+def test_no_patient_decides_about_its_own_fold(eyes):
+    patients, levels, probabilities = eyes
+    folds = crossfit.folds_of(patients, levels)
+    changed = probabilities.copy()
+    changed[patients == "7"] = changed[patients == "7"][:, ::-1]
+    both = [crossfit.cross_fit(patients, levels, p, "any", ["any"], POINT)["any"] for p in (probabilities, changed)]
+    same = (folds == folds[patients == "7"][0]) & (patients != "7")
+    (first, called), (second, again) = both
+    assert (first[same] == second[same]).all() and (called[POINT][same] == again[POINT][same]).all()
+    assert (first[folds != folds[same][0]] != second[folds != folds[same][0]]).all()
+
+
+def test_cross_fitted_figures_are_calibrated_and_reach_the_aim(eyes):
+    patients, levels, probabilities = eyes
+    probability, called = crossfit.cross_fit(patients, levels, probabilities, "any", ["any"], POINT)["any"]
+    rows = levels, "any", probability, called[POINT], patients
+    found, of_patients = crossfit.measure(*rows), crossfit.measure_patients(*rows)
+    assert found["slope"]["low"] < 1 < found["slope"]["high"] and abs(found["intercept"]["value"]) < 0.3
+    assert found["sensitivity"]["value"] >= 0.9 and found["ece"]["low"] is None
+    worst = called[POINT].reshape(-1, 2).any(axis=1)
+    assert of_patients["referred"]["value"] == pytest.approx(worst.mean())
+    truth = levels.reshape(-1, 2).any(axis=1)
+    assert of_patients["sensitivity"]["value"] == pytest.approx(worst[truth].mean())
+
+
+def test_the_promise_holds_on_new_patients():
+    rows = [row for row in recalibration.simulate(0.9, 110, True, 40) if "is reached" in row[0]]
+    assert rows and all(float(row[1]) >= 0.9 for row in rows)
+
+
+def test_a_parent_that_is_better_is_named():
+    def asked(low, specificity):
+        return {"photograph": {"sensitivity": {"low": low}, "specificity": {"value": specificity}}}
+
+    better = {"any": {"disease": "any DR", "before": asked(0.91, 0.4), "after": asked(0.93, 0.3)}}
+    assert "0.910" in notes_of(better, POINT)[0] and not notes_of(better, "balanced")
+    for before in (asked(0.89, 0.4), asked(0.91, 0.2)):
+        assert not notes_of({"any": better["any"] | {"before": before}}, POINT)
+
+
+def test_a_network_that_cannot_tell_the_classes_apart_is_refused(eyes):
+    patients, levels, probabilities = eyes
+    with pytest.raises(StageError, match="all photographs without disease would be called"):
+        crossfit.cross_fit(patients, levels, np.full_like(probabilities, 0.5), "any", ["any"], POINT)
+
+
+@pytest.fixture(scope="module")
+def clinic(dataset, tmp_path_factory):
+    """The labels of a clinic: 12 patients with other numbers than those of the training."""
+    rows = [(r["image"], r["level"], f"c{r['image'].split('_')[0]}") for r in read_csv(dataset / "trainLabels.csv")]
+    rows = [(*row, row[0].split("_")[1]) for row in rows]
+    return write_csv(tmp_path_factory.mktemp("clinic") / "grades.csv", [("image", "level", "patient", "eye"), *rows])
+
+
+@pytest.fixture(scope="module")
+def run_it(dataset, graded, clinic):
+    """Run recalibrate.py in this process, with six patients of each class instead of twenty."""
+
+    def run(output, *words, model=graded / "models" / "cnn", labels=clinic, each=3):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(enough, "EACH", each)
+            patch.setattr(screener, "judge", lambda *_: Quality(True, True, 0.0, (), {}))  # drawings are out of focus
+            places = ["--photos", dataset / "train", "--labels", labels, "--model", model, "--output", output]
+            patch.setattr(sys, "argv", ["recalibrate.py", *map(str, places), *map(str, words)])
+            return recalibrate.main()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def made(run_it, tmp_path_factory):
+    """A recalibrated model, and how it ended."""
+    folder = tmp_path_factory.mktemp("made") / "clinic-model"
+    return folder, run_it(folder)
+
+
+def test_the_new_folder_is_a_model_of_the_same_network(made, graded, clinic):
+    (folder, code), parent = made, graded / "models" / "cnn"
+    assert code == 0 and not (folder / "metrics.json").exists()
+    before, after = open_model(parent), open_model(folder)
+    assert (folder / NETWORK).read_bytes() == (parent / NETWORK).read_bytes() and after["files"] == before["files"]
+    assert after["decision"]["referable"] != before["decision"]["referable"]
+    assert after["decision"]["grade"] == before["decision"]["grade"]  # no patients of grades 1, 3 and 4
+    told = after["recalibrated"]
+    assert told["parent"]["name"] == "cnn" and told["parent"]["network"] == sha256(parent / NETWORK)
+    assert told["photographs"] == 24 and told["patients"] == 12 and told["counted"] == "of 12 patients"
+    assert not [path for path in folder.parent.iterdir() if path != folder]
+
+
+def test_the_decision_is_that_of_choose_decision(made, dataset, clinic):
+    """By the network that predict.py asks."""
+    asked, rows = Screener(made[0]), sorted(read_csv(clinic), key=lambda row: row["image"])
+    paths = [dataset / "train" / f"{row['image']}.jpeg" for row in rows]
+    crops = [photograph_to_input(path, asked.size, asked.colours)[0] for path in paths]
+    probabilities = np.stack([asked.network(crop)[0] for crop in crops])
+    patients, levels = np.array([row["patient"] for row in rows]), np.array([int(row["level"]) for row in rows])
+    expected = choose_decision(patients, levels, probabilities, "grade")
+    for question in ("any", "referable"):
+        for name in ("temperature", "shift"):
+            assert asked.decision[question][name] == pytest.approx(expected[question][name], rel=1e-2, abs=1e-2)
+
+
+def test_it_is_told_what_the_model_was_recalibrated_on(made):
+    folder, _ = made
+    told = Screener(folder)
+    assert told.trained_on.endswith("; recalibrated on 24 photographs in dataset0/train")
+    assert "on photographs in dataset0/train, cross-fitted: any DR: sensitivity" in told.describe()
+    figures = json.loads((folder / "recalibration.json").read_text())
+    for question, asked in figures["questions"].items():
+        assert (
+            read_measured(folder)["questions"][question]["balanced"]["sensitivity"]
+            == asked["after"]["photograph"]["sensitivity"]
+        )
+        assert {*asked["before"]} == {*asked["after"]} == {"operating_point", "photograph", "patient"}
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "1. cnn, network" in card and "The weights are unchanged" in card and "of 12 patients" in card
+
+
+def test_its_patients_are_not_taken_for_unseen_ones(made, graded):
+    folder, _ = made
+    assert known_patients(pd.DataFrame({"patient": ["ch3", "new"]}), folder) == ["ch3"]
+    parent = {row["patient"] for row in read_csv(graded / "models" / "cnn" / "patients.csv")}
+    assert parent < {row["patient"] for row in read_csv(folder / "patients.csv")}
+
+
+def test_again_from_the_new_folder_keeps_the_chain_and_the_patients(made, run_it, tmp_path):
+    first, _ = made
+    run_it(tmp_path / "second", model=first)
+    again, before = open_model(tmp_path / "second"), open_model(first)
+    assert [one["name"] for one in record.chain_of(again)] == ["clinic-model", "cnn"]
+    assert again["decision"] == before["decision"] and again["recalibrated"]["data"] == before["recalibrated"]["data"]
+    assert "2. cnn" in (tmp_path / "second" / "MODEL_CARD.md").read_text()
+
+
+def test_binary_labels_leave_the_other_question_to_the_parent(run_it, graded, clinic, tmp_path):
+    rows = [(r["image"], int(r["level"] != "0"), r["patient"], r["eye"]) for r in read_csv(clinic)]
+    labels = write_csv(tmp_path / "binary.csv", [("image", "referable", "patient", "eye"), *rows])
+    run_it(tmp_path / "model", labels=labels)
+    before, after = (open_model(folder)["decision"] for folder in (graded / "models" / "cnn", tmp_path / "model"))
+    assert after["any"] == before["any"] and after["referable"] != before["referable"]
+    assert "calibration and thresholds of the parent" in (tmp_path / "model" / "MODEL_CARD.md").read_text()
+
+
+def test_too_few_are_refused_with_the_numbers(run_it, clinic, tmp_path):
+    with pytest.raises(StageError, match=r"any DR .*: 6 with it, 20 needed, 6 without it, 20 needed; referable"):
+        run_it(tmp_path / "model", each=10)
+    with pytest.raises(StageError, match="6 with it, 40 needed.*0.85 takes 26 with"):
+        run_it(tmp_path / "model", "--sensitivity", 0.9)
+    healthy = write_csv(tmp_path / "healthy.csv", [("image", "level"), *((r["image"], 0) for r in read_csv(clinic))])
+    with pytest.raises(StageError, match="0 with it"):
+        run_it(tmp_path / "model", labels=healthy)
+    assert not (tmp_path / "model").exists()
+
+
+def test_patients_of_the_training_are_left_out(run_it, dataset, tmp_path, capsys):
+    with pytest.raises(StageError, match="too few"):
+        run_it(tmp_path / "model", labels=dataset / "trainLabels.csv")
+    assert "the network was trained or tuned on patients of the same names" in capsys.readouterr().err
+
+
+def test_unknown_patients_are_told(made):
+    table = pd.DataFrame({"patient": ["a", "b"], "patient_known": [0, 0], "level": [0, 1]})
+    assert recalibrate.units(table, "any", np.array([0.2, 0.7]), np.array([False, True]))["patient"] is None
+    joined = record.join_patients(made[0], table)
+    assert patient_known(joined[joined["patient"] == "ch1"]).all() and not patient_known(joined.tail(0)).any()
+    assert joined.loc[joined["patient"] == "b", "patient_known"].tolist() == [0]
+
+
+def test_nothing_half_written_and_nothing_replaced(run_it, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / f"{TEMPORARY}model").mkdir()
+    (tmp_path / f"{TEMPORARY}model" / "rest").touch()  # of a killed run
+    with pytest.raises(OSError), whole_folder(tmp_path / "model") as work:
+        assert not (work / "rest").exists()
+        full()
+    assert not list(tmp_path.iterdir())
+    with whole_folder(tmp_path / "model") as work:
+        (work / "file").write_text("whole")
+        with pytest.raises(StageError, match="another run"), whole_folder(tmp_path / "model"):
+            pass
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["file"]
+    with pytest.raises(StageError, match="exists, and nothing is replaced"):
+        run_it(tmp_path / "model")
