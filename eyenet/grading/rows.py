@@ -79,7 +79,8 @@ class Output:
         said = f"{row['result']}, poor photograph, {RETAKE}" if poor else row["result"]
         if row["result"] == UNSURE:
             said += f" (by the threshold: {row['by_threshold']})"
-        return ": ".join([said, *([", ".join(row["reasons"])] if row["reasons"] else [])])
+        reasons = [reason.removesuffix(f": {row['result']}") for reason in row["reasons"]]  # such as of both eyes
+        return ": ".join([said, *([", ".join(reasons)] if reasons else [])])
 
     def _line(self, first, cells, last):
         cells = (cell.rjust(len(title)) for cell, title in zip(cells, self.titles))
