@@ -10,11 +10,14 @@ import pytest
 from conftest import one_sentence, read_csv, run
 
 from eyenet.data.tasks import TASKS
+from eyenet.model import batches
 from eyenet.model.add_limits import add_limits
 from eyenet.model.answers import UNSURE, call, join_eyes, summarise
 from eyenet.model.decision import choose_decision
 from eyenet.model.unsure import RATES, band, choose_limits, limits_at
+from eyenet.recalibration.decide import decide
 from eyenet.run.errors import StageError
+from eyenet.training import finish
 
 THRESHOLDS = {"any": 0.3, "referable": 0.5}
 
@@ -112,12 +115,28 @@ def test_what_has_no_limits_is_refused_in_a_sentence():
     limits = {"diseased": 30, "healthy": 400, "limits": {"0.05": [0.1, 0.5]}}
     config = {"task": "any", "decision": {"any": {"unsure": limits}}}
     assert limits_at(config, "0.05", "m") == {"any": (0.1, 0.5)}
-    with pytest.raises(StageError, match="takes 49 validation patients with any DR and 49 .* had 30 and 400"):
+    with pytest.raises(StageError, match="takes 49 known validation patients with any DR and 49 .* had 30 and 400"):
         limits_at(config, "0.02", "m")
-    with pytest.raises(StageError, match="some are unknown"):
-        limits_at(config | {"unknown_patients": 3}, "0.05", "m")
     with pytest.raises(StageError, match="python -m eyenet.model.add_limits m adds them"):
         limits_at(config | {"decision": {"any": {}}}, "0.05", "m")
+
+
+def test_photographs_of_unknown_patients_give_no_limits(monkeypatch):
+    level = np.arange(200) % 2 * 3
+    probability = np.clip(0.2 + level / 6 + np.linspace(0, 0.1, 200), 0, 1)
+    predicted = np.stack([1 - probability, probability], axis=1)
+    monkeypatch.setattr(batches, "predict", lambda *_: predicted)
+    table = pd.DataFrame({"patient": [str(i) for i in range(200)], "level": level})
+    config = {"task": "any", "operating_point": "balanced"}
+    for known, count in ((1, 100), (0, 0)):
+        table["patient_known"] = known
+        chosen, _ = finish.choose_on_validation(None, None, table, config)
+        again, _ = decide(table, predicted, config | chosen, ["any"], "balanced")
+        for found in (chosen["decision"], again):
+            limits = found["any"]["unsure"]
+            assert (limits["diseased"], limits["healthy"], len(limits["limits"])) == (count, count, count / 5)
+    with pytest.raises(StageError, match="takes 19 known validation patients .* had 0 and 0"):
+        limits_at({"task": "any", "decision": again}, "0.05", "m")
 
 
 @pytest.fixture(scope="module")

@@ -81,10 +81,17 @@ def band(limits, threshold):
     return min(*limits, threshold), max(*limits, threshold)
 
 
+def drop_limits(decision):
+    """Remove the limits of a decision that was chosen on unknown patients, whose photographs are no patients."""
+    for chosen in decision.values():
+        if "unsure" in chosen:
+            chosen["unsure"] = {"diseased": 0, "healthy": 0, "limits": {}}
+
+
 def limits_of(config):
-    """Map each question to what `choose_limits` found for it; None if the model has no limits for patients."""
+    """Map each question to what `choose_limits` found for it; None if an older version trained the model."""
     found = {question: config["decision"][question].get("unsure") for question in TASKS[config["task"]].questions}
-    return None if None in found.values() or config.get("unknown_patients") else found
+    return None if None in found.values() else found
 
 
 def limits_at(config, rate, folder):
@@ -104,10 +111,6 @@ def limits_at(config, rate, folder):
     StageError
         If the model has no limits, or its validation patients are too few for this rate.
     """
-    if config.get("unknown_patients"):
-        raise StageError(
-            f"--unsure needs the patients of the photographs, and {folder} was trained on a set where some are unknown"
-        )
     found = limits_of(config)
     if found is None:
         raise StageError(
@@ -118,7 +121,7 @@ def limits_at(config, rate, folder):
         if rate not in chosen["limits"]:
             least = math.ceil(1 / float(rate) - 1 - TOLERANCE)
             raise StageError(
-                f"--unsure {rate} takes {least} validation patients with {question} DR and {least} without, and "
+                f"--unsure {rate} takes {least} known validation patients with {question} DR and {least} without, and "
                 f"{folder} had {chosen['diseased']} and {chosen['healthy']}; use a higher rate or more patients"
             )
     return {question: tuple(chosen["limits"][rate]) for question, chosen in found.items()}

@@ -1,7 +1,9 @@
 """The decision of a recalibrated model: what the set can tell is chosen on it, and the rest stays the parent's."""
 
+from eyenet.data.tables import patient_known
 from eyenet.data.tasks import QUESTIONS
 from eyenet.model.decision import choose_decision
+from eyenet.model.unsure import drop_limits
 from eyenet.recalibration.crossfit import why_unsupported
 from eyenet.recalibration.enough import EACH, has_all_grades
 from eyenet.run.errors import StageError
@@ -36,6 +38,8 @@ def decide(table, probabilities, config, questions, point):
     """
     patients, levels = table["patient"].to_numpy(), table["level"].to_numpy()
     chosen, decision, decided = choose_decision(patients, levels, probabilities, config["task"]), {}, []
+    if not patient_known(table).all():
+        drop_limits(chosen)
     for question, before in config["decision"].items():
         if question in QUESTIONS:
             again = question in questions

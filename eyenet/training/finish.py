@@ -8,6 +8,7 @@ from eyenet.model.decision import BALANCED, choose_decision, own_point
 from eyenet.model.folder import name_latest
 from eyenet.model.lite import add_lite
 from eyenet.model.loading import load_network
+from eyenet.model.unsure import drop_limits
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import LATEST, read_json, write_json
 from eyenet.score.charts import draw_training_curves
@@ -40,6 +41,8 @@ def choose_on_validation(network, batches, table, config):
     if not np.isfinite(probabilities).all():
         raise StageError("the network predicts values that are not finite on validation; train it again")
     decision = choose_decision(table["patient"].to_numpy(), table["level"].to_numpy(), probabilities, config["task"])
+    if not patient_known(table).all():
+        drop_limits(decision)
     offered = {q: decision[q]["eye"]["operating_points"] for q in TASKS[config["task"]].questions}
     own, lines = own_point(config), []
     if not all(own in points for points in offered.values()):
