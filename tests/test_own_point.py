@@ -52,7 +52,7 @@ def answered(request, graded, tmp_path_factory):
 def metrics(answered):
     _, config, scored, _ = answered
     return {"model": "cnn", "source": "array", "flow": None} | evaluate.compute_metrics(
-        {"test": scored}, scored, None, config, 100, 0
+        {"test": scored}, scored, None, config, [], 100, 0
     )
 
 
