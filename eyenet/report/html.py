@@ -99,8 +99,9 @@ def _verdict(metrics, question):
 def _network(metrics, config):
     """Say which network it is, what it has seen, and at which operating point it answers; list of (name, text)."""
     architecture, hashed = (config.get("settings") or {}).get("network"), (config.get("files") or {}).get("model.keras")
+    choosing = "to choose epoch and thresholds" if config.get("recalibrated") is None else "to choose the epoch"
     seen = [f"trained on {what_it_has_seen(config)}"] if "settings" in config else []
-    for split, use in (("train", "for training"), ("val", "to choose epoch and thresholds")):
+    for split, use in (("train", "for training"), ("val", choosing)):
         if split in metrics["splits"]:
             seen.append(f"{metrics['splits'][split]['photographs']:,} {use}")
     rows = [

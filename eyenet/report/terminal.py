@@ -121,7 +121,8 @@ def figures_text(metrics):
     lines += group_lines(metrics)
     lines += ["\nin brackets: 95 % interval over patients; metrics.json and the report name the methods"]
     lines += unknown_patients(metrics)
-    return "\n".join([*lines, "thresholds were chosen on validation, except for the figures on this set's ROC curve"])
+    lines.append(f"thresholds were chosen on {metrics['chosen_on']}, except for the figures on this set's ROC curve")
+    return "\n".join(lines)
 
 
 def network_text(metrics, config):
