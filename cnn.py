@@ -33,7 +33,17 @@ from eyenet.data.tasks import TASKS, class_weights, classes_of, require_answers,
 from eyenet.model import backend
 from eyenet.model.networks import NETWORKS, build_features, describe_networks, require_memory, scaled
 from eyenet.model.weights import load_features
-from eyenet.run.options import fitting_next, local_path, model_path, parser, plain_name, positive, rate, seed
+from eyenet.run.options import (
+    fitting_next,
+    local_path,
+    model_path,
+    parser,
+    plain_name,
+    positive,
+    print_next,
+    rate,
+    seed,
+)
 from eyenet.run.script import run_main
 from eyenet.training.distribution import Distribution
 from eyenet.training.finish import finish, name_run
@@ -302,9 +312,8 @@ def main():
     print("\n".join(lines))
     name_run(folder)
     shown = f" --model {shlex.quote(str(folder))}"
-    print(f"next: python evaluate.py{shown}{fitting_next(options, args, input='input')}")
-    print(f"or, on new photographs: python predict.py PHOTO{shown}")
-    print(f"watch: python -m tensorboard.main --logdir {shlex.quote(str(args.logs))}")
+    following = f"python evaluate.py{shown}{fitting_next(options, args, input='input')}"
+    print_next(following, f"or, on new photographs: python predict.py PHOTO{shown}")
 
 
 if __name__ == "__main__":

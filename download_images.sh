@@ -167,7 +167,7 @@ finish() {
     eyenet archive count "$output" "$labels" "$@"
     local next="python resize_images.py"
     if [ "$output" != data/download ] || [ "$*" = test ]; then next="$next --input $(printf %q "$output/$1")"; fi
-    echo "next: $next"
+    [ -n "${EYENET_PIPELINE:-}" ] || echo "next: $next" # run_pipeline.sh runs it
 }
 
 count_photographs() { find "$output/$1" -name '*.jpeg' 2> /dev/null | wc -l | tr -d ' '; }

@@ -24,117 +24,30 @@ grades, are compared with the others. Use --split val while you experiment, and 
 photographs take 6 minutes on two cores.
 """
 
-import shlex
 from argparse import ArgumentTypeError
 
 import numpy as np
 import pandas as pd
 
-from eyenet.data.names import SPLIT_NAMES
 from eyenet.data.tables import count_by_grade, write_table
 from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, answerable, first_disease
 from eyenet.model import backend
-from eyenet.model.decision import BALANCED, thresholds_at
-from eyenet.model.disclaimers import SYNTHETIC_FIGURES
+from eyenet.model.decision import thresholds_at
 from eyenet.model.folder import open_model
 from eyenet.model.loading import load_network
 from eyenet.model.pretrained import DEFAULT as MODEL
 from eyenet.model.pretrained import IN_USE, default_model, results_of
 from eyenet.model.probabilities import uncalibrate
 from eyenet.model.settings import chosen_on
-from eyenet.run.errors import StageError, log, plural
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import follow, write_json
 from eyenet.run.options import between, fraction, local_path, model_path, parser, positive, seed
 from eyenet.run.script import run_main
-from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 from eyenet.sets.columns import COLUMNS_HELP, parse_columns
 from eyenet.sets.groups import BY_HELP, DEFAULT, NoColumn, choose_columns
 
 EXAMPLES = 3  # photographs shown of each kind: true and false positives, true and false negatives
 CONFIDENT = 0.8  # least calibrated probability of the prediction, disease or not, of the photographs that are shown
-SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "precision", "npv")
-
-
-def show(figure):
-    """Format a figure with its interval, such as `0.930 (0.850-0.985)`."""
-    if figure["value"] is None:
-        return "-"
-    if figure["low"] is None:
-        return f"{figure['value']:.3f}"
-    to = " to " if figure["low"] < 0 else "-"  # two minus signs in a row would be hard to read
-    return f"{figure['value']:.3f} ({figure['low']:.3f}{to}{figure['high']:.3f})"
-
-
-def align_columns(rows):
-    """Format rows of text as lines: the first column aligned left, the others right."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
-        for row in rows
-    ]
-
-
-def splits_lines(splits, what):
-    """Format accuracy, precision, recall and AUC of each split; `what` names the set that was evaluated."""
-    keys = ("accuracy", "precision", "recall", "auc")
-    rows = [["", "photographs", "diseased", *(METRIC_NAMES[key][1] for key in keys)]]
-    for split, figures in splits.items():
-        name = SPLIT_NAMES[split] if split in ("train", "val") else what.split(":")[0]
-        counts = [f"{figures['photographs']:,}", f"{figures['diseased']:,}"]
-        rows.append([name, *counts, *(show(figures[key]) for key in keys)])
-    return align_columns(rows)
-
-
-def balanced_rows(question):
-    """List sensitivity and specificity at the balanced point, unless the figures above are those of this point."""
-    if question["operating_point"] == BALANCED:
-        return []
-    points = [question[unit]["operating_points"][BALANCED] for unit in ("eye", "patient") if question[unit]]
-    return [
-        [f"{rate} at the balanced threshold of validation", *(show(point[rate]) for point in points)]
-        for rate in ("sensitivity", "specificity")
-    ]
-
-
-def curve_rows(units):
-    """List sensitivity at each specificity and the reverse: on this set's ROC curve, and at validation's threshold."""
-    rows, rates = [], ("specificity", "sensitivity")
-    for target, other in (rates, rates[::-1]):
-        key = f"{other}_at_{target}"
-        for level in units[0]["roc"][key]:
-            shown = [show(unit["roc"][key][level]) for unit in units]
-            rows.append([f"{other} at {float(level):.0%} {target}, on this set's ROC curve", *shown])
-            points = [unit["operating_points"].get(f"{target}_{level}") for unit in units]
-            for rate in rates if None not in points else ():
-                rows.append([f"  {rate} at the threshold chosen on validation", *(show(p[rate]) for p in points)])
-    return rows
-
-
-def question_lines(question):
-    """Format the figures of one question, per photograph and per patient, and those of the baselines."""
-    eye, patient = question["eye"], question["patient"]
-    units = [eye, patient] if patient else [eye]  # without patients, if they are unknown
-    counts = [plural(eye["count"], "photograph")]
-    counts += [f"{plural(patient['count'], 'patient')}, by the worst photograph"] if patient else []
-    rows = [
-        [question["disease"], *counts],
-        ["operating point of this model", *[question["operating_point"].replace("_", " ")] * len(units)],
-        *([METRIC_NAMES[key][0], *(show(unit[key]) for unit in units)] for key in SHOWN),
-        *balanced_rows(question),
-        *curve_rows(units),
-    ]
-    for key in CALIBRATION:
-        rows.append([METRIC_NAMES[key][0], *(show(unit["calibration"]["after"][key]) for unit in units)])
-    for parts in zip(*(unit["by_grade"] for unit in units)):
-        rows.append([f"predicted diseased, grade {parts[0]['grade']}", *(show(part["called"]) for part in parts)])
-    for parts in zip(*(unit["referral"] for unit in units)):
-        if parts[0]["referred"] in (0.1, 0.3, 0.5):
-            title = f"accuracy after referral of the least certain {parts[0]['referred']:.0%}"
-            rows.append([title, *(show(part["accuracy"]) for part in parts)])
-    majority, shortcut = question["baselines"]["majority"], question["baselines"]["not_retina"]
-    rows.append(["majority class: accuracy", show(majority["accuracy"])])
-    rows.append(["shortcut baseline: ROC AUC", show(shortcut["auc"]) if shortcut else "-"])
-    return align_columns([[*row, ""][: len(units) + 1] for row in rows])
 
 
 def choose_examples(truth, probability, threshold):
@@ -225,6 +138,16 @@ def compute_metrics(sets, scored, train, config, by, draws, seed):
     }
 
 
+def count_photographs(scored, array, photographs):
+    """Count the flow of photographs, of a packed array or of a folder; None if it is not known."""
+    from eyenet.report.flow import count_flow, flow_of_array
+
+    count = len(scored.table)
+    if array is not None:
+        return flow_of_array(array, photographs, count)
+    return count_flow(scored.found, scored.left_out, {"test": count}, count, scored.without)
+
+
 def write_predictions(path, sets):
     """Write the predicted probabilities of all sets, one column per class."""
     tables = [
@@ -248,35 +171,6 @@ def write_results(output, metrics, sets, scored, network, config, model, checkli
     write_model_card(output / "MODEL_CARD.md", metrics, config)
     if checklist is not None:
         write_checklists(checklist, metrics, config)
-
-
-def group_lines(metrics):
-    """Format the figures of the groups of photographs, and what their comparison shows."""
-    from eyenet.report.subgroup_tables import all_sentences, group_rows
-
-    if not metrics["subgroups"]:
-        return []
-    tables = [rows for question in metrics["questions"] for rows in group_rows(metrics, question, show)]
-    return [line for rows in tables for line in ["", *align_columns(rows)]] + ["", *all_sentences(metrics)]
-
-
-def print_summary(metrics, report):
-    """Print the figures of all splits, questions and groups, and where the report is."""
-    from eyenet.report.cautions import unknown_patients
-
-    print("\n".join(splits_lines(metrics["splits"], metrics["set"])))
-    for question in metrics["questions"].values():
-        print("\n" + "\n".join(question_lines(question)))
-    if metrics["grade"] is not None:
-        shown = f"of the grade that predict.py shows  {show(metrics['grade']['shown']['kappa'])}"
-        print(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(metrics['grade']['kappa'])}, {shown}")
-    print("\n".join(group_lines(metrics)))
-    print("\nin brackets: 95 % interval over patients; metrics.json and the report name the methods")
-    print("".join(f"{said}\n" for said in unknown_patients(metrics)), end="")
-    print(f"thresholds were chosen on {metrics['chosen_on']}, except for the figures on this set's ROC curve")
-    if metrics["synthetic"]:
-        print(SYNTHETIC_FIGURES)
-    print(f"report: {shlex.quote(str(report))}")
 
 
 def chosen_groups(args, options):
@@ -324,6 +218,7 @@ def parse_options():
         default=2000,
         help="bootstrap draws, for average precision, kappa and points of the ROC curve",
     )
+    options.add_argument("--brief", action="store_true", help="print a summary; all figures are in metrics.json")
     options.add_argument("--batch", type=positive, default=64, help="photographs per batch")
     options.add_argument("--seed", type=seed, default=0, help="seed of the bootstrap")
     args = options.parse_args()
@@ -349,6 +244,7 @@ def main():
     output.mkdir(parents=True, exist_ok=True)
     backend.start("float32", args.seed)
     from eyenet.model.predictions import score_array, score_photographs
+    from eyenet.report.terminal import figures_text, network_text, splits_text, summary_text
 
     network, source = load_network(args.model, config), "array" if args.photos is None else "photographs"
     if source == "array":
@@ -361,10 +257,13 @@ def main():
     if scored.table["level"].nunique() < 2:
         log("note: all photographs are of one grade; figures that compare two classes are not defined")
     metrics = {"format": 1, "model": args.model.resolve().name, "source": source}
+    metrics["flow"] = count_photographs(scored, args.input if source == "array" else None, args.photographs)
     train = sets.get("train") if source == "array" else None
     metrics |= compute_metrics(sets, scored, train, config, args.by, args.draws, args.seed)
     write_results(output, metrics, sets, scored, network, config, args.model, args.checklist)
-    print_summary(metrics, output / "report.html")
+    print(network_text(metrics, config))
+    print(splits_text(metrics) if args.brief else figures_text(metrics))
+    print(f"\n{summary_text(metrics, output)}")
     return code
 
 

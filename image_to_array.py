@@ -42,7 +42,7 @@ from eyenet.photo.png import read_crop
 from eyenet.run.errors import PhotoError, StageError, log, plural
 from eyenet.run.files import Paths, read_json, write_json, write_whole
 from eyenet.run.folder import list_files, report_unlisted
-from eyenet.run.options import fitting_next, fraction, parser
+from eyenet.run.options import fitting_next, fraction, parser, print_next
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
 from eyenet.run.workers import for_each
@@ -303,7 +303,7 @@ def main():
     packed = len(table) - rejected
     files = describe_files(args.output, packed, args.shard_size)
     print(f"packed {plural(packed, 'image')} in {files}, {rejected} rejected")
-    print(f"next: python cnn.py{fitting_next(options, args, output='input')}")
+    print_next(f"python cnn.py{fitting_next(options, args, output='input')}")
     return code
 
 

@@ -51,7 +51,7 @@ from eyenet.run.files import (
     write_whole,
 )
 from eyenet.run.folder import list_files
-from eyenet.run.options import fitting_next, fraction, local_path, parser, seed
+from eyenet.run.options import fitting_next, fraction, local_path, parser, print_next, seed
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
 from eyenet.score.charts import draw_class_balance
@@ -303,7 +303,7 @@ def main():
     report_dropped(dropped, args.output)
     print(f"kept {len(table):,} of {plural(len(sources), 'photograph')}{of_patients(table)} in {args.output}, ", end="")
     print(f"table in {args.labels_out}")
-    print(f"next: python rotate_images.py{fitting_next(options, args, output='input', labels_out='labels')}")
+    print_next(f"python rotate_images.py{fitting_next(options, args, output='input', labels_out='labels')}")
     return code
 
 

@@ -209,7 +209,7 @@ def score_set(args, config, point):
     backend.start("float32", 0)
     from eyenet.model.predictions import read_photograph_labels, score_labelled
 
-    table = read_photograph_labels(args.labels, args.photos, args.columns)
+    table, *_ = read_photograph_labels(args.labels, args.photos, args.columns)
     require_answers(table, config["task"], args.labels)
     table, rejected = leave_out_seen(table, args.model), []
     require_enough(table, config["task"], point)  # before minutes of work

@@ -33,7 +33,7 @@ from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
 from eyenet.run.errors import log, plural
 from eyenet.run.files import is_unchanged, sha256, write_rows, write_whole
-from eyenet.run.options import fitting_next, fraction, local_path, parser, side
+from eyenet.run.options import fitting_next, fraction, local_path, parser, print_next, side
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
 from eyenet.sets.columns import parse_columns
@@ -147,7 +147,7 @@ def main():
     fields = f"{len(resized) - frames:,} by the circle of the retina, {whole}"
     count = f"{len(resized):,} of {plural(total, 'photograph')}"
     print(f"resized {count} to {args.output} ({fields}), {len(stage.rejected)} rejected")
-    print(f"next: python preprocess_images.py{fitting_next(options, args, output='input', labels='labels')}")
+    print_next(f"python preprocess_images.py{fitting_next(options, args, output='input', labels='labels')}")
     return code
 
 

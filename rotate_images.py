@@ -26,7 +26,7 @@ from eyenet.photo.png import encode_png, read_crop, read_geometry
 from eyenet.run.errors import plural
 from eyenet.run.files import is_placed, is_unchanged, place, refuse_same_file, sha256, write_whole
 from eyenet.run.folder import list_files, report_unlisted
-from eyenet.run.options import fitting_next, fraction, parser
+from eyenet.run.options import fitting_next, fraction, parser, print_next
 from eyenet.run.script import run_main
 from eyenet.run.stage import image_stage
 
@@ -118,7 +118,7 @@ def main():
         f"made {plural(len(table), 'image')} in {args.output} from {healthy} without and {(levels > 0).sum():,} with "
         f"{disease}, table in {args.labels_out}"
     )
-    print(f"next: python image_to_array.py{fitting_next(options, args, output='input', labels_out='labels')}")
+    print_next(f"python image_to_array.py{fitting_next(options, args, output='input', labels_out='labels')}")
     return code
 
 

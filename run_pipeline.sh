@@ -141,12 +141,13 @@ fi
 # shellcheck source=eyenet/environment.sh
 . "$here/eyenet/environment.sh"
 make_environment "$here" "${needs[@]}"
-export PYTHON=$python
+export PYTHON=$python EYENET_PIPELINE=1 # the steps do not name the next one
 
 # step TITLE COMMAND... - scripts report errors on stderr; their exit code is passed on.
+number=1
 step() {
-    echo >&2
-    echo "== $1" >&2
+    printf '\n== step %d of 7: %s\n' "$number" "$1" >&2
+    number=$((number + 1))
     shift
     "$@" || exit $?
 }
@@ -162,6 +163,7 @@ if [ ${#download[@]} -gt 0 ]; then
     step download_images.sh bash "$here/download_images.sh" "${download[@]}" --output "$work/data/download" \
         --labels-out "${labels[0]}"
 fi
+number=2
 # ${a[@]+"${a[@]}"}: bash before 4.4 calls an empty array unset
 run resize_images.py --input "${train[@]}" --output "$work/data/resized" ${check[@]+"${check[@]}"} \
     ${resize[@]+"${resize[@]}"} ${cluster[@]+"${cluster[@]}"} ${common[@]+"${common[@]}"}
@@ -185,13 +187,5 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-run evaluate.py --input "$work/data/array" --model "$models/$model" \
+run evaluate.py --brief --input "$work/data/array" --model "$models/$model" \
     --photographs "$work/data/resized/photographs.csv" ${common[@]+"${common[@]}"}
-
-cat <<EOF
-
-model        $models/$model/model.keras
-report       $models/$model/report.html
-TensorBoard  $python -m tensorboard.main --logdir $work/logs
-figures      $work/figures/
-EOF

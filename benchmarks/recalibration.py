@@ -110,7 +110,7 @@ def score(folder, model, cache):
     from eyenet.model.predictions import read_photograph_labels, score_labelled
 
     config, photographs = open_model(model), folder / "train"
-    table = leave_out_seen(read_photograph_labels(folder / "trainLabels.csv", photographs), model)
+    table = leave_out_seen(read_photograph_labels(folder / "trainLabels.csv", photographs)[0], model)
     scored = score_labelled(table, photographs, config, load_network(model, config), cores(), 0, [])
     kept = scored.table
     found = {name: kept[name].to_numpy(kind) for name, kind in (("patient", str), ("level", int), ("gradable", bool))}

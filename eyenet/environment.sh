@@ -75,11 +75,14 @@ make_environment() {
         fi
     fi
     echo "installing $* (TensorFlow is large: 1 GB to download, 3 GB on disk)" >&2
+    local quiet=(--quiet)
+    if [ -t 2 ]; then quiet=(); fi # a terminal shows what pip downloads, and how far it is
     # The pip of Python 3.11 installs more slowly than a current one; without network it will do.
     "$python" -m pip install --quiet --disable-pip-version-check --upgrade pip 2>/dev/null || true
     # Python compiles what is imported, a fifth of all files, when it is imported.
     if ! printf '%s\n' "$wanted" >"$venv/requirements.txt" ||
-        ! "$python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$venv/requirements.txt"; then
+        ! "$python" -m pip install ${quiet[@]+"${quiet[@]}"} --disable-pip-version-check --no-compile \
+            -r "$venv/requirements.txt" >&2; then
         echo "error: the packages could not be installed (see pip's messages above); run the same command again" >&2
         return 1
     fi

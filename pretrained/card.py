@@ -187,10 +187,10 @@ def finish(folder, work, data):
     """Score the network of a model folder, and complete the folder."""
     config = open_model(folder, LITE_NETWORK)
     sets = score_sets(folder, config, work, data)
-    metrics, how = {}, (config, DRAWS, SEED)
+    metrics = {}
     for name, scored in sets.items():
         metrics[name] = {"format": 1, "model": folder.name, "source": "array" if name == "test" else "photographs"}
-        metrics[name] |= compute_metrics({"test": scored}, scored, None, *how)
+        metrics[name] |= compute_metrics({"test": scored}, scored, None, config, [], DRAWS, SEED)
     lost = {name: outcomes(scored, config) for name, scored in sets.items()}
     compared = {name: groups(scored, config) for name, scored in sets.items()}
     write_json(folder / "metrics.json", metrics["test"])

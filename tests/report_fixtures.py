@@ -77,8 +77,9 @@ def make_calibration(ece, brier, slope, intercept, count):
 
 def make_curves(truth, probability):
     if not has_both(truth):
-        return {"roc": [], "precision_recall": []}
+        return {"roc": [], "roc_band": [], "precision_recall": []}
     return {
+        "roc_band": [[0.0, 0.1, 0.8], [0.3, 0.6, 1.0], [1.0, 1.0, 1.0]],
         "roc": np.stack(roc_curve(truth, probability)[:2], 1).tolist(),
         "precision_recall": np.stack(precision_recall_curve(truth, probability)[1::-1], 1).tolist(),
     }
@@ -201,6 +202,15 @@ def make_metrics(task="any", patients=36, skill=1.2, seed=0, shares=(0.73, 0.07,
         "splits": splits,
         "questions": questions,
         "grade": grade,
+        "ungradable": figure(0.03, len(eyes)),
+        "flow": {
+            "found": 400,
+            "left_out": [{"reason": "the file is truncated", "count": 5}, {"reason": "all black", "count": 3}],
+            "kept": 392,
+            "splits": {"train": 322 - len(eyes), "val": 70, "test": len(eyes)},
+            "evaluated": len(eyes),
+            "labels_without_photograph": 1,
+        },
     }
 
 

@@ -19,7 +19,7 @@ from tensorboard import program
 import cnn
 from eyenet.model.batches import Batches, predict
 from eyenet.training.checkpoint import Checkpoint
-from eyenet.training.dashboard import Dashboard, choose_watched, heat_sheet, plain_value
+from eyenet.training.dashboard import Curves, Dashboard, choose_watched, heat_sheet, plain_value
 from eyenet.training.distribution import Distribution
 from eyenet.training.progress import Progress
 from eyenet.training.validation import Validation, of_disease
@@ -27,7 +27,7 @@ from eyenet.training.validation import Validation, of_disease
 SIZE = 32
 CARD = "| option | value |\n|---|---|\n| learning-rate | `0.001` |"
 FIGURES = ("auc", "loss", "accuracy", "precision", "recall")
-EPOCHS = 4
+EPOCHS = range(1, 5)
 RATE = 0.03
 
 
@@ -72,7 +72,7 @@ def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=N
     done = checkpoint.restore(trainer)
     stop = keras.callbacks.LambdaCallback(on_epoch_end=fail)
     progress = Progress(len(feed.rows), 8)
-    callbacks = [progress, validation, checkpoint, dashboard, keras.callbacks.TensorBoard(logs), stop]
+    callbacks = [progress, validation, checkpoint, dashboard, Curves(logs, distribution), stop]
     trainer.fit(feed, initial_epoch=done, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
     return SimpleNamespace(validation=validation, checkpoint=checkpoint)
 
@@ -127,10 +127,10 @@ def trained(tmp_path_factory):
     """Train a run that is killed and continued; `killed` is a copy of what the kill left."""
     root = tmp_path_factory.mktemp("trained")
     with pytest.raises(StoppedError):
-        train(root, "whole", EPOCHS, rate=RATE, fail_after=3)  # epoch 3 was not saved: it is repeated
+        train(root, "whole", len(EPOCHS), rate=RATE, fail_after=3)  # epoch 3 was not saved: it is repeated
     for folder in (root / "models", root / "logs"):
         shutil.copytree(folder / "whole", folder / "killed")
-    return SimpleNamespace(root=root, kept=train(root, "whole", EPOCHS, rate=RATE))
+    return SimpleNamespace(root=root, kept=train(root, "whole", len(EPOCHS), rate=RATE))
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +154,10 @@ def test_hparams_has_a_row_for_each_run_with_the_figures_of_its_best_epoch(brows
     assert statuses == ["STATUS_SUCCESS"]
     state = trained.kept.checkpoint.state
     best = state["history"][state["best_epoch"] - 1]
-    assert figures.pop("best/epoch") == state["best_epoch"]
-    assert {"best/validation_auc", "best/validation_recall"} <= figures.keys()
+    assert figures.pop("kept epoch/epoch") == state["best_epoch"]
+    assert {"kept epoch/validation auc", "kept epoch/validation recall"} <= figures.keys()
     for name, value in figures.items():
-        expected = best.get(name.replace("best/validation_", "val_"), "NaN")
+        expected = best.get(name.replace("kept epoch/validation ", "val_"), "NaN")
         assert value == (expected if expected == "NaN" else pytest.approx(expected, abs=1e-6))
 
 
@@ -169,24 +169,29 @@ def test_hparams_knows_the_columns(browser):
     kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
     assert kinds == {"learning_rate": "DATA_TYPE_FLOAT64", "task": "DATA_TYPE_STRING", "xla": "DATA_TYPE_BOOL"}
     figures = {info["name"]["tag"] for info in experiment["metricInfos"]}
-    assert figures == {f"best/{k}" for k in ("epoch", *(f"validation_{k}" for k in FIGURES))}
+    assert figures == {f"kept epoch/{k}" for k in ("epoch", *(f"validation {k}" for k in FIGURES))}
 
 
-def test_scalars_have_each_epoch_once_also_after_a_stop(browser):
+def test_curves_count_epochs_from_1_also_after_a_stop(browser, trained):
     tags = browser.json("plugin/scalars/tags")
-    assert {"epoch_loss", "epoch_images_per_second"} <= tags["whole/train"].keys()
-    assert {"epoch_loss", "epoch_auc"} <= tags["whole/validation"].keys()
-    points = browser.json("plugin/scalars/scalars", run="whole/summary", tag="best/validation_auc")
-    assert [step for _, step, _ in points] == list(range(EPOCHS))
-    values = [value for _, _, value in points]
-    assert values == sorted(values)
+    assert {"AUC and loss/loss", "AUC and loss/auc", "speed/images per second"} <= tags["whole/train"].keys()
+    assert {"AUC and loss/loss", "AUC and loss/auc", "more/recall"} <= tags["whole/validation"].keys()
+    assert min(tag for run in tags.values() for tag in run).startswith("AUC and loss/")  # TensorBoard opens on it
+    points = browser.json("plugin/scalars/scalars", run="whole/validation", tag="AUC and loss/auc")
+    assert {step for _, step, _ in points} == set(EPOCHS)
+    values = {step: value for _, step, value in points}
+    assert [values[epoch] for epoch in EPOCHS] == pytest.approx(
+        [row["val_auc"] for row in trained.kept.checkpoint.state["history"]], abs=1e-6
+    )
+    kept = browser.json("plugin/scalars/scalars", run="whole/summary", tag="kept epoch/epoch")
+    assert len(kept) == 1  # no curve
 
 
 def test_precision_recall_curves_are_right(browser, trained):
     tag = "precision-recall, validation/pr_curves"
     assert tag in browser.json("plugin/pr_curves/tags")["whole/summary"]
     curves = browser.json("plugin/pr_curves/pr_curves", run="whole/summary", tag=tag)["whole/summary"]
-    assert [curve["step"] for curve in curves] == list(range(EPOCHS))
+    assert [curve["step"] for curve in curves] == list(EPOCHS)
     kept, last = trained.kept, curves[-1]
     for i in (0, 60, 100, 101):
         if i < len(last["thresholds"]):
@@ -207,7 +212,7 @@ def test_images_of_each_epoch_are_there(browser):
     }
     for tag in tags:
         steps, image = browser.image(tag, "whole/summary")
-        assert steps == ([0] if "batch" in tag else list(range(EPOCHS)))
+        assert steps == ([1] if "batch" in tag else list(EPOCHS))
         assert image.std() > 10
     _, sheet = browser.image("heat maps, validation", "whole/summary")
     assert sheet.shape == (4 * (SIZE + 8), 4 * (SIZE + 8), 3)
@@ -241,7 +246,7 @@ def test_graph_has_the_networks_operations(browser):
 
 def test_row_of_a_killed_training_is_shown_and_not_called_done(browser):
     _, figures, statuses = browser.rows()["killed/summary"]
-    assert figures["best/epoch"] in (1, 2, 3)
+    assert not figures  # no network is kept yet
     assert statuses == ["STATUS_UNKNOWN"]
 
 
@@ -267,7 +272,7 @@ def test_run_whose_model_was_deleted_leaves_nothing_behind(trained, tmp_path):
     shutil.copytree(trained.root / "logs" / "killed", tmp_path / "logs" / "run")
     train(tmp_path, "run", 1, rate=0.01)
     records = events_of(tmp_path / "logs" / "run" / "summary")
-    assert {step for _, _, step in records} == {0}
+    assert {step for _, _, step in records} == {0, 1}  # the options, and the first epoch
     assert sum(plugin == "hparams" for plugin, _, _ in records) == 2
 
 
@@ -276,15 +281,15 @@ def test_grades_of_one_class_in_validation(tmp_path):
     levels = np.r_[np.arange(40) % 5, np.zeros(10, int)]
     kept = train(tmp_path, "grades", 1, task="grade", levels=levels)
     tags = {tag for _, tag, _ in events_of(tmp_path / "logs" / "grades" / "summary")}
-    assert {"heat maps, validation", "confusion matrix, validation", "best/validation_loss"} <= tags
-    assert not any("ROC" in tag or "recall, validation" in tag or tag == "best/validation_auc" for tag in tags)
+    assert {"heat maps, validation", "confusion matrix, validation", "kept epoch/validation loss"} <= tags
+    assert not any("ROC" in tag or "recall, validation" in tag or tag == "kept epoch/validation auc" for tag in tags)
     assert predict(kept.validation.network, kept.validation.batches).shape == (10, 5)
 
 
 def test_without_validation_photographs(tmp_path):
     train(tmp_path, "alone", 1, levels=np.arange(40) % 2)
     records = events_of(tmp_path / "logs" / "alone" / "summary")
-    assert ("scalars", "best/epoch", 0) in records
+    assert ("scalars", "kept epoch/epoch", 1) in records
     assert not any("validation" in tag for _, tag, _ in records)
     assert [tag for plugin, tag, _ in records if plugin == "hparams"][-1] == "_hparams_/session_end_info"
 

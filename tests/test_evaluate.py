@@ -23,6 +23,7 @@ from sklearn.metrics import (
 import evaluate as evaluate_script
 from eyenet.photo.quality import judge
 from eyenet.photo.retina import crop_photograph
+from eyenet.report.flow import flow_of_array
 from eyenet.run.errors import PhotoError, StageError
 
 DRAWS = ["--draws", 200]
@@ -114,9 +115,44 @@ def test_it_tells_the_story_and_says_where_more_is(work):
         assert words in printed
     auc = metrics["questions"]["any"]["eye"]["auc"]
     assert f"{auc['value']:.3f} ({auc['low']:.3f}-{auc['high']:.3f})" in printed
-    assert "report: models/latest/report.html" in printed
+    last = printed.splitlines()[-5:]
+    patient = metrics["questions"]["any"]["patient"]
+    (_, alarms), (missed, found) = patient["confusion"]
+    assert (
+        last[0].startswith(f"found         {found} of {found + missed} patients with any DR") and "interval" in last[0]
+    )
+    assert last[1].startswith(f"false alarms  {alarms} of {patient['count'] - found - missed} patients without")
+    assert last[2].startswith("warning       Not a medical device.")
+    assert last[3:] == ["report        models/latest/report.html", "more          models/latest/metrics.json"]
+    assert printed.startswith("network ") and "trained on photographs" in printed.splitlines()[0]
     assert f"{auc['value']:.3f}" in (work / "models/cnn/report.html").read_text()
     assert (work / "models/cnn/MODEL_CARD.md").read_text().startswith("---\n")
+
+
+def test_every_photograph_is_found_again_in_the_flow(work, tmp_path):
+    """Of the lists of steps 2 to 5 each lost photograph counts once; an array of other photographs has no flow."""
+    flow = json.loads((work / "models/cnn/metrics.json").read_text())["flow"]
+    rows = pd.read_csv(work / "array/labels.csv")
+    originals = rows[rows["transform"] == "original"]["split"].value_counts().to_dict()
+    assert flow["splits"] == originals and flow["evaluated"] == originals["test"]
+    lost = sum(one["count"] for one in flow["left_out"])
+    assert flow["found"] == len(list((work / "source/train").glob("*.jpeg"))) == flow["kept"] + lost
+    data = tmp_path / "data"
+    for name in ("array/labels.csv", "resized/photographs.csv", "resized/rejected.csv", "preprocessed/dropped.csv"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(work / name, data / name)
+    packed, crops = rows[rows["transform"] == "original"]["image"], data / "resized/photographs.csv"
+    pd.read_csv(data / "array/labels.csv").query("image != @packed.iloc[0]").to_csv(data / "array/labels.csv")
+    write_csv(data / "resized/rejected.csv", [("image", "reason"), ("x.jpeg", "is truncated: at its end")])
+    write_csv(data / "preprocessed/rejected.csv", [("image", "reason"), (f"{packed.iloc[0]}.png", "damaged")])
+    changed = flow_of_array(data / "array", crops, 3)
+    assert changed["kept"] == flow["kept"] - 1 and changed["evaluated"] == 3
+    assert {"is truncated", "damaged"} <= {one["reason"] for one in changed["left_out"]}
+    assert changed["found"] == changed["kept"] + sum(one["count"] for one in changed["left_out"])
+    write_csv(crops, [("image",), ("other",)])
+    assert flow_of_array(data / "array", crops, 3) is None
+    crops.unlink()
+    assert flow_of_array(data / "array", crops, 3) is None
 
 
 def test_again_gives_the_same_figures_and_leaves_the_decision(work):
@@ -171,6 +207,11 @@ def test_a_folder_of_photographs(work, refuse, tmp_path):
     }
     assert groups["Camera"]["unknown"]["photographs"] == len(range(0, len(table), 3))
     assert sum(part["photographs"] for part in groups["eye"].values()) == len(table)
+    flow, lost = metrics["flow"], [(one["count"], one["reason"]) for one in metrics["flow"]["left_out"]]
+    assert flow["found"] == len(table) + 2 and flow["evaluated"] == flow["kept"] == len(table)
+    assert flow["labels_without_photograph"] == 1 and sum(count for count, _ in lost) == 2
+    assert any(reason.startswith("has the same name as") for _, reason in lost)
+    assert metrics["ungradable"]["low"] is not None
     whole = json.loads((work / "models/cnn/metrics.json").read_text())
     assert metrics["questions"]["any"]["eye"]["auc"] == whole["questions"]["any"]["eye"]["auc"]
     assert (folder / "report.html").exists() and "  Private " in done.stdout and "by Camera " in done.stdout

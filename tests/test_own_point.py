@@ -16,7 +16,7 @@ from eyenet.model.loading import load_network
 from eyenet.model.predictions import Scored
 from eyenet.model.screener import Screener
 from eyenet.photo.retina import photograph_to_input
-from eyenet.report import units
+from eyenet.report import terminal, units
 from eyenet.report.card import write_model_card
 from eyenet.report.charts import roc_chart
 from eyenet.report.html import write_report
@@ -51,8 +51,8 @@ def answered(request, graded, tmp_path_factory):
 @pytest.fixture(scope="module")
 def metrics(answered):
     _, config, scored, _ = answered
-    return {"model": "cnn", "source": "array"} | evaluate.compute_metrics(
-        {"test": scored}, scored, None, config, 100, 0
+    return {"model": "cnn", "source": "array", "flow": None} | evaluate.compute_metrics(
+        {"test": scored}, scored, None, config, [], 100, 0
     )
 
 
@@ -103,9 +103,9 @@ def test_report_card_chart_and_summary_lead_with_the_models_own_point(answered, 
         rows = [row[0] for row in points_table(asked, "patient").rows]
         assert rows[0] == f"{name[own]} (the model's own)" and sum("own" in row for row in rows) == 1
         assert "balanced" in " ".join(rows)
-        lines = evaluate.question_lines(asked)
+        lines = terminal.question_lines(asked)
         led = [line for line in lines if line.startswith(("operating point", "sensitivity"))][:2]
-        assert own.replace("_", " ") in led[0] and evaluate.show(asked["eye"]["sensitivity"]) in led[1]
+        assert own.replace("_", " ") in led[0] and terminal.show(asked["eye"]["sensitivity"]) in led[1]
         assert any("balanced threshold" in line for line in lines) == (own != "balanced")
         other = asked | {"operating_point": ({*name} - {own}).pop()}
         assert str(roc_chart("x", asked)) != str(roc_chart("x", other))

@@ -59,7 +59,14 @@ def test_on_sets_as_they_were_published(sample, tmp_path):
     groups = (metrics["subgroups"] or {"columns": {}})["columns"].get("source", {})
     assert groups.keys() == (tested if len(tested) > 1 else set()) and metrics["synthetic"] is True
     assert "say nothing about patients" in done.stdout and "unseen test patients" in done.stdout
-    assert (work / "models" / "latest" / "model.keras").exists() and "model  " in done.stdout
+    assert (work / "models" / "latest" / "model.keras").exists() and "next:" not in done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()[-5:]] == [
+        "found",
+        "false",
+        "warning",
+        "report",
+        "more",
+    ]
     assert "Synthetic photographs" in (work / "models" / "latest" / "report.html").read_text()
     (tmp_path / "other" / "my data").mkdir(parents=True)
     args[1] = "other/my data"

@@ -58,7 +58,7 @@ def figures_in(value, key=""):
         yield key, value
     elif isinstance(value, dict):
         for name, part in value.items():
-            if name not in ("workload", "decision_curve"):  # shown of 1,000, and as a chart
+            if name not in ("workload", "decision_curve", "ungradable"):  # of 1,000, as a chart, in the flow
                 kept = name in ("before", "after") or name.startswith("0.")
                 yield from figures_in(part, key if kept else name)
     elif isinstance(value, list):
@@ -139,7 +139,7 @@ def test_the_report_is_one_whole_page(pages, undrawn, task, tmp_path):
 
 @pytest.mark.parametrize("task", ["any", "grade"])
 def test_every_figure_of_the_metrics_is_on_the_page(pages, task):
-    metrics, page, count = make_metrics(task), pages[task], 0
+    metrics, text, count = make_metrics(task), pages[task].text.replace(" †", ""), 0
     for key, found in figures_in(metrics):
         show = decimal if key in DECIMALS else percent
         ends = (found["low"], found["high"])
@@ -148,22 +148,22 @@ def test_every_figure_of_the_metrics_is_on_the_page(pages, task):
             count += 1
             value = show(found["value"]).replace("\xa0", " ")
             interval = f"{low.removesuffix(' %')} to {high}" if low else "no interval"
-            assert f"{value} {interval}" in page.text, (key, found)
+            assert f"{value} {interval}" in text, (key, found)
     assert count > 150
     asked = metrics["questions"]["any"]
     for key in SHOWN:
         name, show = METRIC_NAMES[key][0], decimal if key in DECIMALS else percent
         units = (asked["patient"][key], asked["eye"][key])
         row = [f"{show(found['value'])} {interval_text(found, show)}" for found in units]
-        assert f"{name} {' '.join(row)}".replace("\xa0", " ") in page.text
+        assert f"{name} {' '.join(row)}".replace("\xa0", " ") in text
     for unit in ("eye", "patient"):
         for name in ROWS:
             value, low, high = (round(1000 * asked[unit]["workload"][name][end]) for end in ("value", "low", "high"))
-            assert f" {value} {low} to {high} " in page.text, name
+            assert f" {value} {low} to {high} " in text, name
         for row in metrics["questions"]["any"][unit]["by_grade"]:
-            assert f" {row['count']:,} " in page.text
+            assert f" {row['count']:,} " in text
         for point in metrics["questions"]["any"][unit]["operating_points"].values():
-            assert f"{point['threshold']:.4g}" in page.text
+            assert f"{point['threshold']:.4g}" in text
 
 
 def test_the_checklists_are_counted_and_collapsed(page):
@@ -205,6 +205,29 @@ def test_an_interval_that_is_not_defined_is_not_made_up(undrawn, tmp_path):
     assert "0.813 no interval" in check_whole(report(tmp_path / "r.html", "any", metrics)).text.replace(
         "0.812", "0.813"
     )
+
+
+def test_bounds_are_marked_and_explained(undrawn, tmp_path):
+    metrics = make_metrics()
+    metrics["questions"]["any"]["patient"]["auc"] = {"value": 1.0, "low": 0.735, "high": 1.0}
+    metrics["questions"]["any"]["patient"]["sensitivity"] = {"value": 0.9996, "low": 0.61, "high": 1.0}
+    text = check_whole(report(tmp_path / "r.html", "any", metrics)).text
+    assert "1.000 0.735 to 1.000 †" in text and "61.0 to 100.0 % †" not in text
+    assert "exact Clopper-Pearson limit" in text
+
+
+def test_the_summary_tells_the_flow_and_the_network(page, undrawn, tmp_path):
+    for words in (
+        "400 found 5 left out: the file is truncated 3 left out: all black also 1 label without a photograph",
+        "392 kept 250 for training 70 for validation 72 for the test",
+        "72 evaluated 2 of them not gradable: 3.0 %",
+        "Network cnn (three layers)",
+        "It has seen trained on photographs; 360 for training; 72 to choose epoch and thresholds",
+    ):
+        assert words in page.text, words
+    unknown = make_metrics() | {"flow": None}
+    text = check_whole(report(tmp_path / "r.html", "any", unknown)).text
+    assert "It is not known how many photographs were left out" in text and "2 of them not gradable" in text
 
 
 def test_names_are_escaped(undrawn, tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from conftest import write_csv
 from report_fixtures import Page, make_config, make_examples, make_metrics
 
-import evaluate as evaluate_script
 from eyenet.model.predictions import Scored
+from eyenet.report import terminal
 from eyenet.report.cautions import cautions
 from eyenet.report.html import write_report
 from eyenet.report.subgroups import assess_subgroups
@@ -213,7 +213,7 @@ def test_report_and_terminal_tell_the_groups(metrics, monkeypatch, tmp_path):
     assert "chart sensitivity of each group, per patient: gradable" in text
     (worse,) = [said for said in cautions(metrics, "any") if "Worse than in the rest" in said]
     assert "site B (sensitivity" in worse and "site A" not in worse and "site C" not in worse
-    lines = evaluate_script.group_lines(metrics)
+    lines = terminal.group_lines(metrics)
     value = metrics["subgroups"]["columns"]["site"]["B"]["questions"]["any"]["patient"]["sensitivity"]["value"]
     assert any(line.startswith("  B ") and f"{value:.3f} (" in line for line in lines)
     assert lines[-1] == f"p values are corrected for {metrics['subgroups']['comparisons']} comparisons (Holm)"
@@ -240,7 +240,7 @@ def test_without_patients_groups_are_of_photographs(monkeypatch, tmp_path):
     write_report(tmp_path / "report.html", metrics, make_config(), [], make_examples(), {}, 0.8)
     text = Page(tmp_path / "report.html").text
     assert "By site, per photograph" in text and "By site, per patient" not in text
-    assert any("B " in line for line in evaluate_script.group_lines(metrics))
+    assert any("B " in line for line in terminal.group_lines(metrics))
 
 
 def test_a_column_of_one_group_is_left_out(capsys):

@@ -24,9 +24,9 @@ from eyenet.run.files import from_cell
 from eyenet.run.folder import finish
 from eyenet.run.workers import for_each
 from eyenet.score.not_retina import border_features, geometry_features
-from eyenet.sets.folders import list_sets
+from eyenet.sets.folders import list_sets, path_in_set
 from eyenet.sets.groups import OWN
-from eyenet.sets.labelled import describe_photographs, label_photographs
+from eyenet.sets.labelled import NO_PHOTOGRAPH, describe_photographs, label_photographs
 
 CHUNK = 512  # crops in memory at a time: 100 MB at 256 px
 
@@ -38,7 +38,8 @@ class Scored:
     `table` has the columns image, patient, eye, level, split (and Usage, quality, gradable, question, patient_known).
     Its rows match those of `probabilities` (n, classes) and of `features` (n, k), which describe file, geometry and rim
     but not the retina. `crops(rows)` reads photographs, uint8 (n, size, size, 3). `what` describes the set in words.
-    `known` counts the patients that the network was trained or tuned on.
+    `known` counts the patients that the network was trained or tuned on. Of a folder of photographs, `found` counts all
+    of them, `left_out` has the reason of each that is not scored, and `without` counts labels without a photograph.
     """
 
     table: pd.DataFrame
@@ -48,6 +49,9 @@ class Scored:
     what: str
     synthetic: bool
     known: int
+    found: int = 0
+    left_out: tuple = ()
+    without: int = 0
 
     def take(self, rows):
         """Return the subset of photographs in some rows, an ndarray of int."""
@@ -198,9 +202,15 @@ def read_photograph_labels(path, photographs, columns=None, by=()):
 
     Returns
     -------
-    DataFrame
+    labels : DataFrame
         image, patient, eye, level, `path` and `file`, which is relative to the folder, `Usage` where the table has it
         (Kaggle's Public and Private), and the columns of `by`; `question` and `patient_known` as from `read_labels`.
+    found : int
+        Photographs.
+    left_out : list of str
+        The reason of each photograph without a grade or a usable name.
+    without : int
+        Labels without a photograph.
     """
     files, refused, _ = list_sets([photographs])
     for file, reason in refused:
@@ -213,7 +223,11 @@ def read_photograph_labels(path, photographs, columns=None, by=()):
         log(f"note: left out {count:,}: {why}, such as {next(name for name, other in dropped if other == why)}")
     place = {image: i for i, image in enumerate(files.images)}
     chosen = [files[place[image]] for image in labels["image"]]
-    return labels.assign(path=[one.path for one in chosen], file=[one.file for one in chosen])
+    nameless = {path_in_set(file) for file, _ in refused}
+    without = sum(why == NO_PHOTOGRAPH and name not in nameless for name, why in dropped)
+    reasons = [reason for _, reason in refused] + [why for _, why in dropped if why != NO_PHOTOGRAPH]
+    labels = labels.assign(path=[one.path for one in chosen], file=[one.file for one in chosen])
+    return labels, len(files) + len(refused), reasons, without
 
 
 def warn_of_known(table, model):
@@ -290,7 +304,7 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     code : int
         Exit code: 3 when more than `max_rejected` of the photographs cannot be used.
     """
-    table = read_photograph_labels(labels, photographs, columns, by)
+    table, found, left_out, without = read_photograph_labels(labels, photographs, columns, by)
     require_answers(table, config["task"], labels)
     known = warn_of_known(table, model)
     rejected = []
@@ -300,7 +314,8 @@ def score_photographs(photographs, labels, model, config, network, output, worke
         count = plural(len(table), "photograph")
         raise StageError(f"none of {count} could be used; see {Path(output) / 'rejected.csv'}")
     report_ungradable(scored.table)
-    return scored, code
+    reasons = (*left_out, *(reason for _, reason in rejected))
+    return replace(scored, found=found, left_out=reasons, without=without), code
 
 
 def score_labelled(table, photographs, config, network, workers, known, rejected):

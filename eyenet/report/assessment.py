@@ -43,8 +43,9 @@ def assess(scored, train, config, draws, seed):
     Returns
     -------
     dict
-        `questions`, `grade`, `photographs`, `patients`, `unknown_patients` and `by_grade` of metrics.json. If a patient
-        is unknown, there are no figures per patient; if labels are binary, none by grade.
+        `questions`, `grade`, `photographs`, `patients`, `unknown_patients`, `ungradable` and `by_grade`: parts of
+        metrics.json. If a patient is unknown, there are no figures per patient; if labels are binary, none by grade; if
+        the photographs were not judged, no share of those that cannot be graded.
     """
     levels, unknown = scored.table["level"].to_numpy(), int((~patient_known(scored.table)).sum())
     graded, decision, own, questions = not is_binary(scored.table), config["decision"], own_point(config), {}
@@ -71,6 +72,7 @@ def assess(scored, train, config, draws, seed):
         "patients": None if unknown else int(scored.table["patient"].nunique()),
         "unknown_patients": unknown,
         "by_grade": count_by_grade(scored.table["level"]) if graded else None,
+        "ungradable": None if poor is None else share_with_interval(poor.to_numpy(), patients.to_numpy()),
         "questions": questions,
         "grade": assess_grade(scored, config, draws, seed) if config["task"] == "grade" and graded else None,
     }

@@ -130,6 +130,8 @@ def roc_chart(name, asked):
         for unit, (words, color, line) in _styles(asked).items():
             curve = np.reshape(asked[unit]["curves"]["roc"], (-1, 2))
             axes.plot(*curve.T, color=color, linestyle=line, label=words)
+        band = np.reshape(main_unit(asked)[0]["curves"]["roc_band"], (-1, 3))
+        axes.fill_between(*band.T, color=BLUE, alpha=0.16, linewidth=0, label="95 % band" if len(band) else None)
         points, own = main_unit(asked)[0]["operating_points"], asked["operating_point"]
         others = [point for point in points if point != own]
         for point, figures in points.items():

@@ -11,10 +11,12 @@ from PIL import Image
 
 from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS
 from eyenet.model import disclaimers
+from eyenet.model.settings import what_it_has_seen
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.checklists import counts_table, fill_checklists
 from eyenet.report.coverage import coverage_table
+from eyenet.report.flow import flow_steps, ungradable_text
 from eyenet.report.forest import forest_charts
 from eyenet.report.subgroup_tables import group_sentences, group_tables, shown_differences, ungradable_table
 from eyenet.report.words import DASH, HEALTHY, decimal
@@ -54,6 +56,9 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         words=words,
         disclaimers=disclaimers,
         asked_for=" and ".join(question["disease"] for question in metrics["questions"].values()),
+        network=_network(metrics, config),
+        flow=flow_steps(metrics),
+        ungradable=ungradable_text,
         verdicts=[_verdict(metrics, question) for question in metrics["questions"]],
         splits=tables.splits_table(metrics),
         questions=[_question(metrics, question, examples.get(question, [])) for question in metrics["questions"]],
@@ -91,11 +96,32 @@ def _verdict(metrics, question):
     }
 
 
+def _network(metrics, config):
+    """Say which network it is, what it has seen, and at which operating point it answers; list of (name, text)."""
+    architecture, hashed = (config.get("settings") or {}).get("network"), (config.get("files") or {}).get("model.keras")
+    choosing = "to choose epoch and thresholds" if config.get("recalibrated") is None else "to choose the epoch"
+    seen = [f"trained on {what_it_has_seen(config)}"] if "settings" in config else []
+    for split, use in (("train", "for training"), ("val", choosing)):
+        if split in metrics["splits"]:
+            seen.append(f"{metrics['splits'][split]['photographs']:,} {use}")
+    rows = [
+        ("Network", f"{metrics['model']}" + (f" ({architecture.replace('_', ' ')})" if architecture else "")),
+        ("It has seen", "; ".join(seen) or f"{DASH} (unknown)"),
+        ("It answers at", words.point_name(next(iter(metrics["questions"].values()))["operating_point"])),
+        ("Fingerprint", f"model.keras {hashed[:16]}" if hashed else ""),
+    ]
+    return [row for row in rows if row[1]]
+
+
 def _charts(question, asked):
     """Draw the charts of one question; a list of (title, subtitle, SVG)."""
     (unit, noun), eye = words.main_unit(asked), asked["eye"]
     drawn = [
-        ("ROC curve", "Sensitivity against false positive rate.", charts.roc_chart(f"roc-{question}", asked)),
+        (
+            "ROC curve",
+            f"Sensitivity against false positive rate, with a pointwise band per {noun}.",
+            charts.roc_chart(f"roc-{question}", asked),
+        ),
         (
             "Precision and recall",
             "Fraction of positive predictions that are correct.",
@@ -264,7 +290,7 @@ def made_by(metrics, config):
         "machine": config.get("machine"),
         "size of the input": config.get("size"),
         **{name: value for name, value in nested_settings(settings) if name not in ("split", "array")},
-        **{n: v for n, v in (config.get("options") or {}).items() if n not in FOLDERS and n not in settings},
+        **_options(config, settings),
     }
     return [(name.replace("_", " "), plain(value)) for name, value in rows.items()]
 
@@ -275,6 +301,12 @@ def recalibration_rows(made):
         return {}
     parent = f"{made['parent']['name']}, network {made['parent']['network']}"
     return {"recalibrated from": parent, "recalibrated on": f"{made['set']}, {made['counted']}, data {made['data']}"}
+
+
+def _options(config, settings):
+    """List the options of a training that its settings do not have and that were given; they were stored as text."""
+    given = {n: v for n, v in (config.get("options") or {}).items() if n not in FOLDERS and n not in settings}
+    return {name: {"True": True, "False": False}.get(value, value) for name, value in given.items() if value != "None"}
 
 
 def nested_settings(value, prefix=""):

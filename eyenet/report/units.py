@@ -23,6 +23,7 @@ from eyenet.score.net_benefit import decision_curve
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of photographs or patients that are referred to a person
 POINTS = 200  # maximum per curve
+BAND = (np.linspace(0, 1, 41)[:-1] ** 2).tolist()  # false positive rates of the band, denser where the curve is steep
 WAYS = {"sensitivity_at_specificity": "specificity", "specificity_at_sensitivity": "sensitivity"}
 
 
@@ -94,7 +95,7 @@ def evaluate_unit(rows, operating_points, own, draws=2000, seed=0):
             "bins": bins_of(rows),
         },
         "referral": referral(rows.truth, rows.calibrated, threshold, rows.patients, SHARES),
-        "curves": curves_of(rows),
+        "curves": curves_of(rows) | {"roc_band": band_of(drawn)},
         "decision_curve": decision_curve(rows.truth, rows.calibrated, rows.patients),
     }
 
@@ -133,11 +134,12 @@ def from_draws(rows, draws, seed):
     def statistics(weights):
         corners = roc_corners(rows.truth, rows.calibrated, weights)
         figures = {(way, level): reached(*corners, **{given: level}) for way, given in WAYS.items() for level in LEVELS}
+        figures |= {("band", rate): reached(*corners, specificity=1 - rate) for rate in BAND}
         return figures | {"average_precision": precision_of(*corners)}
 
     pairs = count_pairs(rows.patients, rows.truth, ~rows.truth)
     # These thresholds are read from this set's own ROC curve and depend on both classes, so the smaller class counts.
-    trials = {(way, level): pairs for way in WAYS for level in LEVELS}
+    trials = {(way, level): pairs for way in WAYS for level in LEVELS} | {("band", rate): pairs for rate in BAND}
     return bootstrap(statistics, rows.patients, draws, seed, trials=trials)
 
 
@@ -161,6 +163,16 @@ def bins_of(rows):
         for inside in reliability_bins(rows.calibrated)
         if inside.any()
     ]
+
+
+def band_of(drawn):
+    """List the band of the ROC curve: false positive rate, and the interval of the sensitivity there; may be empty.
+
+    The band is pointwise: each interval holds for its own false positive rate.
+    """
+    drawn = [(rate, drawn["band", rate]) for rate in BAND]
+    band = [[rate, found["low"], found["high"]] for rate, found in drawn if found["low"] is not None]
+    return [*band, [1.0, 1.0, 1.0]] if band else []
 
 
 def curves_of(rows):

@@ -10,6 +10,11 @@ from eyenet.score.metrics import METRIC_NAMES
 
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
+BOUND = "†"
+BOUND_NOTE = (
+    f"{BOUND} The figure is 0 or 1 in this set, so the number of patients alone decides the other end of its interval: "
+    "the exact Clopper-Pearson limit for a ROC AUC and points of its curve, Wilson's limit for a share."
+)
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
 DECIMALS = (
     "auc",
@@ -31,6 +36,10 @@ METHODS = {  # the interval of each kind of figure; in metrics.json, the report 
     "average precision, kappa, points of the ROC curve": "percentile bootstrap over patients",
     "difference of a group from the rest": (
         "the limits of both joined (Newcombe 1998, Zou and Donner 2008), with the correlation through patients in both"
+    ),
+    "band of the ROC curve": (
+        "percentile bootstrap over patients, pointwise: for the sensitivity at each false positive rate, not for the "
+        "whole curve at once"
     ),
     "expected calibration error": "none: it is biased upwards, and a bootstrap would resample the bias",
 }
@@ -72,6 +81,11 @@ def interval_text(figure, show=percent):
     return f"{low.removesuffix(SPACE + '%')} to {high}"
 
 
+def is_bound(figure):
+    """Tell whether an interval is that of a figure of 0 or 1, which the number of patients alone decides."""
+    return figure["value"] in (0, 1) and defined(figure["low"]) and defined(figure["high"])
+
+
 def cell(figure, show=percent, why="not defined for these photographs"):
     """Format a figure and its interval as a `Cell`; an undefined figure becomes a dash and the reason.
 
@@ -90,7 +104,8 @@ def cell(figure, show=percent, why="not defined for these photographs"):
     """
     if figure is None or not defined(figure["value"]):
         return Cell(DASH, why=why)
-    return Cell(show(figure["value"]), interval_text(figure, show) or "no interval")
+    mark = SPACE + BOUND if is_bound(figure) else ""
+    return Cell(show(figure["value"]), (interval_text(figure, show) or "no interval") + mark)
 
 
 def why_undefined(name, counted):
@@ -167,7 +182,7 @@ def of_hundred(figure, called_share=lambda share: share):
     text = ""
     if interval_text(figure):
         low, high = sorted(round(100 * called_share(figure[end])) for end in ("low", "high"))
-        text = f"{low} to {high}"
+        text = f"{low} to {high}" + (SPACE + BOUND if is_bound(figure) else "")
     return Hundred(round(100 * called_share(figure["value"])), text)
 
 
@@ -243,7 +258,8 @@ def _next_to_baselines(asked):
 
 def _with_interval(figure):
     interval = interval_text(figure, decimal)
-    return decimal(figure["value"]) + (f" ({interval})" if interval else "")
+    mark = SPACE + BOUND if is_bound(figure) else ""
+    return decimal(figure["value"]) + (f" ({interval}{mark})" if interval else "")
 
 
 def of_2017(config):

@@ -1,7 +1,7 @@
 """What a set means for a clinic: of 1,000 patients, how many are referred, missed and photographed again."""
 
 from eyenet.report.tables import UNITS, Table, units_of
-from eyenet.report.words import DASH, Cell, defined, main_unit, percent
+from eyenet.report.words import BOUND, DASH, SPACE, Cell, defined, is_bound, main_unit, percent
 from eyenet.score.intervals import share_with_interval
 from eyenet.score.net_benefit import THRESHOLDS
 
@@ -98,4 +98,5 @@ def _of_thousand(figure):
     if figure is None or not defined(figure["value"]):
         return Cell(DASH, why="none here")
     low, high = (round(OF * figure[end]) for end in ("low", "high"))
-    return Cell(f"{round(OF * figure['value']):,}", f"{low:,} to {high:,}")
+    mark = SPACE + BOUND if is_bound(figure) else ""
+    return Cell(f"{round(OF * figure['value']):,}", f"{low:,} to {high:,}{mark}")

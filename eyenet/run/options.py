@@ -1,12 +1,15 @@
 """The command line that all stages share."""
 
 import argparse
+import os
 import re
 import shlex
 from pathlib import Path
 
 from eyenet.run.files import LATEST, follow
 from eyenet.run.workers import cores
+
+PIPELINE = "EYENET_PIPELINE"  # environment variable: run_pipeline.sh runs the next step itself
 
 
 def between(least, most):
@@ -85,7 +88,8 @@ def parser(description, several=(), **defaults):
         def _get_help_string(self, action):
             if isinstance(action.default, list) and action.default:
                 return f"{action.help} (default: {' '.join(map(str, action.default))})"
-            return action.help if action.default in (None, []) else super()._get_help_string(action)
+            shown = action.default not in (None, []) and action.nargs != 0  # a flag has no value to tell
+            return super()._get_help_string(action) if shown else action.help
 
     class Parser(argparse.ArgumentParser):
         def parse_args(self, *words):
@@ -114,6 +118,12 @@ def parser(description, several=(), **defaults):
         text = "Dask scheduler, such as tcp://host:8786, whose workers do the work instead (docs/cluster.md)"
         made.add_argument("--scheduler", metavar="URL", default=defaults["scheduler"], help=text)
     return made
+
+
+def print_next(command, *more):
+    """Print the command of the next step and further lines, unless run_pipeline.sh goes on by itself."""
+    if not os.environ.get(PIPELINE):
+        print("\n".join([f"next: {command}", *more]))
 
 
 def fitting_next(options, args, **passed):

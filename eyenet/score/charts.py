@@ -25,7 +25,8 @@ def new_figure(width, height, *titles):
 
 
 def to_pixels(figure):
-    """Render a figure as an array of uint8, shape (h, w, 3)."""
+    """Render a figure as an array of uint8, shape (h, w, 3), with enough pixels for a screen of high resolution."""
+    figure.set_dpi(240)
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 

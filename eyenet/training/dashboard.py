@@ -1,11 +1,15 @@
-"""TensorBoard: Keras's own curves, and beside them the validation of each epoch and a comparison of runs.
+"""TensorBoard: the curves of training and validation, charts of each epoch, and a comparison of runs.
 
-Everything else is written to its own folder, logs/<run>/summary: HParams treats a folder as a run and every scalar
-in and below it as a column, and Keras's scalars would add two dozen columns.
+TensorBoard shows a chart for each tag, sorted by name, with a curve for each folder. So training and validation have
+one tag and two folders, logs/<run>/train and validation, and what is to be seen first begins with an A. The charts and
+HParams are in logs/<run>/summary: HParams treats a folder as a run and every scalar in and below it as a column, and
+the curves would add a dozen columns.
 """
 
 import os
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import keras
@@ -19,6 +23,7 @@ from tensorboard.plugins.pr_curve import summary as pr_summary
 
 from eyenet.model.evidence import heat_maps
 from eyenet.model.overlay import overlay
+from eyenet.run.errors import log
 from eyenet.score.charts import BLUE, GREY, confusion_chart, new_figure, to_pixels
 
 WATCHED = 4  # photographs of each class on the sheet of heat maps
@@ -30,6 +35,9 @@ COMPARED = (
     "learning_rate",
     "seed",
 )  # options by which HParams compares runs: it shows five
+FIRST = "AUC and loss"  # the group of charts on which TensorBoard opens
+GROUPS = {"auc": FIRST, "loss": FIRST} | dict.fromkeys(("learning_rate", "images_per_second"), "speed")
+KEPT = "kept epoch"  # figures of the network that is kept: the columns of HParams
 
 
 def build_boards(validation, checkpoint, layers, logs, options, distribution):
@@ -58,22 +66,45 @@ def build_boards(validation, checkpoint, layers, logs, options, distribution):
         see = keras.Sequential(layers)
     card = options_card(options, validation.network)
     hparams = {name: options[name] for name in COMPARED}
-    return [Dashboard(validation, checkpoint, see, logs, card, hparams, distribution), EpochBoard(logs, distribution)]
+    python = shlex.quote(sys.executable)
+    log(f"watch: {python} -m tensorboard.main --logdir {shlex.quote(str(logs.parent))} --samples_per_plugin images=0")
+    return [Dashboard(validation, checkpoint, see, logs, card, hparams, distribution), Curves(logs, distribution)]
 
 
-class EpochBoard(keras.callbacks.TensorBoard):
-    """Keras's TensorBoard without its work at each step, for which JAX and PyTorch would wait for the device."""
+class Curves(keras.callbacks.Callback):
+    """Write the metrics of each epoch, of training and validation; epochs count from 1.
 
-    on_train_batch_begin = keras.callbacks.Callback.on_train_batch_begin
-    on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
+    Keras's own TensorBoard counts from 0, names the charts so that accuracy comes first, and works at each step, for
+    which JAX and PyTorch would wait for the device.
 
-    def __init__(self, logs, distribution):
-        super().__init__(logs)
-        self.distribution = distribution
+    Parameters
+    ----------
+    folder : path-like
+        logs/<run>.
+    distribution : eyenet.training.distribution.Distribution
+    """
 
-    def on_epoch_end(self, epoch, logs=None):
+    def __init__(self, folder, distribution):
+        super().__init__()
+        self.folder, self.distribution = Path(folder), distribution
+
+    def on_train_begin(self, logs=None):
+        parts = ("train", "validation")
+        self.writers = {part: tf.summary.create_file_writer(str(self.folder / part)) for part in parts}
+
+    def on_epoch_end(self, epoch, logs):
         with self.distribution.alone():
-            super().on_epoch_end(epoch, logs)
+            for key, value in logs.items():
+                name, part = key.removeprefix("val_"), "validation" if key.startswith("val_") else "train"
+                with self.writers[part].as_default(epoch + 1):
+                    group = GROUPS.get(name, FIRST if name.startswith("auc") else "more")
+                    tf.summary.scalar(f"{group}/{name.replace('_', ' ')}", value)
+            for writer in self.writers.values():
+                writer.flush()
+
+    def on_train_end(self, logs=None):
+        for writer in self.writers.values():
+            writer.close()
 
 
 def options_card(options, network):
@@ -88,7 +119,7 @@ class Dashboard(keras.callbacks.Callback):
 
     Once: the network's graph, a training batch as the network sees it, the table of the options, and the options by
     which HParams compares runs. After each epoch, on validation: precision-recall curve, ROC curve, confusion matrix,
-    heat maps of the same few photographs, and the figures of the best epoch so far, the columns of HParams.
+    and heat maps of the same few photographs. At the end: the figures of the kept epoch, the columns of HParams.
 
     A training that continues after a stop writes to the same folder, so it stays one row of HParams.
 
@@ -134,15 +165,15 @@ class Dashboard(keras.callbacks.Callback):
             self.writer.flush()
 
     def on_epoch_end(self, epoch, logs=None):
-        with self.distribution.alone(), self.writer.as_default(epoch):
+        with self.distribution.alone(), self.writer.as_default(epoch + 1):
             if not self.begun:
                 self.write_once()
                 self.begun = True
-            self.write_figures()
             if len(self.validation.truth):
                 self.write_validation(epoch)
             # Not in on_train_end: a training that is killed after its last epoch does not come back there.
             if self.model.stop_training or epoch + 1 == self.params["epochs"]:
+                self.write_figures()
                 end = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
                 tf.summary.experimental.write_raw_pb(end.SerializeToString())
         self.writer.flush()
@@ -163,12 +194,13 @@ class Dashboard(keras.callbacks.Callback):
         write_image("training batch, as the network sees it", sheet)
 
     def write_figures(self):
-        """Write the validation figures of the best epoch so far; at the end they are those of the network kept."""
+        """Write the validation figures of the network that is kept: once, so that they make no curve."""
         best, history = self.checkpoint.state["best_epoch"], self.checkpoint.state["history"]
-        tf.summary.scalar("best/epoch", best)
+        tf.summary.scalar(f"{KEPT}/epoch", best)
         for name in dict.fromkeys(name for row in history for name in row if name.startswith("val_")):
             # An undefined figure, such as precision where nothing is called disease, must not show an earlier epoch's.
-            tf.summary.scalar(f"best/validation_{name.removeprefix('val_')}", history[best - 1].get(name, np.nan))
+            shown = name.removeprefix("val_").replace("_", " ")
+            tf.summary.scalar(f"{KEPT}/validation {shown}", history[best - 1].get(name, np.nan))
 
     def write_validation(self, epoch):
         """Write the curves, the confusion matrix and the heat maps of an epoch."""
@@ -248,10 +280,10 @@ def heat_sheet(photographs, heats, diseased, probability):
     pairs = [pair for image, heat in zip(photographs, heats) for pair in (image, overlay(image, heat))]
     sheet = Image.fromarray(contact_sheet(np.stack(pairs), np.repeat(diseased, 2), columns=4))
     cell = photographs.shape[1] + 8
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(max(9, cell // 16))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(max(9, cell // 9))
     for i, value in enumerate(probability):
         y, x = divmod(2 * i, 4)
-        draw.text((x * cell + 8, y * cell + 6), f"{value:.2f}", "white", font)
+        draw.text((x * cell + 8, y * cell + 6), f"{value:.2f}", "white", font, stroke_width=1, stroke_fill="black")
     return np.asarray(sheet)
 
 

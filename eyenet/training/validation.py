@@ -9,8 +9,8 @@ from eyenet.run.errors import StageError, log
 from eyenet.score.metrics import score
 
 ONE_CLASS = (
-    "note: every validation photograph is called '{called}'. This is usual in the first epochs; if it stays so, the "
-    "network has learned nothing yet: train longer, lower --learning-rate, or add photographs"
+    "note: every validation photograph is called '{called}'. This is usual in the first epochs; if the validation AUC "
+    "stays near 0.5, the network learns nothing: train longer, lower --learning-rate, or add photographs"
 )
 
 
@@ -68,6 +68,7 @@ class Validation(keras.callbacks.Callback):
         self.first = {question: first_disease(task, question) for question in TASKS[task].questions}
         self.names = TASKS[task].classes if len(self.first) == 1 else TASKS["any"].classes
         self.truth, self.probability, self.figures = self.labels > 0, np.zeros(0), None
+        self.noted = False  # that it calls all photographs alike: said once, not after each epoch
 
     def on_epoch_end(self, epoch, logs):
         if self.distribution.process:
@@ -82,7 +83,8 @@ class Validation(keras.callbacks.Callback):
                 )
             if len(self.labels):
                 logs |= self.score(probabilities)
-                if (called := self.probability >= 0.5).all() == called.any():
+                if not self.noted and (called := self.probability >= 0.5).all() == called.any():
+                    self.noted = True
                     log(ONE_CLASS.format(called="diseased" if called[0] else "healthy"))
 
     def score(self, probabilities):
