@@ -27,7 +27,6 @@ import shlex
 
 import numpy as np
 
-from evaluate import align_columns, show
 from eyenet.data.tables import patient_known
 from eyenet.data.tasks import QUESTIONS, answerable, require_answers
 from eyenet.model import backend
@@ -48,6 +47,7 @@ from eyenet.recalibration.record import (
     seen_by_network,
     write_model,
 )
+from eyenet.report.terminal import align_columns, show
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.folder import finish, require_new, whole_folder
 from eyenet.run.options import fraction, local_path, model_path, parser
