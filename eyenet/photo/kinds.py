@@ -194,7 +194,8 @@ def list_photographs(folder, made_by=None):
 
     for here, inner, names in _walk(folder, set(), holds_crops):
         inside = here.relative_to(folder)
-        files += [(inside / name).as_posix() for name in names]  # text, since a million paths would take 800 MB
+        # text, since a million paths would take 800 MB
+        files += [(inside / name).as_posix() for name in names if not _is_own(name, names)]
         if not inner and not names and here != folder:
             left_out.append((inside.as_posix(), "an empty folder"))
     names, dicom = [], set()
