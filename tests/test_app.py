@@ -1,6 +1,6 @@
-"""The offline page in a real browser: it agrees with predict.py, is fast and accessible, and needs no internet.
+"""The offline page in real browsers: it agrees with predict.py, is fast and accessible, and needs no internet.
 
-benchmarks/browser.py drives Chromium and makes the comparison; the requirements are here.
+benchmarks/browser.py drives Chromium and Firefox and makes the comparison; the requirements are here.
 """
 
 import json
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from test_decode import rgb_profile, write_png
 
 from benchmarks import browser
-from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
+from benchmarks.browser import BROWSERS, BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
 from eyenet.model.folder import LITE_NETWORK, open_model
 from eyenet.model.screener import Screener
@@ -24,7 +24,16 @@ from eyenet.model.screener import Screener
 MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"the page is not tested: {MISSING}")
 MEGABYTES = 15
-browser.flags.append("--js-flags=--liftoff-only")  # compile WebAssembly fast: the tests compute little
+# Compile WebAssembly fast: the tests compute little.
+browser.flags["chromium"].append("--js-flags=--liftoff-only")
+browser.flags["firefox"].append('["javascript.options.wasm_optimizingjit", false]')
+
+
+def need(name):
+    """Return the name of a browser, or skip the test if it is not installed."""
+    if why := missing(name):
+        pytest.skip(f"the page is not tested: {why}")
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -109,8 +118,10 @@ def test_offline_it_grades_as_python_does_and_asks_nobody(page, model, sample):
     assert black["row"]["reasons"] == ["too dark"] and "Poor photograph: take it again" in black["text"]
 
 
-def test_photographs_of_every_kind(page, model, sample, tmp_path):
+@pytest.mark.parametrize("name", BROWSERS)
+def test_photographs_of_every_kind(page, model, sample, tmp_path, name):
     """One of each kind that takes another way; test_page_pixels.py and test_jpeg.py compare the decoders in detail."""
+    need(name)
     picture, exif = Image.open(sample / "s0002_left.jpeg"), Image.Exif()
     large, small = picture.resize((1501, 1201)), picture.reduce(3)
     exif[0x0112] = 6
@@ -138,11 +149,11 @@ def test_photographs_of_every_kind(page, model, sample, tmp_path):
     at = max(data.rfind(bytes([0xFF, 0xD0 + i])) for i in range(8))  # the last restart marker gets a wrong number
     (tmp_path / "misnumbered.jpeg").write_bytes(data[:at] + bytes([0xFF, data[at + 1] ^ 2]) + data[at + 2 :])
     patients = {path.name: {"left": path} for path in sorted(tmp_path.iterdir())}
-    assert sorted(patients) == sorted(name for names in kinds.values() for name in names)
-    seen = browse("grade", page, patients=patients, crops=True)
+    assert sorted(patients) == sorted(file for files in kinds.values() for file in files)
+    seen = browse("grade", page, name, patients=patients, crops=True)
     check_alone(seen)
-    for (close, psnr), names in kinds.items():
-        compare(seen, model, [tmp_path / name for name in names], close, psnr)
+    for (close, psnr), files in kinds.items():
+        compare(seen, model, [tmp_path / file for file in files], close, psnr)
 
 
 @needs_real("eyepacs-full")
