@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from test_decode import rgb_profile, write_png
 
 from benchmarks import browser
-from benchmarks.browser import BROWSERS, BrowserError, browse, build, differences, install, missing, pairs, paths_of
+from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
 from eyenet.model.folder import LITE_NETWORK, open_model
 from eyenet.model.screener import Screener
@@ -27,13 +27,6 @@ MEGABYTES = 15
 # Compile WebAssembly fast: the tests compute little.
 browser.flags["chromium"].append("--js-flags=--liftoff-only")
 browser.flags["firefox"].append('["javascript.options.wasm_optimizingjit", false]')
-
-
-def need(name):
-    """Return the name of a browser, or skip the test if it is not installed."""
-    if why := missing(name):
-        pytest.skip(f"the page is not tested: {why}")
-    return name
 
 
 @pytest.fixture(scope="session")
@@ -118,10 +111,8 @@ def test_offline_it_grades_as_python_does_and_asks_nobody(page, model, sample):
     assert black["row"]["reasons"] == ["too dark"] and "Poor photograph: take it again" in black["text"]
 
 
-@pytest.mark.parametrize("name", BROWSERS)
-def test_photographs_of_every_kind(page, model, sample, tmp_path, name):
+def test_photographs_of_every_kind(page, model, sample, tmp_path):
     """One of each kind that takes another way; test_page_pixels.py and test_jpeg.py compare the decoders in detail."""
-    need(name)
     picture, exif = Image.open(sample / "s0002_left.jpeg"), Image.Exif()
     large, small = picture.resize((1501, 1201)), picture.reduce(3)
     exif[0x0112] = 6
@@ -150,7 +141,7 @@ def test_photographs_of_every_kind(page, model, sample, tmp_path, name):
     (tmp_path / "misnumbered.jpeg").write_bytes(data[:at] + bytes([0xFF, data[at + 1] ^ 2]) + data[at + 2 :])
     patients = {path.name: {"left": path} for path in sorted(tmp_path.iterdir())}
     assert sorted(patients) == sorted(file for files in kinds.values() for file in files)
-    seen = browse("grade", page, name, patients=patients, crops=True)
+    seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
     for (close, psnr), files in kinds.items():
         compare(seen, model, [tmp_path / file for file in files], close, psnr)

@@ -8,46 +8,52 @@ import os
 import shutil
 from importlib.resources import files
 
+import numpy as np
 import pytest
 import test_app
 from PIL import Image, ImageEnhance, ImageFilter
+from test_decode import rgb_profile, write_png
 
-from benchmarks.browser import BROWSERS, browse
+from benchmarks.browser import BROWSERS, browse, missing
 from eyenet.model.screener import Screener
 
 pytestmark = test_app.pytestmark
 template, sample, model, page = test_app.template, test_app.sample, test_app.model, test_app.page
-need = test_app.need
 LETTERS = {name: json.loads((files("eyenet.letter") / f"{name}.json").read_text("utf-8")) for name in ("ko", "es")}
 
 
 @pytest.fixture(scope="module")
 def photographs(sample, tmp_path_factory):
-    """Good and poor photographs, some of them without an eye in their names."""
+    """Good and poor photographs of several kinds, some of them without an eye in their names."""
     folder = tmp_path_factory.mktemp("visits")
     good, fellow = ({eye: sample / f"{name}_{eye}.jpeg" for eye in ("right", "left")} for name in ("s0001", "s0002"))
     blurred = Image.open(good["right"]).filter(ImageFilter.GaussianBlur(25))
     ImageEnhance.Brightness(blurred).enhance(0.3).save(folder / "s0003_right_2.jpeg")
-    copies = {"s0001_OD": fellow["right"], "IMG_1": fellow["right"], "IMG_2": fellow["left"], "IMG_3": good["right"]}
-    for name, source in copies.items():
-        shutil.copy(source, folder / f"{name}.jpeg")
+    copy = shutil.copy(good["right"], folder / "IMG_3.jpeg")
+    adobe = {"icc_profile": rgb_profile("Adobe RGB")}  # browsers decode the first and the last
+    right, left = (Image.open(fellow[eye]) for eye in ("right", "left"))
+    right.resize((1501, 1201)).save(folder / "s0001_OD.jpeg", quality=95, progressive=True, **adobe)
+    write_png(folder / "IMG_1.png", np.asarray(right.reduce(3)).astype(np.uint16) << 4)
+    left.reduce(3).save(folder / "IMG_2.webp", lossless=True, **adobe)
     named = {"poor": sample / "s0003_right.jpeg", "alsoPoor": folder / "s0003_right_2.jpeg"}
-    named |= {"good": good, "fellow": fellow, "other": sample / "s0003_left.jpeg", "copy": folder / "IMG_3.jpeg"}
+    named |= {"good": good, "fellow": fellow, "other": sample / "s0003_left.jpeg", "copy": copy}
     named["fields"] = [good["right"], folder / "s0001_OD.jpeg", good["left"]]
-    return named | {"unnamed": [folder / "IMG_1.jpeg", folder / "IMG_2.jpeg"]}
+    return named | {"unnamed": [folder / "IMG_1.png", folder / "IMG_2.webp"]}
 
 
 @pytest.fixture(scope="module", params=BROWSERS)
 def seen(request, page, photographs, tmp_path_factory):
     """The ten visits of app/tests/visits.mjs, in each browser."""
+    if why := missing(request.param):
+        pytest.skip(f"the page is not tested: {why}")
     options = {"folder": tmp_path_factory.mktemp("history"), "screenshots": os.environ.get("EYENET_SCREENSHOTS")}
-    return browse("visits", page, need(request.param), point="sensitivity_0.9", **options, **photographs)
+    return browse("visits", page, request.param, point="sensitivity_0.9", crops=True, **options, **photographs)
 
 
 def test_no_visit_needs_internet(seen):
     assert seen["status"].startswith("Ready. No internet is needed.") and seen["errors"] == []
     assert all(url.startswith((seen["origin"] + "/", f"blob:{seen['origin']}/")) for url in seen["requests"])
-    assert seen["poor twice"]["violations"] == seen["names without an eye"]["violations"] == []
+    assert seen["poor twice"]["violations"] == []
 
 
 def test_both_eyes_are_photographed_one_after_the_other_and_the_letter_is_printed(seen):
@@ -74,7 +80,7 @@ def test_the_answer_is_announced(seen):
 
 def test_the_answers_are_those_of_python(seen, model, photographs):
     """Of every visit that has one for both eyes."""
-    screener = Screener(model)
+    screener, unnamed = Screener(model), photographs["unnamed"]
     good, fellow = (
         {eye: [screener.look(path)] for eye, path in photographs[name].items()} for name in ("good", "fellow")
     )
@@ -85,11 +91,23 @@ def test_the_answers_are_those_of_python(seen, model, photographs):
         "poor twice": (seen["poor twice"]["spent"], {"right": poor, "left": [screener.look(photographs["other"])]}),
     }
     answers |= {name: (seen[name]["both"], good) for name in ("both eyes", "reload", "the next day")}
-    answers |= {name: (seen[name]["both"], fellow) for name in ("wrong eye", "names without an eye")}
+    answers["wrong eye"] = seen["wrong eye"]["both"], fellow
+    rows = {"right": [screener.look(unnamed[0])], "left": [screener.look(unnamed[1])]}
+    answers["names without an eye"] = seen["names without an eye"]["both"], rows
     for name, (state, rows) in answers.items():
         assert state["result"] == screener.join(rows)["result"], name
         assert state["photographs"] == sum(map(len, rows.values())), name
     assert seen["two fields"]["regraded"]["photographs"] == 3
+
+
+def test_the_pixels_are_those_of_python(seen, model, photographs):
+    """Of JPEGs that the page decodes, a progressive one, a PNG of 16 bits, and a WebP with a profile."""
+    found = seen["two fields"]["graded"] + seen["names without an eye"]["graded"]
+    paths = photographs["fields"] + photographs["unnamed"]
+    shown = {str(path): one | {"seconds": 0} for path, one in zip(paths, found, strict=True)}
+    limits = dict(zip(paths, [(0.005, 70), (0.03, 40), (0.005, 70), (0.005, 70), (0.02, 50)], strict=True))
+    for path, (close, psnr) in limits.items():
+        test_app.compare({"photographs": {str(path): shown[str(path)]}}, model, [path], close, psnr)
 
 
 def test_a_poor_photograph_is_explained_and_the_second_one_refers(seen):
@@ -112,7 +130,7 @@ def test_a_wrong_file_gives_no_result_until_it_is_replaced(seen):
 
 def test_files_without_an_eye_in_their_names_are_asked_about(seen):
     visit = seen["names without an eye"]
-    assert visit["open"] == 1 and "Which eye?" in visit["asked"] and "IMG_1.jpeg" in visit["asked"]
+    assert visit["open"] == 1 and "Which eye?" in visit["asked"] and "IMG_1.png" in visit["asked"]
     assert "IMG_1" not in visit["both"]["text"]
 
 
@@ -207,9 +225,7 @@ def test_a_reload_keeps_the_patient_in_progress(records, model, photographs):
     seen = records["reloads"]
     assert (seen["named"]["label"], seen["named"]["born"]) == ("Bed 7", "1950-01-02")
     assert seen["named"]["title"] == "Photograph the right eye"
-    assert seen["one"]["photographs"] == 1 and "Now photograph the left eye" in seen["one"]["text"]
-    assert seen["one"]["resumed"][0].startswith("Continued: Bed 7, begun ")
-    assert seen["again"]["primary"] == ["Take photograph of the left eye"]
+    assert seen["spent"]["resumed"][0].startswith("Continued: Bed 7, begun ")
     assert {**seen["before"], "said": ""} == {**seen["spent"], "said": ""} and seen["spent"]["photographs"] == 3
     cautious = Screener(model, sensitivity=0.9)
     eyes = {"right": [photographs["good"]["right"]], "left": [photographs["poor"], photographs["alsoPoor"]]}
@@ -220,8 +236,7 @@ def test_a_reload_keeps_the_patient_in_progress(records, model, photographs):
 
 def test_a_reload_joins_no_two_patients(records):
     seen = records["reloads"]
-    assert "Is this still the same patient? Bed 7, right eye and left eye" in seen["asked"]
-    for state in ("other", "refused", "sample", "paused", "renewed"):
+    for state in ("other", "sample", "paused", "renewed"):
         assert (seen[state]["photographs"], seen[state]["label"], seen[state]["resumed"]) == (0, "", []), state
     assert seen["lost"].startswith("The page was closed while it looked at a photograph of the right eye")
     assert all(seen[state]["said"].startswith("The network has changed") for state in ("paused", "renewed"))
@@ -245,15 +260,15 @@ def test_a_file_changes_all_or_nothing(records):
     assert "already here" in seen["twice"]["said"] and seen["twice"]["entries"] == 2
     assert "damaged" in seen["damaged"]["said"] and seen["damaged"]["entries"] == 2
     assert "nothing was changed" in seen["full"]["said"] and seen["full"]["entries"] == 0
-    assert seen["restored"] == {"said": "2 results imported.", "entries": 2} and seen["violations"] == []
+    assert seen["restored"] == {"said": "2 results imported.", "entries": 2}
 
 
 def test_old_results_are_deleted_after_it_was_said(records):
     seen = records["deletions"]
     assert "2 results are older" in seen["first"] and seen["cancelled"] == ["0", 4] and seen["violations"] == []
     assert seen["chosen"] == 2 and "deleted 30 days after the last photograph" in seen["lead"]
-    assert seen["few"] == 2 and "old0" not in seen["forgotten"]
-    assert "old1" in seen["worked"] and "old0" not in seen["worked"]  # another window has it in progress
+    assert "old0" not in seen["forgotten"]
+    assert len(seen["few"]) == 3 and "old1" in seen["few"]  # another window has it in progress
     assert seen["resumed"] == "of-now" and seen["inProgress"] == ["of-now"]
     assert "6 of 8 results are older than 30 days" in seen["many"] and (seen["spared"], seen["gone"]) == (8, 2)
 

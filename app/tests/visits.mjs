@@ -2,7 +2,7 @@
 // the page must show in each, and what the history must list at the end. In Chromium and in Firefox.
 
 import { once } from "node:events";
-import { inspect, open, options, phone, pickPoint, ready } from "./driver.mjs";
+import { inspect, lastSeen, open, options, phone, pickPoint, ready } from "./driver.mjs";
 import { DAY, PROGRESS, VISITS, button, chooseSeveral, entries, importFile, next, note, openHistory, reload, rewrite, save, see, settled, shoot, stored, take } from "./nurse.mjs";
 import { pagesOf, toPdf } from "./views.mjs";
 
@@ -48,25 +48,23 @@ const TEN = {
   async "two fields"(page) {
     await chooseSeveral(page, options.fields); // of both eyes, by their names
     await page.waitForSelector("#now[data-result]");
-    const found = { fields: await note(page) };
+    const found = { fields: await note(page), graded: await lastSeen(page, options.fields.length) };
     const before = await page.evaluate(() => window.said.length);
     await pickPoint(page, options.point);
-    found.regraded = await settled(page, before + options.fields.length);
-    await pickPoint(page, "balanced");
-    await settled(page, before + 2 * options.fields.length);
-    return found;
+    return { ...found, regraded: await settled(page, before + options.fields.length) };
   },
 
   async "names without an eye"(page) {
+    await pickPoint(page, "balanced");
     await chooseSeveral(page, options.unnamed);
     await page.waitForSelector("dialog fieldset");
-    const found = { violations: await inspect(page), asked: await page.locator("dialog").innerText() };
+    const found = { asked: await page.locator("dialog").innerText() };
     await button(page, "Use these").click(); // not yet: each file needs an answer
     found.open = await page.locator("dialog").count();
     for (const [i, eye] of ["Right eye", "Left eye"].entries()) await page.locator("dialog fieldset").nth(i).getByText(eye).click();
     await button(page, "Use these").click();
     await page.waitForSelector("#now[data-result]");
-    return { ...found, both: await note(page) };
+    return { ...found, both: await note(page), graded: await lastSeen(page, 2) };
   },
 
   async reload(page) {
