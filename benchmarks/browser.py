@@ -1,6 +1,7 @@
 """Build the offline page, run it in a browser with app/tests/browser.mjs, and compare it with predict.py.
 
-Used by tests/test_app.py and benchmarks/app.py. Needs Node.js, npm, and Chromium or Chrome (or set EYENET_BROWSER).
+Used by tests/test_app.py and benchmarks/app.py. Needs Node.js, npm, and Chromium or Chrome (or set EYENET_BROWSER);
+what also runs in Firefox needs Firefox (or set EYENET_FIREFOX).
 """
 
 import atexit
@@ -24,22 +25,26 @@ from eyenet.run.errors import NoRetina
 APP = Path(__file__).resolve().parent.parent / "app"
 NODE = 20, 19  # minimum version for Vite
 PATIENCE = 600  # seconds for a scenario
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = os.environ.get("EYENET_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+NAMES = {"chromium": ("chromium", "chromium-browser", "google-chrome", "chrome"), "firefox": ("firefox-esr", "firefox")}
+GIVEN = {"chromium": "EYENET_BROWSER", "firefox": "EYENET_FIREFOX"}  # environment variables
+BROWSERS = {
+    name: os.environ.get(GIVEN[name]) or next(filter(None, map(shutil.which, NAMES[name])), None) for name in NAMES
+}
 
 
 class BrowserError(Exception):
     """A command failed; the message ends with its output."""
 
 
-def missing():
+def missing(browser="chromium"):
     """Return what is missing to run the page; None if nothing is."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "no Node.js and npm"
     version = subprocess.run(["node", "--version"], check=False, capture_output=True, text=True).stdout.strip()
     if tuple(map(int, version.removeprefix("v").split(".")[:2])) < NODE:
         return f"Node.js is {version}; it needs {'.'.join(map(str, NODE))}"
-    return "no Chromium or Chrome (set EYENET_BROWSER)" if BROWSER is None else None
+    name = {"chromium": "Chromium or Chrome", "firefox": "Firefox"}[browser]
+    return f"no {name} (set {GIVEN[browser]})" if BROWSERS[browser] is None else None
 
 
 def call(*command):
@@ -67,13 +72,13 @@ def build():
     call("npm", "run", "build")
 
 
-flags = []  # further options of the browser
+flags = {"chromium": [], "firefox": []}  # more options of Chromium, and preferences of Firefox: '["name", value]'
 
 
 @functools.cache
-def driver():
-    """Start the browser, for all scenarios of this process."""
-    command = ["node", "tests/browser.mjs", BROWSER, sys.executable, *flags]
+def driver(browser):
+    """Start a browser, for all scenarios of this process."""
+    command = ["node", "tests/browser.mjs", BROWSERS[browser], sys.executable, *flags[browser]]
     process = subprocess.Popen(command, cwd=APP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(stop, process)
     return process
@@ -85,10 +90,10 @@ def stop(process):
     process.wait(30)
 
 
-def browse(scenario, dist, **options):
+def browse(scenario, dist, browser="chromium", **options):
     """Run a scenario of app/tests/browser.mjs on a finished page; return its observations as a dict."""
     options |= {"scenario": scenario, "dist": str(dist)}
-    process = driver()
+    process = driver(browser)
     watch = threading.Timer(PATIENCE, process.kill)
     watch.start()
     try:

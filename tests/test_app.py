@@ -1,6 +1,6 @@
-"""The offline page in a real browser: it agrees with predict.py, is accessible, and needs no internet.
+"""The offline page in real browsers: it agrees with predict.py, is accessible, and needs no internet.
 
-benchmarks/browser.py drives Chromium and makes the comparison; the requirements are here.
+benchmarks/browser.py drives Chromium and Firefox and makes the comparison; the requirements are here.
 """
 
 import json
@@ -24,7 +24,9 @@ from eyenet.model.screener import Screener
 MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"the page is not tested: {MISSING}")
 MEGABYTES = 15
-browser.flags.append("--js-flags=--liftoff-only")  # compile WebAssembly fast: the tests compute little
+# Compile WebAssembly fast: the tests compute little.
+browser.flags["chromium"].append("--js-flags=--liftoff-only")
+browser.flags["firefox"].append('["javascript.options.wasm_optimizingjit", false]')
 
 
 @pytest.fixture(scope="session")
@@ -138,11 +140,11 @@ def test_photographs_of_every_kind(page, model, sample, tmp_path):
     at = max(data.rfind(bytes([0xFF, 0xD0 + i])) for i in range(8))  # the last restart marker gets a wrong number
     (tmp_path / "misnumbered.jpeg").write_bytes(data[:at] + bytes([0xFF, data[at + 1] ^ 2]) + data[at + 2 :])
     patients = {path.name: {"left": path} for path in sorted(tmp_path.iterdir())}
-    assert sorted(patients) == sorted(name for names in kinds.values() for name in names)
+    assert sorted(patients) == sorted(file for files in kinds.values() for file in files)
     seen = browse("grade", page, patients=patients, crops=True)
     check_alone(seen)
-    for (close, psnr), names in kinds.items():
-        compare(seen, model, [tmp_path / name for name in names], close, psnr)
+    for (close, psnr), files in kinds.items():
+        compare(seen, model, [tmp_path / file for file in files], close, psnr)
 
 
 @needs_real("eyepacs-full")

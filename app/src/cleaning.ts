@@ -2,11 +2,12 @@
 
 import { agree } from "./chooser";
 import { byId, el, say } from "./dom";
+import { erase } from "./erasing";
 import { sayDate } from "./numbers";
-import { forgetProgress } from "./progress";
+import { listTakenElsewhere } from "./progress";
 import { CHOICES, isExpired, mustAsk } from "./retention";
 import { inUse, session } from "./session";
-import { type Visit, list, recall, remember, removeThose } from "./store";
+import { type Visit, list, recall, remember } from "./store";
 import { words } from "./words";
 
 const { retention: said } = words;
@@ -29,7 +30,7 @@ export function keepClean(redraw: () => void): void {
 async function clean(redraw: () => void): Promise<void> {
   const days = chosenDays();
   const all = days ? await list() : [];
-  const due = dueOf(all, days);
+  const due = await dueOf(all, days);
   if (!due.length) return;
   if (mustAsk(due.length, all.length)) {
     if (isDeclined || inUse() || document.querySelector("dialog")) return; // nobody is interrupted
@@ -42,19 +43,19 @@ async function clean(redraw: () => void): Promise<void> {
 
 const isShown = ({ id }: Visit): boolean => id === session.visit.id || location.hash === `#visit-${id}`;
 
-/** Find what has expired and is not on the screen. */
-const dueOf = (all: Visit[], days: number): Visit[] => all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit));
-
-/** Remove visits that have expired, also as patients in progress. */
-async function removeExpired(due: Visit[], days: number): Promise<void> {
-  const removed = await removeThose(due.map(({ id }) => id), (visit) => isExpired(visit, days, Date.now()));
-  await forgetProgress(removed);
+/** Find what has expired and is neither on the screen nor in progress in another window. */
+async function dueOf(all: Visit[], days: number): Promise<Visit[]> {
+  const taken = await listTakenElsewhere();
+  return all.filter((visit) => isExpired(visit, days, Date.now()) && !isShown(visit) && !taken.includes(visit.id));
 }
+
+/** Delete visits that have expired and still do: another window may have changed or taken them meanwhile. */
+const removeExpired = (due: Visit[], days: number): Promise<string[]> => erase(due.map(({ id }) => id), (visit) => isExpired(visit, days, Date.now()));
 
 /** Take a choice, after saying what it deletes. False if the user changes nothing. */
 async function choose(days: number): Promise<boolean> {
   const all = days ? await list().catch(() => []) : [];
-  const due = dueOf(all, days);
+  const due = await dueOf(all, days);
   if (days && !(await agree(said.question(days, due.length, sayDate(Date.now())), said.start, words.choose.cancel, "danger"))) return false;
   remember("retention", String(days));
   if (chosenDays() !== days) {

@@ -4,17 +4,17 @@ import { SIDES } from "./answers";
 import { agree } from "./chooser";
 import { chosenDays } from "./cleaning";
 import { aside, byId, el, say, tell } from "./dom";
+import { erase, eraseAll } from "./erasing";
 import { drawExchange } from "./exchange";
 import { drawEye } from "./eye";
 import { sayDay, sayWhen } from "./numbers";
 import { forget } from "./pictures";
 import { sayPoint } from "./points";
-import { forgetProgress, listTaken } from "./progress";
+import { listTakenElsewhere } from "./progress";
 import { drawPrint, drawResult, nameOf } from "./result";
 import { drawContinue } from "./resuming";
-import { session } from "./session";
 import { drawLetter } from "./sheet";
-import { type Visit, list, remove, removeAll } from "./store";
+import { type Visit, list } from "./store";
 import type { Text } from "./text";
 import { words } from "./words";
 import { drawWorklist } from "./worklist";
@@ -50,9 +50,7 @@ function drawList(visits: Visit[] | null, deleted: Deleted): HTMLElement[] {
   const exchange = (found: Visit[], isAll: boolean) => drawExchange(found, isAll, redraw);
   if (!visits.length) return [title, el("p", { class: "lead" }, said.empty), exchange([], true)];
   const removeEvery = async () => {
-    if ((await takenElsewhere()).length) return tell(words.resumed.anyTaken, "wrong");
-    await removeAll();
-    await forgetProgress(null);
+    if (!(await eraseAll())) return tell(words.resumed.anyTaken, "wrong");
     deleted(null);
   };
   const all = el("div", { class: "actions wide" }, drawDelete(said.removeAll, null, "button danger", said.removeEvery(visits.length), removeEvery));
@@ -89,15 +87,11 @@ function drawVisit(visit: Visit, deleted: Deleted): HTMLElement[] {
 
 function drawDeleteOne(visit: Visit, more: Text | null, style: string, deleted: Deleted): HTMLElement {
   return drawDelete(said.remove, more, style, said.removeOne(nameOf(visit), sayWhen(visit.when)), async () => {
-    if ((await takenElsewhere()).includes(visit.id)) return tell(words.resumed.taken, "wrong");
-    await remove(visit.id);
-    await forgetProgress([visit.id]);
+    if ((await listTakenElsewhere()).includes(visit.id)) return tell(words.resumed.taken, "wrong");
+    await erase([visit.id]);
     deleted(visit.id);
   });
 }
-
-/** List the patients who are in progress in other windows, which would store them again. */
-const takenElsewhere = async (): Promise<string[]> => (await listTaken()).filter((id) => id !== session.visit.id);
 
 /** Draw a button that asks before it deletes. `more` is for screen readers only. */
 function drawDelete(text: Text, more: Text | null, style: string, question: Text, act: () => Promise<void>): HTMLElement {

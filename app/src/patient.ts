@@ -19,7 +19,6 @@ const label = el("input", { id: "label", type: "text", autocomplete: "off", maxl
 const born = el("input", { id: "born", type: "date", autocomplete: "off", min: "1900-01-01" });
 const body = el("div", { id: "patient" });
 let drawn = ""; // id of the visit
-let isTyped = false; // a name that is not stored yet
 
 const handlers: Handlers = { choose, remove: removeShot, confirm: confirmFiles, next };
 
@@ -37,15 +36,11 @@ export function makePatient(): void {
   );
   label.addEventListener("input", () => {
     session.visit.label = label.value;
-    isTyped = true;
     redrawLetter();
   });
-  label.addEventListener("change", () => {
-    isTyped = false;
-    void save();
-  });
+  label.addEventListener("change", () => void save());
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden && isTyped) void keepInProgress().catch(() => undefined); // the device may end a page that is not shown
+    if (document.hidden && session.visit.label !== session.named) void keepInProgress().catch(() => undefined); // the device may end a page that is not shown
   });
   born.addEventListener("change", () => {
     born.max = new Date().toISOString().slice(0, 10); // the page may stay open for days

@@ -33,6 +33,7 @@ export const session = {
   visit: newVisit(),
   latest: null as Eye | null, // the eye that was photographed last
   kept: false, // whether the visit is in the history
+  named: "", // the name that is stored with the patient in progress
   resumed: false, // whether the visit was begun before the page was loaded, or continued from the history
   isBusy: (eye: Eye): boolean => eye in busy,
   changed: (_arrived: boolean): void => undefined, // redraws the page; `arrived` if there is a new result
@@ -161,7 +162,9 @@ export async function save(): Promise<void> {
 /** Keep the patient in progress; samples are not kept. */
 export async function keepInProgress(): Promise<void> {
   const { visit, latest } = session;
-  if (!visit.sample) await keepProgress({ visit, latest, busy: SIDES.filter(session.isBusy) });
+  if (visit.sample) return;
+  session.named = visit.label;
+  await keepProgress({ visit, latest, busy: SIDES.filter(session.isBusy) });
 }
 
 /** Start the next patient. */
@@ -171,6 +174,7 @@ export function startNext(): void {
   session.visit = { ...newVisit(), synthetic: session.model?.synthetic ?? false };
   session.latest = null;
   session.kept = false;
+  session.named = "";
   session.resumed = false;
   say(null);
   session.changed(false);
@@ -180,7 +184,7 @@ export function startNext(): void {
 export function resume(visit: Visit, latest: Eye | null): void {
   startNext();
   markFormer(visit);
-  Object.assign(session, { visit, latest, kept: hasPicture(visit), resumed: true });
+  Object.assign(session, { visit, latest, kept: hasPicture(visit), named: visit.label, resumed: true });
   if (session.model) lookAgain();
   else session.changed(false);
 }

@@ -80,18 +80,24 @@ export async function look(page, eye, file) {
   await page.waitForFunction((n) => window.said.length > n, before, { timeout: 60_000 });
   await page.waitForSelector(`#new [data-eye=${eye}][aria-busy=false][data-result]`);
   const seconds = (Date.now() - start) / 1000;
-  const explained = () => !window.said.at(-1).seen.contoursOf || window.explained.has(window.said.at(-1).id);
-  await page.waitForFunction(explained, null, { timeout: 60_000 });
   const text = await card.innerText();
-  const said = await page.evaluate((detail) => {
-    const { id, seen } = window.said.at(-1);
-    const { row, geometry, crop, input, contoursOf, picture } = seen;
-    const contours = contoursOf ? window.explained.get(id) : seen.contours;
+  const [said] = await lastSeen(page, 1);
+  return { ...said, text, seconds };
+}
+
+/** Return the worker's last messages about photographs, with the pixels of their crops if `crops` is asked for. */
+export async function lastSeen(page, count) {
+  const explained = (n) => window.said.slice(-n).every(({ id, seen }) => !seen.contoursOf || window.explained.has(id));
+  await page.waitForFunction(explained, count, { timeout: 60_000 });
+  return page.evaluate(([n, detail]) => {
     const encode = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
     const pixels = (of) => (detail && of ? encode(of.data) : null);
-    return { row, geometry, contoursOf, contours, crop: pixels(crop), input: pixels(input), picture: picture?.size ?? 0 };
-  }, Boolean(options.crops));
-  return { ...said, text, seconds };
+    return window.said.slice(-n).map(({ id, seen }) => {
+      const { row, geometry, crop, input, contoursOf, picture } = seen;
+      const contours = contoursOf ? window.explained.get(id) : seen.contours;
+      return { row, geometry, contoursOf, contours, crop: pixels(crop), input: pixels(input), picture: picture?.size ?? 0 };
+    });
+  }, [count, Boolean(options.crops)]);
 }
 
 const offline = new Map(); // pages by folder

@@ -1,8 +1,8 @@
 // The page in other languages: chosen by the browser and by hand, and nothing left in English.
 
 import { inspect, look, open, options, phone, ready } from "./driver.mjs";
+import { overflow } from "./sizes.mjs";
 import { print } from "./views.mjs";
-import { overflow } from "./visits.mjs";
 
 /** List what is shown or read to the user in English; names of files and of the network are the same in every language. */
 function english(names) {

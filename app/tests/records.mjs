@@ -1,88 +1,7 @@
-// What stays of a patient: a reload, another day, the history's search, its files, and the automatic deletion.
+// What stays of a patient: reloads, other windows, other networks, files that are damaged, full devices, and the automatic deletion.
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { inspect, open, options, phone, pickPoint, ready } from "./driver.mjs";
-import { next, note, take } from "./visits.mjs";
-
-const DAY = 86_400_000;
-const say = (page) => page.locator("#status").textContent();
-const see = async (page) => ({ ...(await note(page)), label: await page.locator("#label").inputValue(), resumed: await page.locator(".resumed").allInnerTexts() });
-const button = (page, name) => page.getByRole("button", { name });
-
-async function reload(page) {
-  await page.reload();
-  await ready(page);
-  await page.waitForTimeout(200); // the patient in progress comes from the database
-  return see(page);
-}
-
-/** Store what `change` makes of all objects of a store of the page. */
-const rewrite = (page, [database, store], change, value) =>
-  page.evaluate(`(${renew})(${JSON.stringify([database, store, value])}, ${change})`); // as a script of the tests: the page's policy forbids eval
-
-async function renew([name, store, value], change) {
-  const opened = await new Promise((resolve) => (indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result)));
-  const transaction = opened.transaction(store, "readwrite");
-  const objects = transaction.objectStore(store);
-  objects.getAll().onsuccess = ({ target }) => change(target.result, value).forEach((one) => objects.put(one));
-  await new Promise((resolve, reject) => Object.assign(transaction, { oncomplete: resolve, onabort: reject }));
-  opened.close();
-}
-
-/** Wait until the page has stored the patient in progress, also the evidence, which it draws after the answer: it would undo `rewrite`. */
-const stored = (page) =>
-  page.waitForFunction(async ([name, store]) => {
-    const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
-    const opened = await result(indexedDB.open(name));
-    const all = await result(opened.transaction(store).objectStore(store).getAll());
-    opened.close();
-    const shots = all.flatMap(({ visit: { eyes } }) => [...eyes.right, ...eyes.left]);
-    return shots.length > 0 && shots.every(({ contours, contoursOf }) => !contoursOf || contours);
-  }, PROGRESS);
-
-/** List the ids of all objects of a store of the page. */
-const idsOf = (page, place) =>
-  page.evaluate(async ([name, store]) => {
-    const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
-    const opened = await result(indexedDB.open(name));
-    const ids = await result(opened.transaction(store).objectStore(store).getAllKeys());
-    opened.close();
-    return ids;
-  }, place);
-const VISITS = ["eyenet", "visits"];
-const PROGRESS = ["eyenet-progress", "patients"];
-
-async function openHistory(page) {
-  await page.getByRole("link", { name: "Settings" }).click();
-  await page.getByRole("link", { name: "History" }).click();
-  await page.waitForSelector("#history > *");
-}
-
-async function entries(page) {
-  await openHistory(page);
-  return page.locator("#history .entry").allInnerTexts();
-}
-
-async function shoot(page, name) {
-  if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
-}
-
-/** Open the exchange of the history, and save what a button gives. */
-async function save(page, name) {
-  const exchange = page.locator(".exchange");
-  if ((await exchange.getAttribute("open")) === null) await exchange.locator("summary").click();
-  const [download] = await Promise.all([page.waitForEvent("download"), button(page, name).click()]);
-  return { name: download.suggestedFilename(), text: readFileSync(await download.path(), "utf8") };
-}
-
-async function importFile(page, text) {
-  const path = `${options.folder}/import.json`;
-  writeFileSync(path, text);
-  await page.evaluate(() => (document.querySelector("#status").textContent = ""));
-  await page.locator(".exchange input[type=file]").setInputFiles(path);
-  await page.waitForFunction(() => !["", "Working…"].includes(document.querySelector("#status").textContent));
-  return { said: await say(page), entries: (await entries(page)).length };
-}
+import { PROGRESS, VISITS, button, entries, idsOf, importFile, next, openHistory, reload, rewrite, save, say, see, shoot, stored, take } from "./nurse.mjs";
 
 /** Reload with a patient in progress, in every state. */
 async function reloads(page, context, url) {
@@ -90,16 +9,14 @@ async function reloads(page, context, url) {
   const found = {};
   await page.fill("#born", "1950-01-02");
   await page.fill("#label", "Bed 7"); // and nothing after it: the field still has the focus
-  found.named = { ...(await reload(page)), born: await page.locator("#born").inputValue() };
+  found.named = await reload(page);
   await take(page, good.right);
-  found.one = await reload(page);
-  await shoot(page, "resumed");
-  found.violations = await inspect(page);
   await take(page, poor);
-  found.again = await reload(page);
   await take(page, alsoPoor);
   found.before = await see(page);
   found.spent = await reload(page);
+  await shoot(page, "resumed");
+  found.violations = await inspect(page);
   await pickPoint(page, options.point);
   found.decided = await see(page);
   await page.evaluate(() => (location.hash = "new"));
@@ -107,7 +24,7 @@ async function reloads(page, context, url) {
   const other = await context.newPage(); // another window has a patient of its own
   await other.goto(url);
   await ready(other);
-  await other.waitForTimeout(1_500); // as long as it may wait for the lock
+  await other.waitForTimeout(200); // the patient in progress would come from the database
   found.other = await see(other);
   found.taken = await disturb(other, page);
   await other.fill("#label", "Bed 8");
@@ -118,12 +35,7 @@ async function reloads(page, context, url) {
   await stored(page);
   await rewrite(page, PROGRESS, (all) => all.map((one) => (one.visit.label === "Bed 7" ? one : { ...one, changed: 0 }))); // forgotten
 
-  await rewrite(page, PROGRESS, (all, value) => all.map((one) => ({ ...one, changed: one.changed - value })), 3_600_000);
-  await page.reload();
-  await page.waitForSelector("dialog");
-  found.asked = await page.locator("dialog").innerText();
-  await button(page, "Another patient").click();
-  found.refused = await reload(page);
+  await next(page);
   await button(page, "Poor photograph").click();
   await page.waitForSelector("#now[data-result]");
   found.sample = await reload(page);
@@ -160,9 +72,6 @@ async function reloads(page, context, url) {
   await openUnnamed(page);
   found.apart = await page.locator("#history").innerText();
   found.offered = await button(page, "Continue this patient").count();
-  await page.locator("#history").getByRole("button", { name: "Delete" }).click();
-  await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
-  await page.waitForSelector("#history .eye", { state: "detached" });
   return found;
 }
 
@@ -236,55 +145,19 @@ function disconnect() {
   };
 }
 
-/** Continue a patient of the day before. */
-async function continues(page) {
-  const found = {};
-  await page.evaluate(() => (location.hash = "new"));
-  await page.fill("#label", "Zoë Müller");
-  await take(page, options.good.right);
-  await next(page);
-  const before = (shot, value) => ({ ...shot, when: shot.when - value });
-  const earlier = `(all, value, before = ${before}) => all.filter(({ label }) => label === "Zoë Müller").map((one) => ({ ...before(one, value), eyes: { ...one.eyes, right: one.eyes.right.map((shot) => before(shot, value)) } }))`;
-  await rewrite(page, VISITS, earlier, 2 * DAY);
-  await page.fill("#born", "1957-03-04"); // of the next patient
+/** Let the browser close the database, and refuse to open it once. */
+async function closes(page) {
   await openHistory(page);
-  await shoot(page, "worklist");
-  found.violations = await inspect(page);
-  await page.fill("#search-name", "mull zoe");
-  found.named = await page.locator("#history .entry").allInnerTexts();
-  found.count = await page.locator("#history [role=status]").innerText();
-  await page.fill("#search-name", "");
-  found.answers = await page.locator("#search-answer option").allInnerTexts();
-  await page.selectOption("#search-answer", "open");
-  found.open = await page.locator("#history .entry").allInnerTexts();
-  await page.getByRole("link", { name: /^Open/ }).click();
-  await button(page, "Continue this patient").click();
-  await page.waitForSelector("dialog");
-  found.question = await page.locator("dialog").innerText();
-  await shoot(page, "continue");
-  await page.locator("dialog").getByRole("button", { name: "Continue this patient" }).click();
-  await page.waitForSelector("#new:not([hidden]) .resumed");
-  found.continued = { ...(await see(page)), born: await page.locator("#born").inputValue() };
-  await page.waitForTimeout(100);
-  found.both = await take(page, options.good.left);
-  await shoot(page, "continued");
-  found.letter = await page.locator("#new .letter").textContent();
-  await next(page);
-  await openHistory(page);
-  await page.selectOption("#search-answer", "");
   await page.evaluate(disconnect);
   await openHistory(page);
   await openHistory(page);
-  found.closed = await page.locator("#history").innerText();
-  found.kept = await entries(page);
-  return found;
+  return { closed: await page.locator("#history").innerText(), kept: (await entries(page)).length };
 }
 
-/** Save and import the history. */
+/** Import the history twice, damaged, and onto a full device. */
 async function exchanges(page) {
-  const found = { csv: await save(page, /as a table/), file: await save(page, /as one file/) };
+  const found = { file: await save(page, /as one file/) };
   await shoot(page, "exchange");
-  found.violations = await inspect(page);
   found.twice = await importFile(page, found.file.text);
   found.damaged = await importFile(page, found.file.text.replace("Bed 7", "Bed 8"));
   await page.evaluate(() => {
@@ -302,7 +175,6 @@ async function exchanges(page) {
   await page.waitForFunction(() => document.querySelector("#history").innerText.includes("No results yet"));
   found.full = await importFile(page, found.file.text);
   found.restored = await importFile(page, found.file.text);
-  found.again = await save(page, /as one file/);
   return found;
 }
 
@@ -310,7 +182,7 @@ async function exchanges(page) {
 async function deletions(page) {
   const found = {};
   const old = (all, ages) =>
-    ages.map((days, i) => ({ ...all[0], id: `old${i}`, imported: undefined, when: Date.now() - days * 86_400_000, eyes: { right: [], left: all[0].eyes.left.map((shot) => ({ ...shot, when: undefined })) } }));
+    ages.map((days, i) => ({ ...all.find(({ label }) => label), id: `old${i}`, imported: undefined, when: Date.now() - days * 86_400_000, eyes: { right: [], left: all.find(({ label }) => label).eyes.left.map((shot) => ({ ...shot, when: undefined })) } }));
   const choose = async (days) => {
     await page.getByRole("link", { name: "Settings" }).click();
     await page.locator(`[name=retention][value="${days}"]`).check({ force: true }).catch(() => undefined); // drawn again
@@ -332,10 +204,15 @@ async function deletions(page) {
   found.chosen = (await entries(page)).length;
   found.forgotten = await idsOf(page, PROGRESS);
   found.lead = await page.locator("#history .lead").innerText();
+  const other = await page.context().newPage(); // a window that has one of them in progress
+  await other.goto(new URL("manifest.webmanifest", page.url()).href);
+  await other.evaluate(() => void navigator.locks.request("eyenet-patient-old1", () => new Promise(() => undefined)));
   await rewrite(page, VISITS, old, [40, 50]);
   await reload(page);
-  await page.waitForFunction(() => document.querySelectorAll("#history .entry").length === 2);
-  found.few = (await entries(page)).length;
+  await page.waitForFunction(() => document.querySelectorAll("#history .entry").length === 3);
+  found.few = await idsOf(page, VISITS);
+  await other.close();
+  await page.waitForFunction(async () => !(await navigator.locks.query()).held.some(({ name }) => name.endsWith("old1")));
   await rewrite(page, VISITS, old, [31, 32, 33, 34, 35, 36]);
   await page.reload();
   await page.waitForSelector("dialog");
@@ -359,7 +236,7 @@ export const records = {
   async records(browser, url) {
     const { page, context, seen } = await open(browser, url, { viewport: phone, hasTouch: true, isMobile: true });
     const found = { reloads: await reloads(page, context, url) };
-    found.continues = await continues(page);
+    found.closes = await closes(page);
     found.exchanges = await exchanges(page);
     found.deletions = await deletions(page);
     return { ...found, errors: seen.errors };

@@ -1,16 +1,39 @@
 // What a user does: grade photographs, open every view, use the keyboard, choose an operating point.
 
+import { constants, inflateSync } from "node:zlib";
 import { desktop, inspect, look, open, openOffline, options, phone, pickPoint, ready } from "./driver.mjs";
 
 /** Read the letter, which is on paper only. */
 const letterOf = (page, view) => page.locator(`${view} .letter`).textContent();
 
+/** Count the pages of a PDF, whose objects Firefox compresses. */
+export function pagesOf(pdf) {
+  const text = pdf.toString("latin1");
+  const streams = [...text.matchAll(/stream\r?\n/g)].map(({ index, 0: { length } }) => {
+    try {
+      return inflateSync(pdf.subarray(index + length), { finishFlush: constants.Z_SYNC_FLUSH }).toString("latin1");
+    } catch {
+      return ""; // not compressed, or the end of a stream
+    }
+  });
+  return [text, ...streams].join("\n").match(/\/Type\s*\/Page\b/g).length;
+}
+
+const PAPER = { A4: [21, 29.7], Letter: [21.59, 27.94] }; // cm
+
+/** Print the page as a PDF. */
+export function toPdf(page, format, path) {
+  if (page.context().browser().browserType().name() !== "firefox") return page.pdf({ format, path });
+  const [width, height] = PAPER[format].map((side) => `${side}in`); // Playwright gives Firefox inches, which takes them for cm
+  return page.pdf({ width, height, path });
+}
+
 /** Print the opened visit: the number of pages by format, what is on them, and what does not fit into its place. */
 export async function print(page) {
   const pages = {};
   for (const format of ["A4", "Letter"]) {
-    const pdf = await page.pdf({ format, path: options.screenshots && `${options.screenshots}/${format}.pdf` });
-    pages[format] = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length;
+    const pdf = await toPdf(page, format, options.screenshots && `${options.screenshots}/${format}.pdf`);
+    pages[format] = pagesOf(pdf);
   }
   await page.emulateMedia({ media: "print" });
   await page.setViewportSize({ width: 703, height: 1000 }); // 186 mm, as on A4

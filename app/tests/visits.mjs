@@ -1,145 +1,190 @@
-// Visits of patients, as a nurse would go through them on a phone.
+// Ten visits on a phone without internet, one after the other, and what is left of them: tests/test_visits.py says what
+// the page must show in each, and what the history must list at the end. In Chromium and in Firefox.
 
-import { inspect, open, options, phone, pickPoint } from "./driver.mjs";
+import { once } from "node:events";
+import { inspect, lastSeen, open, options, phone, pickPoint, ready } from "./driver.mjs";
+import { DAY, PROGRESS, VISITS, button, chooseSeveral, entries, importFile, next, note, openHistory, reload, rewrite, save, see, settled, shoot, stored, take } from "./nurse.mjs";
+import { pagesOf, toPdf } from "./views.mjs";
 
-/** Say what the page shows and says, and what of it is on the screen. */
-export async function note(page) {
-  return page.evaluate(() => {
-    const now = document.querySelector("#now");
-    const covered = document.querySelector("nav").getBoundingClientRect().top;
-    const isPrimary = (one) => one.checkVisibility() && getComputedStyle(one).color === "rgb(255, 255, 255)"; // as it looks
-    const shown = (one) => one && one.getBoundingClientRect().top >= 0 && one.getBoundingClientRect().bottom <= covered;
-    const text = (selector, within = now) => [...within.querySelectorAll(selector)].map((one) => one.innerText.replace(/\s+/g, " ").trim());
-    return {
-      result: now.dataset.result ?? null,
-      title: [...now.querySelectorAll("h2")].map((one) => one.lastChild.textContent)[0], // without its symbol
-      lines: text(".lines li"),
-      checks: text(".checklist li"),
-      todo: text("ol li"),
-      text: now.innerText,
-      said: document.querySelector("#status").textContent,
-      live: document.querySelector("#status").getAttribute("role"),
-      primary: text(".button.primary").filter((_, i) => isPrimary(now.querySelectorAll(".button.primary")[i])),
-      shown: shown(now.querySelector("h2")),
-      photographs: document.querySelectorAll("#patient .shot").length,
-    };
-  });
-}
+/** By visit: what the nurse does, and what she sees meanwhile. Before each the page is at the next patient, whose name is that of the visit. */
+const TEN = {
+  async "both eyes"(page) {
+    const found = { first: await note(page), guide: await guideOf(page) };
+    await page.fill("#born", "1957-03-04");
+    found.one = await take(page, options.good.right);
+    found.both = await take(page, options.good.left);
+    found.letter = await letterOf(page);
+    return found;
+  },
 
-/** Give files to an input, and wait until they are graded. */
-async function give(page, input, files) {
-  const before = await page.evaluate(() => window.said.length);
-  await input.setInputFiles(files);
-  await settled(page, before + [files].flat().length);
-}
+  async "one eye"(page) {
+    return { one: await take(page, options.good.right) };
+  },
 
-async function settled(page, count) {
-  await page.waitForFunction((n) => window.said.length >= n, count, { timeout: 60_000 });
-  await page.waitForFunction(() => !document.querySelector("#patient [aria-busy=true]"));
-  return note(page);
-}
-
-/** Take photographs with the button of the card at the top, as with the camera. */
-export const take = async (page, file) => {
-  await give(page, page.locator("#now input[capture]"), file);
-  return note(page);
-};
-export const next = (page) => page.getByRole("button", { name: "Next patient" }).click();
-
-export const visits = {
-  /** Go through visits on a phone, one after the other. */
-  async visits(browser, url) {
-    const { page, seen } = await open(browser, url, { viewport: phone, hasTouch: true, isMobile: true });
-    const { good, poor, alsoPoor, other, fields, unnamed } = options;
-    const found = { first: await note(page) };
-    found.guide = await page.locator("#now .guide img").evaluateAll((all) => Promise.all(all.map((one) => one.decode().then(() => [one.alt, one.naturalWidth]))));
-
-    found.one = await take(page, good.right);
-    found.both = await take(page, good.left);
-    await next(page);
-
-    found.poor = await take(page, poor);
+  async "poor twice"(page) {
+    const { poor, alsoPoor, other } = options;
+    const found = { poor: await take(page, poor) };
     found.same = await take(page, poor); // the same file is no second attempt
     found.again = await take(page, alsoPoor);
-    found.spent = await take(page, other);
     found.violations = await inspect(page);
-    await next(page);
-
-    await page.setInputFiles("#new .actions.wide input[multiple]", fields); // of both eyes, by their names
-    await page.waitForSelector("#now[data-result]");
-    found.fields = await note(page);
-    const before = await page.evaluate(() => window.said.length);
-    await pickPoint(page, options.point);
-    found.regraded = await settled(page, before + fields.length);
-    await next(page);
-
-    await page.setInputFiles("#new .actions.wide input[multiple]", unnamed);
-    await page.waitForSelector("dialog fieldset");
-    found.asked = { violations: await inspect(page), text: await page.locator("dialog").innerText() };
-    await page.getByRole("button", { name: "Use these" }).click(); // not yet: each file needs an answer
-    found.asked.open = await page.locator("dialog").count();
-    for (const [i, eye] of ["Right eye", "Left eye"].entries()) await page.locator("dialog fieldset").nth(i).getByText(eye).click();
-    await page.getByRole("button", { name: "Use these" }).click();
-    await page.waitForSelector("#now[data-result]");
-    found.unnamed = await note(page);
-
-    await next(page);
-
-    await page.getByRole("button", { name: "Poor photograph" }).click();
-    await page.waitForSelector("#now[data-result]");
-    found.sample = { ...(await note(page)), banner: await page.locator("#banner").innerText(), ...(await seenBanner(page)), label: await page.locator("#label").inputValue(), letter: await page.locator("#new .letter").textContent() };
-    await page.getByRole("link", { name: "About" }).click();
-    found.sample.everywhere = await page.locator("#banner").isVisible();
-    await page.getByRole("link", { name: "Patient" }).click();
-    found.own = await take(page, good.right); // a patient's photograph never joins a sample
-    found.own.banner = await page.locator("#banner").isVisible();
-    await next(page);
-
-    await page.evaluate(addOldVisit);
-    await page.getByRole("link", { name: "History" }).click();
-    await page.waitForSelector("#history .entry");
-    found.kept = await page.locator("#history .entry").allInnerTexts();
-    await page.locator("#history .entry").last().getByRole("link", { name: "Open" }).click();
-    await page.waitForSelector("#history .eye");
-    found.old = await page.locator("#history").innerText();
-    found.oldLetter = await page.locator("#history .letter").textContent();
-    return { ...found, errors: seen.errors };
+    return { ...found, spent: await take(page, other) };
   },
 
-  /** Enlarge the text to twice its size, and look at a narrow screen: what does not fit. */
-  async sizes(browser, url) {
-    const { page } = await open(browser, url, { viewport: phone, hasTouch: true }); // a mobile page would widen its window
-    const wide = {};
-    for (const [name, width, size] of [["narrow", 320, "106.25%"], ["large", 390, "212.5%"]]) {
-      await page.setViewportSize({ width, height: 844 });
-      await page.evaluate((share) => (document.documentElement.style.fontSize = share), size);
-      const measure = async (view) => (wide[`${name} ${view}`] = await page.evaluate(overflow));
-      for (const view of ["settings", "about", "new"]) {
-        await page.evaluate((hash) => (location.hash = hash), view);
-        await page.waitForSelector(`#${view}:not([hidden]) > *`);
-        await measure(view);
-      }
-      for (const [eye, file] of Object.entries(options.patient)) await give(page, page.locator(`#new [data-eye=${eye}] input[capture]`), file);
-      await page.waitForSelector("#new figcaption:not(.print-only)"); // the evidence follows the answer
-      await measure("result");
-      if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
-      await page.getByRole("link", { name: "History" }).click();
-      await page.locator(".exchange summary").click();
-      await measure("history");
-      if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}-history.png`, fullPage: true });
-      await page.getByRole("link", { name: "Patient" }).click();
-      await next(page);
-    }
-    return { wide };
+  async "wrong eye"(page) {
+    const found = { asked: await take(page, options.fellow.left) }; // its name says the left eye
+    await button(page, "Remove").click();
+    await page.waitForSelector("#now.first");
+    await take(page, options.fellow.right);
+    return { ...found, both: await take(page, options.fellow.left) };
+  },
+
+  async "one file for both eyes"(page) {
+    await take(page, options.good.right);
+    await page.locator("#new [data-eye=left] input[type=file]:not([capture])").setInputFiles(options.copy);
+    await page.waitForSelector("#now[data-result=doubtful]");
+    return { asked: await note(page), offered: await button(page, "The files are correct").count() };
+  },
+
+  async "two fields"(page) {
+    await chooseSeveral(page, options.fields); // of both eyes, by their names
+    await page.waitForSelector("#now[data-result]");
+    const found = { fields: await note(page), graded: await lastSeen(page, options.fields.length) };
+    const before = await page.evaluate(() => window.said.length);
+    await pickPoint(page, options.point);
+    return { ...found, regraded: await settled(page, before + options.fields.length) };
+  },
+
+  async "names without an eye"(page) {
+    await pickPoint(page, "balanced");
+    await chooseSeveral(page, options.unnamed);
+    await page.waitForSelector("dialog fieldset");
+    const found = { asked: await page.locator("dialog").innerText() };
+    await button(page, "Use these").click(); // not yet: each file needs an answer
+    found.open = await page.locator("dialog").count();
+    for (const [i, eye] of ["Right eye", "Left eye"].entries()) await page.locator("dialog fieldset").nth(i).getByText(eye).click();
+    await button(page, "Use these").click();
+    await page.waitForSelector("#now[data-result]");
+    return { ...found, both: await note(page), graded: await lastSeen(page, 2) };
+  },
+
+  async reload(page) {
+    await page.fill("#born", "1950-01-02");
+    await take(page, options.good.right);
+    const found = { one: await reload(page) };
+    return { ...found, both: await take(page, options.good.left) };
+  },
+
+  async "the next day"(page) {
+    const yesterday = (all, [name, ago]) => {
+      const before = (one) => ({ ...one, when: one.when - ago });
+      return all.filter(({ label }) => label === name).map((one) => ({ ...before(one), eyes: { ...one.eyes, right: one.eyes.right.map(before) } }));
+    };
+    await rewrite(page, VISITS, yesterday, ["one eye", DAY]);
+    await page.fill("#born", "1957-03-04"); // of a patient who does not stay
+    await openHistory(page);
+    await page.selectOption("#search-answer", "open");
+    await page.fill("#search-name", "EYE one");
+    const found = { named: await page.locator("#history .entry").allInnerTexts(), count: await page.locator("#history [role=status]").innerText() };
+    found.answers = await page.locator("#search-answer option").allInnerTexts();
+    await page.getByRole("link", { name: /^Open/ }).click();
+    await button(page, "Continue this patient").click();
+    found.question = await page.locator("dialog").innerText();
+    await page.locator("dialog").getByRole("button", { name: "Continue this patient" }).click();
+    await page.waitForSelector("#new:not([hidden]) .resumed");
+    found.continued = await see(page);
+    found.both = await take(page, options.good.left);
+    found.letter = await page.locator("#new .letter").textContent();
+    return found;
+  },
+
+  async "after a pause"(page) {
+    await page.locator("#label").blur();
+    const one = await take(page, options.fellow.right);
+    await stored(page);
+    await rewrite(page, PROGRESS, (all) => all.map((one) => ({ ...one, changed: one.changed - 3_600_000 })));
+    await page.reload();
+    await page.waitForSelector("dialog");
+    const found = { one, question: await page.locator("dialog").innerText() };
+    await button(page, "Another patient").click();
+    await ready(page);
+    return { ...found, another: await see(page) };
   },
 };
 
-/** List what is wider than the screen, or than its own place. */
-export function overflow() {
-  const all = [...document.querySelectorAll("main *, nav a")].filter((one) => one.checkVisibility() && !one.closest(".hidden, .status, .file"));
-  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1 && one.matches("nav a, button, .button, .field"));
-  return wide.map((one) => `${one.tagName}.${one.className}`).concat(document.documentElement.scrollWidth > innerWidth ? ["page"] : []);
+const guideOf = (page) => page.locator("#now .guide img").evaluateAll((all) => Promise.all(all.map((one) => one.decode().then(() => [one.alt, one.naturalWidth]))));
+
+/** Ask for the letter: what it says, and on how many pages. */
+async function letterOf(page) {
+  await page.evaluate(() => (window.print = () => (window.printed = true)));
+  await button(page, "Print letter").click();
+  const asked = await page.evaluate(() => window.printed === true);
+  const pages = {};
+  for (const format of ["A4", "Letter"]) pages[format] = pagesOf(await toPdf(page, format, options.screenshots && `${options.screenshots}/letter-${format}.pdf`));
+  return { asked, pages, text: await page.locator("#new .letter").textContent() };
 }
+
+/** Look at drawn eyes, and then photograph a patient without asking for the next one. */
+async function trySample(page) {
+  await button(page, "Poor photograph").click();
+  await page.waitForSelector("#now[data-result]");
+  const found = { ...(await see(page)), banner: await page.locator("#banner").innerText(), ...(await seenBanner(page)), letter: await page.locator("#new .letter").textContent() };
+  await page.getByRole("link", { name: "About" }).click();
+  found.everywhere = await page.locator("#banner").isVisible();
+  await page.getByRole("link", { name: "Patient" }).click();
+  found.own = await take(page, options.good.right); // a patient's photograph never joins a sample
+  found.own.banner = await page.locator("#banner").isVisible();
+  await button(page, "Remove").click();
+  await page.waitForSelector("#now.first");
+  return found;
+}
+
+/** Save the history, delete it, and import it. */
+async function moveHistory(page) {
+  const found = { listed: await entries(page) };
+  await shoot(page, "worklist");
+  found.csv = await save(page, /as a table/);
+  found.file = await save(page, /as one file/);
+  await button(page, "Delete all").click();
+  await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.waitForFunction(() => document.querySelector("#history").innerText.includes("No results yet"));
+  found.imported = await importFile(page, found.file.text);
+  found.again = await save(page, /as one file/);
+  return found;
+}
+
+/** Read a visit as an earlier version kept it. */
+async function readOld(page) {
+  await page.evaluate(addOldVisit);
+  const found = { listed: (await entries(page)).at(-1) };
+  await page.locator("#history .entry").last().getByRole("link", { name: "Open" }).click();
+  await page.waitForSelector("#history .eye");
+  return { ...found, text: await page.locator("#history").innerText(), letter: await page.locator("#history .letter").textContent() };
+}
+
+export const visits = {
+  /** Go through the ten visits, and then through the history. */
+  async visits(browser, url, server) {
+    const { page, seen } = await open(browser, url, { viewport: phone, hasTouch: true, isMobile: true });
+    server.kill();
+    await once(server, "exit");
+    await page.reload();
+    await ready(page);
+    const found = { status: await page.locator("#status").innerText(), titles: {} };
+    for (const [name, act] of Object.entries(TEN)) {
+      await page.getByRole("link", { name: "Patient" }).click();
+      if (await button(page, "Next patient").count()) await next(page);
+      if (name !== "the next day") await page.fill("#label", name);
+      found[name] = await act(page);
+      await shoot(page, name.replaceAll(" ", "-"));
+      found.titles[name] = (await note(page)).title;
+    }
+    await page.fill("#label", "");
+    found.sample = await trySample(page);
+    found.history = await moveHistory(page);
+    found.old = await readOld(page);
+    return { ...found, requests: seen.requests, errors: seen.errors };
+  },
+};
 
 /** Tell whether the banner is on the screen, and above the title of the card. */
 const seenBanner = (page) =>

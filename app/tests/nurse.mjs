@@ -1,0 +1,161 @@
+// What a nurse does on the page, and what the page shows and keeps: for the scenarios of visits and of records.
+
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { options, ready } from "./driver.mjs";
+
+export const DAY = 86_400_000; // milliseconds
+export const VISITS = ["eyenet", "visits"]; // database and store
+export const PROGRESS = ["eyenet-progress", "patients"];
+export const say = (page) => page.locator("#status").textContent();
+export const button = (page, name) => page.getByRole("button", { name });
+export const next = (page) => button(page, "Next patient").click();
+
+/** Say what the page shows and says, and what of it is on the screen. */
+export async function note(page) {
+  return page.evaluate(() => {
+    const now = document.querySelector("#now");
+    const covered = document.querySelector("nav").getBoundingClientRect().top;
+    const isPrimary = (one) => one.checkVisibility() && getComputedStyle(one).color === "rgb(255, 255, 255)"; // as it looks
+    const shown = (one) => one && one.getBoundingClientRect().top >= 0 && one.getBoundingClientRect().bottom <= covered;
+    const text = (selector, within = now) => [...within.querySelectorAll(selector)].map((one) => one.innerText.replace(/\s+/g, " ").trim());
+    return {
+      result: now.dataset.result ?? null,
+      title: [...now.querySelectorAll("h2")].map((one) => one.lastChild.textContent)[0], // without its symbol
+      lines: text(".lines li"),
+      checks: text(".checklist li"),
+      todo: text("ol li"),
+      text: now.innerText,
+      said: document.querySelector("#status").textContent,
+      live: document.querySelector("#status").getAttribute("role"),
+      primary: text(".button.primary").filter((_, i) => isPrimary(now.querySelectorAll(".button.primary")[i])),
+      shown: shown(now.querySelector("h2")),
+      photographs: document.querySelectorAll("#patient .shot").length,
+    };
+  });
+}
+
+/** Note also whose patient it is. */
+export const see = async (page) => ({
+  ...(await note(page)),
+  label: await page.locator("#label").inputValue(),
+  born: await page.locator("#born").inputValue(),
+  resumed: await page.locator(".resumed").allInnerTexts(),
+});
+
+/** Give files to an input, and wait until they are graded. */
+export async function give(page, input, files) {
+  const before = await page.evaluate(() => window.said.length);
+  await input.setInputFiles(files);
+  await settled(page, before + [files].flat().length);
+}
+
+export async function settled(page, count) {
+  await page.waitForFunction((n) => window.said.length >= n, count, { timeout: 60_000 });
+  await page.waitForFunction(() => !document.querySelector("#patient [aria-busy=true]"));
+  return note(page);
+}
+
+/** Take photographs with the button of the card at the top, as with the camera. */
+export const take = async (page, file) => {
+  await give(page, page.locator("#now input[capture]"), file);
+  return note(page);
+};
+
+/** Choose files for both eyes at once. */
+export async function chooseSeveral(page, files) {
+  await page.setInputFiles("#new .actions.wide input[multiple]", files);
+}
+
+export async function reload(page) {
+  await page.reload();
+  await ready(page);
+  await page.waitForTimeout(200); // the patient in progress comes from the database
+  return see(page);
+}
+
+/** Store what `change` makes of all objects of a store of the page. */
+export const rewrite = (page, [database, store], change, value) =>
+  page.evaluate(`(${renew})(${JSON.stringify([database, store, value])}, ${change})`); // as a script of the tests: the page's policy forbids eval
+
+async function renew([name, store, value], change) {
+  const opened = await new Promise((resolve) => (indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result)));
+  const transaction = opened.transaction(store, "readwrite");
+  const objects = transaction.objectStore(store);
+  objects.getAll().onsuccess = ({ target }) => change(target.result, value).forEach((one) => objects.put(one));
+  await new Promise((resolve, reject) => Object.assign(transaction, { oncomplete: resolve, onabort: reject }));
+  opened.close();
+}
+
+/** Wait until the page has stored the patient in progress, also with the evidence, which it draws after the answer: it would undo `rewrite`. */
+export const stored = (page) =>
+  page.waitForFunction(async ([name, store]) => {
+    const last = window.said.findLast(({ kind }) => kind === "seen");
+    if (last?.seen.contoursOf && !window.explained.has(last.id)) return false;
+    await new Promise((resolve) => setTimeout(resolve)); // now the page has asked the database to store it, and what follows waits for that
+    const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const opened = await result(indexedDB.open(name));
+    const all = await result(opened.transaction(store).objectStore(store).getAll());
+    opened.close();
+    const shots = all.flatMap(({ visit: { eyes } }) => [...eyes.right, ...eyes.left]);
+    return shots.length > 0 && shots.every(({ contours, contoursOf }) => !contoursOf || contours);
+  }, PROGRESS);
+
+/** List the ids of all objects of a store of the page. */
+export const idsOf = (page, place) =>
+  page.evaluate(async ([name, store]) => {
+    const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const opened = await result(indexedDB.open(name));
+    const ids = await result(opened.transaction(store).objectStore(store).getAllKeys());
+    opened.close();
+    return ids;
+  }, place);
+
+export async function openHistory(page) {
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("link", { name: "History" }).click();
+  await page.waitForSelector("#history > *");
+}
+
+export async function entries(page) {
+  await openHistory(page);
+  return page.locator("#history .entry").allInnerTexts();
+}
+
+export async function shoot(page, name) {
+  if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
+}
+
+/** Open the exchange of the history, and save what a button gives. */
+export async function save(page, name) {
+  const exchange = page.locator(".exchange");
+  if ((await exchange.getAttribute("open")) === null) await exchange.locator("summary").click();
+  const act = () => button(page, name).click();
+  return page.context().browser().browserType().name() === "firefox" ? saveUnheard(act) : saveHeard(page, act);
+}
+
+async function saveHeard(page, act) {
+  const [download] = await Promise.all([page.waitForEvent("download"), act()]);
+  return { name: download.suggestedFilename(), text: readFileSync(await download.path(), "utf8") };
+}
+
+/** Wait for the file itself: Playwright does not hear of Firefox's downloads. */
+async function saveUnheard(act) {
+  const before = readdirSync(options.downloads);
+  await act();
+  for (;;) {
+    const [name, ...more] = readdirSync(options.downloads).filter((one) => !before.includes(one)); // beside it a .part, until it is whole
+    const path = name && join(options.downloads, name);
+    if (path && !more.length && statSync(path).size) return { name, text: readFileSync(path, "utf8") };
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+export async function importFile(page, text) {
+  const path = `${options.folder}/import.json`;
+  writeFileSync(path, text);
+  await page.evaluate(() => (document.querySelector("#status").textContent = ""));
+  await page.locator(".exchange input[type=file]").setInputFiles(path);
+  await page.waitForFunction(() => !["", "Working…"].includes(document.querySelector("#status").textContent));
+  return { said: await say(page), entries: (await entries(page)).length };
+}

@@ -1,0 +1,39 @@
+// How long a photograph takes from its choice to its result, in pages of any version since the first.
+
+import { kept, open, options } from "./driver.mjs";
+
+const pages = new Map(); // by folder
+
+export const waiting = {
+  /** Choose a photograph for the right eye; the page stays open for the next one. */
+  async waiting(browser, url) {
+    if (!pages.has(options.dist)) {
+      const { page, context } = await open(browser, url);
+      kept.add(context);
+      pages.set(options.dist, page);
+    }
+    const page = pages.get(options.dist);
+    const next = page.getByRole("button", { name: "Next patient" });
+    if (await next.count()) await next.first().click();
+    await page.evaluate(watch);
+    await page.locator("#new [data-eye=right] input[type=file]:not([capture])").first().setInputFiles(options.file);
+    const milliseconds = await page.evaluate(() => window.waited);
+    await page.waitForTimeout(3_000); // the evidence is computed after the answer
+    return { milliseconds };
+  },
+};
+
+/** Measure within the page, so that the tool that drives it does not count. */
+function watch() {
+  const chosen = new Promise((resolve) => addEventListener("change", () => resolve(performance.now()), { capture: true, once: true }));
+  const shown = new Promise((resolve) => {
+    const isDone = () => document.querySelector("#new [data-eye=right][aria-busy=false][data-result]");
+    const observer = new MutationObserver(() => {
+      if (!isDone()) return;
+      observer.disconnect();
+      resolve(performance.now());
+    });
+    observer.observe(document.querySelector("#new"), { subtree: true, childList: true, attributes: true });
+  });
+  window.waited = Promise.all([chosen, shown]).then(([start, end]) => end - start);
+}
