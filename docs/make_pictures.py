@@ -4,7 +4,7 @@
     python docs/make_pictures.py --work DIR      the work folder of another sample run
 
 Writes docs/pictures/*.jpeg and *.png: a sheet of photographs, the circle and the crop, one photograph's copies,
-predict.py's heat map, copies of the charts that the pipeline drew, and TensorBoard in Chromium.
+predict.py's heat map, copies of the charts that the pipeline drew, and TensorBoard and the report in Chromium.
 """
 
 import argparse
@@ -121,20 +121,24 @@ def tensorboard(logs):
             server.terminate()
 
 
-def draw_tensorboard(work):
-    """Photograph TensorBoard's page with the heat maps of validation photographs."""
+def screenshot(page, target, size):
+    """Photograph a page in Chromium, as PNG of 256 colours, a third of the size."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
-        sys.exit("TensorBoard's picture needs Chromium or Chrome")
-    with tensorboard(work / "logs") as address, tempfile.TemporaryDirectory() as profile:
+        sys.exit("the pictures of pages need Chromium or Chrome")
+    with tempfile.TemporaryDirectory() as profile:
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
-        options += ["--window-size=1100,640", "--virtual-time-budget=20000"]
-        target = PICTURES / "tensorboard.png"
-        page = f"{address}#images&tagFilter=heat%20maps"
-        subprocess.run([browser, *options, f"--screenshot={target}", page], check=True, capture_output=True)
+        options += [f"--window-size={size}", "--virtual-time-budget=20000", f"--screenshot={target}"]
+        subprocess.run([browser, *options, page], check=True, capture_output=True)
     with Image.open(target) as shown:
-        reduced = shown.convert("RGB").quantize(256)  # a third of the size
+        reduced = shown.convert("RGB").quantize(256)
     reduced.save(target, optimize=True)
+
+
+def draw_tensorboard(work):
+    """Photograph TensorBoard's page with the heat maps of validation photographs."""
+    with tensorboard(work / "logs") as address:
+        screenshot(f"{address}#images&tagFilter=heat%20maps", PICTURES / "tensorboard.png", "1100,640")
 
 
 def main():
@@ -163,6 +167,7 @@ def main():
     shutil.copy(latest / "training_curves.png", PICTURES / "training_curves.png")
     graded(work, name)
     draw_tensorboard(work)
+    screenshot((latest / "report.html").resolve().as_uri(), PICTURES / "report.png", "1165,1650")
 
 
 if __name__ == "__main__":
