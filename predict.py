@@ -44,7 +44,7 @@ from functools import partial
 from pathlib import Path
 
 from eyenet.data.identity import group_photographs
-from eyenet.grading.photographs import find_doubts, name_heat_maps, plain
+from eyenet.grading.photographs import find_doubts, name_heat_maps
 from eyenet.grading.rows import LEFT_OUT, UNREAD, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
@@ -53,6 +53,7 @@ from eyenet.model.screener import Screener
 from eyenet.photo.field import FIELDS
 from eyenet.photo.kinds import find_photographs
 from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, log
+from eyenet.run.files import plain
 from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each

@@ -12,136 +12,24 @@ referral    state, date
 erasure     why: forget or retain
 """
 
-import contextlib
 import datetime
-import hmac
 import secrets
-from pathlib import Path
-from typing import NamedTuple
 
-from eyenet.run.errors import StageError
-from eyenet.station import chain, opening
+from eyenet.run.errors import StageError, log
+from eyenet.station import chain, opening, reading, referrals
+from eyenet.station.ledger import Ledger
+from eyenet.station.verify import verify
 
 # What a photograph's facts and an answer may keep when the patient is erased; all else may name somebody.
 LASTING = {"result", "gradable", "quality", "field", "questions", "expected_grade", "grade", "camera", "unit"}
 LASTING |= {"width", "height"}
-STATES = ("referred", "appointment", "seen")
-NEXT = {None: ("referred",), "referred": STATES[1:], "appointment": STATES[1:], "seen": ("referred",)}
 
 
-class Photograph(NamedTuple):
-    """A photograph in the register; `name` is None and `facts` are fewer once the patient is erased."""
+class Register(Ledger):
+    """An open register, made by `Register.open`.
 
-    id: int
-    recorded: str
-    patient: str
-    sha256: str
-    eye: str | None
-    name: str | None
-    visit: str | None
-    facts: dict
-
-
-class Answer(NamedTuple):
-    """The newest answer of a patient's visit, and what was decided on it.
-
-    Attributes
-    ----------
-    id : int
-    recorded : str
-        Local time, ISO 8601 with its offset from UTC.
-    patient : str
-        Random key.
-    visit : str or None
-        As it was given; None also once the patient is erased.
-    visit_key : str or None
-        Tells the visits of a patient apart.
-    answer : dict
-        The row of predict.py; once the patient is erased, only what is in LASTING.
-    photographs : list of int
-    model : dict
-    decision : dict or None
-        The newest one: `id`, `recorded`, `accepted`, `by`, and `why` until the patient is erased.
+    A method that writes has written all of it to the disk when it returns, or nothing if it raises StageError.
     """
-
-    id: int
-    recorded: str
-    patient: str
-    visit: str | None
-    visit_key: str | None
-    answer: dict
-    photographs: list
-    model: dict
-    decision: dict | None
-
-
-class Register:
-    """An open register. Use it as a context manager, in the thread that opened it.
-
-    Several programs may have it open; their entries follow each other. Every method that writes has written all of it
-    to the disk when it returns, or nothing if it raises StageError.
-
-    Parameters
-    ----------
-    path : Path
-    connection : sqlite3.Connection
-    now : callable
-        Returns the time, a datetime with time zone.
-    """
-
-    def __init__(self, path, connection, now):
-        self.path, self.connection, self.now = path, connection, now
-
-    @classmethod
-    def open(cls, path, create=True, now=None):
-        """Open a register, or make it if there is none and `create` is set.
-
-        Raises
-        ------
-        StageError
-            If the file is damaged, of another version or program, or cannot be written.
-        """
-        path = Path(path)
-        connection = opening.connect(path, create)
-        return cls(path, connection, now or (lambda: datetime.datetime.now().astimezone()))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.connection.close()
-
-    # Write.
-
-    @contextlib.contextmanager
-    def _entering(self):
-        """Write all entries within, or none of them."""
-        with opening.one_sentence(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.connection.execute("COMMIT")
-            except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                raise
-
-    def _append(self, kind, patient, body, private=None, visit=None):
-        """Write an entry, and what may name somebody beside it; return its id."""
-        last, previous = self._last()
-        salt, told = secrets.token_hex(16), None if private is None else chain.canonical(private)
-        row = {"id": last + 1, "recorded": self.now().isoformat(timespec="seconds"), "kind": kind, "patient": patient}
-        row |= {"visit": visit, "body": chain.canonical(body), "seal": told and chain.seal(salt, told)}
-        marks = ", ".join("?" * (len(row) + 1))
-        self.connection.execute(f"INSERT INTO entries VALUES ({marks})", [*row.values(), chain.link(previous, row)])
-        if told is not None:
-            identity = (row["id"], patient, kind, salt, told)
-            self.connection.execute("INSERT INTO identities VALUES (?, ?, ?, ?, ?)", identity)
-        return row["id"]
-
-    def _last(self):
-        last = self.connection.execute("SELECT id, hash FROM entries ORDER BY id DESC LIMIT 1").fetchone()
-        return last or (0, chain.FIRST)
 
     def identify(self, source_identity):
         """Return the random key of a patient, and enter the patient if this identity is new.
@@ -157,14 +45,14 @@ class Register:
         str
         """
         told = chain.canonical(source_identity)
-        with self._entering():
+        with self.entering():
             known = self.connection.execute(
                 "SELECT patient FROM identities WHERE kind = 'patient' AND body = ? AND body <> '{}'", (told,)
             ).fetchone()
             if known:
                 return known[0]
             patient = secrets.token_hex(8)
-            self._append("patient", patient, {}, source_identity)
+            self.append("patient", patient, {}, source_identity)
         return patient
 
     def add_photograph(self, sha256, name, patient_key, eye, visit, facts):
@@ -193,12 +81,12 @@ class Register:
             return known.id
         patient = self.identify({}) if patient_key is None else patient_key
         body, private = _split(facts)
-        with self._entering():
+        with self.entering():
             if (known := self.photograph(sha256)) is not None:
                 return known.id
             body |= {"sha256": sha256, "eye": eye}
             private = {"name": name, "visit": visit, "facts": private}
-            return self._append("photograph", patient, body, private, self._visit_key(patient, visit))
+            return self.append("photograph", patient, body, private, self.visit_key(patient, visit))
 
     def add_answer(self, patient_key, visit, answer, photographs, model):
         """Enter an answer; the same answer as the last one of this visit is not entered again.
@@ -220,31 +108,12 @@ class Register:
         body, private = _split(answer)
         body = {"answer": body, "photographs": sorted(photographs), "model": model}
         private = {"visit": visit, "answer": private}
-        with self._entering():
-            key = self._visit_key(patient_key, visit)
-            last = self._newest("answer", patient_key, key)
+        with self.entering():
+            key = self.visit_key(patient_key, visit)
+            last = self.newest("answer", patient_key, key)
             if last and last[1:] == (chain.canonical(body), chain.canonical(private)):
                 return last[0]
-            return self._append("answer", patient_key, body, private, key)
-
-    def _newest(self, kind, patient, visit):
-        """Find the newest entry of a kind: its id and bodies."""
-        return self.connection.execute(
-            "SELECT e.id, e.body, i.body FROM entries e LEFT JOIN identities i ON i.entry = e.id "
-            "WHERE e.patient = ? AND e.kind = ? AND e.visit IS ? ORDER BY e.id DESC LIMIT 1",
-            (patient, kind, visit),
-        ).fetchone()
-
-    def _visit_key(self, patient, visit):
-        """Hash a visit with the salt of its patient, so that it names nothing once the salt is erased."""
-        salt = self.connection.execute(
-            "SELECT salt FROM identities WHERE patient = ? AND kind = 'patient'", (patient,)
-        ).fetchone()
-        if salt is None:
-            raise StageError(f"the register {self.path} has no patient {patient}, or has erased this one")
-        if visit is None:
-            return None
-        return hmac.new(salt[0].encode(), chain.canonical(visit).encode(), "sha256").hexdigest()[:16]
+            return self.append("answer", patient_key, body, private, key)
 
     def decide(self, patient_key, by, why, accepted, answer=None):
         """Enter a person's decision on an answer: accepted or overruled.
@@ -252,7 +121,9 @@ class Register:
         Parameters
         ----------
         patient_key : str
-        by, why : str
+        by : str
+            Who decided; it stays when the patient is erased.
+        why : str
         accepted : bool
         answer : int, optional
             Default: the patient's newest one.
@@ -261,58 +132,148 @@ class Register:
         -------
         int
         """
-        raise NotImplementedError
+        with self.entering():
+            answers = [one.id for one in reading.list_answers(self.connection, patient=patient_key)]
+            answer = max(answers, default=None) if answer is None else answer
+            if answer not in answers:
+                which = "has no answer" if answer is None else f"has no answer {answer}, or a newer one of that visit"
+                raise StageError(f"patient {patient_key} {which}; nothing to decide")
+            body = {"answer": answer, "accepted": bool(accepted), "by": by}
+            return self.append("decision", patient_key, body, {"why": why})
 
-    def refer(self, patient_key, state, date):
-        """Enter that a patient is referred, has an appointment or was seen, on a `datetime.date`; return the id."""
-        raise NotImplementedError
+    def refer(self, patient_key, state, date=None):
+        """Enter that a patient was referred, has an appointment, or was seen.
 
-    def forget(self, patient_key):
-        """Erase what may name a patient; return whether there was something. The entries stay, by the random key."""
-        raise NotImplementedError
+        Parameters
+        ----------
+        patient_key : str
+        state : {'referred', 'appointment', 'seen'}
+            A referral comes first; an appointment may be moved or left out, and a patient who was seen may be referred
+            again.
+        date : datetime.date, optional
+            Of the referral, of the appointment, or on which the patient was seen. Default: today.
+
+        Returns
+        -------
+        int
+        """
+        today = self.now().date()
+        date = date or today
+        if state != "appointment" and date > today:
+            raise StageError(f"{date} is after today, {today}; only an appointment can be")
+        with self.entering():
+            before = referrals.last_states(self.connection).get(patient_key, (0, None))[1]
+            if state not in referrals.NEXT[before]:
+                now = f"is entered as {before}" if before else "has no referral"
+                then = " or ".join(referrals.NEXT[before])
+                raise StageError(f"patient {patient_key} {now}; the next entry can be {then}, not {state}")
+            return self.append("referral", patient_key, {"state": state, "date": date.isoformat()})
+
+    def forget(self, patient_key, why="forget"):
+        """Erase what may name a patient, for good; the entries stay, by the random key.
+
+        Returns
+        -------
+        bool
+            False if the patient was erased before.
+        """
+        known = self.identity(patient_key) is not None
+        if known:
+            self._erase([patient_key], why)
+        return known
+
+    def _erase(self, patients, why):
+        with self.entering():
+            for patient in patients:
+                self.append("erasure", patient, {"why": why})
+                self.connection.execute("DELETE FROM identities WHERE patient = ?", (patient,))
+        self._clean()
+
+    def _clean(self):
+        """Write the file anew without what was erased: `secure_delete` alone leaves copies in moved pages."""
+        try:
+            with opening.one_sentence(self.path):
+                self.connection.execute("VACUUM")
+                busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except StageError as error:
+            raise StageError(f"erased, but traces may be left in the file until the next erasure: {error}") from error
+        if busy:
+            log(f"note: another program reads {self.path}; traces stay in its log until that ends")
 
     def retain(self, days, today=None):
-        """Erase patients without a new entry for `days` days; those with an open referral stay.
+        """Erase the patients without a new entry for some days, except those who are still to be seen.
+
+        Parameters
+        ----------
+        days : int
+        today : datetime.date, optional
 
         Returns
         -------
         erased, kept : list of str
+            Keys of those erased, and of those kept because they are still to be seen (`referrals.find_waiting`).
         """
-        raise NotImplementedError
+        before = (today or self.now().date()) - datetime.timedelta(days)
+        with opening.one_sentence(self.path):
+            old = self.connection.execute(
+                "SELECT patient FROM entries WHERE patient IN (SELECT patient FROM identities) "
+                "GROUP BY patient HAVING max(substr(recorded, 1, 10)) < ? ORDER BY min(id)",
+                (before.isoformat(),),
+            ).fetchall()
+            waiting = {one.patient for one in referrals.find_waiting(self.connection)}
+        erased = [patient for (patient,) in old if patient not in waiting]
+        if erased:
+            self._erase(erased, "retain")
+        return erased, [patient for (patient,) in old if patient in waiting]
 
     # Read.
 
     def identity(self, patient_key):
         """Return what `identify` was given for a patient; None for an erased or unknown one."""
-        raise NotImplementedError
+        with opening.one_sentence(self.path):
+            return reading.read_identity(self.connection, patient_key)
+
+    def find(self, name):
+        """List the keys of the patients with an ID (`patient` of the identity), or with this key."""
+        with opening.one_sentence(self.path):
+            return reading.find_patients(self.connection, name)
 
     def photograph(self, sha256):
-        """Find a photograph by its hash; a Photograph or None."""
-        raise NotImplementedError
+        """Find a photograph by its hash; a `reading.Photograph` or None."""
+        with opening.one_sentence(self.path):
+            return reading.find_photograph(self.connection, sha256)
 
-    def photographs(self, patient_key):
-        """List a patient's photographs, the oldest first."""
-        raise NotImplementedError
+    def photographs(self, patient_key=None):
+        """List the photographs of a patient, or all, the oldest first; `reading.Photograph` each."""
+        with opening.one_sentence(self.path):
+            return reading.list_photographs(self.connection, patient_key)
 
     def answers(self, day=None):
-        """List the newest answer of each patient and visit, the oldest first; of a `datetime.date`, or of all days."""
-        raise NotImplementedError
+        """List the newest answer of each patient and visit, the oldest first; `reading.Answer` each.
 
-    def overdue(self, today=None, days=14):
-        """List patients who wait too long; see `eyenet.station.referrals.find_overdue`."""
-        raise NotImplementedError
+        Parameters
+        ----------
+        day : datetime.date, optional
+            Only answers of this local day. Default: all.
+        """
+        with opening.one_sentence(self.path):
+            return reading.list_answers(self.connection, day)
 
-    def head(self):
-        """Return the number and hash of the last entry, as `number:hash`. Keep it elsewhere for `verify`."""
-        return ":".join(map(str, self._last()))
+    def overdue(self, today=None, days=referrals.WAIT):
+        """List the patients who wait too long, the longest wait first; `referrals.Waiting` each."""
+        with opening.one_sentence(self.path):
+            return referrals.find_overdue(self.connection, today or self.now().date(), days)
 
     def verify(self, head=None):
-        """List what was changed, one sentence each; empty if the register is whole, and continues `head` if given."""
-        raise NotImplementedError
+        """List what was changed, one sentence each; empty if the register is whole; `head` as of an earlier day."""
+        with opening.one_sentence(self.path):
+            return list(verify(self.connection, head))
 
     def export(self, path):
-        """Write the CSV of a quality report; see `eyenet.station.export`."""
-        raise NotImplementedError
+        """Write the CSV of a quality report, which names nobody; return the number of its rows."""
+        from eyenet.station.export import write_report  # imports SciPy, which is slow and not needed to grade
+
+        return write_report(path, self.photographs(), self.answers(), self.head())
 
 
 def _split(row):
