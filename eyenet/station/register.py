@@ -264,6 +264,11 @@ class Register(Ledger):
         with opening.one_sentence(self.path):
             return referrals.find_overdue(self.connection, today or self.now().date(), days)
 
+    def waiting(self):
+        """List the patients who are to be seen by a doctor and were not; `referrals.Waiting` each."""
+        with opening.one_sentence(self.path):
+            return referrals.find_waiting(self.connection)
+
     def verify(self, head=None):
         """List what was changed, one sentence each; empty if the register is whole; `head` as of an earlier day."""
         with opening.one_sentence(self.path):
