@@ -5,6 +5,7 @@ import csv
 import datetime
 import hashlib
 import os
+import random
 import re
 import signal
 import sqlite3
@@ -195,17 +196,31 @@ def content(path):
     return b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
 
 
+def test_an_erased_name_is_not_left_in_pages_from_which_sqlite_moved_rows(path, register):
+    """With these lengths of names, SQLite 3.40 leaves one of the names if the file is not written anew."""
+    lengths = random.Random(3)
+    for i in range(60):
+        with register.entering():
+            register.append("patient", f"k{i}", {}, {"patient": f"Doe{i:04d}" + "x" * lengths.randrange(400)})
+            named = {"name": f"Doe{i:04d}" + "x" * lengths.randrange(400)}
+            register.append("photograph", f"k{i}", {"sha256": str(i)}, named)
+    erased = lengths.sample(range(60), 30)
+    for i in erased:
+        register.forget(f"k{i}")
+    left = {int(number) for number in re.findall(rb"Doe(\d{4})", content(path))}
+    assert left == set(range(60)) - set(erased)
+
+
 def test_an_erased_patient_leaves_no_name_and_a_whole_chain(path, register):
-    """Many patients, so that the file has pages from which SQLite has moved rows."""
-    keys = [add_visit(register, f"Doe{i:03d}^Jane", visit=f"1.2.840.{i}")[0] for i in range(60)]
+    keys = [add_visit(register, f"Doe{i:03d}^Jane", visit=f"1.2.840.{i}")[0] for i in range(20)]
     head = register.head()
     register.decide(keys[0], "Dr Roe", "Mrs Doe000 was seen", accepted=False)
     told = register.identity(keys[0])
     for key in keys[::2]:
         assert register.forget(key) and not register.forget(key)
     left = content(path)
-    names = [f"Doe{i:03d}".encode() for i in range(60)]
-    assert [name in left for name in names] == [False, True] * 30 and b"1.2.840.0" not in left
+    names = [f"Doe{i:03d}".encode() for i in range(20)]
+    assert [name in left for name in names] == [False, True] * 10 and b"1.2.840.0" not in left
     assert register.verify(head) == [] and register.identity(keys[0]) is None and register.find("Doe000^Jane") == []
     answer = register.answers()[0]
     assert answer.answer == {"result": "referable DR", "unit": "patient"} and answer.visit is None
@@ -353,7 +368,9 @@ def test_a_register_that_a_kill_left_empty_is_made(path):
 def test_only_the_owner_can_read_the_files(path, capsys):
     old = os.umask(0)
     try:
+        path = path.parent / "new" / path.name
         with Register.open(path) as register:
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
             add_visit(register, "7")
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         assert modes == dict.fromkeys(("register.sqlite", "register.sqlite-wal", "register.sqlite-shm"), 0o600)

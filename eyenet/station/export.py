@@ -36,13 +36,13 @@ def write_report(path, photographs, answers, head):
     int
         Number of rows.
     """
-    groups = {}
+    groups, numbers = {}, {}
     for figure, key, hit, patient in [*_of_photographs(photographs, answers), *_of_answers(photographs, answers)]:
         network, day, camera = key
         for shown in set(product((ALL, day), (ALL, camera))):
             hits, patients = groups.setdefault((figure, *network, *shown), ([], []))
             hits.append(hit)
-            patients.append(patient)
+            patients.append(numbers.setdefault(patient, len(numbers)))
     rows = [_row(key, np.array(hits), patients, head) for key, (hits, patients) in sorted(groups.items())]
     write_rows(path, HEADER, rows)
     return len(rows)

@@ -21,7 +21,7 @@ LOCKED = f"another program has been writing for {WAIT:g} s; try again"
 READ_ONLY = "cannot be written: the disk or the file is read-only; copy the register to a disk that can be written"
 DAMAGED = "is damaged or no register; keep the file, and go on with the last good copy"
 LOST = "cannot be read or written: the disk may be damaged or disconnected; check it and try again"
-NO_OPEN = "cannot be opened; check the path and its permissions"
+NO_OPEN = "cannot be opened; check path and permissions, and copy it to a disk that can be written if it is on none"
 SENTENCES = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_BUSY: LOCKED,
@@ -76,6 +76,7 @@ def connect(path, create):
     if not path.exists() and not create:
         raise StageError(f"there is no register {path}; screen.py --inbox makes it")
     if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):  # another program was faster
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     make_private(path)
@@ -90,20 +91,14 @@ def connect(path, create):
 
 
 def make_private(path):
-    """Let only the owner read and write the files of a register.
-
-    Raises
-    ------
-    StageError
-        If they belong to another user.
-    """
+    """Let only the owner read and write the files of a register; warn if that cannot be done."""
     for file in (path.with_name(path.name + ending) for ending in BESIDE):
         with contextlib.suppress(FileNotFoundError):
             if stat.S_IMODE(file.stat().st_mode) & 0o077:
                 with contextlib.suppress(OSError):
                     file.chmod(0o600)
                 if stat.S_IMODE(file.stat().st_mode) & 0o077:
-                    log(f"WARNING: other users can read {file}: it is theirs, or its disk keeps no permissions")
+                    log(f"WARNING: other users can read {file}: its disk keeps no permissions, or it is another user's")
 
 
 def _check(connection, path, create):

@@ -1,5 +1,6 @@
 """Read the register: photographs, answers with their decisions, and patients."""
 
+import datetime
 import json
 from typing import NamedTuple
 
@@ -72,16 +73,22 @@ def _photograph(row):
     return Photograph(number, recorded, patient, digest, eye, told.get("name"), told.get("visit"), facts)
 
 
+NEWEST = (
+    "WHERE e.kind = 'answer' AND NOT EXISTS (SELECT 1 FROM entries n "
+    "WHERE n.patient = e.patient AND n.kind = 'answer' AND n.visit IS e.visit AND n.id > e.id)"
+)
+
+
 def list_answers(connection, day=None, patient=None):
     """List the newest answer of each patient and visit, the oldest first; of a day or a patient, or all."""
-    newest = "SELECT max(id) FROM entries WHERE kind = 'answer' GROUP BY patient, visit"
-    where, values = f"WHERE e.id IN ({newest})", []
+    where, values = NEWEST, []
     if patient is not None:
-        where, values = where.replace("GROUP BY", "AND patient = ? GROUP BY"), [patient]
+        where, values = where + " AND e.patient = ?", [patient]
     if day is not None:
-        where, values = where + " AND substr(e.recorded, 1, 10) = ?", [*values, day.isoformat()]
+        where += " AND e.recorded >= ? AND e.recorded < ?"
+        values += [day.isoformat(), (day + datetime.timedelta(1)).isoformat()]
     rows = connection.execute(f"{BOTH}{where} ORDER BY e.id", values).fetchall()
-    decisions = _decisions(connection, patient)
+    decisions = _decisions(connection, rows[0][0]) if rows else {}
     return [_answer(row, decisions) for row in rows]
 
 
@@ -93,10 +100,9 @@ def _answer(row, decisions):
     return Answer(number, recorded, patient, told.get("visit"), answer, body["photographs"], body["model"], decision)
 
 
-def _decisions(connection, patient):
-    """Map the id of an answer to the newest decision on it."""
-    where = "WHERE e.kind = 'decision'" + (" AND e.patient = ?" if patient is not None else "")
-    rows = connection.execute(f"{BOTH}{where} ORDER BY e.id", () if patient is None else (patient,))
+def _decisions(connection, since):
+    """Map the id of an answer to the newest decision on it; of decisions after an entry."""
+    rows = connection.execute(f"{BOTH}WHERE e.kind = 'decision' AND e.id > ? ORDER BY e.id", (since,))
     found = {}
     for number, recorded, _, body, told in rows:
         body = json.loads(body)
