@@ -211,11 +211,12 @@ def test_an_erased_name_is_not_left_in_pages_from_which_sqlite_moved_rows(path, 
     assert left == set(range(60)) - set(erased)
 
 
-def test_an_erased_patient_leaves_no_name_and_a_whole_chain(path, register):
+def test_an_erased_patient_leaves_no_name_and_a_whole_chain(path, register, tmp_path):
     keys = [add_visit(register, f"Doe{i:03d}^Jane", visit=f"1.2.840.{i}")[0] for i in range(20)]
     head = register.head()
     register.decide(keys[0], "Dr Roe", "Mrs Doe000 was seen", accepted=False)
     told = register.identity(keys[0])
+    register.export(tmp_path / "before.csv")
     for key in keys[::2]:
         assert register.forget(key) and not register.forget(key)
     left = content(path)
@@ -227,6 +228,9 @@ def test_an_erased_patient_leaves_no_name_and_a_whole_chain(path, register):
     assert answer.decision["by"] == "Dr Roe" and "why" not in answer.decision
     (photograph,) = register.photographs(keys[0])
     assert photograph.name is None and photograph.facts["gradable"] and "reasons" not in photograph.facts
+    register.export(tmp_path / "after.csv")
+    before, after = (read_report(tmp_path / name) for name in ("before.csv", "after.csv"))
+    assert [row | {"head": ""} for row in before] == [row | {"head": ""} for row in after]
     with pytest.raises(StageError, match="erased"):
         register.refer(keys[0], "referred")
     again = register.add_photograph(photograph.sha256, "Doe000_left.jpeg", None, "left", None, {})
@@ -447,6 +451,8 @@ def test_the_commands(path, register, clock, capsys, monkeypatch):
     assert run(path, "--refer", "7", "--state", "referred", "--date", "2026-02-01") == 0
     assert run(path, "--overdue") == EXIT_FINDING
     assert f"7 ({key}): referred on 2026-02-01, 29 days ago, without an appointment" in capsys.readouterr().out
+    assert run(path, "--retain", "365") == 0
+    assert "erased what may name 0 patients without an entry for 365 days; kept 0" in capsys.readouterr().out
     assert run(path, "--overdue", "29") == 0 and run(path, "--verify") == 0
     head = re.search(r"head (\d+:\w+)", capsys.readouterr().out)[1]
     assert run(path, "--forget", key) == 0 and run(path, "--verify", head) == 0

@@ -40,7 +40,7 @@ def add_options(options):
     group.add_argument("--by", metavar="NAME", help="with --decide: who decided; it is never erased")
     group.add_argument("--why", metavar="TEXT", help="with --decide: the reason")
     group.add_argument("--overrule", action="store_true", help="with --decide: the answer is wrong, not accepted")
-    group.add_argument("--state", choices=STATES, help="with --refer")
+    group.add_argument("--state", choices=STATES, help="with --refer: what happened last")
     group.add_argument("--date", type=_date, help="with --refer: YYYY-MM-DD, of the appointment, ...; default: today")
 
 
@@ -163,7 +163,7 @@ def retain(register, days):
     """Erase the patients without an entry for some days."""
     erased, kept = register.retain(days)
     told = f"erased what may name {plural(len(erased), 'patient')} without an entry for {plural(days, 'day')}"
-    print(f"{told}; kept {len(kept):,} who are still to be seen")
+    print(f"{told}; kept {plural(len(kept), 'patient who is', 'patients who are')} still to be seen")
     if erased:
         log(OUTSIDE)
     return 0
