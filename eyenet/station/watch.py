@@ -65,11 +65,7 @@ class Watch:
 
     def run(self, once=False):
         """Watch until Ctrl-C, or until every file is answered; return the exit code."""
-        self.inbox.look()
-        known, events = self.desk.begin(self.inbox.present)
-        for path, state in known.items():
-            self.inbox.take(path, state)
-        self._show(events)
+        self.begin()
         if not once:
             self.inbox.start()
         try:
@@ -80,6 +76,14 @@ class Watch:
                 self.inbox.wait()
         finally:
             self.inbox.stop()
+
+    def begin(self):
+        """Recall what was answered before."""
+        self.inbox.look()
+        known, events = self.desk.begin(self.inbox.present)
+        for path, state in known.items():
+            self.inbox.take(path, state)
+        self._show(events)
 
     def step(self, once=False):
         """Look once, and take what is complete; return whether the folder could be read."""
