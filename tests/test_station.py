@@ -281,7 +281,7 @@ def test_kills_at_any_moment(inbox, tmp_path, put):
     found = []
     for name in ("r.sqlite", "undisturbed.sqlite"):
         (inbox / "9_left.jpeg").write_bytes(b"\xff\xd8\xff")
-        run("screen.py", *command[2:4], "--once", "--register", tmp_path / name, code=EXIT_REJECTED)
+        run("screen.py", *command[2:4], "--once", "--register", tmp_path / name, code=EXIT_REJECTED, fresh=True)
         with Register.open(tmp_path / name) as opened:
             assert opened.verify() == []
             hashes = {one.sha256 for one in opened.photographs()}
