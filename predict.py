@@ -53,8 +53,9 @@ from functools import partial
 from pathlib import Path
 
 from eyenet.data.identity import group_photographs
-from eyenet.grading.photographs import find_doubts, name_heat_maps, plain
-from eyenet.grading.rows import LEFT_OUT, UNREAD, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
+from eyenet.grading.answering import look_at, patient_row
+from eyenet.grading.photographs import find_doubts, name_heat_maps
+from eyenet.grading.rows import LEFT_OUT, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.pretrained import DEFAULT, default_model
@@ -62,7 +63,8 @@ from eyenet.model.screener import Screener
 from eyenet.model.unsure import RATES
 from eyenet.photo.field import FIELDS
 from eyenet.photo.kinds import find_photographs
-from eyenet.run.errors import EXIT_REJECTED, NotAPhotograph, PhotoError, log
+from eyenet.run.errors import EXIT_REJECTED, log
+from eyenet.run.files import plain
 from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
@@ -89,13 +91,8 @@ def grade(screener, paths, targets, doubts, workers, who):
     def work(item):
         path, target = item
         identity = who(here / path)
-        try:
-            row = screener.look(here / path, target and here / target)
-            row["reasons"] += [*([identity.doubt] if identity.doubt else []), *doubts.get(path, [])]
-        except NotAPhotograph as error:
-            row = {"result": LEFT_OUT, "reasons": [str(error)]}
-        except PhotoError as error:
-            row = {"result": UNREAD, "reasons": [str(error)]}
+        why = [*([identity.doubt] if identity.doubt else []), *doubts.get(path, [])]
+        row = look_at(screener, here / path, why, target and here / target)
         if "heatmap" in row:
             row["heatmap"] = str(target)
         elif target is not None:
@@ -133,9 +130,7 @@ def join_patients(screener, identities, rows):
         told, it = ("photograph does", "it") if len(unknown) == 1 else ("photographs do", "them")
         log(f"note: {len(unknown):,} {told} not tell patient and eye, so no patient row counts {it}: {few}")
     for patient, eyes in groups:
-        joined = screener.join({eye: [rows[i] for i in members] for eye, members in eyes.items()})
-        eye = "both" if len(eyes) == 2 else next(iter(eyes))
-        yield {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": eye} | joined
+        yield patient_row(screener, patient, {eye: [rows[i] for i in members] for eye, members in eyes.items()})
 
 
 def parse():

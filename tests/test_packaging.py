@@ -20,7 +20,7 @@ def test_the_extras_of_the_package_are_the_requirements_files():
     dynamic = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["setuptools"]["dynamic"]
     assert dynamic["dependencies"]["file"] == "requirements-predict.txt"
     extras = {extra: source["file"] for extra, source in dynamic["optional-dependencies"].items()}
-    named = {extra: f"requirements-{extra}.txt" for extra in ("dicom", "export", "cluster")}
+    named = {extra: f"requirements-{extra}.txt" for extra in ("dicom", "export", "cluster", "station")}
     assert extras == named | {"train": "requirements.txt"}
     assert all((REPO / file).is_file() for file in extras.values())
 

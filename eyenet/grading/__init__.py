@@ -1,4 +1,4 @@
 """Grade many photographs: find and identify them, write their rows.
 
-Used by predict.py. Imports the shared rooms.
+Used by predict.py and the station. Imports the shared rooms below.
 """

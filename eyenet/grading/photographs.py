@@ -2,14 +2,13 @@
 
 import contextlib
 import itertools
-import os
 from collections import Counter
 
 from eyenet.data.identity import NOT_ONE_PERSON, differ, not_one_person, read_name
 from eyenet.model.overlay import is_page
 from eyenet.photo.pages import split_page
 from eyenet.run.errors import StageError
-from eyenet.run.files import sha256
+from eyenet.run.files import plain, sha256
 
 MIDDLE = 2**16  # bytes that are compared before whole files are: of equal size are all photographs without compression
 COPY = "the same file as "
@@ -66,12 +65,6 @@ def read_middle(file):
     with open(file, "rb") as opened:
         opened.seek(max(0, file.stat().st_size - MIDDLE) // 2)
         return opened.read(MIDDLE)
-
-
-def plain(text):
-    """Replace the unprintable characters of a name."""
-    text = os.fsencode(str(text)).decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def name_heat_maps(paths, folder):

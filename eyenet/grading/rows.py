@@ -8,11 +8,12 @@ import zlib
 from collections import Counter
 
 from eyenet.data.tasks import QUESTIONS
-from eyenet.grading.photographs import DOUBTS, plain, read_middle
+from eyenet.grading.photographs import DOUBTS, read_middle
 from eyenet.model.answers import AGAIN, RETAKE, UNDECIDED, UNSURE
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError, log, plural
+from eyenet.run.files import plain
 from eyenet.run.growing import GrowingTable
 
 UNREAD, LEFT_OUT = "not read", "left out"

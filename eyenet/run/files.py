@@ -124,6 +124,12 @@ def from_cell(text):
     return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
+def plain(text):
+    """Replace the unprintable characters of a name."""
+    text = os.fsencode(str(text)).decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def sha256(path):
     """Return the SHA-256 of a file as hexadecimal digits."""
     with open(path, "rb") as file:

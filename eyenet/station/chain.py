@@ -1,0 +1,51 @@
+"""The hash chain of the register: canonical text, hashes, and finding what was changed.
+
+The hash of an entry covers the hash of the entry before it, so none can be changed, removed, inserted or moved without
+all later hashes changing too. Whoever can write the file can also compute these anew: only a head, the number and hash
+of the last entry, that is kept elsewhere shows this.
+"""
+
+import hashlib
+import json
+import math
+import re
+
+LONGEST = 500  # characters of a text; identities, names and reasons are shorter
+FIRST = "0" * 64  # what the first entry has as the hash before it
+HEAD = re.compile(r"(\d{1,15}):([0-9a-f]{64})")
+COVERED = ("id", "recorded", "kind", "patient", "visit", "body", "seal")
+
+
+def canonical(value):
+    """Write a value as JSON in ASCII, always with the same characters; long texts are cut (`cut`)."""
+    return json.dumps(_tidy(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _tidy(value):
+    if isinstance(value, dict):
+        return {cut(str(key)): _tidy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_tidy(item) for item in (sorted(value) if isinstance(value, set) else value)]
+    if hasattr(value, "tolist"):  # a NumPy number
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int) else cut(str(value))
+
+
+def cut(text):
+    """Cut a long text; its length and hash follow, so that two long texts stay different."""
+    if len(text) <= LONGEST:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[:LONGEST]}... ({len(text):,} characters, SHA-256 {digest})"
+
+
+def seal(salt, body):
+    """Commit to the body of an identity; says nothing about it once the random salt is erased."""
+    return hashlib.sha256(f"{salt}{body}".encode()).hexdigest()
+
+
+def link(previous, row):
+    """Compute the hash of an entry from that of the entry before it; `row` maps COVERED to their values."""
+    return hashlib.sha256(json.dumps([previous, *(row[name] for name in COVERED)]).encode()).hexdigest()

@@ -1,0 +1,86 @@
+"""The CSV of a quality report: shares with their intervals, by network, day and camera. It names nobody."""
+
+from itertools import product
+
+import numpy as np
+
+from eyenet.model.answers import AGAIN
+from eyenet.run.files import plain, write_rows
+from eyenet.score.intervals import share_with_interval
+from eyenet.station.referrals import day_of, refers
+
+ALL, SEVERAL, UNKNOWN = "all", "several", "unknown"
+GRADABLE, REFERRED, REPEATED = "photographs gradable", "visits referred", "visits to photograph again"
+AGREED = "decided answers accepted"
+HEADER = ["figure", "network", "operating_point", "trained_on", "day", "camera"]
+HEADER += ["count", "of", "patients", "value", "low", "high", "head"]
+
+
+def write_report(path, photographs, answers, head):
+    """Write the report.
+
+    Each figure is given for all days and cameras, for each day, each camera, and each camera's days; networks are never
+    mixed. Days are local. The intervals are those of `eyenet.score.intervals.share_with_interval`, over patients.
+
+    Parameters
+    ----------
+    path : path-like
+    photographs : list of eyenet.station.reading.Photograph
+    answers : list of eyenet.station.reading.Answer
+        The newest one of each visit.
+    head : str
+        Of the register; it is in every row.
+
+    Returns
+    -------
+    int
+        Number of rows.
+    """
+    groups, numbers = {}, {}
+    for figure, key, hit, patient in [*_of_photographs(photographs, answers), *_of_answers(photographs, answers)]:
+        network, day, camera = key
+        for shown in set(product((ALL, day), (ALL, camera))):
+            hits, patients = groups.setdefault((figure, *network, *shown), ([], []))
+            hits.append(hit)
+            patients.append(numbers.setdefault(patient, len(numbers)))
+    rows = [_row(key, np.array(hits), patients, head) for key, (hits, patients) in sorted(groups.items())]
+    write_rows(path, HEADER, rows)
+    return len(rows)
+
+
+def _row(key, hits, patients, head):
+    share = share_with_interval(hits, patients)
+    figures = (f"{share[name]:.6f}" for name in ("value", "low", "high"))
+    return [*map(plain, key), int(hits.sum()), len(hits), len(set(patients)), *figures, head]
+
+
+def _of_photographs(photographs, answers):
+    """Yield the figure, network, day and camera, whether it is a hit, and the patient of each photograph."""
+    networks = {number: _network(answer.model) for answer in answers for number in answer.photographs}
+    for one in photographs:
+        if one.facts.get("gradable") is not None:
+            key = networks.get(one.id, (UNKNOWN,) * 3), str(day_of(one.recorded)), _camera([one])
+            yield GRADABLE, key, bool(one.facts["gradable"]), one.patient
+
+
+def _of_answers(photographs, answers):
+    """Yield the same for each visit: referred, to photograph again, and accepted by a person where one decided."""
+    known = {one.id: one for one in photographs}
+    for one in answers:
+        key = _network(one.model), str(day_of(one.recorded)), _camera([known[i] for i in one.photographs])
+        refer = refers(one.answer)
+        yield REFERRED, key, refer, one.patient
+        yield REPEATED, key, one.answer.get("result") == AGAIN, one.patient
+        if one.decision:
+            yield AGREED, key, one.decision["accepted"], one.patient
+            yield f"{AGREED}, {'referred' if refer else 'not referred'}", key, one.decision["accepted"], one.patient
+
+
+def _network(model):
+    return tuple(str(model.get(name) or UNKNOWN) for name in ("name", "operating_point", "trained_on"))
+
+
+def _camera(photographs):
+    """Name the camera of some photographs."""
+    cameras = {str(one.facts.get("camera") or UNKNOWN) for one in photographs}
+    return cameras.pop() if len(cameras) == 1 else SEVERAL

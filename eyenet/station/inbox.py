@@ -1,0 +1,127 @@
+"""The inbox: which files have stopped growing, and which are new or have changed.
+
+Nothing here uses the clock of the computer, which may jump; waits are measured with the monotonic one.
+"""
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from eyenet.run.errors import log
+
+SETTLED = 0.4  # s for which size and time of a file must stay the same
+POLL = 0.8  # s between looks at the whole folder; network shares send no events
+
+
+class State(NamedTuple):
+    """What shows that a file was changed."""
+
+    size: int
+    modified: int
+    inode: int
+
+
+class Inbox:
+    """A folder, with its subfolders, that a camera writes to.
+
+    Parameters
+    ----------
+    folder : Path
+    now : callable
+        Returns seconds that never go back.
+
+    Attributes
+    ----------
+    present : dict of Path to State
+        The files as of the last look.
+    """
+
+    def __init__(self, folder, now=time.monotonic):
+        self.folder, self.now = folder, now
+        self.present, self.done, self.seen = {}, {}, {}
+        self.event, self.observer = threading.Event(), None
+
+    def look(self):
+        """List the files that have stopped growing and were not taken in this state, the oldest first.
+
+        Raises
+        ------
+        OSError
+            If a folder cannot be read, such as on a network drive that is gone; nothing is forgotten then.
+        """
+        present, now = _list_files(self.folder), self.now()
+        self.present = present
+        self.done = {path: state for path, state in self.done.items() if present.get(path) == state}
+        waiting = {path: state for path, state in present.items() if path not in self.done}
+        before, self.seen = self.seen, {}
+        for path, state in waiting.items():
+            known = before.get(path)
+            self.seen[path] = known if known and known[0] == state else (state, now)
+        ready = [path for path in waiting if now - self.seen[path][1] >= SETTLED]
+        return sorted(ready, key=lambda path: (present[path].modified, path))
+
+    def take(self, path, state):
+        """Note that a file was answered in this state; it is offered again if it changes."""
+        self.done[path] = state
+
+    def waiting(self):
+        """List the files that are not answered yet."""
+        return sorted(self.seen.keys() - self.done.keys())
+
+    def start(self):
+        """Let the system tell of new files; where it cannot, the folder is looked at regularly all the same."""
+        from watchdog.events import FileSystemEventHandler
+        from watchdog.observers import Observer
+
+        handler = FileSystemEventHandler()
+        handler.on_any_event = lambda event: event.event_type not in READS and self.event.set()
+        try:
+            self.observer = Observer()
+            self.observer.schedule(handler, str(self.folder), recursive=True)
+            self.observer.start()
+        except OSError as error:
+            self.observer = None
+            log(f"note: the system does not tell of new files in {self.folder} ({error}); it is looked at regularly")
+
+    def stop(self):
+        """End what `start` started."""
+        if self.observer is not None:
+            self.observer.stop()
+            self.observer.join()
+
+    def wait(self):
+        """Wait until a look may find something new."""
+        if self.seen.keys() - self.done.keys():
+            time.sleep(SETTLED / 2)
+        else:
+            self.event.wait(POLL)
+        self.event.clear()
+
+
+READS = ("opened", "closed_no_write")  # events of watchdog that change nothing, such as those of our own reading
+
+
+def state_of(path):
+    """Read the State of a file."""
+    found = os.stat(path)
+    return State(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _list_files(folder):
+    """Map the files of a folder and of those below it to their State, without hidden ones and links to folders."""
+    found, folders = {}, [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file():
+                        found[Path(entry.path)] = state_of(entry.path)
+                except FileNotFoundError:  # removed or renamed meanwhile
+                    continue
+    return found

@@ -1,0 +1,287 @@
+"""The register of the station: photographs, answers, decisions and referrals, in one SQLite file.
+
+Every entry has a kind, the time, a patient's random key, and a body. What may name a person is in the table
+`identities` instead, and can be erased. Entries are never changed or removed, which `eyenet.station.verify` checks.
+
+kind        body                                       in `identities`
+patient                                                what the source told: ID, place, ...
+photograph  sha256, eye, `facts` that name nobody      name, visit, the other facts, such as reasons
+answer      photographs, model, answer likewise        visit, the rest of the answer
+decision    answer (id), accepted, by                  why
+referral    state, date
+erasure     why: forget or retain
+"""
+
+import datetime
+import secrets
+
+from eyenet.run.errors import StageError, log
+from eyenet.station import chain, opening, reading, referrals
+from eyenet.station.ledger import Ledger
+from eyenet.station.verify import verify
+
+# What a photograph's facts and an answer may keep when the patient is erased; all else may name somebody.
+LASTING = {"result", "gradable", "quality", "field", "questions", "expected_grade", "grade", "camera", "unit"}
+LASTING |= {"width", "height"}
+
+
+class Register(Ledger):
+    """An open register, made by `Register.open`.
+
+    A method that writes has written all of it to the disk when it returns, or nothing if it raises StageError.
+    """
+
+    def identify(self, source_identity):
+        """Return the random key of a patient, and enter the patient if this identity is new.
+
+        Parameters
+        ----------
+        source_identity : dict
+            What makes this patient this patient, such as the ID and where it holds. Equal dicts are one patient. An
+            empty dict is nobody known: every call makes another patient.
+
+        Returns
+        -------
+        str
+        """
+        told = chain.canonical(source_identity)
+        with self.entering():
+            known = self.connection.execute(
+                "SELECT patient FROM identities WHERE kind = 'patient' AND body = ? AND body <> '{}'", (told,)
+            ).fetchone()
+            if known:
+                return known[0]
+            patient = secrets.token_hex(8)
+            self.append("patient", patient, {}, source_identity)
+        return patient
+
+    def add_photograph(self, sha256, name, patient_key, eye, visit, facts):
+        """Enter a photograph; one that is known by its hash stays as it was entered first.
+
+        Look for it with `photograph` before `identify`: a file that stays in the inbox would otherwise enter an erased
+        patient again.
+
+        Parameters
+        ----------
+        sha256 : str
+        name : str
+        patient_key : str or None
+            None if it is not known whose photograph it is.
+        eye : {'left', 'right', None}
+        visit : str or None
+        facts : dict
+            As from `eyenet.model.screener.Screener.look`, and `camera`.
+
+        Returns
+        -------
+        int
+            Its id; that of a known photograph may belong to another patient.
+        """
+        if (known := self.photograph(sha256)) is not None:
+            return known.id
+        patient = self.identify({}) if patient_key is None else patient_key
+        body, private = _split(facts)
+        with self.entering():
+            if (known := self.photograph(sha256)) is not None:
+                return known.id
+            body |= {"sha256": sha256, "eye": eye}
+            private = {"name": name, "visit": visit, "facts": private}
+            return self.append("photograph", patient, body, private, self.visit_key(patient, visit))
+
+    def add_answer(self, patient_key, visit, answer, photographs, model):
+        """Enter an answer; the same answer as the last one of this visit is not entered again.
+
+        Parameters
+        ----------
+        patient_key : str
+        visit : str or None
+        answer : dict
+            The row of a patient as predict.py makes it.
+        photographs : list of int
+        model : dict
+            Which network answered: its name, `sha256`, operating point, what it was trained on, and EyeNet's version.
+
+        Returns
+        -------
+        int
+        """
+        body, private = _split(answer)
+        body = {"answer": body, "photographs": sorted(photographs), "model": model}
+        private = {"visit": visit, "answer": private}
+        with self.entering():
+            key = self.visit_key(patient_key, visit)
+            last = self.newest("answer", patient_key, key)
+            if last and last[1:] == (chain.canonical(body), chain.canonical(private)):
+                return last[0]
+            return self.append("answer", patient_key, body, private, key)
+
+    def decide(self, patient_key, by, why, accepted, answer=None):
+        """Enter a person's decision on an answer: accepted or overruled.
+
+        Parameters
+        ----------
+        patient_key : str
+        by : str
+            Who decided; it stays when the patient is erased.
+        why : str
+        accepted : bool
+        answer : int, optional
+            Default: the patient's newest one.
+
+        Returns
+        -------
+        int
+        """
+        with self.entering():
+            answers = [one.id for one in reading.list_answers(self.connection, patient=patient_key)]
+            answer = max(answers, default=None) if answer is None else answer
+            if answer not in answers:
+                which = "has no answer" if answer is None else f"has no answer {answer}, or a newer one of that visit"
+                raise StageError(f"patient {patient_key} {which}; nothing to decide")
+            body = {"answer": answer, "accepted": bool(accepted), "by": by}
+            return self.append("decision", patient_key, body, {"why": why})
+
+    def refer(self, patient_key, state, date=None):
+        """Enter that a patient was referred, has an appointment, or was seen.
+
+        Parameters
+        ----------
+        patient_key : str
+        state : {'referred', 'appointment', 'seen'}
+            A referral comes first; an appointment may be moved or left out, and a patient who was seen may be referred
+            again.
+        date : datetime.date, optional
+            Of the referral, of the appointment, or on which the patient was seen. Default: today.
+
+        Returns
+        -------
+        int
+        """
+        today = self.now().date()
+        date = date or today
+        if state != "appointment" and date > today:
+            raise StageError(f"{date} is after today, {today}; only an appointment can be")
+        with self.entering():
+            before = referrals.last_states(self.connection).get(patient_key, (0, None))[1]
+            if state not in referrals.NEXT[before]:
+                now = f"is entered as {before}" if before else "has no referral"
+                then = " or ".join(referrals.NEXT[before])
+                raise StageError(f"patient {patient_key} {now}; the next entry can be {then}, not {state}")
+            return self.append("referral", patient_key, {"state": state, "date": date.isoformat()})
+
+    def forget(self, patient_key, why="forget"):
+        """Erase what may name a patient, for good; the entries stay, by the random key.
+
+        Returns
+        -------
+        bool
+            False if the patient was erased before.
+        """
+        known = self.identity(patient_key) is not None
+        if known:
+            self._erase([patient_key], why)
+        return known
+
+    def _erase(self, patients, why):
+        with self.entering():
+            for patient in patients:
+                self.append("erasure", patient, {"why": why})
+                self.connection.execute("DELETE FROM identities WHERE patient = ?", (patient,))
+        self._clean()
+
+    def _clean(self):
+        """Write the file anew without what was erased: `secure_delete` alone leaves copies in moved pages."""
+        try:
+            with opening.one_sentence(self.path):
+                self.connection.execute("VACUUM")
+                busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except StageError as error:
+            raise StageError(f"erased, but traces may be left in the file until the next erasure: {error}") from error
+        if busy:
+            log(f"note: another program reads {self.path}; traces stay in its log until that ends")
+
+    def retain(self, days, today=None):
+        """Erase the patients without a new entry for some days, except those who are still to be seen.
+
+        Parameters
+        ----------
+        days : int
+        today : datetime.date, optional
+
+        Returns
+        -------
+        erased, kept : list of str
+            Keys of those erased, and of those kept because they are still to be seen (`referrals.find_waiting`).
+        """
+        before = (today or self.now().date()) - datetime.timedelta(days)
+        with opening.one_sentence(self.path):
+            old = self.connection.execute(
+                "SELECT patient FROM entries WHERE patient IN (SELECT patient FROM identities) "
+                "GROUP BY patient HAVING max(substr(recorded, 1, 10)) < ? ORDER BY min(id)",
+                (before.isoformat(),),
+            ).fetchall()
+            waiting = {one.patient for one in referrals.find_waiting(self.connection)}
+        erased = [patient for (patient,) in old if patient not in waiting]
+        if erased:
+            self._erase(erased, "retain")
+        return erased, [patient for (patient,) in old if patient in waiting]
+
+    # Read.
+
+    def identity(self, patient_key):
+        """Return what `identify` was given for a patient; None for an erased or unknown one."""
+        with opening.one_sentence(self.path):
+            return reading.read_identity(self.connection, patient_key)
+
+    def find(self, name):
+        """List the keys of the patients with an ID (`patient` of the identity), or with this key."""
+        with opening.one_sentence(self.path):
+            return reading.find_patients(self.connection, name)
+
+    def photograph(self, sha256):
+        """Find a photograph by its hash; a `reading.Photograph` or None."""
+        with opening.one_sentence(self.path):
+            return reading.find_photograph(self.connection, sha256)
+
+    def photographs(self, patient_key=None):
+        """List the photographs of a patient, or all, the oldest first; `reading.Photograph` each."""
+        with opening.one_sentence(self.path):
+            return reading.list_photographs(self.connection, patient_key)
+
+    def answers(self, day=None):
+        """List the newest answer of each patient and visit, the oldest first; `reading.Answer` each.
+
+        Parameters
+        ----------
+        day : datetime.date, optional
+            Only answers of this local day. Default: all.
+        """
+        with opening.one_sentence(self.path):
+            return reading.list_answers(self.connection, day)
+
+    def overdue(self, today=None, days=referrals.WAIT):
+        """List the patients who wait too long, the longest wait first; `referrals.Waiting` each."""
+        with opening.one_sentence(self.path):
+            return referrals.find_overdue(self.connection, today or self.now().date(), days)
+
+    def waiting(self):
+        """List the patients who are to be seen by a doctor and were not; `referrals.Waiting` each."""
+        with opening.one_sentence(self.path):
+            return referrals.find_waiting(self.connection)
+
+    def verify(self, head=None):
+        """List what was changed, one sentence each; empty if the register is whole; `head` as of an earlier day."""
+        with opening.one_sentence(self.path):
+            return list(verify(self.connection, head))
+
+    def export(self, path):
+        """Write the CSV of a quality report, which names nobody; return the number of its rows."""
+        from eyenet.station.export import write_report  # imports SciPy, which is slow and not needed to grade
+
+        return write_report(path, self.photographs(), self.answers(), self.head())
+
+
+def _split(row):
+    """Separate what a row may keep for ever from what may name somebody."""
+    kept = {key: value for key, value in row.items() if key in LASTING}
+    return kept, {key: value for key, value in row.items() if key not in LASTING}

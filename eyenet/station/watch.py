@@ -1,0 +1,159 @@
+"""Watch the inbox: take each file when it is complete, and go on whatever happens to one of them."""
+
+import time
+from pathlib import Path
+
+from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
+from eyenet.model.pretrained import DEFAULT, default_model
+from eyenet.run.errors import EXIT_REJECTED, StageError, log, plural
+from eyenet.run.files import plain
+from eyenet.run.folder import locked
+from eyenet.run.options import fraction, local_path, model_path
+from eyenet.station.desk import Changed, Desk, Event
+from eyenet.station.inbox import Inbox
+from eyenet.station.register import Register
+from eyenet.station.view import view_for
+
+RETRY = 5.0  # s until a file that could not be opened, or an entry that could not be written, is tried again
+TRIES = 3  # of such a file with --once
+
+
+def add_options(options):
+    """Add the options of the station to the parser of screen.py."""
+    group = options.add_argument_group("the station")
+    group.add_argument("--inbox", type=local_path, metavar="DIR", help="folder to watch, with its subfolders")
+    group.add_argument("--once", action="store_true", help="grade what is there, and end")
+    group.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT}")
+    point = group.add_mutually_exclusive_group()
+    text = "use the operating point with this sensitivity, see predict.py; default: the model's own"
+    point.add_argument("--sensitivity", type=fraction, help=text)
+    point.add_argument("--specificity", type=fraction, help="the same for the specificity")
+    group.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all subfolders")
+
+
+def run_station(args):
+    """Run the station until Ctrl-C, or with --once until all files are answered; return the exit code."""
+    from eyenet.model.screener import Screener  # the commands of the register need no network
+
+    if not args.inbox.is_dir():
+        raise StageError(f"there is no folder {args.inbox}; make it, or connect the drive")
+    folder = Path(args.inbox).resolve()
+    screener = Screener(args.model or default_model(), args.sensitivity, args.specificity)
+    log(f"{NOT_A_DEVICE} {INTENDED_USE}")
+    log(screener.describe())
+    with locked(folder), Register.open(args.register) as register:
+        desk, inbox = Desk(folder, screener, register, args.one_clinic), Inbox(folder)
+        with view_for(screener, register) as view:
+            return Watch(desk, inbox, view).run(args.once)
+
+
+class Watch:
+    """The loop of the station.
+
+    Parameters
+    ----------
+    desk : Desk
+    inbox : Inbox
+    view : eyenet.station.view.Lines or eyenet.station.view.Screen
+    now, sleep : callable
+        As `time.monotonic` and `time.sleep`.
+    """
+
+    def __init__(self, desk, inbox, view, now=time.monotonic, sleep=time.sleep):
+        self.desk, self.inbox, self.view, self.now, self.sleep = desk, inbox, view, now, sleep
+        self.problems, self.tried, self.again = {}, {}, {}
+
+    def run(self, once=False):
+        """Watch until Ctrl-C, or until every file is answered; return the exit code."""
+        self.begin()
+        if not once:
+            self.inbox.start()
+        try:
+            while True:
+                found = self.step(once)
+                if once and found and not self._open():
+                    return self._end()
+                self.inbox.wait()
+        finally:
+            self.inbox.stop()
+
+    def begin(self):
+        """Recall what was answered before."""
+        self.inbox.look()
+        known, events = self.desk.begin(self.inbox.present)
+        for path, state in known.items():
+            self.inbox.take(path, state)
+        self._show(events)
+
+    def step(self, once=False):
+        """Look once, and take what is complete; return whether the folder could be read."""
+        try:
+            ready = self.inbox.look()
+        except OSError as error:
+            if once:
+                raise
+            self._trouble(".", f"the inbox cannot be read ({error.strerror}); waiting for it")
+            return False
+        self._solved(".")
+        here = {self._name(path) for path in self.inbox.present}
+        for name in [name for name in self.problems if name not in here and name != "."]:
+            self._solved(name)
+            self._show(self.desk.forget_unread(name))
+        self._refresh()
+        for path in ready:
+            if self.again.get(path, 0) <= self.now():
+                self._take(path, once)
+                self._refresh()
+        return True
+
+    def _take(self, path, once):
+        name, state = self._name(path), self.inbox.present[path]
+        try:
+            events = self.desk.take(path)
+        except Changed as error:
+            self.tried[path] = self.tried.get(path, 0) + 1
+            self.again[path] = self.now() + RETRY * (not once)
+            self._trouble(name, str(error))
+            return
+        except StageError as error:  # the register cannot be written
+            if once:
+                raise
+            self.again[path] = self.now() + RETRY
+            self._trouble(name, str(error))
+            return
+        self.inbox.take(path, state)
+        self.tried.pop(path, None)
+        self.again.pop(path, None)
+        self._solved(name)
+        if name in self.desk.unread:
+            self.problems[name] = "; ".join(event.text for event in events if event.kind == "not read")
+        self._show(events)
+
+    def _open(self):
+        """List the files that --once still waits for."""
+        return [path for path in self.inbox.waiting() if self.tried.get(path, 0) < TRIES]
+
+    def _end(self):
+        unread = len(self.problems)
+        if unread:
+            log(f"error: {plural(unread, 'file')} could not be read; the lines give the reasons")
+        return EXIT_REJECTED if unread else 0
+
+    def _name(self, path):
+        return path.relative_to(self.inbox.folder).as_posix()
+
+    def _trouble(self, name, text):
+        """Show a problem, once until it changes."""
+        if self.problems.get(name) != text:
+            self.problems[name] = text
+            self.view.show(Event("trouble", plain(name), plain(text)))
+
+    def _solved(self, name):
+        self.problems.pop(name, None)
+
+    def _show(self, events):
+        for event in events:
+            self.view.show(event)
+
+    def _refresh(self):
+        self.view.refresh([self._name(path) for path in self.inbox.waiting()], self.problems)

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Run a screening station: grade photographs as they arrive in a folder, and keep the register of all answers.
+
+Reads   a folder that the camera writes to     --inbox, with its subfolders; formats as predict.py
+        a model                                only model.tflite and config.json; Keras is not needed
+Writes  data/station/register.sqlite           photographs, answers, decisions and referrals (--register)
+        a screen of today's patients, or one line for each event if stdout is not a terminal
+
+    pip install -r requirements-predict.txt -r requirements-station.txt
+    python screen.py --inbox clinic/inbox
+    python screen.py --inbox clinic/inbox --once
+    python screen.py --decide 1042 --by "Dr Roe" --why "drusen, no DR" --overrule
+    python screen.py --refer 1042 --state referred
+    python screen.py --overdue
+    python screen.py --verify
+
+A photograph is graded when its file has stopped growing, and the patient gets an answer, as predict.py would give for
+all photographs of the folder. The answer changes when a further photograph of the visit arrives. Patients who must be
+photographed again are listed first. What cannot be read is listed, and tried again when it changes. Stop the station at
+any moment: started again, it grades what has no answer, and nothing twice.
+
+Entries are only ever added, and --verify checks that none was changed or removed. What may name a patient lies apart,
+and --forget or --retain erases it for good (docs/screening.md). Each command takes about a second;
+--verify and --export read all entries, and take longer.
+
+Exit code 3: with --once, some files could not be read; all others are graded. Exit code 4: --overdue found patients who
+wait too long, or --verify found a change.
+"""
+
+from eyenet.run.options import parser
+from eyenet.run.script import run_main
+from eyenet.station.commands import COMMANDS, add_options, run_command
+from eyenet.station.watch import add_options as add_station
+from eyenet.station.watch import run_station
+
+
+def main():
+    options = parser(__doc__)
+    add_station(options)
+    add_options(options)
+    args = options.parse_args()
+    if args.inbox is None:
+        code = run_command(options, args)
+        if code is None:
+            options.error(f"give --inbox, or one of --{', --'.join(COMMANDS)}")
+        return code
+    if any(getattr(args, name) is not None for name in COMMANDS):
+        options.error("--inbox cannot be combined with a command of the register")
+    return run_station(args)
+
+
+if __name__ == "__main__":
+    run_main(main)
