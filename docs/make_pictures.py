@@ -167,7 +167,7 @@ def main():
     shutil.copy(latest / "training_curves.png", PICTURES / "training_curves.png")
     graded(work, name)
     draw_tensorboard(work)
-    screenshot((latest / "report.html").resolve().as_uri(), PICTURES / "report.png", "1165,1650")
+    screenshot((latest / "report.html").resolve().as_uri(), PICTURES / "report.png", "1165,1840")
 
 
 if __name__ == "__main__":

@@ -61,8 +61,9 @@ def draw_chart(name, label, draw, height=3.4):
         figure, axes = new_figure(4.3, height, "")
         axes.tick_params(length=0)
         draw(axes)
-        if axes.get_legend_handles_labels()[0]:
-            figure.legend(loc="outside upper left", ncols=2, handlelength=1.6, columnspacing=1.2, borderpad=0)
+        if labels := axes.get_legend_handles_labels()[1]:
+            columns = 2 if max(map(len, labels)) <= 28 else 1  # the page's font may be wider than matplotlib's
+            figure.legend(loc="outside upper left", ncols=columns, handlelength=1.6, columnspacing=1.2, borderpad=0)
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     return _embed(buffer.getvalue(), name, label)
