@@ -87,12 +87,16 @@ async function renew([name, store, value], change) {
   opened.close();
 }
 
+/** Wait until an async function is true in the page: `waitForFunction` takes the promise itself for true. */
+export async function until(page, isTrue, value) {
+  while (!(await page.evaluate(isTrue, value))) await page.waitForTimeout(20);
+}
+
 /** Wait until the page has stored the patient in progress, also with the evidence, which it draws after the answer: it would undo `rewrite`. */
 export const stored = (page) =>
-  page.waitForFunction(async ([name, store]) => {
+  until(page, async ([name, store]) => {
     const last = window.said.findLast(({ kind }) => kind === "seen");
     if (last?.seen.contoursOf && !window.explained.has(last.id)) return false;
-    await new Promise((resolve) => setTimeout(resolve)); // now the page has asked the database to store it, and what follows waits for that
     const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
     const opened = await result(indexedDB.open(name));
     const all = await result(opened.transaction(store).objectStore(store).getAll());

@@ -1,7 +1,7 @@
 // What stays of a patient: reloads, other windows, other networks, files that are damaged, full devices, and the automatic deletion.
 
 import { inspect, open, options, phone, pickPoint, ready } from "./driver.mjs";
-import { PROGRESS, VISITS, button, entries, idsOf, importFile, next, openHistory, reload, rewrite, save, say, see, shoot, stored, take } from "./nurse.mjs";
+import { PROGRESS, VISITS, button, entries, idsOf, importFile, next, openHistory, reload, rewrite, save, say, see, shoot, stored, take, until } from "./nurse.mjs";
 
 /** Reload with a patient in progress, in every state. */
 async function reloads(page, context, url) {
@@ -212,7 +212,7 @@ async function deletions(page) {
   await page.waitForFunction(() => document.querySelectorAll("#history .entry").length === 3);
   found.few = await idsOf(page, VISITS);
   await other.close();
-  await page.waitForFunction(async () => !(await navigator.locks.query()).held.some(({ name }) => name.endsWith("old1")));
+  await until(page, async () => !(await navigator.locks.query()).held.some(({ name }) => name.endsWith("old1")));
   await rewrite(page, VISITS, old, [31, 32, 33, 34, 35, 36]);
   await page.reload();
   await page.waitForSelector("dialog");
