@@ -333,7 +333,7 @@ def test_one_class_only(diseased):
     missing = "specificity" if diseased else "sensitivity"
     for figure in (unit["auc"], unit["average_precision"], unit[missing], unit["referral"][2]["auc"]):
         assert figure == NOTHING
-    assert unit["curves"] == {"roc": [], "precision_recall": []}
+    assert unit["curves"] == {"roc": [], "roc_band": [], "precision_recall": []}
     assert unit["accuracy"]["low"] < unit["accuracy"]["value"] < unit["accuracy"]["high"]
 
 

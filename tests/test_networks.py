@@ -52,7 +52,7 @@ def test_each_network_grades_a_photograph(name, monkeypatch):
     assert parts.step == 8 and abs(parts.start + 8 * (cells.shape[1] - 1) / 2 - (size - 1) / 2) <= 8
     heat = heat_maps(small, photographs, 1)
     assert heat.shape == (2, size, size) and heat.dtype == np.float32
-    assert heat.min() >= 0 and heat.max() <= 1 and heat.any() == (name != "three_layers_2017")
+    assert heat.min() >= 0 and heat.max() <= 1 and heat.any()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         fast = cnn.build_network(name, size, 5, "none")

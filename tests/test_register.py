@@ -277,6 +277,14 @@ def test_a_patient_who_is_not_seen_is_overdue(register, clock):
     assert [one.missing for one in register.overdue(later)] == ["referral"]
 
 
+def test_a_negative_that_a_person_overrules_waits_for_its_referral(register, clock):
+    missed, *_ = add_visit(register, "7", "no DR")
+    register.decide(missed, "Dr Roe", "new vessels", accepted=False)
+    assert [one.patient for one in register.overdue(DAY + datetime.timedelta(15))] == [missed]
+    clock.day += datetime.timedelta(31)
+    assert register.retain(30) == ([], [missed])
+
+
 def test_a_decision_needs_the_newest_answer_of_the_patient(register):
     key, _, first = add_visit(register, "7", AGAIN)
     other, _, foreign = add_visit(register, "8")

@@ -13,7 +13,7 @@ const SYMBOLS: Record<State, string> = { yes: "✓", no: "✕", unknown: "–" }
 /** Which item a reason of the quality gate is about. */
 const ABOUT: Record<string, Item> = {
   "not a fundus photograph": "retina",
-  "not a colour photograph": "retina",
+  "not a colour photograph": "light",
   "retina cut off": "whole",
   "out of focus": "sharp",
   "detail lost": "sharp",
@@ -23,10 +23,10 @@ const ABOUT: Record<string, Item> = {
   "low contrast": "light",
 };
 
-/** Find the state of each item; without a retina only the reasons are known. */
+/** Find the state of each item; without a retina, or in a grey photograph, only the reasons are known. */
 export function stateOf(row: Row): Record<Item, State> {
   const against = new Set(row.reasons.map((reason) => ABOUT[reason]));
-  const state = (item: Item): State => (against.has(item) || (item === "retina" && row.retina === false) ? "no" : row.retina === false ? "unknown" : "yes");
+  const state = (item: Item): State => (against.has(item) ? "no" : row.retina === false ? "unknown" : "yes");
   return Object.fromEntries(ITEMS.map((item) => [item, state(item)])) as Record<Item, State>;
 }
 

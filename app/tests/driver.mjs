@@ -50,6 +50,12 @@ function listen() {
         else window.said.push(data);
       });
     }
+
+    /** Keep what is asked while `window.held` is a list; `release` sends it. */
+    postMessage(...message) {
+      if (window.held) window.held.push(() => super.postMessage(...message));
+      else super.postMessage(...message);
+    }
   };
 }
 

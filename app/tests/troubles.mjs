@@ -13,9 +13,15 @@ export const troubles = {
       await page.setInputFiles(chooser("right"), file);
     }
     await page.waitForSelector(done("right"));
+    await page.evaluate(() => (window.held = []));
     await page.setInputFiles(chooser("right"), options.first);
     await page.setInputFiles(chooser("right"), options.patient.right); // while the previous one is being graded
     const meanwhile = await page.locator("#new").innerText();
+    await page.evaluate(() => {
+      const held = window.held;
+      window.held = null;
+      for (const send of held) send();
+    });
     await page.waitForSelector(done("right"));
     const shown = await page.locator("#new [data-eye=right]").innerText();
     const row = await page.evaluate(() => window.said.findLast(({ kind }) => kind === "seen").seen.row);

@@ -109,7 +109,9 @@ def interval_methods(metrics, config):
     if not methods:
         return ""
     named = "; ".join(f"{figures}: {method}" for figures, method in methods.items())
-    return f"{level} intervals over patients, whose photographs come together. {named}. No hypothesis is tested."
+    tests = "Differences between groups are tested, corrected by Holm's method" if groups(metrics, config) else ""
+    tests = tests or "No hypothesis is tested"
+    return f"{level} intervals over patients, whose photographs come together. {named}. {tests}."
 
 
 def baselines(metrics, config):

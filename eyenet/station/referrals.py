@@ -46,7 +46,8 @@ def last_states(connection):
 def find_waiting(connection):
     """Find the patients who are referred, or whose answer refers, and who were not seen since.
 
-    An answer that a person has overruled refers nobody. A patient counts once, with the most advanced state.
+    An answer that refers counts unless a person has overruled it. Any other answer counts if a person has overruled it,
+    since the person found what the network missed. A patient counts once, with the most advanced state.
 
     Returns
     -------
@@ -59,9 +60,9 @@ def find_waiting(connection):
         if state != "seen"
     }
     for answer in list_answers(connection):
-        overruled = answer.decision and not answer.decision["accepted"]
+        overruled = bool(answer.decision) and not answer.decision["accepted"]
         before = states.get(answer.patient, (0,))[0]
-        if refers(answer.answer) and not overruled and answer.id > before:
+        if refers(answer.answer) != overruled and answer.id > before:
             since = day_of(answer.recorded)
             found.setdefault(answer.patient, Waiting(answer.patient, since, None, "referral"))
     return list(found.values())
@@ -85,4 +86,4 @@ def describe(one, today):
         return f"the appointment was on {one.since}, {ago} ago, and the patient is not entered as seen"
     if one.state == "referred":
         return f"referred on {one.since}, {ago} ago, without an appointment"
-    return f"the answer of {one.since}, {ago} ago, refers, and no referral is entered"
+    return f"to be referred since {one.since}, {ago} ago, and no referral is entered"

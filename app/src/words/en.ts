@@ -381,7 +381,7 @@ const en = {
       ],
       [
         "What the words mean",
-        "Referable retinopathy is moderate or worse, without macular oedema: a specialist should see the patient. The threshold is the probability from which EyeNet reports disease; the settings tell how cautious it is. Under “Evidence”, contours mark areas that raised the score; they do not outline lesions. Where nothing stood out, the score is below the threshold.",
+        "Referable retinopathy is moderate or worse: a specialist should see the patient. Macular oedema also needs referral, but EyeNet does not detect it. The threshold is the probability from which EyeNet reports disease; the settings tell how cautious it is. Under “Evidence”, contours mark areas that raised the score; they do not outline lesions. Where nothing stood out, the score is below the threshold.",
       ],
       [
         "How to take a good photograph",

@@ -374,7 +374,7 @@ const es: Words = {
       ],
       [
         "Qué significan las palabras",
-        "Una retinopatía que requiere derivación es moderada o peor, sin contar el edema macular: un especialista debe ver al paciente. El umbral es la probabilidad a partir de la cual EyeNet informa enfermedad; en los ajustes se elige con cuánta cautela. En “Evidencia”, los contornos marcan zonas que aumentaron la puntuación; no delimitan lesiones. Donde nada llamó la atención, la puntuación está por debajo del umbral.",
+        "Una retinopatía que requiere derivación es moderada o peor: un especialista debe ver al paciente. El edema macular también requiere derivación, pero EyeNet no lo detecta. El umbral es la probabilidad a partir de la cual EyeNet informa enfermedad; en los ajustes se elige con cuánta cautela. En “Evidencia”, los contornos marcan zonas que aumentaron la puntuación; no delimitan lesiones. Donde nada llamó la atención, la puntuación está por debajo del umbral.",
       ],
       [
         "Cómo tomar una buena foto",
