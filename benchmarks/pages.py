@@ -31,7 +31,7 @@ def waits(name, pages, photographs, repeat):
     found = [[] for _ in pages]
     for turn in range(repeat + 1):  # the first turn compiles, and is not counted
         for photograph in photographs:
-            for page, taken in zip(pages, found):
+            for page, taken in list(zip(pages, found))[:: -1 if turn % 2 else 1]:
                 wait = browser.browse("waiting", page.resolve(), name, file=photograph)["milliseconds"] / 1000
                 if turn:
                     taken.append(wait)
@@ -45,11 +45,10 @@ def main():
     args = options.parse_args()
     photographs = sorted((args.data.resolve() / "train").glob("*.jpeg"))
     names = f"before ({args.before})", "after"
-    rows = [
-        (f"{what}, {name}", f"{size:.3g}", unit, "")
-        for name, page in zip(names, args.pages)
-        for what, size, unit in sizes(page)
-    ]
+    rows = []
+    for (what, before, unit), (_, after, _) in zip(*map(sizes, args.pages)):
+        rows += [(f"{what}, {name}", f"{size:.3g}", unit, "") for name, size in zip(names, (before, after))]
+        rows.append((f"{what}, after / before", f"{after / before:.2f}", "ratio", ""))
     for kind in browser.BROWSERS:
         if why := browser.missing(kind):
             raise SystemExit(f"the page cannot be run: {why}")

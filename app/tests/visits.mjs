@@ -182,7 +182,8 @@ export const visits = {
     found.sample = await trySample(page);
     found.history = await moveHistory(page);
     found.old = await readOld(page);
-    return { ...found, requests: seen.requests, errors: seen.errors };
+    const errors = seen.errors.filter((error) => !error.includes("A ServiceWorker intercepted the request")); // Firefox, of a request that a reload ends
+    return { ...found, requests: seen.requests, errors };
   },
 };
 

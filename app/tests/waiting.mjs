@@ -18,7 +18,7 @@ export const waiting = {
     await page.evaluate(watch);
     await page.locator("#new [data-eye=right] input[type=file]:not([capture])").first().setInputFiles(options.file);
     const milliseconds = await page.evaluate(() => window.waited);
-    await page.waitForTimeout(3_000); // the evidence is computed after the answer
+    await page.waitForTimeout(2_000); // the evidence is computed after the answer
     return { milliseconds };
   },
 };
