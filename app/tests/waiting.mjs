@@ -18,10 +18,17 @@ export const waiting = {
     await page.evaluate(watch);
     await page.locator("#new [data-eye=right] input[type=file]:not([capture])").first().setInputFiles(options.file);
     const milliseconds = await page.evaluate(() => window.waited);
-    await page.waitForTimeout(2_000); // the evidence is computed after the answer
+    await page.waitForFunction(isExplained, null, { timeout: 60_000 });
+    await page.waitForTimeout(500); // the evidence is drawn and stored
     return { milliseconds };
   },
 };
+
+/** Tell whether the worker has computed the evidence, which follows the answer; earlier versions called it `heat`. */
+function isExplained() {
+  const { id, seen } = window.said.findLast(({ kind }) => kind === "seen");
+  return !(seen.contoursOf ?? seen.heatOf) || window.explained.has(id) || window.said.some((one) => one.kind === "heat" && one.id === id);
+}
 
 /** Measure within the page, so that the tool that drives it does not count. */
 function watch() {
