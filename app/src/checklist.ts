@@ -10,10 +10,12 @@ type State = "yes" | "no" | "unknown";
 
 const ITEMS: Item[] = ["retina", "whole", "sharp", "light"];
 const SYMBOLS: Record<State, string> = { yes: "✓", no: "✕", unknown: "–" };
+const GREY = "not a colour photograph"; // whatever it shows
+
 /** Which item a reason of the quality gate is about. */
 const ABOUT: Record<string, Item> = {
   "not a fundus photograph": "retina",
-  "not a colour photograph": "light",
+  [GREY]: "light",
   "retina cut off": "whole",
   "out of focus": "sharp",
   "detail lost": "sharp",
@@ -26,7 +28,7 @@ const ABOUT: Record<string, Item> = {
 /** Find the state of each item; without a retina, or in a grey photograph, only the reasons are known. */
 export function stateOf(row: Row): Record<Item, State> {
   const against = new Set(row.reasons.map((reason) => ABOUT[reason]));
-  const state = (item: Item): State => (against.has(item) ? "no" : row.retina === false ? "unknown" : "yes");
+  const state = (item: Item): State => (against.has(item) || (item === "retina" && row.retina === false && !row.reasons.includes(GREY)) ? "no" : row.retina === false ? "unknown" : "yes");
   return Object.fromEntries(ITEMS.map((item) => [item, state(item)])) as Record<Item, State>;
 }
 
