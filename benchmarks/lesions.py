@@ -24,13 +24,12 @@ import numpy as np
 import record
 from PIL import Image
 
-from eyenet.data.tasks import TASKS, disease_probability, first_disease
+from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import backend
-from eyenet.model.decision import thresholds_at
+from eyenet.model.decision import raw_and_calibrated, thresholds_at
 from eyenet.model.folder import open_model
 from eyenet.model.loading import load_network
 from eyenet.model.overlay import enlarge, retina_of
-from eyenet.model.probabilities import calibrate
 from eyenet.model.settings import colours_of, field_of
 from eyenet.photo.quality import judge
 from eyenet.photo.retina import crop_photograph, in_colours
@@ -135,11 +134,11 @@ def near_lesions(drawn):
 
 def called(network, crops, config, question):
     """Tell which photographs the network calls diseased at its operating point; bool (n,)."""
-    chosen = config["decision"][question]
-    own = disease_probability(
-        network.predict(crops, batch_size=BATCH, verbose=0), first_disease(config["task"], question)
+    probabilities = network.predict(crops, batch_size=BATCH, verbose=0)
+    return (
+        raw_and_calibrated(config["decision"], probabilities, config["task"], question)[1]
+        >= thresholds_at(config)[question]
     )
-    return calibrate(own, chosen["temperature"], chosen["shift"]) >= thresholds_at(config)[question]
 
 
 def on_photographs(network, config, folder, sheet):

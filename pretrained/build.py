@@ -29,18 +29,17 @@ os.environ["KERAS_BACKEND"] = "tensorflow"  # which converts to LiteRT
 # ruff: noqa: E402
 from eyenet.data.array import content_hash, open_array, rows_by_split
 from eyenet.data.tables import write_table
-from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, disease_probability, first_disease
+from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS, first_disease
 from eyenet.export.folder import proved_export
 from eyenet.export.halved import save_halved
 from eyenet.export.litert import halve_weights
 from eyenet.export.proof import RETINA, Exam, compare, line, require_parity
 from eyenet.model import backend
-from eyenet.model.decision import choose_decision, thresholds_at
+from eyenet.model.decision import choose_decision, raw_and_calibrated, thresholds_at
 from eyenet.model.folder import FORMAT, LITE_NETWORK, NETWORK, open_model
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.loading import load_network
 from eyenet.model.patients import split_hash
-from eyenet.model.probabilities import calibrate
 from eyenet.model.provenance import provenance
 from eyenet.model.reference import summarise
 from eyenet.model.screener import Screener
@@ -152,9 +151,7 @@ def predict_with_features(network, images, rows):
 def ask(probabilities, config):
     """Answer each question: calibrated probabilities (n,), and the threshold of the default operating point."""
     for question, threshold in thresholds_at(config).items():
-        chosen = config["decision"][question]
-        raw = disease_probability(probabilities, first_disease(config["task"], question))
-        yield question, calibrate(raw, chosen["temperature"], chosen["shift"]), threshold
+        yield question, raw_and_calibrated(config["decision"], probabilities, config["task"], question)[1], threshold
 
 
 def reached(levels, patients, probabilities, config):

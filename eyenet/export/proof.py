@@ -7,10 +7,9 @@ import numpy as np
 import skimage
 
 from eyenet.data.array import open_array, rows_by_split
-from eyenet.data.tasks import LEAST_GRADE, disease_probability, first_disease
-from eyenet.model.decision import thresholds_at
+from eyenet.data.tasks import LEAST_GRADE
+from eyenet.model.decision import raw_and_calibrated, thresholds_at
 from eyenet.model.patients import split_hash
-from eyenet.model.probabilities import calibrate
 from eyenet.model.settings import colours_of, field_of
 from eyenet.photo.kinds import list_photographs
 from eyenet.photo.retina import photograph_to_input
@@ -194,7 +193,9 @@ def compare(exam, found, config):
     figures = {"photographs": len(expected), "what": exam.what, "largest": float(np.abs(expected - found).max())}
     figures["questions"] = {}
     for question, threshold in thresholds_at(config).items():
-        before, after = (_calibrated(x, question, config) for x in (expected, found))
+        before, after = (
+            raw_and_calibrated(config["decision"], x, config["task"], question)[1] for x in (expected, found)
+        )
         changed = (before >= threshold) != (after >= threshold)
         diseased = None if levels is None else np.asarray(levels) >= LEAST_GRADE[question]
         figures["questions"][question] = {
@@ -203,11 +204,6 @@ def compare(exam, found, config):
             "auc": [_auc(diseased, x) for x in (before, after)],
         }
     return figures
-
-
-def _calibrated(probabilities, question, config):
-    own = disease_probability(probabilities, first_disease(config["task"], question))
-    return calibrate(own, config["decision"][question]["temperature"], config["decision"][question]["shift"])
 
 
 def _auc(diseased, probability):

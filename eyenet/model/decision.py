@@ -106,6 +106,26 @@ def thresholds_at(config, point=None):
     return {question: config["decision"][question]["eye"]["operating_points"][point] for question in questions}
 
 
+def raw_and_calibrated(decision, probabilities, task, question):
+    """Answer a question by a decision.
+
+    Parameters
+    ----------
+    decision : dict
+        As in config.json.
+    probabilities : ndarray of float, shape (n, classes)
+    task : str
+    question : str
+
+    Returns
+    -------
+    raw, calibrated : ndarray of float, shape (n,)
+        The probability of disease before and after calibration.
+    """
+    chosen, raw = decision[question], disease_probability(probabilities, first_disease(task, question))
+    return raw, calibrate(raw, chosen["temperature"], chosen["shift"])
+
+
 def choose_decision(patients, levels, probabilities, task):
     """Choose calibration and thresholds for every question of a task.
 

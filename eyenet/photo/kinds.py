@@ -104,7 +104,7 @@ def find_photographs(places, skipped):
             found += examine(place)[0] or [place]
             continue
         for here, _, names in _walk(place, seen, lambda folder: folder.resolve() in skipped):
-            for path in (here / name for name in names if not _is_own(name, names)):
+            for path in (here / name for name in _of_others(names)):
                 photographs, reason, _ = examine(path) if path.resolve() not in skipped else ([], None, False)
                 found += photographs
                 if reason is not None:
@@ -151,9 +151,9 @@ def _walk(place, seen, skip):
         yield here, inner, sorted(name for name in names if not name.startswith("."))
 
 
-def _is_own(name, names):
-    """Tell whether a file is a record or table of a step of EyeNet, whose folders hold a stage.json."""
-    return "stage.json" in names and name.endswith((".json", ".csv"))
+def _of_others(names):
+    """Leave out the records and tables of a step of EyeNet, whose folders hold a stage.json."""
+    return [name for name in names if not name.endswith((".json", ".csv"))] if "stage.json" in names else names
 
 
 def list_photographs(folder, made_by=None):
@@ -195,7 +195,7 @@ def list_photographs(folder, made_by=None):
     for here, inner, names in _walk(folder, set(), holds_crops):
         inside = here.relative_to(folder)
         # text, since a million paths would take 800 MB
-        files += [(inside / name).as_posix() for name in names if not _is_own(name, names)]
+        files += [(inside / name).as_posix() for name in _of_others(names)]
         if not inner and not names and here != folder:
             left_out.append((inside.as_posix(), "an empty folder"))
     names, dicom = [], set()

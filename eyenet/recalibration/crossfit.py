@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, disease_probability, first_disease
-from eyenet.model.decision import choose_decision
-from eyenet.model.probabilities import calibrate, log_odds
+from eyenet.data.tasks import LEAST_GRADE, QUESTIONS
+from eyenet.model.decision import choose_decision, raw_and_calibrated
+from eyenet.model.probabilities import log_odds
 from eyenet.recalibration.enough import FOLDS
 from eyenet.run.errors import StageError
 from eyenet.score.calibration import calibration_error, recalibration
@@ -66,16 +66,15 @@ def cross_fit(patients, levels, probabilities, task, questions, point):
     ]
     found = {}
     for question in questions:
-        raw = disease_probability(probabilities, first_disease(task, question))
         offered = [set(decision[question]["eye"]["operating_points"]) for _, decision in parts]
         if not all(point in points for points in offered):
             raise StageError(why_unsupported(question, point))
-        calibrated, called = np.zeros(len(raw)), {name: np.zeros(len(raw), bool) for name in set.intersection(*offered)}
+        count = len(folds)
+        calibrated, called = np.zeros(count), {name: np.zeros(count, bool) for name in set.intersection(*offered)}
         for rows, decision in parts:
-            chosen = decision[question]
-            calibrated[rows] = calibrate(raw[rows], chosen["temperature"], chosen["shift"])
+            calibrated[rows] = raw_and_calibrated(decision, probabilities[rows], task, question)[1]
             for name, predictions in called.items():
-                predictions[rows] = calibrated[rows] >= chosen["eye"]["operating_points"][name]
+                predictions[rows] = calibrated[rows] >= decision[question]["eye"]["operating_points"][name]
         found[question] = calibrated, called
     return found
 
@@ -91,10 +90,8 @@ def why_unsupported(question, point):
 
 def apply(decision, probabilities, task, question, point):
     """Return the calibrated probability (n,) and the predictions of a decision at an operating point, bool (n,)."""
-    chosen = decision[question]
-    raw = disease_probability(probabilities, first_disease(task, question))
-    probability = calibrate(raw, chosen["temperature"], chosen["shift"])
-    return probability, probability >= chosen["eye"]["operating_points"][point]
+    probability = raw_and_calibrated(decision, probabilities, task, question)[1]
+    return probability, probability >= decision[question]["eye"]["operating_points"][point]
 
 
 def measure(levels, question, probability, called, patients):

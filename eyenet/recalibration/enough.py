@@ -12,7 +12,7 @@ from eyenet.score.intervals import count_patients
 
 FOLDS = 10  # of the cross-fitting: the decision is chosen on nine tenths of the patients, and measured on the rest
 EACH = 10  # patients of a class for each number that is fitted (Peduzzi et al. 1996)
-FITTED = 2  # numbers of a calibration: temperature and shift
+NUMBERS = 2  # that a calibration fits: temperature and shift
 
 
 @functools.cache
@@ -52,7 +52,7 @@ def needed(point):
     .. [1] P. Peduzzi et al., "A simulation study of the number of events per variable in logistic regression
        analysis", Journal of Clinical Epidemiology, 1996.
     """
-    found = {"with": EACH * FITTED, "without": EACH * FITTED}
+    found = {"with": EACH * NUMBERS, "without": EACH * NUMBERS}
     if point != BALANCED:
         kind, _, aim = point.rpartition("_")
         side = "with" if kind == "sensitivity" else "without"

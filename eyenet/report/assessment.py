@@ -5,10 +5,9 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from eyenet.data.tables import GRADES, count_by_grade, patient_known
-from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, answerable, disease_probability, first_disease
+from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, answerable
 from eyenet.model.answers import consistent_grade
-from eyenet.model.decision import own_point, predict_grade, thresholds_at
-from eyenet.model.probabilities import calibrate
+from eyenet.model.decision import own_point, predict_grade, raw_and_calibrated, thresholds_at
 from eyenet.report.coverage import coverages
 from eyenet.report.units import evaluate_unit, sort_rows
 from eyenet.report.workload import workload
@@ -22,9 +21,8 @@ NOT_RETINA = "a random forest on file size, photograph size, circle and rim, whi
 
 def answer(scored, config, question):
     """Return the truth (bool), raw and calibrated probability of a question for each photograph; all of shape (n,)."""
-    truth, chosen = (scored.table["level"] >= LEAST_GRADE[question]).to_numpy(), config["decision"][question]
-    raw = disease_probability(scored.probabilities, first_disease(config["task"], question))
-    return truth, raw, calibrate(raw, chosen["temperature"], chosen["shift"])
+    truth = (scored.table["level"] >= LEAST_GRADE[question]).to_numpy()
+    return truth, *raw_and_calibrated(config["decision"], scored.probabilities, config["task"], question)
 
 
 def assess(scored, train, config, draws, seed):
@@ -141,24 +139,34 @@ def _baselines(scored, train, question, truth, draws, seed):
 
 def assess_grade(scored, config, draws, seed):
     """Score the grade of the network, and the grade `shown` by predict.py, which does not contradict its answers."""
-    levels = scored.table["level"].to_numpy()
-    predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])
-    called = {q: answer(scored, config, q)[2] >= threshold for q, threshold in thresholds_at(config).items()}
-    shown = [
-        consistent_grade(int(grade), {question: {"disease": called[question][row]} for question in called})
-        for row, grade in enumerate(predicted)
-    ]
-    patients = scored.table["patient"].to_numpy()
-    grades = {"predicted": predicted, "shown": np.array(shown)}
-    kappa = bootstrap(
-        lambda w: {name: quadratic_kappa(levels, grade, w) for name, grade in grades.items()}, patients, draws, seed
-    )
+    levels, patients = scored.table["level"].to_numpy(), scored.table["patient"].to_numpy()
+    grades = {"predicted": predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])}
+    grades["shown"] = shown_grade(scored, config)
+    kappa = kappas(levels, grades, patients, draws, seed)
     figures = {
         name: {"kappa": kappa[name], "accuracy": share_with_interval(grade == levels, patients)}
         for name, grade in grades.items()
     }
     matrix = confusion_matrix(levels, grades["shown"], labels=list(GRADES)).tolist()
     return figures["predicted"] | {"shown": figures["shown"] | {"confusion": matrix}}
+
+
+def shown_grade(scored, config):
+    """Return the grade of each photograph that predict.py shows; ndarray of int, shape (n,)."""
+    predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])
+    called = {q: answer(scored, config, q)[2] >= threshold for q, threshold in thresholds_at(config).items()}
+    shown = [
+        consistent_grade(int(grade), {question: {"disease": called[question][row]} for question in called})
+        for row, grade in enumerate(predicted)
+    ]
+    return np.array(shown)
+
+
+def kappas(levels, grades, patients, draws, seed):
+    """Compute quadratic weighted kappa with its interval for each of some grades (n,), by name."""
+    return bootstrap(
+        lambda w: {name: quadratic_kappa(levels, grade, w) for name, grade in grades.items()}, patients, draws, seed
+    )
 
 
 def assess_split(scored, config):

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from eyenet.report.card import markdown_text
 from eyenet.report.checklists import counts_table, fill_checklists
 from eyenet.report.words import SPACE
 from eyenet.run.files import write_rows, write_whole
-from eyenet.run.pages import environment
+from eyenet.run.pages import environment, markdown_text
 
 
 def write_checklists(path, metrics, config):

@@ -109,8 +109,8 @@ def interval_methods(metrics, config):
     if not methods:
         return ""
     named = "; ".join(f"{figures}: {method}" for figures, method in methods.items())
-    tests = "Differences between groups are tested, corrected by Holm's method" if groups(metrics, config) else ""
-    tests = tests or "No hypothesis is tested"
+    tested = "Differences between groups are tested, corrected by Holm's method"
+    tests = tested if metrics.get("subgroups") else "No hypothesis is tested"
     return f"{level} intervals over patients, whose photographs come together. {named}. {tests}."
 
 

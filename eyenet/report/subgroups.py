@@ -6,7 +6,7 @@ import pandas as pd
 from eyenet.data.tables import patient_known
 from eyenet.data.tasks import answerable
 from eyenet.model.decision import thresholds_at
-from eyenet.report.assessment import answer, assess_grade, is_binary, worst
+from eyenet.report.assessment import answer, is_binary, kappas, shown_grade, worst
 from eyenet.run.errors import log
 from eyenet.score.not_retina import photograph_sizes
 from eyenet.score.subgroups import LEAST, POWER, compare_group, compare_shares, holm
@@ -37,7 +37,8 @@ def assess_subgroups(scored, config, columns, draws, seed):
     """
     sizes, found = photograph_sizes(scored.features), {}
     graded = config["task"] == "grade" and not is_binary(scored.table)
-    answers = _answers(scored, config)
+    answers, shown = _answers(scored, config), shown_grade(scored, config) if graded else None
+    levels, patients = scored.table["level"].to_numpy(), scored.table["patient"].to_numpy()
     for column in columns:
         groups = group_photographs(scored.table, column, sizes)
         if len(groups.categories) < 2:
@@ -49,7 +50,7 @@ def assess_subgroups(scored, config, columns, draws, seed):
             inside = np.asarray(groups == name)
             part = _assess_group(scored.table, answers, inside, column in BY_GATE)
             if graded:
-                part["kappa"] = assess_grade(scored.take(np.flatnonzero(inside)), config, draws, seed)["shown"]["kappa"]
+                part["kappa"] = kappas(levels[inside], {"": shown[inside]}, patients[inside], draws, seed)[""]
             found[column][name] = part
     if not found:
         return None
@@ -78,19 +79,26 @@ def _assess_group(table, answers, inside, by_gate):
         "questions": {},
     }
     for question, eyes in answers.items():
-        units = {"eye": (eyes, table["patient"], inside, poor), "patient": None}
-        if known:
-            units["patient"] = _worst_of_sides(eyes, table, poor, inside)
+        units = _units(eyes, table, poor, inside, known)
         part["questions"][question] = {
             unit: rows
             and compare_group(*(rows[0][c].to_numpy() for c in ("truth", "called", "probability")), *rows[1:3])
             for unit, rows in units.items()
         }
     if poor is not None and not by_gate:
+        units = _units(table[["level"]], table, poor, inside, known)
         part["ungradable"] = {
             unit: rows and compare_shares(np.asarray(rows[3], bool), rows[1], rows[2]) for unit, rows in units.items()
         }
     return part
+
+
+def _units(eyes, table, poor, inside, known):
+    """List rows, patients, group and `poor` of the photographs and, if they are `known`, of the patients."""
+    return {
+        "eye": (eyes, table["patient"], inside, poor),
+        "patient": _worst_of_sides(eyes, table, poor, inside) if known else None,
+    }
 
 
 def _worst_of_sides(eyes, table, poor, inside):

@@ -93,10 +93,12 @@ def group_photographs(table, column, sizes=None):
     if column not in table:
         return _ordered([UNKNOWN] * len(table), [])
     if column in ("gradable", "quality"):
-        poor = pd.to_numeric(table.get("gradable"), errors="coerce")
+        gradable = pd.to_numeric(table.get("gradable"), errors="coerce")
         if column == "gradable":
-            return _ordered(np.select([poor == 1, poor == 0], ["gradable", "not gradable"], UNKNOWN), ["gradable"])
-        return _by_quality(pd.to_numeric(table["quality"], errors="coerce"), poor == 0)
+            return _ordered(
+                np.select([gradable == 1, gradable == 0], ["gradable", "not gradable"], UNKNOWN), ["gradable"]
+            )
+        return _by_quality(pd.to_numeric(table["quality"], errors="coerce"), gradable == 0)
     cells = table[column].fillna("").astype(str).str.strip()
     cells = cells.mask(cells.str.casefold().isin(UNKNOWNS), "")
     numbers = pd.to_numeric(cells.replace("", np.nan), errors="coerce")

@@ -1,8 +1,8 @@
 """The hash chain of the register: canonical text, hashes, and finding what was changed.
 
 The hash of an entry covers the hash of the entry before it, so none can be changed, removed, inserted or moved without
-all later hashes changing too. Whoever can write the file can also compute these anew: only a head, the number and hash
-of the last entry, that is kept elsewhere shows this.
+all later hashes changing too. A person who can write the file can also compute new hashes. Only a head that is kept
+elsewhere, the number and hash of the last entry, shows that.
 """
 
 import hashlib

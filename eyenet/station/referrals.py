@@ -15,7 +15,7 @@ REFERRING = {*CALLED.values(), UNGRADABLE}
 
 
 class Waiting(NamedTuple):
-    """A patient who is to be seen by a doctor: since when (a `datetime.date`), and what is missing, in words."""
+    """A patient whom a doctor must see: since when (a `datetime.date`), and the next step, in words."""
 
     patient: str
     since: datetime.date

@@ -1,7 +1,7 @@
 """TensorBoard: the curves of training and validation, charts of each epoch, and a comparison of runs.
 
 TensorBoard shows a chart for each tag, sorted by name, with a curve for each folder. So training and validation have
-one tag and two folders, logs/<run>/train and validation, and what is to be seen first begins with an A. The charts and
+one tag and two folders, logs/<run>/train and validation, and the first group begins with an A. The charts and
 HParams are in logs/<run>/summary: HParams treats a folder as a run and every scalar in and below it as a column, and
 the curves would add a dozen columns.
 """

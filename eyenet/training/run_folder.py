@@ -15,14 +15,7 @@ from eyenet.run.folder import output_folder
 def settings_of(options, table, sidecar):
     """Return what a run's folder may not mix: options, array, split, and the content of the initial weights.
 
-    Parameters
-    ----------
-    options : dict
-        The options of cnn.py.
-    table : DataFrame
-        Table of the array.
-    sidecar : dict
-        X.json of the array.
+    The parameters are those of `run_folder`.
     """
     compared = ("network", "task", "epochs", "batch", "learning_rate", "precision", "seed")
     settings = {key: options[key] for key in compared} | {
