@@ -243,7 +243,8 @@ def main():
         raise StageError(f"{output} is a file, but evaluate.py writes a folder; choose another --output")
     output.mkdir(parents=True, exist_ok=True)
     backend.start("float32", args.seed)
-    from eyenet.model.predictions import score_array, score_photographs
+    from eyenet.model.predictions import score_array
+    from eyenet.model.scored_photographs import score_photographs
     from eyenet.report.terminal import figures_text, network_text, splits_text, summary_text
 
     network, source = load_network(args.model, config), "array" if args.photos is None else "photographs"

@@ -54,25 +54,24 @@ from pathlib import Path
 
 from eyenet.data.identity import group_photographs
 from eyenet.grading.answering import look_at, patient_row
+from eyenet.grading.options import add_model_options
 from eyenet.grading.photographs import find_doubts, name_heat_maps
 from eyenet.grading.rows import LEFT_OUT, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
-from eyenet.model.pretrained import DEFAULT, default_model
+from eyenet.model.pretrained import default_model
 from eyenet.model.screener import Screener
 from eyenet.model.unsure import RATES
 from eyenet.photo.field import FIELDS
 from eyenet.photo.kinds import find_photographs
 from eyenet.run.errors import EXIT_REJECTED, log
 from eyenet.run.files import plain
-from eyenet.run.options import fraction, local_path, model_path, parser
+from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 from eyenet.sets.identify import identify
 
 KEPT = ("photograph", "result", "gradable", "reasons", "questions", "grade")  # of a row, until the patients are joined
-AIM = "use the threshold whose sensitivity on validation reaches this with its whole 95 %% interval: 0.85, 0.9 or 0.95"
-
 RATE = "answer 'unsure' where this error rate cannot be kept: 0.01, 0.02 ... 0.2; default: never"
 
 
@@ -137,10 +136,7 @@ def parse():
     """Parse the options."""
     options = parser(__doc__, workers=None, scheduler=None)
     options.add_argument("photographs", type=local_path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
-    options.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT}")
-    point = options.add_mutually_exclusive_group()
-    point.add_argument("--sensitivity", type=fraction, help=AIM + "; default: the model's own operating point")
-    point.add_argument("--specificity", type=fraction, help="the same for the specificity")
+    add_model_options(options)
     options.add_argument("--unsure", type=error_rate, metavar="RATE", help=RATE)
     options.add_argument("--field", choices=FIELDS, help="what a crop shows; default: as the model was trained")
     options.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all folders")

@@ -207,7 +207,7 @@ def score_set(args, config, point):
         Name and reason of the photographs that could not be used.
     """
     backend.start("float32", 0)
-    from eyenet.model.predictions import read_photograph_labels, score_labelled
+    from eyenet.model.scored_photographs import read_photograph_labels, score_labelled
 
     table, *_ = read_photograph_labels(args.labels, args.photos, args.columns)
     require_answers(table, config["task"], args.labels)

@@ -107,7 +107,7 @@ def score(folder, model, cache):
 
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     backend.start("float32", 0)
-    from eyenet.model.predictions import read_photograph_labels, score_labelled
+    from eyenet.model.scored_photographs import read_photograph_labels, score_labelled
 
     config, photographs = open_model(model), folder / "train"
     table = leave_out_seen(read_photograph_labels(folder / "trainLabels.csv", photographs)[0], model)

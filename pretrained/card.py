@@ -15,7 +15,8 @@ from eyenet.model.batches import Batches, predict
 from eyenet.model.decision import thresholds_at
 from eyenet.model.folder import open_model
 from eyenet.model.lite import LITE_NETWORK, LiteNetwork
-from eyenet.model.predictions import Scored, read_geometries, require_unseen, score_photographs
+from eyenet.model.predictions import Scored, read_geometries, require_unseen
+from eyenet.model.scored_photographs import score_photographs
 from eyenet.report import words
 from eyenet.report.assessment import answer
 from eyenet.report.card import front_matter

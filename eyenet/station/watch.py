@@ -3,12 +3,13 @@
 import time
 from pathlib import Path
 
+from eyenet.grading.options import add_model_options
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
-from eyenet.model.pretrained import DEFAULT, default_model
+from eyenet.model.pretrained import default_model
 from eyenet.run.errors import EXIT_REJECTED, StageError, log, plural
 from eyenet.run.files import plain
 from eyenet.run.folder import locked
-from eyenet.run.options import fraction, local_path, model_path
+from eyenet.run.options import local_path
 from eyenet.station.desk import Changed, Desk, Event
 from eyenet.station.inbox import Inbox
 from eyenet.station.register import Register
@@ -23,11 +24,7 @@ def add_options(options):
     group = options.add_argument_group("the station")
     group.add_argument("--inbox", type=local_path, metavar="DIR", help="folder to watch, with its subfolders")
     group.add_argument("--once", action="store_true", help="grade what is there, and end")
-    group.add_argument("--model", type=model_path, help=f"folder of the model; {DEFAULT}")
-    point = group.add_mutually_exclusive_group()
-    text = "use the operating point with this sensitivity, see predict.py; default: the model's own"
-    point.add_argument("--sensitivity", type=fraction, help=text)
-    point.add_argument("--specificity", type=fraction, help="the same for the specificity")
+    add_model_options(group)
     group.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all subfolders")
 
 
