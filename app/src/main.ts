@@ -92,7 +92,9 @@ async function start(): Promise<void> {
   show();
   if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") return failed(words.status.tooOld);
   say(words.status.loading);
+  byId("new").setAttribute("aria-busy", "true");
   void resumeProgress().then((found) => {
+    byId("new").removeAttribute("aria-busy");
     lost ??= found;
     if (lost) say(lost, "wrong");
     keepClean(() => location.hash === "#history" && show());

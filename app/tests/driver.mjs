@@ -27,7 +27,7 @@ export function freePort() {
 export async function serve(folder, port) {
   const command = ["-m", "http.server", String(port), "--bind", "127.0.0.1", "--directory", folder];
   const server = spawn(options.python, command, { stdio: "ignore" });
-  for (let i = 0; i < 100; i++) {
+  while (server.exitCode === null) {
     const there = await fetch(`http://127.0.0.1:${port}/`).then((r) => r.ok, () => false);
     if (there) return server;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -76,6 +76,12 @@ export async function open(browser, url, more = {}, prepare = () => undefined, u
 
 const isReady = () => window.said.some(({ kind }) => kind === "ready");
 export const ready = (page) => page.waitForFunction(isReady, null, { timeout: 60_000 });
+
+/** Follow a link of the navigation (new, history, settings or about), and wait until its view is shown. */
+export async function goTo(page, view) {
+  await page.locator(`nav a[href="#${view}"]`).click();
+  await page.waitForSelector(`#${view}:not([hidden]) > *`); // the address changes first, and the history is read from the database
+}
 
 /** Choose a file for an eye and wait for its result; returns what the page shows and the worker's message. */
 export async function look(page, eye, file) {

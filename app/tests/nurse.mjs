@@ -2,9 +2,10 @@
 
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { options, ready } from "./driver.mjs";
+import { goTo, options, ready } from "./driver.mjs";
 
 export const DAY = 86_400_000; // milliseconds
+const PATIENCE = 60_000; // likewise
 export const VISITS = ["eyenet", "visits"]; // database and store
 export const PROGRESS = ["eyenet-progress", "patients"];
 export const say = (page) => page.locator("#status").textContent();
@@ -69,9 +70,14 @@ export async function chooseSeveral(page, files) {
 
 export async function reload(page) {
   await page.reload();
-  await ready(page);
-  await page.waitForTimeout(200); // the patient in progress comes from the database
+  await resumed(page);
   return see(page);
+}
+
+/** Wait until the page is ready and has read the patient in progress, if there is one, from the database. */
+export async function resumed(page) {
+  await ready(page);
+  await page.waitForSelector("#new:not([aria-busy])", { state: "attached" });
 }
 
 /** Store what `change` makes of all objects of a store of the page. */
@@ -89,7 +95,11 @@ async function renew([name, store, value], change) {
 
 /** Wait until an async function is true in the page: `waitForFunction` takes the promise itself for true. */
 export async function until(page, isTrue, value) {
-  while (!(await page.evaluate(isTrue, value))) await page.waitForTimeout(20);
+  const start = Date.now();
+  while (!(await page.evaluate(isTrue, value))) {
+    if (Date.now() - start > PATIENCE) throw new Error(`after a minute, this is not true in the page: ${isTrue}`);
+    await page.waitForTimeout(20);
+  }
 }
 
 /** Wait until the page has stored the patient in progress, also with the evidence, which it draws after the answer: it would undo `rewrite`. */
@@ -105,20 +115,30 @@ export const stored = (page) =>
     return shots.length > 0 && shots.every(({ contours, contoursOf }) => !contoursOf || contours);
   }, PROGRESS);
 
-/** List the ids of all objects of a store of the page. */
-export const idsOf = (page, place) =>
+/** List all objects of a store of the page. */
+export const allOf = (page, place) =>
   page.evaluate(async ([name, store]) => {
     const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
     const opened = await result(indexedDB.open(name));
-    const ids = await result(opened.transaction(store).objectStore(store).getAllKeys());
+    const all = await result(opened.transaction(store).objectStore(store).getAll());
     opened.close();
-    return ids;
+    return all;
   }, place);
 
+export const idsOf = async (page, place) => (await allOf(page, place)).map(({ id }) => id);
+
+/** Wait until the objects of a store of the page fulfil a condition. */
+export async function untilStored(page, place, isTrue) {
+  const start = Date.now();
+  while (!isTrue(await allOf(page, place))) {
+    if (Date.now() - start > PATIENCE) throw new Error(`after a minute, this is not true of ${place}: ${isTrue}`);
+    await page.waitForTimeout(20);
+  }
+}
+
 export async function openHistory(page) {
-  await page.getByRole("link", { name: "Settings" }).click();
-  await page.getByRole("link", { name: "History" }).click();
-  await page.waitForSelector("#history > *");
+  await goTo(page, "settings"); // the link of the view that is shown does nothing
+  await goTo(page, "history");
 }
 
 export async function entries(page) {

@@ -1,7 +1,7 @@
 // What stays of a patient: reloads, other windows, other networks, files that are damaged, full devices, and the automatic deletion.
 
 import { inspect, open, options, phone, pickPoint, ready } from "./driver.mjs";
-import { PROGRESS, VISITS, button, entries, idsOf, importFile, next, openHistory, reload, rewrite, save, say, see, shoot, stored, take, until } from "./nurse.mjs";
+import { PROGRESS, VISITS, allOf, button, entries, idsOf, importFile, next, openHistory, reload, resumed, rewrite, save, say, see, shoot, stored, take, until, untilStored } from "./nurse.mjs";
 
 /** Reload with a patient in progress, in every state. */
 async function reloads(page, context, url) {
@@ -23,13 +23,12 @@ async function reloads(page, context, url) {
 
   const other = await context.newPage(); // another window has a patient of its own
   await other.goto(url);
-  await ready(other);
-  await other.waitForTimeout(200); // the patient in progress would come from the database
+  await resumed(other);
   found.other = await see(other);
   found.taken = await disturb(other, page);
   await other.fill("#label", "Bed 8");
   await other.locator("#label").blur();
-  await other.waitForTimeout(200); // until it is stored
+  await untilStored(other, PROGRESS, (all) => all.some(({ visit }) => visit.label === "Bed 8"));
   await other.close();
   found.late = await startEarly(context, url);
   await stored(page);
@@ -41,10 +40,9 @@ async function reloads(page, context, url) {
   found.sample = await reload(page);
   await page.evaluate(() => (window.Worker.prototype.postMessage = () => undefined)); // the page ends before there is an answer
   await page.locator("#now input[capture]").setInputFiles(good.right);
-  await page.waitForTimeout(300);
+  await untilStored(page, PROGRESS, (all) => all.some(({ busy }) => busy.length));
   await page.reload();
-  await ready(page);
-  await page.waitForTimeout(200);
+  await resumed(page);
   found.lost = await say(page);
   await page.evaluate(() => (location.hash = "new"));
   await take(page, good.right);
@@ -113,15 +111,10 @@ async function startEarly(context, url) {
     }).observe(document, { subtree: true, childList: true }),
   );
   await page.goto(url);
-  await ready(page);
-  await page.waitForTimeout(200); // until it is stored
+  await resumed(page);
+  await untilStored(page, PROGRESS, (all) => all.some(({ visit }) => visit.label === "Bed 9"));
   const locks = await page.evaluate(async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith("eyenet-patient-")).length);
-  const names = await page.evaluate(async ([name, store]) => {
-    const opened = await new Promise((resolve) => (indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result)));
-    const all = await new Promise((resolve) => (opened.transaction(store).objectStore(store).getAll().onsuccess = ({ target }) => resolve(target.result)));
-    opened.close();
-    return all.map(({ visit }) => visit.label).sort();
-  }, PROGRESS);
+  const names = (await allOf(page, PROGRESS)).map(({ visit }) => visit.label).sort();
   await page.close();
   return { locks, names };
 }
@@ -222,8 +215,7 @@ async function deletions(page) {
   await page.reload();
   await page.waitForSelector("dialog");
   await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
-  await page.waitForSelector("dialog", { state: "detached" });
-  await page.waitForTimeout(200);
+  await untilStored(page, VISITS, (all) => all.length < 8);
   found.gone = (await entries(page)).length;
   await rewrite(page, PROGRESS, left, ["of-the-day-before", 25]);
   await rewrite(page, PROGRESS, left, ["of-now", 0]);

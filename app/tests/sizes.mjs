@@ -1,6 +1,6 @@
 // What does not fit on a narrow screen, or with large text.
 
-import { open, options, phone } from "./driver.mjs";
+import { goTo, open, options, phone } from "./driver.mjs";
 import { give, next } from "./nurse.mjs";
 
 export const sizes = {
@@ -21,11 +21,11 @@ export const sizes = {
       await page.waitForSelector("#new figcaption:not(.print-only)"); // the evidence follows the answer
       await measure("result");
       if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
-      await page.getByRole("link", { name: "History" }).click();
+      await goTo(page, "history");
       await page.locator(".exchange summary").click();
       await measure("history");
       if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}-history.png`, fullPage: true });
-      await page.getByRole("link", { name: "Patient" }).click();
+      await goTo(page, "new");
       await next(page);
     }
     return { wide };

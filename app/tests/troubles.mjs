@@ -1,6 +1,7 @@
 // Failures: quick users, full or unavailable storage, deletion, a network that does not match, new versions.
 
-import { look, open, openOffline, options, ready, serve } from "./driver.mjs";
+import { goTo, look, open, openOffline, options, ready, serve } from "./driver.mjs";
+import { until } from "./nurse.mjs";
 
 const chooser = (eye) => `#new [data-eye=${eye}] input[type=file]:not([capture])`;
 const done = (eye) => `#new [data-eye=${eye}][aria-busy=false][data-result]`;
@@ -36,27 +37,28 @@ export const troubles = {
   async gone(browser, url, server) {
     const { page } = await openOffline(browser, url, server);
     const counts = [];
-    const count = async () => {
+    const count = async (expected) => {
+      await until(page, `(${countVisits})().then((n) => n === ${expected})`);
       await page.waitForTimeout(300); // for late writes
       counts.push(await page.evaluate(countVisits));
     };
     await look(page, "right", options.patient.right);
-    await count();
+    await count(1);
     await page.getByRole("button", { name: "Remove" }).click();
-    await count();
+    await count(0);
     await look(page, "right", options.patient.right);
-    await count();
-    await page.getByRole("link", { name: "History" }).click();
+    await count(1);
+    await goTo(page, "history");
     await page.getByRole("link", { name: /^Open/ }).click();
     await page.waitForSelector("#history .eye");
     await page.goBack(); // like a phone's back button
     await page.getByRole("button", { name: "Delete all" }).click();
     await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
     await page.waitForFunction(() => document.querySelector("#history").innerText.includes("No results yet"));
-    await page.getByRole("link", { name: "Patient" }).click();
+    await goTo(page, "new");
     await page.locator("#label").fill("Nobody");
     await page.locator("#label").blur();
-    await count();
+    await count(0);
     return { counts, left: await page.locator("#patient").innerText() };
   },
 

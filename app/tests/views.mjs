@@ -1,7 +1,7 @@
 // What a user does: grade photographs, open every view, use the keyboard, choose an operating point.
 
 import { constants, inflateSync } from "node:zlib";
-import { desktop, inspect, look, open, openOffline, options, phone, pickPoint, ready } from "./driver.mjs";
+import { desktop, goTo, inspect, look, open, openOffline, options, phone, pickPoint, ready } from "./driver.mjs";
 
 /** Read the letter, which is on paper only. */
 const letterOf = (page, view) => page.locator(`${view} .letter`).textContent();
@@ -28,8 +28,15 @@ export function toPdf(page, format, path) {
   return page.pdf({ width, height, path });
 }
 
-/** Print the opened visit: the number of pages by format, what is on them, and what does not fit into its place. */
-export async function print(page) {
+/**
+ * Print the opened visit: the number of pages by format, what is on them, and what does not fit into its place.
+ * This takes a window of its own, since one that was printed may draw no more frames in Chromium.
+ */
+export async function print(opened) {
+  const page = await opened.context().newPage();
+  await page.goto(opened.url());
+  await page.waitForSelector("#history .letter", { state: "attached" });
+  await page.waitForFunction(() => [...document.querySelectorAll("#history img")].every(({ complete }) => complete));
   const pages = {};
   for (const format of ["A4", "Letter"]) {
     const pdf = await toPdf(page, format, options.screenshots && `${options.screenshots}/${format}.pdf`);
@@ -42,8 +49,7 @@ export async function print(page) {
     all.filter((one) => one.getBoundingClientRect().bottom > one.parentElement.getBoundingClientRect().bottom + 1).map((one) => one.outerHTML.slice(0, 160)),
   );
   const pictures = await page.$$eval("#history img", (all) => all.filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().height));
-  await page.setViewportSize(phone);
-  await page.emulateMedia({ media: null }); // "screen" would be printed too
+  await page.close();
   return { pages, text, spilt, pictures };
 }
 
@@ -61,7 +67,7 @@ export const views = {
     const refused = await page.evaluate(() => window.refused.splice(0));
     const outside = await page.evaluate(async () => {
       const answer = await fetch("https://example.org/").then(() => "went out", () => "refused");
-      await new Promise((resolve) => setTimeout(resolve, 200)); // the report arrives later
+      while (!window.refused.length) await new Promise((resolve) => setTimeout(resolve, 20)); // the report arrives later
       return `${answer} ${window.refused.splice(0).at(-1)}`;
     });
     const workerPolicy = await page.evaluate(async () => {
@@ -133,11 +139,10 @@ export const views = {
     await page.fill("#born", "2999-01-01");
     const refused = await letterOf(page, "#new");
     await page.fill("#born", "1957-03-04");
-    await page.getByRole("link", { name: "Settings" }).click();
+    await goTo(page, "settings");
     for (const field of await page.locator(".clinic input").all()) await field.fill("Long words ".repeat(20).slice(0, await field.getAttribute("maxlength")));
     const letter = await letterOf(page, "#new");
-    await page.getByRole("link", { name: "History" }).click();
-    await page.waitForSelector("#history .entry");
+    await goTo(page, "history");
     await page.locator("#history .exchange summary").click();
     await noteAll("history");
     await page.getByRole("button", { name: "Delete all" }).click();
@@ -147,9 +152,9 @@ export const views = {
     await page.waitForSelector("#history .eye");
     await noteAll("visit");
     found.print = { ...(await print(page)), refused, letter, again: await letterOf(page, "#history") };
-    await page.getByRole("link", { name: "Settings" }).click();
+    await goTo(page, "settings");
     await noteAll("settings");
-    await page.getByRole("link", { name: "About" }).click();
+    await goTo(page, "about");
     await noteAll("about");
     return found;
   },
@@ -263,10 +268,9 @@ export const views = {
       await look(page, "left", left);
       const asked = await results();
       const status = await page.locator("#status").innerText();
-      await page.getByRole("link", { name: "History" }).click();
-      await page.waitForSelector("#history .entry"); // shown: before, it holds the list of the last time
+      await goTo(page, "history");
       const kept = await page.locator("#history .entry").first().innerText();
-      await page.getByRole("link", { name: "Patient" }).click();
+      await goTo(page, "new");
       const confirm = page.getByRole("button", { name: "The files are correct" });
       const offered = await confirm.count();
       if (offered) await confirm.click();

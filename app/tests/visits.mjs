@@ -2,7 +2,7 @@
 // the page must show in each, and what the history must list at the end. In Chromium and in Firefox.
 
 import { once } from "node:events";
-import { inspect, lastSeen, open, options, phone, pickPoint, ready } from "./driver.mjs";
+import { goTo, inspect, lastSeen, open, options, phone, pickPoint, ready } from "./driver.mjs";
 import { DAY, PROGRESS, VISITS, button, chooseSeveral, entries, importFile, next, note, openHistory, reload, rewrite, save, see, settled, shoot, stored, take } from "./nurse.mjs";
 import { pagesOf, toPdf } from "./views.mjs";
 
@@ -128,9 +128,9 @@ async function trySample(page) {
   await button(page, "Poor photograph").click();
   await page.waitForSelector("#now[data-result]");
   const found = { ...(await see(page)), banner: await page.locator("#banner").innerText(), ...(await seenBanner(page)), letter: await page.locator("#new .letter").textContent() };
-  await page.getByRole("link", { name: "About" }).click();
+  await goTo(page, "about");
   found.everywhere = await page.locator("#banner").isVisible();
-  await page.getByRole("link", { name: "Patient" }).click();
+  await goTo(page, "new");
   found.own = await take(page, options.good.right); // a patient's photograph never joins a sample
   found.own.banner = await page.locator("#banner").isVisible();
   await button(page, "Remove").click();
@@ -171,7 +171,7 @@ export const visits = {
     await ready(page);
     const found = { status: await page.locator("#status").innerText(), titles: {} };
     for (const [name, act] of Object.entries(TEN)) {
-      await page.getByRole("link", { name: "Patient" }).click();
+      await goTo(page, "new");
       if (await button(page, "Next patient").count()) await next(page);
       if (name !== "the next day") await page.fill("#label", name);
       found[name] = await act(page);
