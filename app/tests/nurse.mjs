@@ -168,9 +168,10 @@ async function saveUnheard(act) {
   const before = readdirSync(options.downloads);
   await act();
   for (;;) {
-    const [name, ...more] = readdirSync(options.downloads).filter((one) => !before.includes(one)); // beside it a .part, until it is whole
-    const path = name && join(options.downloads, name);
-    if (path && !more.length && statSync(path).size) return { name, text: readFileSync(path, "utf8") };
+    const files = readdirSync(options.downloads).filter((one) => !before.includes(one));
+    const name = files.find((one) => /^eyenet-[^.]+\.\w+$/.test(one)); // until it is whole, beside it a .part and other names
+    const path = name && files.length === 1 && join(options.downloads, name);
+    if (path && statSync(path, { throwIfNoEntry: false })?.size) return { name, text: readFileSync(path, "utf8") };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
