@@ -138,7 +138,7 @@ def tables_of(figures):
     return tables
 
 
-def describe_set(table, scored, parent, decided):
+def describe_set(table, scored, parent, chosen, decided):
     """Describe what a recalibration was made on, for config.json."""
     unknown, patients = int((~patient_known(table)).sum()), count_patients(table["patient"], slice(None))
     known = patients - unknown
@@ -152,6 +152,7 @@ def describe_set(table, scored, parent, decided):
         "patients": patients,
         "counted": ", ".join(counted),
         "data": hash_data(table),
+        "chosen": chosen,
         "decided": decided,
     }
 
@@ -231,9 +232,9 @@ def main():
     point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
     scored, paths, questions, rejected = score_set(args, config, point)
     used = scored.table.assign(path=scored.table["image"].map(paths))
-    decision, decided = decide(used, scored.probabilities, config, questions, point)
+    decision, chosen, decided = decide(used, scored.probabilities, config, questions, point)
     compared = compare(used, scored.probabilities, config, questions, point)
-    made = describe_set(used, scored, describe_parent(args.model, config), decided)
+    made = describe_set(used, scored, describe_parent(args.model, config), chosen, decided)
     figures = {
         "format": 1,
         "model": args.output.resolve().name,

@@ -8,6 +8,7 @@ from eyenet.data.tables import GRADES, count_by_grade, patient_known
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, answerable
 from eyenet.model.answers import consistent_grade
 from eyenet.model.decision import own_point, predict_grade, raw_and_calibrated, thresholds_at
+from eyenet.model.settings import chosen_on
 from eyenet.report.coverage import coverages
 from eyenet.report.units import evaluate_unit, sort_rows
 from eyenet.report.workload import workload
@@ -60,6 +61,7 @@ def assess(scored, train, config, draws, seed):
             "temperature": decision[question]["temperature"],
             "shift": decision[question]["shift"],
             "operating_point": own,
+            "chosen_on": chosen_on(config, question),
             "eye": _unit(eyes, patients, poor, *how),
             "patient": joined and _unit(*joined, *how),
             "unsure": coverages(joined[0], config, question) if joined else {},

@@ -7,6 +7,7 @@ from eyenet.model.decision import BALANCED
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_FIGURES
 from eyenet.model.settings import what_it_has_seen
 from eyenet.report.cautions import unknown_patients
+from eyenet.report.chosen import places
 from eyenet.report.subgroup_tables import all_sentences, group_rows
 from eyenet.report.words import interval_text, main_unit, percent
 from eyenet.run.errors import plural
@@ -51,13 +52,13 @@ def balanced_rows(question):
         return []
     points = [question[unit]["operating_points"][BALANCED] for unit in ("eye", "patient") if question[unit]]
     return [
-        [f"{rate} at the balanced threshold of validation", *(show(point[rate]) for point in points)]
+        [f"{rate} at the balanced threshold", *(show(point[rate]) for point in points)]
         for rate in ("sensitivity", "specificity")
     ]
 
 
 def curve_rows(units):
-    """List sensitivity at each specificity and the reverse: on this set's ROC curve, and at validation's threshold."""
+    """List sensitivity at each specificity and the reverse: on this set's ROC curve, and at the model's threshold."""
     rows, rates = [], ("specificity", "sensitivity")
     for target, other in (rates, rates[::-1]):
         key = f"{other}_at_{target}"
@@ -66,7 +67,7 @@ def curve_rows(units):
             rows.append([f"{other} at {float(level):.0%} {target}, on this set's ROC curve", *shown])
             points = [unit["operating_points"].get(f"{target}_{level}") for unit in units]
             for rate in rates if None not in points else ():
-                rows.append([f"  {rate} at the threshold chosen on validation", *(show(p[rate]) for p in points)])
+                rows.append([f"  {rate} at the model's threshold for this aim", *(show(p[rate]) for p in points)])
     return rows
 
 
@@ -121,7 +122,7 @@ def figures_text(metrics):
     lines += group_lines(metrics)
     lines += ["\nin brackets: 95 % interval over patients; metrics.json and the report name the methods"]
     lines += unknown_patients(metrics)
-    lines.append(f"thresholds were chosen on {metrics['chosen_on']}, except for the figures on this set's ROC curve")
+    lines.append(f"thresholds were chosen on {places(metrics)}, except for the figures on this set's ROC curve")
     return "\n".join(lines)
 
 

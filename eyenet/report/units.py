@@ -65,7 +65,7 @@ def evaluate_unit(rows, operating_points, own, draws=2000, seed=0):
     ----------
     rows : Rows
     operating_points : dict of str to float
-        Thresholds on the calibrated probability, chosen on validation.
+        Thresholds on the calibrated probability, chosen before the evaluation.
     own : str
         The operating point at which the model answers; figures at no other point are those of this one.
     draws, seed : int

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from eyenet.model.decision import BALANCED
 from eyenet.model.settings import setting
+from eyenet.report.chosen import chosen_on
 from eyenet.run import errors
 from eyenet.score.metrics import METRIC_NAMES
 
@@ -137,7 +138,7 @@ def plural(count, noun):
 
 
 def point_name(name):
-    """Name an operating point by its aim on validation: ``sensitivity_0.9`` is sensitivity of 90 %."""
+    """Name an operating point by its aim: ``sensitivity_0.9`` is sensitivity of 90 %."""
     if name == BALANCED:
         return BALANCED
     what, _, share = name.rpartition("_")
@@ -234,7 +235,7 @@ def sentences(metrics, question):
     if parts:
         said.append(
             f"Per {noun}, at the model's operating point ({point_name(asked['operating_point'])}), chosen on "
-            f"{metrics.get('chosen_on', 'validation')}: {', '.join(parts)}."
+            f"{chosen_on(asked)}: {', '.join(parts)}."
         )
     return said + _next_to_baselines(asked)
 
