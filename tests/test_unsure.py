@@ -131,7 +131,8 @@ def test_photographs_of_unknown_patients_give_no_limits(monkeypatch):
     for known, count in ((1, 100), (0, 0)):
         table["patient_known"] = known
         chosen, _ = finish.choose_on_validation(None, None, table, config)
-        again, _ = decide(table, predicted, config | chosen, ["any"], "balanced")
+        again, parts, _ = decide(table, predicted, config | chosen, ["any"], "balanced")
+        assert parts == ["any"]
         for found in (chosen["decision"], again):
             limits = found["any"]["unsure"]
             assert (limits["diseased"], limits["healthy"], len(limits["limits"])) == (count, count, count / 5)

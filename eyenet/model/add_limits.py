@@ -63,8 +63,8 @@ def add_limits(folder):
     for question in TASKS[config["task"]].questions:
         if (place := chosen_on(config, question)) != VALIDATION:
             raise StageError(
-                f"the thresholds of {folder} were chosen on {place}; run recalibrate.py on them again, which chooses the "
-                "limits too"
+                f"the thresholds of {folder} were chosen on {place}; run recalibrate.py on them again, which chooses "
+                "the limits too"
             )
     table, probabilities = read_validation(path, len(config["classes"]))
     chosen = choose_decision(table["patient"].to_numpy(), table["level"].to_numpy(), probabilities, config["task"])

@@ -71,12 +71,12 @@ def read_photograph_labels(path, photographs, columns=None, by=()):
 
 def warn_of_known(table, model, config):
     """Count the patients who have the name of one that the model was fitted to, and log a warning."""
-    known = known_patients(table, model)
+    known = known_patients(table, model, one_set=True)
     if known:
         noun = "patient" if patient_known(table).all() else "photograph"
         log(
             f"WARNING: {len(known):,} of the {noun}s, such as {known[0]}, {'has' if len(known) == 1 else 'have'} "
-            f"the same name as a {noun} that the network has seen in {' or '.join(uses_of_patients(config))}; if they "
+            f"the same name as a {noun} that the network has seen in {uses_of_patients(config)}; if they "
             "are the same, these figures are too high"
         )
     return len(known)

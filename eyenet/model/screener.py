@@ -218,8 +218,8 @@ class Screener:
     def describe(self):
         """Say which network answers and what it has seen, and what its operating point reached on the test patients.
 
-        The figures are those of eyes, for each question. An aim is what the patients reached on whom it was chosen, not what unseen
-        patients get.
+        The figures are those of eyes, for each question. An aim is what the patients reached on whom the threshold was
+        chosen, not what unseen patients get.
         """
         measured = read_measured(self.made_of[0]) or {"set": None, "questions": {}}
         parts = []

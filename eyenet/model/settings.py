@@ -63,5 +63,5 @@ def patients_of_choice(config, part):
 
 
 def uses_of_patients(config):
-    """List for what the patients of patients.csv were used who were not kept for testing."""
-    return ["training", "tuning", *(["recalibration"] if config.get("recalibrated") else [])]
+    """Say for what the patients of patients.csv were used who were not kept for testing."""
+    return "training, tuning or recalibration" if config.get("recalibrated") else "training or tuning"

@@ -16,6 +16,7 @@ from eyenet.score.bootstrap import bootstrap
 from eyenet.score.intervals import auc_with_interval, rates_with_intervals, share_with_interval
 from eyenet.score.metrics import average_precision, quadratic_kappa
 from eyenet.score.not_retina import cross_validated, shortcut_probability
+from eyenet.score.patients import worst_of_patients
 
 NOT_RETINA = "a random forest on file size, photograph size, circle and rim, which sees no retina"
 
@@ -92,7 +93,7 @@ def worst(eyes, table, poor):
         `eyes`, patients and `poor` of patients: poor if an eye has no gradable photograph, None if that is not known.
     """
     patients, eye = table["patient"], table["eye"].where(table["eye"] != "", table["image"])  # an unknown eye is alone
-    joined = eyes.groupby(patients).max()
+    joined = worst_of_patients(eyes, patients)
     return joined, joined.index, None if poor is None else poor.groupby([patients, eye]).min().groupby(level=0).max()
 
 

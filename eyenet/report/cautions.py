@@ -47,13 +47,10 @@ def cautions(metrics, question):
         )
     if is_recalibrated(asked):
         found.append(
-            "Calibration and thresholds are not those of validation: recalibrate.py chose them on "
-            f"{chosen_on(asked)}."
+            f"Calibration and thresholds are not those of validation: recalibrate.py chose them on {chosen_on(asked)}."
         )
     if splits <= set(FITTED):
-        found.append(
-            f"These are validation patients: {chosen_on_validation(metrics)} on them, so these are too high."
-        )
+        found.append(f"These are validation patients: {chosen_on_validation(metrics)} on them, so these are too high.")
     unmet = _missed_targets(asked) + worse_groups(metrics, question) + _worse_calibration(asked)
     return found + _small_set(unit, noun) + _wide_intervals(unit) + unmet + _no_better(asked)
 

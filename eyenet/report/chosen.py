@@ -44,13 +44,18 @@ def places(metrics, validation=VALIDATION):
     return " and ".join(f"{place} for {disease}" for disease, place in found.items())
 
 
-def chosen_on_validation(metrics):
-    """Say what was chosen on validation, with its verb: the epoch, and the thresholds that were not chosen again."""
+def use_of_validation(metrics):
+    """Name what was chosen on validation: the epoch, and the thresholds that were not chosen again."""
     kept = [asked["disease"] for asked in metrics["questions"].values() if not is_recalibrated(asked)]
     if not kept:
-        return "the epoch was chosen"
-    of_which = f" for {' and '.join(kept)}" if any_recalibrated(metrics) else ""
-    return f"the epoch and the thresholds{of_which} were chosen"
+        return "the epoch"
+    return "the epoch and the thresholds" + (f" for {' and '.join(kept)}" if any_recalibrated(metrics) else "")
+
+
+def chosen_on_validation(metrics):
+    """Say what `use_of_validation` names, with the verb."""
+    chosen = use_of_validation(metrics)
+    return f"{chosen} {'was' if chosen == 'the epoch' else 'were'} chosen"
 
 
 def uses(metrics, joint="or"):

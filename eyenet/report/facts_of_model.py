@@ -109,8 +109,8 @@ def thresholds(metrics, config):
     where = places(metrics, "these same photographs" if on_validation(metrics) else VALIDATION)
     before = "" if where == "these same photographs" else ", before this evaluation"
     return (
-        f"Positive: {'; '.join(points)}. The thresholds were chosen on {where}{before}: “balanced” by Youden's index, the others "
-        "to reach their aim. Figures read from this set's own ROC curve are exploratory."
+        f"Positive: {'; '.join(points)}. The thresholds were chosen on {where}{before}: “balanced” by Youden's index, "
+        "the others to reach their aim. Figures read from this set's own ROC curve are exploratory."
     )
 
 

@@ -14,8 +14,8 @@ from eyenet.model import disclaimers
 from eyenet.model.settings import what_it_has_seen
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
-from eyenet.report.chosen import chosen_on, chosen_on_validation, places
 from eyenet.report.checklists import counts_table, fill_checklists
+from eyenet.report.chosen import chosen_on, chosen_on_validation, places, use_of_validation
 from eyenet.report.coverage import coverage_table
 from eyenet.report.flow import flow_steps, ungradable_text
 from eyenet.report.forest import forest_charts
@@ -102,7 +102,7 @@ def _verdict(metrics, question):
 def _network(metrics, config):
     """Say which network it is, what it has seen, and at which operating point it answers; list of (name, text)."""
     architecture, hashed = (config.get("settings") or {}).get("network"), (config.get("files") or {}).get("model.keras")
-    choosing = f"on which {chosen_on_validation(metrics)}"
+    choosing = f"to choose {use_of_validation(metrics)}"
     seen = [f"trained on {what_it_has_seen(config)}"] if "settings" in config else []
     for split, use in (("train", "for training"), ("val", choosing)):
         if split in metrics["splits"]:

@@ -101,7 +101,9 @@ def points_table(asked, unit_name):
         cells = [cell(point[key], percent, f"not measured: {why_undefined(key, unit)}") for key in keys]
         rows.append((point_name(name) + " (the model's own)" * (name == own), [shown, *cells]))
     columns = ["aim for photographs", "threshold", *headings(keys)]
-    return Table(f"What the operating points, chosen on {chosen_on(asked)}, reach here, {UNITS[unit_name]}", columns, rows)
+    return Table(
+        f"What the operating points, chosen on {chosen_on(asked)}, reach here, {UNITS[unit_name]}", columns, rows
+    )
 
 
 def roc_table(asked):
