@@ -51,7 +51,7 @@ from eyenet.recalibration.record import (
     source_of,
     write_model,
 )
-from eyenet.report.terminal import align_columns, show
+from eyenet.report.terminal import align_columns, explain_bound, show
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.folder import finish, require_new, whole_folder
 from eyenet.run.options import fraction, local_path, model_path, parser
@@ -156,7 +156,8 @@ def print_summary(made, tables, figures):
         print("\n".join(align_columns(rows)))
     print(f"\nbefore: {made['parent']['name']}; after: cross-fitted by patient, {FOLDS} parts")
     print("in brackets: 95 % interval over patients; the ECE has none")
-    print("".join(f"{note}\n" for note in figures["notes"]), end="")
+    cells = [text for rows in tables.values() for row in rows for text in row]
+    print("".join(f"{note}\n" for note in [*explain_bound(cells), *figures["notes"]]), end="")
     if figures["synthetic"]:
         print(SYNTHETIC_FIGURES)
 

@@ -6,6 +6,7 @@ from eyenet.report.chosen import chosen_on, chosen_on_validation, is_recalibrate
 from eyenet.report.subgroup_tables import worse_groups
 from eyenet.report.words import (
     cell,
+    cell_text,
     decimal,
     defined,
     main_unit,
@@ -104,11 +105,6 @@ def _missed_targets(asked):
             missed.append(f"{rate} of {percent(float(aim), 0)}: {cell_text(cell(point[rate]))}")
     told = f"Aims that were reached on {chosen_on(asked)} are missed on these photographs: {'; '.join(missed)}."
     return [told] if missed else []
-
-
-def cell_text(shown):
-    """Format a `Cell` as text, with its interval in brackets."""
-    return f"{shown.text} ({shown.interval})" if shown.interval else shown.text
 
 
 def _worse_calibration(asked):

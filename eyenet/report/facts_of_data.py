@@ -8,9 +8,8 @@ from eyenet.data.tables import GRADES
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.settings import colours_of, setting, what_it_has_seen
 from eyenet.report import words
-from eyenet.report.cautions import cell_text
 from eyenet.report.chosen import chosen_on_validation, uses
-from eyenet.report.words import cell, defined, main_unit, percent, plural
+from eyenet.report.words import cell, cell_text, defined, main_unit, percent, plural
 
 COLOURS = {"natural": "natural colours", "equalized": "the histogram of each colour channel equalised"}
 
@@ -72,10 +71,11 @@ def ungradable(metrics, config):
     again = (unit.get("workload") or {}).get("again")
     if not again or not defined(again["value"]):
         return ""
+    what = "one, or no photograph of an eye," if noun == "patient" else "one"
     return (
         "Photographs that the quality gate calls not gradable stay in the figures, by their probability. "
-        f"{cell_text(cell(again))} of the {noun}s have one and are not referred; predict.py asks for a new photograph "
-        "and never calls them negative."
+        f"{cell_text(cell(again))} of the {noun}s have {what} and are not referred; predict.py asks for a new "
+        "photograph and never calls them negative."
     )
 
 

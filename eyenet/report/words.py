@@ -16,6 +16,7 @@ BOUND_NOTE = (
     f"{BOUND} The figure is 0 or 1 in this set, so the number of patients alone decides the other end of its interval: "
     "the exact Clopper-Pearson limit for a ROC AUC and points of its curve, Wilson's limit for a share."
 )
+BOUND_LINE = f"{BOUND} 0 or 1 in this set: the number of patients alone decides the other end of the interval"
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
 DECIMALS = (
     "auc",
@@ -107,6 +108,11 @@ def cell(figure, show=percent, why="not defined for these photographs"):
         return Cell(DASH, why=why)
     mark = SPACE + BOUND if is_bound(figure) else ""
     return Cell(show(figure["value"]), (interval_text(figure, show) or "no interval") + mark)
+
+
+def cell_text(shown):
+    """Format a `Cell` as text, with its interval in brackets."""
+    return f"{shown.text} ({shown.interval})" if shown.interval else shown.text
 
 
 def why_undefined(name, counted):
