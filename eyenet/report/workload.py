@@ -68,8 +68,7 @@ def workload_sentences(asked):
     missed = f": {', '.join(grades)}" if grades else ""
     said = (
         f"Of {OF:,} {noun}s like these, {number['referred']} would be referred, {number['false_positives']} of them "
-        f"without disease{again}; {number['missed']} with disease would be missed{missed} (in "
-        "brackets: intervals)."
+        f"without disease{again}; {number['missed']} with disease would be missed{missed}."
     )
     better = better_than_both(unit)
     if better:
@@ -94,7 +93,7 @@ def gain_of_graders(unit, noun):
     before, after = steps[0.0], steps[TENTH]
     changes = [
         f"{name} {cell_text(cell(after[name]))} instead of {percent(before[name]['value'])}"
-        for name in ("sensitivity", "specificity", "accuracy")
+        for name in ("sensitivity", "specificity")
         if defined(before[name]["value"]) and defined(after[name]["value"])
     ]
     if not changes:
