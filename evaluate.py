@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Step 7: evaluate a model on patients that were in neither training nor validation.
 
-Reads   models/latest/                    the network and its decision rule, which was chosen on validation; with
-                                          --photos the network that ships, if models/latest is one of drawings
+Reads   models/latest/                    the network and its decision rule, which was chosen on validation, or on a
+                                          clinic's photographs by recalibrate.py; with --photos the network that
+                                          ships, if models/latest is one of drawings
         data/array/                       the test photographs (originals only)
         data/resized/photographs.csv      file and photograph sizes, for the shortcut baseline
         or --photos DIR --labels CSV      any graded photographs, such as another hospital's or Kaggle's test set
@@ -38,7 +39,6 @@ from eyenet.model.loading import load_network
 from eyenet.model.pretrained import DEFAULT as MODEL
 from eyenet.model.pretrained import IN_USE, default_model, results_of
 from eyenet.model.probabilities import uncalibrate
-from eyenet.model.settings import chosen_on
 from eyenet.run.errors import StageError, log
 from eyenet.run.files import follow, write_json
 from eyenet.run.options import between, fraction, local_path, model_path, parser, positive, seed
@@ -129,7 +129,6 @@ def compute_metrics(sets, scored, train, config, by, draws, seed):
         "set": scored.what,
         "known_patients": scored.known,
         "synthetic": scored.synthetic,
-        "chosen_on": chosen_on(config),
         "bootstrap": {"draws": draws, "seed": seed, "level": LEVEL},
         "intervals": METHODS,
         "splits": {split: assess_split(sets[split], config) for split in sets},

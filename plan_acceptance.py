@@ -31,6 +31,11 @@ from eyenet.score.sample_size import (
     without_disease,
 )
 
+SOURCES = (
+    "Formulas: Buderer 1996 (width), Flahault et al. 2005 (least value), Rao and Scott 1992 (two eyes), with Wilson's "
+    "interval; eyenet/score/sample_size.py"
+)
+
 
 def share(text):
     """Parse a share above 0 and below 1."""
@@ -95,8 +100,9 @@ def main():
     print(f"{'':62}{'patients to photograph':>24}{'of these with disease':>24}")
     for what, patients in rows:
         print(f"{what:62}{patients:24,}{round(patients * args.prevalence):24,}")
+    print(f"\n{SOURCES}")
     most = max(patients for _, patients in rows)
-    print(f"\nPhotograph {most:,} consecutive patients, and let your graders grade both eyes of each.")
+    print(f"Photograph {most:,} consecutive patients, and let your graders grade both eyes of each.")
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ be one person; equal IDs in different folders are different people unless --one-
 
 With --unsure RATE the result may also be 'unsure: a grader must look', wherever the network can neither rule out nor
 report disease with this error rate: of new patients with disease at most this share is called negative, and of those
-without at most this share is called diseased. This holds for patients like those of validation, for each question by
-itself, and on average over sets of validation patients; for others it may not (docs/screening.md). A sure answer also
-agrees with the threshold. A patient is unsure if a question is, unless referable DR is sure; `by_threshold` is the
-result without --unsure. A poor photograph is unsure only above a threshold: below, it is photographed again.
+without at most this share is called diseased. This holds for patients like those of validation (after recalibrate.py:
+of its set), for each question by itself, and on average over such sets; for others it may not (docs/screening.md). A
+sure answer also agrees with the threshold. A patient is unsure if a question is, unless referable DR is sure;
+`by_threshold` is the result without --unsure. A poor photograph is unsure only above a threshold: below, it is
+photographed again.
 
 The table of --csv grows row by row. After a stop, the same command continues it, with the same model, thresholds and
 version only: photographs that it holds are not graded again, unless their files have changed.

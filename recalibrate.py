@@ -14,7 +14,9 @@ Writes  OUTPUT/                           a new model folder: the same network w
 The weights stay as they are. Shift and temperature of the probabilities are fitted to the set, and the thresholds
 chosen on it: that of --sensitivity is the highest whose sensitivity on the set has a lower 95 % limit of at least the
 aim, counting patients. Only gradable photographs count, as in predict.py. Patients on whom the network was trained or
-tuned are left out. The cuts between the grades are chosen again if there are ten patients of each grade.
+tuned are left out, by their IDs. IDs of another source are of other people: for the network that ships --same-source
+says that the photographs are from its own source. The cuts between the grades are chosen again if there are ten
+patients of each grade.
 
 The figures "after" are cross-fitted: each tenth of the patients is measured with a decision that was chosen on the
 other nine tenths. A set that is too small is refused with the numbers. An aim of 0.85 takes 26 patients with disease,
@@ -24,19 +26,20 @@ A thousand photographs take about 20 s on two cores. Nothing is written before a
 """
 
 import shlex
+from argparse import BooleanOptionalAction
 
 import numpy as np
 
 from eyenet.data.tables import patient_known
-from eyenet.data.tasks import QUESTIONS, answerable, require_answers
+from eyenet.data.tasks import answerable, require_answers
 from eyenet.model import backend
 from eyenet.model.decision import LEVELS, own_point
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.folder import LITE_NETWORK, open_model
 from eyenet.model.loading import load_network
-from eyenet.model.patients import shared_patients
+from eyenet.model.patients import ids_in_sets, shared_patients
 from eyenet.model.pretrained import DEFAULT, default_model
-from eyenet.recalibration.crossfit import apply, cross_fit, measure, measure_patients
+from eyenet.recalibration.compare import compare
 from eyenet.recalibration.decide import decide, notes_of
 from eyenet.recalibration.enough import FOLDS, require_patients
 from eyenet.recalibration.record import (
@@ -45,9 +48,10 @@ from eyenet.recalibration.record import (
     join_patients,
     new_config,
     seen_by_network,
+    source_of,
     write_model,
 )
-from eyenet.report.terminal import align_columns, show
+from eyenet.report.terminal import align_columns, explain_bound, show
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.folder import finish, require_new, whole_folder
 from eyenet.run.options import fraction, local_path, model_path, parser
@@ -66,15 +70,30 @@ FIGURES = {
 }
 
 
-def leave_out_seen(table, model):
-    """Leave out the patients on whom the network was trained or tuned."""
-    seen = shared_patients(table, seen_by_network(model))
-    if seen:
+def leave_out_seen(table, model, same_source):
+    """Leave out the patients on whom the network was trained or tuned.
+
+    Returns
+    -------
+    table : DataFrame
+    same_ids : int
+        Patients who stay although one of the network's has the same ID, since they are of another source.
+    """
+    seen = shared_patients(table, ids_in_sets(seen_by_network(model)))
+    if not seen:
+        return table, 0
+    who = f"{plural(len(seen), 'patient')}, such as {seen[0]}"
+    if not same_source:
         log(
-            f"note: left out {plural(len(seen), 'patient')}, such as {seen[0]}: the network was trained or tuned on "
-            "patients of the same names"
+            f"note: {who}, with the ID of one on whom the network was trained or tuned: IDs of another source are of "
+            "other people, so nobody is left out; if the photographs are from the same source, give --same-source"
         )
-    return table[~table["patient"].isin(seen)].reset_index(drop=True)
+        return table, len(seen)
+    log(
+        f"note: left out {who}: the network was trained or tuned on patients of the same names; if they are other "
+        "people, give --no-same-source"
+    )
+    return table[~table["patient"].isin(seen)].reset_index(drop=True), 0
 
 
 def gradable_part(scored):
@@ -93,36 +112,6 @@ def require_enough(table, task, point):
     return questions
 
 
-def compare(table, probabilities, config, questions, point):
-    """Compute the figures before and after, by question and unit, for recalibration.json."""
-    patients, levels, task = table["patient"].to_numpy(), table["level"].to_numpy(), config["task"]
-    after, found = cross_fit(patients, levels, probabilities, task, questions, point), {}
-    for question in questions:
-        known = config["decision"][question]["eye"]["operating_points"]
-        old = point if point in known else own_point(config)
-        calibrated, called = after[question]
-        parts = {
-            "before": (old, *apply(config["decision"], probabilities, task, question, old)),
-            "after": (point, calibrated, called[point]),
-        }
-        found[question] = {"disease": QUESTIONS[question]} | {
-            name: {"operating_point": at} | units(table, question, *answers) for name, (at, *answers) in parts.items()
-        }
-        reached = {at: measure(levels, question, calibrated, answers, patients) for at, answers in called.items()}
-        rates = ("sensitivity", "specificity")
-        found[question]["eye"] = {
-            "operating_points": {at: {name: figures[name] for name in rates} for at, figures in sorted(reached.items())}
-        }
-    return found
-
-
-def units(table, question, probability, called):
-    """Measure the photographs, and the patients if all are known."""
-    rows = table["level"].to_numpy(), question, probability, called, table["patient"].to_numpy()
-    known = patient_known(table).all()
-    return {"photograph": measure(*rows), "patient": measure_patients(*rows) if known else None}
-
-
 def tables_of(figures):
     """Format the figures as rows of text, by heading."""
     tables = {}
@@ -138,7 +127,7 @@ def tables_of(figures):
     return tables
 
 
-def describe_set(table, scored, parent, decided):
+def describe_set(table, scored, parent, chosen, decided, same_ids):
     """Describe what a recalibration was made on, for config.json."""
     unknown, patients = int((~patient_known(table)).sum()), count_patients(table["patient"], slice(None))
     known = patients - unknown
@@ -151,7 +140,9 @@ def describe_set(table, scored, parent, decided):
         "photographs": len(table),
         "patients": patients,
         "counted": ", ".join(counted),
+        "same_ids": same_ids,
         "data": hash_data(table),
+        "chosen": chosen,
         "decided": decided,
     }
 
@@ -165,7 +156,8 @@ def print_summary(made, tables, figures):
         print("\n".join(align_columns(rows)))
     print(f"\nbefore: {made['parent']['name']}; after: cross-fitted by patient, {FOLDS} parts")
     print("in brackets: 95 % interval over patients; the ECE has none")
-    print("".join(f"{note}\n" for note in figures["notes"]), end="")
+    cells = [text for rows in tables.values() for row in rows for text in row]
+    print("".join(f"{note}\n" for note in [*explain_bound(cells), *figures["notes"]]), end="")
     if figures["synthetic"]:
         print(SYNTHETIC_FIGURES)
 
@@ -185,6 +177,12 @@ def parse():
         help="the new model answers at the threshold whose sensitivity has this lower 95 %% limit; default: at the "
         "parent's own operating point, chosen again",
     )
+    options.add_argument(
+        "--same-source",
+        action=BooleanOptionalAction,
+        help="whether equal patient IDs are the network's own patients, who are left out; default: yes for a network "
+        "that was trained here, no for the one that ships",
+    )
     options.add_argument("--max-rejected", type=fraction, default=0.05, help="fraction of --photos that may fail")
     args = options.parse_args()
     args.labels, args.photos = args.labels or args.photos, args.photos.resolve()
@@ -192,7 +190,7 @@ def parse():
     return args
 
 
-def score_set(args, config, point):
+def score_set(args, config, point, same_source):
     """Score the clinic's photographs.
 
     Returns
@@ -203,6 +201,8 @@ def score_set(args, config, point):
         Of the photographs, by name.
     questions : list of str
         What the labels answer.
+    same_ids : int
+        As from `leave_out_seen`.
     rejected : list of (str, str)
         Name and reason of the photographs that could not be used.
     """
@@ -211,7 +211,7 @@ def score_set(args, config, point):
 
     table, *_ = read_photograph_labels(args.labels, args.photos, args.columns)
     require_answers(table, config["task"], args.labels)
-    table, rejected = leave_out_seen(table, args.model), []
+    (table, same_ids), rejected = leave_out_seen(table, args.model, same_source), []
     require_enough(table, config["task"], point)  # before minutes of work
     network = load_network(args.model, config)
     scored = score_labelled(table, args.photos, config, network, args.workers, 0, rejected)
@@ -220,7 +220,8 @@ def score_set(args, config, point):
             f"none of {plural(len(table), 'photograph')} could be used; the first: {': '.join(rejected[0])}"
         )
     scored = gradable_part(scored)
-    return scored, table.set_index("image")["path"], require_enough(scored.table, config["task"], point), rejected
+    questions = require_enough(scored.table, config["task"], point)
+    return scored, table.set_index("image")["path"], questions, same_ids, rejected
 
 
 def main():
@@ -229,11 +230,12 @@ def main():
     open_model(args.model, LITE_NETWORK)  # predict.py will need it
     config = open_model(args.model)
     point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
-    scored, paths, questions, rejected = score_set(args, config, point)
+    same_source = args.same_source if args.same_source is not None else source_of(config) is None
+    scored, paths, questions, same_ids, rejected = score_set(args, config, point, same_source)
     used = scored.table.assign(path=scored.table["image"].map(paths))
-    decision, decided = decide(used, scored.probabilities, config, questions, point)
+    decision, chosen, decided = decide(used, scored.probabilities, config, questions, point)
     compared = compare(used, scored.probabilities, config, questions, point)
-    made = describe_set(used, scored, describe_parent(args.model, config), decided)
+    made = describe_set(used, scored, describe_parent(args.model, config), chosen, decided, same_ids)
     figures = {
         "format": 1,
         "model": args.output.resolve().name,
@@ -245,7 +247,7 @@ def main():
         "notes": notes_of(compared, point),
         "questions": compared,
     }
-    tables, patients = tables_of(figures), join_patients(args.model, used)
+    tables, patients = tables_of(figures), join_patients(args.model, used, same_source)
     with whole_folder(args.output) as work:
         write_model(work, args.model, new_config(config, decision, point, made), patients, figures, tables)
     code = finish(rejected, len(paths), args.max_rejected, args.output)

@@ -26,7 +26,8 @@ from threadpoolctl import threadpool_limits
 from eyenet.data.tasks import LEAST_GRADE, TASKS
 from eyenet.model.decision import choose_decision
 from eyenet.model.probabilities import log_odds as to_odds
-from eyenet.recalibration.crossfit import apply, measure
+from eyenet.recalibration.compare import measure
+from eyenet.recalibration.crossfit import apply
 from eyenet.recalibration.enough import count_sides, needed
 
 AUCS = (0.8, 0.9)
@@ -110,7 +111,8 @@ def score(folder, model, cache):
     from eyenet.model.scored_photographs import read_photograph_labels, score_labelled
 
     config, photographs = open_model(model), folder / "train"
-    table = leave_out_seen(read_photograph_labels(folder / "trainLabels.csv", photographs)[0], model)
+    labelled, *_ = read_photograph_labels(folder / "trainLabels.csv", photographs)
+    table, _ = leave_out_seen(labelled, model, same_source=True)
     scored = score_labelled(table, photographs, config, load_network(model, config), cores(), 0, [])
     kept = scored.table
     found = {name: kept[name].to_numpy(kind) for name, kind in (("patient", str), ("level", int), ("gradable", bool))}
@@ -133,7 +135,7 @@ def choose(scored, task):
 def figures(scored, decision, task, question, point):
     """Measure a decision on a set."""
     answers = apply(decision, scored["probabilities"], task, question, point)
-    return measure(scored["level"], question, *answers, scored["patient"])
+    return measure(scored["level"] >= LEAST_GRADE[question], *answers, scored["patient"])
 
 
 def enough(scored, question, point):

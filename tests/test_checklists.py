@@ -105,7 +105,8 @@ def test_an_answer_has_the_figures_of_the_metrics(task):
                 f"one, per patient, {asked['disease']}: sensitivity (recall) {shown(patient['sensitivity'])}"
             ],
             ("STARD-AI", "34"): [
-                f"{round(1000 * patient['workload']['missed']['value'])} with disease would be missed"
+                f"{round(1000 * patient['workload']['missed']['value'])} (",
+                ") with disease would be missed: ",
             ],
             ("STARD-AI", "21"): ["operating points, sensitivity", "by source; p values", "Too small to tell"],
             ("TRIPOD+AI", "13"): ["temperature 1.37 and shift -0.52", "6 of one with DR", "weigh equally"],

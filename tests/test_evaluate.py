@@ -114,14 +114,14 @@ def test_it_tells_the_story_and_says_where_more_is(work):
     for words in ("unseen test patients", "training patients", "ROC AUC", "specificity at 90% sensitivity", "baseline"):
         assert words in printed
     auc = metrics["questions"]["any"]["eye"]["auc"]
-    assert f"{auc['value']:.3f} ({auc['low']:.3f}-{auc['high']:.3f})" in printed
+    assert f"{auc['value']:.3f} ({auc['low']:.3f}-{auc['high']:.3f}" in printed
     last = printed.splitlines()[-5:]
     patient = metrics["questions"]["any"]["patient"]
     (_, alarms), (missed, found) = patient["confusion"]
     assert (
         last[0].startswith(f"found         {found} of {found + missed} patients with any DR") and "interval" in last[0]
     )
-    assert last[1].startswith(f"false alarms  {alarms} of {patient['count'] - found - missed} patients without")
+    assert last[1].startswith(f"false alarms  {alarms} of {patient['count'] - found - missed} patients without any DR")
     assert last[2].startswith("warning       Not a medical device.")
     assert last[3:] == ["report        models/latest/report.html", "more          models/latest/metrics.json"]
     assert printed.startswith("network ") and "trained on photographs" in printed.splitlines()[0]

@@ -12,7 +12,7 @@ from test_jpeg import packages  # noqa: F401 (all tests here use it)
 
 from benchmarks import degraded
 from benchmarks.browser import missing, run_node
-from eyenet.model.answers import UNDECIDED, call, join_eyes, only_disease, summarise
+from eyenet.model.answers import UNDECIDED, call, consistent_grade, join_eyes, only_disease, summarise
 from eyenet.photo import quality
 from eyenet.photo.colours import equalize
 from eyenet.photo.retina import black_outside, inside_circle, photograph_to_input
@@ -100,6 +100,17 @@ def test_the_page_joins_the_eyes_the_same(tmp_path):
         expected = join_eyes({eye: rows for eye, rows in eyes.items() if rows}, LIMITS)
         expected.pop("decided_by", None)
         assert page == expected, eyes
+        if page["questions"]["any"]["disease"] and page["questions"]["referable"]["disease"] is None:
+            assert "grade" not in page, eyes  # any grade above 0
+    assert sum(page["result"] == "DR" and "grade" not in page for page in joined) > 5
+
+
+@pytest.mark.parametrize(
+    "any_dr, referable, grade",
+    [(False, False, 0), (True, False, 1), (True, True, 3), (None, True, 3), (True, None, None)],
+)
+def test_a_grade_says_no_more_than_the_answers(any_dr, referable, grade):
+    assert consistent_grade(3, {"any": {"disease": any_dr}, "referable": {"disease": referable}}) == grade
 
 
 def make_unsure_row(gradable, any_dr, referable):

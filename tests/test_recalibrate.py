@@ -3,23 +3,22 @@
 import errno
 import json
 import os
+import shutil
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPO, read_csv, write_csv
+from recalibrated_clinic import recalibrate_here, write_labels
 
-import recalibrate
 from eyenet.data.tables import patient_known
-from eyenet.model import screener
 from eyenet.model.decision import choose_decision, least_share
 from eyenet.model.folder import NETWORK, open_model, read_measured
-from eyenet.model.patients import known_patients
+from eyenet.model.patients import ids_in_sets, known_patients, shared_patients
 from eyenet.model.screener import Screener
-from eyenet.photo.quality import Quality
 from eyenet.photo.retina import photograph_to_input
-from eyenet.recalibration import crossfit, enough, record
+from eyenet.recalibration import compare, crossfit, enough, record
 from eyenet.recalibration.decide import notes_of
 from eyenet.run.errors import StageError
 from eyenet.run.files import TEMPORARY, sha256
@@ -77,8 +76,9 @@ def test_no_patient_decides_about_its_own_fold(eyes):
 def test_cross_fitted_figures_are_calibrated_and_reach_the_aim(eyes):
     patients, levels, probabilities = eyes
     probability, called = crossfit.cross_fit(patients, levels, probabilities, "any", ["any"], POINT)["any"]
-    rows = levels, "any", probability, called[POINT], patients
-    found, of_patients = crossfit.measure(*rows), crossfit.measure_patients(*rows)
+    table = pd.DataFrame({"patient": patients, "level": levels})
+    measured = compare.units(table, "any", probability, called[POINT])
+    found, of_patients = measured["photograph"], measured["patient"]
     assert found["slope"]["low"] < 1 < found["slope"]["high"] and abs(found["intercept"]["value"]) < 0.3
     assert found["sensitivity"]["value"] >= 0.9 and found["ece"]["low"] is None
     worst = called[POINT].reshape(-1, 2).any(axis=1)
@@ -110,23 +110,15 @@ def test_a_network_that_cannot_tell_the_classes_apart_is_refused(eyes):
 
 @pytest.fixture(scope="module")
 def clinic(dataset, tmp_path_factory):
-    """The labels of a clinic: 12 patients with other numbers than those of the training."""
-    rows = [(r["image"], r["level"], f"c{r['image'].split('_')[0]}") for r in read_csv(dataset / "trainLabels.csv")]
-    rows = [(*row, row[0].split("_")[1]) for row in rows]
-    return write_csv(tmp_path_factory.mktemp("clinic") / "grades.csv", [("image", "level", "patient", "eye"), *rows])
+    return write_labels(dataset, tmp_path_factory.mktemp("clinic"))
 
 
 @pytest.fixture(scope="module")
 def run_it(dataset, graded, clinic):
-    """Run recalibrate.py in this process, with six patients of each class instead of twenty."""
+    """Run recalibrate.py, of the clinic's labels and the network of `graded` by default."""
 
     def run(output, *words, model=graded / "models" / "cnn", labels=clinic, each=3):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(enough, "EACH", each)
-            patch.setattr(screener, "judge", lambda *_: Quality(True, True, 0.0, (), {}))  # drawings are out of focus
-            places = ["--photos", dataset / "train", "--labels", labels, "--model", model, "--output", output]
-            patch.setattr(sys, "argv", ["recalibrate.py", *map(str, places), *map(str, words)])
-            return recalibrate.main()
+        return recalibrate_here(dataset, labels, model, output, *words, each=each)
 
     return run
 
@@ -224,7 +216,7 @@ def test_patients_of_the_training_are_left_out(run_it, dataset, tmp_path, capsys
 
 def test_unknown_patients_are_told(made):
     table = pd.DataFrame({"patient": ["a", "b"], "patient_known": [0, 0], "level": [0, 1]})
-    assert recalibrate.units(table, "any", np.array([0.2, 0.7]), np.array([False, True]))["patient"] is None
+    assert compare.units(table, "any", np.array([0.2, 0.7]), np.array([False, True]))["patient"] is None
     joined = record.join_patients(made[0], table)
     assert patient_known(joined[joined["patient"] == "ch1"]).all() and not patient_known(joined.tail(0)).any()
     assert joined.loc[joined["patient"] == "b", "patient_known"].tolist() == [0]
@@ -247,3 +239,42 @@ def test_nothing_half_written_and_nothing_replaced(run_it, tmp_path, monkeypatch
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["file"]
     with pytest.raises(StageError, match="exists, and nothing is replaced"):
         run_it(tmp_path / "model")
+
+
+@pytest.fixture
+def shipped(graded, tmp_path):
+    """The network of `graded`, as one that came from another set than the clinic's."""
+    folder = shutil.copytree(graded / "models" / "cnn", tmp_path / "shipped")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"trained": {"source": "another clinic"}}))
+    return folder
+
+
+def test_equal_ids_of_another_source_are_other_people(run_it, shipped, dataset, tmp_path, capsys):
+    labels, before = dataset / "trainLabels.csv", read_csv(shipped / "patients.csv")
+    run_it(tmp_path / "model", model=shipped, labels=labels)
+    told = capsys.readouterr().err
+    made = open_model(tmp_path / "model")["recalibrated"]
+    assert made["patients"] == 12 and 0 < made["same_ids"] <= 12
+    assert (
+        f"{made['same_ids']} patients, such as" in told
+        and "give --same-source" in told
+        and "note: left out" not in told
+    )
+    assert f"{made['same_ids']} patients have the ID" in (tmp_path / "model" / "MODEL_CARD.md").read_text()
+    after = read_csv(tmp_path / "model" / "patients.csv")
+    stayed = [(row["patient"], row["split"]) for row in after if row[record.AGAIN] == "0"]
+    assert sorted(stayed) == sorted((row["patient"], row["split"]) for row in before)
+    assert sum(row[record.AGAIN] == "1" for row in after) == 12
+    again = record.seen_by_network(tmp_path / "model")
+    assert sorted(again["patient"]) == sorted(row["patient"] for row in before if row["split"] != "test")
+    with pytest.raises(StageError, match="too few"):
+        run_it(tmp_path / "same", "--same-source", model=shipped, labels=labels)
+    assert "--no-same-source" in capsys.readouterr().err
+
+
+def test_an_id_is_found_in_whichever_set_of_the_training_it_was():
+    theirs = pd.DataFrame({"patient": ["A12", "B~0012", "B~x~3"], "split": "train"})
+    table = pd.DataFrame({"patient": ["12", "3", "7", "A12"]})
+    assert shared_patients(table, ids_in_sets(theirs)) == ["12", "3", "A12"]
+    assert shared_patients(table, theirs) == ["A12"]

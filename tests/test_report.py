@@ -222,7 +222,7 @@ def test_the_summary_tells_the_flow_and_the_network(page, undrawn, tmp_path):
         "392 kept 250 for training 70 for validation 72 for the test",
         "72 evaluated 2 of them not gradable: 3.0 %",
         "Network cnn (three layers)",
-        "It has seen trained on photographs; 360 for training; 72 to choose epoch and thresholds",
+        "It has seen trained on photographs; 360 for training; 72 to choose the epoch and the thresholds",
     ):
         assert words in page.text, words
     unknown = make_metrics() | {"flow": None}

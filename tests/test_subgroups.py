@@ -94,6 +94,14 @@ def test_text_is_grouped_by_value_and_many_values_by_frequency(capsys):
     assert grouped("stage", ["2", "10", "2.0", "x"])[1] == ["10", "2", "2.0", "x"]
 
 
+def test_upper_and_lower_case_are_one_group_and_it_is_told(capsys):
+    rows, groups = grouped("sex", ["M", " m ", "F", "f", "f", "m", "Male", "m"])
+    assert rows == ["m", "m", "f", "f", "f", "m", "Male", "m"] and groups == ["Male", "f", "m"]
+    assert "note: sex: upper and lower case are not told apart: 'm' and 'M'; 'f' and 'F'" in capsys.readouterr().err
+    assert grouped("site", ["A", "B", "A"])[1] == ["A", "B"] and capsys.readouterr().err == ""
+    assert grouped("source", ["a", "A"])[1] == ["A", "a"]  # sets in two folders
+
+
 def test_numbers_are_cut():
     assert grouped("code", ["2", "10", "2.0", ""]) == (["2", "10", "2", "unknown"], ["2", "10", "unknown"])
     rows, groups = grouped("HbA1c", [*map(str, range(30)), ""])

@@ -16,6 +16,7 @@ from eyenet.model.answers import UNSURE, call, join_eyes, summarise
 from eyenet.model.decision import choose_decision
 from eyenet.model.unsure import RATES, band, choose_limits, limits_at
 from eyenet.recalibration.decide import decide
+from eyenet.report.coverage import coverage, coverage_table, sure_probability
 from eyenet.run.errors import StageError
 from eyenet.training import finish
 
@@ -111,6 +112,21 @@ def test_no_patient_is_downgraded_silently():
             assert (joined["result"] == "photograph again") == (right is rows[0])
 
 
+def test_a_patient_with_a_poor_or_missing_eye_is_never_called_negative():
+    truth, probability = np.array([True, True, True, False]), np.array([0.1, 0.1, 0.4, 0.9])
+    again = np.array([True, False, True, False])
+    found = coverage(truth, probability, (0.2, 0.6), 0.3, again)
+    shares = {name: figure["value"] for name, figure in found.items()}
+    assert shares == {"missed": pytest.approx(1 / 3), "reported": 1.0, "unsure": 0.25, "again": 0.25}
+    titles = coverage_table({"unsure": {"0.05": found}}).columns
+    assert titles[-1] == "photographed again, of all"
+    assert (
+        coverage_table({"unsure": {"0.05": coverage(truth, probability, (0.2, 0.6))}}).columns[-1] == "unsure, of all"
+    )
+    poor = np.array([True, True, False, False])
+    assert sure_probability(np.array([0.2, 0.5, 0.2, 0.5]), poor, 0.3).tolist() == [0.0, 0.5, 0.2, 0.5]
+
+
 def test_what_has_no_limits_is_refused_in_a_sentence():
     limits = {"diseased": 30, "healthy": 400, "limits": {"0.05": [0.1, 0.5]}}
     config = {"task": "any", "decision": {"any": {"unsure": limits}}}
@@ -131,7 +147,8 @@ def test_photographs_of_unknown_patients_give_no_limits(monkeypatch):
     for known, count in ((1, 100), (0, 0)):
         table["patient_known"] = known
         chosen, _ = finish.choose_on_validation(None, None, table, config)
-        again, _ = decide(table, predicted, config | chosen, ["any"], "balanced")
+        again, parts, _ = decide(table, predicted, config | chosen, ["any"], "balanced")
+        assert parts == ["any"]
         for found in (chosen["decision"], again):
             limits = found["any"]["unsure"]
             assert (limits["diseased"], limits["healthy"], len(limits["limits"])) == (count, count, count / 5)

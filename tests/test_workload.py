@@ -1,5 +1,7 @@
 """What a set means for a clinic: the workload of 1,000 patients, and the decision curve."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from eyenet.model.decision import BALANCED
 from eyenet.model.predictions import Scored
 from eyenet.report.assessment import assess
+from eyenet.report.units import SHARES, referral
 from eyenet.report.workload import better_than_both, workload, workload_sentences, workload_table
+from eyenet.score.intervals import share_with_interval
 from eyenet.score.net_benefit import THRESHOLDS, decision_curve, net_benefit
 
 TRUTH = np.random.default_rng(0).random(400) < 0.3
@@ -45,19 +49,40 @@ def test_net_benefit_is_that_of_its_paper(threshold):
 def sentences(probability):
     called = probability >= 0.3
     unit = {
-        "workload": workload(TRUTH, called, PATIENTS),
+        "workload": workload(TRUTH, called, PATIENTS, levels=np.where(TRUTH, 3, 0)),
         "decision_curve": decision_curve(TRUTH, probability, PATIENTS),
+        "referral": referral(TRUTH, probability, 0.3, PATIENTS, SHARES),
     }
     return better_than_both(unit), workload_sentences({"patient": None, "eye": unit})
 
 
 def test_a_perfect_network_is_worthwhile_and_chance_is_not():
-    better, (count, worth) = sentences(np.where(TRUTH, 0.9, 0.01))
+    better, (count, gain, worth) = sentences(np.where(TRUTH, 0.9, 0.01))
     assert better == (THRESHOLDS[0], THRESHOLDS[-1]) and "from 2\xa0% to 60\xa0%, not only" in worth
     number = round(1000 * TRUTH.mean())
-    assert f"{number} would be referred, 0 of them without disease; 0 with disease would be missed." in count
-    better, (_, worth) = sentences(np.random.default_rng(1).random(400))
+    low, high = (round(1000 * share_with_interval(TRUTH, PATIENTS)[end]) for end in ("low", "high"))
+    assert f"{number} ({low} to {high}) would be referred, 0 (0 to " in count and "†) of them without disease" in count
+    assert "†) of grade 3" in count
+    assert "sensitivity 100.0\xa0% (" in gain and "instead of 100.0\xa0%, specificity" in gain
+    better, (_, _, worth) = sentences(np.random.default_rng(1).random(400))
     assert better is None and "At no threshold from 2\xa0% to 60\xa0%" in worth
+
+
+def test_the_words_tell_the_missed_by_grade_and_the_gain_of_graders_with_intervals():
+    levels, called = np.tile([0, 0, 0, 2, 4], 80), np.tile([False, False, True, True, False], 80)
+    probability = np.where(called, 0.6, 0.1 + 0.0001 * np.arange(400))  # the last are the least certain
+    unit = {"workload": workload(levels >= 2, called, np.arange(400), None, levels), "decision_curve": []}
+    unit["referral"] = referral(levels >= 2, probability, 0.3, np.arange(400), SHARES)
+    count, gain, _ = workload_sentences({"patient": unit, "eye": unit})
+    assert "400 (353 to 449) would be referred, 200 (" in count
+    assert (
+        "200 (164 to 242) with disease would be missed: 0 (0 to 10\xa0†) of grade 2, 200 (164 to 242) of grade 4"
+        in count
+    )
+    after = unit["referral"][1]["sensitivity"]
+    assert gain.startswith("If graders look at the least certain 10\xa0% of the patients, the network's answers")
+    assert f"sensitivity {100 * after['value']:.1f}\xa0% ({100 * after['low']:.1f} to " in gain
+    assert "instead of 50.0\xa0%" in gain
 
 
 def test_of_two_ranges_the_longer_one_is_told():
@@ -75,6 +100,11 @@ def test_a_patient_is_photographed_again_for_an_eye_without_a_gradable_photograp
     found = assess(scored, None, {"task": "any", "decision": decision}, 10, 0)["questions"]["any"]
     again = {unit: found[unit]["workload"]["again"]["value"] for unit in ("eye", "patient")}
     assert again == {"eye": 0.4, "patient": 0.5}  # patient a has another photograph of the left eye
+    table = table.assign(gradable="1", eye=["left", "left", "right", "left", "left"])
+    found = assess(replace(scored, table=table), None, {"task": "any", "decision": decision}, 10, 0)["questions"]["any"]
+    again = {unit: found[unit]["workload"]["again"]["value"] for unit in ("eye", "patient")}
+    assert again == {"eye": 0.0, "patient": 0.5}  # patient b has no photograph of the right eye
+    assert found["patient"]["workload"]["missed"]["value"] == 0.0
 
 
 def test_without_rows_nothing_is_said():

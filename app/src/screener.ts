@@ -132,9 +132,10 @@ export function summarise(model: Model, answers: NonNullable<Row["questions"]>):
   return model.task === "referable" ? "not referable" : "no DR";
 }
 
-/** Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4. */
-export function consistentGrade(grade: number, answers: NonNullable<Row["questions"]>): number {
+/** Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4; undefined where they do not decide. */
+export function consistentGrade(grade: number, answers: NonNullable<Row["questions"]>): number | undefined {
   if (answers.referable?.disease) return Math.max(grade, 2);
+  if (Object.values(answers).some((answer) => answer.disease === null)) return undefined;
   return answers.any?.disease ? 1 : 0;
 }
 

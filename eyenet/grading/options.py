@@ -3,7 +3,10 @@
 from eyenet.model.pretrained import DEFAULT
 from eyenet.run.options import fraction, model_path
 
-AIM = "use the threshold whose sensitivity on validation reaches this with its whole 95 %% interval: 0.85, 0.9 or 0.95"
+AIM = (
+    "use the threshold whose sensitivity on validation, or on the photographs of recalibrate.py, reaches this with its "
+    "whole 95 %% interval: 0.85, 0.9 or 0.95"
+)
 
 
 def add_model_options(options):

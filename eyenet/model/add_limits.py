@@ -13,6 +13,7 @@ from eyenet.data.tables import patient_known, read_table
 from eyenet.data.tasks import TASKS
 from eyenet.model.decision import choose_decision
 from eyenet.model.folder import open_model
+from eyenet.model.settings import VALIDATION, chosen_on
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json
 from eyenet.run.options import model_path, parser
@@ -55,9 +56,16 @@ def add_limits(folder):
     Raises
     ------
     StageError
-        If there are no validation rows, their patients are unknown, or the thresholds were chosen on others.
+        If there are no validation rows, their patients are unknown, or the thresholds were chosen on others, such
+        as those of recalibrate.py.
     """
     config, path = open_model(folder), folder / "predictions.csv"
+    for question in TASKS[config["task"]].questions:
+        if (place := chosen_on(config, question)) != VALIDATION:
+            raise StageError(
+                f"the thresholds of {folder} were chosen on {place}; run recalibrate.py on them again, which chooses "
+                "the limits too"
+            )
     table, probabilities = read_validation(path, len(config["classes"]))
     chosen = choose_decision(table["patient"].to_numpy(), table["level"].to_numpy(), probabilities, config["task"])
     stored = read_json(folder / "config.json")  # as it is in the file: `open_model` leaves out old rules

@@ -82,9 +82,14 @@ def summarise(answers):
 
 
 def consistent_grade(grade, answers):
-    """Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4."""
+    """Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4.
+
+    None where they do not decide between these: DR whose referability is undecided may have any grade above 0.
+    """
     if answers.get("referable", {}).get("disease"):
         return max(grade, 2)
+    if any(answer["disease"] is None for answer in answers.values()):
+        return None
     return int(answers["any"]["disease"])
 
 
@@ -115,8 +120,8 @@ def join_eyes(eyes, thresholds, limits=None):
     -------
     dict
         `result`, `reasons` and `questions`. If the questions are answered, also `decided_by`, the name of the
-        photograph that decided, and `grade` if all photographs that count have one. With `limits` also `by_threshold`,
-        the result without them.
+        photograph that decided, and `grade` if all photographs that count have one and the answers decide it. With
+        `limits` also `by_threshold`, the result without them.
     """
     joined = _join(eyes, thresholds, limits or {})
     return joined | ({"by_threshold": _join(eyes, thresholds, {})["result"]} if limits else {})
@@ -144,7 +149,8 @@ def _join(eyes, thresholds, limits):
         decisive = [*answers, *called][-1]  # the most severe question that is answered so, if any
         joined["decided_by"] = max(rows, key=lambda row: probability_of(row, decisive)).get("photograph")
         if joined["result"] != UNSURE and all("grade" in row for row in rows):
-            joined["grade"] = consistent_grade(max(row["grade"] for row in rows), answers)
+            grade = consistent_grade(max(row["grade"] for row in rows), answers)
+            joined |= {} if grade is None else {"grade": grade}
     return joined
 
 

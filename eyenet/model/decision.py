@@ -1,4 +1,4 @@
-"""Turn probabilities into decisions: chosen on validation, stored with the model, used by every script that grades.
+"""Turn probabilities into decisions: chosen on graded photographs, stored with the model, used where it grades.
 
 For each question: a temperature and a shift for calibration, and thresholds on the calibrated probability of an eye. A
 patient has the probability of the worst eye, and the same thresholds.

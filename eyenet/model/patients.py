@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from eyenet.data.names import FITTED, canonical
+from eyenet.data.names import FITTED, JOINT, canonical
 
 
 def split_hash(table):
@@ -19,7 +19,7 @@ def read_patients(folder):
     return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")
 
 
-def known_patients(table, folder, splits=FITTED):
+def known_patients(table, folder, splits=FITTED, one_set=False):
     """List the patients of a table on whom a model was trained, or its epoch and thresholds chosen.
 
     Photographs whose patients are unknown are compared by name, and only with others of that kind.
@@ -31,13 +31,27 @@ def known_patients(table, folder, splits=FITTED):
         Of the model.
     splits : sequence of str
         Splits of the model whose patients count.
+    one_set : bool
+        Whether the table is of one set, which may be any that the model was trained on, see `ids_in_sets`.
 
     Returns
     -------
     list of str
     """
     theirs = read_patients(folder)
-    return shared_patients(table, theirs[theirs["split"].isin(splits)])
+    theirs = theirs[theirs["split"].isin(splits)]
+    return shared_patients(table, ids_in_sets(theirs) if one_set else theirs)
+
+
+def ids_in_sets(patients):
+    """Add the patients of several sets with the IDs that they have in their set: `12` for `B~12`.
+
+    In training, the patients of the second set and further ones have its name in front; in its own folder they do not.
+    """
+    import pandas as pd  # slow, and not needed by predict.py
+
+    alone = patients.assign(patient=patients["patient"].str.rpartition(JOINT)[2])
+    return pd.concat([patients, alone])
 
 
 def shared_patients(table, theirs):

@@ -14,7 +14,7 @@ from eyenet.model.batches import Batches, predict
 from eyenet.model.patients import known_patients
 from eyenet.model.predictions import CHUNK, Scored, require_numbers
 from eyenet.model.screener import crop_with_quality
-from eyenet.model.settings import colours_of, field_of
+from eyenet.model.settings import colours_of, field_of, uses_of_patients
 from eyenet.photo.decode import is_synthetic
 from eyenet.photo.retina import in_colours, photograph_to_input
 from eyenet.run.errors import PhotoError, StageError, log, plural
@@ -69,15 +69,15 @@ def read_photograph_labels(path, photographs, columns=None, by=()):
     return labels, len(files) + len(refused), reasons, without
 
 
-def warn_of_known(table, model):
-    """Count the patients who have the name of one that the model was trained or tuned on, and log a warning."""
-    known = known_patients(table, model)
+def warn_of_known(table, model, config):
+    """Count the patients who have the name of one that the model was fitted to, and log a warning."""
+    known = known_patients(table, model, one_set=True)
     if known:
         noun = "patient" if patient_known(table).all() else "photograph"
         log(
             f"WARNING: {len(known):,} of the {noun}s, such as {known[0]}, {'has' if len(known) == 1 else 'have'} "
-            f"the same name as a {noun} that the network has seen in training or tuning; if they are the same, these "
-            "figures are too high"
+            f"the same name as a {noun} that the network has seen in {uses_of_patients(config)}; if they "
+            "are the same, these figures are too high"
         )
     return len(known)
 
@@ -145,7 +145,7 @@ def score_photographs(photographs, labels, model, config, network, output, worke
     """
     table, found, left_out, without = read_photograph_labels(labels, photographs, columns, by)
     require_answers(table, config["task"], labels)
-    known = warn_of_known(table, model)
+    known = warn_of_known(table, model, config)
     rejected = []
     scored = score_labelled(table, photographs, config, network, workers, known, rejected)
     code = finish(rejected, len(table), max_rejected, output)

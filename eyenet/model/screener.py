@@ -27,7 +27,7 @@ from eyenet.model.folder import LITE_NETWORK, open_model, read_measured
 from eyenet.model.lite import LiteNetwork
 from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
-from eyenet.model.settings import colours_of, field_of, setting, what_it_has_seen
+from eyenet.model.settings import colours_of, field_of, patients_of_choice, setting, what_it_has_seen
 from eyenet.model.unsure import band, limits_at
 from eyenet.photo.quality import OTHER, SIDE, SMALLEST, judge, weights
 from eyenet.photo.retina import crop_photograph, in_colours
@@ -51,9 +51,10 @@ def choose_point(config, sensitivity, specificity):
     stored = [point for point in each[0] if all(point in points for points in each)]
     if (point := f"{kind}_{level:g}") in stored:
         return point
+    patients = " and ".join(dict.fromkeys(patients_of_choice(config, question) for question in questions))
     known = ", ".join(name.replace("_", " ") for name in stored if name != BALANCED)
     raise StageError(
-        f"the model has no operating point of {kind} {level:g}: its validation patients were too few to support it, or "
+        f"the model has no operating point of {kind} {level:g}: its {patients} were too few to support it, or "
         f"it is none of the known aims; it has {known or 'only its own'}"
     )
 
@@ -79,8 +80,8 @@ class Screener:
     folder : str or Path
         Folder of the model, as cnn.py writes it.
     sensitivity, specificity : float, optional
-        Use the operating point with this aim: the 95 % interval on validation starts at it or above. Give one at most.
-        Default: the model's own operating point.
+        Use the operating point with this aim: where it was chosen (validation, or the set of recalibrate.py), the 95 %
+        interval starts at it or above. Give one at most. Default: the model's own operating point.
     field : {'auto', 'circle', 'frame'}, optional
         What the crops show, see `eyenet.photo.field`. Default: as the model was trained.
     unsure : str, optional
@@ -217,8 +218,8 @@ class Screener:
     def describe(self):
         """Say which network answers and what it has seen, and what its operating point reached on the test patients.
 
-        The figures are those of eyes, for each question. An aim that was chosen on validation is not what unseen
-        patients get.
+        The figures are those of eyes, for each question. An aim is what the patients reached on whom the threshold was
+        chosen, not what unseen patients get.
         """
         measured = read_measured(self.made_of[0]) or {"set": None, "questions": {}}
         parts = []

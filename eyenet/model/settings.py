@@ -1,4 +1,6 @@
-"""What the settings of a model say about the images that trained it."""
+"""What the settings of a model say about the images that trained it, and on which its decision was chosen."""
+
+VALIDATION = "validation"  # where cnn.py chooses the decision of a model
 
 
 def setting(settings, name):
@@ -25,11 +27,41 @@ def what_it_has_seen(config):
     trained = config.get("trained", {})
     images = "synthetic drawings" if setting(config["settings"]["images"], "synthetic") else "photographs"
     count = f"{trained['photographs']:,} " if "photographs" in trained else ""
-    again = f"; recalibrated on {chosen_on(config)}" if "recalibrated" in config else ""
+    made = config.get("recalibrated")
+    again = f"; recalibrated on {made['photographs']:,} {made['set']}" if made else ""
     return f"{count}{images}{' of ' + trained['source'] if 'source' in trained else ''}{again}"
 
 
-def chosen_on(config):
-    """Say on which photographs calibration and thresholds were chosen; `config` as in config.json."""
-    made = config.get("recalibrated")
-    return f"{made['photographs']:,} {made['set']}" if made else "validation"
+def chosen_on(config, part):
+    """Say on which photographs a part of the decision was chosen.
+
+    A recalibration whose labels do not answer a question leaves its calibration and thresholds as the parent has them.
+
+    Parameters
+    ----------
+    config : dict
+        As in config.json.
+    part : str
+        A question, for its calibration, thresholds and limits; or ``grade``, for the cuts between the grades.
+
+    Returns
+    -------
+    str
+        `VALIDATION`, or such as ``240 graded photographs in clinic/photos``.
+    """
+    while made := config.get("recalibrated"):
+        if part in made.get("chosen", [part]):
+            return f"{made['photographs']:,} graded {made['set']}"
+        config = made["parent"]
+    return VALIDATION
+
+
+def patients_of_choice(config, part):
+    """Name the patients on whom a part of the decision was chosen, as in `chosen_on`."""
+    place = chosen_on(config, part)
+    return "validation patients" if place == VALIDATION else f"patients of {place}"
+
+
+def uses_of_patients(config):
+    """Say for what the patients of patients.csv were used who were not kept for testing."""
+    return "training, tuning or recalibration" if config.get("recalibrated") else "training or tuning"

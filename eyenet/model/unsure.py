@@ -1,6 +1,7 @@
 """Limits for the answer "unsure: a grader must look": class-conditional conformal prediction, with patients as units.
 
-Chosen on validation with the thresholds (`eyenet.model.decision`), and used by predict.py, the page and the report.
+Chosen with the thresholds (`eyenet.model.decision`), on validation or by recalibrate.py, and used by predict.py, the
+page and the report.
 """
 
 import math
@@ -9,6 +10,7 @@ import shlex
 import numpy as np
 
 from eyenet.data.tasks import TASKS
+from eyenet.model.settings import patients_of_choice
 from eyenet.run.errors import StageError
 
 RATES = tuple(f"{percent / 100:g}" for percent in range(1, 21))  # error rates that have limits, as text for config.json
@@ -109,7 +111,7 @@ def limits_at(config, rate, folder):
     Raises
     ------
     StageError
-        If the model has no limits, or its validation patients are too few for this rate.
+        If the model has no limits, or they were chosen on too few patients for this rate.
     """
     found = limits_of(config)
     if found is None:
@@ -121,7 +123,8 @@ def limits_at(config, rate, folder):
         if rate not in chosen["limits"]:
             least = math.ceil(1 / float(rate) - 1 - TOLERANCE)
             raise StageError(
-                f"--unsure {rate} takes {least} known validation patients with {question} DR and {least} without, and "
-                f"{folder} had {chosen['diseased']} and {chosen['healthy']}; use a higher rate or more patients"
+                f"--unsure {rate} takes {least} known {patients_of_choice(config, question)} with {question} DR and "
+                f"{least} without, and {folder} had {chosen['diseased']} and {chosen['healthy']}; use a higher rate or "
+                "more patients"
             )
     return {question: tuple(chosen["limits"][rate]) for question, chosen in found.items()}

@@ -1,17 +1,14 @@
-"""Cross-fitting: measure a decision on patients on whom it was not chosen."""
+"""Cross-fitting: apply a decision to patients on whom it was not chosen."""
 
 import hashlib
 
 import numpy as np
 import pandas as pd
 
-from eyenet.data.tasks import LEAST_GRADE, QUESTIONS
+from eyenet.data.tasks import QUESTIONS
 from eyenet.model.decision import choose_decision, raw_and_calibrated
-from eyenet.model.probabilities import log_odds
 from eyenet.recalibration.enough import FOLDS
 from eyenet.run.errors import StageError
-from eyenet.score.calibration import calibration_error, recalibration
-from eyenet.score.intervals import figure, mean_with_interval, rates_with_intervals, share_with_interval
 
 
 def folds_of(patients, levels):
@@ -92,39 +89,3 @@ def apply(decision, probabilities, task, question, point):
     """Return the calibrated probability (n,) and the predictions of a decision at an operating point, bool (n,)."""
     probability = raw_and_calibrated(decision, probabilities, task, question)[1]
     return probability, probability >= decision[question]["eye"]["operating_points"][point]
-
-
-def measure(levels, question, probability, called, patients):
-    """Compute the figures of calibrated probabilities and predictions, with intervals over patients.
-
-    Parameters
-    ----------
-    levels : ndarray of int, shape (n,)
-    question : str
-    probability : ndarray of float, shape (n,)
-    called : ndarray of bool, shape (n,)
-    patients : array of str, shape (n,)
-
-    Returns
-    -------
-    dict of str to dict
-        A `figure` each: `slope`, `intercept`, `brier`, `ece` (which has no interval, see `calibration_error`),
-        `sensitivity`, `specificity` and `referred`, the share that is predicted as diseased.
-    """
-    truth = np.asarray(levels) >= LEAST_GRADE[question]
-    rates = rates_with_intervals(truth, called, patients)
-    return {
-        **recalibration(truth, log_odds(probability), patients),
-        "brier": mean_with_interval((truth - probability) ** 2, patients),
-        "ece": figure(calibration_error(truth, probability)),
-        "sensitivity": rates["sensitivity"],
-        "specificity": rates["specificity"],
-        "referred": share_with_interval(called, patients),
-    }
-
-
-def measure_patients(levels, question, probability, called, patients):
-    """Compute the figures of `measure` per patient, by the worst photograph, as predict.py joins them."""
-    worst = pd.DataFrame({"level": levels, "probability": probability, "called": called}).groupby(patients).max()
-    columns = (worst[name].to_numpy() for name in ("probability", "called"))
-    return measure(worst["level"].to_numpy(), question, *columns, worst.index.to_numpy())

@@ -28,8 +28,10 @@ def decide(table, probabilities, config, questions, point):
     -------
     decision : dict
         As in config.json.
+    again : list of str
+        The parts of it that were chosen again: questions, and ``grade`` for the cuts between the grades.
     decided : list of str
-        What was chosen, in words.
+        The same in words.
 
     Raises
     ------
@@ -37,7 +39,8 @@ def decide(table, probabilities, config, questions, point):
         If the new model would not have its operating point for every question.
     """
     patients, levels = table["patient"].to_numpy(), table["level"].to_numpy()
-    chosen, decision, decided = choose_decision(patients, levels, probabilities, config["task"]), {}, []
+    chosen, decision = choose_decision(patients, levels, probabilities, config["task"]), {}
+    parts, decided = list(questions), []
     if not patient_known(table).all():
         drop_limits(chosen)
     for question, before in config["decision"].items():
@@ -54,9 +57,10 @@ def decide(table, probabilities, config, questions, point):
         graded = len(questions) == 2
         again = graded and has_all_grades(patients, levels)
         decision["grade"] = (chosen if again else config["decision"])["grade"]
+        parts += ["grade"] if again else []
         why = f"there are not {EACH} patients of each grade" if graded else "the labels are not grades"
         decided.append(f"cuts between the grades: {'chosen on this set' if again else f'of the parent, since {why}'}")
-    return decision, decided
+    return decision, parts, decided
 
 
 def why_lacking(question, point):

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import numpy as np
 import pandas as pd
 
 from eyenet.data.names import canonical
@@ -54,7 +55,12 @@ def seen_by_network(folder):
     return patients[~again & patients["split"].isin(["train", "val"])]
 
 
-def join_patients(folder, table):
+def source_of(config):
+    """Name the set that the network was trained on; None for one that was trained here, perhaps on the clinic's own."""
+    return config.get("trained", {}).get("source")
+
+
+def join_patients(folder, table, same_source=True):
     """Add the patients of a recalibration to the parent's patients.csv, as patients of validation.
 
     evaluate.py then knows that the decision was chosen on them, also on those whom the parent kept for testing.
@@ -65,10 +71,13 @@ def join_patients(folder, table):
         Of the parent.
     table : DataFrame
         patient, and patient_known if some are not.
+    same_source : bool
+        Whether equal IDs are one person; if not, the network's patients stay beside those of the recalibration.
 
     Returns
     -------
     DataFrame
+        The network's own patients come after others of the same ID.
     """
     before = read_patients(folder)
     before = before.assign(patient_known=patient_known(before).astype(int))
@@ -79,8 +88,10 @@ def join_patients(folder, table):
     added = added.assign(**{AGAIN: 1}).drop_duplicates("patient")
     keys = {(canonical(p), known) for p, known in zip(added["patient"], added["patient_known"])}
     stays = [(canonical(p), known) not in keys for p, known in zip(before["patient"], before["patient_known"])]
+    if not same_source:
+        stays = np.array(stays) | (before[AGAIN] == 0)
     columns = ["patient", "split", "patient_known", AGAIN]
-    joined = pd.concat([before[stays][columns], added[columns]]).sort_values("patient")
+    joined = pd.concat([added[columns], before[stays][columns]]).sort_values("patient", kind="stable")
     return joined.drop(columns="patient_known") if joined["patient_known"].all() else joined
 
 

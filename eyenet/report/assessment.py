@@ -8,13 +8,15 @@ from eyenet.data.tables import GRADES, count_by_grade, patient_known
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, answerable
 from eyenet.model.answers import consistent_grade
 from eyenet.model.decision import own_point, predict_grade, raw_and_calibrated, thresholds_at
-from eyenet.report.coverage import coverages
+from eyenet.model.settings import chosen_on
+from eyenet.report.coverage import coverages, sure_probability
 from eyenet.report.units import evaluate_unit, sort_rows
 from eyenet.report.workload import workload
 from eyenet.score.bootstrap import bootstrap
 from eyenet.score.intervals import auc_with_interval, rates_with_intervals, share_with_interval
 from eyenet.score.metrics import average_precision, quadratic_kappa
 from eyenet.score.not_retina import cross_validated, shortcut_probability
+from eyenet.score.patients import worst_of_patients
 
 NOT_RETINA = "a random forest on file size, photograph size, circle and rim, which sees no retina"
 
@@ -54,15 +56,16 @@ def assess(scored, train, config, draws, seed):
         eyes = pd.DataFrame({"truth": truth, "level": levels, "raw": raw, "calibrated": probability})
         eyes = eyes if graded else eyes.drop(columns="level")
         how = (decision[question]["eye"]["operating_points"], own, draws, seed)
-        joined = None if unknown else worst(eyes, scored.table, poor)
+        joined = None if unknown else _patients(eyes, scored.table, poor)
         questions[question] = {
             "disease": QUESTIONS[question],
             "temperature": decision[question]["temperature"],
             "shift": decision[question]["shift"],
             "operating_point": own,
+            "chosen_on": chosen_on(config, question),
             "eye": _unit(eyes, patients, poor, *how),
             "patient": joined and _unit(*joined, *how),
-            "unsure": coverages(joined[0], config, question) if joined else {},
+            "unsure": {} if unknown else _coverages(eyes, scored.table, poor, config, question),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {
@@ -90,8 +93,31 @@ def worst(eyes, table, poor):
         `eyes`, patients and `poor` of patients: poor if an eye has no gradable photograph, None if that is not known.
     """
     patients, eye = table["patient"], table["eye"].where(table["eye"] != "", table["image"])  # an unknown eye is alone
-    joined = eyes.groupby(patients).max()
+    joined = worst_of_patients(eyes, patients)
     return joined, joined.index, None if poor is None else poor.groupby([patients, eye]).min().groupby(level=0).max()
+
+
+def _patients(eyes, table, poor):
+    """Join the photographs of each patient as `worst`, where a missing eye is as a poor one."""
+    joined, patients, poor = worst(eyes, table, poor)
+    return joined, patients, None if poor is None else poor | lacks_eye(table).loc[patients]
+
+
+def lacks_eye(table):
+    """Tell which patients have photographs of one eye only; Series of bool by patient.
+
+    A photograph whose eye is unknown may show the other one.
+    """
+    return table["eye"].groupby(table["patient"]).agg(lambda eyes: set(eyes) in ({"left"}, {"right"}))
+
+
+def _coverages(eyes, table, poor, config, question):
+    """Compute `coverages`; a poor photograph says nothing below the threshold."""
+    if poor is not None:
+        threshold = thresholds_at(config)[question]
+        eyes = eyes.assign(calibrated=sure_probability(eyes["calibrated"].to_numpy(), poor, threshold))
+    joined, _, again = _patients(eyes, table, poor)
+    return coverages(joined, None if again is None else again.to_numpy(bool), config, question)
 
 
 def _unit(eyes, patients, poor, points, own, draws, seed):

@@ -15,6 +15,7 @@ from eyenet.model import disclaimers
 from eyenet.model.settings import colours_of
 from eyenet.report import tables, words
 from eyenet.report.cautions import cautions
+from eyenet.report.chosen import any_recalibrated, chosen_on, places
 from eyenet.report.html import made_by
 from eyenet.report.words import defined, format_of, interval_text, percent
 from eyenet.run.files import write_whole
@@ -67,9 +68,20 @@ def write_model_card(path, metrics, config):
         splits=tables.splits_table(metrics),
         tables=[table for asked in metrics["questions"].values() for table in _tables(asked)],
         grade=metrics["grade"] and tables.grade_table(metrics["grade"]),
+        chosen=places(metrics),
+        chosen_on=chosen_on(asked),
+        choice=_choice(metrics),
+        recalibrated=config.get("recalibrated"),
         made=made_by(metrics, config),
     )
     write_whole(path, page.encode("utf-8", "replace"))
+
+
+def _choice(metrics):
+    """Say where epoch, calibration and thresholds were chosen."""
+    if not any_recalibrated(metrics):
+        return "Epoch, calibration and thresholds were chosen on validation"
+    return f"The epoch was chosen on validation, calibration and thresholds on {markdown_text(places(metrics))}"
 
 
 def _tables(asked):

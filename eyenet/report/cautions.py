@@ -2,9 +2,11 @@
 
 from eyenet.data.names import FITTED
 from eyenet.model.decision import BALANCED
+from eyenet.report.chosen import chosen_on, chosen_on_validation, is_recalibrated, used
 from eyenet.report.subgroup_tables import worse_groups
 from eyenet.report.words import (
     cell,
+    cell_text,
     decimal,
     defined,
     main_unit,
@@ -15,7 +17,6 @@ from eyenet.report.words import (
 from eyenet.score.metrics import METRIC_NAMES
 
 FEW = 50  # patients of a class; with fewer, one patient changes a figure by more than 2 percentage points
-VALIDATION = "validation"  # where the decision of a model was chosen that recalibrate.py did not change
 WIDE = 0.2  # an interval of more than 20 percentage points does not distinguish a good network from a poor one
 
 
@@ -39,21 +40,18 @@ def cautions(metrics, question):
         known = f"{metrics['known_patients']:,} of the {plural(unit['count'], noun)}"
         whom, same = ("whom", "people") if noun == "patient" else ("which", "photographs")
         found.append(
-            f"The network was trained or tuned on {known}, so these figures are too high: in the 2017 protocol rows "
+            f"The network was {used(metrics)} on {known}, so these figures are too high: in the 2017 protocol rows "
             "are split at random, and copies of one photograph and both eyes of one patient fall into different splits."
             if metrics["source"] == "array"
-            else f"{known} have the same name as a {noun} on {whom} the network was trained or tuned; if they are the "
+            else f"{known} have the same name as a {noun} on {whom} the network was {used(metrics)}; if they are the "
             f"same {same}, these figures are too high."
         )
-    if metrics.get("chosen_on", VALIDATION) != VALIDATION:
+    if is_recalibrated(asked):
         found.append(
-            "Calibration and thresholds are not those of validation: recalibrate.py chose them on "
-            f"{metrics['chosen_on']}."
+            f"Calibration and thresholds are not those of validation: recalibrate.py chose them on {chosen_on(asked)}."
         )
     if splits <= set(FITTED):
-        found.append(
-            "These are validation patients: the epoch and the thresholds were chosen on them, so these are too high."
-        )
+        found.append(f"These are validation patients: {chosen_on_validation(metrics)} on them, so these are too high.")
     unmet = _missed_targets(asked) + worse_groups(metrics, question) + _worse_calibration(asked)
     return found + _small_set(unit, noun) + _wide_intervals(unit) + unmet + _no_better(asked)
 
@@ -99,23 +97,18 @@ def _wide_intervals(unit):
 
 
 def _missed_targets(asked):
-    """List the operating points whose aim, which they reached on validation for photographs, is not reached here."""
+    """List the operating points whose aim, which they reached for photographs where chosen, is not reached here."""
     missed = []
     for name, point in asked["eye"]["operating_points"].items():
         rate, _, aim = name.rpartition("_")
         if name != BALANCED and defined(point[rate]["value"]) and point[rate]["value"] < float(aim):
             missed.append(f"{rate} of {percent(float(aim), 0)}: {cell_text(cell(point[rate]))}")
-    told = f"Aims that were reached on validation are missed on these photographs: {'; '.join(missed)}."
+    told = f"Aims that were reached on {chosen_on(asked)} are missed on these photographs: {'; '.join(missed)}."
     return [told] if missed else []
 
 
-def cell_text(shown):
-    """Format a `Cell` as text, with its interval in brackets."""
-    return f"{shown.text} ({shown.interval})" if shown.interval else shown.text
-
-
 def _worse_calibration(asked):
-    """Say where the calibration, which was fitted on validation, made the probabilities worse."""
+    """Say where the calibration made the probabilities worse."""
     worse = []
     for unit, name in (("patient", "per patient"), ("eye", "per photograph")):
         if asked[unit] is None:
@@ -126,7 +119,7 @@ def _worse_calibration(asked):
                 worse.append(f"{METRIC_NAMES[key][0]} {name} {decimal(before)} before and {decimal(after)} after")
     if not worse:
         return []
-    return [f"The calibration, fitted on validation, made the probabilities worse here: {'; '.join(worse)}."]
+    return [f"The calibration, fitted on {chosen_on(asked)}, made the probabilities worse here: {'; '.join(worse)}."]
 
 
 def _no_better(asked):

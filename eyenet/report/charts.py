@@ -124,7 +124,7 @@ def _styles(asked):
 
 
 def roc_chart(name, asked):
-    """Draw the ROC curves and mark the operating points chosen on validation."""
+    """Draw the ROC curves and mark the operating points of the model."""
 
     def draw(axes):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")

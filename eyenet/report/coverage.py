@@ -11,8 +11,10 @@ from eyenet.score.intervals import share_with_interval
 SHOWN = ("0.02", "0.05", "0.1")  # error rates of the table
 
 
-def coverage(truth, probability, limits, threshold=None):
+def coverage(truth, probability, limits, threshold=None, again=None):
     """Compute the shares of patients who are called negative, or diseased, wrongly, and of those who are unsure.
+
+    Of a poor or missing eye nothing rules out disease: a patient with one is never called negative.
 
     Parameters
     ----------
@@ -24,29 +26,42 @@ def coverage(truth, probability, limits, threshold=None):
         As from `eyenet.model.unsure.limits_at`.
     threshold : float, optional
         Of the operating point, with which a sure answer must agree, as in predict.py; None for the limits alone.
+    again : ndarray of bool, shape (n,), optional
+        Who must be photographed again, for a poor or missing eye, where nothing else is answered.
 
     Returns
     -------
     dict
         `missed`, of the patients with disease those called negative; `reported`, of those without it those called
-        diseased; and `unsure`, of all. Figures with intervals.
+        diseased; `unsure`, of all; and if it is known who must be photographed again, `again`, of all. Figures with
+        intervals.
     """
     low, high = (min(limits), max(limits)) if threshold is None else band(limits, threshold)
-    patients = np.arange(len(truth))
+    patients, negative = np.arange(len(truth)), probability < low
+    poor = np.zeros(len(truth), bool) if again is None else again
+    found = {} if again is None else {"again": share_with_interval(negative & poor, patients)}
     return {
-        "missed": share_with_interval(probability < low, patients, truth),
+        "missed": share_with_interval(negative & ~poor, patients, truth),
         "reported": share_with_interval(probability >= high, patients, ~truth),
         "unsure": share_with_interval((low <= probability) & (probability < high), patients),
+        **found,
     }
 
 
-def coverages(joined, config, question):
+def sure_probability(probability, poor, threshold):
+    """Leave out what a poor photograph says below the threshold, as `eyenet.model.answers.only_disease`; shape (n,)."""
+    return np.where(np.asarray(poor, bool) & (probability < threshold), 0.0, probability)
+
+
+def coverages(joined, again, config, question):
     """Compute `coverage` as predict.py answers, at each rate of `SHOWN` for which a model has limits.
 
     Parameters
     ----------
     joined : DataFrame
-        `truth` and `calibrated` probability of each patient.
+        `truth` and `calibrated` probability of each patient, the latter from `sure_probability`.
+    again : ndarray of bool, shape (n,), or None
+        As in `coverage`.
     config : dict
         config.json of the model.
     question : str
@@ -58,7 +73,7 @@ def coverages(joined, config, question):
     found, threshold = limits_of(config), thresholds_at(config)[question]
     limits = found[question]["limits"] if found else {}
     truth, probability = joined["truth"].to_numpy(bool), joined["calibrated"].to_numpy()
-    return {rate: coverage(truth, probability, limits[rate], threshold) for rate in SHOWN if rate in limits}
+    return {rate: coverage(truth, probability, limits[rate], threshold, again) for rate in SHOWN if rate in limits}
 
 
 def coverage_table(asked):
@@ -67,10 +82,13 @@ def coverage_table(asked):
         "missed": "with disease, called negative",
         "reported": "without disease, called diseased",
         "unsure": "unsure, of all",
+        "again": "photographed again, of all",
     }
+    told = asked.get("unsure", {})
+    titles = {name: title for name, title in titles.items() if any(name in found for found in told.values())}
     rows = [
         (percent(float(rate), 0), [cell(found[name], percent, "no such patient") for name in titles])
-        for rate, found in asked.get("unsure", {}).items()
+        for rate, found in told.items()
     ]
     caption = "Where the answer may be unsure (predict.py --unsure), per patient, at the model's operating point"
     return Table(caption, ["error rate", *titles.values()], rows) if rows else None

@@ -8,8 +8,8 @@ from eyenet.data.tables import GRADES
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
 from eyenet.model.settings import colours_of, setting, what_it_has_seen
 from eyenet.report import words
-from eyenet.report.cautions import cell_text
-from eyenet.report.words import cell, defined, main_unit, percent, plural
+from eyenet.report.chosen import chosen_on_validation, uses
+from eyenet.report.words import cell, cell_text, defined, main_unit, percent, plural
 
 COLOURS = {"natural": "natural colours", "equalized": "the histogram of each colour channel equalised"}
 
@@ -71,10 +71,11 @@ def ungradable(metrics, config):
     again = (unit.get("workload") or {}).get("again")
     if not again or not defined(again["value"]):
         return ""
+    what = "one, or no photograph of an eye," if noun == "patient" else "one"
     return (
         "Photographs that the quality gate calls not gradable stay in the figures, by their probability. "
-        f"{cell_text(cell(again))} of the {noun}s have one and are not referred; predict.py asks for a new photograph "
-        "and never calls them negative."
+        f"{cell_text(cell(again))} of the {noun}s have {what} and are not referred; predict.py asks for a new "
+        "photograph and never calls them negative."
     )
 
 
@@ -144,13 +145,13 @@ def split(metrics, config):
 def overlap(metrics, config):
     """Say whether the network has seen the evaluated patients; if some are unknown, not that it has not."""
     if on_validation(metrics):
-        return "The evaluated photographs are those of validation, on which the epoch and the thresholds were chosen."
+        return f"The evaluated photographs are those of validation, on which {chosen_on_validation(metrics)}."
     if known := metrics["known_patients"]:
         noun = "evaluated photograph" if metrics["unknown_patients"] else "evaluated patient"
-        return f"{plural(known, noun)} may have been in training or validation: the names are the same."
+        return f"{plural(known, noun)} may have been in {uses(metrics)}: the names are the same."
     if metrics["unknown_patients"]:
         return ""
-    return "No evaluated patient has the name of one in training or validation."
+    return f"No evaluated patient has the name of one in {uses(metrics)}."
 
 
 def sizes(metrics, config):

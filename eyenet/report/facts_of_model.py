@@ -5,7 +5,9 @@ Each function takes metrics.json and config.json, as dicts, and returns sentence
 
 from eyenet.data.tasks import TASKS
 from eyenet.model import disclaimers
+from eyenet.model.settings import VALIDATION
 from eyenet.report import words
+from eyenet.report.chosen import chosen_on, places
 from eyenet.report.facts_of_data import on_validation
 from eyenet.report.words import plural, point_name
 
@@ -82,16 +84,17 @@ def imbalance(metrics, config):
     else:
         rows = "Each photograph was used once per epoch, at the frequencies of the data."
     weights = " The classes weigh equally in the loss." if options["balanced"] == "True" else ""
-    return f"{rows}{weights} The probabilities were then calibrated on validation."
+    return f"{rows}{weights} The probabilities were then calibrated on {places(metrics)}."
 
 
 def calibration_fit(metrics, config):
     """Say how probabilities are calibrated."""
     fitted = [
-        f"temperature {asked['temperature']:.3g} and shift {asked['shift']:.3g} for {asked['disease']}"
+        f"temperature {asked['temperature']:.3g} and shift {asked['shift']:.3g} for {asked['disease']}, fitted on "
+        f"{chosen_on(asked)}"
         for asked in metrics["questions"].values()
     ]
-    return f"The log-odds are calibrated by {'; '.join(fitted)}, fitted on validation photographs."
+    return f"The log-odds are calibrated by {'; '.join(fitted)}."
 
 
 def thresholds(metrics, config):
@@ -103,10 +106,11 @@ def thresholds(metrics, config):
         if not words.defined(threshold):
             return ""
         points.append(f"{asked['disease']} from a calibrated probability of {threshold:.4g} ({point_name(name)})")
-    when = "on these same photographs" if on_validation(metrics) else "on validation, before this evaluation"
+    where = places(metrics, "these same photographs" if on_validation(metrics) else VALIDATION)
+    before = "" if where == "these same photographs" else ", before this evaluation"
     return (
-        f"Positive: {'; '.join(points)}. The thresholds were chosen {when}: “balanced” by Youden's index, the others "
-        "to reach their aim. Figures read from this set's own ROC curve are exploratory."
+        f"Positive: {'; '.join(points)}. The thresholds were chosen on {where}{before}: “balanced” by Youden's index, "
+        "the others to reach their aim. Figures read from this set's own ROC curve are exploratory."
     )
 
 

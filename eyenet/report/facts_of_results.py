@@ -4,11 +4,12 @@ Each function takes metrics.json and config.json, as dicts, and returns sentence
 """
 
 from eyenet.report import words
-from eyenet.report.cautions import cautions, cell_text
+from eyenet.report.cautions import cautions
+from eyenet.report.chosen import uses
 from eyenet.report.facts_of_data import on_validation, overlap
 from eyenet.report.subgroup_tables import all_sentences, unit_of
 from eyenet.report.tables import UNITS
-from eyenet.report.words import cell, defined, format_of, main_unit, percent, plural
+from eyenet.report.words import cell, cell_text, defined, format_of, main_unit, percent, plural
 from eyenet.report.workload import workload_sentences
 from eyenet.score.metrics import METRIC_NAMES
 
@@ -179,7 +180,8 @@ def internal(metrics, config):
     """Say that patients kept back from training were tested; empty for other photographs and for validation."""
     if "train" not in metrics["splits"] or on_validation(metrics) or metrics["known_patients"]:
         return ""
-    return f"Internal test on photographs that were kept back from training and validation: {words.counted(metrics)}."
+    kept_from = uses(metrics, "and")
+    return f"Internal test on photographs that were kept back from {kept_from}: {words.counted(metrics)}."
 
 
 def other_photographs(metrics, config):

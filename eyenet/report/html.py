@@ -15,6 +15,7 @@ from eyenet.model.settings import what_it_has_seen
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.checklists import counts_table, fill_checklists
+from eyenet.report.chosen import chosen_on, chosen_on_validation, places, use_of_validation
 from eyenet.report.coverage import coverage_table
 from eyenet.report.flow import flow_steps, ungradable_text
 from eyenet.report.forest import forest_charts
@@ -68,6 +69,8 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         made=made_by(metrics, config),
         confident=confident,
         point=words.point_name(next(iter(metrics["questions"].values()))["operating_point"]),
+        chosen=places(metrics),
+        chosen_on_validation=chosen_on_validation(metrics),
         checklists=checklists,
         checklist_counts=counts_table(checklists),
     )
@@ -99,7 +102,7 @@ def _verdict(metrics, question):
 def _network(metrics, config):
     """Say which network it is, what it has seen, and at which operating point it answers; list of (name, text)."""
     architecture, hashed = (config.get("settings") or {}).get("network"), (config.get("files") or {}).get("model.keras")
-    choosing = "to choose epoch and thresholds" if config.get("recalibrated") is None else "to choose the epoch"
+    choosing = f"to choose {use_of_validation(metrics)}"
     seen = [f"trained on {what_it_has_seen(config)}"] if "settings" in config else []
     for split, use in (("train", "for training"), ("val", choosing)):
         if split in metrics["splits"]:
@@ -164,6 +167,7 @@ def _question(metrics, question, examples):
         "id": question,
         "title": TITLES[question],
         "disease": asked["disease"],
+        "chosen_on": chosen_on(asked),
         "figures": [
             tables.figures_table(asked),
             workload_table(asked),

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from eyenet.data.names import FITTED, SPLIT_NAMES
 from eyenet.data.tables import GRADES
+from eyenet.report.chosen import chosen_on
 from eyenet.report.words import DASH, Cell, cell, decimal, defined, format_of, percent, point_name, why_undefined
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 
@@ -90,17 +91,19 @@ def baselines_table(asked):
 
 
 def points_table(asked, unit_name):
-    """Tabulate what each operating point reaches here; the thresholds were chosen on validation, for photographs."""
+    """Tabulate what each operating point reaches here; the thresholds were chosen before, for photographs."""
     unit, own = asked[unit_name], asked["operating_point"]
     keys = ("sensitivity", "specificity", "precision", "npv", "accuracy")
     rows = []
     for name, point in unit["operating_points"].items():
         threshold = point["threshold"]
-        shown = Cell(f"{threshold:.4g}") if defined(threshold) else Cell(DASH, why="not reached on validation")
+        shown = Cell(f"{threshold:.4g}") if defined(threshold) else Cell(DASH, why=f"not reached on {chosen_on(asked)}")
         cells = [cell(point[key], percent, f"not measured: {why_undefined(key, unit)}") for key in keys]
         rows.append((point_name(name) + " (the model's own)" * (name == own), [shown, *cells]))
-    columns = ["aim for photographs on validation", "threshold", *headings(keys)]
-    return Table(f"What the operating points reach here, {UNITS[unit_name]}", columns, rows)
+    columns = ["aim for photographs", "threshold", *headings(keys)]
+    return Table(
+        f"What the operating points, chosen on {chosen_on(asked)}, reach here, {UNITS[unit_name]}", columns, rows
+    )
 
 
 def roc_table(asked):

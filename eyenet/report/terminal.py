@@ -7,8 +7,9 @@ from eyenet.model.decision import BALANCED
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_FIGURES
 from eyenet.model.settings import what_it_has_seen
 from eyenet.report.cautions import unknown_patients
+from eyenet.report.chosen import places
 from eyenet.report.subgroup_tables import all_sentences, group_rows
-from eyenet.report.words import interval_text, main_unit, percent
+from eyenet.report.words import BOUND, BOUND_LINE, SPACE, interval_text, is_bound, main_unit, percent
 from eyenet.run.errors import plural
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 
@@ -16,13 +17,19 @@ SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "
 
 
 def show(figure):
-    """Format a figure with its interval, such as `0.930 (0.850-0.985)`."""
+    """Format a figure with its interval, such as `0.930 (0.850-0.985)`; a † marks that of 0 or 1."""
     if figure["value"] is None:
         return "-"
     if figure["low"] is None:
         return f"{figure['value']:.3f}"
     to = " to " if figure["low"] < 0 else "-"  # two minus signs in a row would be hard to read
-    return f"{figure['value']:.3f} ({figure['low']:.3f}{to}{figure['high']:.3f})"
+    mark = f" {BOUND}" if is_bound(figure) else ""
+    return f"{figure['value']:.3f} ({figure['low']:.3f}{to}{figure['high']:.3f}{mark})"
+
+
+def explain_bound(lines):
+    """Explain the † if lines have one; list of one line, or of none."""
+    return [BOUND_LINE] if any(BOUND in line for line in lines) else []
 
 
 def align_columns(rows):
@@ -51,13 +58,13 @@ def balanced_rows(question):
         return []
     points = [question[unit]["operating_points"][BALANCED] for unit in ("eye", "patient") if question[unit]]
     return [
-        [f"{rate} at the balanced threshold of validation", *(show(point[rate]) for point in points)]
+        [f"{rate} at the balanced threshold", *(show(point[rate]) for point in points)]
         for rate in ("sensitivity", "specificity")
     ]
 
 
 def curve_rows(units):
-    """List sensitivity at each specificity and the reverse: on this set's ROC curve, and at validation's threshold."""
+    """List sensitivity at each specificity and the reverse: on this set's ROC curve, and at the model's threshold."""
     rows, rates = [], ("specificity", "sensitivity")
     for target, other in (rates, rates[::-1]):
         key = f"{other}_at_{target}"
@@ -66,7 +73,7 @@ def curve_rows(units):
             rows.append([f"{other} at {float(level):.0%} {target}, on this set's ROC curve", *shown])
             points = [unit["operating_points"].get(f"{target}_{level}") for unit in units]
             for rate in rates if None not in points else ():
-                rows.append([f"  {rate} at the threshold chosen on validation", *(show(p[rate]) for p in points)])
+                rows.append([f"  {rate} at the model's threshold for this aim", *(show(p[rate]) for p in points)])
     return rows
 
 
@@ -99,7 +106,9 @@ def question_lines(question):
 
 def splits_text(metrics):
     """Format accuracy, precision, recall and AUC of each split, and what does not hold if patients are unknown."""
-    return "\n".join([*splits_lines(metrics["splits"], metrics["set"]), *unknown_patients(metrics)])
+    lines = splits_lines(metrics["splits"], metrics["set"])
+    noted = explain_bound([*lines, *_found_lines(metrics)])
+    return "\n".join([*lines, *noted, *unknown_patients(metrics)])
 
 
 def group_lines(metrics):
@@ -119,9 +128,10 @@ def figures_text(metrics):
         shown = f"of the grade that predict.py shows  {show(metrics['grade']['shown']['kappa'])}"
         lines.append(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(metrics['grade']['kappa'])}, {shown}")
     lines += group_lines(metrics)
-    lines += ["\nin brackets: 95 % interval over patients; metrics.json and the report name the methods"]
+    noted = explain_bound([*lines, *_found_lines(metrics)])
+    lines += ["\nin brackets: 95 % interval over patients; metrics.json and the report name the methods", *noted]
     lines += unknown_patients(metrics)
-    lines.append(f"thresholds were chosen on {metrics['chosen_on']}, except for the figures on this set's ROC curve")
+    lines.append(f"thresholds were chosen on {places(metrics)}, except for the figures on this set's ROC curve")
     return "\n".join(lines)
 
 
@@ -131,7 +141,7 @@ def network_text(metrics, config):
 
 
 def summary_text(metrics, output):
-    """Summarise an evaluation: what was found, the false alarms, the warning, the report, where more is.
+    """Summarise an evaluation in five lines: found, false alarms, the warning, the report, where more is.
 
     Parameters
     ----------
@@ -144,30 +154,42 @@ def summary_text(metrics, output):
     -------
     str
     """
-    rows = []
-    for asked in metrics["questions"].values():
-        rows += _found_lines(asked)
-    rows.append(("warning", SYNTHETIC_FIGURES if metrics["synthetic"] else f"{NOT_A_DEVICE} {INTENDED_USE}"))
-    rows.append(("report", shlex.quote(str(output / "report.html"))))
-    rows.append(("more", shlex.quote(str(output / "metrics.json"))))
-    return "\n".join(f"{name:14}{said}" for name, said in rows)
+    found, alarms = _found_lines(metrics)
+    rows = {
+        "found": found,
+        "false alarms": alarms,
+        "warning": SYNTHETIC_FIGURES if metrics["synthetic"] else f"{NOT_A_DEVICE} {INTENDED_USE}",
+        "report": shlex.quote(str(output / "report.html")),
+        "more": shlex.quote(str(output / "metrics.json")),
+    }
+    return "\n".join(f"{name:14}{said}" for name, said in rows.items())
 
 
-def _found_lines(asked):
-    """Say how many of those with disease are found, and how many of the others are false alarms, with intervals."""
+def _found_lines(metrics):
+    """Say how many of those with disease are found, and how many of the others are false alarms, for all questions."""
+    told = [_found(asked) for asked in metrics["questions"].values()]
+    return ["; ".join(said) for said in zip(*told)]
+
+
+def _found(asked):
+    """Say both of one question, with intervals."""
     unit, noun = main_unit(asked)
     (right, alarms), (missed, found) = unit["confusion"]
-    sensitivity, specificity = unit["sensitivity"], unit["specificity"]
+    sensitivity, specificity, disease = unit["sensitivity"], unit["specificity"], asked["disease"].split(" (")[0]
     alarm = {"value": _one_minus(specificity["value"]), "low": _one_minus(specificity["high"])}
     alarm["high"] = _one_minus(specificity["low"])
-    rows = []
-    for name, hits, of, kind, share in (
-        ("found", found, found + missed, f"with {asked['disease']}", sensitivity),
-        ("false alarms", alarms, alarms + right, "without", alarm),
-    ):
-        rate = f": {percent(share['value'])}, 95 % interval {interval_text(share)}" if of else ""
-        rows.append((name, f"{hits:,} of {plural(of, noun)} {kind}{rate}"))
-    return rows
+    return [
+        f"{hits:,} of {plural(of, noun)} {kind} {disease}{_rate(share) if of else ''}"
+        for hits, of, kind, share in (
+            (found, found + missed, "with", sensitivity),
+            (alarms, alarms + right, "without", alarm),
+        )
+    ]
+
+
+def _rate(share):
+    mark = SPACE + BOUND if is_bound(share) else ""
+    return f": {percent(share['value'])}, 95 % interval {interval_text(share)}{mark}"
 
 
 def _one_minus(value):

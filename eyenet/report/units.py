@@ -9,12 +9,10 @@ from eyenet.model.decision import LEVELS
 from eyenet.model.probabilities import log_odds
 from eyenet.run.errors import StageError
 from eyenet.score.bootstrap import bootstrap
-from eyenet.score.calibration import calibration_error, recalibration, reliability_bins
+from eyenet.score.calibration import calibration_figures, reliability_bins
 from eyenet.score.intervals import (
     auc_with_interval,
     count_pairs,
-    figure,
-    mean_with_interval,
     rates_with_intervals,
     share_with_interval,
 )
@@ -65,7 +63,7 @@ def evaluate_unit(rows, operating_points, own, draws=2000, seed=0):
     ----------
     rows : Rows
     operating_points : dict of str to float
-        Thresholds on the calibrated probability, chosen on validation.
+        Thresholds on the calibrated probability, chosen before the evaluation.
     own : str
         The operating point at which the model answers; figures at no other point are those of this one.
     draws, seed : int
@@ -144,12 +142,8 @@ def from_draws(rows, draws, seed):
 
 
 def calibration_of(rows, probability):
-    """Compute the calibration error, which has no interval, Brier score, slope and intercept of probabilities."""
-    return {
-        "ece": figure(calibration_error(rows.truth, probability)),
-        "brier": mean_with_interval((rows.truth - np.asarray(probability, float)) ** 2, rows.patients),
-        **recalibration(rows.truth, log_odds(probability), rows.patients),
-    }
+    """Compute the figures of the calibration of probabilities, before or after it."""
+    return calibration_figures(rows.truth, probability, log_odds(probability), rows.patients)
 
 
 def bins_of(rows):

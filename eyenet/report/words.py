@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from eyenet.model.decision import BALANCED
 from eyenet.model.settings import setting
+from eyenet.report.chosen import chosen_on
 from eyenet.run import errors
 from eyenet.score.metrics import METRIC_NAMES
 
@@ -15,6 +16,7 @@ BOUND_NOTE = (
     f"{BOUND} The figure is 0 or 1 in this set, so the number of patients alone decides the other end of its interval: "
     "the exact Clopper-Pearson limit for a ROC AUC and points of its curve, Wilson's limit for a share."
 )
+BOUND_LINE = f"{BOUND} 0 or 1 in this set: the number of patients alone decides the other end of the interval"
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
 DECIMALS = (
     "auc",
@@ -108,6 +110,11 @@ def cell(figure, show=percent, why="not defined for these photographs"):
     return Cell(show(figure["value"]), (interval_text(figure, show) or "no interval") + mark)
 
 
+def cell_text(shown):
+    """Format a `Cell` as text, with its interval in brackets."""
+    return f"{shown.text} ({shown.interval})" if shown.interval else shown.text
+
+
 def why_undefined(name, counted):
     """Explain why a figure is undefined.
 
@@ -137,7 +144,7 @@ def plural(count, noun):
 
 
 def point_name(name):
-    """Name an operating point by its aim on validation: ``sensitivity_0.9`` is sensitivity of 90 %."""
+    """Name an operating point by its aim: ``sensitivity_0.9`` is sensitivity of 90 %."""
     if name == BALANCED:
         return BALANCED
     what, _, share = name.rpartition("_")
@@ -234,7 +241,7 @@ def sentences(metrics, question):
     if parts:
         said.append(
             f"Per {noun}, at the model's operating point ({point_name(asked['operating_point'])}), chosen on "
-            f"{metrics.get('chosen_on', 'validation')}: {', '.join(parts)}."
+            f"{chosen_on(asked)}: {', '.join(parts)}."
         )
     return said + _next_to_baselines(asked)
 

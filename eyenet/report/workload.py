@@ -1,16 +1,17 @@
 """What a set means for a clinic: of 1,000 patients, how many are referred, missed and photographed again."""
 
 from eyenet.report.tables import UNITS, Table, units_of
-from eyenet.report.words import BOUND, DASH, SPACE, Cell, defined, is_bound, main_unit, percent
+from eyenet.report.words import BOUND, DASH, SPACE, Cell, cell, cell_text, defined, is_bound, main_unit, percent
 from eyenet.score.intervals import share_with_interval
 from eyenet.score.net_benefit import THRESHOLDS
 
 OF = 1000
+TENTH = 0.1  # of the patients, those of whom the network is least certain
 ROWS = {
     "diseased": "with disease, as in this set",
     "referred": "referred",
     "false_positives": "of these without disease (false positives)",
-    "again": "photographed again: poor, and not referred",
+    "again": "photographed again: an eye poor or missing, and not referred",
     "missed": "disease missed",
 }
 
@@ -23,8 +24,8 @@ def workload(truth, called, patients, poor=None, levels=None):
     truth, called : ndarray of bool, shape (n,)
     patients : sequence, shape (n,)
     poor : ndarray of bool, shape (n,), optional
-        Whether a photograph, or one of a patient's, is not gradable. Such a row, if it is not referred, is photographed
-        again and not missed.
+        Whether a photograph is not gradable, or an eye of a patient has no gradable one. Such a row, if it is not
+        referred, is photographed again and not missed.
     levels : ndarray of int, shape (n,), optional
         Grades; without them, the missed rows are not counted by grade.
 
@@ -58,14 +59,16 @@ def workload_table(asked):
 def workload_sentences(asked):
     """Say in words what the workload is, and at which thresholds the network has a net benefit."""
     unit, noun = main_unit(asked)
-    found = {name: value for name, value in unit["workload"].items() if name in ROWS and defined(value["value"])}
-    number = {name: f"{round(OF * value['value']):,}" for name, value in found.items()}
-    if not {"referred", "false_positives", "missed"} <= number.keys():
+    found = unit["workload"]
+    if not all(defined(found[name]["value"]) for name in ("referred", "false_positives", "missed")):
         return []
-    again = f", and {number['again']} photographed again" if "again" in number else ""
+    number = {name: cell_text(_of_thousand(found[name])) for name in ROWS if name in found}
+    again = f"; {number['again']} would be photographed again" if "again" in number else ""
+    grades = [f"{cell_text(_of_thousand(one))} of grade {grade}" for grade, one in found["missed_by_grade"].items()]
+    missed = f": {', '.join(grades)}" if grades else ""
     said = (
         f"Of {OF:,} {noun}s like these, {number['referred']} would be referred, {number['false_positives']} of them "
-        f"without disease; {number['missed']} with disease would be missed{again}."
+        f"without disease{again}; {number['missed']} with disease would be missed{missed}."
     )
     better = better_than_both(unit)
     if better:
@@ -79,7 +82,24 @@ def workload_sentences(asked):
         worth = (
             f"At no threshold from {low} to {high} is its net benefit shown to exceed referring everybody and nobody."
         )
-    return [said, worth]
+    return [said, *gain_of_graders(unit, noun), worth]
+
+
+def gain_of_graders(unit, noun):
+    """Say what the network's figures are if graders look at the least certain tenth; list of one sentence or none."""
+    steps = {step["referred"]: step for step in unit.get("referral", ())}
+    if not {0.0, TENTH} <= steps.keys():
+        return []
+    before, after = steps[0.0], steps[TENTH]
+    changes = [
+        f"{name} {cell_text(cell(after[name]))} instead of {percent(before[name]['value'])}"
+        for name in ("sensitivity", "specificity")
+        if defined(before[name]["value"]) and defined(after[name]["value"])
+    ]
+    if not changes:
+        return []
+    whom = f"the least certain {percent(TENTH, 0)} of the {noun}s"
+    return [f"If graders look at {whom}, the network's answers to the others have {', '.join(changes)}."]
 
 
 def better_than_both(unit):

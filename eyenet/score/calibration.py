@@ -4,7 +4,30 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, stdtrit
 
-from eyenet.score.intervals import LEVEL, count_patients, figure
+from eyenet.score.intervals import LEVEL, count_patients, figure, mean_with_interval
+
+
+def calibration_figures(truth, probability, log_odds, patients):
+    """Compute all figures of the calibration of probabilities.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape (n,)
+    probability : ndarray of float, shape (n,)
+    log_odds : ndarray of float, shape (n,)
+        Of `probability`, finite.
+    patients : sequence, shape (n,)
+
+    Returns
+    -------
+    dict of str to dict
+        A `figure` each: `ece`, which has no interval (see `calibration_error`), `brier`, `slope` and `intercept`.
+    """
+    return {
+        "ece": figure(calibration_error(truth, probability)),
+        "brier": mean_with_interval((truth - np.asarray(probability, float)) ** 2, patients),
+        **recalibration(truth, log_odds, patients),
+    }
 
 
 def recalibration(truth, log_odds, patients, level=LEVEL):

@@ -84,7 +84,8 @@ def group_photographs(table, column, sizes=None):
 
     Notes
     -----
-    A column with up to `MOST` values has a group for each. Of more, numbers are cut into thirds of the photographs
+    Values are compared without spaces around them, and in any case but for the names of sets. A column with up to
+    `MOST` values has a group for each. Of more, numbers are cut into thirds of the photographs
     whose number is known, and of other values the most frequent are kept and the rest is one group. Ages are cut into
     decades, in any case.
     """
@@ -101,12 +102,25 @@ def group_photographs(table, column, sizes=None):
         return _by_quality(pd.to_numeric(table["quality"], errors="coerce"), gradable == 0)
     cells = table[column].fillna("").astype(str).str.strip()
     cells = cells.mask(cells.str.casefold().isin(UNKNOWNS), "")
+    cells = cells if column == "source" else _join_spellings(cells, column)
     numbers = pd.to_numeric(cells.replace("", np.nan), errors="coerce")
     if (numbers.isna() & (cells != "")).any() or numbers.isna().all():
         return _by_text(cells, column)
     if plain(column) in AGES:
         return _by_age(numbers)
     return _by_number(numbers)
+
+
+def _join_spellings(cells, column):
+    """Write values that differ only in case, such as M and m, as the most frequent of them."""
+    counts = cells[cells != ""].value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    chosen, joined = {}, {}
+    for value in counts.index:
+        first = chosen.setdefault(value.casefold(), value)
+        joined.setdefault(first, []).append(value)
+    if several := [" and ".join(map(repr, values)) for values in joined.values() if len(values) > 1]:
+        log(f"note: {column}: upper and lower case are not told apart: {'; '.join(several)}")
+    return cells.map(lambda value: chosen.get(value.casefold(), value))
 
 
 def _ordered(groups, order):
