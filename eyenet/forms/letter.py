@@ -17,7 +17,7 @@ from eyenet.run.files import plain
 from eyenet.run.pages import environment
 
 SYMBOLS = {"refer": "!", "mild": "!", "clear": "✓", "again": "↻", "none": "–", "unsure": "?"}
-LONGEST = 120  # characters of a name, an ID or a file name on the page
+LONGEST = 48  # characters of a name, an ID or a file name on the page
 COMMA = {"es"}  # languages that write 0,5
 
 
@@ -197,6 +197,8 @@ def _tone_of(finding):
         return finding
     if finding in ("clear", "notReferable"):
         return "clear"
+    if finding == "absent":
+        return "none"
     return "refer" if finding in ("referable", "any", "ungradable") else "again"
 
 
