@@ -71,7 +71,7 @@ def test_hostile_texts_are_texts(kind):
     tags = set(re.findall(r"<\s*([a-zA-Z!/][\w-]*)", written))
     allowed = {"body", "article", "header", "strong", "h1", "h2", "h3", "dl", "div", "dt", "dd", "section", "p", "span"}
     assert {tag.strip("/") for tag in tags} <= allowed | {"ul", "li", "footer", "html"}
-    assert all(letter.isprintable() or letter == "\n" for letter in page) and len(page) < 30_000
+    assert all(letter.isprintable() or letter in "\n\u00a0" for letter in page) and len(page) < 30_000
 
 
 def test_only_what_the_source_told_is_in_it():
