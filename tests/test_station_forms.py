@@ -138,6 +138,16 @@ def test_a_decision_and_an_erasure_reach_the_forms(start, put, register):  # noq
     assert glob(register, "*/*") == []
 
 
+def test_a_decision_without_the_packages_is_entered(start, put, register, monkeypatch):  # noqa: F811
+    put("1_left.jpeg", "sick")
+    start(ALL)()
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "eyenet.forms.fhir", None)
+        with pytest.raises(StageError, match="requirements-station.txt"):
+            commands.decide(register, "1", "Dr Roe", "clear", accepted=True)
+    assert record(start(ALL)())["decision"]["advice"] == "refer"
+
+
 def test_a_patient_who_was_erased_while_nothing_ran_is_cleared_at_the_start(start, put, register):  # noqa: F811
     put("1_left.jpeg", "sick")
     start()()
@@ -234,6 +244,8 @@ def test_a_dicom_report_refers_to_the_photographs(start, put, inbox, drawn, regi
     assert record(written)["patient"] == {"id": "MRN 77", "name": "Doe, Jane", "born": "1956-04-01"}
     assert "Doe, Jane, MRN 77" in written[f"{place(written)}/letter.html"].decode()
     assert start(ALL, anonymous=True)() and not glob(register, "*/*/report.dcm")
+    register.forget(register.find("MRN 77")[0])
+    assert not [text for text in (b"Doe", b"19560401", b"1.2.5") if text in register.path.read_bytes()]
 
 
 def test_the_options(tmp_path, inbox, monkeypatch):  # noqa: F811
@@ -241,7 +253,8 @@ def test_the_options(tmp_path, inbox, monkeypatch):  # noqa: F811
     assert choose_kinds([], True) == ALL and choose_kinds(["json", "letter"], True) == TEXTS
     with pytest.raises(StageError, match="cannot be anonymous"):
         choose_kinds(["dicom"], True)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for name in ("fhir.resources.R4B.bundle", "highdicom.sr"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(StageError, match="fhir.resources and highdicom: pip install -r requirements-station.txt"):
         require_packages(["json", "fhir", "dicom"])
     require_packages(["json"])

@@ -4,6 +4,7 @@ Its words are those of the offline page, in eyenet/letter; app/src/letter.ts wri
 """
 
 import base64
+import functools
 import json
 from decimal import ROUND_HALF_UP, Decimal
 from importlib.resources import files
@@ -33,8 +34,12 @@ def draw_letter(visit, clinic):
     -------
     str
     """
-    template = environment(__file__, autoescape=True).get_template("letter.html.jinja")
-    return template.render(letter=write_letter(visit, clinic), language=clinic.language, symbols=SYMBOLS)
+    return _template().render(letter=write_letter(visit, clinic), language=clinic.language, symbols=SYMBOLS)
+
+
+@functools.cache
+def _template():
+    return environment(__file__, autoescape=True).get_template("letter.html.jinja")
 
 
 def write_letter(visit, clinic):

@@ -10,7 +10,7 @@ from eyenet.forms.source import patient_of
 from eyenet.forms.visit import Photograph, Visit, anonymise
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import crop_photograph
-from eyenet.run.errors import PhotoError, log
+from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import TEMPORARY, plain, sha256, write_whole
 
 KINDS = {"letter": "letter.html", "json": "answer.json", "fhir": "fhir.json", "dicom": "report.dcm"}
@@ -89,12 +89,20 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
     visit : eyenet.forms.visit.Visit
     clinic : eyenet.forms.clinic.Clinic
     anonymous : bool
+
+    Raises
+    ------
+    StageError
+        If a package is missing.
     """
     visit = anonymise(visit) if anonymous else visit
     written = set()
     for kind in kinds:
         try:
             data = DRAW[kind](visit, clinic)
+        except ImportError as error:
+            todo = "pip install -r requirements-station.txt"
+            raise StageError(f"the {kind} of the visit {visit.key} needs a package ({error}): {todo}") from error
         except Exception as error:  # of a library, on a value that it does not take; the other forms are written
             log(f"WARNING: no {kind} for the visit {visit.key}: {type(error).__name__}: {plain(error)[:300]}")
             continue

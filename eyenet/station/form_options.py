@@ -1,6 +1,6 @@
 """The options of screen.py for the forms that clinics read."""
 
-import importlib.util
+import importlib
 
 from eyenet.forms.clinic import Clinic, read_clinic
 from eyenet.run.errors import StageError, log
@@ -8,7 +8,12 @@ from eyenet.run.options import local_path
 from eyenet.station.form_files import KINDS
 from eyenet.station.forms import Forms
 
-NEEDS = {"letter": {"jinja2": "Jinja2"}, "fhir": {"fhir": "fhir.resources"}, "dicom": {"highdicom": "highdicom"}}
+# By form, the module that it needs and the package that has it.
+NEEDS = {
+    "letter": ("jinja2", "Jinja2"),
+    "fhir": ("fhir.resources.R4B.bundle", "fhir.resources"),
+    "dicom": ("highdicom.sr", "highdicom"),
+}
 
 
 def add_options(group):
@@ -52,9 +57,19 @@ def choose_kinds(given, anonymous):
 
 
 def require_packages(kinds):
-    """Raise a StageError that says what to install if a package of a form is missing."""
-    wanted = {module: name for kind in kinds for module, name in NEEDS.get(kind, {}).items()}
-    missing = [name for module, name in wanted.items() if importlib.util.find_spec(module) is None]
+    """Import the packages of the forms, which takes some seconds that no patient should wait for.
+
+    Raises
+    ------
+    StageError
+        If a package is missing; the message says what to install.
+    """
+    missing = []
+    for module, package in (NEEDS[kind] for kind in kinds if kind in NEEDS):
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            missing.append(package)
     if missing:
         todo = "pip install -r requirements-station.txt, or name other forms"
         raise StageError(f"--forms needs {' and '.join(missing)}: {todo}")
