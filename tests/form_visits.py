@@ -82,6 +82,7 @@ VISITS |= {
     "accepted": VISITS["refer"]._replace(decision=decided(True), version="7-8"),
     "overruled": VISITS["refer"]._replace(decision=decided(False), version="7-8"),
     "missed": VISITS["clear"]._replace(decision=decided(False), version="7-8"),
+    "accepted, again": VISITS["again"]._replace(decision=decided(True)),
     "files": VISITS["refer"]._replace(
         photographs=[one._replace(name=f"7_{one.eye}.jpeg", source={}) for one in VISITS["refer"].photographs],
         patient=Patient("7"),

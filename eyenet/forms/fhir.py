@@ -74,6 +74,10 @@ class _Bundle:
     def _subject(self):
         return {} if self.visit.anonymous else {"subject": self._refer("patient")}
 
+    def _effective(self):
+        """When the photographs were taken, if their headers tell it."""
+        return {"effectiveDateTime": self.visit.taken} if self.visit.taken else {}
+
     def _patient(self):
         told, patient = self.visit.patient, {"resourceType": "Patient"}
         if told.id and plain(told.id).strip():
@@ -94,7 +98,7 @@ class _Bundle:
 
     def _observation(self, about):
         observation = {"resourceType": "Observation", "status": self.status, "category": [IMAGING], "code": about}
-        observation |= {"effectiveDateTime": self.visit.photographed, "issued": self.visit.changed}
+        observation |= self._effective() | {"issued": self.visit.changed}
         return observation | self._subject() | {"device": self._refer("device"), "note": [{"text": self.notice}]}
 
     def _answer(self):
@@ -151,7 +155,7 @@ class _Bundle:
         visit, decided = self.visit, self.visit.decision
         status = "amended" if decided and not decided["accepted"] else self.status
         report = {"resourceType": "DiagnosticReport", "status": status, "category": [IMAGING_REPORT]}
-        report |= {"code": {"text": self.words["title"]}, "effectiveDateTime": visit.photographed}
+        report |= {"code": {"text": self.words["title"]}} | self._effective()
         report |= {"issued": visit.changed, "result": [self._refer(name) for name in ("answer", *SIDES)]}
         report |= {"conclusion": plain(self._conclude())}
         if decided and decided.get("by") and plain(decided["by"]).strip():

@@ -106,7 +106,7 @@ class _Writer:
         """Tell who was photographed and when, as far as the source does."""
         patient, words = self.visit.patient, self.words
         named = ", ".join(shorten(text) for text in (patient.name, patient.id) if text)
-        when = self.visit.photographed[:16].replace("T", " ")
+        when = self.visit.taken or self.visit.received[:16].replace("T", " ")
         return [
             (words["patient"], named or None),
             (words["born"], patient.born),

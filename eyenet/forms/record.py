@@ -31,7 +31,8 @@ def write_record(visit):
         "visit": visit.key,
         "anonymous": visit.anonymous,
         "patient": {name: value for name, value in visit.patient._asdict().items() if value is not None},
-        "photographed": visit.photographed,
+        **({"taken": visit.taken} if visit.taken else {}),
+        "received": visit.received,
         "answered": visit.answered,
         "answer": _answer(visit),
         "eyes": {eye: _eye(visit, eye) for eye in SIDES},
@@ -48,7 +49,7 @@ def _answer(visit):
 
 
 def _eye(visit, eye):
-    finding, on_poor = find_finding(visit, eye)
+    finding, on_poor = ("doubtful", False) if visit.doubts else find_finding(visit, eye)
     photographs = [one.row | {"file": one.name} | {"dicom": one.source} for one in visit.eye(eye)]
     shown = (
         "file",

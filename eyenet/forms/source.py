@@ -12,7 +12,7 @@ from eyenet.run.errors import PhotoError
 # By keyword, the pattern of a value that DICOM allows (PS3.5, 6.2). Any other value is left out, never cut: half an ID
 # would be another one.
 UID, LONG, SHORT, NAME = r"(?=.{1,64}$)[0-2](\.(0|[1-9]\d*))+", r"[^\\]{1,64}", r"[^\\]{1,16}", r"[^\\]{1,64}"
-DATE, TIME = r"\d{8}", r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?"
+DATE, TIME = "[0-9]{8}", r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?"
 WANTED = {
     "SOPClassUID": UID,
     "SOPInstanceUID": UID,
@@ -58,7 +58,7 @@ def read_source(path):
     told = {}
     for keyword, pattern in WANTED.items():
         text = _text(header, keyword)
-        if text.isprintable() and re.fullmatch(pattern, text):
+        if text.isprintable() and re.fullmatch(pattern, text, re.ASCII) and (pattern != DATE or _to_day(text)):
             told[keyword] = text
     return told | ({FRAME: page} if told and page is not None else {})
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from eyenet.grading.photographs import COPY
 from eyenet.model.answers import CALLED, UNGRADABLE
 
+NEGATIVE = ("no DR", "not referable", "DR, not referable")  # results that say that nobody need be referred
 SIDES = ("right", "left")  # as seen when facing the patient
 MISSING = tuple(f"{eye} eye: " for eye in SIDES)  # how a reason begins that is no doubt; see eyenet.model.answers
 
@@ -51,8 +52,8 @@ class Visit(NamedTuple):
         Random; it names the visit in the forms, and nobody outside the register.
     version : str
         Changes with the answer and with a person's decision.
-    photographed, answered : str
-        Local time, ISO 8601 with its offset from UTC.
+    received, answered : str
+        When the first photograph was entered and the answer was, local time, ISO 8601 with its offset from UTC.
     answer : dict
         The row of a patient, as predict.py gives it.
     model : dict
@@ -66,7 +67,7 @@ class Visit(NamedTuple):
 
     key: str
     version: str
-    photographed: str
+    received: str
     answered: str
     answer: dict
     model: dict
@@ -87,6 +88,13 @@ class Visit(NamedTuple):
     def changed(self):
         """When answer or decision were entered last."""
         return self.decision["recorded"] if self.decision else self.answered
+
+    @property
+    def taken(self):
+        """The day on which the headers say that the photographs were taken; None if they tell none or several."""
+        days = {one.source.get("StudyDate") for one in self.photographs}
+        day = days.pop() if len(days) == 1 else None
+        return day and f"{day[:4]}-{day[4:6]}-{day[6:]}"
 
     @property
     def synthetic(self):
@@ -111,12 +119,15 @@ class Visit(NamedTuple):
 
     @property
     def advice(self):
-        """What holds after a person's decision: 'refer' or 'do not refer'; None while nobody has decided.
+        """What holds after a person's decision: 'refer', 'do not refer', or a result that is neither, such as AGAIN.
 
-        An answer that is overruled is the wrong one: a referral is none, and any other answer becomes one.
+        None while nobody has decided. An answer that is overruled is the wrong one: a referral is none, and any other
+        answer becomes one, as in `eyenet.station.referrals`.
         """
         if self.decision is None:
             return None
+        if self.decision["accepted"] and not self.refers and self.answer.get("result") not in NEGATIVE:
+            return self.answer.get("result")
         return "refer" if self.refers == self.decision["accepted"] else "do not refer"
 
 

@@ -45,7 +45,7 @@ def read_visit(answer, photographs, key, told, pictures):
     return Visit(
         key=key,
         version=f"{answer.id}-{decided['id'] if decided else 0}",
-        photographed=(photographs[0] if photographs else answer).recorded,
+        received=(photographs[0] if photographs else answer).recorded,
         answered=answer.recorded,
         answer=answer.answer,
         model=answer.model,
