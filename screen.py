@@ -4,11 +4,13 @@
 Reads   a folder that the camera writes to     --inbox, with its subfolders; formats as predict.py
         a model                                only model.tflite and config.json; Keras is not needed
 Writes  data/station/register.sqlite           photographs, answers, decisions and referrals (--register)
+        data/station/register.sqlite.forms/    with --forms: letter, FHIR, DICOM report and JSON of each visit
         a screen of today's patients, or one line for each event if stdout is not a terminal
 
     pip install -r requirements-predict.txt -r requirements-station.txt
     python screen.py --inbox clinic/inbox
     python screen.py --inbox clinic/inbox --once
+    python screen.py --inbox clinic/inbox --forms --clinic clinic.toml
     python screen.py --decide 1042 --by "Dr Roe" --why "drusen, no DR" --overrule
     python screen.py --refer 1042 --state referred
     python screen.py --overdue

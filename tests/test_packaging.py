@@ -12,7 +12,7 @@ REPO = Path(__file__).resolve().parent.parent
 def requirements(path):
     """Read a requirements file: version ranges by package name without extras."""
     lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    pairs = (re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?(.*)", line).groups() for line in lines if line)
+    pairs = (re.fullmatch(r"([\w.-]+?)(?:\[[\w,]+\])?([<>=].*)?", line).groups() for line in lines if line)
     return {name.lower(): versions for name, versions in pairs}
 
 

@@ -8,6 +8,7 @@ from eyenet.run import files
 from eyenet.run.errors import EXIT_FINDING, StageError, log, plural
 from eyenet.run.options import local_path, positive
 from eyenet.station import chain
+from eyenet.station.forms import Forms
 from eyenet.station.referrals import STATES, WAIT, describe, refers
 from eyenet.station.register import Register
 
@@ -120,6 +121,7 @@ def decide(register, patient, by, why, accepted):
     said = "accepted" if accepted else "overruled"
     result = _plain(answer.answer.get("result"))
     print(f"entry {number}: {said} by {_plain(by)}: {result}, patient {name_of(register, key)}, {answer.recorded[:10]}")
+    Forms.reopen(register).update(key)
     if refers(answer.answer) == accepted:
         log(f"next, once the patient is referred: python screen.py --refer {key} --state referred")
     return 0
@@ -149,6 +151,7 @@ def forget(register, patient):
     waiting = any(one.patient == key for one in register.waiting())
     if not register.forget(key):
         raise StageError(f"patient {key} was erased before")
+    Forms.reopen(register).erase_forgotten()
     print(f"erased what may name the patient {key}; the entries stay under this key")
     if waiting:
         log("WARNING: this patient was still to be seen, and is no longer listed by name")
@@ -156,12 +159,16 @@ def forget(register, patient):
     return 0
 
 
-OUTSIDE = "note: photographs, letters, tables and copies of the register are not erased; remove them yourself"
+OUTSIDE = (
+    "note: photographs, tables, letters that were printed or sent, and copies of the register are not erased; remove "
+    "them yourself"
+)
 
 
 def retain(register, days):
     """Erase the patients without an entry for some days."""
     erased, kept = register.retain(days)
+    Forms.reopen(register).erase_forgotten()
     told = f"erased what may name {plural(len(erased), 'patient')} without an entry for {plural(days, 'day')}"
     print(f"{told}; kept {plural(len(kept), 'patient who is', 'patients who are')} still to be seen")
     if erased:

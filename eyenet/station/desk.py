@@ -16,6 +16,7 @@ from eyenet.photo.pages import split_page
 from eyenet.run.errors import StageError
 from eyenet.run.files import plain, sha256
 from eyenet.sets.identify import identify
+from eyenet.station.forms import Forms
 from eyenet.station.inbox import state_of
 from eyenet.station.referrals import refers
 from eyenet.station.visits import Member, Visits, person_of, source_of
@@ -47,10 +48,13 @@ class Desk:
     register : eyenet.station.register.Register
     one_clinic : bool
         Whether equal IDs are one person in all subfolders.
+    forms : eyenet.station.forms.Forms, optional
+        Told of the patients whose forms may have to be written.
     """
 
-    def __init__(self, inbox, screener, register, one_clinic=False):
+    def __init__(self, inbox, screener, register, one_clinic=False, forms=None):
         self.inbox, self.screener, self.register, self.one_clinic = inbox, screener, register, one_clinic
+        self.forms = forms or Forms(register)
         self.visits, self.unread = Visits(), {}
         self.model = {
             "name": screener.name,
@@ -163,6 +167,7 @@ class Desk:
         source = source_of(who)
         key = self.register.identify(source) if source else None
         facts = row | {"identity": list(who), "inbox": str(self.inbox), NETWORK: self.network}
+        facts |= self.forms.source(path)
         number = self.register.add_photograph(digest, name, key, who.eye, who.visit, facts)
         text = say(row) if source else f"{say(row)}; {NOBODY}"
         return Member(name, who, row, number, digest), [Event("photograph", plain(name), text)]
@@ -204,6 +209,7 @@ class Desk:
         before = self.register.last()[0]
         key = self.register.identify(source)
         number = self.register.add_answer(key, visit, row, ids, self.model)
+        self.forms.waiting.add(key)
         return [Event("patient", row["patient"], say(row))] if number > before else []
 
     def _withdraw(self, person, why):

@@ -128,3 +128,8 @@ def read_identity(connection, patient):
         "SELECT body FROM identities WHERE kind = 'patient' AND patient = ?", (patient,)
     ).fetchone()
     return found and json.loads(found[0])
+
+
+def list_erased(connection):
+    """List the keys of the patients who were erased."""
+    return [patient for (patient,) in connection.execute("SELECT patient FROM entries WHERE kind = 'erasure'")]

@@ -11,12 +11,15 @@ from eyenet.run.files import plain
 from eyenet.run.folder import locked
 from eyenet.run.options import local_path
 from eyenet.station.desk import Changed, Desk, Event
+from eyenet.station.form_options import add_options as add_forms
+from eyenet.station.form_options import start_forms
 from eyenet.station.inbox import Inbox
 from eyenet.station.register import Register
 from eyenet.station.view import view_for
 
 RETRY = 5.0  # s until a file that could not be opened, or an entry that could not be written, is tried again
 TRIES = 3  # of such a file with --once
+FORMS = "./forms"  # as a problem; no file of the inbox is called so
 
 
 def add_options(options):
@@ -26,6 +29,7 @@ def add_options(options):
     group.add_argument("--once", action="store_true", help="grade what is there, and end")
     add_model_options(group)
     group.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all subfolders")
+    add_forms(group)
 
 
 def run_station(args):
@@ -39,7 +43,8 @@ def run_station(args):
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     log(screener.describe())
     with locked(folder), Register.open(args.register) as register:
-        desk, inbox = Desk(folder, screener, register, args.one_clinic), Inbox(folder)
+        forms = start_forms(register, args)
+        desk, inbox = Desk(folder, screener, register, args.one_clinic, forms), Inbox(folder)
         with view_for(screener, register) as view:
             return Watch(desk, inbox, view).run(args.once)
 
@@ -81,6 +86,7 @@ class Watch:
         for path, state in known.items():
             self.inbox.take(path, state)
         self._show(events)
+        self.desk.forms.catch_up()
 
     def step(self, once=False):
         """Look once, and take what is complete; return whether the folder could be read."""
@@ -93,7 +99,7 @@ class Watch:
             return False
         self._solved(".")
         here = {self._name(path) for path in self.inbox.present}
-        for name in [name for name in self.problems if name not in here and name != "."]:
+        for name in [name for name in self.problems if name not in here and name not in (".", FORMS)]:
             self._solved(name)
             self._show(self.desk.forget_unread(name))
         self._refresh()
@@ -101,7 +107,23 @@ class Watch:
             if self.again.get(path, 0) <= self.now():
                 self._take(path, once)
                 self._refresh()
+                self._write_forms(once)
+        self._write_forms(once)
         return True
+
+    def _write_forms(self, once):
+        """Write the forms of new answers; what cannot be written is a problem, and tried again later."""
+        if not self.desk.forms.waiting or self.again.get(FORMS, 0) > self.now():
+            return
+        try:
+            self.desk.forms.write_waiting()
+        except StageError as error:
+            if once:
+                raise
+            self.again[FORMS] = self.now() + RETRY
+            self._trouble(FORMS, str(error))
+        else:
+            self._solved(FORMS)
 
     def _take(self, path, once):
         name, state = self._name(path), self.inbox.present[path]

@@ -1,0 +1,110 @@
+"""What is answered for the patient and found in each eye, as a key of the words in eyenet/letter.
+
+The offline page has the same in app/src/answers.ts, and tests/test_forms.py compares the two.
+"""
+
+from eyenet.forms.visit import SIDES
+from eyenet.grading.rows import UNREAD
+from eyenet.model.answers import AGAIN, CALLED, UNGRADABLE, UNSURE, is_above, is_gradable, is_spent, is_unsure
+
+REFERABLE, DR, MILD = CALLED["referable"], CALLED["any"], "DR, not referable"
+FOUND = (REFERABLE, DR, MILD)
+FINDINGS = {REFERABLE: "referable", DR: "any", MILD: "mild", "no DR": "clear", "not referable": "notReferable"}
+FINDINGS |= {UNSURE: "unsure", AGAIN: "again", UNGRADABLE: "ungradable", UNREAD: "unread"}
+TONES = {"retake": "refer", "unsettled": "refer", "ungradable": "refer"}  # of answers; others are their own tone
+
+
+def find_result(rows):
+    """Find the result of an eye: that of its worst photograph, as for a patient; None without a photograph."""
+    milder = any("referable" in row.get("questions", {}) for row in rows)  # then "DR" alone leaves the referral open
+    order = (REFERABLE, UNSURE, DR, MILD) if milder else (*FOUND, UNSURE)
+    results = [row["result"] for row in rows]
+    if called := next((result for result in order if result in results), None):
+        return called
+    graded = next((row["result"] for row in rows if is_gradable(row)), None)
+    return graded or (UNGRADABLE if is_spent(rows) else results[-1] if rows else None)
+
+
+def find_decisive(photographs):
+    """Find the photograph that decided the result of an eye: of those with this result, the most probable one.
+
+    Without an answer it is the latest, if possible one with a picture; None without a photograph.
+    """
+    result = find_result([one.row for one in photographs])
+    deciding = [one for one in photographs if one.row.get("questions") and one.row["result"] == result]
+    if deciding:
+        return max(deciding, key=lambda one: _probability(one.row, result))
+    latest = [one for one in photographs if one.picture] or photographs
+    return latest[-1] if latest else None
+
+
+def _probability(row, result):
+    answers = list(row["questions"].values())
+    told = [answer for answer in answers if (is_unsure(answer) if result == UNSURE else is_above(answer))]
+    return (told or answers)[-1]["probability"] or 0.0
+
+
+def find_kind(visit):
+    """Choose the patient's answer, a key of `answers` in the words; a result that is not known never clears a patient.
+
+    'doubtful' if it is doubtful whose photographs these are, unless the answer refers.
+    """
+    result, rows = visit.answer.get("result"), [row for eye in SIDES for row in visit.rows(eye)]
+    if visit.doubts and not visit.refers:
+        return "doubtful"
+    if result == UNGRADABLE:
+        return "ungradable"
+    if result == UNSURE:
+        return "unsure"
+    if result in ("no DR", "not referable"):
+        return "clear"
+    if result == MILD:
+        return "mild"
+    if result not in FOUND:
+        return "again"
+    spent = {eye: is_spent(visit.rows(eye)) for eye in SIDES}
+    referable = visit.answer.get("questions", {}).get("referable")
+    if result == DR and referable and referable["disease"] is None:
+        return "ungradable" if any(spent.values()) else "unsettled"
+    if any(is_gradable(row) and row["result"] in FOUND for row in rows):
+        return "refer"
+    retaking = any(row["result"] in FOUND and not spent[eye] for eye in SIDES for row in visit.rows(eye))
+    return "retake" if retaking else "refer"
+
+
+def find_finding(visit, eye):
+    """Say what is known of an eye, and whether only a poor photograph tells it.
+
+    Returns
+    -------
+    finding : str
+        A key of `findings` in the words.
+    on_poor : bool
+    """
+    rows = visit.rows(eye)
+    result = find_result(rows)
+    if result is None:
+        return ("unread" if f"{eye} eye: {UNREAD}" in visit.reasons else "absent"), False
+    called = (*FOUND, UNSURE)
+    sure = any(is_gradable(row) and row["result"] in called for row in rows)
+    return FINDINGS.get(result, "again"), result in called and not sure
+
+
+def find_urgency(visit, kind):
+    """Choose how urgent a referral is, a key of `urgency` in the words, as far as the answer tells."""
+    if kind in ("refer", "retake"):
+        rows = [row for eye in SIDES for row in visit.rows(eye)] + [visit.answer]
+        sure = any(row.get("questions", {}).get("referable", {}).get("disease") for row in rows)
+        return "soon" if sure else "look"
+    return "none" if kind in ("mild", "clear") else kind
+
+
+def find_screening(kind, clinic):
+    """Choose when to screen again, a key of `screening` in the words: by the clinic's own rule, if it has one."""
+    if kind == "unsure":
+        return "grader"
+    if kind in ("again", "unsettled"):
+        return "first"
+    if kind not in ("mild", "clear"):
+        return "specialist"
+    return "rule" if getattr(clinic, kind) else "open"

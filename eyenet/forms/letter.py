@@ -1,0 +1,212 @@
+"""The letter for the patient and the doctor: one HTML file that prints on one page of A4 or US Letter.
+
+Its words are those of the offline page, in eyenet/letter; app/src/letter.ts writes the same from them.
+"""
+
+import base64
+import functools
+import json
+from decimal import ROUND_HALF_UP, Decimal
+from importlib.resources import files
+
+from eyenet.forms.findings import TONES, find_decisive, find_finding, find_kind, find_screening, find_urgency
+from eyenet.forms.visit import SIDES
+from eyenet.grading.rows import UNREAD
+from eyenet.model.answers import is_gradable
+from eyenet.model.decision import BALANCED
+from eyenet.run.files import plain
+from eyenet.run.pages import environment
+
+SYMBOLS = {"refer": "!", "mild": "!", "clear": "✓", "again": "↻", "none": "–", "unsure": "?"}
+LONGEST = 48  # characters of a name, an ID or a file name on the page
+COMMA = {"es"}  # languages that write 0,5
+
+
+def draw_letter(visit, clinic):
+    """Draw the letter of a visit as HTML.
+
+    Parameters
+    ----------
+    visit : eyenet.forms.visit.Visit
+    clinic : eyenet.forms.clinic.Clinic
+
+    Returns
+    -------
+    str
+    """
+    return _template().render(letter=write_letter(visit, clinic), language=clinic.language, symbols=SYMBOLS)
+
+
+@functools.cache
+def _template():
+    return environment(__file__, autoescape=True).get_template("letter.html.jinja")
+
+
+def write_letter(visit, clinic):
+    """Compose what the letter says.
+
+    Returns
+    -------
+    dict
+        Texts by part. A label with None beside it has a line that somebody writes on.
+    """
+    return _Writer(visit, clinic).write()
+
+
+def read_words(language):
+    """Read the words of the letter."""
+    return json.loads((files("eyenet.letter") / f"{language}.json").read_text(encoding="utf-8"))
+
+
+def shorten(text):
+    """Replace unprintable characters, and cut a long name."""
+    text = plain(text).strip()
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+class _Writer:
+    def __init__(self, visit, clinic):
+        self.visit, self.clinic, self.words = visit, clinic, read_words(clinic.language)
+        self.kind = find_kind(visit)
+
+    def write(self):
+        words, clinic, sure = self.words, self.clinic, self.kind != "doubtful"
+        mine = [] if clinic.name else [(words["clinic"], None)]
+        doubtful = bool(self.visit.doubts)
+        title = words["answers"][self.kind] if sure else words["doubtful"]["title"]
+        demonstration = [words["demonstrations"]["title"], words["demonstrations"]["network"]]
+        if sure and self.kind not in ("again", "ungradable"):
+            title = self._mark(title)
+        return {
+            "title": words["title"],
+            "demonstration": demonstration if self.visit.synthetic else [],
+            "clinic": plain(clinic.name),
+            "reach": [plain(text) for text in (clinic.address, clinic.phone) if text],
+            "about": [*mine, *self._about()],
+            "result": words["result"],
+            "tone": self._tone(TONES.get(self.kind, self.kind)) if sure else "again",
+            "answer": title,
+            "note": words["doubtful"]["text"] if doubtful else None,
+            "unreviewed": words["unreviewed"],
+            "urgency": (words["urgency"]["title"], self._mark(self._urgency())) if sure else None,
+            "eyes": [] if doubtful else [self._eye(eye) for eye in SIDES],
+            "advice": self._advice(sure),
+            "decision": self._decision() if sure else None,
+            "foot": self._foot(),
+        }
+
+    def _mark(self, text):
+        """Say of a demonstration's text that it is one."""
+        return self.words["demonstration"].format(text=text) if self.visit.synthetic else text
+
+    def _tone(self, tone):
+        return "none" if tone == "clear" and self.visit.synthetic else tone
+
+    def _about(self):
+        """Tell who was photographed and when, as far as the source does."""
+        patient, words = self.visit.patient, self.words
+        named = ", ".join(shorten(text) for text in (patient.name, patient.id) if text)
+        when = self.visit.taken or self.visit.received[:16].replace("T", " ")
+        return [
+            (words["patient"], named or None),
+            (words["born"], patient.born),
+            (words["decision"]["date"], when),
+        ]
+
+    def _urgency(self):
+        return self.words["urgency"][find_urgency(self.visit, self.kind)]
+
+    def _advice(self, sure):
+        words, key = self.words, find_screening(self.kind, self.clinic)
+        rule = plain(getattr(self.clinic, self.kind, ""))
+        again = [(words["screening"]["title"], self._mark(words["screening"][key].format(rule=rule)))] if sure else []
+        return again + [(words[name]["title"], words[name]["text"]) for name in ("symptoms", "notCovered")]
+
+    def _eye(self, eye):
+        words, photographs = self.words, self.visit.eye(eye)
+        finding, on_poor = find_finding(self.visit, eye)
+        said = words["findings"][finding]
+        said = words["onPoor"].format(finding=said) if on_poor else said
+        shot = find_decisive(photographs)
+        return {
+            "eye": words["eyes"][eye],
+            "tone": self._tone(_tone_of(finding)),
+            "finding": said if finding in ("again", "ungradable", "unread", "absent") else self._mark(said),
+            "picture": shot and shot.picture and base64.b64encode(shot.picture).decode(),
+            "caption": words["photograph"],
+            "lines": self._describe(shot, len(photographs) - 1) if shot else [],
+        }
+
+    def _describe(self, shot, others):
+        """Describe the photograph that decided the finding of an eye, and count the others."""
+        words, row, lines = self.words, shot.row, []
+        if "grade" in row:
+            lines.append(words["grade"].format(grade=row["grade"], name=words["grades"][row["grade"]]))
+        lines += [self._probability(question, answer) for question, answer in row.get("questions", {}).items()]
+        if not is_gradable(row) and row["result"] != UNREAD:
+            known = [words["reasons"].get(why, plain(why)) for why in row.get("reasons", ()) if _is_told(why)]
+            lines.append(words["poor"].format(reasons=", ".join(known)))
+        lines += [words["others"].format(count=others)] * bool(others)
+        lines += [words["file"].format(name=shorten(shot.name))] * (shot.name is not None)
+        return [line for line in lines if line]
+
+    def _probability(self, question, answer):
+        """Compare a probability with its threshold; nothing where it is undecided."""
+        probability, threshold = answer["probability"], answer["threshold"]
+        if probability is None or threshold is None:
+            return ""
+        named = self.words["questions"][question]
+        if answer.get("unsure"):
+            shown = {name: self._percent(answer[name], 1) for name in ("probability", "low", "high", "threshold")}
+            return self.words["unsure"].format(question=named, **shown)
+        told = [self._share(value) for value in (probability, threshold)]
+        if told[0] == told[1] and probability != threshold:
+            pairs = [[self._percent(value, places) for value in (probability, threshold)] for places in (1, 2, 3)]
+            told = next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+        return self.words["probability"].format(question=named, probability=told[0], threshold=told[1])
+
+    def _share(self, value):
+        if 0 < value < 0.01:
+            return self.words["under"]
+        return self.words["over"] if 0.99 < value < 1 else self._percent(value, 0)
+
+    def _percent(self, value, places):
+        rounded = Decimal(100 * value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+        text = str(rounded).replace(".", ",") if self.clinic.language in COMMA else str(rounded)
+        return self.words["percent"].format(value=text)
+
+    def _decision(self):
+        said = self.words["decision"]
+        signed = [said["name"], said["signature"], said["date"]]
+        boxes = [said["agree"], said["refer"], said["stay"]]
+        return {"title": said["title"], "boxes": boxes, "other": said["other"], "signed": signed}
+
+    def _foot(self):
+        words, model = self.words, self.visit.model
+        network = words["network"].format(name=plain(model["name"]), seen=plain(model["trained_on"]))
+        return [words["answered"].format(network=network), self._point(model["operating_point"]), words["notADevice"]]
+
+    def _point(self, point):
+        """Name an operating point after its aim, which is not what it reaches on other patients."""
+        said, (kind, _, aim) = self.words["points"], point.partition("_")
+        if point == BALANCED:
+            return said["balanced"]
+        if kind not in ("sensitivity", "specificity"):
+            return said["other"].format(name=plain(point))
+        missed = float(aim) if kind == "sensitivity" else 1 - float(aim)
+        return said[kind].format(aim=round(100 * missed))
+
+
+def _tone_of(finding):
+    if finding in ("mild", "unsure"):
+        return finding
+    if finding in ("clear", "notReferable"):
+        return "clear"
+    if finding == "absent":
+        return "none"
+    return "refer" if finding in ("referable", "any", "ungradable") else "again"
+
+
+def _is_told(reason):
+    """Tell whether a reason is one for the letter: the one before a detail of the retina's circle says the same."""
+    return not reason.startswith(("no retina found", "the retina is "))

@@ -1,0 +1,153 @@
+"""A visit as the forms tell it: what the source told, what the network answered, what a person decided."""
+
+from types import MappingProxyType
+from typing import NamedTuple
+
+from eyenet.grading.photographs import COPY
+from eyenet.model.answers import CALLED, UNGRADABLE
+
+NEGATIVE = ("no DR", "not referable", "DR, not referable")  # results that say that nobody need be referred
+SIDES = ("right", "left")  # as seen when facing the patient
+MISSING = tuple(f"{eye} eye: " for eye in SIDES)  # how a reason begins that is no doubt; see eyenet.model.answers
+
+
+class Patient(NamedTuple):
+    """What the source told of a patient; None for what it did not tell."""
+
+    id: str | None = None
+    name: str | None = None
+    born: str | None = None  # YYYY-MM-DD
+    sex: str | None = None  # 'F', 'M' or 'O', as in DICOM
+
+
+class Photograph(NamedTuple):
+    """A photograph that counts.
+
+    Attributes
+    ----------
+    eye : {'left', 'right'}
+    row : dict
+        As from `eyenet.model.screener.Screener.look`.
+    name : str or None
+        Of its file.
+    picture : bytes or None
+        The crop of the retina, JPEG.
+    source : dict
+        What its DICOM header told (`eyenet.forms.source`); empty for other files.
+    """
+
+    eye: str
+    row: dict
+    name: str | None = None
+    picture: bytes | None = None
+    source: dict = MappingProxyType({})
+
+
+class Visit(NamedTuple):
+    """The answer for a visit.
+
+    Attributes
+    ----------
+    key : str
+        Random; it names the visit in the forms, and nobody outside the register.
+    version : str
+        Changes with the answer and with a person's decision.
+    received, answered : str
+        When the first photograph was entered and the answer was, local time, ISO 8601 with its offset from UTC.
+    answer : dict
+        The row of a patient, as predict.py gives it.
+    model : dict
+        `name`, `operating_point`, `trained_on`, and more.
+    photographs : list of Photograph
+    patient : Patient
+    decision : dict or None
+        `accepted`, `recorded`, `by` and `why` of a person's decision.
+    anonymous : bool
+    """
+
+    key: str
+    version: str
+    received: str
+    answered: str
+    answer: dict
+    model: dict
+    photographs: list
+    patient: Patient = Patient()
+    decision: dict | None = None
+    anonymous: bool = False
+
+    def eye(self, eye):
+        """List the photographs of an eye."""
+        return [one for one in self.photographs if one.eye == eye]
+
+    def rows(self, eye):
+        """List the rows of an eye."""
+        return [one.row for one in self.eye(eye)]
+
+    @property
+    def changed(self):
+        """When answer or decision were entered last."""
+        return self.decision["recorded"] if self.decision else self.answered
+
+    @property
+    def taken(self):
+        """The day on which the headers say that the photographs were taken; None if they tell none or several."""
+        days = {one.source.get("StudyDate") for one in self.photographs}
+        day = days.pop() if len(days) == 1 else None
+        return day and f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+    @property
+    def synthetic(self):
+        """Whether the network was trained on drawings; recalibrating it on photographs does not change that."""
+        return "synthetic" in str(self.model.get("trained_on", "")).partition(";")[0]
+
+    @property
+    def reasons(self):
+        """Why an eye is missing or to be photographed again."""
+        return [why for why in self.answer.get("reasons", ()) if why.startswith(MISSING)]
+
+    @property
+    def doubts(self):
+        """Why it is doubtful whose photographs these are, without the names of files."""
+        told = (why for why in self.answer.get("reasons", ()) if not why.startswith(MISSING))
+        return list(dict.fromkeys(f"{COPY}another photograph" if why.startswith(COPY) else why for why in told))
+
+    @property
+    def refers(self):
+        """Whether the answer refers the patient."""
+        return self.answer.get("result") in {*CALLED.values(), UNGRADABLE}
+
+    @property
+    def advice(self):
+        """What holds after a person's decision: 'refer', 'do not refer', or a result that is neither, such as AGAIN.
+
+        None while nobody has decided. An answer that is overruled is the wrong one: a referral is none, and any other
+        answer becomes one, as in `eyenet.station.referrals`.
+        """
+        if self.decision is None:
+            return None
+        if self.decision["accepted"] and not self.refers and self.answer.get("result") not in NEGATIVE:
+            return self.answer.get("result")
+        return "refer" if self.refers == self.decision["accepted"] else "do not refer"
+
+
+def anonymise(visit):
+    """Leave out all that names the patient or leads back to one.
+
+    Names, IDs, dates of birth and sex, names of files, headers, pictures (the vessels of a retina are as individual as
+    a fingerprint), and the texts of a decision. The day of the visit stays.
+    """
+    photographs = [Photograph(one.eye, _only_known(one.row)) for one in visit.photographs]
+    decision = visit.decision and {name: visit.decision[name] for name in ("accepted", "recorded")}
+    answer = {
+        name: value for name, value in visit.answer.items() if name not in ("patient", "photograph", "decided_by")
+    }
+    answer["reasons"] = visit.reasons + (["whose photographs these are is doubtful"] if visit.doubts else [])
+    return visit._replace(answer=answer, photographs=photographs, patient=Patient(), decision=decision, anonymous=True)
+
+
+KNOWN = ("result", "gradable", "quality", "field", "questions", "expected_grade", "grade")
+
+
+def _only_known(row):
+    return {name: row[name] for name in KNOWN if name in row} | {"reasons": list(row.get("reasons", ()))}

@@ -1,0 +1,151 @@
+"""The station's letter: what the page's letter says, nothing that could be markup, and one page on A4 and US Letter."""
+
+import io
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from form_visits import HOSTILE, LONG, SICK, make_visit, photograph
+from PIL import Image
+from test_jpeg import packages  # noqa: F401 (the tests against the page use it)
+from test_letter import CASES, CLINIC, KEY, MISSING, NO_CLINIC, letters  # noqa: F401 (a fixture)
+
+from benchmarks.browser import BROWSERS
+from eyenet.forms.clinic import LENGTHS, Clinic, languages, read_clinic
+from eyenet.forms.letter import draw_letter, write_letter
+from eyenet.forms.visit import SIDES, Photograph, anonymise
+from eyenet.run.errors import StageError
+
+against_the_page = pytest.mark.skipif(
+    MISSING is not None and "Chromium" not in MISSING, reason=f"the letter is not compared with the page's: {MISSING}"
+)
+DRAWN = "400 synthetic drawings"
+
+
+def as_station(page):
+    """Make of a visit of the page one of the station."""
+    shots = [Photograph(eye, one["row"], one["name"]) for eye in SIDES for one in page["eyes"][eye]]
+    seen = DRAWN if page["synthetic"] else page["network"]["seen"]
+    model = {"name": page["network"]["name"], "trained_on": seen, "operating_point": page["point"]}
+    return make_visit(shots, page["joined"], model)
+
+
+def plain_of(value):
+    """Remove the keys that the page's test puts before its texts."""
+    return json.loads(KEY.sub("", json.dumps(value, ensure_ascii=False)))
+
+
+@against_the_page
+@pytest.mark.parametrize("name", [name for name in CASES if name != "sample"])
+def test_the_letter_says_what_the_page_says(letters, name):  # noqa: F811
+    visit = as_station(CASES[name][0])
+    for theirs, clinic in zip(plain_of(letters[name]), (NO_CLINIC, CLINIC), strict=True):
+        ours = json.loads(json.dumps(write_letter(visit, Clinic(**clinic))))
+        for part in ("title", "demonstration", "tone", "answer", "note", "urgency", "advice"):
+            assert ours[part] == theirs[part], part
+        assert [ours["clinic"] or None, ours["reach"]] == [theirs["clinic"], theirs["reach"]]
+        for our_eye, their_eye in zip(ours["eyes"], theirs["eyes"], strict=True):
+            assert [our_eye[part] for part in ("eye", "tone", "finding")] == [
+                their_eye[part] for part in ("eye", "tone", "finding")
+            ]
+            if their_eye["shot"] and their_eye["shot"]["row"]["result"] != "not read":  # the station keeps no such row
+                assert our_eye["lines"] == their_eye["lines"]
+        mine = ours["decision"]
+        assert (
+            mine.pop("signed") == [label for label, _ in theirs["decision"].pop("lines")] and mine == theirs["decision"]
+        )
+        assert set(ours["foot"][1:]) <= set(theirs["foot"])
+        assert visit.synthetic or ours["foot"][0] == theirs["foot"][0]
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_texts_are_texts(kind):
+    text = HOSTILE[kind]
+    shot = photograph("right", SICK | {"reasons": [text]}, name=text)
+    visit = make_visit([shot, photograph("left")], patient=make_visit([]).patient._replace(id=text, name=text))
+    visit = visit._replace(model=visit.model | {"name": text[:500], "trained_on": text[:500]})
+    page = draw_letter(visit, Clinic(text[:80], clear=text[:100]))
+    written = page[page.index("<body>") :]
+    tags = set(re.findall(r"<\s*([a-zA-Z!/][\w-]*)", written))
+    allowed = {"body", "article", "header", "strong", "h1", "h2", "h3", "dl", "div", "dt", "dd", "section", "p", "span"}
+    assert {tag.strip("/") for tag in tags} <= allowed | {"ul", "li", "footer", "html"}
+    assert all(letter.isprintable() or letter in "\n\u00a0" for letter in page) and len(page) < 30_000
+
+
+def test_only_what_the_source_told_is_in_it():
+    visit = make_visit([photograph("right", SICK)], patient=make_visit([]).patient._replace(born=None))
+    about = dict(write_letter(visit, Clinic())["about"])
+    assert about["Birth date"] is None and about["Patient"] == "Doé, Jane, MRN 77" and about["Clinic"] is None
+    assert dict(write_letter(anonymise(visit), Clinic())["about"])["Patient"] is None
+
+
+def test_files_in_doubt_show_no_findings_and_a_referral_stays():
+    again = {"result": "photograph again", "reasons": ["the same file as 6_right.jpeg"], "questions": {}}
+    letter = write_letter(make_visit([photograph("right"), photograph("left")], again), Clinic())
+    assert letter["eyes"] == [] and letter["decision"] is None and "No result" in letter["answer"]
+    refer = again | {"result": "referable DR", "questions": SICK["questions"]}
+    letter = write_letter(make_visit([photograph("right", SICK), photograph("left")], refer), Clinic())
+    assert letter["eyes"] == [] and letter["answer"] == "Refer" and "not certain" in letter["note"]
+    assert "6_right" not in json.dumps(letter)
+
+
+def test_the_settings_of_a_clinic(tmp_path):
+    path = tmp_path / "clinic.toml"
+    path.write_text('name = "Augenklinik"\nclear = "in 12 months"\nlanguage = "es"\n', encoding="utf-8")
+    assert read_clinic(path) == Clinic("Augenklinik", clear="in 12 months", language="es")
+    wrong = {"nam = 1": "no setting", "name = 1": "a text", 'language = "xx"': "one of", "name": "no TOML file"}
+    wrong[f'name = "{"x" * 81}"'] = "at most 80"
+    for text, told in wrong.items():
+        path.write_text(text)
+        with pytest.raises(StageError, match=told):
+            read_clinic(path)
+    path.write_bytes(b'name = "\xff"')
+    with pytest.raises(StageError, match="no TOML file"):
+        read_clinic(path)
+    with pytest.raises(StageError, match="cannot be read"):
+        read_clinic(tmp_path / "none.toml")
+
+
+LONGEST = Clinic(**{name: (LONG * 2)[:length] for name, length in LENGTHS.items()})
+
+
+def longest_visit(grade=SICK):
+    """The letter with the longest texts: a drawn network, all reasons, several photographs, the longest names."""
+    reasons = ["retina cut off", "too dark", "out of focus", "low contrast", "detail lost"]
+    poor = grade | {"gradable": False, "reasons": reasons, "grade": 4}
+    shots = [photograph(eye, poor, number, name=f"{LONG}.dcm", picture=picture()) for eye in SIDES for number in (1, 2)]
+    model = make_visit([]).model | {"trained_on": f"{DRAWN} of {LONG[:90]}"}
+    return make_visit(shots, None, model, patient=make_visit([]).patient._replace(id=LONG, name=LONG))
+
+
+def picture():
+    """A JPEG of the size of a crop."""
+    opened = io.BytesIO()
+    Image.effect_noise((512, 512), 90).convert("RGB").save(opened, "JPEG")
+    return opened.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSERS["chromium"] is None, reason="no Chromium")
+@pytest.mark.parametrize("size", ["A4", "letter"])
+@pytest.mark.parametrize("language", languages())
+def test_one_page(tmp_path, size, language):
+    """Also with the longest texts, and with nothing below the end of the page."""
+    page = draw_letter(longest_visit(), LONGEST._replace(language=language))
+    page = page.replace("@page {", f"@page {{ size: {size};")
+    free = page.replace("height: 256mm;", "").replace("contain: size;", "")  # as high as the texts and least pictures
+    assert len(free) < len(page)
+    for name, written in (("letter", page), ("free", free)):
+        (tmp_path / f"{name}.html").write_text(written, encoding="utf-8")
+        print_page(tmp_path / f"{name}.html", tmp_path / f"{name}.pdf")
+        assert len(re.findall(rb"/Type\s*/Page\b", (tmp_path / f"{name}.pdf").read_bytes())) == 1, name
+
+
+def print_page(path, target):
+    """Print a page with Chromium, as a PDF."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={target.parent / 'profile'}"]
+    command = [BROWSERS["chromium"], *options, "--no-pdf-header-footer", f"--print-to-pdf={target}", path.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    shutil.rmtree(target.parent / "profile", ignore_errors=True)

@@ -1,0 +1,285 @@
+"""The station's folder of forms: as the register is, whatever happens to disk, program and patient."""
+
+import datetime
+import json
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import REPO, run
+from PIL import Image
+from test_predict import as_dicom
+from test_station import Seen, drawn, inbox, put, register, screener  # noqa: F401 (fixtures)
+
+from eyenet.forms.clinic import Clinic
+from eyenet.run.errors import StageError
+from eyenet.run.options import parser
+from eyenet.station import commands, form_files, watch
+from eyenet.station.desk import Desk
+from eyenet.station.form_files import KINDS
+from eyenet.station.form_options import choose_kinds, require_packages
+from eyenet.station.forms import BACK, NOTE, Forms
+from eyenet.station.inbox import SETTLED, Inbox
+
+TEXTS = ("letter", "json")
+ALL = (*TEXTS, "fhir")
+
+
+@pytest.fixture
+def start(inbox, screener, register):  # noqa: F811
+    """Start a station with forms, and a clock that the test turns."""
+
+    def begin(kinds=TEXTS, clinic=None, anonymous=False):
+        forms = Forms(register, kinds, clinic, anonymous)
+        forms.begin()
+        time = [0.0]
+        desk, seen = Desk(inbox, screener, register, forms=forms), Seen()
+        station = watch.Watch(desk, Inbox(inbox, lambda: time[0]), seen, lambda: time[0])
+        station.begin()
+
+        def look(times=3, seconds=SETTLED):
+            for _ in range(times):
+                station.step()
+                time[0] += seconds
+            return {
+                path.relative_to(forms.folder).as_posix(): path.read_bytes()
+                for path in sorted(forms.folder.glob("*/*/*"))
+            }
+
+        look.view = seen
+        return look
+
+    return begin
+
+
+def place(written, name="answer.json"):
+    """The only folder with a file of this name."""
+    (found,) = [path.rpartition("/")[0] for path in written if path.endswith(f"/{name}")]
+    return found
+
+
+def record(written):
+    return json.loads(written[f"{place(written)}/answer.json"])
+
+
+def test_the_forms_follow_the_answer(start, put, register):  # noqa: F811
+    put("1042_left.jpeg", "good")
+    look = start(ALL, Clinic("Augenklinik"))
+    written = look()
+    first = place(written)
+    day, _, name = first.partition("/")
+    assert day == register.now().date().isoformat() and name == f"1042_{register.find('1042')[0]}"
+    assert record(written)["answer"]["kind"] == "again"
+    files = {path.rpartition("/")[2] for path in written}
+    (picture,) = {name for name in files if name.endswith(".jpeg")}
+    assert files == {"letter.html", "answer.json", "fhir.json", NOTE, picture}
+    put("1042_right.jpeg", "sick")
+    written = look()
+    assert place(written) == first and record(written)["answer"]["kind"] == "refer"
+    letter = written[f"{first}/letter.html"].decode()
+    assert "Augenklinik" in letter and "Signs of referable" in letter and letter.count("data:image/jpeg") == 2
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o700 for path in (Forms(register).folder, *glob(register, "*/*")))
+    assert start(ALL, Clinic("Augenklinik"))() == written  # nothing is written again
+
+
+def glob(register, pattern):  # noqa: F811
+    return list(Forms(register).folder.glob(pattern))
+
+
+@pytest.mark.parametrize("failing", range(4))
+def test_a_full_disk_or_a_kill_loses_no_form(start, put, register, monkeypatch, failing):  # noqa: F811
+    """At each file in turn: the answer is shown, the forms are written later, and are those of an undisturbed day."""
+    put("1_left.jpeg", "good")
+    put("1_right.jpeg", "sick")
+    write, count = form_files.write_whole, iter(range(99))
+
+    def full(*args):
+        if next(count) == failing:
+            raise OSError(28, "No space left on device")
+        return write(*args)
+
+    monkeypatch.setattr(form_files, "write_whole", full)
+    look = start()
+    look(2, 0.1)
+    look()
+    told = [event.text for event in look.view.events if event.kind == "trouble"]
+    assert len(told) == 1 and "No space left" in told[0] and look.view.kinds("1") != []
+    assert list(look.view.problems) == [watch.FORMS]
+    if failing % 2:
+        look = start()  # another program goes on
+    written = look(4, watch.RETRY)
+    assert look.view.problems == {} and record(written)["answer"]["kind"] == "refer"
+    for path in glob(register, "*/*/*"):
+        path.unlink()
+    assert start()() == written
+
+
+def test_a_decision_and_an_erasure_reach_the_forms(start, put, register):  # noqa: F811
+    for name in ("1_left", "1_right", "2_left"):
+        put(f"{name}.jpeg", "sick")
+    look = start(ALL)
+    look()
+    commands.decide(register, "1", "Dr Roe", "drusen", accepted=False)
+    (path,) = glob(register, "*/1_*/fhir.json")
+    told = json.loads(path.read_text())
+    assert told["entry"][0]["resource"]["status"] == "amended"
+    assert "drusen" in path.with_name("answer.json").read_text()
+    other = len(glob(register, "*/2_*/*"))
+    commands.forget(register, "1")
+    assert glob(register, "*/1_*") == [] and len(glob(register, "*/2_*/*")) == other
+    look()
+    assert glob(register, "*/1_*") == []
+    register.now = lambda: datetime.datetime.now().astimezone() + datetime.timedelta(400)
+    register.decide(register.find("2")[0], "Dr Roe", "no DR", accepted=False)
+    register.now = lambda: datetime.datetime.now().astimezone() + datetime.timedelta(800)
+    commands.retain(register, 100)
+    assert glob(register, "*/*") == []
+
+
+def test_a_decision_without_the_packages_is_entered(start, put, register, monkeypatch):  # noqa: F811
+    put("1_left.jpeg", "sick")
+    start(ALL)()
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "eyenet.forms.fhir", None)
+        with pytest.raises(StageError, match="requirements-station.txt"):
+            commands.decide(register, "1", "Dr Roe", "clear", accepted=True)
+    assert record(start(ALL)())["decision"]["advice"] == "refer"
+
+
+def test_a_patient_who_was_erased_while_nothing_ran_is_cleared_at_the_start(start, put, register):  # noqa: F811
+    put("1_left.jpeg", "sick")
+    start()()
+    register.forget(register.find("1")[0])
+    assert start()() == {}
+
+
+def test_a_photograph_that_was_replaced_is_not_shown(start, put, register, inbox):  # noqa: F811
+    put("1_left.jpeg", "good")
+    start(())()
+    (inbox / "1_left.jpeg").write_bytes((inbox / "1_left.jpeg").read_bytes() + b"another")
+    forms = Forms(register, TEXTS)
+    forms.update(register.find("1")[0])
+    (letter,) = glob(register, "*/*/letter.html")
+    assert "data:image" not in letter.read_text() and glob(register, "*/*/*.jpeg") == []
+
+
+def test_a_letter_keeps_its_picture_when_the_photograph_has_left(start, put, inbox):  # noqa: F811
+    put("1_left.jpeg", "good")
+    look = start()
+    look()
+    (inbox / "1_left.jpeg").unlink()
+    put("1_right.jpeg", "good")
+    written = look()
+    assert written[f"{place(written)}/letter.html"].count(b"data:image/jpeg") == 2
+
+
+def test_anonymous_forms_lead_to_nobody(start, put, register):  # noqa: F811
+    put("Jane Roe 1042_left.jpeg", "sick")
+    put("6_right.jpeg", "good")
+    named = start(ALL)()
+    assert any("1042" in path for path in named)
+    written = start(ALL, anonymous=True)()
+    assert len([path for path in written if path.endswith(".html")]) == 2
+    for path, data in written.items():
+        assert not path.endswith(".jpeg") and "data:image" not in data.decode()
+        assert not [
+            text for text in ("1042", "Jane", "Roe", "_left", "_right", "6_") if text in f"{path}{data.decode()}"
+        ]
+
+
+def test_forms_that_are_no_longer_asked_for_go_and_old_ones_do_not_stay(start, put, register):  # noqa: F811
+    put("1_left.jpeg", "good")
+    start(ALL)()
+    written = start(("json",))()
+    assert {path.rpartition("/")[2] for path in written} == {"answer.json", NOTE}
+    look = start(())
+    assert look() == written  # still the newest answer
+    put("1_right.jpeg", "sick")
+    assert look() == {}
+
+
+def test_answers_of_earlier_weeks_are_not_written_anew(start, put, register, inbox):  # noqa: F811
+    put("1_left.jpeg", "good")
+    start(())()
+    (inbox / "1_left.jpeg").unlink()
+    today = register.now()
+    register.now = lambda: today + datetime.timedelta(BACK)
+    assert start()() == {}
+    register.now = lambda: today + datetime.timedelta(BACK - 1)
+    assert len(start()()) == 3
+
+
+def test_another_patients_photograph_is_in_no_form(start, put, inbox):  # noqa: F811
+    put("1_left.jpeg", "sick")
+    look = start(ALL)
+    look()
+    (inbox / "secret-2_left.jpeg").write_bytes((inbox / "1_left.jpeg").read_bytes())
+    written = look()
+    for path, data in written.items():
+        assert ("1_left" not in data.decode(errors="replace")) or path.split("/")[1].startswith("1_")
+        assert ("secret" not in data.decode(errors="replace")) or path.split("/")[1].startswith("secret")
+
+
+def test_a_dicom_report_refers_to_the_photographs(start, put, inbox, drawn, register):  # noqa: F811
+    pytest.importorskip("highdicom")
+    import io
+
+    import pydicom
+
+    pixels = np.asarray(Image.open(io.BytesIO(drawn["sick"])))
+    for eye in "LR":
+        as_dicom(inbox / f"{eye}.dcm", pixels, "RGB", eye, StudyInstanceUID="1.2.5", SeriesInstanceUID="1.2.6")
+    images = {pydicom.dcmread(path).SOPInstanceUID for path in inbox.iterdir()}
+    written = start(tuple(KINDS))()
+    report = pydicom.dcmread(io.BytesIO(written[f"{place(written)}/report.dcm"]))
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
+    told = {
+        one.ReferencedSOPInstanceUID
+        for series in study.ReferencedSeriesSequence
+        for one in series.ReferencedSOPSequence
+    }
+    assert told == images and str(report.PatientName) == "Doe^Jane" and report.StudyInstanceUID == "1.2.5"
+    assert record(written)["patient"] == {"id": "MRN 77", "name": "Doe, Jane", "born": "1956-04-01"}
+    assert "Doe, Jane, MRN 77" in written[f"{place(written)}/letter.html"].decode()
+    assert start(ALL, anonymous=True)() and not glob(register, "*/*/report.dcm")
+    register.forget(register.find("MRN 77")[0])
+    assert not [text for text in (b"Doe", b"19560401", b"1.2.5") if text in register.path.read_bytes()]
+
+
+def test_the_options(tmp_path, inbox, monkeypatch):  # noqa: F811
+    assert choose_kinds(None, False) == () and choose_kinds([], False) == tuple(KINDS)
+    assert choose_kinds([], True) == ALL and choose_kinds(["json", "letter"], True) == TEXTS
+    with pytest.raises(StageError, match="cannot be anonymous"):
+        choose_kinds(["dicom"], True)
+    for name in ("fhir.resources.R4B.bundle", "highdicom.sr"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(StageError, match="fhir.resources and highdicom: pip install -r requirements-station.txt"):
+        require_packages(["json", "fhir", "dicom"])
+    require_packages(["json"])
+    options = parser("")
+    watch.add_options(options)
+    args = options.parse_args(["--inbox", str(inbox), "--once", "--anonymous"])
+    args.register = tmp_path / "register.sqlite"
+    with pytest.raises(StageError, match="give --forms too"):
+        watch.run_station(args)
+
+
+def test_the_station_runs_without_the_packages_of_the_forms():
+    code = "import sys\nfor name in ('jinja2', 'fhir', 'highdicom', 'pydicom'): sys.modules[name] = None\n"
+    code += "import screen, eyenet.station.watch, eyenet.station.desk"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPO, timeout=120)
+
+
+def test_the_command(inbox, put, tmp_path):  # noqa: F811
+    put("1_left.jpeg", "sick")
+    (tmp_path / "clinic.toml").write_text('name = "서울 안과"\nlanguage = "ko"\n', encoding="utf-8")
+    told = ["--register", tmp_path / "r.sqlite", "--forms", "letter", "json", "--clinic", tmp_path / "clinic.toml"]
+    run("screen.py", "--inbox", inbox, "--once", *told)
+    (letter,) = (tmp_path / "r.sqlite.forms").glob("*/*/letter.html")
+    assert "서울 안과" in letter.read_text(encoding="utf-8") and '<html lang="ko">' in letter.read_text(
+        encoding="utf-8"
+    )
+    run("screen.py", "--register", tmp_path / "r.sqlite", "--forget", "1")
+    assert not letter.exists()
