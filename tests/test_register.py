@@ -58,6 +58,7 @@ def add_visit(register, name, result="referable DR", visit=None, number=0, grada
     """Enter a patient with one photograph and the answer; return the key and the ids of both."""
     key = register.identify({"patient": name, "place": "inbox"})
     facts = {"result": result, "gradable": gradable, "camera": camera, "reasons": [f"same file as {name}"]}
+    facts["graded_by"] = MODEL
     digest = hashlib.sha256(repr((name, visit, number)).encode()).hexdigest()
     photograph = register.add_photograph(digest, f"{name}_left.jpeg", key, "left", visit, facts)
     answer = {"unit": "patient", "patient": name, "result": result, "decided_by": f"{name}_left.jpeg", "reasons": []}
@@ -455,7 +456,7 @@ def test_the_commands(path, register, clock, capsys, monkeypatch):
         run(path, "--refer", "70", "--state", "referred")
     register.forget(twin)
     assert run(path, "--decide", "7", "--by", "Dr Roe", "--why", "drusen") == 0
-    assert "accepted by Dr Roe: referable DR, patient 7 (" in capsys.readouterr().out
+    assert "accepted by Dr Roe: answer 3 of 2026-03-02, referable DR, patient 7 (" in capsys.readouterr().out
     assert run(path, "--refer", "7", "--state", "referred", "--date", "2026-02-01") == 0
     assert run(path, "--overdue") == EXIT_FINDING
     assert f"7 ({key}): referred on 2026-02-01, 29 days ago, without an appointment" in capsys.readouterr().out

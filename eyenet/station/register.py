@@ -6,8 +6,9 @@ Every entry has a kind, the time, a patient's random key, and a body. What may n
 kind        body                                       in `identities`
 patient                                                what the source told: ID, place, ...
 photograph  sha256, eye, `facts` that name nobody      name, visit, the other facts, such as reasons
+            same_as (id) instead of sha256 if a file came again for another patient or eye
 answer      photographs, model, answer likewise        visit, the rest of the answer
-decision    answer (id), accepted, by                  why
+decision    answer (id), accepted or refer, by         why
 referral    state, date
 erasure     why: forget or retain
 """
@@ -22,7 +23,7 @@ from eyenet.station.verify import verify
 
 # What a photograph's facts and an answer may keep when the patient is erased; all else may name somebody.
 LASTING = {"result", "gradable", "quality", "field", "questions", "expected_grade", "grade", "camera", "unit"}
-LASTING |= {"width", "height"}
+LASTING |= {"width", "height", "maker", "model", "version", "by_threshold", "graded_by"}
 
 
 class Register(Ledger):
@@ -44,18 +45,14 @@ class Register(Ledger):
         -------
         str
         """
-        told = chain.canonical(source_identity)
         with self.entering():
-            known = self.connection.execute(
-                "SELECT patient FROM identities WHERE kind = 'patient' AND body = ? AND body <> '{}'", (told,)
-            ).fetchone()
-            if known:
-                return known[0]
+            if known := reading.find_key(self.connection, chain.canonical(source_identity)):
+                return known
             patient = secrets.token_hex(8)
             self.append("patient", patient, {}, source_identity)
         return patient
 
-    def add_photograph(self, sha256, name, patient_key, eye, visit, facts):
+    def add_photograph(self, sha256, name, patient_key, eye, visit, facts, same_as=None):
         """Enter a photograph; one that is known by its hash stays as it was entered first.
 
         Look for it with `photograph` before `identify`: a file that stays in the inbox would otherwise enter an erased
@@ -70,21 +67,23 @@ class Register(Ledger):
         eye : {'left', 'right', None}
         visit : str or None
         facts : dict
-            As from `eyenet.model.screener.Screener.look`, and `camera`.
+            As from `eyenet.model.screener.Screener.look` and `eyenet.photo.camera.read_camera`.
+        same_as : int, optional
+            The id of the photograph, if its file has come again for another patient or eye; every call makes an entry.
 
         Returns
         -------
         int
             Its id; that of a known photograph may belong to another patient.
         """
-        if (known := self.photograph(sha256)) is not None:
+        if same_as is None and (known := self.photograph(sha256)) is not None:
             return known.id
         patient = self.identify({}) if patient_key is None else patient_key
         body, private = _split(facts)
         with self.entering():
-            if (known := self.photograph(sha256)) is not None:
+            if same_as is None and (known := self.photograph(sha256)) is not None:
                 return known.id
-            body |= {"sha256": sha256, "eye": eye}
+            body |= {"eye": eye} | ({"sha256": sha256} if same_as is None else {"same_as": same_as})
             private = {"name": name, "visit": visit, "facts": private}
             return self.append("photograph", patient, body, private, self.visit_key(patient, visit))
 
@@ -115,8 +114,8 @@ class Register(Ledger):
                 return last[0]
             return self.append("answer", patient_key, body, private, key)
 
-    def decide(self, patient_key, by, why, accepted, answer=None):
-        """Enter a person's decision on an answer: accepted or overruled.
+    def decide(self, patient_key, by, why, accepted, answer=None, refer=None):
+        """Enter a person's decision on an answer: accepted or overruled; on an unsure one, whether to refer.
 
         Parameters
         ----------
@@ -125,20 +124,25 @@ class Register(Ledger):
             Who decided; it stays when the patient is erased.
         why : str
         accepted : bool
+            Of no meaning for an unsure answer, which claims nothing that could be accepted.
         answer : int, optional
             Default: the patient's newest one.
+        refer : bool, optional
+            Whether the patient is to be referred; for an unsure answer, and only for such a one.
 
         Returns
         -------
         int
+
+        Raises
+        ------
+        StageError
+            If there is no such answer, a newer one of that visit, or several of one day and none is chosen.
         """
         with self.entering():
-            answers = [one.id for one in reading.list_answers(self.connection, patient=patient_key)]
-            answer = max(answers, default=None) if answer is None else answer
-            if answer not in answers:
-                which = "has no answer" if answer is None else f"has no answer {answer}, or a newer one of that visit"
-                raise StageError(f"patient {patient_key} {which}; nothing to decide")
-            body = {"answer": answer, "accepted": bool(accepted), "by": by}
+            answers = reading.list_answers(self.connection, patient=patient_key)
+            chosen = referrals.choose_answer(answers, patient_key, answer)
+            body = {"answer": chosen.id, "by": by} | referrals.decision_on(chosen, accepted, refer)
             return self.append("decision", patient_key, body, {"why": why})
 
     def refer(self, patient_key, state, date=None):
@@ -179,8 +183,14 @@ class Register(Ledger):
         """
         known = self.identity(patient_key) is not None
         if known:
-            self._erase([patient_key], why)
+            self._erase([patient_key, *self.strangers(patient_key)], why)
         return known
+
+    def strangers(self, patient_key):
+        """List the keys of photographs of nobody known whose file or folder has the ID of a patient in its name."""
+        told = (self.identity(patient_key) or {}).get("patient")
+        with opening.one_sentence(self.path):
+            return reading.find_strangers(self.connection, told) if told else []
 
     def _erase(self, patients, why):
         with self.entering():
@@ -228,6 +238,11 @@ class Register(Ledger):
 
     # Read.
 
+    def known_key(self, source_identity):
+        """Return the key of a patient as `identify` does; None if there is none, and nothing is entered."""
+        with opening.one_sentence(self.path):
+            return reading.find_key(self.connection, chain.canonical(source_identity))
+
     def identity(self, patient_key):
         """Return what `identify` was given for a patient; None for an erased or unknown one."""
         with opening.one_sentence(self.path):
@@ -243,21 +258,40 @@ class Register(Ledger):
         with opening.one_sentence(self.path):
             return reading.find_photograph(self.connection, sha256)
 
+    def photograph_numbered(self, number):
+        """Read the photograph with an id; a `reading.Photograph` or None."""
+        with opening.one_sentence(self.path):
+            return reading.read_photograph(self.connection, number)
+
+    def recent_photographs(self, is_over):
+        """List the newest photographs, up to one of which `is_over` is true, the oldest first."""
+        with opening.one_sentence(self.path):
+            return reading.list_recent(self.connection, is_over)
+
+    def copies(self):
+        """List the photographs whose files came again for another patient or eye; `same_as` tells the first one."""
+        with opening.one_sentence(self.path):
+            return reading.list_copies(self.connection)
+
     def photographs(self, patient_key=None):
         """List the photographs of a patient, or all, the oldest first; `reading.Photograph` each."""
         with opening.one_sentence(self.path):
             return reading.list_photographs(self.connection, patient_key)
 
-    def answers(self, day=None):
+    def answers(self, day=None, patient_key=None, after=0):
         """List the newest answer of each patient and visit, the oldest first; `reading.Answer` each.
 
         Parameters
         ----------
         day : datetime.date, optional
             Only answers of this local day. Default: all.
+        patient_key : str, optional
+            Only answers of this patient.
+        after : int
+            Only answers after this entry.
         """
         with opening.one_sentence(self.path):
-            return reading.list_answers(self.connection, day)
+            return reading.list_answers(self.connection, day, patient_key, after)
 
     def overdue(self, today=None, days=referrals.WAIT):
         """List the patients who wait too long, the longest wait first; `referrals.Waiting` each."""
