@@ -65,7 +65,7 @@ class Desk:
 
     def __init__(self, inbox, screener, register, one_clinic=False, clock=None):
         self.inbox, self.screener, self.register, self.one_clinic = inbox, screener, register, one_clinic
-        self.unread = {}
+        self.unread, self.owed = {}, set()  # files that cannot be read; persons whose answers may have changed
         self.model = {
             "name": screener.name,
             "sha256": screener.config["files"][LITE_NETWORK],
@@ -114,7 +114,8 @@ class Desk:
             known[path] = state
             if again is not None:
                 self.memory.recall(again, Identity(*again.facts["identity"]))
-        return known, self._answer(self.visits.people.keys() - open_people)
+        self.owed |= self.visits.people.keys() - open_people
+        return known, self._answer()
 
     def _name(self, path):
         return path.relative_to(self.inbox).as_posix()
@@ -142,22 +143,22 @@ class Desk:
         if reason is not None:
             self._check_same(path, state)
             return [Event(LEFT_OUT, plain(name), reason), *self.forget_unread(name)]
-        events, people = [], self._drop_unread(name)
+        events = []
+        self._drop_unread(name)
         for photograph in found:
             concerned, told = self._enter(photograph, digest, state)
             events += told
-            people |= concerned
-        return events + self._answer(people)
+            self.owed |= concerned
+        return events + self._answer()
 
     def forget_unread(self, name):
         """Forget a file that could not be read and is gone; answer its patient without it."""
-        return self._answer(self._drop_unread(name))
+        self._drop_unread(name)
+        return self._answer()
 
     def _drop_unread(self, name):
-        people = set()
         for page in self.unread.pop(name, ()):
-            people |= self.visits.remove_unread(page)
-        return people
+            self.owed |= self.visits.remove_unread(page)
 
     def _enter(self, path, digest, state):
         """Find a photograph in the register, or grade and enter it; return the persons it concerns, and events."""
@@ -218,10 +219,10 @@ class Desk:
             raise Changed(f"cannot be read: {error.strerror}") from error
         raise Changed("is still being written")
 
-    def _answer(self, people):
-        """Enter the answers of some persons where they are new; list what is new."""
+    def _answer(self):
+        """Enter the answers that are owed where they are new; list what is new. What fails stays owed."""
         events = []
-        for person in sorted(people - {None}):
+        for person in sorted(self.owed - {None}):
             self.visits.drop_erased(person, lambda key: self.register.identity(key) is None)
             visits, why = self.visits.of(person)
             if why is not None:
@@ -230,6 +231,7 @@ class Desk:
                 row = patient_row(self.screener, visit.patient, visit.eyes)
                 key = visit.key or self.register.identify(visit.source)
                 events += self._enter_answer(key, visit.visit, row, visit.ids)
+            self.owed.discard(person)
         return events
 
     def _enter_answer(self, key, visit, row, ids):

@@ -162,16 +162,21 @@ def find_key(connection, told):
 
 def find_strangers(connection, name):
     """List the keys of nobody known with a photograph whose file or folder has this ID in its name, as a word."""
-    word, found = canonical(name).casefold(), []
+    wanted, found = _words(name), []
     rows = connection.execute(
         "SELECT p.patient, json_extract(i.body, '$.name') FROM identities p JOIN identities i ON i.patient = p.patient "
         "WHERE p.kind = 'patient' AND p.body = '{}' AND i.kind = 'photograph' ORDER BY i.entry"
     )
     for patient, told in rows:
-        stem = (told or "").rpartition(".")[0]
-        if word in {canonical(part).casefold() for part in (*SEPARATORS.split(stem), *stem.split("/"))}:
+        words = _words((told or "").rpartition(".")[0])
+        if wanted in [words[i : i + len(wanted)] for i in range(len(words))]:
             found.append(patient)
     return list(dict.fromkeys(found))
+
+
+def _words(text):
+    """Split an ID or a path into words that can be compared."""
+    return [canonical(word).casefold() for word in SEPARATORS.split(text) if word]
 
 
 def read_identity(connection, patient):
