@@ -42,6 +42,7 @@ DAMAGED, SICK = 0.02, 0.3  # shares of the files, and of the patients with drawn
 DAMAGES = (lambda data: data[:5000], lambda data: data[:3], lambda data: b"\xff\xd8\xff" + bytes(4000))
 PIECES, PAUSE = 3, 0.05  # in which a camera writes a file, and seconds between two of them
 QUIET = 300.0  # s after the last file, after which what is not answered is missing
+READY = 5.0  # s in which the station starts
 SHOWN = ("photograph", "not read", "left out")  # the events of a file
 SHARES = {"median": 0.5, "95 %": 0.95, "longest": 1.0}
 
@@ -163,6 +164,7 @@ def live(folder, files, seconds, args, kills=0):
     moments = sorted(dice.random() * seconds for _ in range(kills))
     station = Station(inbox, folder / "register.sqlite", args.every)
     camera = Camera(inbox, files, seconds)
+    time.sleep(READY)
     camera.start()
     begun = time.monotonic()
     for moment in moments:
