@@ -78,6 +78,8 @@ def run_command(options, args):
     for name in REQUIRED.get(given, ()):
         if not (getattr(args, name) or "").strip():
             options.error(f"--{given} needs --{name}")
+    if args.call is not None and args.overrule:
+        options.error("--call says what the person found, so --overrule adds nothing; give one of them")
     if given is None:
         return None
     with Register.open(args.register, create=False) as register:
