@@ -13,7 +13,7 @@ from eyenet.run.files import plain
 from eyenet.station.referrals import is_unsure, refers
 
 STYLES = {"again": "bold black on yellow", "refer": "bold red", "unsure": "bold magenta", "other": ""}
-FIXED = 12  # lines of the screen besides patients
+FIXED = 16  # lines of the screen besides patients
 FEW = 4  # files that are listed by name
 
 
@@ -97,6 +97,7 @@ class Screen:
         again, others = _sort(self.answers)
         room = max(4, self.console.height - FIXED)
         parts = [Text(f"{plural(len(self.answers), 'visit')}, {len(again)} to photograph again", "bold")]
+        parts.append(Text(f"{NOT_A_DEVICE} {self.network}", "dim"))  # at the top, where a low terminal shows it too
         parts += [self._table(again, max(2, room - FEW))] * bool(again)
         parts.append(Text(f"waiting: {_list(waiting)}" if waiting else "no file is waiting", "cyan" if waiting else ""))
         if problems:
@@ -105,7 +106,6 @@ class Screen:
             if len(problems) > FEW:
                 parts.append(Text(f"  and {len(problems) - FEW:,} more"))
         parts.append(self._table(others, max(2, room - len(again))))
-        parts.append(Text(f"{NOT_A_DEVICE} {self.network}", "dim"))
         return Group(*parts)
 
     def _table(self, rows, room):
