@@ -18,7 +18,7 @@ from eyenet.run.files import plain, sha256
 from eyenet.run.version import VERSION
 from eyenet.sets.identify import identify
 from eyenet.station.inbox import state_of
-from eyenet.station.recall import NETWORK, STAMP, Memory
+from eyenet.station.recall import NETWORK, STAMP, Memory, shorten_all
 from eyenet.station.referrals import is_unsure, refers
 from eyenet.station.visits import Member, person_of, source_of
 
@@ -100,7 +100,7 @@ class Desk:
         self.memory.begin()
         known, open_people = {}, set()
         for path in paths:
-            who = identify(path, [self.inbox], self.one_clinic)
+            who = shorten_all(identify(path, [self.inbox], self.one_clinic))
             try:
                 state = state_of(path)
                 found = self.register.photograph(sha256(path))
@@ -165,7 +165,7 @@ class Desk:
         name = self._name(path)
         file, page = split_page(path)
         digest = digest if page is None else f"{digest}[{page}]"
-        who = identify(path, [self.inbox], self.one_clinic)
+        who = shorten_all(identify(path, [self.inbox], self.one_clinic))
         known = self.register.photograph(digest)
         if known is not None:
             return self._enter_again(known, name, who)
@@ -200,7 +200,7 @@ class Desk:
         """Enter a photograph, and add it to those that count; return the persons it concerns."""
         who, stamp, source = self.memory.label(who), self.memory.clock.stamp(), source_of(who)
         key = self.register.identify(source) if source else None
-        told = facts | {"identity": list(who), "inbox": str(self.inbox), STAMP: stamp, NETWORK: self.memory.network}
+        told = facts | {"identity": list(who), "inbox": self.memory.inbox, STAMP: stamp, NETWORK: self.memory.network}
         told |= {"version": VERSION, "graded_by": {part: self.model[part] for part in GRADED_BY}}
         number = self.register.add_photograph(digest, name, key, who.eye, who.visit, told, same_as and same_as.id)
         self.memory.note(number, stamp)

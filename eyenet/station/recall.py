@@ -4,16 +4,31 @@ A visit is what the source calls one (a DICOM study), otherwise the photographs 
 `eyenet.station.clock.PAUSE` between them. The date does not matter, so a visit may run past midnight.
 """
 
+import hashlib
 from typing import NamedTuple
 
 from eyenet.data.identity import Identity, differ
 from eyenet.run.errors import StageError
 from eyenet.run.files import plain
+from eyenet.station.chain import LONGEST
 from eyenet.station.clock import Clock
 from eyenet.station.visits import SAME_FILE, Member, Visits, person_of, source_of
 
 NETWORK = "network"  # of a photograph's facts: which network, thresholds and rules graded it
 STAMP = "stamp"  # when it was entered (`eyenet.station.clock.Clock.stamp`)
+
+
+def shorten(text):
+    """Shorten a long text so that the register keeps it as it is; different texts stay different."""
+    if text is None or len(text) <= LONGEST // 2:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[: LONGEST // 4]}... (SHA-256 {digest})"
+
+
+def shorten_all(identity):
+    """Shorten the texts of an identity, some of which come from headers and may have any length."""
+    return Identity(*map(shorten, identity))
 
 
 class Newest(NamedTuple):
@@ -48,7 +63,8 @@ class Memory:
     """
 
     def __init__(self, inbox, register, network, clock=None):
-        self.inbox, self.register, self.network, self.clock = str(inbox), register, network, clock or Clock()
+        self.register, self.network, self.clock = register, network, clock or Clock()
+        self.inbox = shorten(str(inbox))
         self.visits, self.newest, self.loaded, self.copies = Visits(), {}, set(), {}
         self.recent = []  # ids and ages of the photographs of open visits
 
