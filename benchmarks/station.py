@@ -257,7 +257,7 @@ def figures(args, files, waits, memory, answers, complaints):
                 f"from the end of a file to its answer, one a second, {name}",
                 round(waits[round(share * (len(waits) - 1))], 2),
                 "s",
-                "2",
+                "<= 2",
             )
             for name, share in SHARES.items()
         ),
