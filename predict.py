@@ -49,7 +49,6 @@ Exit code 3: some files could not be read; all others are graded. One photograph
 
 import os
 import sys
-from argparse import ArgumentTypeError
 from functools import partial
 from pathlib import Path
 
@@ -62,7 +61,6 @@ from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.model.pretrained import default_model
 from eyenet.model.screener import Screener
-from eyenet.model.unsure import RATES
 from eyenet.photo.field import FIELDS
 from eyenet.photo.kinds import find_photographs
 from eyenet.run.errors import EXIT_REJECTED, log
@@ -73,15 +71,6 @@ from eyenet.run.workers import crew, for_each
 from eyenet.sets.identify import identify
 
 KEPT = ("photograph", "result", "gradable", "reasons", "questions", "grade")  # of a row, until the patients are joined
-RATE = "answer 'unsure' where this error rate cannot be kept: 0.01, 0.02 ... 0.2; default: never"
-
-
-def error_rate(text):
-    """Parse an error rate for which limits are chosen."""
-    rate = f"{float(text):g}"
-    if rate not in RATES:
-        raise ArgumentTypeError(f"{text} is none of the error rates {RATES[0]}, {RATES[1]} ... {RATES[-1]}")
-    return rate
 
 
 def grade(screener, paths, targets, doubts, workers, who):
@@ -138,7 +127,6 @@ def parse():
     options = parser(__doc__, workers=None, scheduler=None)
     options.add_argument("photographs", type=local_path, nargs="+", metavar="PHOTO|FOLDER", help="what to grade")
     add_model_options(options)
-    options.add_argument("--unsure", type=error_rate, metavar="RATE", help=RATE)
     options.add_argument("--field", choices=FIELDS, help="what a crop shows; default: as the model was trained")
     options.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all folders")
     options.add_argument("--csv", type=local_path, metavar="FILE", help="table to write")

@@ -5,21 +5,25 @@ Reads   a folder that the camera writes to     --inbox, with its subfolders; for
         a model                                only model.tflite and config.json; Keras is not needed
 Writes  data/station/register.sqlite           photographs, answers, decisions and referrals (--register)
         data/station/register.sqlite.forms/    with --forms: letter, FHIR, DICOM report and JSON of each visit
-        a screen of today's patients, or one line for each event if stdout is not a terminal
+        a screen of the patients of now, or one line for each event if stdout is not a terminal
 
     pip install -r requirements-predict.txt -r requirements-station.txt
     python screen.py --inbox clinic/inbox
     python screen.py --inbox clinic/inbox --once
     python screen.py --inbox clinic/inbox --forms --clinic clinic.toml
     python screen.py --decide 1042 --by "Dr Roe" --why "drusen, no DR" --overrule
+    python screen.py --decide 1042 --by "Dr Roe" --why "one microaneurysm" --answer 17
     python screen.py --refer 1042 --state referred
     python screen.py --overdue
     python screen.py --verify
 
 A photograph is graded when its file has stopped growing, and the patient gets an answer, as predict.py would give for
-all photographs of the folder. The answer changes when a further photograph of the visit arrives. Patients who must be
-photographed again are listed first. What cannot be read is listed, and tried again when it changes. Stop the station at
-any moment: started again, it grades what has no answer, and nothing twice.
+all photographs of a visit. The answer changes when a further photograph of the visit arrives. Patients who must be
+photographed again are listed first. What cannot be read is listed, and tried again when it changes. Nothing is written
+into the inbox. Stop the station at any moment: started again, it grades what has no answer, and nothing twice.
+
+With --unsure RATE an answer may be 'unsure: a grader must look', as in predict.py. It is never negative: the patient
+is listed by --overdue until a person says with --decide and --call whether to refer.
 
 Entries are only ever added, and --verify checks that none was changed or removed. What may name a patient lies apart,
 and --forget or --retain erases it for good (docs/screening.md). Each command takes about a second;

@@ -4,7 +4,12 @@ import re
 import tomllib
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 from eyenet.model import pretrained
+from eyenet.run.version import VERSION
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -31,6 +36,29 @@ def test_every_requirements_file_asks_for_the_same_versions():
         for name, wanted in requirements(path).items():
             assert wanted, f"{path.name}: {name} has no range"
             assert versions.setdefault(name, wanted) == wanted, f"{path.name}: another range of {name}"
+
+
+def test_the_lock_file_pins_what_the_station_needs_with_hashes():
+    """Made by the command in its second line; where a range has changed, run that again."""
+    text = (REPO / "requirements-station.lock").read_text()
+    pins = re.findall(
+        r"^([\w.-]+)==(\S+)((?: ; [^\\\n]+)? \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE
+    )
+    versions = {canonicalize_name(name): version for name, version, _ in pins}
+    assert len(pins) == text.count("==") - text.count("_platform ==") - text.count("_version ==")
+    for part in ("predict", "dicom", "station"):
+        assert f" requirements-{part}.txt" in text.splitlines()[1]
+        for name, wanted in requirements(REPO / f"requirements-{part}.txt").items():
+            assert versions[canonicalize_name(name)] in SpecifierSet(wanted), (
+                f"{name} is {versions[name]}, not {wanted}"
+            )
+
+
+def test_the_version_is_read_from_one_place():
+    made = tomllib.loads((REPO / "pyproject.toml").read_text())
+    attribute = made["tool"]["setuptools"]["dynamic"]["version"]["attr"]
+    assert "version" in made["project"]["dynamic"] and attribute == "eyenet.run.version.VERSION"
+    assert Version(VERSION) >= Version("0.1.0")
 
 
 def setuptools_settings():

@@ -17,7 +17,7 @@ import threading
 import pytest
 from conftest import REPO
 
-from eyenet.model.answers import AGAIN
+from eyenet.model.answers import AGAIN, UNSURE
 from eyenet.run.errors import EXIT_FINDING, StageError
 from eyenet.run.options import parser
 from eyenet.station import commands, opening
@@ -58,6 +58,7 @@ def add_visit(register, name, result="referable DR", visit=None, number=0, grada
     """Enter a patient with one photograph and the answer; return the key and the ids of both."""
     key = register.identify({"patient": name, "place": "inbox"})
     facts = {"result": result, "gradable": gradable, "camera": camera, "reasons": [f"same file as {name}"]}
+    facts["graded_by"] = MODEL
     digest = hashlib.sha256(repr((name, visit, number)).encode()).hexdigest()
     photograph = register.add_photograph(digest, f"{name}_left.jpeg", key, "left", visit, facts)
     answer = {"unit": "patient", "patient": name, "result": result, "decided_by": f"{name}_left.jpeg", "reasons": []}
@@ -285,6 +286,34 @@ def test_a_negative_that_a_person_overrules_waits_for_its_referral(register, clo
     assert register.retain(30) == ([], [missed])
 
 
+def test_a_decision_names_its_answer_where_a_day_has_several(register, clock):
+    key, _, first = add_visit(register, "7", "no DR", visit="1.1")
+    _, _, second = add_visit(register, "7", "referable DR", visit="1.2")
+    with pytest.raises(StageError, match=f"2 answers of 2026-03-02: give one, {first} .no DR, 12:00., {second} .ref"):
+        register.decide(key, "Dr Roe", "", True)
+    register.decide(key, "Dr Roe", "", True, first)
+    assert [one.decision and one.decision["answer"] for one in register.answers()] == [first, None]
+    clock.day += datetime.timedelta(1)
+    _, _, third = add_visit(register, "7", "no DR", visit="1.3")
+    register.decide(key, "Dr Roe", "", True)  # the only one of its day
+    assert register.answers()[-1].decision["answer"] == third
+
+
+def test_an_unsure_answer_is_reported_apart_from_agreement(register, tmp_path):
+    for i, refer in enumerate((True, False, None)):
+        key, *_ = add_visit(register, str(i), UNSURE)
+        if refer is not None:
+            register.decide(key, "Dr Roe", "", True, refer=refer)
+    sure, *_ = add_visit(register, "9", "no DR")
+    with pytest.raises(StageError, match="is not unsure"):
+        register.decide(sure, "Dr Roe", "", True, refer=False)
+    assert [one.missing for one in register.waiting()] == ["referral", "decision"]
+    register.export(tmp_path / "report.csv")
+    rows = {row["figure"]: (row["count"], row["of"]) for row in read_report(tmp_path / "report.csv")}
+    assert rows["visits unsure"] == ("3", "4") and rows["visits referred"] == ("0", "4")
+    assert rows["decided unsure answers to be referred"] == ("1", "2") and "decided answers accepted" not in rows
+
+
 def test_a_decision_needs_the_newest_answer_of_the_patient(register):
     key, _, first = add_visit(register, "7", AGAIN)
     other, _, foreign = add_visit(register, "8")
@@ -455,7 +484,7 @@ def test_the_commands(path, register, clock, capsys, monkeypatch):
         run(path, "--refer", "70", "--state", "referred")
     register.forget(twin)
     assert run(path, "--decide", "7", "--by", "Dr Roe", "--why", "drusen") == 0
-    assert "accepted by Dr Roe: referable DR, patient 7 (" in capsys.readouterr().out
+    assert "accepted by Dr Roe: answer 3 of 2026-03-02, referable DR, patient 7 (" in capsys.readouterr().out
     assert run(path, "--refer", "7", "--state", "referred", "--date", "2026-02-01") == 0
     assert run(path, "--overdue") == EXIT_FINDING
     assert f"7 ({key}): referred on 2026-02-01, 29 days ago, without an appointment" in capsys.readouterr().out
@@ -480,6 +509,9 @@ def test_the_commands(path, register, clock, capsys, monkeypatch):
         ["--forget", "7", "--overdue"],
         ["--verify", "12"],
         ["--overrule"],
+        ["--answer", "3"],
+        ["--decide", "7", "--by", "Dr Roe", "--why", "x", "--call", "perhaps"],
+        ["--decide", "7", "--by", "Dr Roe", "--why", "x", "--call", "refer", "--overrule"],
     ],
 )
 def test_wrong_usage_is_refused_before_the_register_is_opened(path, words):

@@ -29,8 +29,8 @@ ABSENT = {"again": UNKNOWN, "doubtful": UNKNOWN, "unsure": UNKNOWN, "unread": UN
 def write_bundle(visit):
     """Write the answer of a visit as a FHIR bundle of the type collection.
 
-    The report is preliminary until a person has decided, final if the answer was accepted, and amended if it was
-    overruled; then the conclusion is the person's, and the Observations stay preliminary.
+    The report is preliminary until a person has decided, final if the answer was accepted or was unsure, and amended if
+    it was overruled; the conclusion is then the person's. Observations are final only if the answer was accepted.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def write_bundle(visit):
 class _Bundle:
     def __init__(self, visit):
         self.visit, self.words = visit, read_words("en")
-        self.kind, decided = find_kind(visit), visit.decision
-        self.status = "preliminary" if decided is None or not decided["accepted"] else "final"
+        self.kind = find_kind(visit)
+        self.status = "final" if visit.verdict == "accepted" else "preliminary"
         self.notice = f"{NOT_A_DEVICE} {INTENDED_USE}" + (f" {SYNTHETIC_MODEL}" if visit.synthetic else "")
 
     def make(self):
@@ -153,7 +153,7 @@ class _Bundle:
 
     def _report(self):
         visit, decided = self.visit, self.visit.decision
-        status = "amended" if decided and not decided["accepted"] else self.status
+        status = {None: "preliminary", "overruled": "amended"}.get(visit.verdict, "final")
         report = {"resourceType": "DiagnosticReport", "status": status, "category": [IMAGING_REPORT]}
         report |= {"code": {"text": self.words["title"]}} | self._effective()
         report |= {"issued": visit.changed, "result": [self._refer(name) for name in ("answer", *SIDES)]}
@@ -170,7 +170,7 @@ class _Bundle:
         said = words["doubtful"]["title"] if self.kind == "doubtful" else words["answers"][self.kind]
         parts = [f"Answer of the software: {said}."]
         if visit.decision:
-            verb = "accepted" if visit.decision["accepted"] else "overruled"
+            verb = "decided on" if visit.verdict == "decided" else visit.verdict
             why = f" ({visit.decision['why']})" if visit.decision.get("why") else ""
             parts.insert(0, f"A person {verb} the answer{why}: {visit.advice}.")
         network = words["network"].format(name=model["name"], seen=model["trained_on"])

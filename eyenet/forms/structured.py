@@ -1,7 +1,8 @@
 """The answer of a visit as a DICOM structured report (Comprehensive SR, TID 1500) that refers to the source images.
 
 DICOM has no codes for what is measured here, so they are of a private scheme, 99EYENET, with their meaning. The report
-is FINAL if a person accepted the answer, otherwise PRELIMINARY, and always UNVERIFIED: who decided is in the register.
+is FINAL if a person accepted the answer or decided on an unsure one, otherwise PRELIMINARY, and always UNVERIFIED: who
+decided is in the register.
 
 References
 ----------
@@ -48,7 +49,6 @@ def write_report(visit):
     """
     from highdicom.sr import ComprehensiveSR
 
-    accepted = bool(visit.decision) and visit.decision["accepted"]
     report = ComprehensiveSR(
         evidence=[_evidence(source) for source in _images(visit)],
         content=_content(visit),
@@ -58,7 +58,7 @@ def write_report(visit):
         instance_number=1,
         manufacturer="EyeNet",
         is_complete=True,
-        is_final=accepted,
+        is_final=visit.verdict in ("accepted", "decided"),
         series_description=TITLE[:LONGEST],
     )
     _set_times(report, visit.changed)
@@ -141,8 +141,8 @@ def _patient_group(visit):
     said = words["doubtful"]["title"] if kind == "doubtful" else words["answers"][kind]
     told = [("ANSWER", "Answer of the software", kind, said)]
     if visit.decision:
-        verb = "accepted" if visit.decision["accepted"] else "overruled"
-        told.append(("DECISION", "Decision of a person on the answer", verb, f"Answer {verb}: {visit.advice}"))
+        said = "Decided" if visit.verdict == "decided" else f"Answer {visit.verdict}"
+        told.append(("DECISION", "Decision of a person on the answer", visit.verdict, f"{said}: {visit.advice}"))
     told.append(("NOTICE", "Intended use", "not-a-device", NOTICE))
     if visit.synthetic:
         told.append(("DEMONSTRATION", "Demonstration", "synthetic", "Network of synthetic photographs: says nothing"))

@@ -61,7 +61,7 @@ class Visit(NamedTuple):
     photographs : list of Photograph
     patient : Patient
     decision : dict or None
-        `accepted`, `recorded`, `by` and `why` of a person's decision.
+        `accepted`, or for an unsure answer `refer`, then `recorded`, `by` and `why` of a person's decision.
     anonymous : bool
     """
 
@@ -118,6 +118,13 @@ class Visit(NamedTuple):
         return self.answer.get("result") in {*CALLED.values(), UNGRADABLE}
 
     @property
+    def verdict(self):
+        """What a person did with the answer: 'accepted' or 'overruled' it, or 'decided' on an unsure one; or None."""
+        if self.decision is None:
+            return None
+        return {True: "accepted", False: "overruled", None: "decided"}[self.decision["accepted"]]
+
+    @property
     def advice(self):
         """What holds after a person's decision: 'refer', 'do not refer', or a result that is neither, such as AGAIN.
 
@@ -126,6 +133,8 @@ class Visit(NamedTuple):
         """
         if self.decision is None:
             return None
+        if self.decision.get("refer") is not None:
+            return "refer" if self.decision["refer"] else "do not refer"
         if self.decision["accepted"] and not self.refers and self.answer.get("result") not in NEGATIVE:
             return self.answer.get("result")
         return "refer" if self.refers == self.decision["accepted"] else "do not refer"
@@ -138,7 +147,7 @@ def anonymise(visit):
     a fingerprint), and the texts of a decision. The day of the visit stays.
     """
     photographs = [Photograph(one.eye, _only_known(one.row)) for one in visit.photographs]
-    decision = visit.decision and {name: visit.decision[name] for name in ("accepted", "recorded")}
+    decision = visit.decision and {name: visit.decision.get(name) for name in ("accepted", "refer", "recorded")}
     answer = {
         name: value for name, value in visit.answer.items() if name not in ("patient", "photograph", "decided_by")
     }

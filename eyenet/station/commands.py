@@ -9,13 +9,14 @@ from eyenet.run.errors import EXIT_FINDING, StageError, log, plural
 from eyenet.run.options import local_path, positive
 from eyenet.station import chain
 from eyenet.station.forms import Forms
-from eyenet.station.referrals import STATES, WAIT, describe, refers
+from eyenet.station.referrals import STATES, WAIT, describe, is_to_be_referred
 from eyenet.station.register import Register
 
 REGISTER = Path("data/station/register.sqlite")
 SHOWN = 20  # problems that --verify lists
 COMMANDS = ("decide", "refer", "overdue", "forget", "retain", "verify", "export")
-NEEDS = {"by": "decide", "why": "decide", "overrule": "decide", "state": "refer", "date": "refer"}
+NEEDS = {"by": "decide", "why": "decide", "overrule": "decide", "answer": "decide", "call": "decide"}
+NEEDS |= {"state": "refer", "date": "refer"}
 REQUIRED = {"decide": ("by", "why"), "refer": ("state",)}
 
 
@@ -24,7 +25,7 @@ def add_options(options):
     group = options.add_argument_group("the register", "PATIENT is an ID as the photographs tell it, or a random key")
     group.add_argument("--register", type=local_path, default=REGISTER, metavar="FILE", help="the register's file")
     one = group.add_mutually_exclusive_group()
-    one.add_argument("--decide", metavar="PATIENT", help="enter a person's decision on the newest answer")
+    one.add_argument("--decide", metavar="PATIENT", help="enter a person's decision on an answer")
     one.add_argument("--refer", metavar="PATIENT", help="enter the --state of a referral")
     text = (
         f"list patients who wait more than DAYS days for the next step, {WAIT} if not given, or missed an appointment"
@@ -41,6 +42,10 @@ def add_options(options):
     group.add_argument("--by", metavar="NAME", help="with --decide: who decided; it is never erased")
     group.add_argument("--why", metavar="TEXT", help="with --decide: the reason")
     group.add_argument("--overrule", action="store_true", help="with --decide: the answer is wrong, not accepted")
+    text = "with --decide: what the person says about an unsure answer"
+    group.add_argument("--call", choices=("refer", "no-referral"), help=text)
+    text = "with --decide: number of the answer; default: the newest, if the patient has one of that day only"
+    group.add_argument("--answer", type=positive, metavar="N", help=text)
     group.add_argument("--state", choices=STATES, help="with --refer: what happened last")
     group.add_argument("--date", type=_date, help="with --refer: YYYY-MM-DD, of the appointment, ...; default: today")
 
@@ -74,11 +79,14 @@ def run_command(options, args):
     for name in REQUIRED.get(given, ()):
         if not (getattr(args, name) or "").strip():
             options.error(f"--{given} needs --{name}")
+    if args.call is not None and args.overrule:
+        options.error("--call says what the person found, so --overrule adds nothing; give one of them")
     if given is None:
         return None
     with Register.open(args.register, create=False) as register:
         if given == "decide":
-            return decide(register, args.decide, args.by, args.why, not args.overrule)
+            call = None if args.call is None else args.call == "refer"
+            return decide(register, args.decide, args.by, args.why, not args.overrule, args.answer, call)
         if given == "refer":
             return refer(register, args.refer, args.state, args.date)
         return SIMPLE[given](register, getattr(args, given))
@@ -113,16 +121,16 @@ def name_of(register, key):
     return f"{_plain(told)} ({key})" if told else key
 
 
-def decide(register, patient, by, why, accepted):
-    """Enter a decision on the newest answer of a patient."""
+def decide(register, patient, by, why, accepted, number=None, call=None):
+    """Enter a decision on an answer of a patient; `call`, whether to refer, on an unsure one."""
     key = find_one(register, patient)
-    number = register.decide(key, by, why, accepted)
-    answer = max((one for one in register.answers() if one.patient == key), key=lambda one: one.id)
-    said = "accepted" if accepted else "overruled"
-    result = _plain(answer.answer.get("result"))
-    print(f"entry {number}: {said} by {_plain(by)}: {result}, patient {name_of(register, key)}, {answer.recorded[:10]}")
+    entry = register.decide(key, by, why, accepted, number, call)
+    answer = next(one for one in register.answers(patient_key=key) if (one.decision or {}).get("id") == entry)
+    said = {None: "accepted" if accepted else "overruled", True: "to be referred", False: "not to be referred"}[call]
+    told = f"answer {answer.id} of {answer.recorded[:10]}, {_plain(answer.answer.get('result'))}"
+    print(f"entry {entry}: {said} by {_plain(by)}: {told}, patient {name_of(register, key)}")
     Forms.reopen(register).update(key)
-    if refers(answer.answer) == accepted:
+    if is_to_be_referred(answer):
         log(f"next, once the patient is referred: python screen.py --refer {key} --state referred")
     return 0
 
@@ -149,10 +157,13 @@ def forget(register, patient):
     """Erase what may name a patient."""
     key = find_one(register, patient)
     waiting = any(one.patient == key for one in register.waiting())
+    strangers = register.strangers(key)
     if not register.forget(key):
         raise StageError(f"patient {key} was erased before")
     Forms.reopen(register).erase_forgotten()
     print(f"erased what may name the patient {key}; the entries stay under this key")
+    if strangers:
+        log(f"note: erased {plural(len(strangers), 'photograph')} of no known patient or eye, named like this patient")
     if waiting:
         log("WARNING: this patient was still to be seen, and is no longer listed by name")
     log(OUTSIDE)

@@ -11,18 +11,31 @@ from eyenet.grading.answering import look_at, patient_row
 from eyenet.grading.rows import LEFT_OUT, UNREAD
 from eyenet.model.answers import AGAIN
 from eyenet.model.folder import LITE_NETWORK
+from eyenet.photo.camera import read_camera
 from eyenet.photo.kinds import examine
 from eyenet.photo.pages import split_page
-from eyenet.run.errors import StageError
 from eyenet.run.files import plain, sha256
+from eyenet.run.version import VERSION
 from eyenet.sets.identify import identify
 from eyenet.station.forms import Forms
 from eyenet.station.inbox import state_of
-from eyenet.station.referrals import refers
-from eyenet.station.visits import Member, Visits, person_of, source_of
+from eyenet.station.recall import NETWORK, STAMP, Memory, shorten_all
+from eyenet.station.referrals import is_unsure, refers
+from eyenet.station.visits import Member, person_of, source_of
 
-NETWORK = "network"  # of a photograph's facts: which network, thresholds and rules graded it
 NOBODY = "patient or eye not told, so no patient's answer counts it"
+ERASED = "is the file of a patient who was erased, and is counted for nobody; photograph this patient again"
+DOUBTFUL = "; it is not clear whose it is, so it cannot rule out disease for either"
+ONCE = (
+    "gradable",
+    "result",
+    "quality",
+    "questions",
+    "grade",
+    "expected_grade",
+    "identity",
+)  # not told twice in a report
+GRADED_BY = ("name", "operating_point", "trained_on", "unsure", "version")  # of the network, with each photograph
 
 
 class Event(NamedTuple):
@@ -48,14 +61,15 @@ class Desk:
     register : eyenet.station.register.Register
     one_clinic : bool
         Whether equal IDs are one person in all subfolders.
+    clock : eyenet.station.clock.Clock, optional
     forms : eyenet.station.forms.Forms, optional
         Told of the patients whose forms may have to be written.
     """
 
-    def __init__(self, inbox, screener, register, one_clinic=False, forms=None):
+    def __init__(self, inbox, screener, register, one_clinic=False, clock=None, forms=None):
         self.inbox, self.screener, self.register, self.one_clinic = inbox, screener, register, one_clinic
         self.forms = forms or Forms(register)
-        self.visits, self.unread = Visits(), {}
+        self.unread, self.owed = {}, set()  # files that cannot be read; persons whose answers may have changed
         self.model = {
             "name": screener.name,
             "sha256": screener.config["files"][LITE_NETWORK],
@@ -63,14 +77,18 @@ class Desk:
             "rules": screener.rules(),
             "trained_on": screener.trained_on,
             "asked_field": screener.field,
+            "unsure": screener.unsure,
+            "version": VERSION,
         }
-        self.network = " ".join(self.model[key] for key in ("name", "operating_point", "rules", "asked_field"))
+        network = " ".join(self.model[key] for key in ("name", "operating_point", "rules", "asked_field"))
+        self.memory = Memory(inbox, register, network, clock)
+        self.visits = self.memory.visits
 
     def begin(self, paths):
         """Recall what is in the register, and enter answers that a stop has prevented.
 
-        Photographs count if they are in the inbox, and those of today also if they have left it: the other eye of the
-        patient may still come. A patient with a file that is not in the register is answered when that is taken.
+        Photographs count if they are in the inbox, and those of open visits also if they have left it: the other eye of
+        the patient may still come. A patient with a file that is not in the register is answered when that is taken.
 
         Parameters
         ----------
@@ -83,26 +101,25 @@ class Desk:
             The files that need not be taken, since their photographs are in the register.
         events : list of Event
         """
-        today = self.register.now().date().isoformat()
-        for one in self.register.photographs():
-            told = one.facts.get("identity")  # None once the patient is erased
-            if one.recorded[:10] == today and told and one.facts.get("inbox") == str(self.inbox):
-                self.visits.add(self._recall(one, one.name, Identity(*told)))
+        self.memory.begin()
         known, open_people = {}, set()
         for path in paths:
-            who = identify(path, [self.inbox], self.one_clinic)
+            who = shorten_all(identify(path, [self.inbox], self.one_clinic))
             try:
                 state = state_of(path)
                 found = self.register.photograph(sha256(path))
             except OSError:  # `take` reports it
                 found = None
-            if found is None:
+            erased = found is not None and found.name is None
+            again = None if found is None or erased else self.memory.find_again(found, who)
+            if again is None and not erased:
                 open_people.add(person_of(who))
                 continue
             known[path] = state
-            if found.name is not None:
-                self.visits.add(self._recall(found, self._name(path), who))
-        return known, self._answer(self.visits.people.keys() - open_people)
+            if again is not None:
+                self.memory.recall(again, Identity(*again.facts["identity"]))
+        self.owed |= self.visits.people.keys() - open_people
+        return known, self._answer()
 
     def _name(self, path):
         return path.relative_to(self.inbox).as_posix()
@@ -130,57 +147,71 @@ class Desk:
         if reason is not None:
             self._check_same(path, state)
             return [Event(LEFT_OUT, plain(name), reason), *self.forget_unread(name)]
-        events, people = [], self._drop_unread(name)
+        events = []
+        self._drop_unread(name)
         for photograph in found:
-            member, told = self._enter(photograph, digest, state)
+            concerned, told = self._enter(photograph, digest, state)
             events += told
-            people |= self.visits.add(member) if member else set()
-        return events + self._answer(people)
+            self.owed |= concerned
+        return events + self._answer()
 
     def forget_unread(self, name):
         """Forget a file that could not be read and is gone; answer its patient without it."""
-        return self._answer(self._drop_unread(name))
+        self._drop_unread(name)
+        return self._answer()
 
     def _drop_unread(self, name):
-        people = set()
         for page in self.unread.pop(name, ()):
-            people |= self.visits.remove_unread(page)
-        return people
+            self.owed |= self.visits.remove_unread(page)
 
     def _enter(self, path, digest, state):
-        """Find a photograph in the register, or grade and enter it; return its Member, None for nobody, and events."""
+        """Find a photograph in the register, or grade and enter it; return the persons it concerns, and events."""
         name = self._name(path)
         file, page = split_page(path)
         digest = digest if page is None else f"{digest}[{page}]"
-        who = identify(path, [self.inbox], self.one_clinic)
+        who = shorten_all(identify(path, [self.inbox], self.one_clinic))
         known = self.register.photograph(digest)
-        if known is not None:  # without a name: its patient was erased, and stays so
-            return (self._recall(known, name, who) if known.name is not None else None), []
+        if known is not None:
+            return self._enter_again(known, name, who)
         row = look_at(self.screener, path)
+        camera = read_camera(path)
         self._check_same(file, state)
         event = Event(row["result"], plain(name), plain("; ".join(row["reasons"])))
         if row["result"] == LEFT_OUT:
-            return None, [event]
+            return set(), [event]
         if row["result"] == UNREAD:
             self.unread.setdefault(self._name(file), []).append(name)
-            return Member(name, who, row, None, None), [event]
-        source = source_of(who)
-        key = self.register.identify(source) if source else None
-        facts = row | {"identity": list(who), "inbox": str(self.inbox), NETWORK: self.network}
-        facts |= self.forms.source(path)
-        number = self.register.add_photograph(digest, name, key, who.eye, who.visit, facts)
-        text = say(row) if source else f"{say(row)}; {NOBODY}"
-        return Member(name, who, row, number, digest), [Event("photograph", plain(name), text)]
+            member = Member(name, self.memory.label(who), row, None, None)
+            return self.memory.add(member, self.memory.clock.stamp(), self.register.now().isoformat()), [event]
+        people = self._write(digest, name, who, row | camera | self.forms.source(path))
+        text = say(row) if person_of(who) else f"{say(row)}; {NOBODY}"
+        return people, [Event("photograph", plain(name), text)]
 
-    def _recall(self, known, name, who):
-        """Make the Member of a photograph that is in the register."""
-        if known.facts.get(NETWORK) != self.network:
-            raise StageError(
-                f"{plain(name)} was graded by another network or with other thresholds ({known.facts.get(NETWORK)}), "
-                "and answers of two networks are not joined; start with that one, or empty the inbox and start "
-                "tomorrow, or choose another --register"
-            )
-        return Member(name, who, known.facts, known.id, known.sha256)
+    def _enter_again(self, known, name, who):
+        """Count a photograph that is in the register; say so if its file has come for another patient or eye."""
+        if known.name is None:
+            return set(), [Event(LEFT_OUT, plain(name), ERASED)]
+        again = self.memory.find_again(known, who)
+        if again is not None:
+            return self.memory.recall(again, Identity(*again.facts["identity"])), []
+        who = self.memory.doubtful(known, who)
+        facts = {name: value for name, value in known.facts.items() if name not in ONCE}
+        people = self._write(None, name, who, facts, same_as=known)
+        what = f"is the same file as {known.name}" + (DOUBTFUL if who.doubt else "")
+        return people, [Event("photograph", plain(name), plain(what))]
+
+    def _write(self, digest, name, who, facts, same_as=None):
+        """Enter a photograph, and add it to those that count; return the persons it concerns."""
+        who, stamp, source = self.memory.label(who), self.memory.clock.stamp(), source_of(who)
+        key = self.register.identify(source) if source else None
+        told = facts | {"identity": list(who), "inbox": self.memory.inbox, STAMP: stamp, NETWORK: self.memory.network}
+        told |= {"version": VERSION, "graded_by": {part: self.model[part] for part in GRADED_BY}}
+        number = self.register.add_photograph(digest, name, key, who.eye, who.visit, told, same_as and same_as.id)
+        self.memory.note(number, stamp)
+        entered = self.register.photograph_numbered(number)
+        if same_as is not None:
+            self.memory.copies.setdefault(same_as.id, []).append(entered)
+        return self.memory.recall(entered, who)
 
     @staticmethod
     def _check_same(path, state):
@@ -192,39 +223,46 @@ class Desk:
             raise Changed(f"cannot be read: {error.strerror}") from error
         raise Changed("is still being written")
 
-    def _answer(self, people):
-        """Enter the answers of some persons where they are new; list what is new."""
+    def _answer(self):
+        """Enter the answers that are owed where they are new; list what is new. What fails stays owed."""
         events = []
-        for person in sorted(people - {None}):
+        for person in sorted(self.owed - {None}):
+            self.visits.drop_erased(person, lambda key: self.register.identity(key) is None)
             visits, why = self.visits.of(person)
             if why is not None:
                 events += self._withdraw(person, why)
             for visit in visits:
                 row = patient_row(self.screener, visit.patient, visit.eyes)
-                events += self._enter_answer(visit.source, visit.visit, row, visit.ids)
+                key = visit.key or self.register.identify(visit.source)
+                events += self._enter_answer(key, visit.visit, row, visit.ids)
+            self.owed.discard(person)
         return events
 
-    def _enter_answer(self, source, visit, row, ids):
+    def _enter_answer(self, key, visit, row, ids):
         """Enter an answer; no event if it is the one that is there."""
         before = self.register.last()[0]
-        key = self.register.identify(source)
         number = self.register.add_answer(key, visit, row, ids, self.model)
         self.forms.waiting.add(key)
-        return [Event("patient", row["patient"], say(row))] if number > before else []
+        if number <= before:
+            return []
+        self.memory.note(number, self.memory.clock.stamp())
+        return [Event("patient", row["patient"], say(row))]
 
     def _withdraw(self, person, why):
-        """Replace today's answers of an ID that cannot be one person, except those that refer: they stay in force."""
-        sources = {
-            member.identity.patient: source_of(member.identity) for member in self.visits.people[person].values()
-        }
-        today, events = self.register.now().date(), []
-        for patient, source in sorted(sources.items()):
-            key = self.register.identify(source)
-            for one in self.register.answers(today):
-                if one.patient == key and not refers(one.answer):
+        """Replace the answers of an ID that cannot be one person.
+
+        Those that refer, and those that a grader must look at, stay in force; so do those of visits that are over.
+        """
+        members, events = list(self.visits.people[person].values()), []
+        patients = {member.key: member.identity.patient for member in members if member.key}
+        loaded = {member.id for member in members}
+        for key, patient in sorted(patients.items()):
+            for one in self.register.answers(patient_key=key):
+                stays = refers(one.answer) or is_unsure(one.answer)
+                if not stays and loaded.intersection(one.photographs):
                     row = {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": None}
                     row |= {"result": AGAIN, "reasons": [plain(why)], "questions": {}}
-                    events += self._enter_answer(source, one.visit, row, one.photographs)
+                    events += self._enter_answer(key, one.visit, row, one.photographs)
         return events
 
 

@@ -7,12 +7,14 @@ import numpy as np
 from eyenet.model.answers import AGAIN
 from eyenet.run.files import plain, write_rows
 from eyenet.score.intervals import share_with_interval
-from eyenet.station.referrals import day_of, refers
+from eyenet.station.referrals import day_of, is_unsure, refers
 
-ALL, SEVERAL, UNKNOWN = "all", "several", "unknown"
+ALL, SEVERAL, UNKNOWN, NEVER = "all", "several", "unknown", "never"
 GRADABLE, REFERRED, REPEATED = "photographs gradable", "visits referred", "visits to photograph again"
-AGREED = "decided answers accepted"
-HEADER = ["figure", "network", "operating_point", "trained_on", "day", "camera"]
+UNSURE = "visits unsure"
+AGREED, CALLED = "decided answers accepted", "decided unsure answers to be referred"
+NETWORK = ("name", "operating_point", "trained_on", "unsure", "version")  # of what graded
+HEADER = ["figure", "network", "operating_point", "trained_on", "unsure", "version", "day", "camera"]
 HEADER += ["count", "of", "patients", "value", "low", "high", "head"]
 
 
@@ -37,7 +39,7 @@ def write_report(path, photographs, answers, head):
         Number of rows.
     """
     groups, numbers = {}, {}
-    for figure, key, hit, patient in [*_of_photographs(photographs, answers), *_of_answers(photographs, answers)]:
+    for figure, key, hit, patient in [*_of_photographs(photographs), *_of_answers(photographs, answers)]:
         network, day, camera = key
         for shown in set(product((ALL, day), (ALL, camera))):
             hits, patients = groups.setdefault((figure, *network, *shown), ([], []))
@@ -54,33 +56,44 @@ def _row(key, hits, patients, head):
     return [*map(plain, key), int(hits.sum()), len(hits), len(set(patients)), *figures, head]
 
 
-def _of_photographs(photographs, answers):
+def _of_photographs(photographs):
     """Yield the figure, network, day and camera, whether it is a hit, and the patient of each photograph."""
-    networks = {number: _network(answer.model) for answer in answers for number in answer.photographs}
     for one in photographs:
         if one.facts.get("gradable") is not None:
-            key = networks.get(one.id, (UNKNOWN,) * 3), str(day_of(one.recorded)), _camera([one])
+            key = _network(one.facts.get("graded_by") or {}), str(day_of(one.recorded)), _camera([one])
             yield GRADABLE, key, bool(one.facts["gradable"]), one.patient
 
 
 def _of_answers(photographs, answers):
-    """Yield the same for each visit: referred, to photograph again, and accepted by a person where one decided."""
+    """Yield the same for each visit: referred, to photograph again, unsure, and accepted where a person decided.
+
+    A decision on an unsure answer agrees with nothing; its share that is to be referred is given instead.
+    """
     known = {one.id: one for one in photographs}
     for one in answers:
         key = _network(one.model), str(day_of(one.recorded)), _camera([known[i] for i in one.photographs])
         refer = refers(one.answer)
         yield REFERRED, key, refer, one.patient
         yield REPEATED, key, one.answer.get("result") == AGAIN, one.patient
-        if one.decision:
+        yield UNSURE, key, is_unsure(one.answer), one.patient
+        if one.decision and is_unsure(one.answer):
+            yield CALLED, key, one.decision["refer"], one.patient
+        elif one.decision:
             yield AGREED, key, one.decision["accepted"], one.patient
             yield f"{AGREED}, {'referred' if refer else 'not referred'}", key, one.decision["accepted"], one.patient
 
 
 def _network(model):
-    return tuple(str(model.get(name) or UNKNOWN) for name in ("name", "operating_point", "trained_on"))
+    told = tuple(str(model.get(name) or UNKNOWN) for name in NETWORK)
+    return tuple(NEVER if name == "unsure" and not model.get(name) else text for name, text in zip(NETWORK, told))
 
 
 def _camera(photographs):
-    """Name the camera of some photographs."""
-    cameras = {str(one.facts.get("camera") or UNKNOWN) for one in photographs}
+    """Name the camera of some photographs; one whose camera is not told, by the size of its pictures."""
+    cameras = {str(one.facts.get("camera") or _size(one.facts)) for one in photographs}
     return cameras.pop() if len(cameras) == 1 else SEVERAL
+
+
+def _size(facts):
+    known = facts.get("width") and facts.get("height")
+    return f"{UNKNOWN}, {facts['width']} x {facts['height']}" if known else UNKNOWN

@@ -51,7 +51,7 @@ def read_visit(answer, photographs, key, told, pictures):
         model=answer.model,
         photographs=shown,
         patient=patient_of(told, [one.source for one in shown]),
-        decision=decided and {name: decided.get(name) for name in ("accepted", "recorded", "by", "why")},
+        decision=decided and {name: decided.get(name) for name in ("accepted", "refer", "recorded", "by", "why")},
     )
 
 

@@ -16,7 +16,7 @@ from eyenet.forms.source import read_source
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json
 from eyenet.station.form_files import SOURCE, read_visit, write_forms
-from eyenet.station.reading import list_answers, list_erased
+from eyenet.station.reading import list_erased
 
 SETTINGS, NOTE = "settings.json", "note.json"
 ENDING = ".forms"  # of the folder beside the register
@@ -130,7 +130,7 @@ class Forms:
     def _read(self, patient):
         """List the newest answers of a patient; none once the patient is erased."""
         erased = self.register.identity(patient) is None
-        return [] if erased else list_answers(self.register.connection, patient=patient)
+        return [] if erased else self.register.answers(patient_key=patient)
 
     def _update(self, answer):
         """Write the forms of a visit, unless the note says that they show this answer and decision."""
@@ -158,7 +158,14 @@ class Forms:
     def _photographs(self, answer):
         """List the photographs of an answer that are this patient's: a file may have been entered for another one."""
         own = {one.id: one for one in self.register.photographs(answer.patient)}
-        return [own[number] for number in answer.photographs if number in own and own[number].eye]
+        return [self._complete(own[number]) for number in answer.photographs if number in own and own[number].eye]
+
+    def _complete(self, photograph):
+        """Add what the first entry of a file tells that came again for another patient or eye."""
+        if photograph.same_as is None:
+            return photograph
+        first = self.register.photograph_numbered(photograph.same_as)
+        return photograph._replace(sha256=first.sha256, facts={"reasons": []} | first.facts | photograph.facts)
 
     def _place(self, key, told, day):
         """Name the folder of a visit by the day of its first photograph, and by the ID for those who look for it."""

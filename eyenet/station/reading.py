@@ -2,22 +2,31 @@
 
 import datetime
 import json
+import re
 from typing import NamedTuple
 
+from eyenet.data.names import canonical
+
+SEPARATORS = re.compile(r"[\s._/\[\]()-]+")  # between the words of a path
 BOTH = "SELECT e.id, e.recorded, e.patient, e.body, i.body FROM entries e LEFT JOIN identities i ON i.entry = e.id "
 
 
 class Photograph(NamedTuple):
-    """A photograph in the register; once the patient is erased, `name` and `visit` are None and `facts` are fewer."""
+    """A photograph in the register; once the patient is erased, `name` and `visit` are None and `facts` are fewer.
+
+    A file that came again for another patient or eye has an entry of its own without `sha256`, and `same_as` is the id
+    of the photograph.
+    """
 
     id: int
     recorded: str
     patient: str
-    sha256: str
+    sha256: str | None
     eye: str | None
     name: str | None
     visit: str | None
     facts: dict
+    same_as: int | None = None
 
 
 class Answer(NamedTuple):
@@ -58,6 +67,28 @@ def find_photograph(connection, sha256):
     return found and _photograph(found)
 
 
+def read_photograph(connection, number):
+    """Read the photograph with an id; None if there is none."""
+    found = connection.execute(BOTH + "WHERE e.kind = 'photograph' AND e.id = ?", (number,)).fetchone()
+    return found and _photograph(found)
+
+
+def list_recent(connection, is_over):
+    """List the newest photographs, up to one of which `is_over` is true, the oldest first."""
+    found = []
+    for row in connection.execute(f"{BOTH}WHERE e.kind = 'photograph' ORDER BY e.id DESC"):
+        if is_over(one := _photograph(row)):
+            break
+        found.append(one)
+    return found[::-1]
+
+
+def list_copies(connection):
+    """List the entries of files that came again for another patient or eye, the oldest first."""
+    where = "WHERE e.kind = 'photograph' AND json_extract(e.body, '$.same_as') IS NOT NULL ORDER BY e.id"
+    return [_photograph(row) for row in connection.execute(BOTH + where)]
+
+
 def list_photographs(connection, patient=None):
     """List the photographs of a patient, or all, the oldest first."""
     where = "WHERE e.kind = 'photograph'" + (" AND e.patient = ?" if patient is not None else "")
@@ -68,9 +99,9 @@ def list_photographs(connection, patient=None):
 def _photograph(row):
     number, recorded, patient, body, told = row
     facts, told = json.loads(body), json.loads(told or "{}")
-    digest, eye = facts.pop("sha256"), facts.pop("eye")
+    digest, eye, same_as = (facts.pop(name, None) for name in ("sha256", "eye", "same_as"))
     facts |= told.get("facts", {})
-    return Photograph(number, recorded, patient, digest, eye, told.get("name"), told.get("visit"), facts)
+    return Photograph(number, recorded, patient, digest, eye, told.get("name"), told.get("visit"), facts, same_as)
 
 
 NEWEST = (
@@ -79,11 +110,11 @@ NEWEST = (
 )
 
 
-def list_answers(connection, day=None, patient=None):
-    """List the newest answer of each patient and visit, the oldest first; of a day or a patient, or all."""
-    where, values = NEWEST, []
+def list_answers(connection, day=None, patient=None, after=0):
+    """List the newest answer of each patient and visit, the oldest first; of a day, of a patient, after an entry."""
+    where, values = f"{NEWEST} AND e.id > ?", [after]
     if patient is not None:
-        where, values = where + " AND e.patient = ?", [patient]
+        where, values = where + " AND e.patient = ?", [*values, patient]
     if day is not None:
         where += " AND e.recorded >= ? AND e.recorded < ?"
         values += [day.isoformat(), (day + datetime.timedelta(1)).isoformat()]
@@ -120,6 +151,32 @@ def find_patients(connection, name):
             (name, name),
         )
     ]
+
+
+def find_key(connection, told):
+    """Find the key of the patient whose identity is this canonical text; None if there is none, or nobody is told."""
+    query = "SELECT patient FROM identities WHERE kind = 'patient' AND body = ? AND body <> '{}'"
+    found = connection.execute(query, (told,)).fetchone()
+    return found and found[0]
+
+
+def find_strangers(connection, name):
+    """List the keys of nobody known with a photograph whose file or folder has this ID in its name, as a word."""
+    wanted, found = _words(name), []
+    rows = connection.execute(
+        "SELECT p.patient, json_extract(i.body, '$.name') FROM identities p JOIN identities i ON i.patient = p.patient "
+        "WHERE p.kind = 'patient' AND p.body = '{}' AND i.kind = 'photograph' ORDER BY i.entry"
+    )
+    for patient, told in rows:
+        words = _words((told or "").rpartition(".")[0])
+        if wanted in [words[i : i + len(wanted)] for i in range(len(words))]:
+            found.append(patient)
+    return list(dict.fromkeys(found))
+
+
+def _words(text):
+    """Split an ID or a path into words that can be compared."""
+    return [canonical(word).casefold() for word in SEPARATORS.split(text) if word]
 
 
 def read_identity(connection, patient):

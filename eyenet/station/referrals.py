@@ -4,8 +4,8 @@ import datetime
 import json
 from typing import NamedTuple
 
-from eyenet.model.answers import CALLED, UNGRADABLE
-from eyenet.run.errors import plural
+from eyenet.model.answers import CALLED, UNGRADABLE, UNSURE
+from eyenet.run.errors import StageError, plural
 from eyenet.station.reading import list_answers
 
 STATES = ("referred", "appointment", "seen")
@@ -28,6 +28,71 @@ def refers(answer):
     return answer.get("result") in REFERRING
 
 
+def is_unsure(answer):
+    """Tell whether an answer is left to a grader: neither a referral nor negative."""
+    return answer.get("result") == UNSURE
+
+
+def choose_answer(answers, patient, number=None):
+    """Choose the answer of a patient that is decided on.
+
+    Parameters
+    ----------
+    answers : list of eyenet.station.reading.Answer
+        The newest one of each visit of the patient.
+    patient : str
+        Random key.
+    number : int, optional
+        Its id. Default: the newest answer, if that day has no other one.
+
+    Raises
+    ------
+    StageError
+        If there is no such answer, or if the day has several and none is named.
+    """
+    known = {one.id: one for one in answers}
+    newest = known[max(known)] if known else None
+    if number is None and newest is not None:
+        same_day = [one for one in answers if day_of(one.recorded) == day_of(newest.recorded)]
+        if len(same_day) > 1:
+            told = ", ".join(f"{one.id} ({one.answer.get('result')}, {one.recorded[11:16]})" for one in same_day)
+            raise StageError(
+                f"patient {patient} has {len(same_day)} answers of {newest.recorded[:10]}: give one, {told}"
+            )
+    chosen = newest if number is None else known.get(number)
+    if chosen is None:
+        which = "has no answer" if number is None else f"has no answer {number}, or a newer one of that visit"
+        raise StageError(f"patient {patient} {which}; nothing to decide")
+    return chosen
+
+
+def decision_on(answer, accepted, refer):
+    """Return what a decision on an answer says: `refer` for an unsure one, otherwise `accepted`.
+
+    Raises
+    ------
+    StageError
+        If it does not fit the answer.
+    """
+    if refer is None and is_unsure(answer.answer):
+        raise StageError(f"answer {answer.id} is unsure; say with --call whether the patient is to be referred")
+    if refer is not None and not is_unsure(answer.answer):
+        raise StageError(f"answer {answer.id} is not unsure; accept it without --call, or --overrule it")
+    return {"accepted": bool(accepted)} if refer is None else {"accepted": None, "refer": bool(refer)}
+
+
+def is_to_be_referred(answer):
+    """Tell whether a patient is to be referred, by an answer and what a person decided on it; None: not decided yet.
+
+    An unsure answer says nothing before a person has looked. Any other answer that a person overrules says the
+    opposite, since the person found what the network missed, or found nothing.
+    """
+    decided = answer.decision or {}
+    if is_unsure(answer.answer):
+        return decided.get("refer")
+    return refers(answer.answer) != (decided.get("accepted") is False)
+
+
 def day_of(recorded):
     """Return the local day of an entry's time."""
     return datetime.date.fromisoformat(recorded[:10])
@@ -46,8 +111,8 @@ def last_states(connection):
 def find_waiting(connection):
     """Find the patients who are referred, or whose answer refers, and who were not seen since.
 
-    An answer that refers counts unless a person has overruled it. Any other answer counts if a person has overruled it,
-    since the person found what the network missed. A patient counts once, with the most advanced state.
+    An answer counts by `is_to_be_referred`; an unsure one also until a person has decided. A patient counts once, with
+    the most advanced state.
 
     Returns
     -------
@@ -60,11 +125,10 @@ def find_waiting(connection):
         if state != "seen"
     }
     for answer in list_answers(connection):
-        overruled = bool(answer.decision) and not answer.decision["accepted"]
-        before = states.get(answer.patient, (0,))[0]
-        if refers(answer.answer) != overruled and answer.id > before:
-            since = day_of(answer.recorded)
-            found.setdefault(answer.patient, Waiting(answer.patient, since, None, "referral"))
+        before, to_be_referred = states.get(answer.patient, (0,))[0], is_to_be_referred(answer)
+        if to_be_referred is not False and answer.id > before:
+            missing = "referral" if to_be_referred else "decision"
+            found.setdefault(answer.patient, Waiting(answer.patient, day_of(answer.recorded), None, missing))
     return list(found.values())
 
 
@@ -86,4 +150,6 @@ def describe(one, today):
         return f"the appointment was on {one.since}, {ago} ago, and the patient is not entered as seen"
     if one.state == "referred":
         return f"referred on {one.since}, {ago} ago, without an appointment"
+    if one.missing == "decision":
+        return f"unsure since {one.since}, {ago} ago, and no grader has decided"
     return f"to be referred since {one.since}, {ago} ago, and no referral is entered"

@@ -6,8 +6,9 @@ Every entry has a kind, the time, a patient's random key, and a body. What may n
 kind        body                                       in `identities`
 patient                                                what the source told: ID, place, ...
 photograph  sha256, eye, `facts` that name nobody      name, visit, the other facts, such as reasons
+            same_as (id) instead of sha256 if a file came again for another patient or eye
 answer      photographs, model, answer likewise        visit, the rest of the answer
-decision    answer (id), accepted, by                  why
+decision    answer (id), accepted or refer, by         why
 referral    state, date
 erasure     why: forget or retain
 """
@@ -17,15 +18,14 @@ import secrets
 
 from eyenet.run.errors import StageError, log
 from eyenet.station import chain, opening, reading, referrals
-from eyenet.station.ledger import Ledger
-from eyenet.station.verify import verify
+from eyenet.station.reader import Reader
 
 # What a photograph's facts and an answer may keep when the patient is erased; all else may name somebody.
 LASTING = {"result", "gradable", "quality", "field", "questions", "expected_grade", "grade", "camera", "unit"}
-LASTING |= {"width", "height"}
+LASTING |= {"width", "height", "maker", "model", "version", "by_threshold", "graded_by"}
 
 
-class Register(Ledger):
+class Register(Reader):
     """An open register, made by `Register.open`.
 
     A method that writes has written all of it to the disk when it returns, or nothing if it raises StageError.
@@ -44,18 +44,14 @@ class Register(Ledger):
         -------
         str
         """
-        told = chain.canonical(source_identity)
         with self.entering():
-            known = self.connection.execute(
-                "SELECT patient FROM identities WHERE kind = 'patient' AND body = ? AND body <> '{}'", (told,)
-            ).fetchone()
-            if known:
-                return known[0]
+            if known := reading.find_key(self.connection, chain.canonical(source_identity)):
+                return known
             patient = secrets.token_hex(8)
             self.append("patient", patient, {}, source_identity)
         return patient
 
-    def add_photograph(self, sha256, name, patient_key, eye, visit, facts):
+    def add_photograph(self, sha256, name, patient_key, eye, visit, facts, same_as=None):
         """Enter a photograph; one that is known by its hash stays as it was entered first.
 
         Look for it with `photograph` before `identify`: a file that stays in the inbox would otherwise enter an erased
@@ -70,21 +66,23 @@ class Register(Ledger):
         eye : {'left', 'right', None}
         visit : str or None
         facts : dict
-            As from `eyenet.model.screener.Screener.look`, and `camera`.
+            As from `eyenet.model.screener.Screener.look` and `eyenet.photo.camera.read_camera`.
+        same_as : int, optional
+            The id of the photograph, if its file has come again for another patient or eye; every call makes an entry.
 
         Returns
         -------
         int
             Its id; that of a known photograph may belong to another patient.
         """
-        if (known := self.photograph(sha256)) is not None:
+        if same_as is None and (known := self.photograph(sha256)) is not None:
             return known.id
         patient = self.identify({}) if patient_key is None else patient_key
         body, private = _split(facts)
         with self.entering():
-            if (known := self.photograph(sha256)) is not None:
+            if same_as is None and (known := self.photograph(sha256)) is not None:
                 return known.id
-            body |= {"sha256": sha256, "eye": eye}
+            body |= {"eye": eye} | ({"sha256": sha256} if same_as is None else {"same_as": same_as})
             private = {"name": name, "visit": visit, "facts": private}
             return self.append("photograph", patient, body, private, self.visit_key(patient, visit))
 
@@ -115,8 +113,8 @@ class Register(Ledger):
                 return last[0]
             return self.append("answer", patient_key, body, private, key)
 
-    def decide(self, patient_key, by, why, accepted, answer=None):
-        """Enter a person's decision on an answer: accepted or overruled.
+    def decide(self, patient_key, by, why, accepted, answer=None, refer=None):
+        """Enter a person's decision on an answer: accepted or overruled; on an unsure one, whether to refer.
 
         Parameters
         ----------
@@ -125,20 +123,25 @@ class Register(Ledger):
             Who decided; it stays when the patient is erased.
         why : str
         accepted : bool
+            Of no meaning for an unsure answer, which claims nothing that could be accepted.
         answer : int, optional
             Default: the patient's newest one.
+        refer : bool, optional
+            Whether the patient is to be referred; for an unsure answer, and only for such a one.
 
         Returns
         -------
         int
+
+        Raises
+        ------
+        StageError
+            If there is no such answer, a newer one of that visit, or several of one day and none is chosen.
         """
         with self.entering():
-            answers = [one.id for one in reading.list_answers(self.connection, patient=patient_key)]
-            answer = max(answers, default=None) if answer is None else answer
-            if answer not in answers:
-                which = "has no answer" if answer is None else f"has no answer {answer}, or a newer one of that visit"
-                raise StageError(f"patient {patient_key} {which}; nothing to decide")
-            body = {"answer": answer, "accepted": bool(accepted), "by": by}
+            answers = reading.list_answers(self.connection, patient=patient_key)
+            chosen = referrals.choose_answer(answers, patient_key, answer)
+            body = {"answer": chosen.id, "by": by} | referrals.decision_on(chosen, accepted, refer)
             return self.append("decision", patient_key, body, {"why": why})
 
     def refer(self, patient_key, state, date=None):
@@ -179,7 +182,7 @@ class Register(Ledger):
         """
         known = self.identity(patient_key) is not None
         if known:
-            self._erase([patient_key], why)
+            self._erase([patient_key, *self.strangers(patient_key)], why)
         return known
 
     def _erase(self, patients, why):
@@ -225,54 +228,6 @@ class Register(Ledger):
         if erased:
             self._erase(erased, "retain")
         return erased, [patient for (patient,) in old if patient in waiting]
-
-    # Read.
-
-    def identity(self, patient_key):
-        """Return what `identify` was given for a patient; None for an erased or unknown one."""
-        with opening.one_sentence(self.path):
-            return reading.read_identity(self.connection, patient_key)
-
-    def find(self, name):
-        """List the keys of the patients with an ID (`patient` of the identity), or with this key."""
-        with opening.one_sentence(self.path):
-            return reading.find_patients(self.connection, name)
-
-    def photograph(self, sha256):
-        """Find a photograph by its hash; a `reading.Photograph` or None."""
-        with opening.one_sentence(self.path):
-            return reading.find_photograph(self.connection, sha256)
-
-    def photographs(self, patient_key=None):
-        """List the photographs of a patient, or all, the oldest first; `reading.Photograph` each."""
-        with opening.one_sentence(self.path):
-            return reading.list_photographs(self.connection, patient_key)
-
-    def answers(self, day=None):
-        """List the newest answer of each patient and visit, the oldest first; `reading.Answer` each.
-
-        Parameters
-        ----------
-        day : datetime.date, optional
-            Only answers of this local day. Default: all.
-        """
-        with opening.one_sentence(self.path):
-            return reading.list_answers(self.connection, day)
-
-    def overdue(self, today=None, days=referrals.WAIT):
-        """List the patients who wait too long, the longest wait first; `referrals.Waiting` each."""
-        with opening.one_sentence(self.path):
-            return referrals.find_overdue(self.connection, today or self.now().date(), days)
-
-    def waiting(self):
-        """List the patients who are to be seen by a doctor and were not; `referrals.Waiting` each."""
-        with opening.one_sentence(self.path):
-            return referrals.find_waiting(self.connection)
-
-    def verify(self, head=None):
-        """List what was changed, one sentence each; empty if the register is whole; `head` as of an earlier day."""
-        with opening.one_sentence(self.path):
-            return list(verify(self.connection, head))
 
     def export(self, path):
         """Write the CSV of a quality report, which names nobody; return the number of its rows."""

@@ -10,10 +10,10 @@ from eyenet.model.answers import AGAIN
 from eyenet.model.disclaimers import NOT_A_DEVICE
 from eyenet.run.errors import plural
 from eyenet.run.files import plain
-from eyenet.station.referrals import refers
+from eyenet.station.referrals import is_unsure, refers
 
-STYLES = {"again": "bold black on yellow", "refer": "bold red", "other": ""}
-FIXED = 12  # lines of the screen besides patients
+STYLES = {"again": "bold black on yellow", "refer": "bold red", "unsure": "bold magenta", "other": ""}
+FIXED = 16  # lines of the screen besides patients
 FEW = 4  # files that are listed by name
 
 
@@ -37,12 +37,12 @@ class Lines:
         """Print an event."""
         print(f"{datetime.datetime.now():%H:%M:%S}  {event.kind}  {event.name}: {event.text}", flush=True)
 
-    def refresh(self, waiting, problems):
+    def refresh(self, waiting, problems, since):
         """Print nothing: the events tell all."""
 
 
 class Screen:
-    """The whole terminal: files that wait or cannot be read, and the patients of today, "photograph again" first.
+    """The whole terminal: who must be photographed again, files that wait or cannot be read, then the newest answers.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Screen:
         if event.kind == "patient":
             self.answers = None
 
-    def refresh(self, waiting, problems):
+    def refresh(self, waiting, problems, since):
         """Draw the screen, if something has changed.
 
         Parameters
@@ -81,29 +81,34 @@ class Screen:
             Names of files.
         problems : dict of str to str
             What cannot be read, and why.
+        since : int
+            Answers after this entry are shown, whatever the date (`eyenet.station.recall.Memory.since`).
         """
-        today = self.register.now().date()
-        state = (today, waiting, dict(problems), self.console.size)
+        state = (since, waiting, dict(problems), self.console.size)
         if self.answers is None or state != self.drawn:
-            self.answers, self.drawn = self.register.answers(today), state
-            self.live.update(self.draw(waiting, problems, today), refresh=True)
+            self.answers, self.drawn = self.register.answers(after=since), state
+            self.live.update(self.draw(waiting, problems), refresh=True)
 
-    def draw(self, waiting, problems, today):
+    def draw(self, waiting, problems):
         """Compose the screen."""
         from rich.console import Group
         from rich.text import Text
 
-        parts = [Text(f"{plural(len(self.answers), 'visit')} on {today}", "bold"), self._table()]
+        again, others = _sort(self.answers)
+        room = max(4, self.console.height - FIXED)
+        parts = [Text(f"{plural(len(self.answers), 'visit')}, {len(again)} to photograph again", "bold")]
+        parts.append(Text(f"{NOT_A_DEVICE} {self.network}", "dim"))  # at the top, where a low terminal shows it too
+        parts += [self._table(again, max(2, room - FEW))] * bool(again)
         parts.append(Text(f"waiting: {_list(waiting)}" if waiting else "no file is waiting", "cyan" if waiting else ""))
         if problems:
             parts.append(Text(f"cannot be read, tried again when changed ({len(problems)}):", "bold red"))
             parts += [Text(plain(f"  {name}: {why}")) for name, why in sorted(problems.items())[:FEW]]
             if len(problems) > FEW:
                 parts.append(Text(f"  and {len(problems) - FEW:,} more"))
-        parts.append(Text(f"{NOT_A_DEVICE} {self.network}", "dim"))
+        parts.append(self._table(others, max(2, room - len(again))))
         return Group(*parts)
 
-    def _table(self):
+    def _table(self, rows, room):
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -113,8 +118,6 @@ class Screen:
         table.add_column("patient", ratio=2, no_wrap=True, overflow="ellipsis")
         table.add_column("result", ratio=3, no_wrap=True, overflow="ellipsis")
         table.add_column("why", ratio=6, no_wrap=True, overflow="ellipsis")
-        rows = sorted(self.answers, key=lambda one: (_kind(one.answer) != "again", -one.id))
-        room = max(3, self.console.height - FIXED)
         for one in rows[:room]:
             kind, style = _kind(one.answer), STYLES[_kind(one.answer)]
             result = Text(f" {one.answer['result']} " if kind == "again" else one.answer["result"], style)
@@ -126,9 +129,19 @@ class Screen:
         return table
 
 
+def _sort(answers):
+    """Separate the visits to photograph again from the others, the newest first."""
+    kinds = {True: [], False: []}
+    for one in sorted(answers, key=lambda one: -one.id):
+        kinds[_kind(one.answer) == "again"].append(one)
+    return kinds[True], kinds[False]
+
+
 def _kind(answer):
     if answer.get("result") == AGAIN:
         return "again"
+    if is_unsure(answer):
+        return "unsure"
     return "refer" if refers(answer) else "other"
 
 

@@ -1,4 +1,4 @@
-"""The photographs that count today, and to which patients and visits they are joined, as in predict.py."""
+"""The photographs that count now, and to which patients and visits they are joined, as in predict.py."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,8 @@ from eyenet.data.identity import Identity, differ, group_photographs, not_one_pe
 from eyenet.data.names import canonical, composed
 from eyenet.grading.photographs import COPY
 from eyenet.run.files import plain
+
+SAME_FILE = f"{COPY}that of another eye or patient"  # without its name, which must go when that patient is erased
 
 
 class Member(NamedTuple):
@@ -22,6 +24,8 @@ class Member(NamedTuple):
         In the register; None for a file that cannot be read.
     digest : str or None
         Of the photograph, as in the register.
+    key : str or None
+        Of the patient in the register; None for a file that cannot be read.
     """
 
     name: str
@@ -29,6 +33,7 @@ class Member(NamedTuple):
     row: dict
     id: int | None
     digest: str | None
+    key: str | None = None
 
 
 class Visit(NamedTuple):
@@ -44,6 +49,8 @@ class Visit(NamedTuple):
     eyes : dict of str to list of dict
         Rows, with the reasons to doubt whose they are.
     ids : list of int
+    key : str or None
+        Of the patient, if a photograph is in the register.
     """
 
     patient: str
@@ -51,6 +58,7 @@ class Visit(NamedTuple):
     visit: str | None
     eyes: dict
     ids: list
+    key: str | None
 
 
 def person_of(identity):
@@ -61,8 +69,8 @@ def person_of(identity):
 
 
 def source_of(identity):
-    """Return the patient as `Register.identify` takes it; None if patient or eye is not known."""
-    if not (identity.patient and identity.eye):
+    """Return the patient as `Register.identify` takes it; None if the patient is not known."""
+    if not identity.patient:
         return None
     return {"patient": composed(identity.patient), "place": identity.place}
 
@@ -91,9 +99,27 @@ class Visits:
     def doubts(self, member):
         """Say why the other photographs make patient or eye doubtful; as `eyenet.grading.photographs.find_doubts`."""
         same = self.copies.get(member.digest, {}) if member.digest else {}
-        others = sorted(name for name, other in same.items() if differ(member.identity, other.identity))
-        own = [member.identity.doubt] if member.identity.doubt else []
-        return own + ([f"{COPY}{plain(others[0])}"] if others else [])
+        twice = any(differ(member.identity, other.identity) for other in same.values())
+        return list(dict.fromkeys(([member.identity.doubt] if member.identity.doubt else []) + [SAME_FILE] * twice))
+
+    def drop(self, persons):
+        """Forget the photographs of some persons."""
+        for person in persons:
+            for member in self.people.pop(person, {}).values():
+                self._unlist(member)
+
+    def drop_erased(self, person, is_erased):
+        """Forget the photographs of a person whose keys are erased; `is_erased` tells of a key whether it is."""
+        own = self.people.get(person, {})
+        erased = {key for key in {member.key for member in own.values()} - {None} if is_erased(key)}
+        for place in [place for place, member in own.items() if member.key in erased]:
+            self._unlist(own.pop(place))
+
+    def _unlist(self, member):
+        same = self.copies.get(member.digest, {})
+        same.pop(member.name, None)
+        if not same:
+            self.copies.pop(member.digest, None)
 
     def of(self, person):
         """Group the photographs of a person by visits.
@@ -104,7 +130,10 @@ class Visits:
         impossible : str or None
             Why the ID cannot be one person; then there are no visits.
         """
-        members = sorted(self.people.get(person, {}).values(), key=lambda member: member.name)
+        known = {}  # a file that was renamed or copied is one photograph
+        for member in self.people.get(person, {}).values():
+            known[member.digest or member.name, member.identity.eye] = member
+        members = sorted(known.values(), key=lambda member: member.name)
         identities = [member.identity for member in members]
         groups, _ = group_photographs(identities)
         why = next(iter(not_one_person(identities).values()), None)
@@ -115,7 +144,7 @@ class Visits:
         first = min(own, key=lambda member: (member.id is None, member.id or 0))
         rows = {eye: [self._row(members[i]) for i in indices] for eye, indices in eyes.items()}
         ids = sorted(member.id for member in own if member.id is not None)
-        return Visit(patient, source_of(first.identity), first.identity.visit, rows, ids)
+        return Visit(patient, source_of(first.identity), first.identity.visit, rows, ids, first.key)
 
     def _row(self, member):
         reasons = [*member.row["reasons"], *(self.doubts(member) if member.id is not None else [])]

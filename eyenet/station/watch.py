@@ -8,18 +8,21 @@ from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.model.pretrained import default_model
 from eyenet.run.errors import EXIT_REJECTED, StageError, log, plural
 from eyenet.run.files import plain
-from eyenet.run.folder import locked
 from eyenet.run.options import local_path
 from eyenet.station.desk import Changed, Desk, Event
 from eyenet.station.form_options import add_options as add_forms
 from eyenet.station.form_options import start_forms
 from eyenet.station.inbox import Inbox
+from eyenet.station.lock import only_station
+from eyenet.station.recall import OtherNetwork
 from eyenet.station.register import Register
 from eyenet.station.view import view_for
 
 RETRY = 5.0  # s until a file that could not be opened, or an entry that could not be written, is tried again
 TRIES = 3  # of such a file with --once
 FORMS = "./forms"  # as a problem; no file of the inbox is called so
+TIDY = 600.0  # s between two times that visits which are over are forgotten; the register keeps them
+REGISTER = "the register"  # stands for a file in the list of problems
 
 
 def add_options(options):
@@ -39,12 +42,12 @@ def run_station(args):
     if not args.inbox.is_dir():
         raise StageError(f"there is no folder {args.inbox}; make it, or connect the drive")
     folder = Path(args.inbox).resolve()
-    screener = Screener(args.model or default_model(), args.sensitivity, args.specificity)
+    screener = Screener(args.model or default_model(), args.sensitivity, args.specificity, unsure=args.unsure)
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     log(screener.describe())
-    with locked(folder), Register.open(args.register) as register:
+    with only_station(folder, args.register), Register.open(args.register) as register:
         forms = start_forms(register, args)
-        desk, inbox = Desk(folder, screener, register, args.one_clinic, forms), Inbox(folder)
+        desk, inbox = Desk(folder, screener, register, args.one_clinic, forms=forms), Inbox(folder)
         with view_for(screener, register) as view:
             return Watch(desk, inbox, view).run(args.once)
 
@@ -64,10 +67,10 @@ class Watch:
     def __init__(self, desk, inbox, view, now=time.monotonic, sleep=time.sleep):
         self.desk, self.inbox, self.view, self.now, self.sleep = desk, inbox, view, now, sleep
         self.problems, self.tried, self.again = {}, {}, {}
+        self.begun, self.tidied = False, now()
 
     def run(self, once=False):
         """Watch until Ctrl-C, or until every file is answered; return the exit code."""
-        self.begin()
         if not once:
             self.inbox.start()
         try:
@@ -80,16 +83,16 @@ class Watch:
             self.inbox.stop()
 
     def begin(self):
-        """Recall what was answered before."""
-        self.inbox.look()
+        """Recall what was answered before; the inbox was looked at."""
         known, events = self.desk.begin(self.inbox.present)
+        self.begun = True
         for path, state in known.items():
             self.inbox.take(path, state)
         self._show(events)
         self.desk.forms.catch_up()
 
     def step(self, once=False):
-        """Look once, and take what is complete; return whether the folder could be read."""
+        """Look once, and take what is complete; return whether the folder and the register could be read."""
         try:
             ready = self.inbox.look()
         except OSError as error:
@@ -98,10 +101,33 @@ class Watch:
             self._trouble(".", f"the inbox cannot be read ({error.strerror}); waiting for it")
             return False
         self._solved(".")
+        if self.again.get(REGISTER, 0) > self.now():
+            return False
+        try:
+            self._go_on(ready, once)
+        except OtherNetwork:
+            raise
+        except StageError as error:  # the register cannot be read or written
+            if once:
+                raise
+            self.again[REGISTER] = self.now() + RETRY
+            self._trouble(REGISTER, str(error))
+            return False
+        return True
+
+    def _go_on(self, ready, once):
+        """Do what is to be done after a look; whatever fails here is done by the next one."""
+        if not self.begun:
+            self.begin()
+            ready = self.inbox.look()
         here = {self._name(path) for path in self.inbox.present}
-        for name in [name for name in self.problems if name not in here and name not in (".", FORMS)]:
+        for name in [name for name in self.problems if name not in {*here, ".", REGISTER, FORMS}]:
+            events = self.desk.forget_unread(name)
             self._solved(name)
-            self._show(self.desk.forget_unread(name))
+            self._show(events)
+        if self.now() - self.tidied >= TIDY:
+            self.desk.memory.tidy()
+            self.tidied = self.now()
         self._refresh()
         for path in ready:
             if self.again.get(path, 0) <= self.now():
@@ -109,7 +135,7 @@ class Watch:
                 self._refresh()
                 self._write_forms(once)
         self._write_forms(once)
-        return True
+        self._solved(REGISTER)
 
     def _write_forms(self, once):
         """Write the forms of new answers; what cannot be written is a problem, and tried again later."""
@@ -175,4 +201,5 @@ class Watch:
             self.view.show(event)
 
     def _refresh(self):
-        self.view.refresh([self._name(path) for path in self.inbox.waiting()], self.problems)
+        waiting = [self._name(path) for path in self.inbox.waiting()]
+        self.view.refresh(waiting, self.problems, self.desk.memory.since())

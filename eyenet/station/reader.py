@@ -1,0 +1,85 @@
+"""What can be asked of an open register; nothing here writes."""
+
+from eyenet.station import chain, opening, reading, referrals
+from eyenet.station.ledger import Ledger
+from eyenet.station.verify import verify
+
+
+class Reader(Ledger):
+    """A register that can be read. Every method raises StageError if the file cannot be."""
+
+    def known_key(self, source_identity):
+        """Return the key of a patient as `identify` does; None if there is none, and nothing is entered."""
+        with opening.one_sentence(self.path):
+            return reading.find_key(self.connection, chain.canonical(source_identity))
+
+    def identity(self, patient_key):
+        """Return what `identify` was given for a patient; None for an erased or unknown one."""
+        with opening.one_sentence(self.path):
+            return reading.read_identity(self.connection, patient_key)
+
+    def find(self, name):
+        """List the keys of the patients with an ID (`patient` of the identity), or with this key."""
+        with opening.one_sentence(self.path):
+            return reading.find_patients(self.connection, name)
+
+    def photograph(self, sha256):
+        """Find a photograph by its hash; a `reading.Photograph` or None."""
+        with opening.one_sentence(self.path):
+            return reading.find_photograph(self.connection, sha256)
+
+    def photograph_numbered(self, number):
+        """Read the photograph with an id; a `reading.Photograph` or None."""
+        with opening.one_sentence(self.path):
+            return reading.read_photograph(self.connection, number)
+
+    def recent_photographs(self, is_over):
+        """List the newest photographs, up to one of which `is_over` is true, the oldest first."""
+        with opening.one_sentence(self.path):
+            return reading.list_recent(self.connection, is_over)
+
+    def copies(self):
+        """List the photographs whose files came again for another patient or eye; `same_as` tells the first one."""
+        with opening.one_sentence(self.path):
+            return reading.list_copies(self.connection)
+
+    def photographs(self, patient_key=None):
+        """List the photographs of a patient, or all, the oldest first; `reading.Photograph` each."""
+        with opening.one_sentence(self.path):
+            return reading.list_photographs(self.connection, patient_key)
+
+    def answers(self, day=None, patient_key=None, after=0):
+        """List the newest answer of each patient and visit, the oldest first; `reading.Answer` each.
+
+        Parameters
+        ----------
+        day : datetime.date, optional
+            Only answers of this local day. Default: all.
+        patient_key : str, optional
+            Only answers of this patient.
+        after : int
+            Only answers after this entry.
+        """
+        with opening.one_sentence(self.path):
+            return reading.list_answers(self.connection, day, patient_key, after)
+
+    def overdue(self, today=None, days=referrals.WAIT):
+        """List the patients who wait too long, the longest wait first; `referrals.Waiting` each."""
+        with opening.one_sentence(self.path):
+            return referrals.find_overdue(self.connection, today or self.now().date(), days)
+
+    def waiting(self):
+        """List the patients who are to be seen by a doctor and were not; `referrals.Waiting` each."""
+        with opening.one_sentence(self.path):
+            return referrals.find_waiting(self.connection)
+
+    def verify(self, head=None):
+        """List what was changed, one sentence each; empty if the register is whole; `head` as of an earlier day."""
+        with opening.one_sentence(self.path):
+            return list(verify(self.connection, head))
+
+    def strangers(self, patient_key):
+        """List the keys of photographs of nobody known whose file or folder has the ID of a patient in its name."""
+        told = (self.identity(patient_key) or {}).get("patient")
+        with opening.one_sentence(self.path):
+            return reading.find_strangers(self.connection, told) if told else []
