@@ -1,9 +1,10 @@
 """Visits for the tests of the forms: usual ones, and ones whose texts an attacker chose."""
 
 from eyenet.forms.visit import Patient, Photograph, Visit
-from eyenet.model.answers import call, consistent_grade, join_eyes, only_disease, summarise
+from eyenet.model.answers import UNSURE, call, consistent_grade, join_eyes, only_disease, summarise
 
 THRESHOLDS = {"any": 0.3, "referable": 0.2}
+LIMITS = {"any": (0.2, 0.6), "referable": (0.1, 0.4)}
 MODEL = {"name": "eyenet-lite 0123456789ab", "trained_on": "4,516 photographs", "operating_point": "sensitivity_0.9"}
 MODEL |= {"sha256": "00" * 32, "rules": "ab" * 6}
 LONG = "Bartholomew-Maximilian Christopherson-Featherstonehaugh of Llanfairpwllgwyngyllgogerychwyrndrobwll " * 3
@@ -16,15 +17,17 @@ HOSTILE = {
 }
 
 
-def row(any_dr, referable, grade):
-    """A gradable photograph."""
-    values = {"any": any_dr, "referable": referable}
-    answers = {question: call(value, THRESHOLDS[question]) for question, value in values.items()}
+def row(any_dr, referable, grade, limits=None):
+    """A gradable photograph; with `limits` the answer may be unsure."""
+    values, limits = {"any": any_dr, "referable": referable}, limits or {}
+    answers = {question: call(value, THRESHOLDS[question], limits.get(question)) for question, value in values.items()}
     told = {"result": summarise(answers), "gradable": True, "reasons": [], "quality": 0.1, "field": "circle"}
-    return told | {"questions": answers, "grade": consistent_grade(grade, answers)}
+    graded = {"grade": consistent_grade(grade, answers)} if told["result"] != UNSURE else {}
+    return told | {"questions": answers} | graded
 
 
 GOOD, MILD, SICK = row(0.01, 0.02, 0), row(0.5, 0.1, 1), row(0.95, 0.9, 3)
+PAIR = [row(0.4, 0.3, 2, LIMITS), row(0.01, 0.02, 0, LIMITS)]  # an unsure eye, and a sure one
 POOR = {"result": "photograph again", "gradable": False, "reasons": ["out of focus"], "quality": 0.9, "field": "circle"}
 POOR_SICK = POOR | {"result": "referable DR", "questions": only_disease(SICK["questions"])}
 
@@ -54,7 +57,7 @@ def make_visit(photographs, answer=None, model=MODEL, **changes):
 
 
 def decided(accepted, **changes):
-    """A person's decision."""
+    """A person's decision; on an unsure answer, `accepted` is None and `refer` told."""
     told = {"accepted": accepted, "recorded": "2026-03-31T17:00:00+02:00", "by": "Dr Roe", "why": "drusen, no DR"}
     return told | changes
 
@@ -68,6 +71,10 @@ VISITS = {
     "again": make_visit([photograph("right", POOR), photograph("left")]),
     "ungradable": make_visit([photograph("right", POOR), photograph("right", POOR, 2), photograph("left")]),
     "retake": make_visit([photograph("right", POOR_SICK), photograph("left")]),
+    "unsure": make_visit(
+        [photograph("right", PAIR[0]), photograph("left", PAIR[1])],
+        join_eyes({"right": PAIR[:1], "left": PAIR[1:]}, THRESHOLDS, LIMITS),
+    ),
     "nothing": make_visit([], {"result": "photograph again", "reasons": ["left eye: not read"], "questions": {}}),
     "doubtful": make_visit(
         [photograph("right"), photograph("left")],
@@ -82,6 +89,8 @@ VISITS |= {
     "accepted": VISITS["refer"]._replace(decision=decided(True), version="7-8"),
     "overruled": VISITS["refer"]._replace(decision=decided(False), version="7-8"),
     "missed": VISITS["clear"]._replace(decision=decided(False), version="7-8"),
+    "sent on": VISITS["unsure"]._replace(decision=decided(None, refer=True), version="7-8"),
+    "sent home": VISITS["unsure"]._replace(decision=decided(None, refer=False), version="7-8"),
     "accepted, again": VISITS["again"]._replace(decision=decided(True)),
     "files": VISITS["refer"]._replace(
         photographs=[one._replace(name=f"7_{one.eye}.jpeg", source={}) for one in VISITS["refer"].photographs],

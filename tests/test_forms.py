@@ -16,7 +16,8 @@ from eyenet.forms.source import WANTED, patient_of, read_source
 from eyenet.forms.visit import SIDES, Patient, anonymise
 
 IDENTITY = ("MRN 77", "Doé", "Jane", "1956", "1.2.3.", "1.2.4.", "1.2.5", ".dcm", "Dr Roe", "drusen", "6_right")
-UNCERTAIN = ("again", "accepted, again", "doubtful", "nothing")  # visits without a result
+UNSURE = ("unsure", "sent on", "sent home")  # a grader must look
+UNCERTAIN = ("again", "accepted, again", "doubtful", "nothing", *UNSURE)  # visits without a result
 named = pytest.mark.parametrize("name", VISITS)
 
 
@@ -63,10 +64,12 @@ def test_the_bundle_is_valid_and_its_references_are_in_it(name):
 def test_a_report_is_preliminary_until_a_person_decided(name):
     report, _, results = bundle_of(VISITS[name])
     told = {"accepted": "final", "accepted, again": "final", "overruled": "amended", "missed": "amended"}
+    told |= {"sent on": "final", "sent home": "final"}
     assert report.status == told.get(name, "preliminary")
     assert {one.status for one in results} == {"final" if name.startswith("accepted") else "preliminary"}
     if name in told:
-        advice = {"overruled": "do not refer", "accepted, again": "photograph again"}.get(name, "refer")
+        advice = {"accepted, again": "photograph again", "overruled": "do not refer", "sent home": "do not refer"}
+        advice = advice.get(name, "refer")
         assert f"(drusen, no DR): {advice}." in report.conclusion and report.resultsInterpreter[0].display == "Dr Roe"
 
 
@@ -76,10 +79,10 @@ def test_what_is_uncertain_has_no_value(name):
     _, _, (answer, *eyes) = bundle_of(VISITS[name])
     assert (answer.valueCodeableConcept is None) == (name in UNCERTAIN) == (answer.dataAbsentReason is not None)
     record = json.loads(write_record(VISITS[name]))
-    assert (record["answer"]["kind"] in ("again", "doubtful")) == (name in UNCERTAIN)
+    assert (record["answer"]["kind"] in ("again", "doubtful", "unsure")) == (name in UNCERTAIN)
     for eye, told in zip(SIDES, eyes):
         finding = record["eyes"][eye]["finding"]
-        absent = finding in ("again", "absent", "unread", "doubtful")
+        absent = finding in ("again", "absent", "unread", "doubtful", "unsure")
         assert (told.valueCodeableConcept is None) == bool(absent) == (told.dataAbsentReason is not None)
         assert not (absent and told.component and finding == "absent")
 
@@ -114,7 +117,7 @@ def test_the_dicom_report_refers_to_the_images(name, tmp_path):
     text = report.to_json()
     assert all(uid in text for uid in listed) and "Not a medical device" in report.SeriesDescription
     assert visit.model["trained_on"] in text and visit.model["name"] in text
-    assert report.PreliminaryFlag == ("FINAL" if name.startswith("accepted") else "PRELIMINARY")
+    assert report.PreliminaryFlag == ("FINAL" if name.startswith(("accepted", "sent")) else "PRELIMINARY")
     assert report.VerificationFlag == "UNVERIFIED"
     if name in ("accepted", "overruled"):
         assert f"Answer {name}: {visit.advice}" in text
