@@ -286,8 +286,8 @@ def test_haste_and_a_closed_storage_mix_nothing_up(page, model, sample):
     expected = Screener(model).look(patient["right"])["questions"]["any"]
     assert seen["row"]["questions"]["any"]["probability"] == pytest.approx(expected["probability"], abs=0.005)
     assert seen["row"]["questions"]["any"]["threshold"] == expected["threshold"]
-    assert "Looking at the photographs" in seen["meanwhile"] and "to grade" not in seen["meanwhile"]
-    assert "not kept in the history" in seen["full"]
+    assert "Checking the photographs" in seen["meanwhile"] and "to grade" not in seen["meanwhile"]
+    assert "not saved in the history" in seen["full"]
 
 
 def test_what_is_removed_or_deleted_is_gone(page, sample):

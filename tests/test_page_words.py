@@ -29,7 +29,7 @@ el("p", {{}}, `${{words.eyes.left}}: ready`);
 SPOILED = {
     "the same as in English": ["ko", "patient.title", "Patient"],
     "English words (results, yet)": ["es", "history.empty", "No results yet."],
-    "depends on Eye otherwise": ["ko", "patient.step", "2단계"],
+    "depends on Eye otherwise": ["ko", "patient.photograph", "눈을 촬영하세요"],
     "other values than in English": ["es", "letter.probability", "{question}: {probability}"],
     "missing": ["es", "guide.tips.2", None],
 }

@@ -31,7 +31,7 @@ export function drawEye(eye: Eye, visit: Visit, busy: boolean, handlers: Handler
   const known = shots.length ? drawTitle("h3", tone, title) : el("p", { class: "blank" }, handlers ? words.eyeAnswers.absent : words.eyeAnswers.never);
   const body = busy
     ? [el("div", { class: "blank" }, el("span", { class: "spinner", "aria-hidden": "true" }), words.status.looking)]
-    : [known, ...photographs.map((shot, i) => drawShot(shot, visit, eye, shots.length - i, handlers))];
+    : [known, shots.length > 1 && el("p", { class: "small" }, said.counts), ...photographs.map((shot, i) => drawShot(shot, visit, eye, shots.length - i, handlers))];
   return el(
     "section",
     {
