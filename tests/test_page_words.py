@@ -90,6 +90,25 @@ def test_what_the_export_tells_in_english_is_known(said):
     assert f'sources: {{ "{source}":' in words and f'"{test}":' in words
 
 
+def test_what_an_operating_point_reached_is_said_with_its_intervals(said):
+    """Sensitivity counts those with disease who were found; specificity turns into false alarms, and so does its interval."""
+    found = {"value": 0.94, "low": 0.706, "high": 0.999}
+    right = {"value": 0.88, "low": 0.85, "high": 0.931}
+    both, one = {"sensitivity": found, "specificity": right}, {"sensitivity": found, "specificity": None}
+    measured = {"set": "unseen test patients", "questions": {"any": {"p": both}, "referable": {"p": one, "other": both}}}
+    asked = ["any", "referable"]
+    jobs = [["p", asked, measured], ["q", asked, measured], ["p", ["any"], None]]
+    none = "Any retinopathy: not measured"
+    assert run_node("points.mjs", json.dumps(jobs)) == [
+        [
+            "Any retinopathy: found 94 of 100 with it (71 to 100); 12 false alarms in 100 without it (7 to 15)",
+            "Referable retinopathy: found 94 of 100 with it (71 to 100)",
+        ],
+        [none, "Referable retinopathy: not measured"],
+        [none],
+    ]
+
+
 def test_a_careless_translation_is_found(said):
     found = said["careless"]
     for what, (language, path, _) in SPOILED.items():

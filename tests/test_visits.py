@@ -60,6 +60,8 @@ def test_both_eyes_are_photographed_one_after_the_other_and_the_letter_is_printe
     first, one, both, letter = (seen["both eyes"][name] for name in ("first", "one", "both", "letter"))
     assert first["title"] == "Photograph the right eye" and first["primary"] == ["Take photograph of the right eye"]
     guide = seen["both eyes"]["guide"]
+    assert first["over"] == ["Step 1 of 2"] and one["over"] == ["Step 2 of 2"] and both["over"] == ["Both eyes"]
+    assert (one["guide"], both["guide"], both["unfolded"]) == (5, 0, 1)  # the details of the right eye stay open
     assert len(guide) == 5 and all("Drawing of" in alt and width > 0 for alt, width in guide)
     assert "Now photograph the left eye" in one["text"] and one["primary"][0] == "Take photograph of the left eye"
     assert one["checks"] == ["✓ Retina found", "✓ Whole field", "✓ Sharp", "✓ Good light"] and one["todo"] == []
@@ -97,7 +99,10 @@ def test_the_answers_are_those_of_python(seen, model, photographs):
     for name, (state, rows) in answers.items():
         assert state["result"] == screener.join(rows)["result"], name
         assert state["photographs"] == sum(map(len, rows.values())), name
-    assert seen["two fields"]["regraded"]["photographs"] == 3
+    fields = seen["two fields"]
+    assert fields["regraded"]["photographs"] == 3 and fields["one"]["photographs"] == 1
+    (rule,) = fields["rules"]  # of the eye with two photographs
+    assert rule.startswith("The eye counts by its worst photograph that is good enough to grade.")
 
 
 def test_the_pixels_are_those_of_python(seen, model, photographs):
@@ -115,6 +120,9 @@ def test_a_poor_photograph_is_explained_and_the_second_one_refers(seen):
     assert poor["title"] == "Photograph the right eye again" and poor["primary"] == ["Take photograph of the right eye"]
     assert poor["checks"][0] == "✕ No retina found" and "✕ Poor light" in poor["checks"]
     assert poor["todo"] == ["Too dark. Increase the flash, or wait until the pupil is wider."]
+    assert "Attempt 2 of 2, the last one." in poor["text"] and "Attempt 2 of 2" in poor["said"]
+    assert poor["over"] == ["Step 1 of 2"] and "Attempt" not in again["text"] + again["said"] + spent["text"]
+    assert (poor["guide"], same["guide"], same["unfolded"], spent["guide"]) == (5, 5, 1, 0)
     assert "already been added to this eye" in same["said"] and same["title"] == poor["title"]
     assert "do not send home" in again["text"] and "Now photograph the left eye" in again["text"]
     assert "do not send home" in spent["text"] and spent["primary"] == ["Next patient"]
@@ -188,7 +196,8 @@ def test_a_sample_is_marked_and_kept_apart_from_patients(seen):
     assert sample["photographs"] == 2 and sample["everywhere"] and "Drawings, not a patient's eyes" in sample["banner"]
     assert "Not a patient's result" in sample["letter"]
     assert sample["label"].startswith("Drawing: ") and sample["warned"] and sample["shown"]
-    assert all("Signs of" not in line or "Demonstration: " in line for line in sample["lines"])
+    assert len(sample["lines"]) == 2 and all(" eye: Demonstration: " in line for line in sample["lines"])
+    assert sample["title"] == "Demonstration: Photograph the right eye again" and sample["title"] in sample["said"]
     assert own["photographs"] == 1 and not own["banner"]
     assert not any("Drawing" in entry for entry in seen["history"]["listed"])
 

@@ -26,19 +26,23 @@ export function announce(visit: Visit, latest: Eye | null): Text {
   const step = nextStep(visit);
   const eye = latest && words.eyeLine(latest, sayEye(latest, visit).title);
   const answer = doubtful ? words.status.check : titleOf(visit, step);
-  const next = step && !doubtful && answer !== sayStep(step) ? sayStep(step) : null;
+  const next = step && !doubtful && answer !== sayStep(step, visit) ? sayStep(step, visit) : null;
   const attempt = step && !doubtful ? sayAttempt(step) : null;
   return words.status.sentences(...[eye, answer, next, attempt].filter((part) => part !== null));
 }
 
-const sayStep = ({ eye, again }: NonNullable<Step>): Text => (again ? said.againIs(eye) : said.nextIs(eye));
+/** Say what to do next; nobody is photographed for a sample. */
+function sayStep({ eye, again }: NonNullable<Step>, { sample }: Visit): Text {
+  const next = again ? said.againIs(eye) : said.nextIs(eye);
+  return sample ? words.demonstration(next) : next;
+}
 
 /** Say that the next photograph of an eye is the last attempt; null if it is not. */
-const sayAttempt = ({ attempt }: NonNullable<Step>): Text | null => (attempt > 1 ? said.attempt(attempt, ATTEMPTS) : null);
+const sayAttempt = ({ attempt }: NonNullable<Step>): Text | null => (attempt === ATTEMPTS ? said.attempt(attempt, ATTEMPTS) : null);
 
 /** Title the card: with the answer, or with the next step while there is none. */
 function titleOf(visit: Visit, step: Step): Text {
-  return isOpen(visit, step) && step ? sayStep(step) : sayPatient(visit).title;
+  return isOpen(visit, step) && step ? sayStep(step, visit) : sayPatient(visit).title;
 }
 
 /** Tell whether an eye must be photographed before there is an answer. */
@@ -62,13 +66,13 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
     "section",
     { class: `card result ${open ? "again" : tone}`, id: handlers && "now", tabindex: -1, "aria-labelledby": id, "data-result": visit.joined?.result ?? AGAIN },
     el("p", { class: "over" }, open && step ? said.step(step.number) : photographed.length === 2 ? words.both : words.only(photographed[0])),
-    open && step ? drawTitle("h2", step.again ? "again" : "none", sayStep(step), id) : drawTitle("h2", tone, title, id),
+    open && step ? drawTitle("h2", step.again ? "again" : "none", sayStep(step, visit), id) : drawTitle("h2", tone, title, id),
     open ? null : text && el("p", {}, text),
     el("ul", { class: "lines" }, ...SIDES.map((eye) => drawLine(eye, visit, handlers !== null))),
     days && el("p", { class: "days" }, days),
     handlers && drawLatest(visit, latest, step),
-    !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step))),
-    attempt && el("p", { class: "attempt" }, attempt),
+    !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step, visit))),
+    attempt && el("p", {}, el("strong", {}, attempt)),
     step && drawFoldedGuide(),
     handlers && drawActions(step, handlers),
     words.unreviewed && el("p", { class: "small" }, words.unreviewed),

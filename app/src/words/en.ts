@@ -77,7 +77,7 @@ const en = {
     several: "Choose several photographs at once",
     addSeveral: "Add several photographs at once",
     step: (number: number) => `Step ${number} of 2`,
-    attempt: (number: number, most: number) => `Attempt ${number} of ${most}. If this photograph is poor too, refer the patient: do not send home.`,
+    attempt: (number: number, most: number) => `Attempt ${number} of ${most}, the last one. If this photograph is poor too, refer the patient: do not send home.`,
     photograph: (eye: Eye) => `Photograph the ${eye} eye`,
     stay: "The photographs stay on this device.",
     nextIs: (eye: Eye) => `Now photograph the ${eye} eye`,

@@ -78,7 +78,7 @@ const es: Words = {
     several: "Elegir varias fotos a la vez",
     addSeveral: "Agregar varias fotos a la vez",
     step: (number: number) => `Paso ${number} de 2`,
-    attempt: (number: number, most: number) => `Intento ${number} de ${most}. Si esta foto también es de mala calidad, derive al paciente: no lo envíe a casa.`,
+    attempt: (number: number, most: number) => `Intento ${number} de ${most}, el último. Si esta foto también es de mala calidad, derive al paciente: no lo envíe a casa.`,
     photograph: (eye: Eye) => `Fotografíe el ${SIDE[eye]}`,
     stay: "Las fotos no salen de este dispositivo.",
     nextIs: (eye: Eye) => `Ahora fotografíe el ${SIDE[eye]}`,

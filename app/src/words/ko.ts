@@ -73,7 +73,7 @@ const ko: Words = {
     several: "사진 여러 장을 한 번에 선택",
     addSeveral: "사진 여러 장을 한 번에 추가",
     step: (number: number) => `2단계 중 ${number}단계`,
-    attempt: (number: number, most: number) => `총 ${most}회 중 ${number}번째 촬영입니다. 이 사진도 품질이 불량하면 귀가시키지 말고 안과에 의뢰하세요.`,
+    attempt: (number: number, most: number) => `총 ${most}회 중 ${number}번째이자 마지막 촬영입니다. 이 사진도 품질이 불량하면 귀가시키지 말고 안과에 의뢰하세요.`,
     photograph: (eye: Eye) => `${EYES[eye]}을 촬영하세요`,
     stay: "사진은 이 기기에만 저장됩니다.",
     nextIs: (eye: Eye) => `이제 ${EYES[eye]}을 촬영하세요`,
