@@ -91,11 +91,12 @@ def test_what_the_export_tells_in_english_is_known(said):
 
 
 def test_what_an_operating_point_reached_is_said_with_its_intervals(said):
-    """Sensitivity counts those with disease who were found; specificity turns into false alarms, and so does its interval."""
+    """Specificity is said as false alarms, and so is its interval."""
     found = {"value": 0.94, "low": 0.706, "high": 0.999}
     right = {"value": 0.88, "low": 0.85, "high": 0.931}
     both, one = {"sensitivity": found, "specificity": right}, {"sensitivity": found, "specificity": None}
-    measured = {"set": "unseen test patients", "questions": {"any": {"p": both}, "referable": {"p": one, "other": both}}}
+    questions = {"any": {"p": both}, "referable": {"p": one, "other": both}}
+    measured = {"set": "unseen test patients", "questions": questions}
     asked = ["any", "referable"]
     jobs = [["p", asked, measured], ["q", asked, measured], ["p", ["any"], None]]
     none = "Any retinopathy: not measured"

@@ -145,7 +145,8 @@ def test_files_without_an_eye_in_their_names_are_asked_about(seen):
 def test_a_reload_keeps_the_patient(seen):
     one = seen["reload"]["one"]
     assert (one["label"], one["born"], one["photographs"]) == ("reload", "1950-01-02", 1)
-    assert one["resumed"][0].startswith("Continuing with reload, started ") and "Now photograph the left eye" in one["text"]
+    assert one["resumed"][0].startswith("Continuing with reload, started ")
+    assert "Now photograph the left eye" in one["text"]
 
 
 def test_a_patient_is_found_and_continued_on_another_day(seen):
