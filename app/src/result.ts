@@ -71,6 +71,7 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
     el("ul", { class: "lines" }, ...SIDES.map((eye) => drawLine(eye, visit, handlers !== null))),
     days && el("p", { class: "days" }, days),
     handlers && drawLatest(visit, latest, step),
+    !open && step && el("p", { class: "over" }, said.step(step.number)),
     !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step, visit))),
     attempt && el("p", {}, el("strong", {}, attempt)),
     step && drawFoldedGuide(),
