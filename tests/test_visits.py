@@ -198,7 +198,7 @@ def test_a_sample_is_marked_and_kept_apart_from_patients(seen):
     assert "Not a patient's result" in sample["letter"]
     assert sample["label"].startswith("Drawing: ") and sample["warned"] and sample["shown"]
     assert len(sample["lines"]) == 2 and all(" eye: Demonstration: " in line for line in sample["lines"])
-    assert sample["title"] == "Demonstration: Photograph the right eye again" and sample["title"] in sample["said"]
+    assert sample["title"].startswith("Demonstration: ") and sample["title"] in sample["said"]
     assert own["photographs"] == 1 and not own["banner"]
     assert not any("Drawing" in entry for entry in seen["history"]["listed"])
 
@@ -262,7 +262,7 @@ def test_another_window_leaves_the_patient_in_progress_alone(records):
 
 
 def test_a_database_that_the_browser_closed_is_opened_again(records):
-    assert "does not store a history" in records["closes"]["closed"] and records["closes"]["kept"] == 2
+    assert "stores no history" in records["closes"]["closed"] and records["closes"]["kept"] == 2
 
 
 def test_a_file_changes_all_or_nothing(records):
