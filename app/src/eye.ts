@@ -1,6 +1,6 @@
 /** An eye: what is known of it, its photographs, and the buttons to add or remove one. */
 
-import { rowsOf, sayEye } from "./answers";
+import { isDemonstration, rowsOf, sayEye } from "./answers";
 import { isPoor, reasonsOf } from "./checklist";
 import { drawCapture } from "./chooser";
 import { drawDetails, drawTitle } from "./details";
@@ -54,6 +54,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye, number: number, handlers: 
   const total = visit.eyes[eye].length;
   const poor = isPoor(row);
   const remove = () => handlers?.remove(eye, shot);
+  const signs = isSpent(rowsOf(visit.eyes[eye])) ? words.answers.retake[1] : said.retake;
   return el(
     "div",
     { class: "shot" },
@@ -61,7 +62,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye, number: number, handlers: 
     shot.picture && drawPictures(shot, eye),
     row.result !== UNREAD && el("p", { class: `quality ${poor ? "poor" : "good"}` }, el("span", { "aria-hidden": "true" }, verbatim(poor ? "✕" : "✓")), poor ? said.poor : said.good),
     poor && el("ul", { class: "reasons" }, ...reasonsOf(row).map(([reason]) => el("li", {}, reason))),
-    poor && row.questions ? el("p", {}, isSpent(rowsOf(visit.eyes[eye])) ? words.answers.retake[1] : said.retake) : null,
+    poor && row.questions ? el("p", {}, isDemonstration(visit) ? words.demonstration(signs) : signs) : null,
     ...(row.notes ?? []).map((note) => el("p", { class: "small" }, sayProblem(note))),
     drawDetails(row),
     el(

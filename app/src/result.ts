@@ -27,18 +27,18 @@ export function announce(visit: Visit, latest: Eye | null): Text {
   const eye = latest && words.eyeLine(latest, sayEye(latest, visit).title);
   const answer = doubtful ? words.status.check : titleOf(visit, step);
   const next = step && !doubtful && answer !== sayStep(step, visit) ? sayStep(step, visit) : null;
-  const attempt = step && !doubtful ? sayAttempt(step) : null;
+  const attempt = step && !doubtful ? sayAttempt(step, visit) : null;
   return words.status.sentences(...[eye, answer, next, attempt].filter((part) => part !== null));
 }
 
-/** Say what to do next; nobody is photographed for a sample. */
-function sayStep({ eye, again }: NonNullable<Step>, { sample }: Visit): Text {
-  const next = again ? said.againIs(eye) : said.nextIs(eye);
-  return sample ? words.demonstration(next) : next;
-}
+/** Mark an instruction in a sample, for which nobody is photographed. */
+const mark = (text: Text, { sample }: Visit): Text => (sample ? words.demonstration(text) : text);
+
+/** Say what to do next. */
+const sayStep = ({ eye, again }: NonNullable<Step>, visit: Visit): Text => mark(again ? said.againIs(eye) : said.nextIs(eye), visit);
 
 /** Say that the next photograph of an eye is the last attempt; null if it is not. */
-const sayAttempt = ({ attempt }: NonNullable<Step>): Text | null => (attempt === ATTEMPTS ? said.attempt(attempt, ATTEMPTS) : null);
+const sayAttempt = ({ attempt }: NonNullable<Step>, visit: Visit): Text | null => (attempt === ATTEMPTS ? mark(said.attempt(attempt, ATTEMPTS), visit) : null);
 
 /** Title the card: with the answer, or with the next step while there is none. */
 function titleOf(visit: Visit, step: Step): Text {
@@ -61,7 +61,7 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
   const days = sayDays(visit);
   const rate = sayUnsure(visit.unsure);
   const alone = visit.joined?.result === UNSURE && sayAlone(visit);
-  const attempt = step && sayAttempt(step);
+  const attempt = step && sayAttempt(step, visit);
   return el(
     "section",
     { class: `card result ${open ? "again" : tone}`, id: handlers && "now", tabindex: -1, "aria-labelledby": id, "data-result": visit.joined?.result ?? AGAIN },
