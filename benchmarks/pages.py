@@ -3,8 +3,9 @@
     python benchmarks/pages.py --pages BEFORE AFTER --before COMMIT --data FOLDER      FOLDER/train/*.jpeg
 
 --pages are the finished pages (export_model.py --format app) and --before is the commit of the first; they take turns
-with the same photographs, in Chromium and in Firefox. The wait is the time from choosing a photograph to its result,
-measured within the page; the medians over all photographs and turns are reported. Needs Node.js and both browsers.
+with the same photographs, in Chromium and in Firefox. The wait is the time from choosing a photograph to the frame that
+shows its result, measured within the page; the medians over all photographs and turns are reported. Needs Node.js and
+both browsers.
 """
 
 import gzip

@@ -110,6 +110,7 @@ for eye in LATER["eyes"].values():
 def letters(tmp_path_factory):
     """The letters of each case, without and with a clinic."""
     visits = {name: visit for name, (visit, *_) in CASES.items()} | {"doubtful": DOUBTFUL, "later": LATER}
+    visits |= {f"sample {name}": visit | {"sample": True} for name, (visit, *_) in CASES.items()}
     jobs = tmp_path_factory.mktemp("letter") / "jobs.json"
     jobs.write_text(json.dumps({"visits": list(visits.values()), "clinics": [NO_CLINIC, CLINIC]}))
     return dict(zip(visits, run_node("letter.mjs", str(jobs)), strict=True))
@@ -174,12 +175,15 @@ def test_the_date_is_that_of_the_photographs_which_are_left(letters):
 
 
 def test_a_demonstration_says_so_in_every_answer(letters):
-    for name in ("drawn", "sample"):
+    for name in ("drawn", *(name for name in letters if name.startswith("sample"))):
         letter = letters[name][0]
-        assert "Demonstration" in letter["demonstration"][0] and letter["tone"] == "none"
-        said = [letter["answer"], letter["urgency"][1], letter["advice"][0][1]]
-        assert all("Demonstration: " in part for part in said + [eye["finding"] for eye in letter["eyes"]])
-    assert all(both[0]["demonstration"] == [] for name, both in letters.items() if name not in ("drawn", "sample"))
+        assert "Demonstration" in letter["demonstration"][0] and letter["tone"] != "clear"
+        found = [eye["finding"] for eye in letter["eyes"]]
+        found = [text for text in found if KEY.findall(text)[-1] not in ("findings.absent", "findings.unread")]
+        said = [letter["answer"], letter["urgency"][1], letter["advice"][0][1], *found]
+        assert found and all(KEY.sub("", part).startswith("Demonstration: ") for part in said), name
+    others = [both[0] for name, both in letters.items() if not name.startswith(("drawn", "sample"))]
+    assert all(letter["demonstration"] == [] for letter in others)
 
 
 def test_files_in_doubt_give_no_finding_and_nothing_to_sign(letters):

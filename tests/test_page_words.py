@@ -29,7 +29,7 @@ el("p", {{}}, `${{words.eyes.left}}: ready`);
 SPOILED = {
     "the same as in English": ["ko", "patient.title", "Patient"],
     "English words (results, yet)": ["es", "history.empty", "No results yet."],
-    "depends on Eye otherwise": ["ko", "patient.step", "2단계"],
+    "depends on Eye otherwise": ["ko", "patient.photograph", "눈을 촬영하세요"],
     "other values than in English": ["es", "letter.probability", "{question}: {probability}"],
     "missing": ["es", "guide.tips.2", None],
 }
@@ -88,6 +88,26 @@ def test_what_the_export_tells_in_english_is_known(said):
     (test,) = re.findall(r'^TEST = "(.+)"', (REPO / "pretrained/card.py").read_text(), re.MULTILINE)
     words = (APP / "src/words/en.ts").read_text(encoding="utf-8")
     assert f'sources: {{ "{source}":' in words and f'"{test}":' in words
+
+
+def test_what_an_operating_point_reached_is_said_with_its_intervals(said):
+    """Specificity is said as false alarms, and so is its interval."""
+    found = {"value": 0.94, "low": 0.706, "high": 0.999}
+    right = {"value": 0.88, "low": 0.85, "high": 0.931}
+    both, one = {"sensitivity": found, "specificity": right}, {"sensitivity": found, "specificity": None}
+    questions = {"any": {"p": both}, "referable": {"p": one, "other": both}}
+    measured = {"set": "unseen test patients", "questions": questions}
+    asked = ["any", "referable"]
+    jobs = [["p", asked, measured], ["q", asked, measured], ["p", ["any"], None]]
+    none = "Any retinopathy: not measured"
+    assert run_node("points.mjs", json.dumps(jobs)) == [
+        [
+            "Any retinopathy: found 94 of 100 with it (71 to 100); 12 false alarms in 100 without it (7 to 15)",
+            "Referable retinopathy: found 94 of 100 with it (71 to 100)",
+        ],
+        [none, "Referable retinopathy: not measured"],
+        [none],
+    ]
 
 
 def test_a_careless_translation_is_found(said):

@@ -60,9 +60,11 @@ def test_both_eyes_are_photographed_one_after_the_other_and_the_letter_is_printe
     first, one, both, letter = (seen["both eyes"][name] for name in ("first", "one", "both", "letter"))
     assert first["title"] == "Photograph the right eye" and first["primary"] == ["Take photograph of the right eye"]
     guide = seen["both eyes"]["guide"]
+    assert first["over"] == ["Step 1 of 2"] and one["over"][-1] == "Step 2 of 2" and both["over"] == ["Both eyes"]
+    assert (one["guide"], both["guide"], both["unfolded"]) == (5, 0, 1)  # the details of the right eye stay open
     assert len(guide) == 5 and all("Drawing of" in alt and width > 0 for alt, width in guide)
     assert "Now photograph the left eye" in one["text"] and one["primary"][0] == "Take photograph of the left eye"
-    assert one["checks"] == ["✓ Retina found", "✓ Whole", "✓ Sharp", "✓ Light is good"] and one["todo"] == []
+    assert one["checks"] == ["✓ Retina found", "✓ Whole field", "✓ Sharp", "✓ Good light"] and one["todo"] == []
     assert both["primary"] == ["Next patient"] and len(both["lines"]) == 2 and one["shown"] and both["shown"]
     assert letter["asked"] and letter["pages"] == {"A4": 1, "Letter": 1}
     assert both["title"] in letter["text"] and "4 March 1957" in letter["text"]
@@ -97,7 +99,10 @@ def test_the_answers_are_those_of_python(seen, model, photographs):
     for name, (state, rows) in answers.items():
         assert state["result"] == screener.join(rows)["result"], name
         assert state["photographs"] == sum(map(len, rows.values())), name
-    assert seen["two fields"]["regraded"]["photographs"] == 3
+    fields = seen["two fields"]
+    assert fields["regraded"]["photographs"] == 3 and fields["one"]["photographs"] == 1
+    (rule,) = fields["rules"]  # of the eye with two photographs
+    assert rule.startswith("The eye counts by its worst photograph that is good enough to grade.")
 
 
 def test_the_pixels_are_those_of_python(seen, model, photographs):
@@ -113,9 +118,12 @@ def test_the_pixels_are_those_of_python(seen, model, photographs):
 def test_a_poor_photograph_is_explained_and_the_second_one_refers(seen):
     poor, same, again, spent = (seen["poor twice"][name] for name in ("poor", "same", "again", "spent"))
     assert poor["title"] == "Photograph the right eye again" and poor["primary"] == ["Take photograph of the right eye"]
-    assert poor["checks"][0] == "✕ No retina found" and "✕ Light is poor" in poor["checks"]
+    assert poor["checks"][0] == "✕ No retina found" and "✕ Poor light" in poor["checks"]
     assert poor["todo"] == ["Too dark. Increase the flash, or wait until the pupil is wider."]
-    assert "already among the photographs" in same["said"] and same["title"] == poor["title"]
+    assert "Attempt 2 of 2, the last one." in poor["text"] and "Attempt 2 of 2" in poor["said"]
+    assert poor["over"][-1] == "Step 1 of 2" and "Attempt" not in again["text"] + again["said"] + spent["text"]
+    assert (poor["guide"], same["guide"], same["unfolded"], spent["guide"]) == (5, 5, 1, 0)
+    assert "already been added to this eye" in same["said"] and same["title"] == poor["title"]
     assert "do not send home" in again["text"] and "Now photograph the left eye" in again["text"]
     assert "do not send home" in spent["text"] and spent["primary"] == ["Next patient"]
     assert spent["title"].startswith("Refer") and all(state["shown"] for state in (poor, again, spent))
@@ -137,15 +145,16 @@ def test_files_without_an_eye_in_their_names_are_asked_about(seen):
 def test_a_reload_keeps_the_patient(seen):
     one = seen["reload"]["one"]
     assert (one["label"], one["born"], one["photographs"]) == ("reload", "1950-01-02", 1)
-    assert one["resumed"][0].startswith("Continued: reload, begun ") and "Now photograph the left eye" in one["text"]
+    assert one["resumed"][0].startswith("Continuing with reload, started ")
+    assert "Now photograph the left eye" in one["text"]
 
 
 def test_a_patient_is_found_and_continued_on_another_day(seen):
     visit = seen["the next day"]
     (named,) = visit["named"]
     assert named.startswith("one eye") and "(one eye)" in named and visit["count"] == "1 of 8 results"
-    assert visit["answers"][:2] == ["All answers", "Not finished: photograph an eye"]
-    assert "Continue one eye?" in visit["question"]
+    assert visit["answers"][:2] == ["All answers", "Unfinished: an eye to photograph"]
+    assert "Continue with one eye?" in visit["question"]
     continued = visit["continued"]
     assert (continued["label"], continued["born"], continued["photographs"]) == ("one eye", "", 1)
     assert continued["primary"] == ["Take photograph of the left eye"]
@@ -185,10 +194,11 @@ def test_the_history_lists_every_visit_with_its_answer(seen):
 def test_a_sample_is_marked_and_kept_apart_from_patients(seen):
     sample = seen["sample"]
     own = sample["own"]
-    assert sample["photographs"] == 2 and sample["everywhere"] and "Drawn eyes, no patient" in sample["banner"]
+    assert sample["photographs"] == 2 and sample["everywhere"] and "Drawings, not a patient's eyes" in sample["banner"]
     assert "Not a patient's result" in sample["letter"]
     assert sample["label"].startswith("Drawing: ") and sample["warned"] and sample["shown"]
-    assert all("Signs of" not in line or "Demonstration: " in line for line in sample["lines"])
+    assert len(sample["lines"]) == 2 and all(" eye: Demonstration: " in line for line in sample["lines"])
+    assert sample["title"].startswith("Demonstration: ") and sample["title"] in sample["said"]
     assert own["photographs"] == 1 and not own["banner"]
     assert not any("Drawing" in entry for entry in seen["history"]["listed"])
 
@@ -225,7 +235,7 @@ def test_a_reload_keeps_the_patient_in_progress(records, model, photographs):
     seen = records["reloads"]
     assert (seen["named"]["label"], seen["named"]["born"]) == ("Bed 7", "1950-01-02")
     assert seen["named"]["title"] == "Photograph the right eye"
-    assert seen["spent"]["resumed"][0].startswith("Continued: Bed 7, begun ")
+    assert seen["spent"]["resumed"][0].startswith("Continuing with Bed 7, started ")
     assert {**seen["before"], "said": ""} == {**seen["spent"], "said": ""} and seen["spent"]["photographs"] == 3
     cautious = Screener(model, sensitivity=0.9)
     eyes = {"right": [photographs["good"]["right"]], "left": [photographs["poor"], photographs["alsoPoor"]]}
@@ -238,7 +248,7 @@ def test_a_reload_joins_no_two_patients(records):
     seen = records["reloads"]
     for state in ("other", "sample", "paused", "renewed"):
         assert (seen[state]["photographs"], seen[state]["label"], seen[state]["resumed"]) == (0, "", []), state
-    assert seen["lost"].startswith("The page was closed while it looked at a photograph of the right eye")
+    assert seen["lost"].startswith("The page was closed before it had checked a photograph of the right eye")
     assert all(seen[state]["said"].startswith("The network has changed") for state in ("paused", "renewed"))
     assert seen["changed"].startswith("This result cannot be continued")
     assert "Another network graded these photographs" in seen["apart"] and seen["offered"] == 0
@@ -252,12 +262,12 @@ def test_another_window_leaves_the_patient_in_progress_alone(records):
 
 
 def test_a_database_that_the_browser_closed_is_opened_again(records):
-    assert "does not store a history" in records["closes"]["closed"] and records["closes"]["kept"] == 2
+    assert "stores no history" in records["closes"]["closed"] and records["closes"]["kept"] == 2
 
 
 def test_a_file_changes_all_or_nothing(records):
     seen = records["exchanges"]
-    assert "already here" in seen["twice"]["said"] and seen["twice"]["entries"] == 2
+    assert "Already here" in seen["twice"]["said"] and seen["twice"]["entries"] == 2
     assert "damaged" in seen["damaged"]["said"] and seen["damaged"]["entries"] == 2
     assert "nothing was changed" in seen["full"]["said"] and seen["full"]["entries"] == 0
     assert seen["restored"] == {"said": "2 results imported.", "entries": 2}

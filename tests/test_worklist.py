@@ -87,7 +87,7 @@ def test_the_table_has_a_row_for_each_patient_and_computes_nothing(do):
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     assert [row["Patient"] for row in rows] == [*NAMES.values(), "Doubtful", "Drawn", "One eye"]
     first, *_, doubtful, drawn, one = rows
-    assert first["Answer"] == "No referral suggested" and first["Begun"].startswith("2026-11-")
+    assert first["Answer"] == "No referral suggested" and first["Started"].startswith("2026-11-")
     assert first["Birth date"] == "1957-03-04"
     assert first["Right eye"] == "No signs of retinopathy found" and first["Left eye: photographs"] == "1"
     assert first["Any retinopathy: probability"] == "0.1" and first["Any retinopathy: threshold"] == "0.3"
@@ -202,14 +202,19 @@ def test_an_unsure_result_is_never_a_negative_one(do):
     text, kind, packed = do({"do": "csv"} | wanted, {"do": "kind", "visit": unsure}, {"do": "pack"} | wanted)
     (cells,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     assert kind == "unsure" and cells["Answer"] == cells["Right eye"] == "Unsure: a grader must look"
-    assert cells["By the threshold alone"] == "No signs of retinopathy found" and "at most 5 of 100" in cells["Unsure"]
+    assert cells["By the threshold alone"] == "No signs of retinopathy found"
+    assert "more than 5 of 100" in cells["Unsure"]
     assert cells["Left eye"] == "No signs of retinopathy found"
+    (drawn,) = do({"do": "csv", "visits": [unsure | {"synthetic": True}]})
+    (cells,) = csv.DictReader(io.StringIO(drawn.removeprefix("\ufeff"), newline=""))
+    answers = ("Answer", "Right eye", "Left eye", "By the threshold alone")
+    assert all(cells[name].startswith("Demonstration: ") for name in answers)
     assert do({"do": "unpack", "file": base64.b64encode(packed.encode()).decode()}) == [[unsure]]
 
 
 def test_an_import_says_what_was_new(do):
     empty, known, new = do(*({"do": "imported", "counts": counts} for counts in ((0, 0, 0), (0, 0, 2), (1, 0, 2))))
-    assert empty == "The file has no results." and known == "Nothing new: 2 results in the file, already here."
+    assert empty == "The file has no results." and known == "Nothing new in the file. Already here: 2 results."
     assert new == "1 result imported. 2 results already here."
 
 
@@ -304,7 +309,7 @@ def test_the_search_finds_names_numbers_days_and_answers(do):
     jobs = [{"do": "search", "visits": visits, "wanted": {"answer": name}} for name in answers]
     assert do(*jobs) == list(answers.values())
     (text,) = do({"do": "csv", "visits": [visits[2]]})
-    day = next(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))["Begun"][:10]
+    day = next(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))["Started"][:10]
     assert do({"do": "search", "visits": visits, "wanted": {"day": day}}) == [["b"]]
 
 

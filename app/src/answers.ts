@@ -1,6 +1,6 @@
 /** The answer for a patient, and what is known of each eye, from the results of the photographs. */
 
-import { AGAIN, type Eye, type Row, UNGRADABLE, UNREAD, UNSURE, isAbove, isGradable, isSpent } from "./screener";
+import { AGAIN, type Eye, type Row, UNGRADABLE, UNREAD, UNSURE, countPoor, isAbove, isGradable, isSpent } from "./screener";
 import type { Shot, Visit } from "./store";
 import { type Text, verbatim } from "./text";
 import { words } from "./words";
@@ -71,10 +71,11 @@ export function sayEye(eye: Eye, visit: Visit): { tone: Tone; title: Text } {
   const isCalled = CALLED.includes(result ?? "") || kind === "unsure";
   const plain = kind ? words.eyeAnswers[kind] : verbatim(result ?? "");
   const said = isCalled && !rows.some((row) => isGradable(row) && (row.result === UNSURE || CALLED.includes(row.result))) ? words.poorToo(plain) : plain;
-  if (!isCalled && kind !== "clear" && kind !== "notReferable") return { tone: kind === "ungradable" ? "refer" : "again", title: said };
+  const isMarked = isDemonstration(visit) && kind !== "absent" && kind !== "unread"; // these two are no answers
+  const title = isMarked ? words.demonstration(said) : said;
+  if (!isCalled && kind !== "clear" && kind !== "notReferable") return { tone: kind === "ungradable" ? "refer" : "again", title };
   const tone = kind === "mild" || kind === "unsure" ? kind : isCalled ? "refer" : "clear";
-  if (!isDemonstration(visit)) return { tone, title: said };
-  return { tone: tone === "clear" ? "none" : tone, title: words.demonstration(said) };
+  return { tone: isMarked && tone === "clear" ? "none" : tone, title };
 }
 
 /** Choose the patient's answer, in the order of the table in the design. A result that is not known never clears a patient. */
@@ -92,10 +93,11 @@ export function kindOf({ joined, eyes }: Visit): Kind {
   return rows.some((row) => isGradable(row) && CALLED.includes(row.result)) || !isWorthRetaking ? "refer" : "retake";
 }
 
-/** Say a result of the threshold alone; null for one that is not known. */
-export function sayResult(result: string | undefined): Text | null {
-  const kind = EYE_KINDS[result ?? ""];
-  return kind ? words.eyeAnswers[kind] : null;
+/** Say what the threshold alone would answer for a patient; null where that is not known. */
+export function sayAlone(visit: Visit): Text | null {
+  const kind = EYE_KINDS[visit.joined?.by_threshold ?? ""];
+  if (!kind) return null;
+  return isDemonstration(visit) ? words.demonstration(words.eyeAnswers[kind]) : words.eyeAnswers[kind];
 }
 
 /** Say the answer for a patient. */
@@ -103,18 +105,22 @@ export function sayPatient(visit: Visit): Said {
   const kind = kindOf(visit);
   const [title, text] = words.answers[kind];
   const tone = TONES[kind];
-  if (!isDemonstration(visit) || kind === "again" || kind === "ungradable") return { tone, title, text };
+  if (!isDemonstration(visit)) return { tone, title, text };
   return { tone: tone === "clear" ? "none" : tone, title: words.demonstration(title), text: visit.synthetic ? words.syntheticModel : words.samples.notice };
 }
 
 /** What to do next: photograph an eye for the first time or again, or nothing. */
-export type Step = { eye: Eye; again: boolean } | null;
+export type Step = {
+  eye: Eye;
+  again: boolean;
+  number: number; // of the step: 1, or 2 when the other eye is done
+  attempt: number; // of the photograph, among the poor ones of this eye
+} | null;
 
 /** Find the next step: the right eye, then the left, each until it is gradable or its attempts are spent. */
 export function nextStep({ eyes }: Visit): Step {
-  for (const eye of SIDES) {
-    const rows = rowsOf(eyes[eye]);
-    if (!rows.some(isGradable) && !isSpent(rows)) return { eye, again: rows.length > 0 };
-  }
-  return null;
+  const open = SIDES.filter((eye) => !rowsOf(eyes[eye]).some(isGradable) && !isSpent(rowsOf(eyes[eye])));
+  if (!open.length) return null;
+  const rows = rowsOf(eyes[open[0]]);
+  return { eye: open[0], again: rows.length > 0, number: SIDES.length + 1 - open.length, attempt: countPoor(rows) + 1 };
 }

@@ -1,6 +1,6 @@
 /** The history as a table for spreadsheets: CSV (RFC 4180), a row for each patient. */
 
-import { SIDES, sayEye, sayResult } from "./answers";
+import { SIDES, sayAlone, sayEye } from "./answers";
 import { takenAt, timeOf } from "./days";
 import { openDoubts } from "./doubts";
 import { sayPoint, sayUnsure } from "./points";
@@ -47,7 +47,7 @@ function cellsOf(visit: Visit): [Text, string][] {
     [said.grade, number(joined?.grade)],
     [said.point, guard(sayPoint(visit.point))],
     [said.unsure, guard(sayUnsure(visit.unsure) ?? "")],
-    [said.alone, isDoubtful ? "" : guard(sayResult(joined?.by_threshold) ?? "")],
+    [said.alone, isDoubtful ? "" : guard(sayAlone(visit) ?? "")],
     [said.network, guard(sayNetwork(visit))],
     [said.notice, words.letter.notADevice],
   ];

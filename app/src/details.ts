@@ -16,11 +16,18 @@ export function drawTitle(tag: "h2" | "h3" | "p", tone: Tone, title: Text, id?: 
   return el(tag, { class: `title ${tone}`, id }, el("span", { class: "symbol", "aria-hidden": "true" }, verbatim(SYMBOLS[tone])), title);
 }
 
+const unfolded = new WeakSet<Row>(); // as the user left them; the page is drawn again when the evidence arrives
+
 /** Draw what can be opened; `more` follows the answers of the row. Null if there is nothing. */
 export function drawDetails(row: Row | null, more: (HTMLElement | null)[] = []): HTMLElement | null {
   const answers = row && drawAnswers(row);
   const inside = [answers, ...more].filter(Boolean);
-  return inside.length ? el("details", { class: "details" }, el("summary", {}, said.title), ...inside) : null;
+  if (!inside.length) return null;
+  const fold = el("details", { class: "details", open: row !== null && unfolded.has(row) }, el("summary", {}, said.title), ...inside);
+  fold.addEventListener("toggle", () => {
+    if (row && fold.isConnected) unfolded[fold.open ? "add" : "delete"](row);
+  });
+  return fold;
 }
 
 /** Draw the answers of a row: for each question the probability, as a number and a bar, and the threshold. */

@@ -1,12 +1,12 @@
 /** An eye: what is known of it, its photographs, and the buttons to add or remove one. */
 
-import { sayEye } from "./answers";
+import { isDemonstration, rowsOf, sayEye } from "./answers";
 import { isPoor, reasonsOf } from "./checklist";
 import { drawCapture } from "./chooser";
 import { drawDetails, drawTitle } from "./details";
 import { aside, el } from "./dom";
 import { drawPictures } from "./pictures";
-import { type Eye, UNREAD } from "./screener";
+import { type Eye, UNREAD, isGradable, isSpent } from "./screener";
 import type { Shot, Visit } from "./store";
 import { verbatim } from "./text";
 import { sayProblem, words } from "./words";
@@ -31,7 +31,7 @@ export function drawEye(eye: Eye, visit: Visit, busy: boolean, handlers: Handler
   const known = shots.length ? drawTitle("h3", tone, title) : el("p", { class: "blank" }, handlers ? words.eyeAnswers.absent : words.eyeAnswers.never);
   const body = busy
     ? [el("div", { class: "blank" }, el("span", { class: "spinner", "aria-hidden": "true" }), words.status.looking)]
-    : [known, ...photographs.map((shot, i) => drawShot(shot, visit, eye, shots.length - i, handlers))];
+    : [known, shots.length > 1 && rowsOf(shots).some(isGradable) && el("p", { class: "small" }, said.counts), ...photographs.map((shot, i) => drawShot(shot, visit, eye, shots.length - i, handlers))];
   return el(
     "section",
     {
@@ -54,6 +54,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye, number: number, handlers: 
   const total = visit.eyes[eye].length;
   const poor = isPoor(row);
   const remove = () => handlers?.remove(eye, shot);
+  const signs = isSpent(rowsOf(visit.eyes[eye])) ? words.answers.retake[1] : said.retake;
   return el(
     "div",
     { class: "shot" },
@@ -61,7 +62,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye, number: number, handlers: 
     shot.picture && drawPictures(shot, eye),
     row.result !== UNREAD && el("p", { class: `quality ${poor ? "poor" : "good"}` }, el("span", { "aria-hidden": "true" }, verbatim(poor ? "✕" : "✓")), poor ? said.poor : said.good),
     poor && el("ul", { class: "reasons" }, ...reasonsOf(row).map(([reason]) => el("li", {}, reason))),
-    poor && row.questions ? el("p", {}, said.retake) : null,
+    poor && row.questions ? el("p", {}, isDemonstration(visit) ? words.demonstration(signs) : signs) : null,
     ...(row.notes ?? []).map((note) => el("p", { class: "small" }, sayProblem(note))),
     drawDetails(row),
     el(

@@ -5,6 +5,17 @@ import { words } from "./words";
 
 type Name = keyof typeof words.guide.pictures;
 
+let isUnfolded = false; // as the user left it; the card is drawn again when the evidence arrives
+
+/** Draw the guide below one line, which opens it. */
+export function drawFoldedGuide(): HTMLElement {
+  const fold = el("details", { class: "details", open: isUnfolded }, el("summary", {}, words.guide.short), drawGuide());
+  fold.addEventListener("toggle", () => {
+    if (fold.isConnected) isUnfolded = fold.open;
+  });
+  return fold;
+}
+
 /** Draw the guide. */
 export function drawGuide(): HTMLElement {
   const { tips, drawings, pictures } = words.guide;

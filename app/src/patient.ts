@@ -71,7 +71,7 @@ export function drawPatient(arrived: boolean): void {
   const isStarted = isBusy || SIDES.some((eye) => visit.eyes[eye].length);
   const busy = el("section", { class: "card result busy", id: "now", tabindex: -1 }, el("span", { class: "spinner", "aria-hidden": "true" }), el("p", {}, words.status.lookingAll));
   const isDone = isStarted && !isBusy && !openDoubts(visit).length && nextStep(visit) === null; // the card has the buttons
-  const several = drawChooser(said.several, verbatim(""), "button", { multiple: true }, (files) => void chooseSeveral(files));
+  const several = drawChooser(isStarted ? said.addSeveral : said.several, verbatim(""), "button", { multiple: true }, (files) => void chooseSeveral(files));
   const ends = [drawPrint(), el("button", { type: "button", class: "button", onclick: next }, said.next)];
   if (label.value !== visit.label) label.value = visit.label;
   if (visit.id !== drawn || (visit.born && born.value !== visit.born)) born.value = visit.born ?? ""; // what is being typed stays
@@ -80,7 +80,7 @@ export function drawPatient(arrived: boolean): void {
     session.resumed ? drawResumed(visit, next) : "",
     isBusy ? busy : (drawResult(visit, handlers, latest) ?? ""),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, session.isBusy(eye), handlers))),
-    isDone ? "" : el("div", { class: "actions wide" }, ...(isStarted ? ends : [several])),
+    el("div", { class: "actions wide" }, several, ...(isStarted && !isDone ? ends : [])),
     isStarted || session.failure ? "" : drawSamples(),
     isStarted && !isBusy ? drawLetter(visit) : "",
   );

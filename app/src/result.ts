@@ -1,6 +1,6 @@
 /** The card at the top: what to do next and, when there is one, the answer for the patient. */
 
-import { SIDES, type Step, nextStep, sayEye, sayPatient, sayResult } from "./answers";
+import { SIDES, type Step, nextStep, sayAlone, sayEye, sayPatient } from "./answers";
 import { drawChecklist, drawTodo, isPoor } from "./checklist";
 import { drawCapture } from "./chooser";
 import { sayDays } from "./days";
@@ -8,9 +8,9 @@ import { drawDetails, drawTitle } from "./details";
 import { el } from "./dom";
 import { type Doubt, openDoubts } from "./doubts";
 import type { Handlers } from "./eye";
-import { drawGuide } from "./guide";
+import { drawFoldedGuide, drawGuide } from "./guide";
 import { sayPoint, sayUnsure } from "./points";
-import { AGAIN, type Eye, UNSURE } from "./screener";
+import { AGAIN, ATTEMPTS, type Eye, UNSURE } from "./screener";
 import { sayNetwork } from "./seen";
 import type { Visit } from "./store";
 import { type Text, verbatim } from "./text";
@@ -26,15 +26,23 @@ export function announce(visit: Visit, latest: Eye | null): Text {
   const step = nextStep(visit);
   const eye = latest && words.eyeLine(latest, sayEye(latest, visit).title);
   const answer = doubtful ? words.status.check : titleOf(visit, step);
-  const next = step && !doubtful && answer !== sayStep(step) ? sayStep(step) : null;
-  return words.status.sentences(...[eye, answer, next].filter((part) => part !== null));
+  const next = step && !doubtful && answer !== sayStep(step, visit) ? sayStep(step, visit) : null;
+  const attempt = step && !doubtful ? sayAttempt(step, visit) : null;
+  return words.status.sentences(...[eye, answer, next, attempt].filter((part) => part !== null));
 }
 
-const sayStep = ({ eye, again }: NonNullable<Step>): Text => (again ? said.againIs(eye) : said.nextIs(eye));
+/** Mark an instruction in a sample, for which nobody is photographed. */
+const mark = (text: Text, { sample }: Visit): Text => (sample ? words.demonstration(text) : text);
+
+/** Say what to do next. */
+const sayStep = ({ eye, again }: NonNullable<Step>, visit: Visit): Text => mark(again ? said.againIs(eye) : said.nextIs(eye), visit);
+
+/** Say that the next photograph of an eye is the last attempt; null if it is not. */
+const sayAttempt = ({ attempt }: NonNullable<Step>, visit: Visit): Text | null => (attempt === ATTEMPTS ? mark(said.attempt(attempt, ATTEMPTS), visit) : null);
 
 /** Title the card: with the answer, or with the next step while there is none. */
 function titleOf(visit: Visit, step: Step): Text {
-  return isOpen(visit, step) && step ? sayStep(step) : sayPatient(visit).title;
+  return isOpen(visit, step) && step ? sayStep(step, visit) : sayPatient(visit).title;
 }
 
 /** Tell whether an eye must be photographed before there is an answer. */
@@ -43,7 +51,7 @@ const isOpen = (visit: Visit, step: Step): boolean => step !== null && (visit.jo
 /** Draw the card; `latest` is the eye that was photographed last. Without handlers, as in the history, there is no next step. */
 export function drawResult(visit: Visit, handlers: Handlers | null = null, latest: Eye | null = null): HTMLElement | null {
   const step = handlers && nextStep(visit);
-  if (!countOf(visit)) return step && handlers ? drawFirst(step.eye, handlers) : null;
+  if (!countOf(visit)) return step && handlers ? drawFirst(step, handlers) : null;
   const doubts = openDoubts(visit);
   if (doubts.length) return drawDoubts(doubts, visit, handlers);
   const open = isOpen(visit, step);
@@ -52,17 +60,21 @@ export function drawResult(visit: Visit, handlers: Handlers | null = null, lates
   const photographed = SIDES.filter((eye) => visit.eyes[eye].length);
   const days = sayDays(visit);
   const rate = sayUnsure(visit.unsure);
-  const alone = visit.joined?.result === UNSURE && sayResult(visit.joined.by_threshold);
+  const alone = visit.joined?.result === UNSURE && sayAlone(visit);
+  const attempt = step && sayAttempt(step, visit);
   return el(
     "section",
     { class: `card result ${open ? "again" : tone}`, id: handlers && "now", tabindex: -1, "aria-labelledby": id, "data-result": visit.joined?.result ?? AGAIN },
-    el("p", { class: "over" }, photographed.length === 2 ? words.both : words.only(photographed[0])),
-    open && step ? drawTitle("h2", step.again ? "again" : "none", sayStep(step), id) : drawTitle("h2", tone, title, id),
+    el("p", { class: "over" }, open && step ? said.step(step.number) : photographed.length === 2 ? words.both : words.only(photographed[0])),
+    open && step ? drawTitle("h2", step.again ? "again" : "none", sayStep(step, visit), id) : drawTitle("h2", tone, title, id),
     open ? null : text && el("p", {}, text),
     el("ul", { class: "lines" }, ...SIDES.map((eye) => drawLine(eye, visit, handlers !== null))),
     days && el("p", { class: "days" }, days),
     handlers && drawLatest(visit, latest, step),
-    !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step))),
+    !open && step && el("p", { class: "over" }, said.step(step.number)),
+    !open && step && el("p", { class: "step" }, el("strong", {}, sayStep(step, visit))),
+    attempt && el("p", {}, el("strong", {}, attempt)),
+    step && drawFoldedGuide(),
     handlers && drawActions(step, handlers),
     words.unreviewed && el("p", { class: "small" }, words.unreviewed),
     drawDetails(visit.joined, [
@@ -100,14 +112,14 @@ function drawActions(step: Step, handlers: Handlers): HTMLElement {
 export const drawPrint = (): HTMLElement => el("button", { type: "button", class: "button", onclick: () => print() }, said.print);
 
 /** Draw the first step: how to photograph, and the buttons. */
-function drawFirst(eye: Eye, handlers: Handlers): HTMLElement {
+function drawFirst(step: NonNullable<Step>, handlers: Handlers): HTMLElement {
   return el(
     "section",
     { class: "card first", id: "now", tabindex: -1, "aria-labelledby": "first" },
-    el("p", { class: "over" }, said.step(eye)),
-    el("h2", { id: "first" }, said.photograph(eye)),
+    el("p", { class: "over" }, said.step(step.number)),
+    el("h2", { id: "first" }, said.photograph(step.eye)),
     drawGuide(),
-    drawActions({ eye, again: false }, handlers),
+    drawActions(step, handlers),
     el("p", { class: "small" }, said.stay),
   );
 }

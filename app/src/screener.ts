@@ -153,9 +153,12 @@ export function isGradable(row: Row): boolean {
   return row.questions !== undefined && row.gradable !== false;
 }
 
-/** Tell whether an eye has no gradable photograph after the last attempt; unread files are no attempts. */
+/** Count the poor photographs of an eye; unread files are no attempts. */
+export const countPoor = (rows: Row[]): number => rows.filter((row) => row.gradable === false).length;
+
+/** Tell whether an eye has no gradable photograph after the last attempt. */
 export function isSpent(rows: Row[]): boolean {
-  return rows.filter((row) => row.gradable === false).length >= ATTEMPTS && !rows.some(isGradable);
+  return countPoor(rows) >= ATTEMPTS && !rows.some(isGradable);
 }
 
 /** Say what is to be done about an eye without a gradable photograph. */

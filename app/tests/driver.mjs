@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 export let options = {}; // of the scenario that runs
 export const kept = new Set(); // contexts that stay open for the next scenarios
 export const phone = { width: 390, height: 844 };
+export const tablet = { width: 820, height: 1180 };
 export const desktop = { width: 1280, height: 800 };
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 

@@ -22,6 +22,9 @@ export async function note(page) {
     const text = (selector, within = now) => [...within.querySelectorAll(selector)].map((one) => one.innerText.replace(/\s+/g, " ").trim());
     return {
       result: now.dataset.result ?? null,
+      over: text(".over"), // where the nurse is
+      guide: [...now.querySelectorAll(".guide img")].length,
+      unfolded: [...document.querySelectorAll("#patient details[open]")].length,
       title: [...now.querySelectorAll("h2")].map((one) => one.lastChild.textContent)[0], // without its symbol
       lines: text(".lines li"),
       checks: text(".checklist li"),

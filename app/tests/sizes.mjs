@@ -18,7 +18,7 @@ export const sizes = {
         await measure(view);
       }
       for (const [eye, file] of Object.entries(options.patient)) await give(page, page.locator(`#new [data-eye=${eye}] input[capture]`), file);
-      await page.waitForSelector("#new figcaption:not(.print-only)"); // the evidence follows the answer
+      await page.waitForSelector("#new .eye figcaption:not(.print-only)"); // the evidence follows the answer
       await measure("result");
       if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/${name}.png`, fullPage: true });
       await goTo(page, "history");

@@ -1,7 +1,7 @@
 // What a user does: grade photographs, open every view, use the keyboard, choose an operating point.
 
 import { constants, inflateSync } from "node:zlib";
-import { desktop, goTo, inspect, look, open, openOffline, options, phone, pickPoint, ready } from "./driver.mjs";
+import { desktop, goTo, inspect, look, open, openOffline, options, phone, pickPoint, ready, tablet } from "./driver.mjs";
 
 /** Read the letter, which is on paper only. */
 const letterOf = (page, view) => page.locator(`${view} .letter`).textContent();
@@ -89,7 +89,7 @@ export const views = {
     return { texts, errors: [...seen.errors] };
   },
 
-  /** Open every view on a phone, there also in the dark, and as wide as a laptop; screenshots on request. */
+  /** Open every view on a phone, on a tablet and as wide as a laptop, by day and in the dark; screenshots on request. */
   async views(browser, url) {
     const found = {};
     const { page } = await open(browser, url, { viewport: phone, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
@@ -117,11 +117,13 @@ export const views = {
     };
     const noteAll = async (view) => {
       await note(`phone ${view}`);
-      await page.emulateMedia({ colorScheme: "dark" }); // changes colours only
-      await note(`dark ${view}`, ["color-contrast"]);
-      await page.emulateMedia({ colorScheme: "light" });
-      await page.setViewportSize(desktop); // moves what the page contains
-      await note(`desktop ${view}`, ["color-contrast"]);
+      for (const [device, size] of Object.entries({ phone, tablet, desktop })) {
+        await page.setViewportSize(size); // moves what the page contains
+        if (size !== phone) await note(`${device} ${view}`, ["color-contrast"]);
+        await page.emulateMedia({ colorScheme: "dark" }); // changes colours only
+        await note(`${device}-dark ${view}`, ["color-contrast"]);
+        await page.emulateMedia({ colorScheme: "light" });
+      }
       await page.setViewportSize(phone);
     };
     await noteAll("start");

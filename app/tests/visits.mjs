@@ -12,6 +12,7 @@ const TEN = {
     const found = { first: await note(page), guide: await guideOf(page) };
     await page.fill("#born", "1957-03-04");
     found.one = await take(page, options.good.right);
+    await page.locator("#new [data-eye=right] summary").click();
     found.both = await take(page, options.good.left);
     found.letter = await letterOf(page);
     return found;
@@ -24,6 +25,7 @@ const TEN = {
   async "poor twice"(page) {
     const { poor, alsoPoor, other } = options;
     const found = { poor: await take(page, poor) };
+    await page.locator("#now summary").first().click();
     found.same = await take(page, poor); // the same file is no second attempt
     found.again = await take(page, alsoPoor);
     found.violations = await inspect(page);
@@ -46,10 +48,14 @@ const TEN = {
   },
 
   async "two fields"(page) {
-    await chooseSeveral(page, options.fields); // of both eyes, by their names
-    await page.waitForSelector("#now[data-result]");
-    const found = { fields: await note(page), graded: await lastSeen(page, options.fields.length) };
-    const before = await page.evaluate(() => window.said.length);
+    const count = () => page.evaluate(() => window.said.length);
+    const [first, ...more] = options.fields; // of both eyes, by their names
+    const one = await take(page, first);
+    const asked = await count();
+    await chooseSeveral(page, more);
+    const fields = await settled(page, asked + more.length);
+    const found = { one, fields, rules: await page.locator("#new .eye > .small").allInnerTexts(), graded: await lastSeen(page, options.fields.length) };
+    const before = await count();
     await pickPoint(page, options.point);
     return { ...found, regraded: await settled(page, before + options.fields.length) };
   },

@@ -30,7 +30,7 @@ function isExplained() {
   return !(seen.contoursOf ?? seen.heatOf) || window.explained.has(id) || window.said.some((one) => one.kind === "heat" && one.id === id);
 }
 
-/** Measure within the page, so that the tool that drives it does not count. */
+/** Measure within the page, so that the tool that drives it does not count, until the frame that shows the result. */
 function watch() {
   const chosen = new Promise((resolve) => addEventListener("change", () => resolve(performance.now()), { capture: true, once: true }));
   const shown = new Promise((resolve) => {
@@ -38,7 +38,7 @@ function watch() {
     const observer = new MutationObserver(() => {
       if (!isDone()) return;
       observer.disconnect();
-      resolve(performance.now());
+      requestAnimationFrame(() => setTimeout(() => resolve(performance.now()))); // after the layout, whenever a version asks for it
     });
     observer.observe(document.querySelector("#new"), { subtree: true, childList: true, attributes: true });
   });

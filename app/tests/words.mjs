@@ -11,7 +11,7 @@ const { saySeen } = await load("seen.ts");
 // The same in every language.
 const NAMES = /EyeNet|EyePACS|Kaggle|JPEG|PNG|HEIC|DICOM|TIFF|sRGB|CSV|JavaScript|Safari|Chrome|Firefox|iPhone|iPad|Android|MB|export_model\.py|⟨\w⟩|\{\w+\}/g;
 // Words of both English and another language.
-const SHARED = { ko: [], es: ["a", "no", "centre", "compatible", "decide", "error", "flash", "glaucoma", "internet", "macular", "red", "retina", "use"] };
+const SHARED = { ko: [], es: ["a", "no", "centre", "compatible", "decide", "error", "flash", "glaucoma", "internet", "macular", "original", "red", "retina", "use"] };
 // By type: values of a parameter; text is marked, so that it is found again.
 const VALUES = {
   string: (i) => [`⟨${"abcdef"[i]}⟩`, ""],

@@ -13,7 +13,7 @@ const NO_ALL_CLEAR = "Esto no descarta la enfermedad. EyeNet no detecta todas la
 const LOOK = "Un especialista debe ver las fotos.";
 const AGAIN_FROM_CAMERA = "Cópiela de nuevo desde la cámara.";
 const READABLE = "Elija una foto JPEG o PNG.";
-const EXPORT_AGAIN = "Expórtela de nuevo con export_model.py.";
+const EXPORT_AGAIN = "Pida a quien instaló esta página que la exporte de nuevo con export_model.py.";
 const EYES: Record<Eye, string> = letter.eyes;
 const QUESTIONS: Record<Question, string> = letter.questions;
 const SIDE: Record<Eye, string> = { right: "ojo derecho", left: "ojo izquierdo" };
@@ -45,7 +45,7 @@ const es: Words = {
   unreviewed: letter.unreviewed,
 
   status: {
-    loading: "Cargando. La primera visita descarga hasta 15 MB, una sola vez.",
+    loading: "Cargando. La primera visita descarga hasta 15 MB.",
     ready: "Listo. No se necesita internet.",
     online: "Listo, pero solo mientras haya conexión a internet.",
     tooOld: "Este navegador es demasiado antiguo. EyeNet necesita Safari 16.4, Chrome 105, Firefox 121 o una versión posterior.",
@@ -53,8 +53,8 @@ const es: Words = {
     notKept: "Este resultado no se guardó en el historial: el almacenamiento del dispositivo está lleno o esta página no puede usarlo.",
     notDeleted: "No se pudo eliminar: esta página no puede usar el almacenamiento del navegador.",
     removed: (eye: Eye) => `${EYES[eye]}: foto quitada.`,
-    confirmed: "Se confirmaron los archivos.",
-    known: (name: string) => `${name} ya está entre las fotos de este ojo.`,
+    confirmed: "Archivos confirmados.",
+    known: (name: string) => `${name} ya se agregó a este ojo.`,
     check: "Verifique los archivos: todavía no hay resultado para el paciente.",
     looking: "Analizando la foto…",
     lookingAll: "Analizando las fotos…",
@@ -76,7 +76,9 @@ const es: Words = {
     next: "Siguiente paciente",
     print: "Imprimir carta",
     several: "Elegir varias fotos a la vez",
-    step: (eye: Eye) => `Paso ${eye === "right" ? 1 : 2} de 2`,
+    addSeveral: "Agregar varias fotos a la vez",
+    step: (number: number) => `Paso ${number} de 2`,
+    attempt: (number: number, most: number) => `Intento ${number} de ${most}, el último. Si esta foto también es de mala calidad, derive al paciente: no lo envíe a casa.`,
     photograph: (eye: Eye) => `Fotografíe el ${SIDE[eye]}`,
     stay: "Las fotos no salen de este dispositivo.",
     nextIs: (eye: Eye) => `Ahora fotografíe el ${SIDE[eye]}`,
@@ -91,7 +93,7 @@ const es: Words = {
     of: (eye: Eye) => ` del ${SIDE[eye]}`,
     called: (name: string) => ` ${name}`,
     which: "¿Qué ojo es?",
-    whichLong: "Los nombres de estos archivos no indican el ojo. Elíjalo para cada foto.",
+    whichLong: "Los nombres de los archivos no indican qué ojo muestran. Elija el ojo de cada foto.",
     leaveOut: "No usar",
     use: "Usar estas",
     cancel: "Cancelar",
@@ -99,14 +101,14 @@ const es: Words = {
 
   samples: {
     title: "Probar con ojos de ejemplo",
-    notice: "Ojos dibujados, sin paciente: la respuesta no dice nada sobre nadie y no se guarda.",
+    notice: "Son dibujos, no los ojos de un paciente: la respuesta no dice nada sobre nadie y no se guarda.",
     names: { negative: "Sin derivación", referable: "Para derivar", poor: "Foto de mala calidad" },
     label: (name: string) => `Dibujo: ${name.toLowerCase()}`,
     missing: "No se pudieron cargar los ojos de ejemplo. Abra esta página de nuevo con conexión a internet.",
   },
 
   guide: {
-    title: "Cómo tomar una buena foto",
+    short: "Cómo tomar la foto",
     tips: [
       "Oscurezca la sala y espere a que la pupila se dilate.",
       "Centre la cámara en la pupila y verifique la distancia de trabajo.",
@@ -124,8 +126,8 @@ const es: Words = {
 
   checklist: {
     title: (eye: Eye, number: number) => `${EYES[eye]}, foto ${number}`,
-    retina: { yes: "Retina encontrada", no: "Sin retina", unknown: "Retina: sin verificar" },
-    whole: { yes: "Completa", no: "Cortada", unknown: "Completa: sin verificar" },
+    retina: { yes: "Retina encontrada", no: "No se encontró la retina", unknown: "Retina: sin verificar" },
+    whole: { yes: "Campo completo", no: "Campo cortado", unknown: "Campo completo: sin verificar" },
     sharp: { yes: "Nítida", no: "Borrosa", unknown: "Nitidez: sin verificar" },
     light: { yes: "Buena luz", no: "Mala luz", unknown: "Luz: sin verificar" },
     todo: "Qué hacer, lo más importante primero:",
@@ -134,11 +136,11 @@ const es: Words = {
     "too dark": [letter.reasons["too dark"], "Aumente el flash o espere a que la pupila se dilate más."],
     overexposed: [letter.reasons.overexposed, "Reduzca el flash."],
     "under- or overexposed": [letter.reasons["under- or overexposed"], "Ajuste el flash."],
-    "detail lost": [letter.reasons["detail lost"], "Use el archivo original de la cámara, que está menos comprimido, y revise el flash."],
+    "detail lost": [letter.reasons["detail lost"], "Use el archivo original de la cámara, no una copia comprimida, y revise el flash."],
     "retina cut off": [letter.reasons["retina cut off"], "Mantenga todo el campo redondo dentro del encuadre."],
     "low contrast": [letter.reasons["low contrast"], "Limpie la lente y pida al paciente que parpadee."],
     "out of focus": [letter.reasons["out of focus"], "Enfoque los vasos y verifique la distancia de trabajo."],
-    "not a colour photograph": [letter.reasons["not a colour photograph"], "Tome una foto en color: EyeNet no evalúa otras."],
+    "not a colour photograph": [letter.reasons["not a colour photograph"], "Tome una foto en color. EyeNet no puede evaluar otras fotos."],
     "not a fundus photograph": [letter.reasons["not a fundus photograph"], "¿Es la foto correcta? Centre la cámara en la pupila."],
   },
   otherReason: (reason: string): [string, string] => [reason.charAt(0).toUpperCase() + reason.slice(1), ""],
@@ -149,7 +151,7 @@ const es: Words = {
     retake: [letter.answers.retake, "La foto es de mala calidad, pero muestra signos de enfermedad."],
     unsettled: [letter.answers.unsettled, "Sin una buena foto de ambos ojos no se puede descartar una retinopatía que requiera derivación."],
     mild: [letter.answers.mild, NO_ALL_CLEAR],
-    unsure: [letter.answers.unsure, "EyeNet no puede descartar la enfermedad ni indicarla con la tasa de error elegida. No es un resultado negativo."],
+    unsure: [letter.answers.unsure, "Con la tasa de error elegida en los ajustes, EyeNet no puede indicar la enfermedad ni descartarla. No es un resultado negativo."],
     ungradable: [letter.answers.ungradable, "Segunda foto de mala calidad: derive al paciente, no lo envíe a casa."],
     again: [letter.answers.again, "Para un resultado negativo se necesitan ambos ojos."],
     clear: [letter.answers.clear, NO_ALL_CLEAR],
@@ -163,8 +165,8 @@ const es: Words = {
     title: "Detalles",
     reaches: (threshold: string, question: Question) => `, por encima del ${question === "referable" ? "umbral de derivación" : "umbral"}, ${threshold}`,
     below: (threshold: string) => `, por debajo del umbral de ${threshold}`,
-    between: (low: string, high: string, threshold: string) => `, dudoso de ${low} a ${high}; umbral ${threshold}`,
-    alone: (result: string) => `Solo según el umbral: ${result}.`,
+    between: (low: string, high: string, threshold: string) => `, entre ${low} y ${high}, donde EyeNet no tiene certeza; umbral ${threshold}`,
+    alone: (result: string) => `Según el umbral solo, la respuesta sería: ${result}.`,
     grade: "Grado estimado",
     gradeIs: (grade: number, name: string) => `${grade} de 4, ${name}`,
     network: (name: string) => `Respondió la red ${name}.`,
@@ -178,7 +180,7 @@ const es: Words = {
     good: "Calidad suficiente para evaluarla",
     poor: "Calidad insuficiente para evaluarla",
     number: (number: number, total: number) => `Foto ${number} de ${total}`,
-    counts: "Para el ojo cuenta su peor foto.",
+    counts: "Para el ojo cuenta la peor de las fotos con calidad suficiente. Una de mala calidad solo cuenta si muestra signos de enfermedad.",
     retake: "La foto es de mala calidad, pero muestra signos de enfermedad. Derive al paciente y, si es posible, repita la foto.",
     alt: (eye: Eye) => `Foto del ${SIDE[eye]}`,
     photograph: letter.photograph,
@@ -195,11 +197,11 @@ const es: Words = {
 
   doubts: {
     title: "Verifique los archivos",
-    none: "No habrá resultado para el paciente hasta que esto se aclare.",
+    none: "No habrá resultado para el paciente hasta que esto se resuelva.",
     wrong: "Si un archivo no es correcto, quítelo abajo y elija otro.",
     correct: "Los archivos son correctos",
     history: letter.doubtful.title,
-    same: "Se eligió la misma foto para ambos ojos. Quítela del ojo que no corresponde.",
+    same: "Se eligió la misma foto para ambos ojos. Quítela del ojo equivocado.",
     otherEye: (name: string, eye: Eye) => `${name} se eligió como ${SIDE[eye]}, pero su nombre dice ${SIDE[other(eye)]}.`,
     sameEye: (one: string, two: string) => `${one} y ${two} parecen mostrar el mismo ojo: la papila óptica está del mismo lado.`,
     patients: (one: string, two: string) => `Los nombres de los archivos indican dos pacientes: ${one} y ${two}.`,
@@ -207,7 +209,7 @@ const es: Words = {
 
   history: {
     title: "Historial",
-    unavailable: "Este navegador no guarda un historial para esta página, por ejemplo en una ventana privada.",
+    unavailable: "Este navegador no guarda un historial para esta página. ¿Es una ventana privada?",
     empty: "Todavía no hay resultados. Los resultados se guardan solo en este dispositivo.",
     stored: "Se guarda solo en este dispositivo, hasta que usted lo elimine.",
     open: "Abrir",
@@ -243,36 +245,36 @@ const es: Words = {
     go: "Continuar con este paciente",
     back: "Volver a este paciente",
     of: (name: string) => ` ${name}`,
-    now: (name: string, when: string) => `Continúa: ${name}, iniciado el ${when}.`,
+    now: (name: string, when: string) => `Continúa con ${name}, iniciado el ${when}.`,
     notThis: "No es este paciente",
     other: "Otro paciente",
     stillHere: (name: string, when: string, eyes: Eye[]) =>
       `¿Sigue siendo el mismo paciente? ${name}, ${eyes.length ? eyes.map((eye) => SIDE[eye]).join(" y ") : "todavía sin foto"}, último cambio: ${when}.`,
     question: (name: string, when: string, eye: Eye) =>
-      `¿Continuar con ${name}? La última foto es del ${when}. Las fotos del ${SIDE[eye]} que tome ahora se agregan al resultado de este paciente, con su fecha.`,
+      `¿Continuar con ${name}? La última foto se tomó el ${when}. Las fotos nuevas del ${SIDE[eye]} se agregan al resultado de este paciente, con su propia fecha.`,
     questionNoName: (when: string, eye: Eye) =>
-      `Este paciente no tiene nombre. ¿Es con seguridad el paciente cuya última foto es del ${when}? Las fotos del ${SIDE[eye]} que tome ahora se agregan a ese resultado, con su fecha.`,
+      `Este paciente no tiene nombre. ¿Está seguro de que es el paciente cuya última foto se tomó el ${when}? Las fotos nuevas del ${SIDE[eye]} se agregan a ese resultado, con su propia fecha.`,
     busy: "Espere a que terminen de analizarse las fotos del paciente actual.",
     taken: "Este paciente está en curso en otra ventana.",
     anyTaken: "Hay un paciente en curso en otra ventana.",
     gone: "No se puede continuar con este resultado: se modificó o se eliminó en otra ventana.",
     otherNetwork: "Otra red evaluó estas fotos. Para terminar, fotografíe de nuevo ambos ojos como paciente nuevo.",
     lostNetwork: "La red cambió, por lo que no se pudo continuar con el paciente en curso. El resultado está en el historial: fotografíe de nuevo ambos ojos.",
-    lost: (eyes: Eye[]) => `La página se cerró mientras analizaba una foto del ${eyes.map((eye) => SIDE[eye]).join(" y del ")}. Repítala.`,
+    lost: (eyes: Eye[]) => `La página se cerró antes de terminar de analizar una foto del ${eyes.map((eye) => SIDE[eye]).join(" y del ")}. Repítala.`,
   },
 
   exchange: {
     title: "Exportar e importar",
-    meaning: "La tabla sirve para hojas de cálculo. El archivo contiene todo, con las imágenes: impórtelo en otro dispositivo o guárdelo como copia. Ambos contienen datos de pacientes.",
+    meaning: "La tabla sirve para hojas de cálculo. El archivo contiene todo, con las imágenes: impórtelo en otro dispositivo o guárdelo como copia de seguridad. Ambos contienen datos de pacientes.",
     csv: (number: number, isAll: boolean) => `Guardar ${shown(number, isAll)} como tabla (CSV)`,
     file: (number: number, isAll: boolean) => `Guardar ${shown(number, isAll)} en un archivo`,
     import: "Importar un archivo",
     working: "Procesando…",
-    saved: (number: number) => `Entregado al navegador como descarga: ${results(number)}.`,
+    saved: (number: number) => `Comenzó la descarga: ${results(number)}.`,
     done: (added: number, extended: number, known: number) =>
-      added + extended + known === 0 ? "El archivo no tiene resultados." : added + extended === 0 ? `Nada nuevo, ya estaba aquí: ${results(known)} del archivo.` : [added ? `Importado: ${results(added)}.` : "", extended ? `Completado con fotos nuevas: ${results(extended)}.` : "", known ? `Ya estaba aquí: ${results(known)}.` : ""].filter(Boolean).join(" "),
-    failed: "No funcionó y nada cambió: el almacenamiento del dispositivo está lleno o esta página no puede usarlo.",
-    notSaved: "No se pudo crear el archivo: este dispositivo no tiene suficiente memoria. Busque menos resultados y guárdelos.",
+      added + extended + known === 0 ? "El archivo no tiene resultados." : added + extended === 0 ? `Nada nuevo en el archivo. Ya estaba aquí: ${results(known)}.` : [added ? `Importado: ${results(added)}.` : "", extended ? `Se agregaron fotos nuevas: ${results(extended)}.` : "", known ? `Ya estaba aquí: ${results(known)}.` : ""].filter(Boolean).join(" "),
+    failed: "No funcionó, y no se cambió nada: el almacenamiento del dispositivo está lleno o esta página no puede usarlo.",
+    notSaved: "No se pudo crear el archivo: este dispositivo no tiene suficiente memoria. Use la búsqueda para mostrar menos resultados y guárdelos.",
     foreign: "Este archivo no es de un historial de EyeNet. No se importó nada.",
     newer: "Este archivo es de una versión más nueva de EyeNet. Abra esta página de nuevo con conexión a internet y luego impórtelo. No se importó nada.",
     damaged: "El archivo está dañado o incompleto. No se importó nada: expórtelo de nuevo.",
@@ -316,36 +318,36 @@ const es: Words = {
     title: "Ajustes",
     language: {
       title: "Idioma",
-      meaning: "Mientras no elija uno, la página usa el idioma del navegador. La elección se guarda en este dispositivo.",
+      meaning: "Mientras no elija uno, la página usa el idioma del navegador. Su elección se guarda en este dispositivo.",
       busy: "Espere a que terminen de analizarse las fotos y luego elija el idioma.",
       notKept: "El idioma no cambió: esta página no puede usar el almacenamiento del navegador.",
     },
-    loading: "Los ajustes aparecen cuando se carga la red.",
+    loading: "Los ajustes aparecen cuando termina de cargarse la red.",
     cautious: "¿Qué tan cauteloso debe ser EyeNet?",
-    meaning: "Con más cautela se pasa por alto menos enfermedad y hay más falsas alarmas. La elección se guarda en este dispositivo.",
+    meaning: "Con más cautela se pasa por alto menos enfermedad y hay más falsas alarmas. Su elección se guarda en este dispositivo.",
     aims: {
       sensitivity: (aim: number) => `${aim >= 0.95 ? "Muy cauteloso" : "Cauteloso"}: busca encontrar ${share(aim)} de cada 100 ojos con enfermedad`,
       specificity: (aim: number) => `Pocas falsas alarmas: busca no pasar de ${share(1 - aim)} por cada 100 ojos sanos`,
       balanced: "Equilibrado: entre enfermedad no detectada y falsas alarmas",
     },
-    own: (aim: string) => `${aim} (la elección propia de la red)`,
+    own: (aim: string) => `${aim} (valor predeterminado de la red)`,
     measuredOn: (set: string) => `Medido en ojos de ${set}, con intervalos del 95\u00a0% entre paréntesis.`,
     sets: {
       "unseen test patients": "pacientes de prueba no usados en el entrenamiento",
       "unseen patients of the same collection": "pacientes de la misma colección no usados en el entrenamiento",
       "validation patients": "pacientes de validación",
     },
-    measuredNowhere: "La red se exportó sin cifras de pacientes de prueba.",
+    measuredNowhere: "Sin cifras: esta red se exportó sin resultados de pacientes de prueba.",
     found: (value: number, low: number, high: number) => `encontró ${share(value)} de cada 100 con enfermedad (${share(low)} a ${share(high)})`,
     alarms: (value: number, low: number, high: number) => `${share(1 - value)} falsas alarmas por cada 100 sin enfermedad (${share(1 - high)} a ${share(1 - low)})`,
     measured: (question: Question, figures: string[]) => `${QUESTIONS[question]}: ${figures.join("; ") || "sin medir"}`,
     unsure: {
       title: "¿Puede la respuesta ser “dudosa”?",
-      meaning: "Cuando EyeNet no tiene certeza, responde “dudoso: debe verlo un evaluador”. Cuantos menos errores, con más frecuencia. La elección se guarda en este dispositivo.",
-      holds: "Las proporciones valen en promedio, para cada pregunta por separado y para pacientes como aquellos con los que se validó la red. Con otra cámara u otros pacientes puede haber más errores.",
+      meaning: "Cuando EyeNet no tiene certeza, responde “dudoso: debe verlo un evaluador”. Cuantos menos errores permita, con más frecuencia responde así. Su elección se guarda en este dispositivo.",
+      holds: "Estas tasas valen en promedio, para cada pregunta por separado y para pacientes como aquellos con los que se validó la red. Con otra cámara u otros pacientes puede haber más errores.",
       never: "No: responder solo según el umbral",
-      rate: (rate: number) => `Dudoso, salvo que se pasen por alto como máximo ${share(rate)} de cada 100 con enfermedad y se indiquen ${share(rate)} de cada 100 sin ella`,
-      none: "Esta red no tiene límites para esta respuesta.",
+      rate: (rate: number) => `“Dudoso” donde se pasarían por alto más de ${share(rate)} de cada 100 con enfermedad o se indicarían más de ${share(rate)} de cada 100 sin ella`,
+      none: "Esta red no puede responder “dudoso”: se exportó sin límites para ello.",
     },
     clinic: {
       title: "La clínica, para la carta",
@@ -353,11 +355,11 @@ const es: Words = {
       address: "Dirección",
       phone: "Teléfono",
       rule: "Cuándo repetir el tamizaje",
-      meaning: "Con las palabras de su clínica, por ejemplo un número de meses. EyeNet no tiene una norma propia: si no escribe nada, la carta dice que la clínica decide.",
+      meaning: "Con las palabras de su clínica, por ejemplo un número de meses. EyeNet no tiene una norma propia: donde no escriba nada, la carta dice que la clínica decide.",
       clear: `Después de “${letter.answers.clear}”`,
       mild: "Después de “Retinopatía sin criterio de derivación”",
       kept: "Se guarda solo en este dispositivo.",
-      notKept: "Esta página no puede usar el almacenamiento del navegador: los datos de la clínica se pierden al cerrarla.",
+      notKept: "Esta página no puede usar el almacenamiento del navegador: lo que escriba aquí se pierde al cerrarla.",
     },
   },
 

@@ -12,7 +12,7 @@ const NO_ALL_CLEAR = "이상이 없다는 뜻이 아닙니다. EyeNet은 일부 
 const LOOK = "안과 전문의가 사진을 확인해야 합니다.";
 const AGAIN_FROM_CAMERA = "카메라에서 다시 복사하세요.";
 const READABLE = "JPEG 또는 PNG 사진을 선택하세요.";
-const EXPORT_AGAIN = "export_model.py로 다시 내보내세요.";
+const EXPORT_AGAIN = "이 페이지를 설치한 사람에게 export_model.py로 다시 내보내 달라고 하세요.";
 const EYES: Record<Eye, string> = letter.eyes;
 const QUESTIONS: Record<Question, string> = letter.questions;
 const AFTER: Record<number, string> = { 365: "1년" };
@@ -40,7 +40,7 @@ const ko: Words = {
   unreviewed: letter.unreviewed,
 
   status: {
-    loading: "불러오는 중입니다. 처음 방문할 때 한 번만 최대 15MB를 내려받습니다.",
+    loading: "불러오는 중입니다. 처음 방문할 때 최대 15MB를 내려받습니다.",
     ready: "준비되었습니다. 인터넷이 필요하지 않습니다.",
     online: "준비되었지만, 인터넷에 연결된 동안에만 사용할 수 있습니다.",
     tooOld: "브라우저가 너무 오래되었습니다. EyeNet에는 Safari 16.4, Chrome 105, Firefox 121 이상이 필요합니다.",
@@ -49,10 +49,10 @@ const ko: Words = {
     notDeleted: "삭제하지 못했습니다. 이 페이지에서 브라우저의 저장 공간을 사용할 수 없습니다.",
     removed: (eye: Eye) => `${EYES[eye]}: 사진을 제거했습니다.`,
     confirmed: "파일을 확인했습니다.",
-    known: (name: string) => `이 눈의 사진에 이미 있는 파일입니다: ${name}`,
+    known: (name: string) => `이 눈에 이미 추가한 파일입니다: ${name}`,
     check: "파일을 확인하세요. 아직 이 환자의 결과가 없습니다.",
-    looking: "사진을 살펴보는 중…",
-    lookingAll: "사진을 살펴보는 중…",
+    looking: "사진을 확인하는 중…",
+    lookingAll: "사진을 확인하는 중…",
     sentences: (...parts: string[]) => parts.map((part) => (/[.!?]$/.test(part) ? part : `${part}.`)).join(" "),
   },
 
@@ -71,7 +71,9 @@ const ko: Words = {
     next: "다음 환자",
     print: "결과지 인쇄",
     several: "사진 여러 장을 한 번에 선택",
-    step: (eye: Eye) => `2단계 중 ${eye === "right" ? 1 : 2}단계`,
+    addSeveral: "사진 여러 장을 한 번에 추가",
+    step: (number: number) => `2단계 중 ${number}단계`,
+    attempt: (number: number, most: number) => `총 ${most}회 중 ${number}번째이자 마지막 촬영입니다. 이 사진도 품질이 불량하면 귀가시키지 말고 안과에 의뢰하세요.`,
     photograph: (eye: Eye) => `${EYES[eye]}을 촬영하세요`,
     stay: "사진은 이 기기에만 저장됩니다.",
     nextIs: (eye: Eye) => `이제 ${EYES[eye]}을 촬영하세요`,
@@ -86,7 +88,7 @@ const ko: Words = {
     of: (eye: Eye) => ` (${EYES[eye]})`,
     called: (name: string) => ` (${name})`,
     which: "어느 쪽 눈입니까?",
-    whichLong: "파일 이름으로는 어느 쪽 눈인지 알 수 없습니다. 사진마다 선택하세요.",
+    whichLong: "파일 이름으로는 어느 쪽 눈인지 알 수 없습니다. 사진마다 눈을 선택하세요.",
     leaveOut: "제외",
     use: "이대로 사용",
     cancel: "취소",
@@ -94,14 +96,14 @@ const ko: Words = {
 
   samples: {
     title: "예시 눈으로 사용해 보기",
-    notice: "그림으로 만든 눈이며 환자가 아닙니다. 이 결과는 누구에게도 해당하지 않으며 저장되지 않습니다.",
+    notice: "환자의 눈이 아닌 그림입니다. 이 결과는 누구에게도 해당하지 않으며 저장되지 않습니다.",
     names: { negative: "의뢰 권고 없음", referable: "의뢰 대상", poor: "품질 불량 사진" },
     label: (name: string) => `그림: ${name}`,
     missing: "예시 눈을 불러오지 못했습니다. 인터넷에 연결된 상태에서 이 페이지를 다시 여세요.",
   },
 
   guide: {
-    title: "좋은 사진을 찍는 방법",
+    short: "촬영 방법",
     tips: [
       "방을 어둡게 하고 동공이 커질 때까지 기다리세요.",
       "카메라를 동공 중심에 맞추고 작동 거리를 확인하세요.",
@@ -119,8 +121,8 @@ const ko: Words = {
 
   checklist: {
     title: (eye: Eye, number: number) => `${EYES[eye]}, ${number}번째 사진`,
-    retina: { yes: "망막 확인됨", no: "망막이 보이지 않음", unknown: "망막 확인 안 됨" },
-    whole: { yes: "잘리지 않음", no: "잘림", unknown: "잘림 여부: 확인 안 됨" },
+    retina: { yes: "망막 확인됨", no: "망막이 보이지 않음", unknown: "망막: 확인 안 됨" },
+    whole: { yes: "전체가 보임", no: "일부가 잘림", unknown: "전체가 보이는지: 확인 안 됨" },
     sharp: { yes: "선명함", no: "선명하지 않음", unknown: "선명도: 확인 안 됨" },
     light: { yes: "밝기 좋음", no: "밝기 불량", unknown: "밝기: 확인 안 됨" },
     todo: "해야 할 일 (중요한 것부터):",
@@ -129,11 +131,11 @@ const ko: Words = {
     "too dark": [letter.reasons["too dark"], "플래시를 더 밝게 하거나 동공이 더 커질 때까지 기다리세요."],
     overexposed: [letter.reasons.overexposed, "플래시를 줄이세요."],
     "under- or overexposed": [letter.reasons["under- or overexposed"], "플래시를 조절하세요."],
-    "detail lost": [letter.reasons["detail lost"], "덜 압축된 카메라 원본 파일을 사용하고 플래시를 확인하세요."],
+    "detail lost": [letter.reasons["detail lost"], "압축된 사본이 아니라 카메라 원본 파일을 사용하고 플래시를 확인하세요."],
     "retina cut off": [letter.reasons["retina cut off"], "둥근 망막 전체가 화면에 들어오게 하세요."],
     "low contrast": [letter.reasons["low contrast"], "렌즈를 닦고 환자에게 눈을 깜박이게 하세요."],
     "out of focus": [letter.reasons["out of focus"], "혈관에 초점을 맞추고 작동 거리를 확인하세요."],
-    "not a colour photograph": [letter.reasons["not a colour photograph"], "컬러로 촬영하세요. EyeNet은 컬러 사진만 판독합니다."],
+    "not a colour photograph": [letter.reasons["not a colour photograph"], "컬러로 촬영하세요. EyeNet은 다른 사진을 판독할 수 없습니다."],
     "not a fundus photograph": [letter.reasons["not a fundus photograph"], "맞는 사진입니까? 카메라를 동공 중심에 맞추세요."],
   },
   otherReason: (reason: string): [string, string] => [reason.charAt(0).toUpperCase() + reason.slice(1), ""],
@@ -144,7 +146,7 @@ const ko: Words = {
     retake: [letter.answers.retake, "사진 품질이 불량하지만 질환 소견이 있습니다."],
     unsettled: [letter.answers.unsettled, "두 눈 모두 품질이 좋은 사진이 없으면 의뢰 대상 망막병증을 배제할 수 없습니다."],
     mild: [letter.answers.mild, NO_ALL_CLEAR],
-    unsure: [letter.answers.unsure, "선택한 오류율로는 질환을 배제할 수도, 있다고 할 수도 없습니다. 음성 결과가 아닙니다."],
+    unsure: [letter.answers.unsure, "설정에서 선택한 오류율로는 질환이 있다고 할 수도, 배제할 수도 없습니다. 음성 결과가 아닙니다."],
     ungradable: [letter.answers.ungradable, "두 번째 사진도 품질이 불량합니다. 귀가시키지 말고 안과에 의뢰하세요."],
     again: [letter.answers.again, "음성 결과를 내려면 두 눈의 사진이 모두 필요합니다."],
     clear: [letter.answers.clear, NO_ALL_CLEAR],
@@ -158,8 +160,8 @@ const ko: Words = {
     title: "자세히",
     reaches: (threshold: string, question: Question) => `, ${question === "referable" ? "의뢰 기준" : "기준"} ${threshold} 이상`,
     below: (threshold: string) => `, 기준 ${threshold} 미만`,
-    between: (low: string, high: string, threshold: string) => `, 불확실 구간 ${low}~${high}, 기준 ${threshold}`,
-    alone: (result: string) => `기준만으로 본 결과: ${result}.`,
+    between: (low: string, high: string, threshold: string) => `, EyeNet이 확실하지 않은 구간(${low}~${high}), 기준 ${threshold}`,
+    alone: (result: string) => `기준만으로 판정했다면: ${result}.`,
     grade: "추정 등급",
     gradeIs: (grade: number, name: string) => `${grade} (0~4), ${name}`,
     network: (name: string) => `결과를 낸 신경망: ${name}.`,
@@ -173,7 +175,7 @@ const ko: Words = {
     good: "판독할 수 있는 품질",
     poor: "판독하기에 품질이 부족함",
     number: (number: number, total: number) => `사진 ${total}장 중 ${number}번째`,
-    counts: "한 눈에서는 가장 나쁜 사진의 결과를 따릅니다.",
+    counts: "판독할 수 있는 사진 중 결과가 가장 나쁜 것을 따릅니다. 품질이 불량한 사진은 질환 소견이 있을 때만 반영됩니다.",
     retake: "사진 품질이 불량하지만 질환 소견이 있습니다. 안과에 의뢰하고, 가능하면 다시 촬영하세요.",
     alt: (eye: Eye) => `${EYES[eye]} 사진`,
     photograph: letter.photograph,
@@ -190,11 +192,11 @@ const ko: Words = {
 
   doubts: {
     title: "파일을 확인하세요",
-    none: "확인될 때까지 이 환자의 결과가 표시되지 않습니다.",
+    none: "이 문제가 해결될 때까지 이 환자의 결과가 표시되지 않습니다.",
     wrong: "잘못된 파일이 있으면 아래에서 제거하고 다른 파일을 선택하세요.",
     correct: "파일이 맞습니다",
     history: letter.doubtful.title,
-    same: "두 눈에 같은 사진을 선택했습니다. 사진과 맞지 않는 쪽의 눈에서 제거하세요.",
+    same: "두 눈에 같은 사진을 선택했습니다. 맞지 않는 눈에서 제거하세요.",
     otherEye: (name: string, eye: Eye) => `${name}: ${EYES[eye]}으로 선택했지만 파일 이름에는 ${EYES[other(eye)]}으로 되어 있습니다.`,
     sameEye: (one: string, two: string) => `두 사진이 같은 쪽 눈으로 보입니다: ${one}, ${two}. 시신경유두가 같은 쪽에 있습니다.`,
     patients: (one: string, two: string) => `파일 이름에 서로 다른 환자가 있습니다: ${one}, ${two}.`,
@@ -202,7 +204,7 @@ const ko: Words = {
 
   history: {
     title: "기록",
-    unavailable: "이 브라우저는 이 페이지의 기록을 저장하지 않습니다. 예를 들어 비공개 창에서 그렇습니다.",
+    unavailable: "이 브라우저는 이 페이지의 기록을 저장하지 않습니다. 비공개 창입니까?",
     empty: "아직 결과가 없습니다. 결과는 이 기기에만 저장됩니다.",
     stored: "삭제할 때까지 이 기기에만 저장됩니다.",
     open: "열기",
@@ -238,36 +240,36 @@ const ko: Words = {
     go: "이 환자 계속하기",
     back: "이 환자로 돌아가기",
     of: (name: string) => ` (${name})`,
-    now: (name: string, when: string) => `계속 진행 중: ${name}, 시작 ${when}.`,
+    now: (name: string, when: string) => `이어서 진행 중: ${name}, 시작 ${when}.`,
     notThis: "이 환자가 아님",
     other: "다른 환자",
     stillHere: (name: string, when: string, eyes: Eye[]) =>
       `아직 같은 환자입니까? ${name}, ${eyes.length ? eyes.map((eye) => EYES[eye]).join(", ") : "아직 사진 없음"}, 마지막 변경 ${when}.`,
     question: (name: string, when: string, eye: Eye) =>
-      `이 환자를 계속할까요? ${name}. 마지막 사진은 ${when}에 찍었습니다. 지금 찍는 ${EYES[eye]} 사진은 촬영 날짜와 함께 이 환자의 결과에 추가됩니다.`,
+      `이 환자를 계속할까요? ${name}. 마지막 사진은 ${when}에 찍었습니다. 새로 찍는 ${EYES[eye]} 사진은 촬영 날짜와 함께 이 환자의 결과에 추가됩니다.`,
     questionNoName: (when: string, eye: Eye) =>
-      `이 환자는 이름이 없습니다. 마지막 사진이 ${when}에 찍힌 환자가 확실합니까? 지금 찍는 ${EYES[eye]} 사진은 촬영 날짜와 함께 그 결과에 추가됩니다.`,
-    busy: "현재 환자의 사진을 다 살펴볼 때까지 기다리세요.",
+      `이 환자는 이름이 없습니다. 마지막 사진이 ${when}에 찍힌 환자가 확실합니까? 새로 찍는 ${EYES[eye]} 사진은 촬영 날짜와 함께 그 결과에 추가됩니다.`,
+    busy: "현재 환자의 사진 확인이 끝날 때까지 기다리세요.",
     taken: "이 환자는 다른 창에서 진행 중입니다.",
     anyTaken: "다른 창에서 진행 중인 환자가 있습니다.",
     gone: "이 결과는 계속할 수 없습니다. 다른 창에서 변경되었거나 삭제되었습니다.",
     otherNetwork: "이 사진은 다른 신경망이 판독했습니다. 마치려면 새 환자로 두 눈을 다시 촬영하세요.",
     lostNetwork: "신경망이 바뀌어 진행 중이던 환자를 계속할 수 없습니다. 결과는 기록에 있습니다. 두 눈을 다시 촬영하세요.",
-    lost: (eyes: Eye[]) => `사진을 살펴보는 동안 페이지가 닫혔습니다. 다시 촬영하세요: ${eyes.map((eye) => EYES[eye]).join(", ")}.`,
+    lost: (eyes: Eye[]) => `사진 확인이 끝나기 전에 페이지가 닫혔습니다. 다시 촬영하세요: ${eyes.map((eye) => EYES[eye]).join(", ")}.`,
   },
 
   exchange: {
     title: "내보내기와 가져오기",
-    meaning: "표는 스프레드시트용입니다. 파일에는 사진을 포함한 모든 내용이 들어 있어 다른 기기에서 가져오거나 사본으로 보관할 수 있습니다. 둘 다 환자 정보를 담고 있습니다.",
+    meaning: "표는 스프레드시트용입니다. 파일에는 사진을 포함한 모든 내용이 들어 있어 다른 기기에서 가져오거나 백업으로 보관할 수 있습니다. 둘 다 환자 정보를 담고 있습니다.",
     csv: (number: number, isAll: boolean) => `${shown(number, isAll)}을 표로 저장 (CSV)`,
     file: (number: number, isAll: boolean) => `${shown(number, isAll)}을 파일 하나로 저장`,
     import: "파일 가져오기",
     working: "처리 중…",
-    saved: (number: number) => `${results(number)}을 브라우저의 다운로드로 보냈습니다.`,
+    saved: (number: number) => `${results(number)}의 다운로드를 시작했습니다.`,
     done: (added: number, extended: number, known: number) =>
-      added + extended + known === 0 ? "파일에 결과가 없습니다." : added + extended === 0 ? `새로운 내용이 없습니다. 파일의 ${results(known)}은 이미 있습니다.` : [added ? `${results(added)}을 가져왔습니다.` : "", extended ? `${results(extended)}에 새 사진을 추가했습니다.` : "", known ? `${results(known)}은 이미 있습니다.` : ""].filter(Boolean).join(" "),
-    failed: "작업하지 못했고 아무것도 바뀌지 않았습니다. 기기의 저장 공간이 가득 찼거나 이 페이지에서 사용할 수 없습니다.",
-    notSaved: "파일을 만들지 못했습니다. 이 기기의 메모리가 부족합니다. 검색으로 결과를 줄인 다음 저장하세요.",
+      added + extended + known === 0 ? "파일에 결과가 없습니다." : added + extended === 0 ? `파일에 새로운 내용이 없습니다. 이미 있음: ${results(known)}.` : [added ? `${results(added)}을 가져왔습니다.` : "", extended ? `${results(extended)}에 새 사진을 추가했습니다.` : "", known ? `${results(known)}은 이미 있습니다.` : ""].filter(Boolean).join(" "),
+    failed: "작업하지 못했으며, 아무것도 바뀌지 않았습니다. 기기의 저장 공간이 가득 찼거나 이 페이지에서 사용할 수 없습니다.",
+    notSaved: "파일을 만들지 못했습니다. 이 기기의 메모리가 부족합니다. 검색으로 표시되는 결과를 줄인 다음 저장하세요.",
     foreign: "EyeNet 기록 파일이 아닙니다. 아무것도 가져오지 않았습니다.",
     newer: "더 새로운 버전의 EyeNet에서 만든 파일입니다. 인터넷에 연결된 상태에서 이 페이지를 다시 연 다음 가져오세요. 아무것도 가져오지 않았습니다.",
     damaged: "파일이 손상되었거나 불완전합니다. 아무것도 가져오지 않았습니다. 다시 내보내세요.",
@@ -312,10 +314,10 @@ const ko: Words = {
     language: {
       title: "언어",
       meaning: "선택하기 전에는 브라우저의 언어로 표시됩니다. 선택은 이 기기에 저장됩니다.",
-      busy: "사진을 다 살펴볼 때까지 기다린 다음 언어를 선택하세요.",
+      busy: "사진 확인이 끝날 때까지 기다린 다음 언어를 선택하세요.",
       notKept: "언어를 바꾸지 못했습니다. 이 페이지에서 브라우저의 저장 공간을 사용할 수 없습니다.",
     },
-    loading: "신경망을 불러오면 설정이 나타납니다.",
+    loading: "신경망을 다 불러오면 설정이 나타납니다.",
     cautious: "EyeNet을 얼마나 신중하게 설정할까요?",
     meaning: "더 신중할수록 놓치는 질환은 줄고 위양성은 늘어납니다. 선택은 이 기기에 저장됩니다.",
     aims: {
@@ -330,17 +332,17 @@ const ko: Words = {
       "unseen patients of the same collection": "같은 자료에서 학습에 쓰지 않은 환자",
       "validation patients": "검증 환자",
     },
-    measuredNowhere: "이 신경망은 시험 환자의 수치 없이 내보내졌습니다.",
+    measuredNowhere: "수치 없음: 이 신경망은 시험 환자의 결과 없이 내보내졌습니다.",
     found: (value: number, low: number, high: number) => `질환이 있는 100안 중 ${share(value)}안 발견 (${share(low)}~${share(high)})`,
     alarms: (value: number, low: number, high: number) => `질환이 없는 100안 중 위양성 ${share(1 - value)}안 (${share(1 - high)}~${share(1 - low)})`,
     measured: (question: Question, figures: string[]) => `${QUESTIONS[question]}: ${figures.join("; ") || "측정하지 않음"}`,
     unsure: {
       title: "“불확실”이라는 결과를 허용할까요?",
-      meaning: "확실하지 않으면 “불확실: 판독자가 확인해야 합니다”라고 답합니다. 오류를 줄일수록 이 답이 많아집니다. 선택은 이 기기에 저장됩니다.",
+      meaning: "확실하지 않으면 “불확실: 판독자가 확인해야 합니다”라고 답합니다. 허용하는 오류가 적을수록 이 답이 많아집니다. 선택은 이 기기에 저장됩니다.",
       holds: "이 비율은 신경망을 검증한 환자와 비슷한 환자에서, 평균적으로, 질문마다 따로 성립합니다. 카메라나 환자가 다르면 오류가 더 많을 수 있습니다.",
       never: "아니요: 기준만으로 판정",
-      rate: (rate: number) => `질환이 있는 100명 중 놓치는 환자와 질환이 없는 100명 중 위양성이 각각 ${share(rate)}명 이하일 때만 판정, 아니면 불확실`,
-      none: "이 신경망에는 이 답을 위한 한계값이 없습니다.",
+      rate: (rate: number) => `질환이 있는 100명 중 ${share(rate)}명 넘게 놓치거나 질환이 없는 100명 중 ${share(rate)}명 넘게 위양성이 될 경우 “불확실”`,
+      none: "이 신경망은 “불확실”이라고 답할 수 없습니다. 그에 필요한 한계값 없이 내보내졌습니다.",
     },
     clinic: {
       title: "결과지에 표시할 의료기관",
@@ -348,11 +350,11 @@ const ko: Words = {
       address: "주소",
       phone: "전화번호",
       rule: "다음 검사 시기",
-      meaning: "몇 개월 후와 같이 기관에서 쓰는 말로 적으세요. EyeNet에는 자체 기준이 없으며, 적지 않으면 결과지에 의료기관이 정한다고 표시됩니다.",
+      meaning: "몇 개월 후와 같이 기관에서 쓰는 말로 적으세요. EyeNet에는 자체 기준이 없으며, 비워 두면 결과지에 의료기관이 정한다고 표시됩니다.",
       clear: `“${letter.answers.clear}” 다음`,
       mild: "“망막병증이 있으나 의뢰 대상은 아님” 다음",
       kept: "이 기기에만 저장됩니다.",
-      notKept: "이 페이지에서 브라우저의 저장 공간을 사용할 수 없습니다. 페이지를 닫으면 의료기관 정보가 사라집니다.",
+      notKept: "이 페이지에서 브라우저의 저장 공간을 사용할 수 없습니다. 페이지를 닫으면 여기에 입력한 내용이 사라집니다.",
     },
   },
 
