@@ -25,7 +25,10 @@ NOBODY = "patient or eye not told, so no patient's answer counts it"
 
 
 class Event(NamedTuple):
-    """What happened, without control characters; `kind` is photograph, patient, not read, left out or trouble."""
+    """What happened, without control characters.
+
+    `kind` is photograph, patient, not read, left out, shift or trouble.
+    """
 
     kind: str
     name: str

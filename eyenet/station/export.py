@@ -11,12 +11,13 @@ from eyenet.station.referrals import day_of, refers
 
 ALL, SEVERAL, UNKNOWN = "all", "several", "unknown"
 GRADABLE, REFERRED, REPEATED = "photographs gradable", "visits referred", "visits to photograph again"
+ALARM = "shift alarm"
 AGREED = "decided answers accepted"
 HEADER = ["figure", "network", "operating_point", "trained_on", "day", "camera"]
 HEADER += ["count", "of", "patients", "value", "low", "high", "head"]
 
 
-def write_report(path, photographs, answers, head):
+def write_report(path, photographs, answers, head, alarms=()):
     """Write the report.
 
     Each figure is given for all days and cameras, for each day, each camera, and each camera's days; networks are never
@@ -30,6 +31,8 @@ def write_report(path, photographs, answers, head):
         The newest one of each visit.
     head : str
         Of the register; it is in every row.
+    alarms : list of dict
+        Shift alarms, a row each: the figure is the sentence, without a share.
 
     Returns
     -------
@@ -44,6 +47,7 @@ def write_report(path, photographs, answers, head):
             hits.append(hit)
             patients.append(numbers.setdefault(patient, len(numbers)))
     rows = [_row(key, np.array(hits), patients, head) for key, (hits, patients) in sorted(groups.items())]
+    rows += [_row_of_alarm(alarm, head) for alarm in alarms]
     write_rows(path, HEADER, rows)
     return len(rows)
 
@@ -52,6 +56,12 @@ def _row(key, hits, patients, head):
     share = share_with_interval(hits, patients)
     figures = (f"{share[name]:.6f}" for name in ("value", "low", "high"))
     return [*map(plain, key), int(hits.sum()), len(hits), len(set(patients)), *figures, head]
+
+
+def _row_of_alarm(alarm, head):
+    network = [alarm.get("network") or UNKNOWN, alarm.get("operating_point") or UNKNOWN, UNKNOWN]
+    told = [f"{ALARM}: {alarm['sentence']}", *network, alarm["day"], alarm["camera"]]
+    return [*map(plain, told), "", alarm["photographs"], alarm["patients"], "", "", "", head]
 
 
 def _of_photographs(photographs, answers):

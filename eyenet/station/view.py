@@ -13,7 +13,8 @@ from eyenet.run.files import plain
 from eyenet.station.referrals import refers
 
 STYLES = {"again": "bold black on yellow", "refer": "bold red", "other": ""}
-FIXED = 12  # lines of the screen besides patients
+FIXED = 18  # lines of the screen besides patients
+SHIFTS = 3  # shift alarms of today that are shown, the newest
 FEW = 4  # files that are listed by name
 
 
@@ -58,7 +59,7 @@ class Screen:
         self.network = f"network {screener.name}, operating point {screener.point}, trained on {screener.trained_on}"
         self.register, self.console = register, console or Console()
         self.live = Live(console=self.console, screen=True, auto_refresh=False)
-        self.answers, self.drawn = None, None
+        self.answers, self.drawn, self.alarms = None, None, []
 
     def __enter__(self):
         self.live.__enter__()
@@ -69,7 +70,7 @@ class Screen:
 
     def show(self, event):
         """Note an event: the next `refresh` shows it."""
-        if event.kind == "patient":
+        if event.kind in ("patient", "shift"):
             self.answers = None
 
     def refresh(self, waiting, problems):
@@ -86,6 +87,7 @@ class Screen:
         state = (today, waiting, dict(problems), self.console.size)
         if self.answers is None or state != self.drawn:
             self.answers, self.drawn = self.register.answers(today), state
+            self.alarms = self.register.alarms(today)
             self.live.update(self.draw(waiting, problems, today), refresh=True)
 
     def draw(self, waiting, problems, today):
@@ -94,6 +96,7 @@ class Screen:
         from rich.text import Text
 
         parts = [Text(f"{plural(len(self.answers), 'visit')} on {today}", "bold"), self._table()]
+        parts += [Text(plain(one["sentence"]), "bold yellow") for one in self.alarms[-SHIFTS:]]
         parts.append(Text(f"waiting: {_list(waiting)}" if waiting else "no file is waiting", "cyan" if waiting else ""))
         if problems:
             parts.append(Text(f"cannot be read, tried again when changed ({len(problems)}):", "bold red"))

@@ -13,10 +13,12 @@ from eyenet.run.options import local_path
 from eyenet.station.desk import Changed, Desk, Event
 from eyenet.station.inbox import Inbox
 from eyenet.station.register import Register
+from eyenet.station.shift_watch import ShiftWatch
 from eyenet.station.view import view_for
 
 RETRY = 5.0  # s until a file that could not be opened, or an entry that could not be written, is tried again
 TRIES = 3  # of such a file with --once
+SHIFT = "shift alarm"
 
 
 def add_options(options):
@@ -35,13 +37,13 @@ def run_station(args):
     if not args.inbox.is_dir():
         raise StageError(f"there is no folder {args.inbox}; make it, or connect the drive")
     folder = Path(args.inbox).resolve()
-    screener = Screener(args.model or default_model(), args.sensitivity, args.specificity)
+    screener = Screener(args.model or default_model(), args.sensitivity, args.specificity, measuring=True)
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     log(screener.describe())
     with locked(folder), Register.open(args.register) as register:
         desk, inbox = Desk(folder, screener, register, args.one_clinic), Inbox(folder)
         with view_for(screener, register) as view:
-            return Watch(desk, inbox, view).run(args.once)
+            return Watch(desk, inbox, view, shift=ShiftWatch(register, screener)).run(args.once)
 
 
 class Watch:
@@ -54,11 +56,14 @@ class Watch:
     view : eyenet.station.view.Lines or eyenet.station.view.Screen
     now, sleep : callable
         As `time.monotonic` and `time.sleep`.
+    shift : eyenet.station.shift_watch.ShiftWatch, optional
+        Default: nobody looks for a shift.
     """
 
-    def __init__(self, desk, inbox, view, now=time.monotonic, sleep=time.sleep):
+    def __init__(self, desk, inbox, view, now=time.monotonic, sleep=time.sleep, shift=None):
         self.desk, self.inbox, self.view, self.now, self.sleep = desk, inbox, view, now, sleep
         self.problems, self.tried, self.again = {}, {}, {}
+        self.shift = shift
 
     def run(self, once=False):
         """Watch until Ctrl-C, or until every file is answered; return the exit code."""
@@ -81,6 +86,7 @@ class Watch:
         for path, state in known.items():
             self.inbox.take(path, state)
         self._show(events)
+        self._look_for_shift()
 
     def step(self, once=False):
         """Look once, and take what is complete; return whether the folder could be read."""
@@ -93,7 +99,7 @@ class Watch:
             return False
         self._solved(".")
         here = {self._name(path) for path in self.inbox.present}
-        for name in [name for name in self.problems if name not in here and name != "."]:
+        for name in [name for name in self.problems if name not in here and name not in (".", SHIFT)]:
             self._solved(name)
             self._show(self.desk.forget_unread(name))
         self._refresh()
@@ -125,6 +131,17 @@ class Watch:
         if name in self.desk.unread:
             self.problems[name] = "; ".join(event.text for event in events if event.kind == "not read")
         self._show(events)
+        self._look_for_shift()
+
+    def _look_for_shift(self):
+        """Show the shift alarms that the photographs in the register give; a failure is shown and stops nothing."""
+        if self.shift is None:
+            return
+        try:
+            self._show(self.shift.look())
+            self._solved(SHIFT)
+        except StageError as error:
+            self._trouble(SHIFT, str(error))
 
     def _open(self):
         """List the files that --once still waits for."""
