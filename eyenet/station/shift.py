@@ -190,8 +190,9 @@ def compare_with_summary(mine, reference, question, chance):
 
 
 def columns(photos):
-    """Stack photographs: measures by column, shape (columns, n), and patients, shape (n,)."""
-    return np.array([one.values for one in photos], float).T, np.array([one.patient for one in photos])
+    """Stack photographs: measures by column, shape (columns, n), and the number of the patient, shape (n,)."""
+    _, patients = np.unique([one.patient for one in photos], return_inverse=True)
+    return np.array([one.values for one in photos], float).T, patients
 
 
 def clear(found, chance):
