@@ -3,7 +3,7 @@
 import datetime
 
 from eyenet.model.reference import REFERENCE
-from eyenet.run.errors import log
+from eyenet.run.errors import StageError, log
 from eyenet.run.files import read_json
 from eyenet.station.desk import Event
 from eyenet.station.shift import recall
@@ -31,6 +31,7 @@ class ShiftWatch:
         self.thresholds, self.last, self.shift = screener.thresholds(), 0, None
         self.reference = read_reference(screener.made_of[0], screener.point)
         self.waiting = []  # alarms that could not be entered yet
+        require_scipy()
         if self.reference is None:
             log(NO_SUMMARY)
 
@@ -62,6 +63,22 @@ class ShiftWatch:
         facts |= {"against": alarm.against, "sentence": sentence, "found": found, "week": alarm.week}
         facts |= {"patients": alarm.patients, "photographs": alarm.photographs}
         return facts | {"network": self.name, "operating_point": self.point}
+
+
+def require_scipy():
+    """Import the tests now, since SciPy takes a second that no patient should wait for.
+
+    Raises
+    ------
+    StageError
+        If SciPy is not installed.
+    """
+    try:
+        import eyenet.score.shift  # noqa: F401
+    except ImportError as error:
+        raise StageError(
+            f"SciPy, which compares photographs, is not there ({error}): pip install -r requirements-station.txt"
+        ) from None
 
 
 def read_reference(folder, point):
