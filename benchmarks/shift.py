@@ -11,7 +11,7 @@ False alarms: 100 days of 25 patients after 200 patients of the past. Alarms: a 
 followed by one of changed photographs, in 100 random orders; the photographs until the alarm count those of the patient
 who follows, whose arrival completes the last one. Haze, dirt, smear and a lost channel are made by hand. In DIARETDB1
 the patients are not told, and each photograph counts as one. The photographs are measured once, in CACHE (5,000
-photographs, ten minutes on one core); the simulation takes twenty minutes.
+photographs, ten minutes on one core); the simulation takes four minutes.
 """
 
 import datetime
@@ -32,6 +32,7 @@ TRAINING = 2800  # photographs of training patients that are measured
 DAY = datetime.date(2026, 1, 1)
 DAYS, A_DAY, PAST = 100, 25, 200  # days, patients of a day, patients of the past
 RUNS, WITHIN = 100, 50  # random orders, photographs until the alarm at most
+CONTROL = "nothing changed"
 QUIET_RUNS = 3  # random orders of 100 days
 
 
@@ -109,7 +110,7 @@ def alarms(name, before, after, reference, camera):
     middle, late = (np.quantile(counts, share, method="higher") for share in (0.5, 0.9))
     unit = "none within the day" if np.isinf(late) else "photographs"
     yield f"{name}: until the alarm, median", f"{middle:.0f}", unit, ""
-    yield f"{name}: until the alarm, 90 %", f"{late:.0f}", unit, f"<= {WITHIN}"
+    yield f"{name}: until the alarm, 90 %", f"{late:.0f}", unit, "" if name.startswith(CONTROL) else f"<= {WITHIN}"
     share = share_with_interval(counts <= WITHIN, np.arange(RUNS))
     limits = f"95 %: {share['low']:.3f} to {share['high']:.3f}, of {RUNS} orders"
     yield f"{name}: alarm within {WITHIN} photographs", f"{share['value']:.3f}", limits, ""
@@ -129,8 +130,8 @@ def main():
         *false_alarms("the network's summary", test, reference),
         *false_alarms("both", test, reference),
     ]
-    rows["none"] = [row for row in rows["test"] if row["name"] in {one["name"] for one in rows["dirt"]}]
-    for name in ["none", *sorted(changed)]:
+    rows[CONTROL] = [row for row in rows["test"] if row["name"] in {one["name"] for one in rows["dirt"]}]
+    for name in [CONTROL, *sorted(changed)]:
         after = Patients(rows[name], screener)
         camera = "two" if name == "another camera" else "one"
         table += alarms(f"{name}, its own past", test, after, None, camera)
