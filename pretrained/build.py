@@ -41,7 +41,7 @@ from eyenet.model.lite import LiteNetwork
 from eyenet.model.loading import load_network
 from eyenet.model.patients import split_hash
 from eyenet.model.provenance import provenance
-from eyenet.model.reference import summarise
+from eyenet.model.reference import REFERENCE, summarise
 from eyenet.model.screener import Screener
 from eyenet.photo.measures import measure
 from eyenet.photo.retina import photograph_to_input
@@ -229,7 +229,7 @@ def build(source, work, folder):
     probabilities, features = predict_with_features(network, images, rows)
     config["decision"] = choose_decision(patients, levels, probabilities, recipe["task"])
     config["validation"] = reached(levels, patients, probabilities, config)
-    write_json(folder / "reference.json", summarise_validation(images, rows, probabilities, features, config))
+    write_json(folder / REFERENCE, summarise_validation(images, rows, probabilities, features, config))
     save_halved(network, folder / NETWORK)
     exam = Exam("validation photographs", images[rows], levels, probabilities, None)
     config = write_lite_halved(network, config, folder, exam)

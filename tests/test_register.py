@@ -381,7 +381,7 @@ def test_a_file_that_is_no_register_of_this_version_is_refused_and_kept(path, wh
         for i in range(12):
             add_visit(register, str(i))
     if what in ("version", "program"):
-        name, version = ("user_version", 2) if what == "version" else ("application_id", 1)
+        name, version = ("user_version", opening.VERSION + 1) if what == "version" else ("application_id", 1)
         with contextlib.closing(sqlite3.connect(path)) as connection:
             connection.execute(f"PRAGMA {name} = {version}")
     data = path.read_bytes()

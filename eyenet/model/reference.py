@@ -6,6 +6,7 @@ was trained on, so that the numbers of another set are comparable.
 
 import numpy as np
 
+REFERENCE = "reference.json"  # in the folder of the model
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 

@@ -29,6 +29,7 @@ from eyenet.model.overlay import draw_heat, draw_page
 from eyenet.model.probabilities import calibrate, log_odds, uncalibrate
 from eyenet.model.settings import colours_of, field_of, patients_of_choice, setting, what_it_has_seen
 from eyenet.model.unsure import band, limits_at
+from eyenet.photo.measures import measure
 from eyenet.photo.quality import OTHER, SIDE, SMALLEST, judge, weights
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
@@ -87,6 +88,8 @@ class Screener:
     unsure : str, optional
         Answer "unsure" where disease is neither reported nor ruled out with at most this error rate, one of
         `eyenet.model.unsure.RATES`. Default: answer by the operating point alone.
+    measuring : bool
+        Tell in each row how the photograph looks (`measures`), which the station watches for a shift.
 
     Attributes
     ----------
@@ -118,14 +121,15 @@ class Screener:
     True
     """
 
-    def __init__(self, folder, sensitivity=None, specificity=None, field=None, unsure=None):
+    def __init__(self, folder, sensitivity=None, specificity=None, field=None, unsure=None, measuring=False):
         folder = follow(folder)
         folder = folder.resolve() if folder.is_dir() else folder  # `latest` may be relinked during a run
-        self.made_of = folder, sensitivity, specificity, field, unsure
+        self.made_of = folder, sensitivity, specificity, field, unsure, measuring
         self.config = open_model(folder, LITE_NETWORK)
         self.network = LiteNetwork(folder, self.config)
         self.task, self.decision = TASKS[self.config["task"]], self.config["decision"]
         self.point = choose_point(self.config, sensitivity, specificity)
+        self.measuring = measuring
         self.unsure, self.limits = unsure, limits_at(self.config, unsure, folder) if unsure else {}
         images = self.config["settings"]["images"]
         self.size, self.colours = self.config["size"], colours_of(images)
@@ -165,7 +169,9 @@ class Screener:
             above a threshold, also `questions`, which maps each question to `probability`, `threshold` and `disease`
             (all None where a poor photograph is below the threshold), and `heatmap`, the path written. For a gradable
             photograph and a model of grades also `expected_grade` and, unless the result is unsure, `grade`. With
-            limits also `by_threshold`, the result without them.
+            limits also `by_threshold`, the result without them. If `measuring`, also `measures`: the `network`, the
+            `size`, and the result of `eyenet.photo.measures.measure` for the `photograph` in its own colours; if it
+            shows a retina, also for the network's `input`, and the calibrated `probabilities` by question.
 
         Raises
         ------
@@ -178,6 +184,9 @@ class Screener:
             return {"result": AGAIN, "gradable": False, "reasons": [OTHER, str(error)]}
         row = {"result": AGAIN, "gradable": quality.gradable, "reasons": list(quality.reasons)}
         row |= {"quality": round(float(quality.score), 4), "field": geometry["field"]}
+        if self.measuring:
+            size = f"{geometry['width']}x{geometry['height']}"
+            row["measures"] = {"network": self.name, "size": size, "photograph": quality.measures}
         if not quality.retina:
             return row
         seen = in_colours(crop, self.colours, geometry)
@@ -185,6 +194,9 @@ class Screener:
         if not np.isfinite(probabilities).all():
             raise StageError(f"the network predicts NaN or infinity for {path}; train it again")
         answers, own = self.answer(probabilities)
+        if self.measuring:
+            asked = {question: round(answer["probability"], 4) for question, answer in answers.items()}
+            row["measures"] |= {"input": measure(seen, {}), "probabilities": asked}
         if not quality.gradable:
             answers = only_disease(answers)
             if not any(map(is_above, answers.values())):
@@ -266,7 +278,7 @@ class Screener:
         return join_eyes(eyes, self.thresholds(), self.limits)
 
 
-def reopen(folder, sensitivity, specificity, field, unsure, name):
+def reopen(folder, sensitivity, specificity, field, unsure, measuring, name):
     """Open a model on another host.
 
     Raises
@@ -274,7 +286,7 @@ def reopen(folder, sensitivity, specificity, field, unsure, name):
     StageError
         If the folder holds another model on this host.
     """
-    screener = Screener(folder, sensitivity, specificity, field, unsure)
+    screener = Screener(folder, sensitivity, specificity, field, unsure, measuring)
     if screener.name != name:
         raise StageError(f"a worker sees another model in {folder} ({screener.name}, not {name})")
     return screener

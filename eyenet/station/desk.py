@@ -26,20 +26,16 @@ from eyenet.station.visits import Member, person_of, source_of
 NOBODY = "patient or eye not told, so no patient's answer counts it"
 ERASED = "is the file of a patient who was erased, and is counted for nobody; photograph this patient again"
 DOUBTFUL = "; it is not clear whose it is, so it cannot rule out disease for either"
-ONCE = (
-    "gradable",
-    "result",
-    "quality",
-    "questions",
-    "grade",
-    "expected_grade",
-    "identity",
-)  # not told twice in a report
+# Of a photograph, not told again of a file that came again: what a report or the shift alarm would count twice.
+ONCE = ("gradable", "result", "quality", "questions", "grade", "expected_grade", "identity", "measures")
 GRADED_BY = ("name", "operating_point", "trained_on", "unsure", "version")  # of the network, with each photograph
 
 
 class Event(NamedTuple):
-    """What happened, without control characters; `kind` is photograph, patient, not read, left out or trouble."""
+    """What happened, without control characters.
+
+    `kind` is photograph, patient, not read, left out, shift or trouble.
+    """
 
     kind: str
     name: str

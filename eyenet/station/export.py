@@ -11,14 +11,14 @@ from eyenet.station.referrals import day_of, is_unsure, refers
 
 ALL, SEVERAL, UNKNOWN, NEVER = "all", "several", "unknown", "never"
 GRADABLE, REFERRED, REPEATED = "photographs gradable", "visits referred", "visits to photograph again"
-UNSURE = "visits unsure"
+UNSURE, ALARM = "visits unsure", "shift alarm"
 AGREED, CALLED = "decided answers accepted", "decided unsure answers to be referred"
 NETWORK = ("name", "operating_point", "trained_on", "unsure", "version")  # of what graded
 HEADER = ["figure", "network", "operating_point", "trained_on", "unsure", "version", "day", "camera"]
 HEADER += ["count", "of", "patients", "value", "low", "high", "head"]
 
 
-def write_report(path, photographs, answers, head):
+def write_report(path, photographs, answers, head, alarms=()):
     """Write the report.
 
     Each figure is given for all days and cameras, for each day, each camera, and each camera's days; networks are never
@@ -32,6 +32,8 @@ def write_report(path, photographs, answers, head):
         The newest one of each visit.
     head : str
         Of the register; it is in every row.
+    alarms : list of dict
+        Shift alarms, a row each: the figure is the sentence, without a share.
 
     Returns
     -------
@@ -46,6 +48,7 @@ def write_report(path, photographs, answers, head):
             hits.append(hit)
             patients.append(numbers.setdefault(patient, len(numbers)))
     rows = [_row(key, np.array(hits), patients, head) for key, (hits, patients) in sorted(groups.items())]
+    rows += [_row_of_alarm(alarm, head) for alarm in alarms]
     write_rows(path, HEADER, rows)
     return len(rows)
 
@@ -54,6 +57,12 @@ def _row(key, hits, patients, head):
     share = share_with_interval(hits, patients)
     figures = (f"{share[name]:.6f}" for name in ("value", "low", "high"))
     return [*map(plain, key), int(hits.sum()), len(hits), len(set(patients)), *figures, head]
+
+
+def _row_of_alarm(alarm, head):
+    network = _network({"name": alarm.get("network"), "operating_point": alarm.get("operating_point")})
+    told = [f"{ALARM}: {alarm['sentence']}", *network, alarm["day"], alarm["camera"]]
+    return [*map(plain, told), "", alarm["photographs"], alarm["patients"], "", "", "", head]
 
 
 def _of_photographs(photographs):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eyenet.run.errors import StageError, log
 
-VERSION = 1  # of schema.sql; a change of the schema increases it
+VERSION = 2  # of schema.sql; a change of the schema increases it
 APPLICATION = (
     0x45796531  # "Eye1", in the header of the file, so that no other program's database is taken for a register
 )

@@ -63,6 +63,16 @@ class Reader(Ledger):
         with opening.one_sentence(self.path):
             return reading.list_answers(self.connection, day, patient_key, after)
 
+    def looks(self, after, since):
+        """List how photographs look, of a day or later and after an entry: id, day, patient and lasting facts."""
+        with opening.one_sentence(self.path):
+            return reading.list_looks(self.connection, after, since.isoformat())
+
+    def alarms(self, since=None):
+        """List the shift alarms of a day and later, or all, the oldest first; dicts."""
+        with opening.one_sentence(self.path):
+            return reading.list_alarms(self.connection, since.isoformat() if since else "")
+
     def overdue(self, today=None, days=referrals.WAIT):
         """List the patients who wait too long, the longest wait first; `referrals.Waiting` each."""
         with opening.one_sentence(self.path):

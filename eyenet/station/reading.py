@@ -141,6 +141,28 @@ def _decisions(connection, since):
     return found
 
 
+def list_looks(connection, after, since):
+    """List the id, day, patient and lasting facts of photographs after an entry, and of a day (ISO 8601) or later.
+
+    A file that came again for another patient or eye is one photograph.
+    """
+    rows = connection.execute(
+        "SELECT id, recorded, patient, body FROM entries "
+        "WHERE kind = 'photograph' AND json_extract(body, '$.same_as') IS NULL AND recorded >= ? AND id > ? ORDER BY id",
+        (since, after),
+    )
+    return [
+        (number, datetime.date.fromisoformat(recorded[:10]), patient, json.loads(body))
+        for number, recorded, patient, body in rows
+    ]
+
+
+def list_alarms(connection, since=""):
+    """List the shift alarms of a day (ISO 8601) or later, the oldest first; dicts."""
+    rows = connection.execute("SELECT body FROM entries WHERE kind = 'alarm' ORDER BY id")
+    return [body for body in (json.loads(body) for (body,) in rows) if body["day"] >= since]
+
+
 def find_patients(connection, name):
     """List the keys of the patients whose ID is a name, or whose key it is; erased ones have their key only."""
     return [

@@ -11,9 +11,11 @@ answer      photographs, model, answer likewise        visit, the rest of the an
 decision    answer (id), accepted or refer, by         why
 referral    state, date
 erasure     why: forget or retain
+alarm       day, since, camera, against, sentence, ... (no patient)
 """
 
 import datetime
+import json
 import secrets
 
 from eyenet.run.errors import StageError, log
@@ -22,7 +24,7 @@ from eyenet.station.reader import Reader
 
 # What a photograph's facts and an answer may keep when the patient is erased; all else may name somebody.
 LASTING = {"result", "gradable", "quality", "field", "questions", "expected_grade", "grade", "camera", "unit"}
-LASTING |= {"width", "height", "maker", "model", "version", "by_threshold", "graded_by"}
+LASTING |= {"width", "height", "maker", "model", "version", "by_threshold", "graded_by", "measures"}
 
 
 class Register(Reader):
@@ -172,6 +174,23 @@ class Register(Reader):
                 raise StageError(f"patient {patient_key} {now}; the next entry can be {then}, not {state}")
             return self.append("referral", patient_key, {"state": state, "date": date.isoformat()})
 
+    def add_alarm(self, alarm):
+        """Enter a shift alarm, a dict with `day`, `camera` and `against`; once for the three.
+
+        Returns
+        -------
+        bool
+            False if it is there.
+        """
+        key = ("day", "camera", "against")
+        told = json.loads(chain.canonical(alarm))
+        with self.entering():
+            before = reading.list_alarms(self.connection, told["day"])
+            if any(all(one[name] == told[name] for name in key) for one in before):
+                return False
+            self.append("alarm", "", alarm)
+        return True
+
     def forget(self, patient_key, why="forget"):
         """Erase what may name a patient, for good; the entries stay, by the random key.
 
@@ -233,7 +252,7 @@ class Register(Reader):
         """Write the CSV of a quality report, which names nobody; return the number of its rows."""
         from eyenet.station.export import write_report  # imports SciPy, which is slow and not needed to grade
 
-        return write_report(path, self.photographs(), self.answers(), self.head())
+        return write_report(path, self.photographs(), self.answers(), self.head(), self.alarms())
 
 
 def _split(row):

@@ -4,8 +4,8 @@
 CREATE TABLE IF NOT EXISTS entries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- 1, 2, 3, ... without gaps
     recorded TEXT NOT NULL,               -- local time with its offset from UTC; the order is that of the ids
-    kind TEXT NOT NULL CHECK (kind IN ('patient', 'photograph', 'answer', 'decision', 'referral', 'erasure')),
-    patient TEXT NOT NULL,                -- a random key
+    kind TEXT NOT NULL CHECK (kind IN ('patient', 'photograph', 'answer', 'decision', 'referral', 'erasure', 'alarm')),
+    patient TEXT NOT NULL,                -- a random key; empty for an alarm
     visit TEXT,                           -- a keyed hash: it tells visits apart and does not name them
     body TEXT NOT NULL,                   -- canonical JSON
     seal TEXT,                            -- SHA-256 of the salt and body in `identities`
@@ -38,7 +38,7 @@ WHEN NEW.id <> (SELECT coalesce(max(id), 0) + 1 FROM entries)
 BEGIN SELECT RAISE(ABORT, 'an entry follows the last one'); END;
 
 CREATE TRIGGER IF NOT EXISTS entries_of_known BEFORE INSERT ON entries
-WHEN NEW.kind <> 'patient' AND NOT EXISTS (SELECT 1 FROM entries WHERE kind = 'patient' AND patient = NEW.patient)
+WHEN NEW.kind NOT IN ('patient', 'alarm') AND NOT EXISTS (SELECT 1 FROM entries WHERE kind = 'patient' AND patient = NEW.patient)
 BEGIN SELECT RAISE(ABORT, 'no such patient'); END;
 
 CREATE TRIGGER IF NOT EXISTS entries_of_erased BEFORE INSERT ON entries

@@ -13,7 +13,8 @@ from eyenet.run.files import plain
 from eyenet.station.referrals import is_unsure, refers
 
 STYLES = {"again": "bold black on yellow", "refer": "bold red", "unsure": "bold magenta", "other": ""}
-FIXED = 16  # lines of the screen besides patients
+FIXED = 22  # lines of the screen besides patients
+SHIFTS = 3  # shift alarms of today that are shown, the newest
 FEW = 4  # files that are listed by name
 
 
@@ -58,7 +59,7 @@ class Screen:
         self.network = f"network {screener.name}, operating point {screener.point}, trained on {screener.trained_on}"
         self.register, self.console = register, console or Console()
         self.live = Live(console=self.console, screen=True, auto_refresh=False)
-        self.answers, self.drawn = None, None
+        self.answers, self.drawn, self.alarms = None, None, []
 
     def __enter__(self):
         self.live.__enter__()
@@ -69,7 +70,7 @@ class Screen:
 
     def show(self, event):
         """Note an event: the next `refresh` shows it."""
-        if event.kind == "patient":
+        if event.kind in ("patient", "shift"):
             self.answers = None
 
     def refresh(self, waiting, problems, since):
@@ -87,6 +88,7 @@ class Screen:
         state = (since, waiting, dict(problems), self.console.size)
         if self.answers is None or state != self.drawn:
             self.answers, self.drawn = self.register.answers(after=since), state
+            self.alarms = self.register.alarms(self.register.now().date())
             self.live.update(self.draw(waiting, problems), refresh=True)
 
     def draw(self, waiting, problems):
@@ -99,6 +101,7 @@ class Screen:
         parts = [Text(f"{plural(len(self.answers), 'visit')}, {len(again)} to photograph again", "bold")]
         parts.append(Text(f"{NOT_A_DEVICE} {self.network}", "dim"))  # at the top, where a low terminal shows it too
         parts += [self._table(again, max(2, room - FEW))] * bool(again)
+        parts += [Text(plain(one["sentence"]), "bold yellow") for one in self.alarms[-SHIFTS:]]
         parts.append(Text(f"waiting: {_list(waiting)}" if waiting else "no file is waiting", "cyan" if waiting else ""))
         if problems:
             parts.append(Text(f"cannot be read, tried again when changed ({len(problems)}):", "bold red"))

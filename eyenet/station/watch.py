@@ -16,6 +16,7 @@ from eyenet.station.inbox import Inbox
 from eyenet.station.lock import only_station
 from eyenet.station.recall import OtherNetwork
 from eyenet.station.register import Register
+from eyenet.station.shift_watch import ShiftWatch
 from eyenet.station.view import view_for
 
 RETRY = 5.0  # s until a file that could not be opened, or an entry that could not be written, is tried again
@@ -23,6 +24,7 @@ TRIES = 3  # of such a file with --once
 FORMS = "./forms"  # as a problem; no file of the inbox is called so
 TIDY = 600.0  # s between two times that visits which are over are forgotten; the register keeps them
 REGISTER = "the register"  # stands for a file in the list of problems
+SHIFT = "shift alarm"
 
 
 def add_options(options):
@@ -42,14 +44,16 @@ def run_station(args):
     if not args.inbox.is_dir():
         raise StageError(f"there is no folder {args.inbox}; make it, or connect the drive")
     folder = Path(args.inbox).resolve()
-    screener = Screener(args.model or default_model(), args.sensitivity, args.specificity, unsure=args.unsure)
+    screener = Screener(
+        args.model or default_model(), args.sensitivity, args.specificity, unsure=args.unsure, measuring=True
+    )
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     log(screener.describe())
     with only_station(folder, args.register), Register.open(args.register) as register:
         forms = start_forms(register, args)
         desk, inbox = Desk(folder, screener, register, args.one_clinic, forms=forms), Inbox(folder)
         with view_for(screener, register) as view:
-            return Watch(desk, inbox, view).run(args.once)
+            return Watch(desk, inbox, view, shift=ShiftWatch(register, screener)).run(args.once)
 
 
 class Watch:
@@ -62,12 +66,15 @@ class Watch:
     view : eyenet.station.view.Lines or eyenet.station.view.Screen
     now, sleep : callable
         As `time.monotonic` and `time.sleep`.
+    shift : eyenet.station.shift_watch.ShiftWatch, optional
+        Default: nobody looks for a shift.
     """
 
-    def __init__(self, desk, inbox, view, now=time.monotonic, sleep=time.sleep):
+    def __init__(self, desk, inbox, view, now=time.monotonic, sleep=time.sleep, shift=None):
         self.desk, self.inbox, self.view, self.now, self.sleep = desk, inbox, view, now, sleep
         self.problems, self.tried, self.again = {}, {}, {}
         self.begun, self.tidied = False, now()
+        self.shift = shift
 
     def run(self, once=False):
         """Watch until Ctrl-C, or until every file is answered; return the exit code."""
@@ -90,6 +97,7 @@ class Watch:
             self.inbox.take(path, state)
         self._show(events)
         self.desk.forms.catch_up()
+        self._look_for_shift()
 
     def step(self, once=False):
         """Look once, and take what is complete; return whether the folder and the register could be read."""
@@ -121,7 +129,7 @@ class Watch:
             self.begin()
             ready = self.inbox.look()
         here = {self._name(path) for path in self.inbox.present}
-        for name in [name for name in self.problems if name not in {*here, ".", REGISTER, FORMS}]:
+        for name in [name for name in self.problems if name not in {*here, ".", REGISTER, FORMS, SHIFT}]:
             events = self.desk.forget_unread(name)
             self._solved(name)
             self._show(events)
@@ -173,6 +181,17 @@ class Watch:
         if name in self.desk.unread:
             self.problems[name] = "; ".join(event.text for event in events if event.kind == "not read")
         self._show(events)
+        self._look_for_shift()
+
+    def _look_for_shift(self):
+        """Show the shift alarms that the photographs in the register give; a failure is shown and stops nothing."""
+        if self.shift is None:
+            return
+        try:
+            self._show(self.shift.look())
+            self._solved(SHIFT)
+        except StageError as error:
+            self._trouble(SHIFT, str(error))
 
     def _open(self):
         """List the files that --once still waits for."""
