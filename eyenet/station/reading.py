@@ -147,8 +147,8 @@ def list_looks(connection, after, since):
     A file that came again for another patient or eye is one photograph.
     """
     rows = connection.execute(
-        "SELECT id, recorded, patient, body FROM entries "
-        "WHERE kind = 'photograph' AND json_extract(body, '$.same_as') IS NULL AND recorded >= ? AND id > ? ORDER BY id",
+        "SELECT id, recorded, patient, body FROM entries WHERE kind = 'photograph' "
+        "AND json_extract(body, '$.same_as') IS NULL AND recorded >= ? AND id > ? ORDER BY id",
         (since, after),
     )
     return [
