@@ -6,8 +6,8 @@ Drawings of the sample, each file with a comment of its own, are written into an
 four for each patient; --seconds is the length of the day, so time is compressed. 2 % are damaged. The station runs as
 it is started in a clinic: first for a whole day, then for the same day with --kills kills (SIGKILL) at random moments,
 each followed by a start. It is an error if a photograph is not in the register exactly once, a damaged file is not
-listed, a patient has not exactly one answer, an answer differs from that of the undisturbed day, or `--verify` finds
-something. The resident memory is that of the undisturbed day.
+listed, a patient has not exactly one answer and one letter, an answer or a letter differs from that of the undisturbed
+day, or `--verify` finds something. The resident memory is that of the undisturbed day.
 
 The seconds from the end of a file to its answer are measured before, with --paced photographs, one a second.
 """
@@ -18,6 +18,7 @@ import io
 import itertools
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,8 @@ DAMAGES = (lambda data: data[:5000], lambda data: data[:3], lambda data: b"\xff\
 PIECES, PAUSE = 3, 0.05  # in which a camera writes a file, and seconds between two of them
 QUIET = 300.0  # s after the last file, after which what is not answered is missing
 READY = 5.0  # s in which the station starts
+FORMS = ("--forms", "letter")
+TIME = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d")  # when the first photograph came: not the same on both days
 SHOWN = ("photograph", "not read", "left out")  # the events of a file
 SHARES = {"median": 0.5, "95 %": 0.95, "longest": 1.0}
 
@@ -121,6 +124,7 @@ class Station:
             str(inbox),
             "--register",
             str(register),
+            *FORMS,
         ]
         self.shown, self.memory, self.every = {}, {}, every
         self.start()
@@ -190,11 +194,12 @@ def account(folder, files):
     -------
     complaints : list of str
     answers : dict of str to list
-        By patient, the newest answer of each visit.
+        By patient, the newest answer of each visit, and the bytes of each letter.
     """
     inbox, path = folder / "inbox", folder / "register.sqlite"
     words = [sys.executable, str(record.REPO / "screen.py"), "--register", str(path)]
-    once = subprocess.run([*words, "--inbox", inbox, "--once"], check=False, capture_output=True, text=True)
+    words_once = [*words, "--inbox", inbox, "--once", *FORMS]
+    once = subprocess.run(words_once, check=False, capture_output=True, text=True)
     spoiled = {name for _, name, _, damage in files if damage}
     listed = {line.split("  ", 2)[2].split(": ")[0] for line in once.stdout.splitlines() if "  not read  " in line}
     complaints = [f"{name} is damaged and not listed" for name in sorted(spoiled - listed)]
@@ -209,16 +214,19 @@ def account(folder, files):
         answers = {}
         for one in register.answers():
             answers.setdefault(one.answer["patient"], []).append(one.answer)
+    letters = {}
+    for letter in path.with_name(f"{path.name}.forms").glob("*/*/letter.html"):
+        letters.setdefault(letter.parent.name.partition("_")[0], []).append(TIME.sub(b"", letter.read_bytes()))
     wanted = {sha256(inbox / name): name for _, name, _, damage in files if not damage}
     complaints += [
         f"{name} is {known[digest]} times in the register" for digest, name in wanted.items() if known[digest] != 1
     ]
     complaints += [f"{digest} is in the register only" for digest in known.keys() - wanted.keys()]
     patients = {name.partition("_")[0] for _, name, _, _ in files}
-    complaints += [
-        f"patient {one}: {len(answers.get(one, []))} answers" for one in patients if len(answers.get(one, [])) != 1
-    ]
-    return complaints, answers
+    for what, found in (("answers", answers), ("letters", letters)):
+        counts = {one: len(found.get(one, [])) for one in patients}
+        complaints += [f"patient {one}: {count} {what}" for one, count in counts.items() if count != 1]
+    return complaints, {one: (answers.get(one), letters.get(one)) for one in patients}
 
 
 def measure(work, args):
@@ -235,14 +243,14 @@ def measure(work, args):
     live(work / "killed", files, args.seconds, args, args.kills)
     found, others = account(work / "killed", files)
     complaints = [f"undisturbed: {one}" for one in complaints] + [f"killed: {one}" for one in found]
-    differing = [patient for patient in answers.keys() | others.keys() if answers.get(patient) != others.get(patient)]
-    complaints += [f"patient {patient}: another answer after kills" for patient in sorted(differing)]
+    differing = [patient for patient in answers if answers[patient] != others[patient]]
+    complaints += [f"patient {patient}: another answer or letter after kills" for patient in sorted(differing)]
     return complaints, figures(args, files, waits, station.memory, others, len(complaints))
 
 
 def figures(args, files, waits, memory, answers, complaints):
     """Convert what was measured into rows."""
-    results = Counter(own[0]["result"] for own in answers.values())
+    results = Counter(told[0]["result"] for told, _ in answers.values() if told)
     held = list(memory.values())
     return [
         ("photographs", len(files), "", ""),
@@ -250,7 +258,7 @@ def figures(args, files, waits, memory, answers, complaints):
         ("damaged files", sum(damage is not None for *_, damage in files), "", ""),
         ("photographs a minute", round(60 * len(files) / args.seconds), "", ""),
         ("kills", args.kills, "", ""),
-        ("unaccounted files, missing or differing answers", complaints, "", "0"),
+        ("unaccounted files, missing or differing answers and letters", complaints, "", "0"),
         *((f"patients: {result}", count, "", "") for result, count in sorted(results.items())),
         *(
             (
