@@ -272,7 +272,7 @@ def test_the_alarm_is_in_register_view_and_export_and_comes_once(register, scree
     console = Console(width=120, height=40, record=True, file=io.StringIO())
     screen = Screen(screener, register, console)
     screen.refresh([], {}, 0)
-    console.print(screen.draw([], {}, register.now().date()))
+    console.print(screen.draw([], {}))
     assert wanted in console.export_text()
 
 
