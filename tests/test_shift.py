@@ -175,6 +175,16 @@ def test_the_first_day_is_compared_with_the_summary():
     assert not run(Shift(None), as_the_network_sees(rng, 30, light=-3))
 
 
+def test_a_camera_that_is_not_as_the_summary_is_told_so_once_in_90_days():
+    rng = np.random.default_rng(1)
+    shift, dark = Shift(summary(rng)), dict.fromkeys((0, 1, 30, 91, 92))
+    for day in dark:
+        seen = as_the_network_sees(rng, 30, light=-3)
+        dark[day] = run(shift, [one._replace(day=MONDAY + datetime.timedelta(day)) for one in seen])
+    told = {day: [one for one in found if one.against == VALIDATION] for day, found in dark.items()}
+    assert {day: len(found) for day, found in told.items()} == {0: 1, 1: 0, 30: 0, 91: 1, 92: 0}
+
+
 def test_what_another_network_saw_is_not_compared():
     facts = {"gradable": True, "measures": {"network": "a", "input": {"light": 1.0}, "probabilities": {"any": 0.9}}}
     same, other = (values_of(facts, network, {"any": 0.5}) for network in "ab")
