@@ -28,7 +28,7 @@ photographed again if one file is given as both eyes or for two patients, or if 
 the eye. The rows give the reason. Photographs are not grouped by placeholders such as ANONYMOUS, nor by IDs that cannot
 be one person; equal IDs in different folders are different people unless --one-clinic is given.
 
-With --unsure RATE the result may also be 'unsure: a grader must look', wherever the network can neither rule out nor
+With --unsure RATE the result may also be 'unsure: a grader must look', where the network can neither rule out nor
 report disease with this error rate: of new patients with disease at most this share is called negative, and of those
 without at most this share is called diseased. This holds for patients like those of validation (after recalibrate.py:
 of its set), for each question by itself, and on average over such sets; for others it may not (docs/screening.md). A

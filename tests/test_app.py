@@ -278,15 +278,26 @@ def test_the_operating_point_moves_the_decision_and_not_the_probability(page, mo
             assert answer["disease"] == (answer["probability"] >= answer["threshold"])
 
 
-def test_haste_and_a_closed_storage_mix_nothing_up(page, model, sample):
+def test_haste_and_a_closed_storage_lose_no_photograph(page, model, sample, tmp_path):
+    """Photographs are chosen before the page is ready, and while others are graded; each is graded once."""
     patient = pairs(sample, ["s0002"])["s0002"]
-    seen = browse("hurry", page, patient=patient, first=sample / "s0004_right.jpeg")
+    second, third = (tmp_path / f"s0002_right_{number}.jpeg" for number in (2, 3))
+    for quality, path in ((90, second), (80, third)):
+        Image.open(patient["right"]).save(path, quality=quality)
+    given = {"patient": patient, "second": second, "third": third, "other": sample / "s0004_left.jpeg"}
+    seen = browse("hurry", page, **given)
     assert seen["errors"] == []
-    assert "s0002_right" in seen["shown"] and "s0004" not in seen["shown"]
+    assert seen["early"] == ["s0002_right_2.jpeg", "s0002_right.jpeg"]  # the latest first
+    assert seen["right"] == ["s0002_right_3.jpeg", "s0002_right.jpeg"] and seen["left"] == ["s0002_left.jpeg"]
+    assert seen["removed"] == "Right eye: photograph removed."  # no answer while the left eye is being graded
+    assert seen["refused"] == "Wait until the current patient's photographs have been checked."
+    assert seen["known"].startswith("s0002_right.jpeg has already been added to this eye.")
+    assert "Checking the photographs" in seen["meanwhile"] and "to grade" not in seen["meanwhile"].split("Left eye")[1]
+    assert len(seen["rows"]) == 5
     expected = Screener(model).look(patient["right"])["questions"]["any"]
-    assert seen["row"]["questions"]["any"]["probability"] == pytest.approx(expected["probability"], abs=0.005)
-    assert seen["row"]["questions"]["any"]["threshold"] == expected["threshold"]
-    assert "Checking the photographs" in seen["meanwhile"] and "to grade" not in seen["meanwhile"]
+    for row in (seen["rows"][0], seen["rows"][-1]):
+        assert row["questions"]["any"]["probability"] == pytest.approx(expected["probability"], abs=0.005)
+        assert row["questions"]["any"]["threshold"] == expected["threshold"]
     assert "not saved in the history" in seen["full"]
 
 

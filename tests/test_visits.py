@@ -102,7 +102,7 @@ def test_the_answers_are_those_of_python(seen, model, photographs):
     fields = seen["two fields"]
     assert fields["regraded"]["photographs"] == 3 and fields["one"]["photographs"] == 1
     (rule,) = fields["rules"]  # of the eye with two photographs
-    assert rule.startswith("The eye counts by its worst photograph that is good enough to grade.")
+    assert rule.startswith("The worst photograph that is good enough to grade decides for the eye.")
 
 
 def test_the_pixels_are_those_of_python(seen, model, photographs):
@@ -120,7 +120,8 @@ def test_a_poor_photograph_is_explained_and_the_second_one_refers(seen):
     assert poor["title"] == "Photograph the right eye again" and poor["primary"] == ["Take photograph of the right eye"]
     assert poor["checks"][0] == "✕ No retina found" and "✕ Poor light" in poor["checks"]
     assert poor["todo"] == ["Too dark. Increase the flash, or wait until the pupil is wider."]
-    assert "Attempt 2 of 2, the last one." in poor["text"] and "Attempt 2 of 2" in poor["said"]
+    attempt = "Attempt 1 of 2 was poor. The next one is the last: if it is poor too, refer the patient"
+    assert attempt in poor["text"] and attempt in poor["said"]
     assert poor["over"][-1] == "Step 1 of 2" and "Attempt" not in again["text"] + again["said"] + spent["text"]
     assert (poor["guide"], same["guide"], same["unfolded"], spent["guide"]) == (5, 5, 1, 0)
     assert "already been added to this eye" in same["said"] and same["title"] == poor["title"]
@@ -194,6 +195,7 @@ def test_the_history_lists_every_visit_with_its_answer(seen):
 def test_a_sample_is_marked_and_kept_apart_from_patients(seen):
     sample = seen["sample"]
     own = sample["own"]
+    assert not any(text.startswith("Add") for text in sample["choosers"]) and len(sample["choosers"]) >= 3
     assert sample["photographs"] == 2 and sample["everywhere"] and "Drawings, not a patient's eyes" in sample["banner"]
     assert "Not a patient's result" in sample["letter"]
     assert sample["label"].startswith("Drawing: ") and sample["warned"] and sample["shown"]

@@ -16,6 +16,7 @@ MISSING = missing()
 pytestmark = pytest.mark.skipif(
     MISSING is not None and "Chromium" not in MISSING, reason=f"the history is not tested: {MISSING}"
 )
+AGAIN, UNSURE = "photograph again", "unsure: a grader must look"
 DAY = 86_400_000  # milliseconds
 NOW = 1_795_000_000_000  # November 2026
 PICTURE = base64.b64encode(bytes(range(256)) * 100).decode()  # longer than a chunk of archive.ts
@@ -203,13 +204,58 @@ def test_an_unsure_result_is_never_a_negative_one(do):
     (cells,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     assert kind == "unsure" and cells["Answer"] == cells["Right eye"] == "Unsure: a grader must look"
     assert cells["By the threshold alone"] == "No signs of retinopathy found"
-    assert "more than 5 of 100" in cells["Unsure"]
+    assert "at most 5 of 100 with disease are missed" in cells["Unsure"]
     assert cells["Left eye"] == "No signs of retinopathy found"
     (drawn,) = do({"do": "csv", "visits": [unsure | {"synthetic": True}]})
     (cells,) = csv.DictReader(io.StringIO(drawn.removeprefix("\ufeff"), newline=""))
     answers = ("Answer", "Right eye", "Left eye", "By the threshold alone")
     assert all(cells[name].startswith("Demonstration: ") for name in answers)
     assert do({"do": "unpack", "file": base64.b64encode(packed.encode()).decode()}) == [[unsure]]
+
+
+def poor(result, **changes):
+    """A poor photograph; with a result other than "photograph again", it has an answer."""
+    row = {"result": result, "gradable": False, "retina": True, "reasons": ["too dark"]}
+    return shot("p.jpeg", row=row | ({} if result == AGAIN else {"questions": shot()["row"]["questions"]}), **changes)
+
+
+def joined(result, **changes):
+    return {"result": result, "reasons": [], "questions": {}} | changes
+
+
+def test_the_last_attempt_is_announced_only_while_the_patient_is_not_referred(do):
+    """After a poor photograph that refers, "if the next one is poor too, refer" would contradict the answer."""
+    results = (AGAIN, UNSURE, "referable DR", "DR", "DR, not referable")
+    told = {}
+    for result in results:
+        one = visit(joined=joined(result), eyes={"right": [poor(result)], "left": [shot("l.jpeg")]})
+        (told[result],) = do({"do": "announce", "visit": one, "latest": "right"})
+        assert told[result].startswith("Right eye: ") and "Photograph the right eye again" in told[result]
+    attempt = "Attempt 1 of 2 was poor. The next one is the last: if it is poor too, "
+    assert told[AGAIN].endswith(attempt + "refer the patient, do not send home.")
+    assert told[UNSURE].endswith(attempt + "the answer is “Refer: not gradable”.")
+    assert not any("ttempt" in told[result] or "poor too" in told[result] for result in results[2:]), told
+
+
+def test_a_poor_photograph_that_is_unsure_is_not_said_to_show_disease(do):
+    said = {}
+    for result, count in ((UNSURE, 1), (UNSURE, 2), ("DR", 1), ("DR", 2)):
+        one = visit(eyes={"right": [poor(result)] * count, "left": []})
+        (said[result, count],) = do({"do": "poor", "row": poor(result)["row"], "eye": "right", "visit": one})
+    assert said[UNSURE, 2] == "The photograph is poor, and the answer is unsure: a grader must look."
+    assert said[UNSURE, 1] == f"{said[UNSURE, 2]} Take it again if possible."
+    assert said["DR", 2] == "The photograph is poor, but shows signs of disease."
+    assert said["DR", 1] == f"{said['DR', 2]} Refer, and take it again if possible."
+
+
+def test_the_threshold_alone_calls_no_photograph_poor_where_an_eye_is_missing(do):
+    alone = {AGAIN: "Photograph again", "no DR": "No signs of retinopathy found"}
+    alone["refer: not gradable"] = "Refer: not gradable"
+    for result, expected in alone.items():
+        one = visit(unsure="0.05", joined=joined(UNSURE, by_threshold=result), eyes={"right": [shot()], "left": []})
+        (text,) = do({"do": "csv", "visits": [one]})
+        (cells,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+        assert cells["By the threshold alone"] == expected
 
 
 def test_an_import_says_what_was_new(do):

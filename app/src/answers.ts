@@ -78,6 +78,14 @@ export function sayEye(eye: Eye, visit: Visit): { tone: Tone; title: Text } {
   return { tone: isMarked && tone === "clear" ? "none" : tone, title };
 }
 
+/** Say what a poor photograph tells nevertheless: signs of disease, or an unsure answer. */
+export function sayPoor({ result }: Row, eye: Eye, visit: Visit): Text {
+  const isLast = isSpent(rowsOf(visit.eyes[eye]));
+  const signs = isLast ? words.answers.retake[1] : words.photograph.retake;
+  const said = result === UNSURE ? words.photograph.unsure(!isLast) : signs;
+  return isDemonstration(visit) ? words.demonstration(said) : said;
+}
+
 /** Choose the patient's answer, in the order of the table in the design. A result that is not known never clears a patient. */
 export function kindOf({ joined, eyes }: Visit): Kind {
   const rows = SIDES.flatMap((eye) => rowsOf(eyes[eye]));
@@ -97,7 +105,8 @@ export function kindOf({ joined, eyes }: Visit): Kind {
 export function sayAlone(visit: Visit): Text | null {
   const kind = EYE_KINDS[visit.joined?.by_threshold ?? ""];
   if (!kind) return null;
-  return isDemonstration(visit) ? words.demonstration(words.eyeAnswers[kind]) : words.eyeAnswers[kind];
+  const said = kind === "again" || kind === "ungradable" ? words.answers[kind][0] : words.eyeAnswers[kind]; // of both eyes, not of a photograph
+  return isDemonstration(visit) ? words.demonstration(said) : said;
 }
 
 /** Say the answer for a patient. */

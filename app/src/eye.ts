@@ -1,12 +1,12 @@
 /** An eye: what is known of it, its photographs, and the buttons to add or remove one. */
 
-import { isDemonstration, rowsOf, sayEye } from "./answers";
+import { rowsOf, sayEye, sayPoor } from "./answers";
 import { isPoor, reasonsOf } from "./checklist";
 import { drawCapture } from "./chooser";
 import { drawDetails, drawTitle } from "./details";
 import { aside, el } from "./dom";
 import { drawPictures } from "./pictures";
-import { type Eye, UNREAD, isGradable, isSpent } from "./screener";
+import { type Eye, UNREAD, isGradable } from "./screener";
 import type { Shot, Visit } from "./store";
 import { verbatim } from "./text";
 import { sayProblem, words } from "./words";
@@ -44,7 +44,7 @@ export function drawEye(eye: Eye, visit: Visit, busy: boolean, handlers: Handler
     },
     el("h2", { id }, words.eyes[eye]),
     ...body,
-    handlers && el("div", { class: "actions" }, ...drawCapture(eye, false, shots.length ? words.choose.another : words.choose.photograph, (files) => handlers.choose(eye, files))),
+    handlers && el("div", { class: "actions" }, ...drawCapture(eye, false, shots.length && !visit.sample ? words.choose.another : words.choose.photograph, (files) => handlers.choose(eye, files))),
   );
 }
 
@@ -54,7 +54,6 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye, number: number, handlers: 
   const total = visit.eyes[eye].length;
   const poor = isPoor(row);
   const remove = () => handlers?.remove(eye, shot);
-  const signs = isSpent(rowsOf(visit.eyes[eye])) ? words.answers.retake[1] : said.retake;
   return el(
     "div",
     { class: "shot" },
@@ -62,7 +61,7 @@ function drawShot(shot: Shot, visit: Visit, eye: Eye, number: number, handlers: 
     shot.picture && drawPictures(shot, eye),
     row.result !== UNREAD && el("p", { class: `quality ${poor ? "poor" : "good"}` }, el("span", { "aria-hidden": "true" }, verbatim(poor ? "✕" : "✓")), poor ? said.poor : said.good),
     poor && el("ul", { class: "reasons" }, ...reasonsOf(row).map(([reason]) => el("li", {}, reason))),
-    poor && row.questions ? el("p", {}, isDemonstration(visit) ? words.demonstration(signs) : signs) : null,
+    poor && row.questions ? el("p", {}, sayPoor(row, eye, visit)) : null,
     ...(row.notes ?? []).map((note) => el("p", { class: "small" }, sayProblem(note))),
     drawDetails(row),
     el(

@@ -93,10 +93,12 @@ async function start(): Promise<void> {
   if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") return failed(words.status.tooOld);
   say(words.status.loading);
   byId("new").setAttribute("aria-busy", "true");
-  void resumeProgress().then((found) => {
-    byId("new").removeAttribute("aria-busy");
-    lost ??= found;
+  const found = (what: Text | null) => {
+    lost ??= what;
     if (lost) say(lost, "wrong");
+  };
+  void resumeProgress().then(found).finally(() => {
+    byId("new").removeAttribute("aria-busy");
     keepClean(() => location.hash === "#history" && show());
   });
   const offline = await keepOffline(inUse);

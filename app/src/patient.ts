@@ -2,7 +2,7 @@
 
 import { SIDES, nextStep } from "./answers";
 import { assign, drawChooser } from "./chooser";
-import { byId, el } from "./dom";
+import { byId, el, tell } from "./dom";
 import { openDoubts } from "./doubts";
 import { type Handlers, drawEye } from "./eye";
 import { drawPrint, drawResult } from "./result";
@@ -20,7 +20,7 @@ const born = el("input", { id: "born", type: "date", autocomplete: "off", min: "
 const body = el("div", { id: "patient" });
 let drawn = ""; // id of the visit
 
-const handlers: Handlers = { choose, remove: removeShot, confirm: confirmFiles, next };
+const handlers: Handlers = { choose, remove: removeShot, confirm: confirmFiles, next: askNext };
 
 /** Make the view, once. */
 export function makePatient(): void {
@@ -55,6 +55,12 @@ export function redrawLetter(): void {
   body.querySelector(".letter")?.replaceWith(drawLetter(session.visit));
 }
 
+/** Start the next patient, unless photographs of this one are still being graded: they would be lost. */
+function askNext(): void {
+  if (SIDES.some(session.isBusy)) tell(words.resumed.busy, "wrong");
+  else next();
+}
+
 /** Start the next patient. */
 export function next(): void {
   startNext();
@@ -71,13 +77,13 @@ export function drawPatient(arrived: boolean): void {
   const isStarted = isBusy || SIDES.some((eye) => visit.eyes[eye].length);
   const busy = el("section", { class: "card result busy", id: "now", tabindex: -1 }, el("span", { class: "spinner", "aria-hidden": "true" }), el("p", {}, words.status.lookingAll));
   const isDone = isStarted && !isBusy && !openDoubts(visit).length && nextStep(visit) === null; // the card has the buttons
-  const several = drawChooser(isStarted ? said.addSeveral : said.several, verbatim(""), "button", { multiple: true }, (files) => void chooseSeveral(files));
-  const ends = [drawPrint(), el("button", { type: "button", class: "button", onclick: next }, said.next)];
+  const several = drawChooser(isStarted && !visit.sample ? said.addSeveral : said.several, verbatim(""), "button", { multiple: true }, (files) => void chooseSeveral(files));
+  const ends = [drawPrint(), el("button", { type: "button", class: "button", onclick: askNext }, said.next)];
   if (label.value !== visit.label) label.value = visit.label;
   if (visit.id !== drawn || (visit.born && born.value !== visit.born)) born.value = visit.born ?? ""; // what is being typed stays
   drawn = visit.id;
   body.replaceChildren(
-    session.resumed ? drawResumed(visit, next) : "",
+    session.resumed ? drawResumed(visit, askNext) : "",
     isBusy ? busy : (drawResult(visit, handlers, latest) ?? ""),
     el("div", { class: "eyes" }, ...SIDES.map((eye) => drawEye(eye, visit, session.isBusy(eye), handlers))),
     el("div", { class: "actions wide" }, several, ...(isStarted && !isDone ? ends : [])),

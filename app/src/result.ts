@@ -37,8 +37,12 @@ const mark = (text: Text, { sample }: Visit): Text => (sample ? words.demonstrat
 /** Say what to do next. */
 const sayStep = ({ eye, again }: NonNullable<Step>, visit: Visit): Text => mark(again ? said.againIs(eye) : said.nextIs(eye), visit);
 
-/** Say that the next photograph of an eye is the last attempt; null if it is not. */
-const sayAttempt = ({ attempt }: NonNullable<Step>, visit: Visit): Text | null => (attempt === ATTEMPTS ? mark(said.attempt(attempt, ATTEMPTS), visit) : null);
+/** Say after a poor photograph that the next one is the last attempt; null if it is not, or if the patient is referred already. */
+function sayAttempt({ attempt }: NonNullable<Step>, visit: Visit): Text | null {
+  const result = visit.joined?.result ?? AGAIN;
+  if (attempt !== ATTEMPTS || (result !== AGAIN && result !== UNSURE)) return null;
+  return mark((result === UNSURE ? said.attemptUnsure : said.attempt)(attempt - 1, ATTEMPTS), visit);
+}
 
 /** Title the card: with the answer, or with the next step while there is none. */
 function titleOf(visit: Visit, step: Step): Text {

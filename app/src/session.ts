@@ -16,13 +16,15 @@ import { type Shot, type Visit, addContours, keep, recall, remember, remove } fr
 import type { Text } from "./text";
 import { words } from "./words";
 
-interface Batch {
-  files: File[];
+/** A photograph that is being graded, or waits for the network. */
+interface Pending {
+  file: File;
+  asked: Asked | null; // null while there is no network
 }
 
 const fileOf = new WeakMap<Shot, File>();
 const chosenAt = new WeakMap<File, number>();
-const busy: Partial<Record<Eye, Batch>> = {}; // by eye: what is being graded, or waits for the network
+const busy: Partial<Record<Eye, Pending[]>> = {}; // by eye
 
 /** What the page shows. */
 export const session = {
@@ -57,7 +59,7 @@ export function inUse(): boolean {
 /** Tell whether a visit has a photograph that was read: then it belongs into the history. */
 const hasPicture = ({ eyes }: Visit): boolean => SIDES.some((eye) => eyes[eye].some(({ picture }) => picture));
 
-/** Add photographs to an eye; those that are still being graded are replaced. After a sample, the next patient starts. */
+/** Add photographs to an eye, also while others are being graded. After a sample, the next patient starts. */
 export function choose(eye: Eye, files: File[]): void {
   if (session.failure) return say(session.failure, "wrong");
   if (session.visit.sample) startNext();
@@ -67,26 +69,27 @@ export function choose(eye: Eye, files: File[]): void {
   void look(eye, files);
 }
 
-/** Grade the photographs of an eye, and add those that are not known. */
+/** Grade photographs of an eye, and add those that are not known, together with those that are being graded already. */
 async function look(eye: Eye, files: File[]): Promise<void> {
-  const batch = { files };
+  const batch = [...(busy[eye] ?? []), ...files.map((file): Pending => ({ file, asked: null }))];
   busy[eye] = batch;
   session.visit.joined = null;
   session.changed(false);
   void keepInProgress().catch(() => undefined); // said when there is a result
   if (!session.model) return; // `started` goes on
-  const asked = files.map((file) => grade(file, chosenRule()));
+  const asked = batch.map((one) => (one.asked ??= grade(one.file, chosenRule())));
   const all = await Promise.all(asked.map(({ seen }) => seen));
-  if (busy[eye] !== batch) return; // others were chosen meanwhile, or the next patient started
+  if (busy[eye] !== batch) return; // others joined them meanwhile, or the next patient started
   delete busy[eye];
   session.latest = eye;
   let known: Text | null = null;
   all.forEach(({ row, fingerprint, picture, contours, contoursOf, disc }, i) => {
+    const { file } = batch[i];
     const isKnown = fingerprint && session.visit.eyes[eye].some((shot) => shot.fingerprint === fingerprint);
-    if (isKnown) known = words.status.known(files[i].name);
+    if (isKnown) known = words.status.known(file.name);
     if (isKnown) return;
-    const shot: Shot = { name: files[i].name, when: chosenAt.get(files[i]), fingerprint, row, picture, contours, contoursOf, disc };
-    fileOf.set(shot, files[i]);
+    const shot: Shot = { name: file.name, when: chosenAt.get(file), fingerprint, row, picture, contours, contoursOf, disc };
+    fileOf.set(shot, file);
     session.visit.eyes[eye].push(shot);
     if (contoursOf) void explain(shot, eye, asked[i], session.visit.id);
   });
@@ -106,7 +109,7 @@ async function explain(shot: Shot, eye: Eye, { contours }: Asked, id: string): P
 /** Remove the photographs of an eye from the page, and return their files. */
 function clear(eye: Eye): File[] {
   const shots = session.visit.eyes[eye];
-  const files = [...shots.flatMap((shot) => fileOf.get(shot) ?? []), ...(busy[eye]?.files ?? [])];
+  const files = [...shots.flatMap((shot) => fileOf.get(shot) ?? []), ...(busy[eye] ?? []).map(({ file }) => file)];
   shots.forEach(forget);
   session.visit.eyes[eye] = [];
   delete busy[eye];
@@ -133,7 +136,7 @@ export function confirmFiles(): void {
 async function update(said: Text | null, isProblem = false): Promise<void> {
   const { model, point, unsure, visit } = session;
   if (!model) return;
-  const isWhole = SIDES.some((eye) => visit.eyes[eye].length) && !openDoubts(visit).length;
+  const isWhole = SIDES.some((eye) => visit.eyes[eye].length) && !SIDES.some(session.isBusy) && !openDoubts(visit).length;
   visit.joined = isWhole ? join(model, { point, unsure }, { left: rowsOf(visit.eyes.left), right: rowsOf(visit.eyes.right) }) : null;
   Object.assign(visit, { point, unsure, model: model.name, seen: seenBy(model), network: identify(model), synthetic: model.synthetic });
   const result = visit.joined || openDoubts(visit).length ? announce(visit, said ? null : session.latest) : null;

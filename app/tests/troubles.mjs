@@ -7,30 +7,35 @@ const chooser = (eye) => `#new [data-eye=${eye}] input[type=file]:not([capture])
 const done = (eye) => `#new [data-eye=${eye}][aria-busy=false][data-result]`;
 
 export const troubles = {
-  /** A browser without storage for settings; photographs chosen before the page is ready; a full history. */
+  /** A browser without storage for settings; photographs chosen before the page is ready and while others are graded; a full history. */
   async hurry(browser, url) {
     const { page, seen } = await open(browser, url, {}, closeStorage, () => true); // not ready yet
-    for (const file of [options.first, options.patient.left, options.patient.right]) {
-      await page.setInputFiles(chooser("right"), file);
-    }
+    const status = () => page.locator("#status").innerText();
+    const names = (eye) => page.locator(`#new [data-eye=${eye}] .file-name`).evaluateAll((all) => all.map((one) => one.firstChild.data));
+    const { patient, second, third, other } = options;
+    for (const file of [patient.right, second]) await page.setInputFiles(chooser("right"), file);
     await page.waitForSelector(done("right"));
+    const early = await names("right");
     await page.evaluate(() => (window.held = []));
-    await page.setInputFiles(chooser("right"), options.first);
-    await page.setInputFiles(chooser("right"), options.patient.right); // while the previous one is being graded
+    await page.setInputFiles(chooser("left"), patient.left);
+    await page.getByRole("button", { name: "Remove" }).first().click(); // the latest one of the right eye
+    const removed = await status();
+    for (const file of [third, patient.right]) await page.setInputFiles(chooser("right"), file); // each while the previous one is being graded
+    await page.getByRole("button", { name: "Next patient" }).click();
+    const refused = await status();
     const meanwhile = await page.locator("#new").innerText();
     await page.evaluate(() => {
       const held = window.held;
       window.held = null;
       for (const send of held) send();
     });
-    await page.waitForSelector(done("right"));
-    const shown = await page.locator("#new [data-eye=right]").innerText();
-    const row = await page.evaluate(() => window.said.findLast(({ kind }) => kind === "seen").seen.row);
+    for (const eye of ["left", "right"]) await page.waitForSelector(done(eye));
+    const found = { early, removed, refused, meanwhile, right: await names("right"), left: await names("left"), known: await status() };
+    const rows = await page.evaluate(() => window.said.filter(({ kind }) => kind === "seen").map(({ seen }) => seen.row));
     await page.evaluate(fillStorage);
-    await look(page, "left", options.patient.left);
+    await look(page, "left", other);
     await page.waitForFunction(() => document.querySelector("#status").dataset.kind === "wrong");
-    const full = await page.locator("#status").innerText();
-    return { meanwhile, shown, row, full, errors: seen.errors };
+    return { ...found, rows, full: await status(), errors: seen.errors };
   },
 
   /** Removed and deleted results are gone, even those of the patient who is still on the page. */

@@ -134,6 +134,7 @@ async function trySample(page) {
   await button(page, "Poor photograph").click();
   await page.waitForSelector("#now[data-result]");
   const found = { ...(await see(page)), banner: await page.locator("#banner").innerText(), ...(await seenBanner(page)), letter: await page.locator("#new .letter").textContent() };
+  found.choosers = await page.locator("#new label.button:visible").allInnerTexts(); // of the next patient
   await goTo(page, "about");
   found.everywhere = await page.locator("#banner").isVisible();
   await goTo(page, "new");

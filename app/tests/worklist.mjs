@@ -4,8 +4,8 @@
 import { createInterface } from "node:readline";
 import { load } from "./load.mjs";
 
-const [{ pack, unpack }, { toCsv }, { merge }, { isExpired, mustAsk }, { isWanted, EVERYTHING }, { decideAgain }, { sayDays }, { kindOf }, { words }, { answerAll, answersWithout, openDoubts }] = await Promise.all(
-  ["archive.ts", "csv.ts", "merge.ts", "retention.ts", "search.ts", "again.ts", "days.ts", "answers.ts", "words.ts", "doubts.ts"].map(load),
+const [{ pack, unpack }, { toCsv }, { merge }, { isExpired, mustAsk }, { isWanted, EVERYTHING }, { decideAgain }, { sayDays }, { kindOf, sayPoor }, { words }, { answerAll, answersWithout, openDoubts }, { announce }] = await Promise.all(
+  ["archive.ts", "csv.ts", "merge.ts", "retention.ts", "search.ts", "again.ts", "days.ts", "answers.ts", "words.ts", "doubts.ts", "result.ts"].map((name) => load(name)),
 );
 
 /** Change the pictures of a visit. */
@@ -40,6 +40,8 @@ const jobs = {
   answers: async ({ visit, removed }) => answersWithout(visit, removed),
   doubts: async ({ visit }) => openDoubts(visit).map(({ key }) => key),
   kind: async ({ visit }) => kindOf(visit),
+  announce: async ({ visit, latest }) => announce(visit, latest),
+  poor: async ({ row, eye, visit }) => sayPoor(row, eye, visit),
   imported: async ({ counts }) => words.exchange.done(...counts),
 };
 
