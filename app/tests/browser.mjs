@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 import { chromium, firefox } from "playwright-core";
 import { freePort, kept, options, serve, use } from "./driver.mjs";
 import { languages } from "./languages.mjs";
+import { pictures } from "./pictures.mjs";
 import { records } from "./records.mjs";
 import { sizes } from "./sizes.mjs";
 import { troubles } from "./troubles.mjs";
@@ -45,7 +46,7 @@ async function serverOf(folder) {
 async function run() {
   const { server, port } = await serverOf(options.dist);
   const origin = `http://127.0.0.1:${port}`;
-  const found = await { ...views, ...sizes, ...languages, ...troubles, ...visits, ...records, ...waiting }[options.scenario](browser, `${origin}/`, server, port);
+  const found = await { ...views, ...sizes, ...languages, ...troubles, ...visits, ...records, ...waiting, ...pictures }[options.scenario](browser, `${origin}/`, server, port);
   return { origin, ...found };
 }
 
