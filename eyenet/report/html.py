@@ -15,7 +15,7 @@ from eyenet.model.settings import what_it_has_seen
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.checklists import counts_table, fill_checklists
-from eyenet.report.chosen import chosen_on, chosen_on_validation, places, use_of_validation
+from eyenet.report.chosen import chosen_on, chosen_on_validation, places, use_of_validation, with_places
 from eyenet.report.coverage import coverage_table
 from eyenet.report.flow import flow_steps, ungradable_text
 from eyenet.report.forest import forest_charts
@@ -51,6 +51,7 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         Least probability of the predictions in `examples`.
     """
     template = environment(__file__, autoescape=True).get_template("report.html.jinja")
+    metrics = with_places(metrics)
     checklists = fill_checklists(metrics, config)
     page = template.render(
         metrics=metrics,
@@ -70,6 +71,7 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         confident=confident,
         point=words.point_name(next(iter(metrics["questions"].values()))["operating_point"]),
         chosen=places(metrics),
+        chosen_patients=places(metrics, "validation patients"),
         chosen_on_validation=chosen_on_validation(metrics),
         checklists=checklists,
         checklist_counts=counts_table(checklists),
@@ -163,6 +165,7 @@ def _question(metrics, question, examples):
     """Assemble the tables and charts of one question."""
     asked = metrics["questions"][question]
     classes, units = [HEALTHY[question], "disease"], tables.units_of(asked)
+    unsure = coverage_table(asked)
     return {
         "id": question,
         "title": TITLES[question],
@@ -171,11 +174,12 @@ def _question(metrics, question, examples):
         "figures": [
             tables.figures_table(asked),
             workload_table(asked),
-            *([unsure] if (unsure := coverage_table(asked)) else []),
+            *([unsure] if unsure else []),
             tables.baselines_table(asked),
             tables.roc_table(asked),
             tables.calibration_table(asked),
         ],
+        "unsure": unsure,
         "majority": asked["baselines"]["majority"],
         "not_retina": asked["baselines"]["not_retina"],
         "points": [tables.points_table(asked, unit) for unit in units],
