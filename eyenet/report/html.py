@@ -22,6 +22,7 @@ from eyenet.report.forest import forest_charts
 from eyenet.report.subgroup_tables import group_sentences, group_tables, shown_differences, ungradable_table
 from eyenet.report.words import DASH, HEALTHY, decimal
 from eyenet.report.workload import workload_sentences, workload_table
+from eyenet.report.workload_chart import workload_chart
 from eyenet.run.files import write_whole
 from eyenet.run.pages import environment
 from eyenet.score.metrics import METRIC_NAMES
@@ -146,6 +147,11 @@ def _charts(question, asked):
             f"Least certain {noun}s graded by a person",
             f"Figures of the remaining {noun}s.",
             charts.referral_chart(f"referral-{question}", unit),
+        ),
+        (
+            f"Workload of 1,000 {noun}s",
+            "What becomes of them at the model's operating point.",
+            workload_chart(f"workload-{question}", unit, noun),
         ),
         (
             f"Decision curve, per {noun}",
