@@ -66,7 +66,7 @@ def alike_patients(table, theirs):
     list of str
         Without those whose IDs are equal, see `shared_patients`.
     """
-    ours, others = (each["patient"].str.rpartition(JOINT)[0] for each in (table, theirs))
+    ours, others = (each["patient"].map(lambda patient: patient.rpartition(JOINT)[0]) for each in (table, theirs))
     found = shared_patients(table[ours == ""], _alone(theirs[~others.isin(ours)]))
     named = table[~ours.isin(others)]
     bare = _alone(named)
@@ -75,7 +75,8 @@ def alike_patients(table, theirs):
 
 
 def _alone(patients):
-    return patients.assign(patient=patients["patient"].str.rpartition(JOINT)[2])
+    """Return patients with the IDs that they have in their set; also of no patient, where `str.rpartition` fails."""
+    return patients.assign(patient=patients["patient"].map(lambda patient: patient.rpartition(JOINT)[2]))
 
 
 def ids_in_sets(patients):
