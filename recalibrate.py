@@ -205,9 +205,11 @@ def score_set(args, config, point, same_source):
     -------
     scored : Scored
         The gradable ones of patients whom the network has not seen; its table has their `path` too. `found` counts all
-        that were to be scored, and `left_out` has name and reason of those that could not be used.
+        that were to be scored.
     questions : list of str
         What the labels answer.
+    rejected : list of (str, str)
+        Name and reason of the photographs that could not be used.
     """
     backend.start("float32", 0)
     from eyenet.model.scored_photographs import read_photograph_labels, score_labelled
@@ -225,7 +227,7 @@ def score_set(args, config, point, same_source):
     scored = gradable_part(scored)
     questions = require_enough(scored.table, config["task"], point)
     used = scored.table.assign(path=scored.table["image"].map(table.set_index("image")["path"]))
-    return replace(scored, table=used, found=len(table), left_out=tuple(rejected)), questions
+    return replace(scored, table=used, found=len(table)), questions, rejected
 
 
 def main():
@@ -235,7 +237,7 @@ def main():
     config = open_model(args.model)
     point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
     same_source = args.same_source if args.same_source is not None else source_of(config) is None
-    scored, questions = score_set(args, config, point, same_source)
+    scored, questions, rejected = score_set(args, config, point, same_source)
     used, seen = scored.table, same_ids(scored.table, args.model)  # those of the same source are left out
     note_same_ids(seen)
     decision, chosen, decided = decide(used, scored.probabilities, config, questions, point)
@@ -256,7 +258,7 @@ def main():
     new = new_config(config, decision, point, made)
     with whole_folder(args.output) as work:
         write_model(work, args.model, new, patients, figures, tables, bound(tables))
-    code = finish(scored.left_out, scored.found, args.max_rejected, args.output)
+    code = finish(rejected, scored.found, args.max_rejected, args.output)
     print_summary(made, tables, figures)
     print(f"next: python predict.py PHOTOGRAPHS --model {shlex.quote(str(args.output))}")
     return code

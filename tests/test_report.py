@@ -122,7 +122,7 @@ def test_the_report_is_one_whole_page(pages, undrawn, task, tmp_path):
     page = check_whole(pages.get(task) or report(tmp_path / "report.html", task))
     charts = [a["aria-label"] for tag, a in page.tags if tag == "svg"]
     questions = len(TASKS[task].questions)
-    assert len(charts) == questions * (7 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
+    assert len(charts) == questions * (8 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
     assert ("Agreement with the grade" in page.text) == ("limited by its answers" in page.text) == (task == "grade")
     assert page.source.count("data:image/jpeg") == questions * 16
     for name in make_config()["settings"] | make_config()["versions"]:
