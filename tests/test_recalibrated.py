@@ -123,7 +123,7 @@ def test_what_the_words_find_is_there_without_a_recalibration(tmp_path):
     """The search above is not empty by itself: of other models it finds as many places as these texts have."""
     texts = write_all(make_metrics("grade") | {"subgroups": None}, make_config("grade"), tmp_path)
     found = {name: len(false_of(text)) for name, text in texts.items()}
-    least = {"report.html": 20, "MODEL_CARD.md": 8, "checklists.md": 8, "terminal": 1}
+    least = {"report.html": 24, "MODEL_CARD.md": 8, "checklists.md": 10, "terminal": 1}
     assert all(found[name] >= number for name, number in least.items()), found
     assert not any("recalibrate.py" in text or "recalibrated" in text for text in texts.values())
 
