@@ -128,6 +128,7 @@ def compute_metrics(sets, scored, train, config, by, draws, seed):
         "task": config["task"],
         "set": scored.what,
         "known_patients": scored.known,
+        "alike_patients": scored.alike,
         "synthetic": scored.synthetic,
         "bootstrap": {"draws": draws, "seed": seed, "level": LEVEL},
         "intervals": METHODS,

@@ -7,14 +7,16 @@ Writes  nothing: the table is printed
     python plan_acceptance.py --prevalence 0.2
     python plan_acceptance.py --prevalence 0.2 --show-sensitivity 0.85 --power 0.9
 
-Give what you expect of the network, such as the figures of its report, and how wide the 95 % intervals of sensitivity
-and specificity may be. With --show-sensitivity or --show-specificity, also the number at which the lower limit of the
-interval will probably be at least that. Eyes are counted, and two eyes of a patient tell less than eyes of two
-patients: --correlation says by how much (a guess on the safe side; with --both, Kaggle's share of
-referable DR). Then photograph that many consecutive patients, without choosing,
-let your graders grade them, and run evaluate.py on them. Formulas and sources: eyenet/score/sample_size.py;
-benchmarks/sample_size.py checks them by simulation. The plan is for the figures per photograph, of the gradable ones;
-those per patient, which the report puts first, have wider intervals where few patients have the disease.
+Give what you expect of the network, such as the figures of its report: --sensitivity and --specificity. --width says
+how wide their 95 % intervals may be. --show-sensitivity and --show-specificity ask for the number at which the lower
+limit of the interval will be at least that, with the probability --power. Eyes are counted, and two eyes of a patient
+tell less than eyes of two patients: --correlation says by how much, by default a guess on the safe side. --both is the
+share of patients with the disease who have it in both eyes, by default Kaggle's for referable DR.
+
+Then photograph that many consecutive patients, without choosing, let your graders grade them, and run evaluate.py on
+them. The plan is for the figures per photograph, of the gradable ones; those per patient, which the report puts first,
+have wider intervals where few patients have the disease. Formulas and sources: eyenet/score/sample_size.py;
+benchmarks/sample_size.py checks them by simulation.
 """
 
 import argparse

@@ -13,10 +13,12 @@ Writes  OUTPUT/                           a new model folder: the same network w
 
 The weights stay as they are. Shift and temperature of the probabilities are fitted to the set, and the thresholds
 chosen on it: that of --sensitivity is the highest whose sensitivity on the set has a lower 95 % limit of at least the
-aim, counting patients. Only gradable photographs count, as in predict.py. Patients on whom the network was trained or
-tuned are left out, by their IDs. IDs of another source are of other people: for the network that ships --same-source
-says that the photographs are from its own source. The cuts between the grades are chosen again if there are ten
-patients of each grade.
+aim, counting patients. Only gradable photographs count, as in predict.py. The cuts between the grades are chosen again
+if there are ten patients of each grade.
+
+Patients are matched by ID. For a network that you have trained, those on whom it was trained or tuned are left out.
+IDs from another source belong to other people, so for the network that ships nobody is left out. --same-source and
+--no-same-source choose otherwise.
 
 The figures "after" are cross-fitted: each tenth of the patients is measured with a decision that was chosen on the
 other nine tenths. A set that is too small is refused with the numbers. An aim of 0.85 takes 26 patients with disease,
@@ -27,6 +29,7 @@ A thousand photographs take about 20 s on two cores. Nothing is written before a
 
 import shlex
 from argparse import BooleanOptionalAction
+from dataclasses import replace
 
 import numpy as np
 
@@ -71,29 +74,30 @@ FIGURES = {
 
 
 def leave_out_seen(table, model, same_source):
-    """Leave out the patients on whom the network was trained or tuned.
-
-    Returns
-    -------
-    table : DataFrame
-    same_ids : int
-        Patients who stay although one of the network's has the same ID, since they are of another source.
-    """
-    seen = shared_patients(table, ids_in_sets(seen_by_network(model)))
-    if not seen:
-        return table, 0
-    who = f"{plural(len(seen), 'patient')}, such as {seen[0]}"
-    if not same_source:
-        log(
-            f"note: {who}, with the ID of one on whom the network was trained or tuned: IDs of another source are of "
-            "other people, so nobody is left out; if the photographs are from the same source, give --same-source"
-        )
-        return table, len(seen)
+    """Leave out the patients on whom the network was trained or tuned, unless their IDs are of another source."""
+    seen = same_ids(table, model)
+    if not seen or not same_source:
+        return table
     log(
-        f"note: left out {who}: the network was trained or tuned on patients of the same names; if they are other "
-        "people, give --no-same-source"
+        f"note: left out {plural(len(seen), 'patient')}, such as {seen[0]}: the network was trained or tuned on "
+        "patients of the same names; if they are other people, give --no-same-source"
     )
-    return table[~table["patient"].isin(seen)].reset_index(drop=True), 0
+    return table[~table["patient"].isin(seen)].reset_index(drop=True)
+
+
+def same_ids(table, model):
+    """List the patients who have the ID of one on whom the network was trained or tuned."""
+    return shared_patients(table, ids_in_sets(seen_by_network(model)))
+
+
+def note_same_ids(seen):
+    """Say that patients of another source have the IDs of the network's; nothing without such patients."""
+    if seen:
+        log(
+            f"note: {plural(len(seen), 'patient')}, such as {seen[0]}, {'has' if len(seen) == 1 else 'have'} the ID of "
+            "one on whom the network was trained or tuned. IDs from another source belong to other people, so nobody "
+            "is left out; if the photographs are from the same source, give --same-source"
+        )
 
 
 def gradable_part(scored):
@@ -127,6 +131,11 @@ def tables_of(figures):
     return tables
 
 
+def bound(tables):
+    """Explain the † if one of the tables has it, as `explain_bound`."""
+    return explain_bound([text for rows in tables.values() for row in rows for text in row])
+
+
 def describe_set(table, scored, parent, chosen, decided, same_ids):
     """Describe what a recalibration was made on, for config.json."""
     unknown, patients = int((~patient_known(table)).sum()), count_patients(table["patient"], slice(None))
@@ -156,8 +165,7 @@ def print_summary(made, tables, figures):
         print("\n".join(align_columns(rows)))
     print(f"\nbefore: {made['parent']['name']}; after: cross-fitted by patient, {FOLDS} parts")
     print("in brackets: 95 % interval over patients; the ECE has none")
-    cells = [text for rows in tables.values() for row in rows for text in row]
-    print("".join(f"{note}\n" for note in [*explain_bound(cells), *figures["notes"]]), end="")
+    print("".join(f"{note}\n" for note in [*bound(tables), *figures["notes"]]), end="")
     if figures["synthetic"]:
         print(SYNTHETIC_FIGURES)
 
@@ -196,13 +204,10 @@ def score_set(args, config, point, same_source):
     Returns
     -------
     scored : Scored
-        The gradable ones of patients whom the network has not seen.
-    paths : Series
-        Of the photographs, by name.
+        The gradable ones of patients whom the network has not seen; its table has their `path` too. `found` counts all
+        that were to be scored.
     questions : list of str
         What the labels answer.
-    same_ids : int
-        As from `leave_out_seen`.
     rejected : list of (str, str)
         Name and reason of the photographs that could not be used.
     """
@@ -211,7 +216,7 @@ def score_set(args, config, point, same_source):
 
     table, *_ = read_photograph_labels(args.labels, args.photos, args.columns)
     require_answers(table, config["task"], args.labels)
-    (table, same_ids), rejected = leave_out_seen(table, args.model, same_source), []
+    table, rejected = leave_out_seen(table, args.model, same_source), []
     require_enough(table, config["task"], point)  # before minutes of work
     network = load_network(args.model, config)
     scored = score_labelled(table, args.photos, config, network, args.workers, 0, rejected)
@@ -221,7 +226,8 @@ def score_set(args, config, point, same_source):
         )
     scored = gradable_part(scored)
     questions = require_enough(scored.table, config["task"], point)
-    return scored, table.set_index("image")["path"], questions, same_ids, rejected
+    used = scored.table.assign(path=scored.table["image"].map(table.set_index("image")["path"]))
+    return replace(scored, table=used, found=len(table)), questions, rejected
 
 
 def main():
@@ -231,11 +237,12 @@ def main():
     config = open_model(args.model)
     point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
     same_source = args.same_source if args.same_source is not None else source_of(config) is None
-    scored, paths, questions, same_ids, rejected = score_set(args, config, point, same_source)
-    used = scored.table.assign(path=scored.table["image"].map(paths))
+    scored, questions, rejected = score_set(args, config, point, same_source)
+    used, seen = scored.table, same_ids(scored.table, args.model)  # those of the same source are left out
+    note_same_ids(seen)
     decision, chosen, decided = decide(used, scored.probabilities, config, questions, point)
     compared = compare(used, scored.probabilities, config, questions, point)
-    made = describe_set(used, scored, describe_parent(args.model, config), chosen, decided, same_ids)
+    made = describe_set(used, scored, describe_parent(args.model, config), chosen, decided, len(seen))
     figures = {
         "format": 1,
         "model": args.output.resolve().name,
@@ -248,9 +255,10 @@ def main():
         "questions": compared,
     }
     tables, patients = tables_of(figures), join_patients(args.model, used, same_source)
+    new = new_config(config, decision, point, made)
     with whole_folder(args.output) as work:
-        write_model(work, args.model, new_config(config, decision, point, made), patients, figures, tables)
-    code = finish(rejected, len(paths), args.max_rejected, args.output)
+        write_model(work, args.model, new, patients, figures, tables, bound(tables))
+    code = finish(rejected, scored.found, args.max_rejected, args.output)
     print_summary(made, tables, figures)
     print(f"next: python predict.py PHOTOGRAPHS --model {shlex.quote(str(args.output))}")
     return code

@@ -112,7 +112,7 @@ def score(folder, model, cache):
 
     config, photographs = open_model(model), folder / "train"
     labelled, *_ = read_photograph_labels(folder / "trainLabels.csv", photographs)
-    table, _ = leave_out_seen(labelled, model, same_source=True)
+    table = leave_out_seen(labelled, model, same_source=True)
     scored = score_labelled(table, photographs, config, load_network(model, config), cores(), 0, [])
     kept = scored.table
     found = {name: kept[name].to_numpy(kind) for name, kind in (("patient", str), ("level", int), ("gradable", bool))}

@@ -26,8 +26,8 @@ from eyenet.model import pretrained
 from eyenet.model.decision import thresholds_at
 from eyenet.model.folder import LITE_NETWORK, open_model
 from eyenet.model.unsure import band, choose_limits, limits_at
-from eyenet.report.assessment import answer
-from eyenet.report.coverage import SHOWN, coverage
+from eyenet.report.assessment import answer, as_answered
+from eyenet.report.coverage import SHOWN, coverage, coverages
 from eyenet.score.intervals import share_with_interval
 
 CLASSES = ((20, 20), (50, 100), (150, 350))  # validation patients with and without disease
@@ -37,7 +37,10 @@ SAID = {
     "missed": "patients with it called negative",
     "reported": "patients without it called diseased",
     "unsure": "patients unsure",
+    "again": "patients photographed again",
+    "again_diseased": "patients with it photographed again",
 }
+ERRORS = ("missed", "reported")  # that the rate limits
 
 
 def draw(rng, ill, correlation):
@@ -84,14 +87,19 @@ def measure(name, scored, config, folder):
     for rate in SHOWN:
         limits, unsure = limits_at(config, rate, folder), False
         for question in TASKS[config["task"]].questions:
-            truth, _, probability = answer(scored, config, question)
-            each = scored.table.assign(truth=truth, probability=probability).groupby(patients)
-            truth, probability = each["truth"].max().to_numpy(bool), each["probability"].max().to_numpy()
-            numbers = {"missed": truth.sum(), "reported": (~truth).sum(), "unsure": len(truth)}
-            for way, threshold in {"limits alone": None, "as answered": thresholds[question]}.items():
-                for what, figure in coverage(truth, probability, limits[question], threshold).items():
+            each = scored.table.assign(probability=answer(scored, config, question)[2]).groupby(patients)
+            worst = each["probability"].max().to_numpy()  # also of poor photographs, as the limits were chosen
+            truth, probability, again = as_answered(scored, config, question)
+            ways = {
+                "limits alone": coverage(truth, worst, limits[question]),
+                "as answered": coverages(truth, probability, again, config, question)[rate],
+            }
+            numbers = dict.fromkeys(SAID, len(truth)) | {"missed": truth.sum(), "reported": (~truth).sum()}
+            numbers["again_diseased"] = truth.sum()
+            for way, found in ways.items():
+                for what, figure in found.items():
                     said = f"{name}, {question} DR, rate {rate}, {way}: {SAID[what]}"
-                    yield figure_row(said, figure, numbers[what], "" if what == "unsure" else f"<= {rate}")
+                    yield figure_row(said, figure, numbers[what], f"<= {rate}" if what in ERRORS else "")
             low, high = band(limits[question], thresholds[question])
             unsure = (unsure | (probability >= low)) & (probability < high)  # the last question refers, if it is sure
         figure = share_with_interval(unsure, np.arange(len(unsure)))

@@ -21,7 +21,7 @@ from eyenet.report.checklists import (
     fill_checklists,
     read_rows,
 )
-from eyenet.report.words import DASH, decimal, interval_text, percent
+from eyenet.report.words import BOUND, BOUND_LINE, DASH, decimal, interval_text, percent
 
 LETTERS = {  # the items that have subitems
     "STARD-AI": "15abcd 16abc 17ab 26ab 40ab",
@@ -211,13 +211,19 @@ def test_both_files_have_every_item(tmp_path):
     for row in rows:
         item = filled[row["checklist"], row["item"]]
         assert (row["status"], row["left to the author"]) == (item.status, item.left)
-        assert row["answer"] == item.answer.replace("\xa0", " ")
+        assert row["answer"].removesuffix(f" ({BOUND_LINE})") == item.answer.replace("\xa0", " ")
+        assert row["answer"].endswith(BOUND_LINE + ")") == (BOUND in item.answer)
+    assert any(BOUND in item.answer for item in filled.values())
     write_checklists(tmp_path / "list.MD", metrics, config)
     text = (tmp_path / "list.MD").read_text()
     lines = [line for line in text.splitlines() if re.match(r"\| \d", line)]
     assert [re.match(r"\| (\w+) ", line)[1] for line in lines] == [number for _, number in filled]
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in lines) and "synthetic: this is an example" in text
-    assert not re.search(r"(?<!\\)<script", text)
+    assert not re.search(r"(?<!\\)<script", text) and text.count(BOUND_LINE) == 1
+    one = metrics | {"chosen_on": "9 graded photographs in a"}  # where older versions told it
+    assert "9 graded photographs in a" not in text
+    write_checklists(tmp_path / "one.md", one, config)
+    assert "9 graded photographs in a" in (tmp_path / "one.md").read_text()
     assert f"| CLAIM | 44 | {sum(i.status == ANSWERED for (n, _), i in filled.items() if n == 'CLAIM')} |" in text
 
 

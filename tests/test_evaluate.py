@@ -343,6 +343,25 @@ def test_another_split_is_a_leak(work, refuse, tmp_path, split):
     refuse(["--model", model], "was trained or tuned on")
 
 
+def test_an_array_of_one_of_several_sets_is_warned_of(work, tmp_path):
+    """A model of sets A and B, whose patients of B have its name in front there, and not in an array of B alone."""
+    model = changed(work, tmp_path / "model", lambda folder: None)
+    patients = pd.read_csv(model / "patients.csv", dtype=str)
+    tested = patients["split"].eq("test")
+    patients["split"] = patients["split"].where(~tested, "train")
+    patients["patient"] = patients["patient"].where(~tested, "B~" + patients["patient"])
+    patients.to_csv(model / "patients.csv", index=False)
+    config = json.loads((model / "config.json").read_text())
+    config["settings"]["split"] = "of other sets"
+    (model / "config.json").write_text(json.dumps(config))
+    output = tmp_path / "output"
+    told = evaluate(work, "--model", model, "--output", output).stderr
+    assert f"WARNING: {tested.sum()} patients, such as" in told
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert metrics["alike_patients"] == tested.sum() and metrics["known_patients"] == 0
+    assert "has in its set; if they are the same people" in (output / "MODEL_CARD.md").read_text()
+
+
 def test_a_table_with_patients_and_without_eyes(work, tmp_path):
     """Names from other hospitals, a rejected file, a damaged history without training curves, and natural colours.
 

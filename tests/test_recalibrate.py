@@ -15,7 +15,8 @@ from recalibrated_clinic import recalibrate_here, write_labels
 from eyenet.data.tables import patient_known
 from eyenet.model.decision import choose_decision, least_share
 from eyenet.model.folder import NETWORK, open_model, read_measured
-from eyenet.model.patients import ids_in_sets, known_patients, shared_patients
+from eyenet.model.patients import OTHER_SOURCE, alike_patients, ids_in_sets, known_patients, shared_patients
+from eyenet.model.predictions import require_unseen
 from eyenet.model.screener import Screener
 from eyenet.photo.retina import photograph_to_input
 from eyenet.recalibration import compare, crossfit, enough, record
@@ -218,8 +219,10 @@ def test_unknown_patients_are_told(made):
     table = pd.DataFrame({"patient": ["a", "b"], "patient_known": [0, 0], "level": [0, 1]})
     assert compare.units(table, "any", np.array([0.2, 0.7]), np.array([False, True]))["patient"] is None
     joined = record.join_patients(made[0], table)
-    assert patient_known(joined[joined["patient"] == "ch1"]).all() and not patient_known(joined.tail(0)).any()
-    assert joined.loc[joined["patient"] == "b", "patient_known"].tolist() == [0]
+    unknown = joined[joined["patient"].isin(["a", "b"])]
+    assert len(unknown) == 2 and not patient_known(unknown).any()
+    assert patient_known(joined[~joined["patient"].isin(["a", "b"])]).all()
+    assert "ch1" in joined["patient"].tolist()
 
 
 def test_nothing_half_written_and_nothing_replaced(run_it, tmp_path, monkeypatch):
@@ -266,6 +269,12 @@ def test_equal_ids_of_another_source_are_other_people(run_it, shipped, dataset, 
     stayed = [(row["patient"], row["split"]) for row in after if row[record.AGAIN] == "0"]
     assert sorted(stayed) == sorted((row["patient"], row["split"]) for row in before)
     assert sum(row[record.AGAIN] == "1" for row in after) == 12
+    assert {(row[record.AGAIN], row[OTHER_SOURCE]) for row in after} == {("0", "0"), ("1", "1")}
+    tested = pd.DataFrame({"patient": [row["patient"] for row in before if row["split"] == "test"]})
+    assert known_patients(tested, tmp_path / "model")  # of any other array they may be the clinic's
+    assert require_unseen(tested, tmp_path / "model", "test", None, own=True) == 0
+    with pytest.raises(StageError, match="was trained or tuned on"):
+        require_unseen(tested, tmp_path / "model", "test", None)
     again = record.seen_by_network(tmp_path / "model")
     assert sorted(again["patient"]) == sorted(row["patient"] for row in before if row["split"] != "test")
     with pytest.raises(StageError, match="too few"):
@@ -273,8 +282,61 @@ def test_equal_ids_of_another_source_are_other_people(run_it, shipped, dataset, 
     assert "--no-same-source" in capsys.readouterr().err
 
 
+def test_equal_ids_are_counted_among_the_photographs_that_are_used(run_it, shipped, dataset, tmp_path, monkeypatch):
+    """A patient of whom no photograph can be read has no ID in the card."""
+    photographs, rows = dataset / "train", read_csv(dataset / "trainLabels.csv")
+    rows += [{"image": f"zz{eye}", "level": "0"} for eye in ("_left", "_right")]
+    clinic = shutil.copytree(photographs, tmp_path / "clinic" / "train")
+    for eye in ("_left", "_right"):
+        (clinic / f"zz{eye}.jpeg").write_bytes(b"\xff\xd8 not a photograph")
+    patients = read_csv(shipped / "patients.csv")
+    rows_of = [("zz", "train"), *((p["patient"], p["split"]) for p in patients)]
+    write_csv(shipped / "patients.csv", [("patient", "split"), *rows_of])
+    labels = write_csv(tmp_path / "labels.csv", [("image", "level"), *((r["image"], r["level"]) for r in rows)])
+    model = tmp_path / "model"
+    recalibrate_here(clinic.parent, labels, shipped, model, "--max-rejected", 0.5)
+    fitted = {p["patient"] for p in patients if p["split"] != "test"}
+    made = open_model(model)["recalibrated"]
+    assert made["same_ids"] == len({r["image"].split("_")[0] for r in rows} & fitted) and made["patients"] == 12
+    assert [row["image"] for row in read_csv(model / "rejected.csv")] == ["zz_left.jpeg", "zz_right.jpeg"]
+
+
+def test_rows_of_one_id_are_together_however_it_is_written(shipped):
+    table = pd.DataFrame({"patient": ["0012", "13"], "level": 0})
+    write_csv(shipped / "patients.csv", [("patient", "split"), ("013", "train"), ("12", "test")])
+    same = record.join_patients(shipped, table)
+    assert same[["patient", "split"]].to_numpy().tolist() == [["0012", "val"], ["13", "val"]]
+    other = record.join_patients(shipped, table, same_source=False)
+    assert other["patient"].tolist() == ["0012", "12", "13", "013"]
+    assert other[OTHER_SOURCE].tolist() == other[record.AGAIN].tolist() == [1, 0, 1, 0]
+
+
+def test_the_card_counts_one_patient_as_one(made, tmp_path):
+    folder, _ = made
+    config, figures = open_model(folder), json.loads((folder / "recalibration.json").read_text())
+    config["recalibrated"] |= {"same_ids": 1}
+    (tmp_path / "card").mkdir()
+    patients = pd.DataFrame({"patient": ["a"], "split": ["val"]})
+    record.write_model(tmp_path / "card", folder, config, patients, figures, {"any DR": [["", "x"]]}, ["† explained"])
+    card = (tmp_path / "card" / "MODEL_CARD.md").read_text()
+    assert "1 patient has the ID of one on whom" in card and "treated as different people" in card
+    assert "\n† explained.\n" in card
+
+
 def test_an_id_is_found_in_whichever_set_of_the_training_it_was():
     theirs = pd.DataFrame({"patient": ["A12", "B~0012", "B~x~3"], "split": "train"})
     table = pd.DataFrame({"patient": ["12", "3", "7", "A12"]})
     assert shared_patients(table, ids_in_sets(theirs)) == ["12", "3", "A12"]
     assert shared_patients(table, theirs) == ["A12"]
+
+
+def test_patients_of_one_of_several_sets_may_be_alike_in_another_array():
+    """The first set has no name in front of its patients, so that the same patients may have one or not."""
+
+    def alike(ours, theirs):
+        return alike_patients(*(pd.DataFrame({"patient": each, "split": "train"}) for each in (ours, theirs)))
+
+    assert alike(["012", "99"], ["12", "B~12", "B~7"]) == ["012"]  # set B alone, of a network of A and B
+    assert alike(["A~3", "B~0012", "B~5"], ["12", "5"]) == ["B~0012", "B~5"]  # the reverse
+    assert alike(["12", "B~7"], ["12", "7", "B~12"]) == []  # the same two sets: 12 and B~12 are two people
+    assert alike(["C~12"], ["B~12"]) == [] and alike(["1", "2"], ["1", "2"]) == []

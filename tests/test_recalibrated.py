@@ -103,7 +103,7 @@ def test_nothing_false_is_said_of_a_recalibrated_folder(evaluated, name):
     assert false_of(text) == []
     assert PLACE in text.replace("\\", "")
     if name != "terminal":
-        assert "trained, tuned or recalibrated" in text or "in training, validation or recalibration" in text
+        assert "in training, validation or recalibration" in text
 
 
 def test_nothing_false_is_said_next_to_training_and_validation(model, tmp_path):
@@ -120,9 +120,11 @@ def test_nothing_false_is_said_next_to_training_and_validation(model, tmp_path):
 
 
 def test_what_the_words_find_is_there_without_a_recalibration(tmp_path):
-    """The search above is not empty by itself: of other models it finds many places."""
+    """The search above is not empty by itself: of other models it finds as many places as these texts have."""
     texts = write_all(make_metrics("grade") | {"subgroups": None}, make_config("grade"), tmp_path)
-    assert all(false_of(text) for text in texts.values())
+    found = {name: len(false_of(text)) for name, text in texts.items()}
+    least = {"report.html": 24, "MODEL_CARD.md": 8, "checklists.md": 10, "terminal": 1}
+    assert all(found[name] >= number for name, number in least.items()), found
     assert not any("recalibrate.py" in text or "recalibrated" in text for text in texts.values())
 
 
@@ -141,11 +143,11 @@ def test_a_question_that_the_labels_do_not_answer_keeps_its_place(binary, tmp_pa
 
 
 def test_a_message_names_the_set_whose_patients_were_too_few(model):
-    with pytest.raises(StageError, match=f"its patients of {PLACE} were too few"):
+    with pytest.raises(StageError, match=f"the patients of the {PLACE} were too few"):
         Screener(model, sensitivity=0.95)
-    with pytest.raises(StageError, match=f"takes 99 known patients of {PLACE} with any DR"):
+    with pytest.raises(StageError, match=f"takes 99 known patients of the {PLACE} with any DR"):
         limits_at(open_model(model), "0.01", model)
-    with pytest.raises(StageError, match=f"were chosen on {PLACE}; run recalibrate.py on them again"):
+    with pytest.raises(StageError, match=f"were chosen on {PLACE}, .* add them to its parent, cnn .* recalibrate.py"):
         add_limits(model)
 
 

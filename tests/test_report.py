@@ -122,7 +122,7 @@ def test_the_report_is_one_whole_page(pages, undrawn, task, tmp_path):
     page = check_whole(pages.get(task) or report(tmp_path / "report.html", task))
     charts = [a["aria-label"] for tag, a in page.tags if tag == "svg"]
     questions = len(TASKS[task].questions)
-    assert len(charts) == questions * (7 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
+    assert len(charts) == questions * (8 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
     assert ("Agreement with the grade" in page.text) == ("limited by its answers" in page.text) == (task == "grade")
     assert page.source.count("data:image/jpeg") == questions * 16
     for name in make_config()["settings"] | make_config()["versions"]:
@@ -333,11 +333,15 @@ def test_patients_that_the_network_knows_are_told_first(undrawn, tmp_path):
     metrics = make_metrics(patients=3000)
     assert not [c for c in cautions(metrics, "any") if "too high" in c]
     metrics["known_patients"] = 135
-    assert "trained or tuned on 135 of the 3,000" in cautions(metrics, "any")[0].replace("\xa0", " ")
-    assert "2017 protocol" in cautions(metrics, "any")[0]
+    told = cautions(metrics, "any")[0].replace("\xa0", " ")
+    assert "has seen 135 of the 3,000 patients in training or validation" in told and "2017 protocol" in told
     page = report(tmp_path / "report.html", metrics=metrics).text
     assert "2017 protocol" in page and "Originals only" not in page
     assert "have the same name" in cautions(metrics | {"source": "photographs"}, "any")[0]
+    alike = cautions(metrics | {"known_patients": 0, "alike_patients": 1}, "any")[0].replace("\xa0", " ")
+    assert alike.startswith(
+        "1 of the 3,000 patients has the ID that one whom the network has seen in training or valid"
+    )
 
 
 def unknown(metrics):
@@ -470,7 +474,7 @@ def test_it_fits_a_desktop_and_a_phone_in_a_browser(pages, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=True)
     desktop, phone = json.loads(re.search(r"<body>(\[.*?\])", done.stdout)[1])
     assert desktop["page"] == desktop["wide"] == 1280 and phone["page"] == phone["wide"] == 390
-    assert desktop["charts"] == phone["charts"] == 17 and desktop["pictures"] == phone["pictures"] == 32
+    assert desktop["charts"] == phone["charts"] == 19 and desktop["pictures"] == phone["pictures"] == 32
     assert phone["scrolling"] > 3 and desktop["scrolling"] < phone["scrolling"]
     assert "CONSOLE" not in done.stderr, done.stderr
 

@@ -117,9 +117,10 @@ def test_a_patient_with_a_poor_or_missing_eye_is_never_called_negative():
     again = np.array([True, False, True, False])
     found = coverage(truth, probability, (0.2, 0.6), 0.3, again)
     shares = {name: figure["value"] for name, figure in found.items()}
-    assert shares == {"missed": pytest.approx(1 / 3), "reported": 1.0, "unsure": 0.25, "again": 0.25}
+    third = pytest.approx(1 / 3)
+    assert shares == {"missed": third, "reported": 1.0, "unsure": 0.25, "again": 0.25, "again_diseased": third}
     titles = coverage_table({"unsure": {"0.05": found}}).columns
-    assert titles[-1] == "photographed again, of all"
+    assert titles[-2:] == ["photographed again, of all", "with disease, photographed again"]
     assert (
         coverage_table({"unsure": {"0.05": coverage(truth, probability, (0.2, 0.6))}}).columns[-1] == "unsure, of all"
     )
@@ -135,6 +136,9 @@ def test_what_has_no_limits_is_refused_in_a_sentence():
         limits_at(config, "0.02", "m")
     with pytest.raises(StageError, match="python -m eyenet.model.add_limits m adds them"):
         limits_at(config | {"decision": {"any": {}}}, "0.05", "m")
+    made = {"recalibrated": {"parent": {"name": "cnn"}}, "decision": {"any": {}}}
+    with pytest.raises(StageError, match="add them to its parent, cnn .*add_limits.* then run recalibrate.py again"):
+        limits_at(config | made, "0.05", "m")
 
 
 def test_photographs_of_unknown_patients_give_no_limits(monkeypatch):

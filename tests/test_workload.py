@@ -8,9 +8,10 @@ import pytest
 
 from eyenet.model.decision import BALANCED
 from eyenet.model.predictions import Scored
-from eyenet.report.assessment import assess
+from eyenet.report.assessment import as_answered, assess, lacks_eye
 from eyenet.report.units import SHARES, referral
 from eyenet.report.workload import better_than_both, workload, workload_sentences, workload_table
+from eyenet.report.workload_chart import parts_of_workload, workload_chart
 from eyenet.score.intervals import share_with_interval
 from eyenet.score.net_benefit import THRESHOLDS, decision_curve, net_benefit
 
@@ -24,6 +25,7 @@ def test_every_row_is_referred_photographed_again_missed_or_rightly_not_referred
     levels = np.where(TRUTH, rng.integers(2, 5, 400), rng.integers(0, 2, 400))
     found = workload(TRUTH, called, PATIENTS, poor, levels)
     shares = {name: found[name]["value"] for name in ("referred", "again", "missed")}
+    assert found["again_diseased"]["value"] == pytest.approx(np.mean(TRUTH & ~called & poor))
     assert sum(shares.values()) + np.mean(~TRUTH & ~called & ~poor) == pytest.approx(1)
     assert shares["missed"] == pytest.approx(np.mean(TRUTH & ~called & ~poor))
     grades = found["missed_by_grade"]
@@ -104,12 +106,51 @@ def test_a_patient_is_photographed_again_for_an_eye_without_a_gradable_photograp
     found = assess(replace(scored, table=table), None, {"task": "any", "decision": decision}, 10, 0)["questions"]["any"]
     again = {unit: found[unit]["workload"]["again"]["value"] for unit in ("eye", "patient")}
     assert again == {"eye": 0.0, "patient": 0.5}  # patient b has no photograph of the right eye
-    assert found["patient"]["workload"]["missed"]["value"] == 0.0
+    workload = found["patient"]["workload"]
+    assert workload["missed"]["value"] == 0.0 and workload["again_diseased"]["value"] == 0.5  # patient b
+    assert "; 500 (95 to 905) would be photographed again, 500 (95 to 905) of them with disease; 0 (0 to " in (
+        workload_sentences(found)[0].replace("\xa0", " ")
+    )
+
+
+def test_an_eye_may_be_missing_also_where_photographs_were_not_judged():
+    """One photograph of an unknown eye is one eye, two may be both."""
+    eyes = {"a": ["left"], "b": ["left", "left"], "c": ["left", "right"], "d": [""], "e": ["", ""], "f": ["left", ""]}
+    rows = [(patient, eye) for patient, of_patient in eyes.items() for eye in of_patient]
+    table = pd.DataFrame(rows, columns=["patient", "eye"]).assign(level=2)
+    table["image"] = [f"i{row}" for row in range(len(table))]
+    lacking = {"a": True, "b": True, "c": False, "d": True, "e": False, "f": False}
+    assert lacks_eye(table).to_dict() == lacking
+    scored = Scored(table, np.tile([0.9, 0.1], (10, 1)), np.zeros((10, 1)), None, "these", False, 0)
+    chosen = {"temperature": 1.0, "shift": 0.0, "eye": {"operating_points": {BALANCED: 0.5}}}
+    config = {"task": "any", "decision": {"any": chosen | {"unsure": {"limits": {"0.05": [0.2, 0.6]}}}}}
+    assert as_answered(scored, config, "any")[2].tolist() == [*lacking.values()]
+    found = assess(scored, None, config, 10, 0)["questions"]["any"]
+    assert found["patient"]["workload"]["again"]["value"] == found["patient"]["workload"]["missed"]["value"] == 0.5
+    assert found["unsure"]["0.05"]["missed"]["value"] == found["unsure"]["0.05"]["again_diseased"]["value"] == 0.5
+    assert "again" not in found["eye"]["workload"]
+    rows = dict(workload_table(found).rows)
+    (cells,) = (cells for name, cells in rows.items() if name.startswith("photographed again"))
+    assert [cell.text for cell in cells] == ["500", "–"] and "not judged" in cells[1].why
+
+
+def test_the_picture_has_the_numbers_of_the_table_and_1000_in_all():
+    rng = np.random.default_rng(2)
+    for poor in (None, rng.random(400) < 0.1):
+        found = workload(TRUTH, rng.random(400) < 0.4, PATIENTS, poor)
+        parts = parts_of_workload(found)
+        assert sum(parts.values()) == 1000 and ("photographed again" in parts) == (poor is not None)
+        number = {name: round(1000 * found[name]["value"]) for name in ("referred", "false_positives", "missed")}
+        assert parts["referred, without disease"] == number["false_positives"]
+        assert parts["referred, with disease"] + number["false_positives"] == number["referred"]
+        assert parts["missed: disease, not referred"] == number["missed"]
+        drawn = workload_chart("w", {"workload": found}, "patient")
+        assert all(f"{count:,} {part}" in drawn for part, count in parts.items())
 
 
 def test_without_rows_nothing_is_said():
     none = np.zeros(0, bool)
     unit = {"workload": workload(none, none, []), "decision_curve": decision_curve(none, np.zeros(0), [])}
     asked = {"patient": None, "eye": unit}
-    assert workload_sentences(asked) == []
+    assert workload_sentences(asked) == [] and workload_chart("w", unit, "patient") is None
     assert all(cell.text == "–" for _, cells in workload_table(asked).rows for cell in cells)

@@ -14,6 +14,7 @@ from eyenet.data.tasks import TASKS
 from eyenet.model.decision import choose_decision
 from eyenet.model.folder import open_model
 from eyenet.model.settings import VALIDATION, chosen_on
+from eyenet.model.unsure import add_to_parent
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json
 from eyenet.run.options import model_path, parser
@@ -63,8 +64,8 @@ def add_limits(folder):
     for question in TASKS[config["task"]].questions:
         if (place := chosen_on(config, question)) != VALIDATION:
             raise StageError(
-                f"the thresholds of {folder} were chosen on {place}; run recalibrate.py on them again, which chooses "
-                "the limits too"
+                f"the thresholds of {folder} were chosen on {place}, where limits must be chosen too: "
+                f"{add_to_parent(config['recalibrated'])}"
             )
     table, probabilities = read_validation(path, len(config["classes"]))
     chosen = choose_decision(table["patient"].to_numpy(), table["level"].to_numpy(), probabilities, config["task"])

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from eyenet.data.names import FITTED, JOINT, canonical
 
+OTHER_SOURCE = "other_source"  # column of patients.csv: 1 for patients of a recalibration whose IDs are a clinic's own
+
 
 def split_hash(table):
     """Hash the assignment of patients to splits: models with the same hash were tested on the same patients."""
@@ -19,7 +21,7 @@ def read_patients(folder):
     return read_table(Path(folder) / "patients.csv", ["patient", "split"], "cnn.py")
 
 
-def known_patients(table, folder, splits=FITTED, one_set=False):
+def known_patients(table, folder, splits=FITTED, one_set=False, other_sources=True):
     """List the patients of a table on whom a model was trained, or its epoch and thresholds chosen.
 
     Photographs whose patients are unknown are compared by name, and only with others of that kind.
@@ -33,14 +35,48 @@ def known_patients(table, folder, splits=FITTED, one_set=False):
         Splits of the model whose patients count.
     one_set : bool
         Whether the table is of one set, which may be any that the model was trained on, see `ids_in_sets`.
+    other_sources : bool
+        Whether patients of a recalibration count whose IDs are not those of the network's source. They do not for a
+        table of that source: there they are other people.
 
     Returns
     -------
     list of str
     """
-    theirs = read_patients(folder)
-    theirs = theirs[theirs["split"].isin(splits)]
+    theirs = fitted_patients(folder, splits, other_sources)
     return shared_patients(table, ids_in_sets(theirs) if one_set else theirs)
+
+
+def fitted_patients(folder, splits=FITTED, other_sources=True):
+    """Read the patients of a model to whom `known_patients` compares."""
+    theirs = read_patients(folder)
+    if OTHER_SOURCE in theirs and not other_sources:
+        theirs = theirs[theirs[OTHER_SOURCE].astype(str) != "1"]
+    return theirs[theirs["split"].isin(splits)]
+
+
+def alike_patients(table, theirs):
+    """List the patients of a table who may be those of another one that was made of other sets: `12` for `B~12`.
+
+    Of several sets the first has no name in front of its patients, so that of IDs without one it is not known which
+    set they are of. They may be of any that the table itself does not name.
+
+    Returns
+    -------
+    list of str
+        Without those whose IDs are equal, see `shared_patients`.
+    """
+    ours, others = (each["patient"].map(lambda patient: patient.rpartition(JOINT)[0]) for each in (table, theirs))
+    found = shared_patients(table[ours == ""], _alone(theirs[~others.isin(ours)]))
+    named = table[~ours.isin(others)]
+    bare = _alone(named)
+    shared = bare["patient"].isin(shared_patients(bare, theirs[others == ""]))
+    return sorted({*found, *named["patient"][shared]})
+
+
+def _alone(patients):
+    """Return patients with the IDs that they have in their set; also of no patient, where `str.rpartition` fails."""
+    return patients.assign(patient=patients["patient"].map(lambda patient: patient.rpartition(JOINT)[2]))
 
 
 def ids_in_sets(patients):
@@ -50,8 +86,7 @@ def ids_in_sets(patients):
     """
     import pandas as pd  # slow, and not needed by predict.py
 
-    alone = patients.assign(patient=patients["patient"].str.rpartition(JOINT)[2])
-    return pd.concat([patients, alone])
+    return pd.concat([patients, _alone(patients)])
 
 
 def shared_patients(table, theirs):

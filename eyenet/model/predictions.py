@@ -12,7 +12,7 @@ from eyenet.data.names import FITTED, SPLIT_NAMES, original_name
 from eyenet.data.tables import patient_known
 from eyenet.data.tasks import require_answers
 from eyenet.model.batches import Batches, predict
-from eyenet.model.patients import known_patients, split_hash
+from eyenet.model.patients import alike_patients, fitted_patients, known_patients, split_hash
 from eyenet.model.settings import colours_of, setting
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import from_cell
@@ -28,7 +28,8 @@ class Scored:
     `table` has the columns image, patient, eye, level, split (and Usage, quality, gradable, question, patient_known).
     Its rows match those of `probabilities` (n, classes) and of `features` (n, k), which describe file, geometry and rim
     but not the retina. `crops(rows)` reads photographs, uint8 (n, size, size, 3). `what` describes the set in words.
-    `known` counts the patients that the network was trained or tuned on. Of a folder of photographs, `found` counts all
+    `known` counts the patients that the network was trained or tuned on, and `alike` those who may be, since the array
+    was made of other sets. Of a folder of photographs, `found` counts all
     of them, `left_out` has the reason of each that is not scored, and `without` counts labels without a photograph.
     """
 
@@ -42,6 +43,7 @@ class Scored:
     found: int = 0
     left_out: tuple = ()
     without: int = 0
+    alike: int = 0
 
     def take(self, rows):
         """Return the subset of photographs in some rows, an ndarray of int."""
@@ -65,21 +67,49 @@ def require_numbers(probabilities, images):
         )
 
 
-def require_unseen(table, model, split, protocol):
+def require_unseen(table, model, split, protocol, own=False):
     """Refuse photographs of patients that the model was trained or tuned on, except under the protocol of 2017.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of the split.
+    model : path-like
+    split : str
+    protocol : str or None
+        Setting of the array.
+    own : bool
+        Whether the array is that of the network's training, whose IDs are not those of a clinic with other patients.
 
     Returns
     -------
     int
         Number of such patients.
     """
-    again = known_patients(table, model, ("train",) if split == "val" else FITTED)
+    again = known_patients(table, model, _counted(split), other_sources=not own)
     if again and protocol != "2017":
         raise StageError(
             f"{model} was trained or tuned on {len(again):,} of the patients to score, such as {again[0]}; use the "
             "array that it was trained on, or one of other patients"
         )
     return len(again)
+
+
+def _counted(split):
+    """Name the splits of a model whose patients must not be in a split that is evaluated."""
+    return ("train",) if split == "val" else FITTED
+
+
+def warn_of_alike(table, model, split):
+    """Count the patients who may be of another set of the training, as in `alike_patients`, and log a warning."""
+    alike = alike_patients(table, fitted_patients(model, _counted(split)))
+    if alike:
+        log(
+            f"WARNING: {plural(len(alike), 'patient')}, such as {alike[0]}, {'has' if len(alike) == 1 else 'have'} the "
+            f"ID that one on whom {model} was trained or tuned has in its set; if they are the same, these figures are "
+            "too high"
+        )
+    return len(alike)
 
 
 def require_same_images(size, settings, config, folder, model):
@@ -135,10 +165,12 @@ def score_array(folder, split, model, config, network, photographs, batch):
         raise StageError(f"{folder} has no photograph in the split '{split}'; preprocess_images.py makes the splits")
     evaluated = table.iloc[rows[split]]
     require_answers(evaluated, config["task"], folder)
-    known = require_unseen(evaluated, model, split, setting(settings, "protocol"))
+    own = split_hash(table) == config["settings"]["split"]
+    known = require_unseen(evaluated, model, split, setting(settings, "protocol"), own)
+    alike = 0 if own else warn_of_alike(evaluated, model, split)
     what, geometry = name_set(evaluated, split, known), read_geometries(photographs, table)
     wanted = (*FITTED, split)
-    if split_hash(table) != config["settings"]["split"]:
+    if not own:
         log(f"note: {model} was not trained on {folder}; only its split '{split}' is scored")
         wanted = (split,)
     if not known:  # training is scored on originals, as validation and test are
@@ -152,7 +184,8 @@ def score_array(folder, split, model, config, network, photographs, batch):
         features = np.concatenate([map_blocks(border_features, images, chosen, None), geometry[chosen]], axis=1)
         of_name = table.iloc[chosen].drop(columns="transform").reset_index(drop=True)
         synthetic = bool(setting(settings, "synthetic"))
-        return Scored(of_name, probabilities, features, lambda i: images[chosen[i]], what, synthetic, known)
+        found = Scored(of_name, probabilities, features, lambda i: images[chosen[i]], what, synthetic, known)
+        return replace(found, alike=alike)
 
     return {name: score(name) for name in dict.fromkeys(wanted) if len(rows[name])}
 

@@ -74,10 +74,11 @@ def warn_of_known(table, model, config):
     known = known_patients(table, model, one_set=True)
     if known:
         noun = "patient" if patient_known(table).all() else "photograph"
+        uses = uses_of_patients("recalibrated" in config)
         log(
             f"WARNING: {len(known):,} of the {noun}s, such as {known[0]}, {'has' if len(known) == 1 else 'have'} "
-            f"the same name as a {noun} that the network has seen in {uses_of_patients(config)}; if they "
-            "are the same, these figures are too high"
+            f"the same name as a {noun} that the network has seen in {uses}; if they are the "
+            "same, these figures are too high"
         )
     return len(known)
 

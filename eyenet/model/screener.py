@@ -55,7 +55,7 @@ def choose_point(config, sensitivity, specificity):
     patients = " and ".join(dict.fromkeys(patients_of_choice(config, question) for question in questions))
     known = ", ".join(name.replace("_", " ") for name in stored if name != BALANCED)
     raise StageError(
-        f"the model has no operating point of {kind} {level:g}: its {patients} were too few to support it, or "
+        f"the model has no operating point of {kind} {level:g}: the {patients} were too few to support it, or "
         f"it is none of the known aims; it has {known or 'only its own'}"
     )
 

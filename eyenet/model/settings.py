@@ -59,9 +59,10 @@ def chosen_on(config, part):
 def patients_of_choice(config, part):
     """Name the patients on whom a part of the decision was chosen, as in `chosen_on`."""
     place = chosen_on(config, part)
-    return "validation patients" if place == VALIDATION else f"patients of {place}"
+    return "validation patients" if place == VALIDATION else f"patients of the {place}"
 
 
-def uses_of_patients(config):
-    """Say for what the patients of patients.csv were used who were not kept for testing."""
-    return "training, tuning or recalibration" if config.get("recalibrated") else "training or tuning"
+def uses_of_patients(recalibrated, joint="or"):
+    """Name in what a network has seen the patients who were not kept for testing; `recalibrated` or not."""
+    named = ["training", "validation", *(["recalibration"] if recalibrated else [])]
+    return f"{', '.join(named[:-1])} {joint} {named[-1]}"

@@ -96,6 +96,14 @@ def limits_of(config):
     return None if None in found.values() else found
 
 
+def add_to_parent(made):
+    """Say how a recalibrated model gets limits; `made` is what config.json has under `recalibrated`."""
+    return (
+        f"add them to its parent, {made['parent']['name']} (python -m eyenet.model.add_limits), and then run "
+        "recalibrate.py again, from there"
+    )
+
+
 def limits_at(config, rate, folder):
     """Map each question to its limits at an error rate.
 
@@ -113,7 +121,9 @@ def limits_at(config, rate, folder):
     StageError
         If the model has no limits, or they were chosen on too few patients for this rate.
     """
-    found = limits_of(config)
+    found, made = limits_of(config), config.get("recalibrated")
+    if found is None and made:
+        raise StageError(f"{folder} has no limits for --unsure; {add_to_parent(made)}")
     if found is None:
         raise StageError(
             f"{folder} has no limits for --unsure, since an older version trained it; "

@@ -28,10 +28,10 @@ def decide(table, probabilities, config, questions, point):
     -------
     decision : dict
         As in config.json.
-    again : list of str
-        The parts of it that were chosen again: questions, and ``grade`` for the cuts between the grades.
+    chosen : list of str
+        The parts of it that were chosen on this set: questions, and ``grade`` for the cuts between the grades.
     decided : list of str
-        The same in words.
+        Where each part was chosen, in words.
 
     Raises
     ------
@@ -39,28 +39,26 @@ def decide(table, probabilities, config, questions, point):
         If the new model would not have its operating point for every question.
     """
     patients, levels = table["patient"].to_numpy(), table["level"].to_numpy()
-    chosen, decision = choose_decision(patients, levels, probabilities, config["task"]), {}
-    parts, decided = list(questions), []
+    here, parent = choose_decision(patients, levels, probabilities, config["task"]), config["decision"]
     if not patient_known(table).all():
-        drop_limits(chosen)
-    for question, before in config["decision"].items():
-        if question in QUESTIONS:
-            again = question in questions
-            decision[question] = chosen[question] if again else before
-            if point not in decision[question]["eye"]["operating_points"]:
-                raise StageError(why_unsupported(question, point) if again else why_lacking(question, point))
-            decided.append(
-                f"{QUESTIONS[question]}: calibration and thresholds "
-                + ("chosen on this set" if again else "of the parent, since the labels do not tell this disease")
-            )
-    if "grade" in config["decision"]:
-        graded = len(questions) == 2
-        again = graded and has_all_grades(patients, levels)
-        decision["grade"] = (chosen if again else config["decision"])["grade"]
-        parts += ["grade"] if again else []
+        drop_limits(here)
+    chosen, graded, decided = list(questions), len(questions) == 2, []
+    if "grade" in parent and graded and has_all_grades(patients, levels):
+        chosen.append("grade")
+    decision = {part: (here if part in chosen else parent)[part] for part in parent}
+    for question in (part for part in parent if part in QUESTIONS):
+        is_here = question in chosen
+        if point not in decision[question]["eye"]["operating_points"]:
+            raise StageError(why_unsupported(question, point) if is_here else why_lacking(question, point))
+        decided.append(
+            f"{QUESTIONS[question]}: calibration and thresholds "
+            + ("chosen on this set" if is_here else "of the parent, since the labels do not tell this disease")
+        )
+    if "grade" in parent:
         why = f"there are not {EACH} patients of each grade" if graded else "the labels are not grades"
-        decided.append(f"cuts between the grades: {'chosen on this set' if again else f'of the parent, since {why}'}")
-    return decision, parts, decided
+        where = "chosen on this set" if "grade" in chosen else f"of the parent, since {why}"
+        decided.append(f"cuts between the grades: {where}")
+    return decision, chosen, decided
 
 
 def why_lacking(question, point):

@@ -2,15 +2,15 @@
 
 import hashlib
 
-import numpy as np
 import pandas as pd
 
 from eyenet.data.names import canonical
 from eyenet.data.tables import patient_known, write_table
 from eyenet.model import disclaimers
 from eyenet.model.folder import LITE_NETWORK, NETWORK, RECALIBRATION, open_model
-from eyenet.model.patients import read_patients
+from eyenet.model.patients import OTHER_SOURCE, read_patients
 from eyenet.photo.pages import split_page
+from eyenet.run.errors import plural
 from eyenet.run.files import place, sha256, write_json, write_whole
 from eyenet.run.pages import environment, markdown_text
 
@@ -77,21 +77,25 @@ def join_patients(folder, table, same_source=True):
     Returns
     -------
     DataFrame
-        The network's own patients come after others of the same ID.
+        patient, split, `AGAIN`, `OTHER_SOURCE`, and patient_known if some are not. The patients of the recalibration
+        come before others of the same ID.
     """
     before = read_patients(folder)
     before = before.assign(patient_known=patient_known(before).astype(int))
-    before[AGAIN] = before[AGAIN].astype(int) if AGAIN in before else 0
-    added = pd.DataFrame(
-        {"patient": table["patient"], "split": "val", "patient_known": patient_known(table).astype(int)}
-    )
-    added = added.assign(**{AGAIN: 1}).drop_duplicates("patient")
-    keys = {(canonical(p), known) for p, known in zip(added["patient"], added["patient_known"])}
-    stays = [(canonical(p), known) not in keys for p, known in zip(before["patient"], before["patient_known"])]
-    if not same_source:
-        stays = np.array(stays) | (before[AGAIN] == 0)
-    columns = ["patient", "split", "patient_known", AGAIN]
-    joined = pd.concat([added[columns], before[stays][columns]]).sort_values("patient", kind="stable")
+    for column in (AGAIN, OTHER_SOURCE):
+        before[column] = before[column].astype(int) if column in before else 0
+    told = {"split": "val", "patient_known": patient_known(table).astype(int), AGAIN: 1}
+    added = pd.DataFrame({"patient": table["patient"], **told, OTHER_SOURCE: int(not same_source)})
+    added = added.drop_duplicates("patient")
+
+    def keys(rows):
+        """Identify people: an ID of another source is of somebody else."""
+        return zip(rows["patient"].map(canonical), rows["patient_known"], rows[OTHER_SOURCE])
+
+    replaced = set(keys(added))
+    stays = [key not in replaced for key in keys(before)]
+    joined = pd.concat([added, before[stays][added.columns]])
+    joined = joined.sort_values("patient", key=lambda column: column.map(canonical), kind="stable")
     return joined.drop(columns="patient_known") if joined["patient_known"].all() else joined
 
 
@@ -112,7 +116,7 @@ def new_config(config, decision, point, recalibrated):
     return kept | {"decision": decision, "operating_point": point, "recalibrated": recalibrated}
 
 
-def write_model(work, parent, config, patients, figures, rows):
+def write_model(work, parent, config, patients, figures, rows, explained):
     """Write a recalibrated model into an empty folder, config.json last, and open it.
 
     Parameters
@@ -129,6 +133,8 @@ def write_model(work, parent, config, patients, figures, rows):
         Contents of recalibration.json.
     rows : dict of str to list of list of str
         For the card, by heading: the rows of a table, the first of which is its header.
+    explained : list of str
+        What explains the marks in these tables.
 
     Raises
     ------
@@ -148,6 +154,8 @@ def write_model(work, parent, config, patients, figures, rows):
         point=config["operating_point"].replace("_", " "),
         figures=figures,
         tables=rows,
+        explained=explained,
+        plural=plural,
         chain=chain_of(config),
         licence=(work / "NOTICE").is_file(),
         disclaimers=disclaimers,

@@ -50,7 +50,7 @@ def assess(scored, train, config, draws, seed):
     levels, unknown = scored.table["level"].to_numpy(), int((~patient_known(scored.table)).sum())
     graded, decision, own, questions = not is_binary(scored.table), config["decision"], own_point(config), {}
     patients = scored.table["patient"]
-    poor = scored.table["gradable"].astype(int) == 0 if "gradable" in scored.table else None
+    poor = poor_photographs(scored.table)
     for question in answerable(scored.table, config["task"]):
         truth, raw, probability = answer(scored, config, question)
         eyes = pd.DataFrame({"truth": truth, "level": levels, "raw": raw, "calibrated": probability})
@@ -65,7 +65,7 @@ def assess(scored, train, config, draws, seed):
             "chosen_on": chosen_on(config, question),
             "eye": _unit(eyes, patients, poor, *how),
             "patient": joined and _unit(*joined, *how),
-            "unsure": {} if unknown else _coverages(eyes, scored.table, poor, config, question),
+            "unsure": {} if unknown else coverages(*as_answered(scored, config, question), config, question),
             "baselines": _baselines(scored, train, question, truth, draws, seed),
         }
     return {
@@ -100,24 +100,41 @@ def worst(eyes, table, poor):
 def _patients(eyes, table, poor):
     """Join the photographs of each patient as `worst`, where a missing eye is as a poor one."""
     joined, patients, poor = worst(eyes, table, poor)
-    return joined, patients, None if poor is None else poor | lacks_eye(table).loc[patients]
+    lacking = lacks_eye(table).loc[patients]
+    return joined, patients, lacking if poor is None else poor | lacking
 
 
 def lacks_eye(table):
-    """Tell which patients have photographs of one eye only; Series of bool by patient.
+    """Tell which patients have photographs of one eye at most; Series of bool by patient.
 
-    A photograph whose eye is unknown may show the other one.
+    A photograph of an unknown eye may show the other eye, but shows one only.
     """
-    return table["eye"].groupby(table["patient"]).agg(lambda eyes: set(eyes) in ({"left"}, {"right"}))
+    eye = table["eye"].where(table["eye"] != "", table["image"])
+    return eye.groupby(table["patient"]).nunique() < 2
 
 
-def _coverages(eyes, table, poor, config, question):
-    """Compute `coverages`; a poor photograph says nothing below the threshold."""
+def as_answered(scored, config, question):
+    """Join the photographs of each patient as predict.py does for the answer to a question.
+
+    Returns
+    -------
+    truth : ndarray of bool, shape (patients,)
+    probability : ndarray of float, shape (patients,)
+        Calibrated, of the worst photograph; a poor one says nothing below the threshold.
+    again : ndarray of bool, shape (patients,)
+        Who has an eye that is missing or, if that is known, has no gradable photograph.
+    """
+    truth, _, probability = answer(scored, config, question)
+    poor = poor_photographs(scored.table)
     if poor is not None:
-        threshold = thresholds_at(config)[question]
-        eyes = eyes.assign(calibrated=sure_probability(eyes["calibrated"].to_numpy(), poor, threshold))
-    joined, _, again = _patients(eyes, table, poor)
-    return coverages(joined, None if again is None else again.to_numpy(bool), config, question)
+        probability = sure_probability(probability, poor, thresholds_at(config)[question])
+    joined, _, again = _patients(pd.DataFrame({"truth": truth, "calibrated": probability}), scored.table, poor)
+    return joined["truth"].to_numpy(bool), joined["calibrated"].to_numpy(), again.to_numpy(bool)
+
+
+def poor_photographs(table):
+    """Tell which photographs of a table cannot be graded; Series of bool, None if they were not judged."""
+    return table["gradable"].astype(int) == 0 if "gradable" in table else None
 
 
 def _unit(eyes, patients, poor, points, own, draws, seed):

@@ -15,7 +15,7 @@ from eyenet.model import disclaimers
 from eyenet.model.settings import colours_of
 from eyenet.report import tables, words
 from eyenet.report.cautions import cautions
-from eyenet.report.chosen import any_recalibrated, chosen_on, places
+from eyenet.report.chosen import any_recalibrated, chosen_on, places, with_places
 from eyenet.report.html import made_by
 from eyenet.report.words import defined, format_of, interval_text, percent
 from eyenet.run.files import write_whole
@@ -46,6 +46,7 @@ def write_model_card(path, metrics, config):
     """
     env = environment(__file__, autoescape=False)  # Markdown is escaped by its own filter
     env.filters["md"] = markdown_text
+    metrics = with_places(metrics)
     task, first = metrics["task"], next(iter(metrics["questions"]))
     asked = metrics["questions"][first]
     page = env.get_template("model_card.md.jinja").render(

@@ -2,7 +2,7 @@
 
 from eyenet.data.names import FITTED
 from eyenet.model.decision import BALANCED
-from eyenet.report.chosen import chosen_on, chosen_on_validation, is_recalibrated, used
+from eyenet.report.chosen import chosen_on, chosen_on_validation, is_recalibrated, uses
 from eyenet.report.subgroup_tables import worse_groups
 from eyenet.report.words import (
     cell,
@@ -38,13 +38,20 @@ def cautions(metrics, question):
     found = unknown_patients(metrics)
     if metrics["known_patients"]:
         known = f"{metrics['known_patients']:,} of the {plural(unit['count'], noun)}"
-        whom, same = ("whom", "people") if noun == "patient" else ("which", "photographs")
+        same = "people" if noun == "patient" else "photographs"
         found.append(
-            f"The network was {used(metrics)} on {known}, so these figures are too high: in the 2017 protocol rows "
-            "are split at random, and copies of one photograph and both eyes of one patient fall into different splits."
+            f"The network has seen {known} in {uses(metrics)}, so these figures are too high: in the 2017 protocol "
+            "rows are split at random, and copies of one photograph and both eyes of one patient fall into different "
+            "splits."
             if metrics["source"] == "array"
-            else f"{known} have the same name as a {noun} on {whom} the network was {used(metrics)}; if they are the "
-            f"same {same}, these figures are too high."
+            else f"{known} have the same name as a {noun} that the network has seen in {uses(metrics)}; if they are "
+            f"the same {same}, these figures are too high."
+        )
+    if alike := metrics.get("alike_patients"):  # older files do not tell
+        who = f"{alike:,} of the {plural(unit['count'], noun)} {'has' if alike == 1 else 'have'}"
+        found.append(
+            f"{who} the ID that one whom the network has seen in {uses(metrics)} has in its set; if they are the same "
+            "people, these figures are too high."
         )
     if is_recalibrated(asked):
         found.append(

@@ -3,12 +3,20 @@
 All sentences of report, card and checklists about it take the place from here.
 """
 
-from eyenet.model.settings import VALIDATION
+from eyenet.model.settings import VALIDATION, uses_of_patients
 
 
 def chosen_on(asked):
     """Say where calibration and thresholds of a question of metrics.json were chosen."""
     return asked.get("chosen_on", VALIDATION)  # older files do not tell: there was no other place
+
+
+def with_places(metrics):
+    """Complete a metrics.json of an older version, which had one place for all questions; others stay as they are."""
+    if "chosen_on" not in metrics:
+        return metrics
+    place = {"chosen_on": metrics["chosen_on"]}
+    return metrics | {"questions": {question: place | asked for question, asked in metrics["questions"].items()}}
 
 
 def is_recalibrated(asked):
@@ -59,11 +67,5 @@ def chosen_on_validation(metrics):
 
 
 def uses(metrics, joint="or"):
-    """List for what a network used its patients who were not kept for testing: `training or validation`."""
-    named = ["training", "validation", *(["recalibration"] if any_recalibrated(metrics) else [])]
-    return f"{', '.join(named[:-1])} {joint} {named[-1]}"
-
-
-def used(metrics):
-    """Say the same as `uses` in participles: `trained or tuned`."""
-    return "trained, tuned or recalibrated" if any_recalibrated(metrics) else "trained or tuned"
+    """Name in what the network of metrics.json has seen patients, as `uses_of_patients`."""
+    return uses_of_patients(any_recalibrated(metrics), joint)

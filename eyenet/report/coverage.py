@@ -14,7 +14,9 @@ SHOWN = ("0.02", "0.05", "0.1")  # error rates of the table
 def coverage(truth, probability, limits, threshold=None, again=None):
     """Compute the shares of patients who are called negative, or diseased, wrongly, and of those who are unsure.
 
-    Of a poor or missing eye nothing rules out disease: a patient with one is never called negative.
+    Nothing rules out disease in a poor or missing eye: a patient with one is never called negative. After the second
+    poor photograph of an eye predict.py refers the patient as not gradable; here such patients count in `again` or
+    `unsure`.
 
     Parameters
     ----------
@@ -33,13 +35,16 @@ def coverage(truth, probability, limits, threshold=None, again=None):
     -------
     dict
         `missed`, of the patients with disease those called negative; `reported`, of those without it those called
-        diseased; `unsure`, of all; and if it is known who must be photographed again, `again`, of all. Figures with
-        intervals.
+        diseased; `unsure`, of all; and if it is known who must be photographed again, `again`, of all, and
+        `again_diseased`, of those with disease. Figures with intervals.
     """
     low, high = (min(limits), max(limits)) if threshold is None else band(limits, threshold)
     patients, negative = np.arange(len(truth)), probability < low
     poor = np.zeros(len(truth), bool) if again is None else again
-    found = {} if again is None else {"again": share_with_interval(negative & poor, patients)}
+    found = {}
+    if again is not None:
+        found["again"] = share_with_interval(negative & poor, patients)
+        found["again_diseased"] = share_with_interval(negative & poor, patients, truth)
     return {
         "missed": share_with_interval(negative & ~poor, patients, truth),
         "reported": share_with_interval(probability >= high, patients, ~truth),
@@ -53,15 +58,13 @@ def sure_probability(probability, poor, threshold):
     return np.where(np.asarray(poor, bool) & (probability < threshold), 0.0, probability)
 
 
-def coverages(joined, again, config, question):
+def coverages(truth, probability, again, config, question):
     """Compute `coverage` as predict.py answers, at each rate of `SHOWN` for which a model has limits.
 
     Parameters
     ----------
-    joined : DataFrame
-        `truth` and `calibrated` probability of each patient, the latter from `sure_probability`.
-    again : ndarray of bool, shape (n,), or None
-        As in `coverage`.
+    truth, probability, again : ndarray, shape (n,)
+        Of patients, as from `eyenet.report.assessment.as_answered`.
     config : dict
         config.json of the model.
     question : str
@@ -72,7 +75,6 @@ def coverages(joined, again, config, question):
     """
     found, threshold = limits_of(config), thresholds_at(config)[question]
     limits = found[question]["limits"] if found else {}
-    truth, probability = joined["truth"].to_numpy(bool), joined["calibrated"].to_numpy()
     return {rate: coverage(truth, probability, limits[rate], threshold, again) for rate in SHOWN if rate in limits}
 
 
@@ -83,6 +85,7 @@ def coverage_table(asked):
         "reported": "without disease, called diseased",
         "unsure": "unsure, of all",
         "again": "photographed again, of all",
+        "again_diseased": "with disease, photographed again",
     }
     told = asked.get("unsure", {})
     titles = {name: title for name, title in titles.items() if any(name in found for found in told.values())}

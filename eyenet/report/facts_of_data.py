@@ -71,10 +71,12 @@ def ungradable(metrics, config):
     again = (unit.get("workload") or {}).get("again")
     if not again or not defined(again["value"]):
         return ""
-    what = "one, or no photograph of an eye," if noun == "patient" else "one"
+    judged, what = "", "no photograph of an eye"
+    if metrics["ungradable"]:
+        judged = "Photographs that the quality gate calls not gradable stay in the figures, by their probability. "
+        what = "one, or no photograph of an eye," if noun == "patient" else "one"
     return (
-        "Photographs that the quality gate calls not gradable stay in the figures, by their probability. "
-        f"{cell_text(cell(again))} of the {noun}s have {what} and are not referred; predict.py asks for a new "
+        f"{judged}{cell_text(cell(again))} of the {noun}s have {what} and are not referred; predict.py asks for a new "
         "photograph and never calls them negative."
     )
 
@@ -146,9 +148,9 @@ def overlap(metrics, config):
     """Say whether the network has seen the evaluated patients; if some are unknown, not that it has not."""
     if on_validation(metrics):
         return f"The evaluated photographs are those of validation, on which {chosen_on_validation(metrics)}."
-    if known := metrics["known_patients"]:
+    if known := metrics["known_patients"] or metrics.get("alike_patients"):
         noun = "evaluated photograph" if metrics["unknown_patients"] else "evaluated patient"
-        return f"{plural(known, noun)} may have been in {uses(metrics)}: the names are the same."
+        return f"{plural(known, noun)} may have been in {uses(metrics)}: the names or IDs are the same."
     if metrics["unknown_patients"]:
         return ""
     return f"No evaluated patient has the name of one in {uses(metrics)}."

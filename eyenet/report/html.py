@@ -15,13 +15,14 @@ from eyenet.model.settings import what_it_has_seen
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.checklists import counts_table, fill_checklists
-from eyenet.report.chosen import chosen_on, chosen_on_validation, places, use_of_validation
+from eyenet.report.chosen import chosen_on, chosen_on_validation, places, use_of_validation, with_places
 from eyenet.report.coverage import coverage_table
 from eyenet.report.flow import flow_steps, ungradable_text
 from eyenet.report.forest import forest_charts
 from eyenet.report.subgroup_tables import group_sentences, group_tables, shown_differences, ungradable_table
 from eyenet.report.words import DASH, HEALTHY, decimal
 from eyenet.report.workload import workload_sentences, workload_table
+from eyenet.report.workload_chart import workload_chart
 from eyenet.run.files import write_whole
 from eyenet.run.pages import environment
 from eyenet.score.metrics import METRIC_NAMES
@@ -51,6 +52,7 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         Least probability of the predictions in `examples`.
     """
     template = environment(__file__, autoescape=True).get_template("report.html.jinja")
+    metrics = with_places(metrics)
     checklists = fill_checklists(metrics, config)
     page = template.render(
         metrics=metrics,
@@ -70,6 +72,7 @@ def write_report(path, metrics, config, history, examples, balance, confident):
         confident=confident,
         point=words.point_name(next(iter(metrics["questions"].values()))["operating_point"]),
         chosen=places(metrics),
+        chosen_patients=places(metrics, "validation patients"),
         chosen_on_validation=chosen_on_validation(metrics),
         checklists=checklists,
         checklist_counts=counts_table(checklists),
@@ -146,6 +149,11 @@ def _charts(question, asked):
             charts.referral_chart(f"referral-{question}", unit),
         ),
         (
+            f"Workload of 1,000 {noun}s",
+            "What becomes of them at the model's operating point.",
+            workload_chart(f"workload-{question}", unit, noun),
+        ),
+        (
             f"Decision curve, per {noun}",
             "Net benefit of referring by the network, of referring everybody, and of referring nobody.",
             charts.decision_chart(f"decision-{question}", unit, noun),
@@ -163,6 +171,7 @@ def _question(metrics, question, examples):
     """Assemble the tables and charts of one question."""
     asked = metrics["questions"][question]
     classes, units = [HEALTHY[question], "disease"], tables.units_of(asked)
+    unsure = coverage_table(asked)
     return {
         "id": question,
         "title": TITLES[question],
@@ -171,11 +180,12 @@ def _question(metrics, question, examples):
         "figures": [
             tables.figures_table(asked),
             workload_table(asked),
-            *([unsure] if (unsure := coverage_table(asked)) else []),
+            *([unsure] if unsure else []),
             tables.baselines_table(asked),
             tables.roc_table(asked),
             tables.calibration_table(asked),
         ],
+        "unsure": unsure,
         "majority": asked["baselines"]["majority"],
         "not_retina": asked["baselines"]["not_retina"],
         "points": [tables.points_table(asked, unit) for unit in units],

@@ -7,11 +7,13 @@ from eyenet.score.net_benefit import THRESHOLDS
 
 OF = 1000
 TENTH = 0.1  # of the patients, those of whom the network is least certain
+NOT_JUDGED = "it was not judged which photographs are poor"
 ROWS = {
     "diseased": "with disease, as in this set",
     "referred": "referred",
     "false_positives": "of these without disease (false positives)",
-    "again": "photographed again: an eye poor or missing, and not referred",
+    "again": "photographed again: poor, or an eye missing, and not referred",
+    "again_diseased": "of these with disease",
     "missed": "disease missed",
 }
 
@@ -25,19 +27,20 @@ def workload(truth, called, patients, poor=None, levels=None):
     patients : sequence, shape (n,)
     poor : ndarray of bool, shape (n,), optional
         Whether a photograph is not gradable, or an eye of a patient has no gradable one. Such a row, if it is not
-        referred, is photographed again and not missed.
+        referred, is photographed again and not missed. So where one eye of each patient was photographed, nobody is
+        missed, and `again_diseased` tells how many would wait for the second photograph.
     levels : ndarray of int, shape (n,), optional
         Grades; without them, the missed rows are not counted by grade.
 
     Returns
     -------
     dict
-        Figures by the keys of `ROWS`, without `again` if `poor` is not known, and `missed_by_grade`, which maps a
+        Figures by the keys of `ROWS`, those of `again` only if `poor` is known, and `missed_by_grade`, which maps a
         grade, as text, to a figure.
     """
     missed = truth & ~called if poor is None else truth & ~called & ~poor
     shares = {"diseased": truth, "referred": called, "false_positives": called & ~truth, "missed": missed}
-    shares |= {} if poor is None else {"again": ~called & poor}
+    shares |= {} if poor is None else {"again": ~called & poor, "again_diseased": truth & ~called & poor}
     found = {name: share_with_interval(rows, patients) for name, rows in shares.items()}
     grades = [] if levels is None else sorted(set(levels[truth].tolist()))
     by_grade = {str(grade): share_with_interval(missed & (levels == grade), patients) for grade in grades}
@@ -48,8 +51,9 @@ def workload_table(asked):
     """Tabulate the workload of a question, per patient and per photograph, of 1,000 each."""
     units, rows = units_of(asked), []
     for key, name in ROWS.items():
-        if key in asked["eye"]["workload"]:
-            rows.append((name, [_of_thousand(asked[unit]["workload"][key]) for unit in units]))
+        found = [asked[unit]["workload"].get(key) for unit in units]
+        if any(found):
+            rows.append((name, [_of_thousand(figure, NOT_JUDGED) for figure in found]))
     grades = [asked[unit]["workload"]["missed_by_grade"] for unit in units]
     for grade in sorted(set().union(*grades)):
         rows.append((f"missed of grade {grade}", [_of_thousand(found.get(grade)) for found in grades]))
@@ -64,6 +68,8 @@ def workload_sentences(asked):
         return []
     number = {name: cell_text(_of_thousand(found[name])) for name in ROWS if name in found}
     again = f"; {number['again']} would be photographed again" if "again" in number else ""
+    if "again_diseased" in number:  # older files do not tell
+        again += f", {number['again_diseased']} of them with disease"
     grades = [f"{cell_text(_of_thousand(one))} of grade {grade}" for grade, one in found["missed_by_grade"].items()]
     missed = f": {', '.join(grades)}" if grades else ""
     said = (
@@ -113,9 +119,11 @@ def better_than_both(unit):
     return (longest[0], longest[-1]) if longest else None
 
 
-def _of_thousand(figure):
-    """Format a share as a number out of 1,000, with its interval."""
-    if figure is None or not defined(figure["value"]):
+def _of_thousand(figure, why="none here"):
+    """Format a share as a number out of 1,000, with its interval; `why` if it is not known."""
+    if figure is None:
+        return Cell(DASH, why=why)
+    if not defined(figure["value"]):
         return Cell(DASH, why="none here")
     low, high = (round(OF * figure[end]) for end in ("low", "high"))
     mark = SPACE + BOUND if is_bound(figure) else ""

@@ -3,9 +3,9 @@
 from eyenet.model.decision import own_point
 from eyenet.model.folder import open_model
 from eyenet.model.loading import copy_weights, load_network
-from eyenet.model.patients import known_patients
+from eyenet.model.patients import alike_patients, fitted_patients, known_patients
 from eyenet.model.settings import colours_of
-from eyenet.run.errors import StageError, plural
+from eyenet.run.errors import StageError, log, plural
 
 
 def start_weights(network, folder, task, table, images):
@@ -38,10 +38,17 @@ def start_weights(network, folder, task, table, images):
     there["colours"], here["colours"] = colours_of(config["settings"]["images"]), colours_of(images)
     if differing := [f"{key} {there[key]}, not {here[key]}" for key in there if there[key] != here[key]]:
         raise StageError(f"training cannot continue from {folder}: it has {', '.join(differing)}")
-    if again := known_patients(table[table["split"] != "train"], folder, ("train",)):
+    kept = table[table["split"] != "train"]
+    if again := known_patients(kept, folder, ("train",)):
         raise StageError(
             f"{folder} was trained on {plural(len(again), 'patient')} for validation or test in this array, such as "
             f"{again[0]}; continue from a model of the same split"
+        )
+    if alike := alike_patients(kept, fitted_patients(folder, ("train",))):
+        log(
+            f"WARNING: {plural(len(alike), 'patient')} for validation or test in this array, such as {alike[0]}, "
+            f"{'has' if len(alike) == 1 else 'have'} the ID that one on whom {folder} was trained has in its set; if "
+            "they are the same, the figures will be too high"
         )
     try:
         copy_weights(network, load_network(folder, config))
