@@ -106,9 +106,8 @@ class Desk:
                 found = self.register.photograph(sha256(path))
             except OSError:  # `take` reports it
                 found = None
-            erased = found is not None and found.name is None
-            again = None if found is None or erased else self.memory.find_again(found, who)
-            if again is None and not erased:
+            again = None if found is None else self.memory.find_again(found, who)
+            if again is None and (found is None or not self.memory.is_erased(found)):
                 open_people.add(person_of(who))
                 continue
             known[path] = state
@@ -131,6 +130,8 @@ class Desk:
         ------
         Changed
             If the file is being changed, or the disk is gone; try again later.
+        OtherNetwork
+            If the visit was graded by another network; the photograph is not entered.
         StageError
             If the register cannot be written; what was entered before is kept.
         """
@@ -142,7 +143,7 @@ class Desk:
         found, reason, _ = examine(path)
         if reason is not None:
             self._check_same(path, state)
-            return [Event(LEFT_OUT, plain(name), reason), *self.forget_unread(name)]
+            return [Event(LEFT_OUT, plain(name), plain(reason)), *self.forget_unread(name)]
         events = []
         self._drop_unread(name)
         for photograph in found:
@@ -169,6 +170,7 @@ class Desk:
         known = self.register.photograph(digest)
         if known is not None:
             return self._enter_again(known, name, who)
+        concerned = self.memory.load_for(who)
         row = look_at(self.screener, path)
         camera = read_camera(path)
         self._check_same(file, state)
@@ -178,23 +180,26 @@ class Desk:
         if row["result"] == UNREAD:
             self.unread.setdefault(self._name(file), []).append(name)
             member = Member(name, self.memory.label(who), row, None, None)
-            return self.memory.add(member, self.memory.clock.stamp(), self.register.now().isoformat()), [event]
-        people = self._write(digest, name, who, row | camera | self.forms.source(path))
+            concerned |= self.memory.add(member, self.memory.clock.stamp(), self.register.now().isoformat())
+            return concerned, [event]
+        concerned |= self._write(digest, name, who, row | camera | self.forms.source(path))
         text = say(row) if person_of(who) else f"{say(row)}; {NOBODY}"
-        return people, [Event("photograph", plain(name), text)]
+        return concerned, [Event("photograph", plain(name), text)]
 
     def _enter_again(self, known, name, who):
         """Count a photograph that is in the register; say so if its file has come for another patient or eye."""
-        if known.name is None:
-            return set(), [Event(LEFT_OUT, plain(name), ERASED)]
         again = self.memory.find_again(known, who)
         if again is not None:
             return self.memory.recall(again, Identity(*again.facts["identity"])), []
+        if self.memory.is_erased(known):
+            return set(), [Event(LEFT_OUT, plain(name), ERASED)]
+        self.memory.check_network(known)
+        concerned = self.memory.load_for(who) | self.memory.load_shared(known)
         who = self.memory.doubtful(known, who)
         facts = {name: value for name, value in known.facts.items() if name not in ONCE}
-        people = self._write(None, name, who, facts, same_as=known)
+        concerned |= self._write(None, name, who, facts, same_as=known)
         what = f"is the same file as {known.name}" + (DOUBTFUL if who.doubt else "")
-        return people, [Event("photograph", plain(name), plain(what))]
+        return concerned, [Event("photograph", plain(name), plain(what))]
 
     def _write(self, digest, name, who, facts, same_as=None):
         """Enter a photograph, and add it to those that count; return the persons it concerns."""
@@ -204,10 +209,7 @@ class Desk:
         told |= {"version": VERSION, "graded_by": {part: self.model[part] for part in GRADED_BY}}
         number = self.register.add_photograph(digest, name, key, who.eye, who.visit, told, same_as and same_as.id)
         self.memory.note(number, stamp)
-        entered = self.register.photograph_numbered(number)
-        if same_as is not None:
-            self.memory.copies.setdefault(same_as.id, []).append(entered)
-        return self.memory.recall(entered, who)
+        return self.memory.recall(self.register.photograph_numbered(number), who)
 
     @staticmethod
     def _check_same(path, state):

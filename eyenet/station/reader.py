@@ -38,10 +38,13 @@ class Reader(Ledger):
         with opening.one_sentence(self.path):
             return reading.list_recent(self.connection, is_over)
 
-    def copies(self):
-        """List the photographs whose files came again for another patient or eye; `same_as` tells the first one."""
+    def copies(self, after=0):
+        """List the photographs whose files came again for another patient or eye, of the entries after one.
+
+        `same_as` tells the first entry of the file.
+        """
         with opening.one_sentence(self.path):
-            return reading.list_copies(self.connection)
+            return reading.list_copies(self.connection, after)
 
     def photographs(self, patient_key=None):
         """List the photographs of a patient, or all, the oldest first; `reading.Photograph` each."""

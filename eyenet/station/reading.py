@@ -83,10 +83,13 @@ def list_recent(connection, is_over):
     return found[::-1]
 
 
-def list_copies(connection):
-    """List the entries of files that came again for another patient or eye, the oldest first."""
-    where = "WHERE e.kind = 'photograph' AND json_extract(e.body, '$.same_as') IS NOT NULL ORDER BY e.id"
-    return [_photograph(row) for row in connection.execute(BOTH + where)]
+def list_copies(connection, after=0):
+    """List the entries of files that came again for another patient or eye, after an entry, the oldest first.
+
+    The plus sign makes SQLite search by the number of the entry, which a running station does for each photograph.
+    """
+    where = "WHERE e.id > ? AND +e.kind = 'photograph' AND json_extract(e.body, '$.same_as') IS NOT NULL ORDER BY e.id"
+    return [_photograph(row) for row in connection.execute(BOTH + where, (after,))]
 
 
 def list_photographs(connection, patient=None):

@@ -8,6 +8,7 @@ import hashlib
 from typing import NamedTuple
 
 from eyenet.data.identity import Identity, differ
+from eyenet.data.names import canonical, composed
 from eyenet.run.errors import StageError
 from eyenet.run.files import plain
 from eyenet.station.chain import LONGEST
@@ -65,14 +66,13 @@ class Memory:
     def __init__(self, inbox, register, network, clock=None):
         self.register, self.network, self.clock = register, network, clock or Clock()
         self.inbox = shorten(str(inbox))
-        self.visits, self.newest, self.loaded, self.copies = Visits(), {}, set(), {}
+        self.visits, self.newest, self.loaded = Visits(), {}, set()
+        self.copies, self.searched = {}, 0  # ids by that of the first entry, of the entries up to this one
         self.recent = []  # ids and ages of the photographs of open visits
 
     def begin(self):
         """Recall the open visits from the register."""
-        self.copies = {}
-        for one in self.register.copies():
-            self.copies.setdefault(one.same_as, []).append(one)
+        self.recent = []
         for one in self.register.recent_photographs(self._is_over):
             self.recent.append((one.id, self._stamp_of(one)))
             told = one.facts.get("identity")  # None once the patient is erased
@@ -117,16 +117,38 @@ class Memory:
         if mark in self.loaded:
             return people
         self.loaded.add(mark)
+        try:
+            own = list(self._list_visit(key, identity))
+            for one, _ in own:
+                self.check_network(one)
+            for one, told in own:
+                people |= self.recall(one, told)
+        except BaseException:  # the next photograph of the patient recalls the visits again
+            self.loaded = {other for other in self.loaded if other[0] != key}
+            raise
+        return people
+
+    def load_for(self, identity):
+        """Recall the visit of a photograph before it is entered: what fails then has changed nothing."""
+        source = source_of(identity)
+        key = self.register.known_key(source) if person_of(identity) else None
+        return self.load(key, self.label(identity)) if key else set()
+
+    def _list_visit(self, key, identity):
+        """Yield the photographs of a patient's visit, and their identities."""
         for one in self.register.photographs(key):
             told = Identity(*one.facts["identity"]) if one.facts.get("identity") else None
             same = told and (told.visit == identity.visit or (told.date and told.date == identity.date))
             if same and one.facts.get("inbox") == self.inbox:
-                people |= self.recall(one, told)
-        return people
+                yield one, told
 
-    def recall(self, known, identity):
-        """Add a photograph that is in the register, with its whole visit; return the persons it concerns."""
-        first = known if known.same_as is None else self.register.photograph_numbered(known.same_as)
+    def check_network(self, known):
+        """Refuse a photograph that another network graded.
+
+        Raises
+        ------
+        OtherNetwork
+        """
         if known.facts.get(NETWORK) != self.network:
             before = known.facts.get(NETWORK)
             raise OtherNetwork(
@@ -134,13 +156,23 @@ class Memory:
                 "and answers of two networks are not joined; start with that one, or empty the inbox and start "
                 "tomorrow, or choose another --register"
             )
+
+    def recall(self, known, identity):
+        """Add a photograph that is in the register, with its whole visit; return the persons it concerns."""
+        first = known if known.same_as is None else self.register.photograph_numbered(known.same_as)
+        self.check_network(known)
         row = {"reasons": []} | first.facts
         people = self.add(
             Member(known.name, identity, row, known.id, first.sha256, known.patient), *self._stamp_of(known)
         )
-        for other in [first, *self.copies.get(first.id, ())]:  # what is of two people makes both doubtful
+        return people | self.load_shared(first, known)
+
+    def load_shared(self, first, known=None):
+        """Recall the visits of the other entries of a file: what is of two people makes both doubtful."""
+        people = set()
+        for other in self.entries(first):
             told = other.facts.get("identity")
-            if other.id != known.id and told and other.facts.get("inbox") == self.inbox:
+            if (known is None or other.id != known.id) and told and other.facts.get("inbox") == self.inbox:
                 people |= self.load(other.patient, Identity(*told))
         return people
 
@@ -157,22 +189,37 @@ class Memory:
         """Remember that a photograph or an answer was entered now."""
         self.recent.append((number, (stamp, self.register.now().isoformat())))
 
+    def entries(self, first):
+        """List the entries of a photograph: the first one, and those of its file that came again."""
+        last = self.register.last()[0]
+        for one in self.register.copies(after=self.searched):
+            self.copies.setdefault(one.same_as, []).append(one.id)
+        self.searched = last
+        return [first, *map(self.register.photograph_numbered, self.copies.get(first.id, ()))]
+
     def find_again(self, known, identity):
         """Find the entry of a known photograph for an identity: the first one, a later one, or None if there is none.
 
-        A file without a patient and eye is that of the first one.
+        A file without a patient and eye is that of the first one. Where the file lies does not matter: it may have been
+        moved to another folder.
         """
-        person = person_of(identity)
-        for one in [known, *self.copies.get(known.id, ())]:
-            told = one.facts.get("identity") and Identity(*one.facts["identity"])
-            if told and (person is None or (person_of(told), told.eye) == (person, identity.eye)):
-                return one
+        if person_of(identity) is None:
+            return known if known.facts.get("identity") else None
+        entries = [one for one in self.entries(known) if one.facts.get("identity")]
+        for read in (_person_and_eye, _id_and_eye):  # the same place first
+            for one in entries:
+                if read(Identity(*one.facts["identity"])) == read(identity):
+                    return one
         return None
 
+    def is_erased(self, known):
+        """Tell whether a file is one of a patient who was erased."""
+        return any(one.name is None for one in self.entries(known))
+
     def doubtful(self, known, identity):
-        """Mark the identity of a known file that comes again: whose it is, is doubtful if the first one differs."""
-        told = known.facts.get("identity")
-        if told and differ(Identity(*told), identity):
+        """Mark the identity of a known file that comes again: whose it is, is doubtful if an earlier one differs."""
+        told = [Identity(*one.facts["identity"]) for one in self.entries(known) if one.facts.get("identity")]
+        if any(differ(one, identity) for one in told):
             return identity._replace(doubt=identity.doubt or SAME_FILE)
         return identity
 
@@ -188,8 +235,27 @@ class Memory:
             for person in own
             if all(member.digest for member in own[person]) and (person in over or person not in self.newest)
         ]
+        over = self._without_shared(over)
         keys = {member.key for person in over for member in own[person]}
         self.loaded = {mark for mark in self.loaded if mark[0] not in keys}
         for person in over:
             self.newest.pop(person, None)
         self.visits.drop(over)
+
+    def _without_shared(self, persons):
+        """Leave out the persons of whom a file is also that of somebody who is kept: it makes that one doubtful."""
+        left, own = set(persons), self.visits.people
+        while True:
+            kept = {member.digest for person in own.keys() - left for member in own[person].values()} - {None}
+            shared = {person for person in left if any(member.digest in kept for member in own[person].values())}
+            if not shared:
+                return left
+            left -= shared
+
+
+def _person_and_eye(identity):
+    return person_of(identity), identity.eye
+
+
+def _id_and_eye(identity):
+    return canonical(composed(identity.patient or "")), identity.eye

@@ -168,6 +168,10 @@ class Watch:
             self.again[path] = self.now() + RETRY * (not once)
             self._trouble(name, str(error))
             return
+        except OtherNetwork as error:  # it stays so, whenever it is tried again
+            self.inbox.take(path, state)
+            self._trouble(name, str(error))
+            return
         except StageError as error:  # the register cannot be written
             if once:
                 raise
