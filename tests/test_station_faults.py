@@ -1,4 +1,4 @@
-"""Faults in the middle of a visit: a register that fails for a moment, another network, moved, erased and shared files."""
+"""Faults within a visit: a register that fails for a moment, another network, moved, erased and shared files."""
 
 import pytest
 import test_station
@@ -6,6 +6,7 @@ import test_station_visits
 from test_station import Station, results
 from test_station_visits import photograph
 
+from eyenet.data.identity import MOST, NOT_ONE_PERSON
 from eyenet.model import pretrained
 from eyenet.model.answers import AGAIN
 from eyenet.model.screener import Screener
@@ -150,3 +151,41 @@ def test_a_file_that_came_again_is_entered_once_when_the_register_fails(
     station.look(4, watch.RETRY)
     assert [one.name for one in register.photographs()] == ["1_left.jpeg", "2_left.jpeg"]
     assert results(register) == {"1": AGAIN, "2": AGAIN} and station.view.problems == {}
+
+
+def test_the_visits_of_an_id_that_is_everybodys_are_answered(screener, inbox, register, wall, drawn):
+    """A camera that writes GUEST for everybody: after 20 studies, each photograph counts by itself."""
+    pytest.importorskip("pydicom")
+    station, most = Station(inbox, screener, register), MOST["visits"]
+    for i in range(most + 3):
+        kind = "sick" if i in (0, most + 1) else "good"
+        photograph(inbox, drawn, "L", kind, f"1.{i}", StudyDate=f"202602{i + 1:02}", PatientID="GUEST")
+    station.look(3)
+    answers = register.answers()
+    again = [one.answer["result"] for one in answers]
+    assert len(answers) == most + 3 == len({number for one in answers for number in one.photographs})
+    assert again.count("referable DR") == 2 and again.count(AGAIN) == most + 1
+    assert sum(NOT_ONE_PERSON in str(one.answer["reasons"]) for one in answers) >= most + 2
+    head = register.head()
+    Station(inbox, screener, register, start=station.time).look(3)
+    assert register.head() == head
+    register.decide(answers[0].patient, "Dr Roe", "cotton wool spots", False, answers[-1].id)
+    photograph(inbox, drawn, "R", "good", f"1.{most + 2}", StudyDate=f"202602{most + 3:02}", PatientID="GUEST")
+    station.look(3)
+    assert [one.missing for one in register.waiting()] == ["referral"]
+
+
+def test_of_two_forms_of_an_id_only_the_one_that_is_not_one_person_is_taken_back(screener, inbox, register, put, wall):
+    station = Station(inbox, screener, register)
+    for name in (
+        "012_left",
+        "012_right",
+        *(f"12_left ({i})" for i in range(MOST["photographs of one eye in a visit"])),
+    ):
+        put(f"{name}.jpeg", "good")
+    put("12_left.jpeg", "good")
+    station.look(3)
+    assert results(register) == {"012": "no DR", "12": AGAIN}
+    head = register.head()
+    Station(inbox, screener, register, start=station.time).look(3)
+    assert register.head() == head

@@ -20,7 +20,7 @@ from eyenet.sets.identify import identify
 from eyenet.station.forms import Forms
 from eyenet.station.inbox import state_of
 from eyenet.station.recall import NETWORK, STAMP, Memory, shorten_all
-from eyenet.station.referrals import is_unsure, refers
+from eyenet.station.referrals import is_to_be_referred, is_unsure, refers
 from eyenet.station.visits import Member, person_of, source_of
 
 NOBODY = "patient or eye not told, so no patient's answer counts it"
@@ -226,9 +226,9 @@ class Desk:
         events = []
         for person in sorted(self.owed - {None}):
             self.visits.drop_erased(person, lambda key: self.register.identity(key) is None)
-            visits, why = self.visits.of(person)
-            if why is not None:
-                events += self._withdraw(person, why)
+            visits, refused = self.visits.of(person)
+            for members, why in refused:
+                events += self._answer_refused(members, why)
             for visit in visits:
                 row = patient_row(self.screener, visit.patient, visit.eyes)
                 key = visit.key or self.register.identify(visit.source)
@@ -246,22 +246,37 @@ class Desk:
         self.memory.note(number, self.memory.clock.stamp())
         return [Event("patient", row["patient"], say(row))]
 
-    def _withdraw(self, person, why):
-        """Replace the answers of an ID that cannot be one person.
+    def _answer_refused(self, members, why):
+        """Answer the visits of an ID that cannot be one person: each photograph counts by itself.
 
-        Those that refer, and those that a grader must look at, stay in force; so do those of visits that are over.
+        Answers by which the patient is to be referred, and those that a grader must look at, stay in force; so do those
+        of visits that are over.
         """
-        members, events = list(self.visits.people[person].values()), []
-        patients = {member.key: member.identity.patient for member in members if member.key}
-        loaded = {member.id for member in members}
-        for key, patient in sorted(patients.items()):
-            for one in self.register.answers(patient_key=key):
-                stays = refers(one.answer) or is_unsure(one.answer)
-                if not stays and loaded.intersection(one.photographs):
-                    row = {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": None}
-                    row |= {"result": AGAIN, "reasons": [plain(why)], "questions": {}}
-                    events += self._enter_answer(key, one.visit, row, one.photographs)
+        visits, before, events = {}, {}, []
+        for member in members:
+            key = member.key or self.register.identify(source_of(member.identity))
+            if key not in before:
+                before[key] = self.register.answers(patient_key=key)
+            visit = next((one.visit for one in before[key] if member.id in one.photographs), member.identity.visit)
+            visits.setdefault((key, visit), []).append(member)
+        for (key, visit), own in visits.items():
+            last = next((one for one in before[key] if one.visit == visit), None)
+            if last is None or is_to_be_referred(last) is False:
+                known = set(last.photographs) if last else set()
+                decided = known if last and last.decision else set()  # a person has looked at these
+                row = self._refused_row([one for one in own if one.id not in decided], own[0], why)
+                ids = sorted(known | {one.id for one in own if one.id is not None})
+                events += self._enter_answer(key, visit, row, ids)
         return events
+
+    def _refused_row(self, members, first, why):
+        """Return the answer of the first photograph that refers by itself or is unsure, otherwise photograph again."""
+        patient = first.identity.patient
+        rows = [patient_row(self.screener, patient, {one.identity.eye: [self.visits.row(one)]}) for one in members]
+        again = {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": None}
+        again |= {"result": AGAIN, "reasons": [], "questions": {}}
+        row = next((row for row in rows if refers(row)), next((row for row in rows if is_unsure(row)), again))
+        return row | {"reasons": [plain(why), *row["reasons"]]}
 
 
 def say(row):

@@ -91,6 +91,8 @@ class Register(Reader):
     def add_answer(self, patient_key, visit, answer, photographs, model):
         """Enter an answer; the same answer as the last one of this visit is not entered again.
 
+        The same answer of the same network by another version of EyeNet is the same: a person may have decided on it.
+
         Parameters
         ----------
         patient_key : str
@@ -111,7 +113,7 @@ class Register(Reader):
         with self.entering():
             key = self.visit_key(patient_key, visit)
             last = self.newest("answer", patient_key, key)
-            if last and last[1:] == (chain.canonical(body), chain.canonical(private)):
+            if last and last[2] == chain.canonical(private) and _compared(last[1]) == _compared(chain.canonical(body)):
                 return last[0]
             return self.append("answer", patient_key, body, private, key)
 
@@ -253,6 +255,13 @@ class Register(Reader):
         from eyenet.station.export import write_report  # imports SciPy, which is slow and not needed to grade
 
         return write_report(path, self.photographs(), self.answers(), self.head(), self.alarms())
+
+
+def _compared(body):
+    """Read the body of an answer without what tells of the network only in which version or words."""
+    told = json.loads(body)
+    model = {name: value for name, value in told["model"].items() if name not in ("version", "trained_on")}
+    return told | {"model": model}
 
 
 def _split(row):
