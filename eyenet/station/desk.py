@@ -98,7 +98,7 @@ class Desk:
         events : list of Event
         """
         self.memory.begin()
-        known, open_people = {}, set()
+        known, open_people, events = {}, set(), []
         for path in paths:
             who = shorten_all(identify(path, [self.inbox], self.one_clinic))
             try:
@@ -113,8 +113,10 @@ class Desk:
             known[path] = state
             if again is not None:
                 self.memory.recall(again, Identity(*again.facts["identity"]))
+            else:
+                events.append(Event(LEFT_OUT, plain(self._name(path)), ERASED))
         self.owed |= self.visits.people.keys() - open_people
-        return known, self._answer()
+        return known, events + self._answer()
 
     def _name(self, path):
         return path.relative_to(self.inbox).as_posix()

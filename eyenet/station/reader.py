@@ -51,6 +51,11 @@ class Reader(Ledger):
         with opening.one_sentence(self.path):
             return reading.list_photographs(self.connection, patient_key)
 
+    def nobodys(self, after=0):
+        """List the photographs after an entry that tell no patient or no eye, and came again for nobody who is told."""
+        with opening.one_sentence(self.path):
+            return reading.list_nobodys(self.connection, after)
+
     def answers(self, day=None, patient_key=None, after=0):
         """List the newest answer of each patient and visit, the oldest first; `reading.Answer` each.
 

@@ -92,6 +92,19 @@ def list_copies(connection, after=0):
     return [_photograph(row) for row in connection.execute(BOTH + where, (after,))]
 
 
+def list_nobodys(connection, after=0):
+    """List the photographs after an entry that tell no patient or no eye, and came again for nobody who is told."""
+    rows = connection.execute(f"{BOTH}WHERE e.id > ? AND +e.kind = 'photograph' AND i.body IS NOT NULL", (after,))
+    found = {}
+    for one in map(_photograph, rows):
+        patient, eye = (one.facts.get("identity") or (None, None))[:2]
+        if patient and eye:
+            found.pop(one.same_as, None)
+        elif one.same_as is None:
+            found[one.id] = one
+    return list(found.values())
+
+
 def list_photographs(connection, patient=None):
     """List the photographs of a patient, or all, the oldest first."""
     where = "WHERE e.kind = 'photograph'" + (" AND e.patient = ?" if patient is not None else "")
