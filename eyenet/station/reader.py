@@ -97,7 +97,12 @@ class Reader(Ledger):
             return list(verify(self.connection, head))
 
     def strangers(self, patient_key):
-        """List the keys of photographs of nobody known whose file or folder has the ID of a patient in its name."""
+        """Find the photographs of nobody known with the ID of a patient in their names: `reading.find_strangers`."""
         told = (self.identity(patient_key) or {}).get("patient")
         with opening.one_sentence(self.path):
-            return reading.find_strangers(self.connection, told) if told else []
+            return reading.find_strangers(self.connection, told) if told else ([], [])
+
+    def decided(self, decision):
+        """Read the answer on which a decision was entered; a `reading.Answer`."""
+        with opening.one_sentence(self.path):
+            return reading.read_decided(self.connection, decision)

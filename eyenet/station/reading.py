@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from eyenet.data.names import canonical
 
+ANNOUNCE = {"mrn", "id", "pid", "patient"}  # before the number of a patient
+DATE = 3  # numbers of a name that may be a date
 SEPARATORS = re.compile(r"[\s._/\[\]()-]+")  # between the words of a path
 BOTH = "SELECT e.id, e.recorded, e.patient, e.body, i.body FROM entries e LEFT JOIN identities i ON i.entry = e.id "
 
@@ -46,7 +48,8 @@ class Answer(NamedTuple):
     photographs : list of int
     model : dict
     decision : dict or None
-        The newest one: `id`, `recorded`, `accepted`, `by`, and `why` until the patient is erased.
+        The newest one: `id`, `recorded`, `accepted`, `by`, `why` until the patient is erased, and `refer` if the person
+        said whether to refer.
     """
 
     id: int
@@ -152,9 +155,25 @@ def _decisions(connection, since):
     rows = connection.execute(f"{BOTH}WHERE e.kind = 'decision' AND e.id > ? ORDER BY e.id", (since,))
     found = {}
     for number, recorded, _, body, told in rows:
-        body = json.loads(body)
-        found[body.pop("answer")] = {"id": number, "recorded": recorded} | body | json.loads(told or "{}")
+        answer, decision = _decision(number, recorded, body, told)
+        found[answer] = decision
     return found
+
+
+def _decision(number, recorded, body, told):
+    body = json.loads(body)
+    return body["answer"], {"id": number, "recorded": recorded} | body | json.loads(told or "{}")
+
+
+def read_decided(connection, number):
+    """Read the answer on which a decision was entered, whether or not a newer answer has come; an `Answer`."""
+    answer, recorded, body, told = connection.execute(
+        "SELECT json_extract(e.body, '$.answer'), e.recorded, e.body, i.body FROM entries e "
+        "LEFT JOIN identities i ON i.entry = e.id WHERE e.kind = 'decision' AND e.id = ?",
+        (number,),
+    ).fetchone()
+    row = connection.execute(BOTH + "WHERE e.id = ?", (answer,)).fetchone()
+    return _answer(row, {answer: _decision(number, recorded, body, told)[1]})
 
 
 def list_looks(connection, after, since):
@@ -199,17 +218,35 @@ def find_key(connection, told):
 
 
 def find_strangers(connection, name):
-    """List the keys of nobody known with a photograph whose file or folder has this ID in its name, as a word."""
-    wanted, found = _words(name), []
+    """Find the photographs of nobody known whose file or folder has this ID in its name, as a word.
+
+    A number may be the counter of a camera, as in `IMG_0012`, a day or a copy.
+
+    Returns
+    -------
+    own, doubtful : list of str
+        Keys of those that are this patient's, and of those whose number may be something else.
+    """
+    wanted, own, doubtful = _words(name), [], []
+    if not wanted:
+        return [], []
     rows = connection.execute(
         "SELECT p.patient, json_extract(i.body, '$.name') FROM identities p JOIN identities i ON i.patient = p.patient "
         "WHERE p.kind = 'patient' AND p.body = '{}' AND i.kind = 'photograph' ORDER BY i.entry"
     )
     for patient, told in rows:
-        words = _words((told or "").rpartition(".")[0])
-        if wanted in [words[i : i + len(wanted)] for i in range(len(words))]:
-            found.append(patient)
-    return list(dict.fromkeys(found))
+        for words in map(_words, (told or "").rpartition(".")[0].split("/")):
+            for i in range(len(words) - len(wanted) + 1):
+                if words[i : i + len(wanted)] == wanted:
+                    (own if _is_id(words, i, wanted) else doubtful).append(patient)
+    return list(dict.fromkeys(own)), [one for one in dict.fromkeys(doubtful) if one not in own]
+
+
+def _is_id(words, i, wanted):
+    """Tell whether the words of a name from the i-th one on are an ID, and no other number."""
+    if len(wanted) > 1 or not wanted[0].isdigit() or (i and words[i - 1] in ANNOUNCE):
+        return True
+    return i == 0 and sum(word.isdigit() for word in words) < DATE
 
 
 def _words(text):

@@ -4,7 +4,7 @@ import datetime
 import json
 from typing import NamedTuple
 
-from eyenet.model.answers import CALLED, UNGRADABLE, UNSURE
+from eyenet.model.answers import AGAIN, CALLED, UNGRADABLE, UNSURE
 from eyenet.run.errors import StageError, plural
 from eyenet.station.reading import list_answers
 
@@ -67,7 +67,9 @@ def choose_answer(answers, patient, number=None):
 
 
 def decision_on(answer, accepted, refer):
-    """Return what a decision on an answer says: `refer` for an unsure one, otherwise `accepted`.
+    """Return what a decision on an answer says: `accepted`, and `refer` if the answer does not tell it.
+
+    Who says of an answer to photograph again whether to refer overrules it: this patient is not photographed again.
 
     Raises
     ------
@@ -76,22 +78,24 @@ def decision_on(answer, accepted, refer):
     """
     if refer is None and is_unsure(answer.answer):
         raise StageError(f"answer {answer.id} is unsure; say with --call whether the patient is to be referred")
-    if refer is not None and not is_unsure(answer.answer):
+    if refer is None:
+        return {"accepted": bool(accepted)}
+    if not is_unsure(answer.answer) and answer.answer.get("result") != AGAIN:
         raise StageError(f"answer {answer.id} is not unsure; accept it without --call, or --overrule it")
-    return {"accepted": bool(accepted)} if refer is None else {"accepted": None, "refer": bool(refer)}
+    return {"accepted": None if is_unsure(answer.answer) else False, "refer": bool(refer)}
 
 
 def is_to_be_referred(answer):
     """Tell whether a patient is to be referred, by an answer and what a person decided on it; None: not decided yet.
 
-    An unsure answer says nothing before a person has looked. Any other answer that a person overrules says the
-    opposite, since the person found what the network missed, or found nothing.
+    What the person said counts. An unsure answer says nothing before that. Any other answer that is overruled without
+    saying it says the opposite, since the person found what the network missed, or found nothing.
     """
     return _holds(answer.answer, answer.decision or {})
 
 
 def _holds(answer, decided):
-    if is_unsure(answer):
+    if is_unsure(answer) or decided.get("refer") is not None:
         return decided.get("refer")
     return refers(answer) != (decided.get("accepted") is False)
 

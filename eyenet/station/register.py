@@ -127,11 +127,11 @@ class Register(Reader):
             Who decided; it stays when the patient is erased.
         why : str
         accepted : bool
-            Of no meaning for an unsure answer, which claims nothing that could be accepted.
+            Of no meaning if `refer` is given.
         answer : int, optional
             Default: the patient's newest one.
         refer : bool, optional
-            Whether the patient is to be referred; for an unsure answer, and only for such a one.
+            Whether the patient is to be referred; for an unsure answer, and possibly for one to photograph again.
 
         Returns
         -------
@@ -203,7 +203,7 @@ class Register(Reader):
         """
         known = self.identity(patient_key) is not None
         if known:
-            self._erase([patient_key, *self.strangers(patient_key)], why)
+            self._erase([patient_key, *self.strangers(patient_key)[0]], why)
         return known
 
     def _erase(self, patients, why):
@@ -211,16 +211,17 @@ class Register(Reader):
             for patient in patients:
                 self.append("erasure", patient, {"why": why})
                 self.connection.execute("DELETE FROM identities WHERE patient = ?", (patient,))
-        self._clean()
+        self.clean()
 
-    def _clean(self):
+    def clean(self):
         """Write the file anew without what was erased: `secure_delete` alone leaves copies in moved pages."""
         try:
             with opening.one_sentence(self.path):
                 self.connection.execute("VACUUM")
                 busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except StageError as error:
-            raise StageError(f"erased, but traces may be left in the file until the next erasure: {error}") from error
+            told = "erased, but traces may be left in the file until --forget is repeated with the key"
+            raise StageError(f"{told}: {error}") from error
         if busy:
             log(f"note: another program reads {self.path}; traces stay in its log until that ends")
 
@@ -251,10 +252,12 @@ class Register(Reader):
         return erased, [patient for (patient,) in old if patient in waiting]
 
     def export(self, path):
-        """Write the CSV of a quality report, which names nobody; return the number of its rows."""
+        """Write the CSV of a quality report, which names nobody; return the number of its rows, and the head."""
         from eyenet.station.export import write_report  # imports SciPy, which is slow and not needed to grade
 
-        return write_report(path, self.photographs(), self.answers(), self.head(), self.alarms())
+        with self.unchanged():
+            photographs, answers, head, alarms = self.photographs(), self.answers(), self.head(), self.alarms()
+        return write_report(path, photographs, answers, head, alarms), head
 
 
 def _compared(body):
