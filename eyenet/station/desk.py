@@ -19,6 +19,7 @@ from eyenet.run.version import VERSION
 from eyenet.sets.identify import identify
 from eyenet.station.forms import Forms
 from eyenet.station.inbox import state_of
+from eyenet.station.reading import WITHDRAWN
 from eyenet.station.recall import NETWORK, STAMP, Memory, shorten_all
 from eyenet.station.referrals import is_to_be_referred, is_unsure, refers
 from eyenet.station.visits import Member, person_of, source_of
@@ -65,7 +66,8 @@ class Desk:
     def __init__(self, inbox, screener, register, one_clinic=False, clock=None, forms=None):
         self.inbox, self.screener, self.register, self.one_clinic = inbox, screener, register, one_clinic
         self.forms = forms or Forms(register)
-        self.unread, self.owed = {}, set()  # files that cannot be read; persons whose answers may have changed
+        self.unread, self.gone = {}, []  # files that cannot be read; members of those that could not, and are gone
+        self.owed, self.there = set(), set()  # persons whose answers may have changed; names at the start
         self.model = {
             "name": screener.name,
             "sha256": screener.config["files"][LITE_NETWORK],
@@ -109,6 +111,7 @@ class Desk:
             again = None if found is None else self.memory.find_again(found, who)
             if again is None and (found is None or not self.memory.is_erased(found)):
                 open_people.add(person_of(who))
+                self.there.add(self._name(path))
                 continue
             known[path] = state
             if again is not None:
@@ -161,7 +164,9 @@ class Desk:
 
     def _drop_unread(self, name):
         for page in self.unread.pop(name, ()):
-            self.owed |= self.visits.remove_unread(page)
+            gone = self.visits.remove_unread(page)
+            self.gone += gone
+            self.owed |= {person_of(member.identity) for member in gone}
 
     def _enter(self, path, digest, state):
         """Find a photograph in the register, or grade and enter it; return the persons it concerns, and events."""
@@ -181,12 +186,38 @@ class Desk:
             return set(), [event]
         if row["result"] == UNREAD:
             self.unread.setdefault(self._name(file), []).append(name)
-            member = Member(name, self.memory.label(who), row, None, None)
-            concerned |= self.memory.add(member, self.memory.clock.stamp(), self.register.now().isoformat())
-            return concerned, [event]
+            return concerned | self._add_unread(Member(name, who, row, None, None), file, state), [event]
         concerned |= self._write(digest, name, who, row | camera | self.forms.source(path))
         text = say(row) if person_of(who) else f"{say(row)}; {NOBODY}"
         return concerned, [Event("photograph", plain(name), text)]
+
+    def _add_unread(self, member, file, state):
+        """Count a file that cannot be read for the patient's visit; return the persons it concerns.
+
+        One that was there at the start may have been answered in a visit that is over.
+        """
+        who = member.identity
+        last = self.memory.last_visit(who, state.modified) if self._name(file) in self.there else None
+        if last is not None:
+            old = member._replace(identity=who._replace(visit=who.visit or last.label, date=who.date or last.label))
+            people = self.memory.add(old, last.stamp, last.recorded)
+            if self._is_answered(old.identity):
+                return people
+            self.visits.remove_unread(member.name)
+        member = member._replace(identity=self.memory.label(who))
+        return self.memory.add(member, self.memory.clock.stamp(), self.register.now().isoformat())
+
+    def _is_answered(self, identity):
+        """Tell whether the answer in the register is that of a visit as it is now."""
+        told = {
+            one.visit: (one.answer.get("result"), one.answer.get("reasons"), one.photographs)
+            for one in self.register.answers(patient_key=self.register.known_key(source_of(identity)))
+        }
+        for visit in self.visits.of(person_of(identity))[0]:
+            if visit.visit == identity.visit:
+                row = patient_row(self.screener, visit.patient, visit.eyes)
+                return told.get(visit.visit) == (row["result"], row["reasons"], visit.ids)
+        return False
 
     def _enter_again(self, known, name, who):
         """Count a photograph that is in the register; say so if its file has come for another patient or eye."""
@@ -236,6 +267,21 @@ class Desk:
                 key = visit.key or self.register.identify(visit.source)
                 events += self._enter_answer(key, visit.visit, row, visit.ids)
             self.owed.discard(person)
+        while self.gone:
+            events += self._withdraw(self.gone[-1])
+            self.gone.pop()
+        return events
+
+    def _withdraw(self, gone):
+        """Take back the answer of a visit of which no photograph could be read, and now none is left."""
+        person, visit = person_of(gone.identity), gone.identity.visit
+        if any(member.identity.visit == visit for member in self.visits.people.get(person, {}).values()):
+            return []
+        key, events = person and self.register.known_key(source_of(gone.identity)), []
+        for one in self.register.answers(patient_key=key) if key else ():
+            if one.visit == visit and not one.photographs:
+                row = one.answer | {"result": WITHDRAWN, "reasons": [], "questions": {}}
+                events += self._enter_answer(key, visit, row, [])
         return events
 
     def _enter_answer(self, key, visit, row, ids):

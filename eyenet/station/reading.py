@@ -9,6 +9,7 @@ from eyenet.data.names import canonical
 
 ANNOUNCE = {"mrn", "id", "pid", "patient"}  # before the number of a patient
 DATE = 3  # numbers of a name that may be a date
+WITHDRAWN = "withdrawn: no photograph is left"  # instead of a result, where none could be read
 SEPARATORS = re.compile(r"[\s._/\[\]()-]+")  # between the words of a path
 BOTH = "SELECT e.id, e.recorded, e.patient, e.body, i.body FROM entries e LEFT JOIN identities i ON i.entry = e.id "
 
@@ -130,8 +131,11 @@ NEWEST = (
 
 
 def list_answers(connection, day=None, patient=None, after=0):
-    """List the newest answer of each patient and visit, the oldest first; of a day, of a patient, after an entry."""
-    where, values = f"{NEWEST} AND e.id > ?", [after]
+    """List the newest answer of each patient and visit, the oldest first; of a day, of a patient, after an entry.
+
+    A visit whose answer was withdrawn has none.
+    """
+    where, values = f"{NEWEST} AND json_extract(e.body, '$.answer.result') IS NOT ? AND e.id > ?", [WITHDRAWN, after]
     if patient is not None:
         where, values = where + " AND e.patient = ?", [*values, patient]
     if day is not None:

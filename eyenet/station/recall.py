@@ -4,6 +4,7 @@ A visit is what the source calls one (a DICOM study), otherwise the photographs 
 `eyenet.station.clock.PAUSE` between them. The date does not matter, so a visit may run past midnight.
 """
 
+import datetime
 import hashlib
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from eyenet.data.names import canonical, composed
 from eyenet.run.errors import StageError
 from eyenet.run.files import plain
 from eyenet.station.chain import LONGEST
-from eyenet.station.clock import Clock
+from eyenet.station.clock import PAUSE, Clock
 from eyenet.station.visits import SAME_FILE, Member, Visits, person_of, source_of
 
 NETWORK = "network"  # of a photograph's facts: which network, thresholds and rules graded it
@@ -79,6 +80,17 @@ class Memory:
             if told and one.facts.get("inbox") == self.inbox:
                 self.load(one.patient, Identity(*told))
 
+        self.recent += [(one.id, (None, one.recorded)) for one in self._recent_unread()]
+        self.recent.sort()
+
+    def _recent_unread(self):
+        """List the answers of open visits of which no photograph could be read."""
+        now = self.register.now()
+        for day in (now.date() + datetime.timedelta(days) for days in (-1, 0, 1)):  # the clock may have been set
+            for one in self.register.answers(day):
+                if not one.photographs and not self.clock.is_over(None, one.recorded, now):
+                    yield one
+
     def _stamp_of(self, photograph):
         return photograph.facts.get(STAMP), photograph.recorded
 
@@ -96,19 +108,45 @@ class Memory:
         """Complete visit and date where the source tells none: those of the patient's open visit, or new ones."""
         if identity.visit and identity.date:
             return identity
-        newest = self.newest.get(person_of(identity)) or self._newest_unread(identity)
+        newest = self.newest.get(person_of(identity)) or self._last_unread(identity)
         if newest is None or self.clock.is_over(newest.stamp, newest.recorded, self.register.now()):
             label = f"after entry {self.register.last()[0]}"
         else:
             label = newest.label
         return identity._replace(visit=identity.visit or label, date=identity.date or label)
 
-    def _newest_unread(self, identity):
+    def last_visit(self, identity, modified):
+        """Find the last visit of a patient, however long ago, and recall its photographs.
+
+        Parameters
+        ----------
+        identity : Identity
+        modified : int
+            When the file was changed that may belong to it, in ns since 1970.
+
+        Returns
+        -------
+        Newest or None
+            None also if the file is newer than that visit.
+        """
+        if person_of(identity) is None:
+            return None
+        key, found = self.register.known_key(source_of(identity)), self._last_unread(identity)
+        for one in self.register.photographs(key) if key else ():
+            told = one.facts.get("identity") and Identity(*one.facts["identity"])
+            if told and one.facts.get("inbox") == self.inbox and (found is None or one.id > found.id):
+                found = Newest(told.date, *self._stamp_of(one), one.id)
+        if found is None or modified / 1e9 - datetime.datetime.fromisoformat(found.recorded).timestamp() > PAUSE:
+            return None
+        self.load(key, identity._replace(visit=found.label, date=found.label))
+        return found
+
+    def _last_unread(self, identity):
         """Find a visit of the patient of which no photograph could be read, and which has only an answer."""
         key = source_of(identity) and self.register.known_key(source_of(identity))
         for one in self.register.answers(patient_key=key)[-1:] if key else ():
             if one.visit and not one.photographs:
-                return Newest(one.visit, None, one.recorded, 0)
+                return Newest(one.visit, None, one.recorded, one.id)
         return None
 
     def load(self, key, identity):

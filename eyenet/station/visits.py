@@ -93,8 +93,8 @@ class Visits:
         return {person, *(person_of(other.identity) for other in same.values())}
 
     def remove_unread(self, name):
-        """Remove a file that could not be read, and is gone or has changed; return the persons it concerns."""
-        return {person for person, own in self.people.items() if own.pop((name, None), None)}
+        """Remove a file that could not be read, and is gone or has changed; return its members, one at most."""
+        return [own.pop((name, None)) for own in self.people.values() if (name, None) in own]
 
     def doubts(self, member):
         """Say why the other photographs make patient or eye doubtful; as `eyenet.grading.photographs.find_doubts`."""

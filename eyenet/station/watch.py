@@ -108,7 +108,7 @@ class Watch:
         except OSError as error:
             if once:
                 raise
-            self._trouble(".", f"the inbox cannot be read ({error.strerror}); waiting for it")
+            self._trouble(".", f"the inbox cannot be read ({error.strerror}: {error.filename}); waiting for it")
             self._redraw()
             return False
         self._solved(".")
@@ -132,7 +132,9 @@ class Watch:
         if not self.begun:
             self.begin()
             ready = self.inbox.look()
-        here = {self._name(path) for path in self.inbox.present}
+        here = {self._name(path) for path in [*self.inbox.present, *self.inbox.closed]}
+        for path, why in self.inbox.closed.items():
+            self._trouble(self._name(path), f"this folder cannot be read ({why}), so its photographs are not graded")
         for name in [name for name in self.problems if name not in {*here, *GENERAL}]:
             events = self.desk.forget_unread(name)
             self._solved(name)
