@@ -56,10 +56,10 @@ def test_a_forget_that_could_not_clean_the_file_removes_the_forms_and_is_finishe
     folder.mkdir(parents=True)
     clean, broken = register.clean, [True]
 
-    def full():
+    def full(key):
         if broken:
             raise StageError("erased, but the disk is full")
-        clean()
+        clean(key)
 
     monkeypatch.setattr(register, "clean", full)
     with pytest.raises(StageError, match="the disk is full"):
@@ -80,12 +80,12 @@ def test_forget_says_what_to_do_when_the_file_cannot_be_cleaned(register, monkey
     with Register.open(register.path) as other, monkeypatch.context() as patch:
         clean = register.clean
 
-        def write_meanwhile():
+        def write_meanwhile(key):
             with other.entering():
-                clean()
+                clean(key)
 
         patch.setattr(register, "clean", write_meanwhile)
-        with pytest.raises(StageError, match="until --forget is repeated with the key: .* another program"):
+        with pytest.raises(StageError, match=f"repeat --forget {key}: .* another program"):
             commands.forget(register, "7")
     assert commands.forget(register, key) == 0
 

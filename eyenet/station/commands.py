@@ -160,7 +160,7 @@ def forget(register, patient):
     strangers, doubtful = register.strangers(key)
     try:
         if not register.forget(key):
-            register.clean()
+            register.clean(key)
     finally:
         Forms.reopen(register).erase_forgotten()
     print(f"erased what may name the patient {key}; the entries stay under this key")

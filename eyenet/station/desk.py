@@ -4,12 +4,9 @@ All that is known is in the register and in the inbox: after a stop at any momen
 inbox find what is missing, and an answer that is there is not entered again.
 """
 
-from typing import NamedTuple
-
 from eyenet.data.identity import Identity
 from eyenet.grading.answering import look_at, patient_row
 from eyenet.grading.rows import LEFT_OUT, UNREAD
-from eyenet.model.answers import AGAIN
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.photo.camera import read_camera
 from eyenet.photo.kinds import examine
@@ -17,11 +14,10 @@ from eyenet.photo.pages import split_page
 from eyenet.run.files import plain, sha256
 from eyenet.run.version import VERSION
 from eyenet.sets.identify import identify
+from eyenet.station.answers import Answers, Event, say
 from eyenet.station.forms import Forms
 from eyenet.station.inbox import state_of
-from eyenet.station.reading import WITHDRAWN
 from eyenet.station.recall import NETWORK, STAMP, Memory, shorten_all
-from eyenet.station.referrals import is_to_be_referred, is_unsure, refers
 from eyenet.station.visits import Member, person_of, source_of
 
 NOBODY = "patient or eye not told, so no patient's answer counts it"
@@ -30,17 +26,6 @@ DOUBTFUL = "; it is not clear whose it is, so it cannot rule out disease for eit
 # Of a photograph, not told again of a file that came again: what a report or the shift alarm would count twice.
 ONCE = ("gradable", "result", "quality", "questions", "grade", "expected_grade", "identity", "measures")
 GRADED_BY = ("name", "operating_point", "trained_on", "unsure", "version")  # of the network, with each photograph
-
-
-class Event(NamedTuple):
-    """What happened, without control characters.
-
-    `kind` is photograph, patient, not read, left out, shift or trouble.
-    """
-
-    kind: str
-    name: str
-    text: str
 
 
 class Changed(Exception):
@@ -66,8 +51,7 @@ class Desk:
     def __init__(self, inbox, screener, register, one_clinic=False, clock=None, forms=None):
         self.inbox, self.screener, self.register, self.one_clinic = inbox, screener, register, one_clinic
         self.forms = forms or Forms(register)
-        self.unread, self.gone = {}, []  # files that cannot be read; members of those that could not, and are gone
-        self.owed, self.there = set(), set()  # persons whose answers may have changed; names at the start
+        self.unread, self.there = {}, set()  # files that cannot be read; names of those that were new at the start
         self.model = {
             "name": screener.name,
             "sha256": screener.config["files"][LITE_NETWORK],
@@ -81,6 +65,7 @@ class Desk:
         network = " ".join(self.model[key] for key in ("name", "operating_point", "rules", "asked_field"))
         self.memory = Memory(inbox, register, network, clock)
         self.visits = self.memory.visits
+        self.answers = Answers(screener, self.memory, self.model, self.forms)
 
     def begin(self, paths):
         """Recall what is in the register, and enter answers that a stop has prevented.
@@ -108,8 +93,8 @@ class Desk:
                 found = self.register.photograph(sha256(path))
             except OSError:  # `take` reports it
                 found = None
-            again = None if found is None else self.memory.find_again(found, who)
-            if again is None and (found is None or not self.memory.is_erased(found)):
+            again = None if found is None else self.memory.copies.find_again(found, who)
+            if again is None and (found is None or not self.memory.copies.is_erased(found)):
                 open_people.add(person_of(who))
                 self.there.add(self._name(path))
                 continue
@@ -118,8 +103,8 @@ class Desk:
                 self.memory.recall(again, Identity(*again.facts["identity"]))
             else:
                 events.append(Event(LEFT_OUT, plain(self._name(path)), ERASED))
-        self.owed |= self.visits.people.keys() - open_people
-        return known, events + self._answer()
+        self.answers.owed |= self.visits.people.keys() - open_people
+        return known, events + self.answers.enter()
 
     def _name(self, path):
         return path.relative_to(self.inbox).as_posix()
@@ -154,19 +139,19 @@ class Desk:
         for photograph in found:
             concerned, told = self._enter(photograph, digest, state)
             events += told
-            self.owed |= concerned
-        return events + self._answer()
+            self.answers.owed |= concerned
+        return events + self.answers.enter()
 
     def forget_unread(self, name):
         """Forget a file that could not be read and is gone; answer its patient without it."""
         self._drop_unread(name)
-        return self._answer()
+        return self.answers.enter()
 
     def _drop_unread(self, name):
         for page in self.unread.pop(name, ()):
             gone = self.visits.remove_unread(page)
-            self.gone += gone
-            self.owed |= {person_of(member.identity) for member in gone}
+            self.answers.gone += gone
+            self.answers.owed |= {person_of(member.identity) for member in gone}
 
     def _enter(self, path, digest, state):
         """Find a photograph in the register, or grade and enter it; return the persons it concerns, and events."""
@@ -221,14 +206,14 @@ class Desk:
 
     def _enter_again(self, known, name, who):
         """Count a photograph that is in the register; say so if its file has come for another patient or eye."""
-        again = self.memory.find_again(known, who)
+        again = self.memory.copies.find_again(known, who)
         if again is not None:
             return self.memory.recall(again, Identity(*again.facts["identity"])), []
-        if self.memory.is_erased(known):
+        if self.memory.copies.is_erased(known):
             return set(), [Event(LEFT_OUT, plain(name), ERASED)]
         self.memory.check_network(known)
         concerned = self.memory.load_for(who) | self.memory.load_shared(known)
-        who = self.memory.doubtful(known, who)
+        who = self.memory.copies.doubtful(known, who)
         facts = {name: value for name, value in known.facts.items() if name not in ONCE}
         concerned |= self._write(None, name, who, facts, same_as=known)
         what = f"is the same file as {known.name}" + (DOUBTFUL if who.doubt else "")
@@ -253,80 +238,3 @@ class Desk:
         except OSError as error:
             raise Changed(f"cannot be read: {error.strerror}") from error
         raise Changed("is still being written")
-
-    def _answer(self):
-        """Enter the answers that are owed where they are new; list what is new. What fails stays owed."""
-        events = []
-        for person in sorted(self.owed - {None}):
-            self.visits.drop_erased(person, lambda key: self.register.identity(key) is None)
-            visits, refused = self.visits.of(person)
-            for members, why in refused:
-                events += self._answer_refused(members, why)
-            for visit in visits:
-                row = patient_row(self.screener, visit.patient, visit.eyes)
-                key = visit.key or self.register.identify(visit.source)
-                events += self._enter_answer(key, visit.visit, row, visit.ids)
-            self.owed.discard(person)
-        while self.gone:
-            events += self._withdraw(self.gone[-1])
-            self.gone.pop()
-        return events
-
-    def _withdraw(self, gone):
-        """Take back the answer of a visit of which no photograph could be read, and now none is left."""
-        person, visit = person_of(gone.identity), gone.identity.visit
-        if any(member.identity.visit == visit for member in self.visits.people.get(person, {}).values()):
-            return []
-        key, events = person and self.register.known_key(source_of(gone.identity)), []
-        for one in self.register.answers(patient_key=key) if key else ():
-            if one.visit == visit and not one.photographs:
-                row = one.answer | {"result": WITHDRAWN, "reasons": [], "questions": {}}
-                events += self._enter_answer(key, visit, row, [])
-        return events
-
-    def _enter_answer(self, key, visit, row, ids):
-        """Enter an answer; no event if it is the one that is there."""
-        before = self.register.last()[0]
-        number = self.register.add_answer(key, visit, row, ids, self.model)
-        self.forms.waiting.add(key)
-        if number <= before:
-            return []
-        self.memory.note(number, self.memory.clock.stamp())
-        return [Event("patient", row["patient"], say(row))]
-
-    def _answer_refused(self, members, why):
-        """Answer the visits of an ID that cannot be one person: each photograph counts by itself.
-
-        Answers by which the patient is to be referred, and those that a grader must look at, stay in force; so do those
-        of visits that are over.
-        """
-        visits, before, events = {}, {}, []
-        for member in members:
-            key = member.key or self.register.identify(source_of(member.identity))
-            if key not in before:
-                before[key] = self.register.answers(patient_key=key)
-            visit = next((one.visit for one in before[key] if member.id in one.photographs), member.identity.visit)
-            visits.setdefault((key, visit), []).append(member)
-        for (key, visit), own in visits.items():
-            last = next((one for one in before[key] if one.visit == visit), None)
-            if last is None or is_to_be_referred(last) is False:
-                known = set(last.photographs) if last else set()
-                decided = known if last and last.decision else set()  # a person has looked at these
-                row = self._refused_row([one for one in own if one.id not in decided], own[0], why)
-                ids = sorted(known | {one.id for one in own if one.id is not None})
-                events += self._enter_answer(key, visit, row, ids)
-        return events
-
-    def _refused_row(self, members, first, why):
-        """Return the answer of the first photograph that refers by itself or is unsure, otherwise photograph again."""
-        patient = first.identity.patient
-        rows = [patient_row(self.screener, patient, {one.identity.eye: [self.visits.row(one)]}) for one in members]
-        again = {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": None}
-        again |= {"result": AGAIN, "reasons": [], "questions": {}}
-        row = next((row for row in rows if refers(row)), next((row for row in rows if is_unsure(row)), again))
-        return row | {"reasons": [plain(why), *row["reasons"]]}
-
-
-def say(row):
-    """Say the result of a row with its reasons."""
-    return plain(": ".join([row["result"], *([", ".join(row["reasons"])] if row["reasons"] else [])]))

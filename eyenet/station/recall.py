@@ -8,13 +8,13 @@ import datetime
 import hashlib
 from typing import NamedTuple
 
-from eyenet.data.identity import Identity, differ
-from eyenet.data.names import canonical, composed
+from eyenet.data.identity import Identity
 from eyenet.run.errors import StageError
 from eyenet.run.files import plain
 from eyenet.station.chain import LONGEST
 from eyenet.station.clock import PAUSE, Clock
-from eyenet.station.visits import SAME_FILE, Member, Visits, person_of, source_of
+from eyenet.station.copies import Copies
+from eyenet.station.visits import Member, Visits, person_of, source_of
 
 NETWORK = "network"  # of a photograph's facts: which network, thresholds and rules graded it
 STAMP = "stamp"  # when it was entered (`eyenet.station.clock.Clock.stamp`)
@@ -62,13 +62,13 @@ class Memory:
     ----------
     visits : Visits
         Of open visits, and of those that were looked at.
+    copies : eyenet.station.copies.Copies
     """
 
     def __init__(self, inbox, register, network, clock=None):
         self.register, self.network, self.clock = register, network, clock or Clock()
         self.inbox = shorten(str(inbox))
-        self.visits, self.newest, self.loaded = Visits(), {}, set()
-        self.copies, self.searched = {}, 0  # ids by that of the first entry, of the entries up to this one
+        self.visits, self.copies, self.newest, self.loaded = Visits(), Copies(register), {}, set()
         self.recent = []  # ids and ages of the photographs of open visits
 
     def begin(self):
@@ -208,7 +208,7 @@ class Memory:
     def load_shared(self, first, known=None):
         """Recall the visits of the other entries of a file: what is of two people makes both doubtful."""
         people = set()
-        for other in self.entries(first):
+        for other in self.copies.entries(first):
             told = other.facts.get("identity")
             if (known is None or other.id != known.id) and told and other.facts.get("inbox") == self.inbox:
                 people |= self.load(other.patient, Identity(*told))
@@ -226,40 +226,6 @@ class Memory:
     def note(self, number, stamp):
         """Remember that a photograph or an answer was entered now."""
         self.recent.append((number, (stamp, self.register.now().isoformat())))
-
-    def entries(self, first):
-        """List the entries of a photograph: the first one, and those of its file that came again."""
-        last = self.register.last()[0]
-        for one in self.register.copies(after=self.searched):
-            self.copies.setdefault(one.same_as, []).append(one.id)
-        self.searched = last
-        return [first, *map(self.register.photograph_numbered, self.copies.get(first.id, ()))]
-
-    def find_again(self, known, identity):
-        """Find the entry of a known photograph for an identity: the first one, a later one, or None if there is none.
-
-        A file without a patient and eye is that of the first one. Where the file lies does not matter: it may have been
-        moved to another folder.
-        """
-        if person_of(identity) is None:
-            return known if known.facts.get("identity") else None
-        entries = [one for one in self.entries(known) if one.facts.get("identity")]
-        for read in (_person_and_eye, _id_and_eye):  # the same place first
-            for one in entries:
-                if read(Identity(*one.facts["identity"])) == read(identity):
-                    return one
-        return None
-
-    def is_erased(self, known):
-        """Tell whether a file is one of a patient who was erased."""
-        return any(one.name is None for one in self.entries(known))
-
-    def doubtful(self, known, identity):
-        """Mark the identity of a known file that comes again: whose it is, is doubtful if an earlier one differs."""
-        told = [Identity(*one.facts["identity"]) for one in self.entries(known) if one.facts.get("identity")]
-        if any(differ(one, identity) for one in told):
-            return identity._replace(doubt=identity.doubt or SAME_FILE)
-        return identity
 
     def tidy(self):
         """Forget the photographs of visits that are over: `load` recalls them if another one comes."""
@@ -289,11 +255,3 @@ class Memory:
             if not shared:
                 return left
             left -= shared
-
-
-def _person_and_eye(identity):
-    return person_of(identity), identity.eye
-
-
-def _id_and_eye(identity):
-    return canonical(composed(identity.patient or "")), identity.eye

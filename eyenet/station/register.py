@@ -211,16 +211,22 @@ class Register(Reader):
             for patient in patients:
                 self.append("erasure", patient, {"why": why})
                 self.connection.execute("DELETE FROM identities WHERE patient = ?", (patient,))
-        self.clean()
+        self.clean(patients[0])
 
-    def clean(self):
-        """Write the file anew without what was erased: `secure_delete` alone leaves copies in moved pages."""
+    def clean(self, patient_key):
+        """Write the file anew without what was erased: `secure_delete` alone leaves copies in moved pages.
+
+        Raises
+        ------
+        StageError
+            If it cannot be written; the message names an erased patient for whom this can be repeated.
+        """
         try:
             with opening.one_sentence(self.path):
                 self.connection.execute("VACUUM")
                 busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except StageError as error:
-            told = "erased, but traces may be left in the file until --forget is repeated with the key"
+            told = f"erased, but traces may be left in the file; repeat --forget {patient_key}"
             raise StageError(f"{told}: {error}") from error
         if busy:
             log(f"note: another program reads {self.path}; traces stay in its log until that ends")
