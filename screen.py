@@ -23,7 +23,7 @@ photographed again are listed first. What cannot be read is listed, and tried ag
 into the inbox. Stop the station at any moment: started again, it grades what has no answer, and nothing twice.
 
 With --unsure RATE an answer may be 'unsure: a grader must look', as in predict.py. It is never negative: the patient
-is listed by --overdue until a person says with --decide and --call whether to refer.
+waits until a person says with --decide and --call whether to refer, and --overdue lists who waits too long.
 
 Entries are only ever added, and --verify checks that none was changed or removed. What may name a patient lies apart,
 and --forget or --retain erases it for good (docs/screening.md). Each command takes about a second;

@@ -82,8 +82,11 @@ class Seen:
     def show(self, event):
         self.events.append(event)
 
-    def refresh(self, waiting, problems, since):
+    def refresh(self, waiting, problems, since, left_out=()):
         self.since = since
+        self.redraw(waiting, problems)
+
+    def redraw(self, waiting, problems):
         self.waiting, self.problems = waiting, dict(problems)
 
     def kinds(self, name):
@@ -93,8 +96,8 @@ class Seen:
 class Station:
     """The parts of a station with a clock that the test turns, and that begins as `Watch.run` does."""
 
-    def __init__(self, inbox, screener, register, start=0.0, boot="boot"):
-        self.time, self.view = start, Seen()
+    def __init__(self, inbox, screener, register, start=0.0, boot="boot", view=None):
+        self.time, self.view = start, view or Seen()
         clock = Clock(lambda: self.time, boot)
         self.desk, self.inbox = Desk(inbox, screener, register, clock=clock), Inbox(inbox, lambda: self.time)
         self.watch = watch.Watch(self.desk, self.inbox, self.view, lambda: self.time)

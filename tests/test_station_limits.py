@@ -83,7 +83,7 @@ def test_hostile_headers_are_harmless_and_the_visit_stays_one(screener, inbox, r
     console = rich.Console(file=io.StringIO(), width=140, height=40, force_terminal=True)
     with Screen(screener, register, console) as screen:
         screen.refresh([], {HOSTILE[:999]: HOSTILE[:999]}, 0)
-    assert "\x1b[2J\\r" not in console.file.getvalue() and "\u202e" not in console.file.getvalue()
+    assert ")\x1b[2J" not in console.file.getvalue() and "\u202e" not in console.file.getvalue()
     for event in station.view.events:
         Lines().show(event)
     commands.export(register, tmp_path / "report.csv")
@@ -93,6 +93,20 @@ def test_hostile_headers_are_harmless_and_the_visit_stays_one(screener, inbox, r
     with open(tmp_path / "report.csv", newline="") as file:
         cameras = {row["camera"] for row in csv.DictReader(file)} - {"all"}
     assert len(cameras) == 1 and cameras.pop().startswith("'=HYPERLINK")
+
+
+def test_a_hostile_kind_of_dicom_is_harmless(screener, inbox, register, drawn, capsys):
+    pydicom = pytest.importorskip("pydicom")
+    with Image.open(io.BytesIO(drawn["good"])) as image:
+        path = as_dicom(inbox / "1.dcm", np.asarray(image.convert("RGB")), "RGB", "L")
+    give(path, "SOPClassUID")
+    dataset = pydicom.dcmread(path)
+    del dataset.Rows
+    dataset.save_as(path)
+    station = Station(inbox, screener, register).look(3)
+    assert [event.kind for event in station.view.events] == ["left out"]
+    Lines().show(station.view.events[0])
+    assert capsys.readouterr().out.rstrip("\n").isprintable()
 
 
 def give(path, *names):

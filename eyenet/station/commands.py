@@ -42,7 +42,7 @@ def add_options(options):
     group.add_argument("--by", metavar="NAME", help="with --decide: who decided; it is never erased")
     group.add_argument("--why", metavar="TEXT", help="with --decide: the reason")
     group.add_argument("--overrule", action="store_true", help="with --decide: the answer is wrong, not accepted")
-    text = "with --decide: what the person says about an unsure answer"
+    text = "with --decide: what the person says about an answer that is unsure, or to photograph again"
     group.add_argument("--call", choices=("refer", "no-referral"), help=text)
     text = "with --decide: number of the answer; default: the newest, if the patient has one of that day only"
     group.add_argument("--answer", type=positive, metavar="N", help=text)
@@ -109,7 +109,7 @@ def find_one(register, name):
     if not keys:
         raise StageError(f"the register has no patient {_plain(name)}, or this one was erased; check the ID")
     if len(keys) > 1:
-        visits = {key: [str(one.recorded[:10]) for one in register.answers() if one.patient == key] for key in keys}
+        visits = {key: [one.recorded[:10] for one in register.answers(patient_key=key)] for key in keys}
         told = "; ".join(f"{key} ({', '.join(days) or 'no answer'})" for key, days in visits.items())
         raise StageError(f"{len(keys)} patients have the ID {_plain(name)}: give the key instead, one of {told}")
     return keys[0]
@@ -122,10 +122,10 @@ def name_of(register, key):
 
 
 def decide(register, patient, by, why, accepted, number=None, call=None):
-    """Enter a decision on an answer of a patient; `call`, whether to refer, on an unsure one."""
+    """Enter a decision on an answer of a patient; `call`: whether to refer."""
     key = find_one(register, patient)
     entry = register.decide(key, by, why, accepted, number, call)
-    answer = next(one for one in register.answers(patient_key=key) if (one.decision or {}).get("id") == entry)
+    answer = register.decided(entry)
     said = {None: "accepted" if accepted else "overruled", True: "to be referred", False: "not to be referred"}[call]
     told = f"answer {answer.id} of {answer.recorded[:10]}, {_plain(answer.answer.get('result'))}"
     print(f"entry {entry}: {said} by {_plain(by)}: {told}, patient {name_of(register, key)}")
@@ -154,16 +154,23 @@ def overdue(register, days):
 
 
 def forget(register, patient):
-    """Erase what may name a patient."""
+    """Erase what may name a patient; again for an erased one, in case that was not finished."""
     key = find_one(register, patient)
     waiting = any(one.patient == key for one in register.waiting())
-    strangers = register.strangers(key)
-    if not register.forget(key):
-        raise StageError(f"patient {key} was erased before")
-    Forms.reopen(register).erase_forgotten()
+    strangers, doubtful = register.strangers(key)
+    try:
+        if not register.forget(key):
+            register.clean(key)
+    finally:
+        Forms.reopen(register).erase_forgotten()
     print(f"erased what may name the patient {key}; the entries stay under this key")
     if strangers:
         log(f"note: erased {plural(len(strangers), 'photograph')} of no known patient or eye, named like this patient")
+    if doubtful:
+        log(
+            f"note: kept {plural(len(doubtful), 'photograph')} of no known patient or eye, with this ID in the name, "
+            f"which may be another number; --forget takes the keys too: {', '.join(doubtful)}"
+        )
     if waiting:
         log("WARNING: this patient was still to be seen, and is no longer listed by name")
     log(OUTSIDE)
@@ -178,8 +185,10 @@ OUTSIDE = (
 
 def retain(register, days):
     """Erase the patients without an entry for some days."""
-    erased, kept = register.retain(days)
-    Forms.reopen(register).erase_forgotten()
+    try:
+        erased, kept = register.retain(days)
+    finally:
+        Forms.reopen(register).erase_forgotten()
     told = f"erased what may name {plural(len(erased), 'patient')} without an entry for {plural(days, 'day')}"
     print(f"{told}; kept {plural(len(kept), 'patient who is', 'patients who are')} still to be seen")
     if erased:
@@ -206,8 +215,8 @@ def verify(register, head):
 
 def export(register, path):
     """Write the quality report."""
-    rows = register.export(path)
-    print(f"wrote {path}: {plural(rows, 'row')}; head {register.head()}")
+    rows, head = register.export(path)
+    print(f"wrote {path}: {plural(rows, 'row')}; head {head}")
     return 0
 
 

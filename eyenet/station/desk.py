@@ -4,12 +4,9 @@ All that is known is in the register and in the inbox: after a stop at any momen
 inbox find what is missing, and an answer that is there is not entered again.
 """
 
-from typing import NamedTuple
-
 from eyenet.data.identity import Identity
 from eyenet.grading.answering import look_at, patient_row
 from eyenet.grading.rows import LEFT_OUT, UNREAD
-from eyenet.model.answers import AGAIN
 from eyenet.model.folder import LITE_NETWORK
 from eyenet.photo.camera import read_camera
 from eyenet.photo.kinds import examine
@@ -17,10 +14,10 @@ from eyenet.photo.pages import split_page
 from eyenet.run.files import plain, sha256
 from eyenet.run.version import VERSION
 from eyenet.sets.identify import identify
+from eyenet.station.answers import Answers, Event, say
 from eyenet.station.forms import Forms
 from eyenet.station.inbox import state_of
 from eyenet.station.recall import NETWORK, STAMP, Memory, shorten_all
-from eyenet.station.referrals import is_unsure, refers
 from eyenet.station.visits import Member, person_of, source_of
 
 NOBODY = "patient or eye not told, so no patient's answer counts it"
@@ -29,17 +26,6 @@ DOUBTFUL = "; it is not clear whose it is, so it cannot rule out disease for eit
 # Of a photograph, not told again of a file that came again: what a report or the shift alarm would count twice.
 ONCE = ("gradable", "result", "quality", "questions", "grade", "expected_grade", "identity", "measures")
 GRADED_BY = ("name", "operating_point", "trained_on", "unsure", "version")  # of the network, with each photograph
-
-
-class Event(NamedTuple):
-    """What happened, without control characters.
-
-    `kind` is photograph, patient, not read, left out, shift or trouble.
-    """
-
-    kind: str
-    name: str
-    text: str
 
 
 class Changed(Exception):
@@ -65,7 +51,7 @@ class Desk:
     def __init__(self, inbox, screener, register, one_clinic=False, clock=None, forms=None):
         self.inbox, self.screener, self.register, self.one_clinic = inbox, screener, register, one_clinic
         self.forms = forms or Forms(register)
-        self.unread, self.owed = {}, set()  # files that cannot be read; persons whose answers may have changed
+        self.unread, self.there = {}, set()  # files that cannot be read; names of those that were new at the start
         self.model = {
             "name": screener.name,
             "sha256": screener.config["files"][LITE_NETWORK],
@@ -79,6 +65,7 @@ class Desk:
         network = " ".join(self.model[key] for key in ("name", "operating_point", "rules", "asked_field"))
         self.memory = Memory(inbox, register, network, clock)
         self.visits = self.memory.visits
+        self.answers = Answers(screener, self.memory, self.model, self.forms)
 
     def begin(self, paths):
         """Recall what is in the register, and enter answers that a stop has prevented.
@@ -98,7 +85,7 @@ class Desk:
         events : list of Event
         """
         self.memory.begin()
-        known, open_people = {}, set()
+        known, open_people, events = {}, set(), []
         for path in paths:
             who = shorten_all(identify(path, [self.inbox], self.one_clinic))
             try:
@@ -106,16 +93,18 @@ class Desk:
                 found = self.register.photograph(sha256(path))
             except OSError:  # `take` reports it
                 found = None
-            erased = found is not None and found.name is None
-            again = None if found is None or erased else self.memory.find_again(found, who)
-            if again is None and not erased:
+            again = None if found is None else self.memory.copies.find_again(found, who)
+            if again is None and (found is None or not self.memory.copies.is_erased(found)):
                 open_people.add(person_of(who))
+                self.there.add(self._name(path))
                 continue
             known[path] = state
             if again is not None:
                 self.memory.recall(again, Identity(*again.facts["identity"]))
-        self.owed |= self.visits.people.keys() - open_people
-        return known, self._answer()
+            else:
+                events.append(Event(LEFT_OUT, plain(self._name(path)), ERASED))
+        self.answers.owed |= self.visits.people.keys() - open_people
+        return known, events + self.answers.enter()
 
     def _name(self, path):
         return path.relative_to(self.inbox).as_posix()
@@ -131,6 +120,8 @@ class Desk:
         ------
         Changed
             If the file is being changed, or the disk is gone; try again later.
+        OtherNetwork
+            If the visit was graded by another network; the photograph is not entered.
         StageError
             If the register cannot be written; what was entered before is kept.
         """
@@ -142,23 +133,25 @@ class Desk:
         found, reason, _ = examine(path)
         if reason is not None:
             self._check_same(path, state)
-            return [Event(LEFT_OUT, plain(name), reason), *self.forget_unread(name)]
+            return [Event(LEFT_OUT, plain(name), plain(reason)), *self.forget_unread(name)]
         events = []
         self._drop_unread(name)
         for photograph in found:
             concerned, told = self._enter(photograph, digest, state)
             events += told
-            self.owed |= concerned
-        return events + self._answer()
+            self.answers.owed |= concerned
+        return events + self.answers.enter()
 
     def forget_unread(self, name):
         """Forget a file that could not be read and is gone; answer its patient without it."""
         self._drop_unread(name)
-        return self._answer()
+        return self.answers.enter()
 
     def _drop_unread(self, name):
         for page in self.unread.pop(name, ()):
-            self.owed |= self.visits.remove_unread(page)
+            gone = self.visits.remove_unread(page)
+            self.answers.gone += gone
+            self.answers.owed |= {person_of(member.identity) for member in gone}
 
     def _enter(self, path, digest, state):
         """Find a photograph in the register, or grade and enter it; return the persons it concerns, and events."""
@@ -169,6 +162,7 @@ class Desk:
         known = self.register.photograph(digest)
         if known is not None:
             return self._enter_again(known, name, who)
+        concerned = self.memory.load_for(who)
         row = look_at(self.screener, path)
         camera = read_camera(path)
         self._check_same(file, state)
@@ -177,24 +171,53 @@ class Desk:
             return set(), [event]
         if row["result"] == UNREAD:
             self.unread.setdefault(self._name(file), []).append(name)
-            member = Member(name, self.memory.label(who), row, None, None)
-            return self.memory.add(member, self.memory.clock.stamp(), self.register.now().isoformat()), [event]
-        people = self._write(digest, name, who, row | camera | self.forms.source(path))
+            return concerned | self._add_unread(Member(name, who, row, None, None), file, state), [event]
+        concerned |= self._write(digest, name, who, row | camera | self.forms.source(path))
         text = say(row) if person_of(who) else f"{say(row)}; {NOBODY}"
-        return people, [Event("photograph", plain(name), text)]
+        return concerned, [Event("photograph", plain(name), text)]
+
+    def _add_unread(self, member, file, state):
+        """Count a file that cannot be read for the patient's visit; return the persons it concerns.
+
+        One that was there at the start may have been answered in a visit that is over.
+        """
+        who = member.identity
+        last = self.memory.last_visit(who, state.modified) if self._name(file) in self.there else None
+        if last is not None:
+            old = member._replace(identity=who._replace(visit=who.visit or last.label, date=who.date or last.label))
+            people = self.memory.add(old, last.stamp, last.recorded)
+            if self._is_answered(old.identity):
+                return people
+            self.visits.remove_unread(member.name)
+        member = member._replace(identity=self.memory.label(who))
+        return self.memory.add(member, self.memory.clock.stamp(), self.register.now().isoformat())
+
+    def _is_answered(self, identity):
+        """Tell whether the answer in the register is that of a visit as it is now."""
+        told = {
+            one.visit: (one.answer.get("result"), one.answer.get("reasons"), one.photographs)
+            for one in self.register.answers(patient_key=self.register.known_key(source_of(identity)))
+        }
+        for visit in self.visits.of(person_of(identity))[0]:
+            if visit.visit == identity.visit:
+                row = patient_row(self.screener, visit.patient, visit.eyes)
+                return told.get(visit.visit) == (row["result"], row["reasons"], visit.ids)
+        return False
 
     def _enter_again(self, known, name, who):
         """Count a photograph that is in the register; say so if its file has come for another patient or eye."""
-        if known.name is None:
-            return set(), [Event(LEFT_OUT, plain(name), ERASED)]
-        again = self.memory.find_again(known, who)
+        again = self.memory.copies.find_again(known, who)
         if again is not None:
             return self.memory.recall(again, Identity(*again.facts["identity"])), []
-        who = self.memory.doubtful(known, who)
+        if self.memory.copies.is_erased(known):
+            return set(), [Event(LEFT_OUT, plain(name), ERASED)]
+        self.memory.check_network(known)
+        concerned = self.memory.load_for(who) | self.memory.load_shared(known)
+        who = self.memory.copies.doubtful(known, who)
         facts = {name: value for name, value in known.facts.items() if name not in ONCE}
-        people = self._write(None, name, who, facts, same_as=known)
+        concerned |= self._write(None, name, who, facts, same_as=known)
         what = f"is the same file as {known.name}" + (DOUBTFUL if who.doubt else "")
-        return people, [Event("photograph", plain(name), plain(what))]
+        return concerned, [Event("photograph", plain(name), plain(what))]
 
     def _write(self, digest, name, who, facts, same_as=None):
         """Enter a photograph, and add it to those that count; return the persons it concerns."""
@@ -204,10 +227,7 @@ class Desk:
         told |= {"version": VERSION, "graded_by": {part: self.model[part] for part in GRADED_BY}}
         number = self.register.add_photograph(digest, name, key, who.eye, who.visit, told, same_as and same_as.id)
         self.memory.note(number, stamp)
-        entered = self.register.photograph_numbered(number)
-        if same_as is not None:
-            self.memory.copies.setdefault(same_as.id, []).append(entered)
-        return self.memory.recall(entered, who)
+        return self.memory.recall(self.register.photograph_numbered(number), who)
 
     @staticmethod
     def _check_same(path, state):
@@ -218,50 +238,3 @@ class Desk:
         except OSError as error:
             raise Changed(f"cannot be read: {error.strerror}") from error
         raise Changed("is still being written")
-
-    def _answer(self):
-        """Enter the answers that are owed where they are new; list what is new. What fails stays owed."""
-        events = []
-        for person in sorted(self.owed - {None}):
-            self.visits.drop_erased(person, lambda key: self.register.identity(key) is None)
-            visits, why = self.visits.of(person)
-            if why is not None:
-                events += self._withdraw(person, why)
-            for visit in visits:
-                row = patient_row(self.screener, visit.patient, visit.eyes)
-                key = visit.key or self.register.identify(visit.source)
-                events += self._enter_answer(key, visit.visit, row, visit.ids)
-            self.owed.discard(person)
-        return events
-
-    def _enter_answer(self, key, visit, row, ids):
-        """Enter an answer; no event if it is the one that is there."""
-        before = self.register.last()[0]
-        number = self.register.add_answer(key, visit, row, ids, self.model)
-        self.forms.waiting.add(key)
-        if number <= before:
-            return []
-        self.memory.note(number, self.memory.clock.stamp())
-        return [Event("patient", row["patient"], say(row))]
-
-    def _withdraw(self, person, why):
-        """Replace the answers of an ID that cannot be one person.
-
-        Those that refer, and those that a grader must look at, stay in force; so do those of visits that are over.
-        """
-        members, events = list(self.visits.people[person].values()), []
-        patients = {member.key: member.identity.patient for member in members if member.key}
-        loaded = {member.id for member in members}
-        for key, patient in sorted(patients.items()):
-            for one in self.register.answers(patient_key=key):
-                stays = refers(one.answer) or is_unsure(one.answer)
-                if not stays and loaded.intersection(one.photographs):
-                    row = {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": None}
-                    row |= {"result": AGAIN, "reasons": [plain(why)], "questions": {}}
-                    events += self._enter_answer(key, one.visit, row, one.photographs)
-        return events
-
-
-def say(row):
-    """Say the result of a row with its reasons."""
-    return plain(": ".join([row["result"], *([", ".join(row["reasons"])] if row["reasons"] else [])]))

@@ -100,6 +100,8 @@ def _network(model):
 def _camera(photographs):
     """Name the camera of some photographs; one whose camera is not told, by the size of its pictures."""
     cameras = {str(one.facts.get("camera") or _size(one.facts)) for one in photographs}
+    if not cameras:  # no photograph could be read
+        return UNKNOWN
     return cameras.pop() if len(cameras) == 1 else SEVERAL
 
 

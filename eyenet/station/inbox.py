@@ -36,11 +36,13 @@ class Inbox:
     ----------
     present : dict of Path to State
         The files as of the last look.
+    closed : dict of Path to str
+        The subfolders that this user may not read, and why; of their files, those of the look before are present.
     """
 
     def __init__(self, folder, now=time.monotonic):
         self.folder, self.now = folder, now
-        self.present, self.done, self.seen = {}, {}, {}
+        self.present, self.done, self.seen, self.closed = {}, {}, {}, {}
         self.event, self.observer = threading.Event(), None
 
     def look(self):
@@ -51,7 +53,10 @@ class Inbox:
         OSError
             If a folder cannot be read, such as on a network drive that is gone; nothing is forgotten then.
         """
-        present, now = _list_files(self.folder), self.now()
+        (present, self.closed), now = _list_files(self.folder), self.now()
+        for path in self.present.keys() - present.keys() if self.closed else ():
+            if not self.closed.keys().isdisjoint(path.parents):
+                present[path] = self.present[path]
         self.present = present
         self.done = {path: state for path, state in self.done.items() if present.get(path) == state}
         waiting = {path: state for path, state in present.items() if path not in self.done}
@@ -110,18 +115,39 @@ def state_of(path):
 
 
 def _list_files(folder):
-    """Map the files of a folder and of those below it to their State, without hidden ones and links to folders."""
-    found, folders = {}, [folder]
+    """List the files of a folder and of those below it, without hidden ones and links to folders.
+
+    Returns
+    -------
+    found : dict of Path to State
+    closed : dict of Path to str
+        Subfolders that this user may not read, and why.
+    """
+    found, closed, folders = {}, {}, [folder]
     while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    elif entry.is_file():
-                        found[Path(entry.path)] = state_of(entry.path)
-                except FileNotFoundError:  # removed or renamed meanwhile
-                    continue
-    return found
+        inner = Path(folders.pop())
+        try:
+            _list_folder(inner, found, folders)
+        except PermissionError as error:
+            if inner == folder:
+                raise
+            closed[inner] = error.strerror
+        except (FileNotFoundError, NotADirectoryError):  # removed or renamed meanwhile
+            if inner == folder:
+                raise
+    return found, closed
+
+
+def _list_folder(folder, found, folders):
+    """Add the files of a folder to `found`, and its subfolders to `folders`."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_file():
+                    found[Path(entry.path)] = state_of(entry.path)
+            except FileNotFoundError:  # removed or renamed meanwhile
+                continue

@@ -58,6 +58,16 @@ class Ledger:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    @contextlib.contextmanager
+    def unchanged(self):
+        """Read the register as it is now, whatever other programs enter meanwhile."""
+        with opening.one_sentence(self.path):
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.connection.execute("COMMIT")
+
     def append(self, kind, patient, body, private=None, visit=None):
         """Write an entry, and what may name somebody beside it; return its id."""
         last, previous = self.last()

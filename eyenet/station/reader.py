@@ -38,15 +38,23 @@ class Reader(Ledger):
         with opening.one_sentence(self.path):
             return reading.list_recent(self.connection, is_over)
 
-    def copies(self):
-        """List the photographs whose files came again for another patient or eye; `same_as` tells the first one."""
+    def copies(self, after=0):
+        """List the photographs whose files came again for another patient or eye, of the entries after one.
+
+        `same_as` tells the first entry of the file.
+        """
         with opening.one_sentence(self.path):
-            return reading.list_copies(self.connection)
+            return reading.list_copies(self.connection, after)
 
     def photographs(self, patient_key=None):
         """List the photographs of a patient, or all, the oldest first; `reading.Photograph` each."""
         with opening.one_sentence(self.path):
             return reading.list_photographs(self.connection, patient_key)
+
+    def nobodys(self, after=0):
+        """List the photographs after an entry that tell no patient or no eye, and came again for nobody who is told."""
+        with opening.one_sentence(self.path):
+            return reading.list_nobodys(self.connection, after)
 
     def answers(self, day=None, patient_key=None, after=0):
         """List the newest answer of each patient and visit, the oldest first; `reading.Answer` each.
@@ -89,7 +97,12 @@ class Reader(Ledger):
             return list(verify(self.connection, head))
 
     def strangers(self, patient_key):
-        """List the keys of photographs of nobody known whose file or folder has the ID of a patient in its name."""
+        """Find the photographs of nobody known with the ID of a patient in their names: `reading.find_strangers`."""
         told = (self.identity(patient_key) or {}).get("patient")
         with opening.one_sentence(self.path):
-            return reading.find_strangers(self.connection, told) if told else []
+            return reading.find_strangers(self.connection, told) if told else ([], [])
+
+    def decided(self, decision):
+        """Read the answer on which a decision was entered; a `reading.Answer`."""
+        with opening.one_sentence(self.path):
+            return reading.read_decided(self.connection, decision)

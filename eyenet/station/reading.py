@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from eyenet.data.names import canonical
 
+ANNOUNCE = {"mrn", "id", "pid", "patient"}  # before the number of a patient
+DATE = 3  # numbers of a name that may be a date
+WITHDRAWN = "withdrawn: no photograph is left"  # instead of a result, where none could be read
 SEPARATORS = re.compile(r"[\s._/\[\]()-]+")  # between the words of a path
 BOTH = "SELECT e.id, e.recorded, e.patient, e.body, i.body FROM entries e LEFT JOIN identities i ON i.entry = e.id "
 
@@ -46,7 +49,8 @@ class Answer(NamedTuple):
     photographs : list of int
     model : dict
     decision : dict or None
-        The newest one: `id`, `recorded`, `accepted`, `by`, and `why` until the patient is erased.
+        The newest one: `id`, `recorded`, `accepted`, `by`, `why` until the patient is erased, and `refer` if the person
+        said whether to refer.
     """
 
     id: int
@@ -83,10 +87,26 @@ def list_recent(connection, is_over):
     return found[::-1]
 
 
-def list_copies(connection):
-    """List the entries of files that came again for another patient or eye, the oldest first."""
-    where = "WHERE e.kind = 'photograph' AND json_extract(e.body, '$.same_as') IS NOT NULL ORDER BY e.id"
-    return [_photograph(row) for row in connection.execute(BOTH + where)]
+def list_copies(connection, after=0):
+    """List the entries of files that came again for another patient or eye, after an entry, the oldest first.
+
+    The plus sign makes SQLite search by the number of the entry, which a running station does for each photograph.
+    """
+    where = "WHERE e.id > ? AND +e.kind = 'photograph' AND json_extract(e.body, '$.same_as') IS NOT NULL ORDER BY e.id"
+    return [_photograph(row) for row in connection.execute(BOTH + where, (after,))]
+
+
+def list_nobodys(connection, after=0):
+    """List the photographs after an entry that tell no patient or no eye, and came again for nobody who is told."""
+    rows = connection.execute(f"{BOTH}WHERE e.id > ? AND +e.kind = 'photograph' AND i.body IS NOT NULL", (after,))
+    found = {}
+    for one in map(_photograph, rows):
+        patient, eye = (one.facts.get("identity") or (None, None))[:2]
+        if patient and eye:
+            found.pop(one.same_as, None)
+        elif one.same_as is None:
+            found[one.id] = one
+    return list(found.values())
 
 
 def list_photographs(connection, patient=None):
@@ -111,8 +131,11 @@ NEWEST = (
 
 
 def list_answers(connection, day=None, patient=None, after=0):
-    """List the newest answer of each patient and visit, the oldest first; of a day, of a patient, after an entry."""
-    where, values = f"{NEWEST} AND e.id > ?", [after]
+    """List the newest answer of each patient and visit, the oldest first; of a day, of a patient, after an entry.
+
+    A visit whose answer was withdrawn has none.
+    """
+    where, values = f"{NEWEST} AND json_extract(e.body, '$.answer.result') IS NOT ? AND e.id > ?", [WITHDRAWN, after]
     if patient is not None:
         where, values = where + " AND e.patient = ?", [*values, patient]
     if day is not None:
@@ -136,9 +159,25 @@ def _decisions(connection, since):
     rows = connection.execute(f"{BOTH}WHERE e.kind = 'decision' AND e.id > ? ORDER BY e.id", (since,))
     found = {}
     for number, recorded, _, body, told in rows:
-        body = json.loads(body)
-        found[body.pop("answer")] = {"id": number, "recorded": recorded} | body | json.loads(told or "{}")
+        answer, decision = _decision(number, recorded, body, told)
+        found[answer] = decision
     return found
+
+
+def _decision(number, recorded, body, told):
+    body = json.loads(body)
+    return body["answer"], {"id": number, "recorded": recorded} | body | json.loads(told or "{}")
+
+
+def read_decided(connection, number):
+    """Read the answer on which a decision was entered, whether or not a newer answer has come; an `Answer`."""
+    answer, recorded, body, told = connection.execute(
+        "SELECT json_extract(e.body, '$.answer'), e.recorded, e.body, i.body FROM entries e "
+        "LEFT JOIN identities i ON i.entry = e.id WHERE e.kind = 'decision' AND e.id = ?",
+        (number,),
+    ).fetchone()
+    row = connection.execute(BOTH + "WHERE e.id = ?", (answer,)).fetchone()
+    return _answer(row, {answer: _decision(number, recorded, body, told)[1]})
 
 
 def list_looks(connection, after, since):
@@ -183,17 +222,35 @@ def find_key(connection, told):
 
 
 def find_strangers(connection, name):
-    """List the keys of nobody known with a photograph whose file or folder has this ID in its name, as a word."""
-    wanted, found = _words(name), []
+    """Find the photographs of nobody known whose file or folder has this ID in its name, as a word.
+
+    A number may be the counter of a camera, as in `IMG_0012`, a day or a copy.
+
+    Returns
+    -------
+    own, doubtful : list of str
+        Keys of those that are this patient's, and of those whose number may be something else.
+    """
+    wanted, own, doubtful = _words(name), [], []
+    if not wanted:
+        return [], []
     rows = connection.execute(
         "SELECT p.patient, json_extract(i.body, '$.name') FROM identities p JOIN identities i ON i.patient = p.patient "
         "WHERE p.kind = 'patient' AND p.body = '{}' AND i.kind = 'photograph' ORDER BY i.entry"
     )
     for patient, told in rows:
-        words = _words((told or "").rpartition(".")[0])
-        if wanted in [words[i : i + len(wanted)] for i in range(len(words))]:
-            found.append(patient)
-    return list(dict.fromkeys(found))
+        for words in map(_words, (told or "").rpartition(".")[0].split("/")):
+            for i in range(len(words) - len(wanted) + 1):
+                if words[i : i + len(wanted)] == wanted:
+                    (own if _is_id(words, i, wanted) else doubtful).append(patient)
+    return list(dict.fromkeys(own)), [one for one in dict.fromkeys(doubtful) if one not in own]
+
+
+def _is_id(words, i, wanted):
+    """Tell whether the words of a name from the i-th one on are an ID, and no other number."""
+    if len(wanted) > 1 or not wanted[0].isdigit() or (i and words[i - 1] in ANNOUNCE):
+        return True
+    return i == 0 and sum(word.isdigit() for word in words) < DATE
 
 
 def _words(text):

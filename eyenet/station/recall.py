@@ -4,15 +4,17 @@ A visit is what the source calls one (a DICOM study), otherwise the photographs 
 `eyenet.station.clock.PAUSE` between them. The date does not matter, so a visit may run past midnight.
 """
 
+import datetime
 import hashlib
 from typing import NamedTuple
 
-from eyenet.data.identity import Identity, differ
+from eyenet.data.identity import Identity
 from eyenet.run.errors import StageError
 from eyenet.run.files import plain
 from eyenet.station.chain import LONGEST
-from eyenet.station.clock import Clock
-from eyenet.station.visits import SAME_FILE, Member, Visits, person_of, source_of
+from eyenet.station.clock import PAUSE, Clock
+from eyenet.station.copies import Copies
+from eyenet.station.visits import Member, Visits, person_of, source_of
 
 NETWORK = "network"  # of a photograph's facts: which network, thresholds and rules graded it
 STAMP = "stamp"  # when it was entered (`eyenet.station.clock.Clock.stamp`)
@@ -60,24 +62,34 @@ class Memory:
     ----------
     visits : Visits
         Of open visits, and of those that were looked at.
+    copies : eyenet.station.copies.Copies
     """
 
     def __init__(self, inbox, register, network, clock=None):
         self.register, self.network, self.clock = register, network, clock or Clock()
         self.inbox = shorten(str(inbox))
-        self.visits, self.newest, self.loaded, self.copies = Visits(), {}, set(), {}
+        self.visits, self.copies, self.newest, self.loaded = Visits(), Copies(register), {}, set()
         self.recent = []  # ids and ages of the photographs of open visits
 
     def begin(self):
         """Recall the open visits from the register."""
-        self.copies = {}
-        for one in self.register.copies():
-            self.copies.setdefault(one.same_as, []).append(one)
+        self.recent = []
         for one in self.register.recent_photographs(self._is_over):
             self.recent.append((one.id, self._stamp_of(one)))
             told = one.facts.get("identity")  # None once the patient is erased
             if told and one.facts.get("inbox") == self.inbox:
                 self.load(one.patient, Identity(*told))
+
+        self.recent += [(one.id, (None, one.recorded)) for one in self._recent_unread()]
+        self.recent.sort()
+
+    def _recent_unread(self):
+        """List the answers of open visits of which no photograph could be read."""
+        now = self.register.now()
+        for day in (now.date() + datetime.timedelta(days) for days in (-1, 0, 1)):  # the clock may have been set
+            for one in self.register.answers(day):
+                if not one.photographs and not self.clock.is_over(None, one.recorded, now):
+                    yield one
 
     def _stamp_of(self, photograph):
         return photograph.facts.get(STAMP), photograph.recorded
@@ -96,19 +108,45 @@ class Memory:
         """Complete visit and date where the source tells none: those of the patient's open visit, or new ones."""
         if identity.visit and identity.date:
             return identity
-        newest = self.newest.get(person_of(identity)) or self._newest_unread(identity)
+        newest = self.newest.get(person_of(identity)) or self._last_unread(identity)
         if newest is None or self.clock.is_over(newest.stamp, newest.recorded, self.register.now()):
             label = f"after entry {self.register.last()[0]}"
         else:
             label = newest.label
         return identity._replace(visit=identity.visit or label, date=identity.date or label)
 
-    def _newest_unread(self, identity):
+    def last_visit(self, identity, modified):
+        """Find the last visit of a patient, however long ago, and recall its photographs.
+
+        Parameters
+        ----------
+        identity : Identity
+        modified : int
+            When the file was changed that may belong to it, in ns since 1970.
+
+        Returns
+        -------
+        Newest or None
+            None also if the file is newer than that visit.
+        """
+        if person_of(identity) is None:
+            return None
+        key, found = self.register.known_key(source_of(identity)), self._last_unread(identity)
+        for one in self.register.photographs(key) if key else ():
+            told = one.facts.get("identity") and Identity(*one.facts["identity"])
+            if told and one.facts.get("inbox") == self.inbox and (found is None or one.id > found.id):
+                found = Newest(told.date, *self._stamp_of(one), one.id)
+        if found is None or modified / 1e9 - datetime.datetime.fromisoformat(found.recorded).timestamp() > PAUSE:
+            return None
+        self.load(key, identity._replace(visit=found.label, date=found.label))
+        return found
+
+    def _last_unread(self, identity):
         """Find a visit of the patient of which no photograph could be read, and which has only an answer."""
         key = source_of(identity) and self.register.known_key(source_of(identity))
         for one in self.register.answers(patient_key=key)[-1:] if key else ():
             if one.visit and not one.photographs:
-                return Newest(one.visit, None, one.recorded, 0)
+                return Newest(one.visit, None, one.recorded, one.id)
         return None
 
     def load(self, key, identity):
@@ -117,16 +155,38 @@ class Memory:
         if mark in self.loaded:
             return people
         self.loaded.add(mark)
+        try:
+            own = list(self._list_visit(key, identity))
+            for one, _ in own:
+                self.check_network(one)
+            for one, told in own:
+                people |= self.recall(one, told)
+        except BaseException:  # the next photograph of the patient recalls the visits again
+            self.loaded = {other for other in self.loaded if other[0] != key}
+            raise
+        return people
+
+    def load_for(self, identity):
+        """Recall the visit of a photograph before it is entered: what fails then has changed nothing."""
+        source = source_of(identity)
+        key = self.register.known_key(source) if person_of(identity) else None
+        return self.load(key, self.label(identity)) if key else set()
+
+    def _list_visit(self, key, identity):
+        """Yield the photographs of a patient's visit, and their identities."""
         for one in self.register.photographs(key):
             told = Identity(*one.facts["identity"]) if one.facts.get("identity") else None
             same = told and (told.visit == identity.visit or (told.date and told.date == identity.date))
             if same and one.facts.get("inbox") == self.inbox:
-                people |= self.recall(one, told)
-        return people
+                yield one, told
 
-    def recall(self, known, identity):
-        """Add a photograph that is in the register, with its whole visit; return the persons it concerns."""
-        first = known if known.same_as is None else self.register.photograph_numbered(known.same_as)
+    def check_network(self, known):
+        """Refuse a photograph that another network graded.
+
+        Raises
+        ------
+        OtherNetwork
+        """
         if known.facts.get(NETWORK) != self.network:
             before = known.facts.get(NETWORK)
             raise OtherNetwork(
@@ -134,13 +194,23 @@ class Memory:
                 "and answers of two networks are not joined; start with that one, or empty the inbox and start "
                 "tomorrow, or choose another --register"
             )
+
+    def recall(self, known, identity):
+        """Add a photograph that is in the register, with its whole visit; return the persons it concerns."""
+        first = known if known.same_as is None else self.register.photograph_numbered(known.same_as)
+        self.check_network(known)
         row = {"reasons": []} | first.facts
         people = self.add(
             Member(known.name, identity, row, known.id, first.sha256, known.patient), *self._stamp_of(known)
         )
-        for other in [first, *self.copies.get(first.id, ())]:  # what is of two people makes both doubtful
+        return people | self.load_shared(first, known)
+
+    def load_shared(self, first, known=None):
+        """Recall the visits of the other entries of a file: what is of two people makes both doubtful."""
+        people = set()
+        for other in self.copies.entries(first):
             told = other.facts.get("identity")
-            if other.id != known.id and told and other.facts.get("inbox") == self.inbox:
+            if (known is None or other.id != known.id) and told and other.facts.get("inbox") == self.inbox:
                 people |= self.load(other.patient, Identity(*told))
         return people
 
@@ -157,25 +227,6 @@ class Memory:
         """Remember that a photograph or an answer was entered now."""
         self.recent.append((number, (stamp, self.register.now().isoformat())))
 
-    def find_again(self, known, identity):
-        """Find the entry of a known photograph for an identity: the first one, a later one, or None if there is none.
-
-        A file without a patient and eye is that of the first one.
-        """
-        person = person_of(identity)
-        for one in [known, *self.copies.get(known.id, ())]:
-            told = one.facts.get("identity") and Identity(*one.facts["identity"])
-            if told and (person is None or (person_of(told), told.eye) == (person, identity.eye)):
-                return one
-        return None
-
-    def doubtful(self, known, identity):
-        """Mark the identity of a known file that comes again: whose it is, is doubtful if the first one differs."""
-        told = known.facts.get("identity")
-        if told and differ(Identity(*told), identity):
-            return identity._replace(doubt=identity.doubt or SAME_FILE)
-        return identity
-
     def tidy(self):
         """Forget the photographs of visits that are over: `load` recalls them if another one comes."""
         now = self.register.now()
@@ -188,8 +239,19 @@ class Memory:
             for person in own
             if all(member.digest for member in own[person]) and (person in over or person not in self.newest)
         ]
+        over = self._without_shared(over)
         keys = {member.key for person in over for member in own[person]}
         self.loaded = {mark for mark in self.loaded if mark[0] not in keys}
         for person in over:
             self.newest.pop(person, None)
         self.visits.drop(over)
+
+    def _without_shared(self, persons):
+        """Leave out the persons of whom a file is also that of somebody who is kept: it makes that one doubtful."""
+        left, own = set(persons), self.visits.people
+        while True:
+            kept = {member.digest for person in own.keys() - left for member in own[person].values()} - {None}
+            shared = {person for person in left if any(member.digest in kept for member in own[person].values())}
+            if not shared:
+                return left
+            left -= shared

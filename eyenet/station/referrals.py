@@ -4,7 +4,7 @@ import datetime
 import json
 from typing import NamedTuple
 
-from eyenet.model.answers import CALLED, UNGRADABLE, UNSURE
+from eyenet.model.answers import AGAIN, CALLED, UNGRADABLE, UNSURE
 from eyenet.run.errors import StageError, plural
 from eyenet.station.reading import list_answers
 
@@ -67,7 +67,9 @@ def choose_answer(answers, patient, number=None):
 
 
 def decision_on(answer, accepted, refer):
-    """Return what a decision on an answer says: `refer` for an unsure one, otherwise `accepted`.
+    """Return what a decision on an answer says: `accepted`, and `refer` if the answer does not tell it.
+
+    Who says of an answer to photograph again whether to refer overrules it: this patient is not photographed again.
 
     Raises
     ------
@@ -76,21 +78,26 @@ def decision_on(answer, accepted, refer):
     """
     if refer is None and is_unsure(answer.answer):
         raise StageError(f"answer {answer.id} is unsure; say with --call whether the patient is to be referred")
-    if refer is not None and not is_unsure(answer.answer):
+    if refer is None:
+        return {"accepted": bool(accepted)}
+    if not is_unsure(answer.answer) and answer.answer.get("result") != AGAIN:
         raise StageError(f"answer {answer.id} is not unsure; accept it without --call, or --overrule it")
-    return {"accepted": bool(accepted)} if refer is None else {"accepted": None, "refer": bool(refer)}
+    return {"accepted": None if is_unsure(answer.answer) else False, "refer": bool(refer)}
 
 
 def is_to_be_referred(answer):
     """Tell whether a patient is to be referred, by an answer and what a person decided on it; None: not decided yet.
 
-    An unsure answer says nothing before a person has looked. Any other answer that a person overrules says the
-    opposite, since the person found what the network missed, or found nothing.
+    What the person said counts. An unsure answer says nothing before that. Any other answer that is overruled without
+    saying it says the opposite, since the person found what the network missed, or found nothing.
     """
-    decided = answer.decision or {}
-    if is_unsure(answer.answer):
+    return _holds(answer.answer, answer.decision or {})
+
+
+def _holds(answer, decided):
+    if is_unsure(answer) or decided.get("refer") is not None:
         return decided.get("refer")
-    return refers(answer.answer) != (decided.get("accepted") is False)
+    return refers(answer) != (decided.get("accepted") is False)
 
 
 def day_of(recorded):
@@ -111,8 +118,9 @@ def last_states(connection):
 def find_waiting(connection):
     """Find the patients who are referred, or whose answer refers, and who were not seen since.
 
-    An answer counts by `is_to_be_referred`; an unsure one also until a person has decided. A patient counts once, with
-    the most advanced state.
+    An answer counts by `is_to_be_referred`; an unsure one also until a person has decided. A decision to refer holds
+    for a visit until a person decides again, also if a further photograph changes the answer. A patient counts once,
+    with the most advanced state; a referral that is missing comes before a decision that is.
 
     Returns
     -------
@@ -124,12 +132,34 @@ def find_waiting(connection):
         for patient, (_, state, date) in states.items()
         if state != "seen"
     }
-    for answer in list_answers(connection):
-        before, to_be_referred = states.get(answer.patient, (0,))[0], is_to_be_referred(answer)
-        if to_be_referred is not False and answer.id > before:
-            missing = "referral" if to_be_referred else "decision"
-            found.setdefault(answer.patient, Waiting(answer.patient, day_of(answer.recorded), None, missing))
+    answers = list_answers(connection)
+    refer = [one for one in answers if is_to_be_referred(one)] + _decided_to_refer(connection)
+    unsure = [one for one in answers if is_to_be_referred(one) is None]
+    for missing, own in (("referral", refer), ("decision", unsure)):
+        for one in sorted(own, key=lambda one: one.id):
+            if one.id > states.get(one.patient, (0,))[0]:
+                found.setdefault(one.patient, Waiting(one.patient, day_of(one.recorded), None, missing))
     return list(found.values())
+
+
+class Decided(NamedTuple):
+    """An answer on which a person decided, perhaps not the newest one of its visit."""
+
+    id: int
+    recorded: str
+    patient: str
+
+
+def _decided_to_refer(connection):
+    """List the answers of the newest decision on each visit by which the patient is to be referred; `Decided` each."""
+    found = {}
+    for number, recorded, patient, visit, body, decision in connection.execute(
+        "SELECT a.id, a.recorded, a.patient, a.visit, a.body, d.body FROM entries d "
+        "JOIN entries a ON a.id = json_extract(d.body, '$.answer') WHERE d.kind = 'decision' ORDER BY d.id"
+    ):
+        holds = _holds(json.loads(body)["answer"], json.loads(decision))
+        found[patient, visit] = Decided(number, recorded, patient) if holds else None
+    return [one for one in found.values() if one is not None]
 
 
 def find_overdue(connection, today, days):

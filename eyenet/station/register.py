@@ -91,6 +91,8 @@ class Register(Reader):
     def add_answer(self, patient_key, visit, answer, photographs, model):
         """Enter an answer; the same answer as the last one of this visit is not entered again.
 
+        The same answer of the same network by another version of EyeNet is the same: a person may have decided on it.
+
         Parameters
         ----------
         patient_key : str
@@ -111,7 +113,7 @@ class Register(Reader):
         with self.entering():
             key = self.visit_key(patient_key, visit)
             last = self.newest("answer", patient_key, key)
-            if last and last[1:] == (chain.canonical(body), chain.canonical(private)):
+            if last and last[2] == chain.canonical(private) and _compared(last[1]) == _compared(chain.canonical(body)):
                 return last[0]
             return self.append("answer", patient_key, body, private, key)
 
@@ -125,11 +127,11 @@ class Register(Reader):
             Who decided; it stays when the patient is erased.
         why : str
         accepted : bool
-            Of no meaning for an unsure answer, which claims nothing that could be accepted.
+            Of no meaning if `refer` is given.
         answer : int, optional
             Default: the patient's newest one.
         refer : bool, optional
-            Whether the patient is to be referred; for an unsure answer, and only for such a one.
+            Whether the patient is to be referred; for an unsure answer, and possibly for one to photograph again.
 
         Returns
         -------
@@ -201,7 +203,7 @@ class Register(Reader):
         """
         known = self.identity(patient_key) is not None
         if known:
-            self._erase([patient_key, *self.strangers(patient_key)], why)
+            self._erase([patient_key, *self.strangers(patient_key)[0]], why)
         return known
 
     def _erase(self, patients, why):
@@ -209,16 +211,23 @@ class Register(Reader):
             for patient in patients:
                 self.append("erasure", patient, {"why": why})
                 self.connection.execute("DELETE FROM identities WHERE patient = ?", (patient,))
-        self._clean()
+        self.clean(patients[0])
 
-    def _clean(self):
-        """Write the file anew without what was erased: `secure_delete` alone leaves copies in moved pages."""
+    def clean(self, patient_key):
+        """Write the file anew without what was erased: `secure_delete` alone leaves copies in moved pages.
+
+        Raises
+        ------
+        StageError
+            If it cannot be written; the message names an erased patient for whom this can be repeated.
+        """
         try:
             with opening.one_sentence(self.path):
                 self.connection.execute("VACUUM")
                 busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except StageError as error:
-            raise StageError(f"erased, but traces may be left in the file until the next erasure: {error}") from error
+            told = f"erased, but traces may be left in the file; repeat --forget {patient_key}"
+            raise StageError(f"{told}: {error}") from error
         if busy:
             log(f"note: another program reads {self.path}; traces stay in its log until that ends")
 
@@ -249,10 +258,19 @@ class Register(Reader):
         return erased, [patient for (patient,) in old if patient in waiting]
 
     def export(self, path):
-        """Write the CSV of a quality report, which names nobody; return the number of its rows."""
+        """Write the CSV of a quality report, which names nobody; return the number of its rows, and the head."""
         from eyenet.station.export import write_report  # imports SciPy, which is slow and not needed to grade
 
-        return write_report(path, self.photographs(), self.answers(), self.head(), self.alarms())
+        with self.unchanged():
+            photographs, answers, head, alarms = self.photographs(), self.answers(), self.head(), self.alarms()
+        return write_report(path, photographs, answers, head, alarms), head
+
+
+def _compared(body):
+    """Read the body of an answer without what tells of the network only in which version or words."""
+    told = json.loads(body)
+    model = {name: value for name, value in told["model"].items() if name not in ("version", "trained_on")}
+    return told | {"model": model}
 
 
 def _split(row):

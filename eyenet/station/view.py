@@ -38,12 +38,15 @@ class Lines:
         """Print an event."""
         print(f"{datetime.datetime.now():%H:%M:%S}  {event.kind}  {event.name}: {event.text}", flush=True)
 
-    def refresh(self, waiting, problems, since):
+    def refresh(self, waiting, problems, since, left_out=()):
         """Print nothing: the events tell all."""
+
+    def redraw(self, waiting, problems):
+        """Print nothing, as `refresh`."""
 
 
 class Screen:
-    """The whole terminal: who must be photographed again, files that wait or cannot be read, then the newest answers.
+    """The whole terminal: who must be photographed again, what is wrong or counts for nobody, then the newest answers.
 
     Parameters
     ----------
@@ -59,7 +62,8 @@ class Screen:
         self.network = f"network {screener.name}, operating point {screener.point}, trained on {screener.trained_on}"
         self.register, self.console = register, console or Console()
         self.live = Live(console=self.console, screen=True, auto_refresh=False)
-        self.answers, self.drawn, self.alarms = None, None, []
+        self.answers, self.drawn, self.alarms, self.nobodys = None, None, [], []
+        self.left_out, self.shown = {}, []  # answers that were drawn last, also while there may be newer ones
 
     def __enter__(self):
         self.live.__enter__()
@@ -70,10 +74,10 @@ class Screen:
 
     def show(self, event):
         """Note an event: the next `refresh` shows it."""
-        if event.kind in ("patient", "shift"):
+        if event.kind in ("patient", "shift", "photograph"):
             self.answers = None
 
-    def refresh(self, waiting, problems, since):
+    def refresh(self, waiting, problems, since, left_out=()):
         """Draw the screen, if something has changed.
 
         Parameters
@@ -81,35 +85,65 @@ class Screen:
         waiting : list of str
             Names of files.
         problems : dict of str to str
-            What cannot be read, and why.
+            What cannot be read or written, and why; the first ones are named.
         since : int
             Answers after this entry are shown, whatever the date (`eyenet.station.recall.Memory.since`).
+        left_out : dict of str to str, optional
+            Files that count for nobody, and why.
         """
-        state = (since, waiting, dict(problems), self.console.size)
+        state = (since, waiting, dict(problems), self.console.size, dict(left_out))
         if self.answers is None or state != self.drawn:
-            self.answers, self.drawn = self.register.answers(after=since), state
+            answers, nobodys = self.register.answers(after=since), self.register.nobodys(since)
             self.alarms = self.register.alarms(self.register.now().date())
-            self.live.update(self.draw(waiting, problems), refresh=True)
+            self.answers, self.nobodys, self.drawn, self.left_out = answers, nobodys, state, dict(left_out)
+            self._update(waiting, problems)
+
+    def redraw(self, waiting, problems):
+        """Draw the answers of the last time with other problems, such as that the register cannot be read."""
+        state = (waiting, dict(problems), self.console.size)
+        if state != self.drawn:
+            self.drawn = state
+            self._update(waiting, problems)
+
+    def _update(self, waiting, problems):
+        self.live.update(self.draw(waiting, problems), refresh=True)
 
     def draw(self, waiting, problems):
         """Compose the screen."""
         from rich.console import Group
         from rich.text import Text
 
-        again, others = _sort(self.answers)
+        if self.answers is not None:
+            self.shown = self.answers
+        again, others = _sort(self.shown)
         room = max(4, self.console.height - FIXED)
-        parts = [Text(f"{plural(len(self.answers), 'visit')}, {len(again)} to photograph again", "bold")]
+        parts = [Text(f"{plural(len(self.shown), 'visit')}, {len(again)} to photograph again", "bold")]
         parts.append(Text(f"{NOT_A_DEVICE} {self.network}", "dim"))  # at the top, where a low terminal shows it too
         parts += [self._table(again, max(2, room - FEW))] * bool(again)
         parts += [Text(plain(one["sentence"]), "bold yellow") for one in self.alarms[-SHIFTS:]]
         parts.append(Text(f"waiting: {_list(waiting)}" if waiting else "no file is waiting", "cyan" if waiting else ""))
-        if problems:
-            parts.append(Text(f"cannot be read, tried again when changed ({len(problems)}):", "bold red"))
-            parts += [Text(plain(f"  {name}: {why}")) for name, why in sorted(problems.items())[:FEW]]
-            if len(problems) > FEW:
-                parts.append(Text(f"  and {len(problems) - FEW:,} more"))
+        told = [f"{name}: {why}" for name, why in problems.items()]
+        parts += self._lines(f"cannot be read or written, tried again ({len(told)}):", "bold red", told, room)
+        told = [f"{one.name}: {say_photograph(one)}" for one in sorted(self.nobodys, key=lambda one: not _refers(one))]
+        style = STYLES["refer"] if any(map(_refers, self.nobodys)) else "bold"
+        parts += self._lines(f"patient or eye not told, so in no patient's answer ({len(told)}):", style, told, room)
+        told = [f"{name}: {why}" for name, why in self.left_out.items()]
+        parts += self._lines(f"left out, counts for nobody ({len(told)}):", "bold", told, room)
         parts.append(self._table(others, max(2, room - len(again))))
         return Group(*parts)
+
+    def _lines(self, title, style, told, room):
+        """List some lines under a title, and the names of what has no room; nothing if there are none."""
+        from rich.text import Text
+
+        few = max(FEW, room // 3)
+        lines = [Text(title, style)] * bool(told)
+        lines += [Text(plain(f"  {line}"), no_wrap=True, overflow="ellipsis") for line in told[:few]]
+        if len(told) > few:
+            names = ", ".join(line.partition(": ")[0] for line in told[few:])
+            more = plain(f"  and {len(told) - few:,} more: {names}")
+            lines.append(Text(more, no_wrap=True, overflow="ellipsis"))
+        return lines
 
     def _table(self, rows, room):
         from rich import box
@@ -146,6 +180,16 @@ def _kind(answer):
     if is_unsure(answer):
         return "unsure"
     return "refer" if refers(answer) else "other"
+
+
+def say_photograph(photograph):
+    """Say what a photograph shows, and why."""
+    reasons = "; ".join(photograph.facts.get("reasons", ()))
+    return photograph.facts.get("result", "") + (f": {reasons}" if reasons else "")
+
+
+def _refers(photograph):
+    return refers(photograph.facts)
 
 
 def _list(names):

@@ -93,8 +93,8 @@ class Visits:
         return {person, *(person_of(other.identity) for other in same.values())}
 
     def remove_unread(self, name):
-        """Remove a file that could not be read, and is gone or has changed; return the persons it concerns."""
-        return {person for person, own in self.people.items() if own.pop((name, None), None)}
+        """Remove a file that could not be read, and is gone or has changed; return its members, one at most."""
+        return [own.pop((name, None)) for own in self.people.values() if (name, None) in own]
 
     def doubts(self, member):
         """Say why the other photographs make patient or eye doubtful; as `eyenet.grading.photographs.find_doubts`."""
@@ -127,8 +127,8 @@ class Visits:
         Returns
         -------
         visits : list of Visit
-        impossible : str or None
-            Why the ID cannot be one person; then there are no visits.
+        refused : list of (list of Member, str)
+            The photographs whose ID cannot be one person, and why; they are in no visit.
         """
         known = {}  # a file that was renamed or copied is one photograph
         for member in self.people.get(person, {}).values():
@@ -136,16 +136,21 @@ class Visits:
         members = sorted(known.values(), key=lambda member: member.name)
         identities = [member.identity for member in members]
         groups, _ = group_photographs(identities)
-        why = next(iter(not_one_person(identities).values()), None)
-        return [self._visit(patient, eyes, members) for patient, eyes in groups], why
+        refused = {}
+        for i, why in not_one_person(identities).items():
+            refused.setdefault(why, []).append(members[i])
+        return [self._visit(patient, eyes, members) for patient, eyes in groups], [
+            (own, why) for why, own in refused.items()
+        ]
 
     def _visit(self, patient, eyes, members):
         own = [members[i] for indices in eyes.values() for i in indices]
         first = min(own, key=lambda member: (member.id is None, member.id or 0))
-        rows = {eye: [self._row(members[i]) for i in indices] for eye, indices in eyes.items()}
+        rows = {eye: [self.row(members[i]) for i in indices] for eye, indices in eyes.items()}
         ids = sorted(member.id for member in own if member.id is not None)
         return Visit(patient, source_of(first.identity), first.identity.visit, rows, ids, first.key)
 
-    def _row(self, member):
+    def row(self, member):
+        """Return the row of a photograph with the reasons to doubt whose it is."""
         reasons = [*member.row["reasons"], *(self.doubts(member) if member.id is not None else [])]
         return member.row | {"photograph": plain(member.name), "reasons": reasons}

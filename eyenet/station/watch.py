@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from eyenet.grading.options import add_model_options
+from eyenet.grading.rows import LEFT_OUT
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE
 from eyenet.model.pretrained import default_model
 from eyenet.run.errors import EXIT_REJECTED, StageError, log, plural
@@ -25,6 +26,7 @@ FORMS = "./forms"  # as a problem; no file of the inbox is called so
 TIDY = 600.0  # s between two times that visits which are over are forgotten; the register keeps them
 REGISTER = "the register"  # stands for a file in the list of problems
 SHIFT = "shift alarm"
+GENERAL = {".", REGISTER, FORMS, SHIFT}  # problems that are of no single file
 
 
 def add_options(options):
@@ -72,7 +74,7 @@ class Watch:
 
     def __init__(self, desk, inbox, view, now=time.monotonic, sleep=time.sleep, shift=None):
         self.desk, self.inbox, self.view, self.now, self.sleep = desk, inbox, view, now, sleep
-        self.problems, self.tried, self.again = {}, {}, {}
+        self.problems, self.left_out, self.tried, self.again = {}, {}, {}, {}
         self.begun, self.tidied = False, now()
         self.shift = shift
 
@@ -106,7 +108,8 @@ class Watch:
         except OSError as error:
             if once:
                 raise
-            self._trouble(".", f"the inbox cannot be read ({error.strerror}); waiting for it")
+            self._trouble(".", f"the inbox cannot be read ({error.strerror}: {error.filename}); waiting for it")
+            self._redraw()
             return False
         self._solved(".")
         if self.again.get(REGISTER, 0) > self.now():
@@ -120,6 +123,7 @@ class Watch:
                 raise
             self.again[REGISTER] = self.now() + RETRY
             self._trouble(REGISTER, str(error))
+            self._redraw()
             return False
         return True
 
@@ -128,11 +132,14 @@ class Watch:
         if not self.begun:
             self.begin()
             ready = self.inbox.look()
-        here = {self._name(path) for path in self.inbox.present}
-        for name in [name for name in self.problems if name not in {*here, ".", REGISTER, FORMS, SHIFT}]:
+        here = {self._name(path) for path in [*self.inbox.present, *self.inbox.closed]}
+        for path, why in self.inbox.closed.items():
+            self._trouble(self._name(path), f"this folder cannot be read ({why}), so its photographs are not graded")
+        for name in [name for name in self.problems if name not in {*here, *GENERAL}]:
             events = self.desk.forget_unread(name)
             self._solved(name)
             self._show(events)
+        self._forget_left_out(here)
         if self.now() - self.tidied >= TIDY:
             self.desk.memory.tidy()
             self.tidied = self.now()
@@ -168,6 +175,10 @@ class Watch:
             self.again[path] = self.now() + RETRY * (not once)
             self._trouble(name, str(error))
             return
+        except OtherNetwork as error:  # it stays so, whenever it is tried again
+            self.inbox.take(path, state)
+            self._trouble(name, str(error))
+            return
         except StageError as error:  # the register cannot be written
             if once:
                 raise
@@ -178,6 +189,7 @@ class Watch:
         self.tried.pop(path, None)
         self.again.pop(path, None)
         self._solved(name)
+        self.left_out.pop(plain(name), None)
         if name in self.desk.unread:
             self.problems[name] = "; ".join(event.text for event in events if event.kind == "not read")
         self._show(events)
@@ -217,8 +229,26 @@ class Watch:
 
     def _show(self, events):
         for event in events:
+            if event.kind == LEFT_OUT:
+                self.left_out[event.name] = event.text
             self.view.show(event)
 
     def _refresh(self):
-        waiting = [self._name(path) for path in self.inbox.waiting()]
-        self.view.refresh(waiting, self.problems, self.desk.memory.since())
+        self.view.refresh(self._waiting(), self._problems(), self.desk.memory.since(), self.left_out)
+
+    def _redraw(self):
+        """Show the problems without the register, which may be one of them."""
+        self.view.redraw(self._waiting(), self._problems())
+
+    def _forget_left_out(self, here):
+        """Forget the files that were left out, or of which a page was, and are gone."""
+        shown = {plain(name) for name in here}
+        for name in [name for name in self.left_out if not {name, name.rpartition("[")[0]} & shown]:
+            del self.left_out[name]
+
+    def _waiting(self):
+        return [self._name(path) for path in self.inbox.waiting()]
+
+    def _problems(self):
+        """Return the problems with those that are of no single file first."""
+        return dict(sorted(self.problems.items(), key=lambda one: (one[0] not in GENERAL, one)))
