@@ -125,6 +125,11 @@ class Visit(NamedTuple):
         return {True: "accepted", False: "overruled", None: "decided"}[self.decision["accepted"]]
 
     @property
+    def is_replaced(self):
+        """Whether what a person decided holds instead of the answer: it was overruled, or unsure."""
+        return self.verdict in ("overruled", "decided")
+
+    @property
     def advice(self):
         """What holds after a person's decision: 'refer', 'do not refer', or a result that is neither, such as AGAIN.
 
