@@ -94,6 +94,8 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
     ------
     StageError
         If a package is missing.
+    OSError, MemoryError
+        If a form cannot be written now.
     """
     visit = anonymise(visit) if anonymous else visit
     written = set()
@@ -103,6 +105,8 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
         except ImportError as error:
             todo = "pip install -r requirements-station.txt"
             raise StageError(f"the {kind} of the visit {visit.key} needs a package ({error}): {todo}") from error
+        except (OSError, MemoryError):  # of the machine: tried again later
+            raise
         except Exception as error:  # of a library, on a value that it does not take; the other forms are written
             log(f"WARNING: no {kind} for the visit {visit.key}: {type(error).__name__}: {plain(error)[:300]}")
             continue
@@ -113,7 +117,7 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
         unasked = path.name in KINDS.values() and path.name not in written
         picture = path.suffix == PICTURE and (anonymous or "letter" not in kinds)
         if unasked or picture or path.name.startswith(TEMPORARY):
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 # Each form imports what it needs only where it is asked for.

@@ -5,7 +5,6 @@ any moment, forms whose note is missing or differs are written again. `--forget`
 """
 
 import contextlib
-import datetime
 import hashlib
 import json
 import re
@@ -16,11 +15,12 @@ from eyenet.forms.source import read_source
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json
 from eyenet.station.form_files import SOURCE, read_visit, write_forms
+from eyenet.station.form_queue import FormQueue
 from eyenet.station.reading import list_erased
 
 SETTINGS, NOTE = "settings.json", "note.json"
 ENDING = ".forms"  # of the folder beside the register
-BACK = 7  # days of answers that are checked at the start
+FEW = 4  # patients whose forms are written between two looks at the inbox, besides those with a new answer
 UNSAFE = re.compile(r"[^\w-]+")  # in the name of a folder
 
 
@@ -38,14 +38,16 @@ class Forms:
     Attributes
     ----------
     waiting : set of str
-        Patients whose forms `write_waiting` is to bring up to date.
+        Patients with a new answer, whose forms `write_some` is to bring up to date.
     """
 
     def __init__(self, register, kinds=(), clinic=None, anonymous=False):
         self.register, self.kinds, self.clinic, self.anonymous = register, tuple(kinds), clinic or Clinic(), anonymous
-        self.folder, self.waiting = register.path.with_name(register.path.name + ENDING), set()
+        self.folder = register.path.with_name(register.path.name + ENDING)
         told = [sorted(self.kinds), list(self.clinic), anonymous]
         self.settings = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        self.queue = FormQueue(register, self.folder, self.settings)
+        self.waiting = self.queue.urgent
 
     def begin(self):
         """Make the folder, and note the settings for the commands of the register; nothing without forms.
@@ -77,17 +79,65 @@ class Forms:
         return {SOURCE: source} if source else {}
 
     def catch_up(self):
-        """Find what a stop may have prevented: answers of the last days, and patients who were erased."""
-        today = self.register.now().date()
-        for day in (today - datetime.timedelta(back) for back in range(BACK)):
-            self.waiting |= {one.patient for one in self.register.answers(day)}
+        """Find what a stop, or a command that was stopped, may have prevented; remove the forms of erased patients."""
         self.erase_forgotten()
+        self.queue.find()
+        if self.anonymous:  # what was written before with names
+            named = {_patient_of(folder.name) for folder in self.folder.glob("*/*_*")}
+            known = (patient for patient in sorted(named) if self.register.identity(patient) is not None)
+            self.queue.others = dict.fromkeys(known) | self.queue.others
 
-    def write_waiting(self):
-        """Write the forms of the patients who wait; after a StageError those that are left still wait."""
-        for patient in sorted(self.waiting):
+    def write_some(self, idle):
+        """Write the forms of the patients with a new answer and, if there is nothing else to do, of a few others.
+
+        Raises
+        ------
+        StageError
+            If the forms of a patient cannot be written; they come after all others when this is called again.
+        """
+        if self._is_needless():
+            return self.waiting.clear()
+        if idle and self.queue.is_behind:
+            self.catch_up()
+        try:
+            for patient in sorted(self.waiting):
+                self._write(patient)
+            for patient in [*self.queue.others][-FEW:] if idle else ():
+                self._write(patient)
+        finally:
+            self.queue.postpone()
+        if idle:
+            with _one_sentence(self.folder):
+                self.queue.note()
+
+    def write_all(self):
+        """Write all forms that are not up to date; a StageError is raised after those of all patients were tried."""
+        if self._is_needless():
+            return
+        if self.queue.is_behind:
+            self.catch_up()
+        self.queue.postpone()
+        problem = None
+        for patient in reversed([*self.queue.others]):
+            try:
+                self._write(patient)
+            except StageError as error:
+                problem = error
+        if problem is not None:
+            raise problem
+        with _one_sentence(self.folder):
+            self.queue.note()
+
+    def _write(self, patient):
+        self.queue.remove(patient)
+        try:
             self.update(patient)
-            self.waiting.discard(patient)
+        except StageError:
+            self.queue.put_last(patient)
+            raise
+
+    def _is_needless(self):
+        return not (self.kinds or self.folder.is_dir())
 
     def update(self, patient):
         """Write the forms of a patient's visits as the register is now, and again if it has changed meanwhile.
@@ -97,7 +147,7 @@ class Forms:
         StageError
             If they cannot be written; they are when this is called again.
         """
-        if not (self.kinds or self.folder.is_dir()):
+        if self._is_needless():
             return
         before = None
         with _one_sentence(self.folder):
@@ -120,12 +170,10 @@ class Forms:
             self._erase(set(list_erased(self.register.connection)))
 
     def _erase(self, patients):
-        """Remove the folders of some patients: the random key follows the last `_` of the name."""
+        """Remove the folders of some patients."""
         for folder in list(self.folder.glob("*/*")):
-            if folder.name.rpartition("_")[2].partition("-")[0] in patients:
-                shutil.rmtree(folder)
-                with contextlib.suppress(OSError):  # the day has other visits
-                    folder.parent.rmdir()
+            if _patient_of(folder.name) in patients:
+                _remove(folder)
 
     def _read(self, patient):
         """List the newest answers of a patient; none once the patient is erased."""
@@ -137,23 +185,38 @@ class Forms:
         photographs = self._photographs(answer)
         hashed = self.register.visit_key(answer.patient, answer.visit)
         key = f"{answer.patient}-{hashed}" if hashed else answer.patient
+        now = {"answer": answer.id, "decision": answer.decision and answer.decision["id"]}
+        if not self.kinds:  # the station was started without forms: better none than old ones
+            for folder in self._folders(key):
+                known = read_json(folder / NOTE) or {}
+                if any(known.get(name) != number for name, number in now.items()):
+                    _remove(folder)
+            return
         told = (self.register.identity(answer.patient) or {}).get("patient")
         folder = self._place(key, told, (photographs[0] if photographs else answer).recorded[:10])
-        for other in folder.parent.glob(f"*{key}"):
-            if other != folder and other.name in (key, f"{other.name[: -len(key) - 1]}_{key}"):
-                shutil.rmtree(other)  # as it was called with other settings
-        note = {"answer": answer.id, "decision": answer.decision and answer.decision["id"], "settings": self.settings}
-        known = read_json(folder / NOTE)
-        if known == note:
+        note = now | {"settings": self.settings}
+        if read_json(folder / NOTE) == note:
             return
-        if self.kinds:
-            self._make_folder(folder)
-            with_pictures = "letter" in self.kinds and not self.anonymous
-            visit = read_visit(answer, photographs, key, told, folder if with_pictures else None)
-            write_forms(folder, self.kinds, visit, self.clinic, self.anonymous)
-            write_json(folder / NOTE, note)
-        elif known and (known.get("answer"), known.get("decision")) != (note["answer"], note["decision"]):
-            shutil.rmtree(folder)  # the station was started without forms: better none than an old one
+        self._move(key, folder)
+        self._make_folder(folder)
+        with_pictures = "letter" in self.kinds and not self.anonymous
+        visit = read_visit(answer, photographs, key, told, folder if with_pictures else None)
+        write_forms(folder, self.kinds, visit, self.clinic, self.anonymous)
+        write_json(folder / NOTE, note)
+
+    def _folders(self, key):
+        """List the folders of a visit: of any day and name, since its first photograph or the settings may change."""
+        return [one for one in self.folder.glob(f"*/*{key}") if one.name == key or one.name.endswith(f"_{key}")]
+
+    def _move(self, key, folder):
+        """Move what was written of a visit in another folder, with the pictures; anonymous forms begin anew."""
+        for other in self._folders(key):
+            if other != folder and (self.anonymous or folder.exists()):
+                _remove(other)
+            elif other != folder:
+                self._make_folder(folder.parent)
+                other.rename(folder)
+                _remove_empty(other.parent)
 
     def _photographs(self, answer):
         """List the photographs of an answer that are this patient's: a file may have been entered for another one."""
@@ -180,10 +243,26 @@ class Forms:
                 one.chmod(0o700)
 
 
+def _patient_of(name):
+    """Return the random key of the patient of a folder, which follows the last `_` of its name."""
+    return name.rpartition("_")[2].partition("-")[0]
+
+
+def _remove(folder):
+    shutil.rmtree(folder)
+    _remove_empty(folder.parent)
+
+
+def _remove_empty(day):
+    with contextlib.suppress(OSError):  # the day has other visits
+        day.rmdir()
+
+
 @contextlib.contextmanager
 def _one_sentence(folder):
     try:
         yield
-    except OSError as error:
-        told = f"{error.strerror}; check disk and permissions"
+    except (OSError, MemoryError) as error:
+        why = (getattr(error, "strerror", None) or str(error)) if isinstance(error, OSError) else "not enough memory"
+        told = f"{why}; check disk, permissions and memory"
         raise StageError(f"the forms in {folder} cannot be written or removed: {told}") from error
