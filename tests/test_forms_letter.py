@@ -99,6 +99,7 @@ def test_the_letter_says_what_a_person_decided(name):
     assert letter["decision"]["entered"].endswith(entered) and letter["decision"]["boxes"] == []
     lines = [("Name", "Dr Roe"), ("Signature", None), ("Date", "2026-03-31 17:00")]
     assert letter["decision"]["lines"] == lines
+    assert tone != "none" or not [eye for eye in letter["eyes"] if eye["tone"] == "clear"]
     assert (letter["urgency"] is None) == (tone == "none")  # what the software says of it no longer holds
     page = draw_letter(VISITS[name], clinic)
     assert letter["decision"]["entered"] in page and "Dr Roe" in page and "I agree" not in page

@@ -300,6 +300,15 @@ def test_what_cannot_be_found_at_the_start_is_looked_for_again(start, put, regis
     assert record(look(4, watch.RETRY))["answer"]["kind"] == "refer" and look.view.problems == {}
 
 
+def test_a_register_that_cannot_be_read_is_one_sentence(register):  # noqa: F811
+    """And so a problem that the station shows, not its end."""
+    forms = Forms(register, ("json",))
+    register.connection.execute("ALTER TABLE entries RENAME TO gone")
+    for find in (forms.erase_forgotten, forms.queue.find):
+        with pytest.raises(StageError, match="the register"):
+            find()
+
+
 def test_a_photograph_does_not_wait_for_the_forms_of_other_days(start, put, register):  # noqa: F811
     names = [f"{number}_left.jpeg" for number in range(1, 2 * FEW + 3)]
     for name in names:

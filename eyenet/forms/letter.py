@@ -103,7 +103,8 @@ class _Writer:
         return self.words["demonstration"].format(text=text) if self.visit.synthetic else text
 
     def _tone(self, tone):
-        return "none" if tone == "clear" and self.visit.synthetic else tone
+        """Leave out the sign that all is well from a demonstration, and where a person decided otherwise."""
+        return "none" if tone == "clear" and (self.visit.synthetic or self.visit.is_replaced) else tone
 
     def _about(self):
         """Tell who was photographed and when, as far as the source does."""

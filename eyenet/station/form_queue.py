@@ -7,6 +7,7 @@ left to do, so that after a stop at any moment, of whatever length, the entries 
 import datetime
 
 from eyenet.run.files import read_json, write_json
+from eyenet.station.opening import one_sentence
 
 DONE = "done.json"
 BACK = 7  # days before today whose forms are written when there were none, or with other settings
@@ -39,15 +40,22 @@ class FormQueue:
         self.seen, self.noted = None, None  # entries: looked at, and in the file
 
     def find(self):
-        """Find the patients with answers and decisions that were entered since all forms were written."""
-        last = self.register.last()[0]
-        since = self._done(last) if self.seen is None else self.seen
-        rows = self.register.connection.execute(
-            "SELECT patient FROM entries WHERE kind IN ('answer', 'decision') AND id > ? GROUP BY patient "
-            "ORDER BY max(id)",
-            (since,),
-        )
-        self.others |= dict.fromkeys(patient for (patient,) in rows)
+        """Find the patients with answers and decisions that were entered since all forms were written.
+
+        Raises
+        ------
+        StageError
+            If the register cannot be read.
+        """
+        with one_sentence(self.register.path):
+            last = self.register.last()[0]
+            since = self._done(last) if self.seen is None else self.seen
+            rows = self.register.connection.execute(
+                "SELECT patient FROM entries WHERE kind IN ('answer', 'decision') AND id > ? GROUP BY patient "
+                "ORDER BY max(id)",
+                (since,),
+            )
+            self.others |= dict.fromkeys(patient for (patient,) in rows)
         self.seen, self.is_behind = last, False
 
     def _done(self, last):

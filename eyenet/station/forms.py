@@ -4,24 +4,22 @@ A folder holds the forms of a visit, and last a note of which answer, decision a
 any moment, forms whose note is missing or differs are written again. `--forget` and `--retain` remove the folders.
 """
 
-import contextlib
 import hashlib
 import json
-import re
-import shutil
 
 from eyenet.forms.clinic import Clinic
 from eyenet.forms.source import read_source
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json
+from eyenet.station import opening
 from eyenet.station.form_files import SOURCE, read_visit, write_forms
+from eyenet.station.form_folders import FormFolders, one_sentence, remove
 from eyenet.station.form_queue import FormQueue
 from eyenet.station.reading import list_erased
 
 SETTINGS, NOTE = "settings.json", "note.json"
 ENDING = ".forms"  # of the folder beside the register
 FEW = 4  # patients whose forms are written between two looks at the inbox, besides those with a new answer
-UNSAFE = re.compile(r"[^\w-]+")  # in the name of a folder
 
 
 class Forms:
@@ -46,6 +44,7 @@ class Forms:
         self.folder = register.path.with_name(register.path.name + ENDING)
         told = [sorted(self.kinds), list(self.clinic), anonymous]
         self.settings = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        self.folders = FormFolders(self.folder, anonymous)
         self.queue = FormQueue(register, self.folder, self.settings)
         self.waiting = self.queue.urgent
 
@@ -59,8 +58,8 @@ class Forms:
         """
         if self.kinds:
             settings = {"kinds": self.kinds, "clinic": self.clinic._asdict(), "anonymous": self.anonymous}
-            with _one_sentence(self.folder):
-                self._make_folder(self.folder)
+            with one_sentence(self.folder):
+                self.folders.make(self.folder)
                 write_json(self.folder / SETTINGS, settings)
 
     @classmethod
@@ -83,8 +82,8 @@ class Forms:
         self.erase_forgotten()
         self.queue.find()
         if self.anonymous:  # what was written before with names
-            named = {_patient_of(folder.name) for folder in self.folder.glob("*/*_*")}
-            known = (patient for patient in sorted(named) if self.register.identity(patient) is not None)
+            named = self.folders.with_names()
+            known = (patient for patient in named if self.register.identity(patient) is not None)
             self.queue.others = dict.fromkeys(known) | self.queue.others
 
     def write_some(self, idle):
@@ -107,7 +106,7 @@ class Forms:
         finally:
             self.queue.postpone()
         if idle:
-            with _one_sentence(self.folder):
+            with one_sentence(self.folder):
                 self.queue.note()
 
     def write_all(self):
@@ -125,7 +124,7 @@ class Forms:
                 problem = error
         if problem is not None:
             raise problem
-        with _one_sentence(self.folder):
+        with one_sentence(self.folder):
             self.queue.note()
 
     def _write(self, patient):
@@ -150,12 +149,12 @@ class Forms:
         if self._is_needless():
             return
         before = None
-        with _one_sentence(self.folder):
+        with one_sentence(self.folder):
             while (answers := self._read(patient)) != before:
                 for answer in answers:
                     self._update(answer)
                 if not answers:
-                    self._erase({patient})
+                    self.folders.erase({patient})
                 before = answers
 
     def erase_forgotten(self):
@@ -166,14 +165,10 @@ class Forms:
         StageError
             If a folder cannot be removed.
         """
-        with _one_sentence(self.folder):
-            self._erase(set(list_erased(self.register.connection)))
-
-    def _erase(self, patients):
-        """Remove the folders of some patients."""
-        for folder in list(self.folder.glob("*/*")):
-            if _patient_of(folder.name) in patients:
-                _remove(folder)
+        with opening.one_sentence(self.register.path):
+            erased = set(list_erased(self.register.connection))
+        with one_sentence(self.folder):
+            self.folders.erase(erased)
 
     def _read(self, patient):
         """List the newest answers of a patient; none once the patient is erased."""
@@ -187,36 +182,22 @@ class Forms:
         key = f"{answer.patient}-{hashed}" if hashed else answer.patient
         now = {"answer": answer.id, "decision": answer.decision and answer.decision["id"]}
         if not self.kinds:  # the station was started without forms: better none than old ones
-            for folder in self._folders(key):
+            for folder in self.folders.of(key):
                 known = read_json(folder / NOTE) or {}
                 if any(known.get(name) != number for name, number in now.items()):
-                    _remove(folder)
+                    remove(folder)
             return
         told = (self.register.identity(answer.patient) or {}).get("patient")
-        folder = self._place(key, told, (photographs[0] if photographs else answer).recorded[:10])
+        folder = self.folders.place(key, told, (photographs[0] if photographs else answer).recorded[:10])
         note = now | {"settings": self.settings}
         if read_json(folder / NOTE) == note:
             return
-        self._move(key, folder)
-        self._make_folder(folder)
+        self.folders.move(key, folder)
+        self.folders.make(folder)
         with_pictures = "letter" in self.kinds and not self.anonymous
         visit = read_visit(answer, photographs, key, told, folder if with_pictures else None)
         write_forms(folder, self.kinds, visit, self.clinic, self.anonymous)
         write_json(folder / NOTE, note)
-
-    def _folders(self, key):
-        """List the folders of a visit: of any day and name, since its first photograph or the settings may change."""
-        return [one for one in self.folder.glob(f"*/*{key}") if one.name == key or one.name.endswith(f"_{key}")]
-
-    def _move(self, key, folder):
-        """Move what was written of a visit in another folder, with the pictures; anonymous forms begin anew."""
-        for other in self._folders(key):
-            if other != folder and (self.anonymous or folder.exists()):
-                _remove(other)
-            elif other != folder:
-                self._make_folder(folder.parent)
-                other.rename(folder)
-                _remove_empty(other.parent)
 
     def _photographs(self, answer):
         """List the photographs of an answer that are this patient's: a file may have been entered for another one."""
@@ -229,40 +210,3 @@ class Forms:
             return photograph
         first = self.register.photograph_numbered(photograph.same_as)
         return photograph._replace(sha256=first.sha256, facts={"reasons": []} | first.facts | photograph.facts)
-
-    def _place(self, key, told, day):
-        """Name the folder of a visit by the day of its first photograph, and by the ID for those who look for it."""
-        named = "" if self.anonymous else UNSAFE.sub("-", str(told or ""))[:40].strip("-")
-        return self.folder / day / (f"{named}_{key}" if named else key)
-
-    def _make_folder(self, folder):
-        """Make a folder that only its owner can read, as the register."""
-        for one in (self.folder, folder):
-            one.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):  # a disk that keeps no permissions; the register warns of it
-                one.chmod(0o700)
-
-
-def _patient_of(name):
-    """Return the random key of the patient of a folder, which follows the last `_` of its name."""
-    return name.rpartition("_")[2].partition("-")[0]
-
-
-def _remove(folder):
-    shutil.rmtree(folder)
-    _remove_empty(folder.parent)
-
-
-def _remove_empty(day):
-    with contextlib.suppress(OSError):  # the day has other visits
-        day.rmdir()
-
-
-@contextlib.contextmanager
-def _one_sentence(folder):
-    try:
-        yield
-    except (OSError, MemoryError) as error:
-        why = (getattr(error, "strerror", None) or str(error)) if isinstance(error, OSError) else "not enough memory"
-        told = f"{why}; check disk, permissions and memory"
-        raise StageError(f"the forms in {folder} cannot be written or removed: {told}") from error
