@@ -107,6 +107,23 @@ def test_what_is_uncertain_has_no_value(name):
         assert any("Estimated grade" in text for text in about) == sure, (finding, about)
 
 
+def test_an_earlier_decision_to_refer_is_in_each_form():
+    visit = VISITS["refer before"]
+    report, _, _ = bundle_of(visit)
+    assert report.status == "preliminary"
+    assert report.conclusion.startswith("A person decided on an earlier answer of this visit (drusen, no DR): refer.")
+    assert json.loads(write_record(visit))["earlier_decision"]["advice"] == "refer"
+    assert "Of this visit: refer" in report_of(visit)[0].to_json()
+    letter = draw_letter(visit, Clinic(clear="in 12 months"))
+    said = (
+        "a person decided before",
+        "a person decided: Refer (Dr Roe, 2026-03-31 09:00)",
+        "I agree",
+        "The specialist",
+    )
+    assert all(text in letter for text in said) and "12 months" not in letter and "all-clear" not in letter
+
+
 def test_an_unsure_answer_is_beside_its_numbers():
     """Its probability may be below the threshold, and a program that compares the two must not take it for negative."""
     low = row(0.25, 0.15, 1, LIMITS)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from form_visits import HOSTILE, LONG, SICK, VISITS, decided, make_visit, photograph
+from form_visits import EARLIER, HOSTILE, LONG, SICK, VISITS, decided, make_visit, photograph
 from PIL import Image
 from test_jpeg import packages  # noqa: F401 (the tests against the page use it)
 from test_letter import CASES, CLINIC, KEY, MISSING, NO_CLINIC, WORDS, letters  # noqa: F401 (a fixture)
@@ -162,7 +162,7 @@ def test_the_settings_of_a_clinic(tmp_path):
 LONGEST = Clinic(**{name: (LONG * 2)[:length] for name, length in LENGTHS.items()})
 
 
-def longest_visit(grade=SICK, decision=None):
+def longest_visit(grade=SICK, answer=None, **changes):
     """The letter with the longest texts: a drawn network, all reasons, several photographs, the longest names."""
     reasons = ["retina cut off", "too dark", "out of focus", "low contrast", "detail lost"]
     poor = grade | {"gradable": False, "reasons": reasons, "grade": 4}
@@ -170,7 +170,7 @@ def longest_visit(grade=SICK, decision=None):
     model = make_visit([]).model | {"trained_on": f"{DRAWN} of {LONG[:90]}", "unsure": "0.05"}
     shots = [one._replace(source={}) for one in shots]  # the time of receipt is longer than a date
     patient = make_visit([]).patient._replace(id=LONG, name=LONG)
-    return make_visit(shots, None, model, patient=patient, decision=decision)
+    return make_visit(shots, answer, model, patient=patient, **changes)
 
 
 def picture():
@@ -180,21 +180,30 @@ def picture():
     return opened.getvalue()
 
 
+MILDER = make_visit([photograph("right"), photograph("left")]).answer  # does not refer, so an earlier decision is said
+# By what a person decided: the changes of the longest visit.
+DECISIONS = {
+    "open": {},
+    "decided": {"decision": decided(False, by=LONG)},
+    "earlier": {"earlier": EARLIER | {"by": LONG}, "answer": MILDER},
+}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSERS["chromium"] is None, reason="no Chromium")
 @pytest.mark.parametrize("size", ["A4", "letter"])
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize("decision", [None, decided(False, by=LONG)], ids=["open", "decided"])
-def test_one_page(tmp_path, size, language, decision):
+@pytest.mark.parametrize("name", DECISIONS)
+def test_one_page(tmp_path, size, language, name):
     """Also with the longest texts, and with nothing below the end of the page."""
-    page = draw_letter(longest_visit(decision=decision), LONGEST._replace(language=language))
+    page = draw_letter(longest_visit(**DECISIONS[name]), LONGEST._replace(language=language))
     page = page.replace("@page {", f"@page {{ size: {size};")
     free = page.replace("height: 256mm;", "").replace("contain: size;", "")  # as high as the texts and least pictures
     assert len(free) < len(page)
-    for name, written in (("letter", page), ("free", free)):
-        (tmp_path / f"{name}.html").write_text(written, encoding="utf-8")
-        print_page(tmp_path / f"{name}.html", tmp_path / f"{name}.pdf")
-        assert len(re.findall(rb"/Type\s*/Page\b", (tmp_path / f"{name}.pdf").read_bytes())) == 1, name
+    for kind, written in (("letter", page), ("free", free)):
+        (tmp_path / f"{kind}.html").write_text(written, encoding="utf-8")
+        print_page(tmp_path / f"{kind}.html", tmp_path / f"{kind}.pdf")
+        assert len(re.findall(rb"/Type\s*/Page\b", (tmp_path / f"{kind}.pdf").read_bytes())) == 1, kind
 
 
 def print_page(path, target):

@@ -284,6 +284,24 @@ def test_a_decision_whose_command_was_stopped_reaches_the_forms_of_an_old_answer
     assert record(start(("json",), **told)())["decision"]["advice"] == "do not refer"
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_decision_to_refer_holds_after_a_further_photograph(start, put, register, accepted):  # noqa: F811
+    put("1_left.jpeg", "good")
+    put("1_right.jpeg", "good")
+    look = start(TEXTS)
+    assert record(look())["answer"]["kind"] == "clear"
+    register.decide(register.find("1")[0], "Dr Roe", "haemorrhages", accepted=accepted)
+    put("1_right (1).jpeg", "good")
+    written = look()
+    told = record(written).get("earlier_decision")
+    assert record(written)["decision"] is None and (told or {}).get("by") == (None if accepted else "Dr Roe")
+    letter = written[f"{place(written)}/letter.html"].decode()
+    assert ("a person decided: Refer (Dr Roe" in letter) != accepted
+    register.decide(register.find("1")[0], "Dr Roe", "clear after all", accepted=True)
+    Forms.reopen(register).update(register.find("1")[0])
+    assert "earlier_decision" not in record(look())
+
+
 def test_what_cannot_be_found_at_the_start_is_looked_for_again(start, put, register, inbox, monkeypatch):  # noqa: F811
     put("1_left.jpeg", "sick")
     start(())()

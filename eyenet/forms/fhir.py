@@ -178,6 +178,9 @@ class _Bundle:
             verb = "decided on" if visit.verdict == "decided" else visit.verdict
             why = f" ({visit.decision['why']})" if visit.decision.get("why") else ""
             parts.insert(0, f"A person {verb} the answer{why}: {visit.advice}.")
+        if visit.earlier:
+            why = f" ({visit.earlier['why']})" if visit.earlier.get("why") else ""
+            parts.insert(0, f"A person decided on an earlier answer of this visit{why}: refer.")
         network = words["network"].format(name=model["name"], seen=model["trained_on"])
         return " ".join([*parts, words["answered"].format(network=network), NOT_COVERED, self.notice])
 

@@ -123,7 +123,7 @@ def find_screening(visit, kind, clinic):
     That rule is for the answer of the software, so it does not hold for what a person decided instead.
     """
     if visit.is_replaced:
-        return "specialist" if visit.advice == "refer" else "open"
+        return "specialist" if visit.earlier or visit.advice == "refer" else "open"
     if kind == "unsure":
         return "grader"
     if kind in ("again", "unsettled"):

@@ -78,7 +78,7 @@ class _Writer:
         if sure and self.kind not in ("again", "ungradable"):
             title = self._mark(title)
         if replaced:
-            title = words["station"][self.visit.verdict].format(answer=title)
+            title = words["station"][self.visit.verdict or "earlier"].format(answer=title)
         tone = self._tone(TONES.get(self.kind, self.kind)) if sure else "again"
         return {
             "title": words["title"],
@@ -94,7 +94,7 @@ class _Writer:
             "urgency": (words["urgency"]["title"], self._mark(self._urgency())) if sure and not replaced else None,
             "eyes": [] if doubtful else [self._eye(eye) for eye in SIDES],
             "advice": self._advice(sure),
-            "decision": self._decision() if sure or self.visit.decision else None,
+            "decision": self._decision() if sure or self.visit.decision or self.visit.earlier else None,
             "foot": self._foot(),
         }
 
@@ -187,15 +187,20 @@ class _Writer:
         by, when = shorten(decided.get("by") or "") or None, _time(decided["recorded"]) if decided else None
         return {
             "title": said["title"],
-            "entered": self._entered() if decided else None,
+            "entered": self._entered(),
             "boxes": boxes,
             "other": said["other"],
             "lines": [(said["name"], by), (said["signature"], None), (said["date"], when)],
         }
 
     def _entered(self):
-        """Say what a person decided on the answer."""
-        said, advice = self.words["decision"], self.visit.advice
+        """Say what a person decided on the answer, or on an earlier one; None if nobody has."""
+        said, advice, earlier = self.words["decision"], self.visit.advice, self.visit.earlier
+        if earlier:
+            when = ", ".join(filter(None, [shorten(earlier.get("by") or ""), _time(earlier["recorded"])]))
+            return self.words["station"]["entered"]["earlier"].format(advice=f"{said['refer']} ({when})")
+        if advice is None:
+            return None
         told = {"refer": said["refer"], "do not refer": said["stay"]}.get(advice) or self.words["answers"]["again"]
         return self.words["station"]["entered"][self.visit.verdict].format(advice=told)
 

@@ -155,6 +155,8 @@ def _patient_group(visit):
     if visit.decision:
         said = "Decided" if visit.verdict == "decided" else f"Answer {visit.verdict}"
         told.append(("DECISION", "Decision of a person on the answer", visit.verdict, f"{said}: {visit.advice}"))
+    if visit.earlier:
+        told.append(("EARLIER", "Decision of a person on an earlier answer", "refer", "Of this visit: refer"))
     told.append(("NOTICE", "Intended use", "not-a-device", NOTICE))
     if visit.synthetic:
         told.append(("DEMONSTRATION", "Demonstration", "synthetic", "Network of synthetic photographs: says nothing"))

@@ -19,7 +19,7 @@ SIDE, QUALITY = 512, 88  # of the pictures in the letter: pixels, and JPEG quali
 PICTURE = ".jpeg"
 
 
-def read_visit(answer, photographs, key, told, pictures):
+def read_visit(answer, photographs, key, told, pictures, earlier=None):
     """Compose a visit of what is in the register.
 
     Parameters
@@ -32,6 +32,8 @@ def read_visit(answer, photographs, key, told, pictures):
         The patient's ID.
     pictures : Path or None
         Folder that keeps the pictures of the photographs; None for a visit without pictures.
+    earlier : dict, optional
+        A decision to refer on an earlier answer of the visit.
 
     Returns
     -------
@@ -52,6 +54,7 @@ def read_visit(answer, photographs, key, told, pictures):
         photographs=shown,
         patient=patient_of(told, [one.source for one in shown]),
         decision=decided and {name: decided.get(name) for name in ("accepted", "refer", "recorded", "by", "why")},
+        earlier=earlier,
     )
 
 

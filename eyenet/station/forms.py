@@ -12,6 +12,7 @@ from eyenet.forms.source import read_source
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json
 from eyenet.station import opening
+from eyenet.station.form_decision import find_earlier
 from eyenet.station.form_files import SOURCE, read_visit, write_forms
 from eyenet.station.form_folders import FormFolders, one_sentence, remove
 from eyenet.station.form_queue import FormQueue
@@ -195,7 +196,8 @@ class Forms:
         self.folders.move(key, folder)
         self.folders.make(folder)
         with_pictures = "letter" in self.kinds and not self.anonymous
-        visit = read_visit(answer, photographs, key, told, folder if with_pictures else None)
+        earlier = None if answer.decision else find_earlier(self.register, answer, hashed)
+        visit = read_visit(answer, photographs, key, told, folder if with_pictures else None, earlier)
         write_forms(folder, self.kinds, visit, self.clinic, self.anonymous)
         write_json(folder / NOTE, note)
 
