@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import html5lib
 import pytest
 from form_visits import EARLIER, HOSTILE, LONG, SICK, VISITS, decided, make_visit, photograph
 from PIL import Image
@@ -65,11 +66,25 @@ def test_hostile_texts_are_texts(kind):
     visit = make_visit([shot, photograph("left")], patient=make_visit([]).patient._replace(id=text, name=text))
     visit = visit._replace(model=visit.model | {"name": text[:500], "trained_on": text[:500]})
     page = draw_letter(visit, Clinic(text[:80], clear=text[:100]))
-    written = page[page.index("<body>") :]
-    tags = set(re.findall(r"<\s*([a-zA-Z!/][\w-]*)", written))
+    tags, names = elements(page)
     allowed = {"body", "article", "header", "strong", "h1", "h2", "h3", "dl", "div", "dt", "dd", "section", "p", "span"}
-    assert {tag.strip("/") for tag in tags} <= allowed | {"ul", "li", "footer", "html"}
+    assert tags <= allowed | {"ul", "li", "footer", "html", "head", "meta", "title", "style"}
+    assert names <= {"lang", "charset", "http-equiv", "content", "name", "class", "aria-hidden"}
     assert all(letter.isprintable() or letter in "\n\u00a0" for letter in page) and len(page) < 30_000
+
+
+@pytest.mark.parametrize("name", VISITS)
+@pytest.mark.parametrize("language", languages())
+def test_the_letter_is_valid_html(name, language):
+    visit = VISITS[name]._replace(photographs=[one._replace(picture=picture()) for one in VISITS[name].photographs])
+    tags, _ = elements(draw_letter(visit, Clinic("Augenklinik", "Gasse 1", "123", language=language)))
+    assert ("img" in tags) == bool(visit.photographs and not visit.doubts)
+
+
+def elements(page):
+    """The names of all elements and attributes of a page; an error if it is no valid HTML."""
+    found = list(html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page).iter())
+    return {one.tag for one in found if isinstance(one.tag, str)}, {name for one in found for name in one.attrib}
 
 
 def test_only_what_the_source_told_is_in_it():

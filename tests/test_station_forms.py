@@ -296,7 +296,7 @@ def test_a_decision_to_refer_holds_after_a_further_photograph(start, put, regist
     told = record(written).get("earlier_decision")
     assert record(written)["decision"] is None and (told or {}).get("by") == (None if accepted else "Dr Roe")
     letter = written[f"{place(written)}/letter.html"].decode()
-    assert ("a person decided: Refer (Dr Roe" in letter) != accepted
+    assert ("in this visit: Refer<" in letter) != accepted
     register.decide(register.find("1")[0], "Dr Roe", "clear after all", accepted=True)
     Forms.reopen(register).update(register.find("1")[0])
     assert "earlier_decision" not in record(look())

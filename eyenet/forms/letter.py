@@ -182,7 +182,7 @@ class _Writer:
 
     def _decision(self):
         """Boxes and lines for a decision on paper, or the decision that was entered, which is still to be signed."""
-        said, decided = self.words["decision"], self.visit.decision or {}
+        said, decided = self.words["decision"], self.visit.decision or self.visit.earlier or {}
         boxes = [] if decided else [said["agree"], said["refer"], said["stay"]]
         by, when = shorten(decided.get("by") or "") or None, _time(decided["recorded"]) if decided else None
         return {
@@ -195,14 +195,11 @@ class _Writer:
 
     def _entered(self):
         """Say what a person decided on the answer, or on an earlier one; None if nobody has."""
-        said, advice, earlier = self.words["decision"], self.visit.advice, self.visit.earlier
-        if earlier:
-            when = ", ".join(filter(None, [shorten(earlier.get("by") or ""), _time(earlier["recorded"])]))
-            return self.words["station"]["entered"]["earlier"].format(advice=f"{said['refer']} ({when})")
+        said, advice = self.words["decision"], "refer" if self.visit.earlier else self.visit.advice
         if advice is None:
             return None
         told = {"refer": said["refer"], "do not refer": said["stay"]}.get(advice) or self.words["answers"]["again"]
-        return self.words["station"]["entered"][self.visit.verdict].format(advice=told)
+        return self.words["station"]["entered"][self.visit.verdict or "earlier"].format(advice=told)
 
     def _foot(self):
         words, model = self.words, self.visit.model
