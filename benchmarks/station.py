@@ -9,7 +9,8 @@ each followed by a start. It is an error if a photograph is not in the register 
 listed, a patient has not exactly one answer and one letter, an answer or a letter differs from that of the undisturbed
 day, or `--verify` finds something. The resident memory is that of the undisturbed day.
 
-The seconds from the end of a file to its answer are measured before, with --paced photographs, one a second.
+The seconds from the end of a file to its answer are measured before, with --paced photographs, one a second; it is an
+error if one of them, or a file of the undisturbed day, has no answer on the screen.
 """
 
 import argparse
@@ -114,7 +115,10 @@ class Camera(threading.Thread):
 
 
 class Station:
-    """A running screen.py; `shown` tells when it showed each file first, and `memory` what it held then."""
+    """A running screen.py; `shown` tells when it showed each file first, and `memory` what it held then.
+
+    `busy` is the processor time that it took until it was ended, in seconds.
+    """
 
     def __init__(self, inbox, register, every=0):
         self.words = [
@@ -126,7 +130,7 @@ class Station:
             str(register),
             *FORMS,
         ]
-        self.shown, self.memory, self.every = {}, {}, every
+        self.shown, self.memory, self.every, self.busy = {}, {}, every, 0.0
         self.start()
 
     def start(self):
@@ -149,6 +153,8 @@ class Station:
 
     def end(self, number=signal.SIGINT):
         """End the program by a signal."""
+        if self.process.poll() is None:
+            self.busy += busy(self.process.pid)
         self.process.send_signal(number)
         self.process.wait()
         self.reader.join()
@@ -158,6 +164,17 @@ def resident(pid):
     """Return the resident memory of a process, in MB (Linux)."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def busy(pid):
+    """Return the processor time of a process, in seconds (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # in user and kernel mode
+
+
+def unshown(station, camera):
+    """List the files that a station did not show; for a day without kills, since old answers are not shown again."""
+    return [f"{name} is not shown" for name in sorted(camera.ended.keys() - station.shown.keys())]
 
 
 def live(folder, files, seconds, args, kills=0):
@@ -237,19 +254,23 @@ def measure(work, args):
     paced = [(i / len(paced), *file[1:]) for i, file in enumerate(paced)]
     station, camera = live(work / "paced", paced, len(paced), args)
     waits = sorted(station.shown[name] - camera.ended[name] for name in camera.ended if name in station.shown)
+    complaints = [f"one a second: {one}" for one in unshown(station, camera)]
     files = plan(args.photographs, drawings, args.seed)
-    station, _ = live(work / "undisturbed", files, args.seconds, args)
-    complaints, answers = account(work / "undisturbed", files)
+    station, camera = live(work / "undisturbed", files, args.seconds, args)
+    missing = unshown(station, camera)
+    found, answers = account(work / "undisturbed", files)
+    complaints += [f"undisturbed: {one}" for one in missing + found]
     live(work / "killed", files, args.seconds, args, args.kills)
     found, others = account(work / "killed", files)
-    complaints = [f"undisturbed: {one}" for one in complaints] + [f"killed: {one}" for one in found]
+    complaints += [f"killed: {one}" for one in found]
     differing = [patient for patient in answers if answers[patient] != others[patient]]
     complaints += [f"patient {patient}: another answer or letter after kills" for patient in sorted(differing)]
-    return complaints, figures(args, files, waits, station.memory, others, len(complaints))
+    return complaints, figures(args, files, waits, station, others, len(complaints))
 
 
-def figures(args, files, waits, memory, answers, complaints):
-    """Convert what was measured into rows."""
+def figures(args, files, waits, station, answers, complaints):
+    """Convert what was measured into rows; `station` is that of the undisturbed day."""
+    memory = station.memory
     results = Counter(told[0]["result"] for told, _ in answers.values() if told)
     held = list(memory.values())
     return [
@@ -271,6 +292,7 @@ def figures(args, files, waits, memory, answers, complaints):
         ),
         *((f"resident memory after {count:,} photographs", round(value), "MB", "") for count, value in memory.items()),
         ("resident memory, last / first", round(held[-1] / held[0], 3) if held else "", "ratio", "flat"),
+        ("processor time for each file of the undisturbed day", round(station.busy / len(files), 3), "s", ""),
         ("load of the machine, mean of the last 15 minutes", round(os.getloadavg()[2], 1), "processes", ""),
     ]
 

@@ -85,7 +85,9 @@ VISITS = {
         {"result": "referable DR", "reasons": ["the same file as 6_right.jpeg"], "questions": SICK["questions"]},
     ),
 }
+EARLIER = {"recorded": "2026-03-31T09:00:00+02:00", "by": "Dr Roe", "why": "drusen, no DR"}
 VISITS |= {
+    "refer before": VISITS["clear"]._replace(earlier=EARLIER),
     "accepted": VISITS["refer"]._replace(decision=decided(True), version="7-8"),
     "overruled": VISITS["refer"]._replace(decision=decided(False), version="7-8"),
     "missed": VISITS["clear"]._replace(decision=decided(False), version="7-8"),

@@ -5,15 +5,34 @@ import json
 import shutil
 import subprocess
 
+import jsonschema
 import pytest
-from form_visits import HOSTILE, VISITS, make_visit, photograph, source
+from conftest import REPO
+from form_visits import (
+    GOOD,
+    HOSTILE,
+    LIMITS,
+    MILD,
+    PAIR,
+    POOR,
+    POOR_SICK,
+    SICK,
+    THRESHOLDS,
+    VISITS,
+    make_visit,
+    photograph,
+    row,
+    source,
+)
 
+from eyenet.data.tasks import QUESTIONS
 from eyenet.forms.clinic import Clinic
 from eyenet.forms.findings import find_kind
 from eyenet.forms.letter import draw_letter
 from eyenet.forms.record import FORMAT, write_record
 from eyenet.forms.source import WANTED, patient_of, read_source
 from eyenet.forms.visit import SIDES, Patient, anonymise
+from eyenet.model.answers import join_eyes
 
 IDENTITY = ("MRN 77", "Doé", "Jane", "1956", "1.2.3.", "1.2.4.", "1.2.5", ".dcm", "Dr Roe", "drusen", "6_right")
 UNSURE = ("unsure", "sent on", "sent home")  # a grader must look
@@ -84,7 +103,64 @@ def test_what_is_uncertain_has_no_value(name):
         finding = record["eyes"][eye]["finding"]
         absent = finding in ("again", "absent", "unread", "doubtful", "unsure")
         assert (told.valueCodeableConcept is None) == bool(absent) == (told.dataAbsentReason is not None)
-        assert not (absent and told.component and finding == "absent")
+        about = [part.code.text for part in told.component or ()]
+        assert not about or not absent or finding == "unsure"
+        sure = not absent and not record["eyes"][eye]["only_on_poor_photographs"] and finding != "ungradable"
+        assert any("Estimated grade" in text for text in about) == sure, (finding, about)
+
+
+def test_an_earlier_decision_to_refer_is_in_each_form():
+    visit = VISITS["refer before"]
+    report, _, _ = bundle_of(visit)
+    assert report.status == "preliminary"
+    assert report.conclusion.startswith("A person decided on an earlier answer of this visit (drusen, no DR): refer.")
+    assert json.loads(write_record(visit))["earlier_decision"]["advice"] == "refer"
+    assert "Of this visit: refer" in report_of(visit)[0].to_json()
+    letter = draw_letter(visit, Clinic(clear="in 12 months"))
+    said = ("a person decided before", "in this visit: Refer<", "Dr Roe", "2026-03-31 09:00", "The specialist decides")
+    assert all(text in letter for text in said)
+    assert not [text for text in ("12 months", "all-clear", "I agree") if text in letter]
+
+
+def test_an_unsure_answer_is_beside_its_numbers():
+    """Its probability may be below the threshold, and a program that compares the two must not take it for negative."""
+    low = row(0.25, 0.15, 1, LIMITS)
+    visit = make_visit([photograph("right", low), photograph("left")], join_eyes({"right": [low]}, THRESHOLDS, LIMITS))
+    _, _, (_, right, left) = bundle_of(visit)
+    told = {part.code.text: part for part in right.component}
+    for question in QUESTIONS.values():
+        assert told[f"{question}: answer"].valueCodeableConcept.text == "unsure: a grader must look"
+    numbers = {name.partition(": ")[2]: float(part.valueQuantity.value) for name, part in told.items() if "any" in name
+               and part.valueQuantity}  # fmt: skip
+    assert numbers == {"probability": 0.25, "threshold": 0.3, "unsure from": 0.2, "unsure to": 0.6}
+    assert not any("unsure" in part.code.text or "answer" in part.code.text for part in left.component)
+    text = report_of(visit)[0].to_json()
+    for said in ("Answer on any DR", "unsure: a grader must look", "Unsure from, for any DR", "Unsure to, for any DR"):
+        assert said in text and said not in report_of(VISITS["clear"])[0].to_json()
+
+
+def test_a_grade_is_told_only_where_all_photographs_of_an_eye_have_one():
+    def grades(*rows):
+        shots = [photograph("right", one, number) for number, one in enumerate(rows, 1)]
+        _, _, (_, right, _) = bundle_of(make_visit([*shots, photograph("left")]))
+        return [part.valueInteger for part in right.component or () if "Estimated grade" in part.code.text]
+
+    assert grades(SICK) == [3] and grades(GOOD, SICK) == [3] and grades(SICK, POOR) == [3]
+    assert grades(SICK, PAIR[0]) == grades(MILD, PAIR[0]) == grades(PAIR[0]) == grades(POOR_SICK) == grades(POOR) == []
+    assert grades(SICK, POOR_SICK) == []
+
+
+@named
+def test_the_record_follows_its_schema(name):
+    schema = json.loads((REPO / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
+    check = jsonschema.Draft202012Validator(schema)
+    check.check_schema(schema)
+    for visit in (VISITS[name], anonymise(VISITS[name])):
+        check.validate(json.loads(write_record(visit)))
+    wrong = json.loads(write_record(VISITS[name]))
+    wrong["eyes"]["right"]["finding"] = "fine"
+    with pytest.raises(jsonschema.ValidationError):
+        check.validate(wrong)
 
 
 @named
@@ -126,6 +202,23 @@ def test_the_dicom_report_refers_to_the_images(name, tmp_path):
         (tmp_path / "report.dcm").write_bytes(data)
         done = subprocess.run(["dciodvfy", tmp_path / "report.dcm"], check=False, capture_output=True, text=True)
         assert "Error" not in done.stdout + done.stderr
+
+
+def test_the_dicom_report_leaves_out_what_the_images_contradict_each_other_about():
+    def header(*told):
+        shots = [photograph(eye, source=source(n, **more)) for n, (eye, more) in enumerate(zip(SIDES, told), 1)]
+        return report_of(make_visit(shots))[0]
+
+    names = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber")
+    told = header({"PatientName": "Doe^Joan", "PatientSex": "M", "AccessionNumber": "1"}, {"AccessionNumber": "2"})
+    assert [str(told[name].value or "") for name in names] == ["MRN 77", "", "19560401", "", ""]
+    told = header({"PatientName": "Nobody^X", "PatientIdentityRemoved": "YES"}, {"PatientBirthDate": "19560402"})
+    assert [str(told[name].value or "") for name in names] == ["MRN 77", "Doé^Jane", "19560402", "F", ""]
+    told = header(*[{"PatientIdentityRemoved": "YES"}] * 2)
+    assert [str(told[name].value or "") for name in names] == ["MRN 77", "", "", "", ""]
+    assert str(header({"PatientID": "8"}, {}).PatientID or "") == ""
+    told = header({"StudyInstanceUID": "1.2.6", "StudyID": "9"}, {"StudyInstanceUID": "1.2.7"})
+    assert (told.StudyInstanceUID, told.StudyID) == ("1.2.6", "9")  # another study's ID is no contradiction
 
 
 def test_photographs_that_are_no_dicom_have_no_dicom_report():
@@ -178,7 +271,8 @@ def test_hostile_texts_are_harmless(kind, dicom, tmp_path):
     written = write_record(visit)
     assert json.loads(written)["format"] == FORMAT and len(written) < 20_000 and len(data) < 20_000
     assert all(letter.isprintable() or letter in "\n\u00a0" for letter in written + draw_letter(visit, Clinic()))
-    assert all(len(str(element.value)) <= 64 for element in report if element.keyword in WANTED)
+    values = [group for element in report if element.keyword in WANTED for group in str(element.value).split("=")]
+    assert all(len(group) <= 64 for group in values)
 
 
 @pytest.fixture(scope="session")
@@ -218,6 +312,12 @@ def test_the_header_tells_what_dicom_allows(dicom, tmp_path):
     other = found | {"PatientName": "Doe^Jane", "PatientBirthDate": "19560231"}
     assert patient_of("7", [found, other]) == Patient("7", None, None, "F")  # they contradict each other
     assert patient_of("7", [other]).born is None  # no such day
+    groups = "=".join(("Hong^Gildong " + "x" * 40, "洪^吉洞", "홍^길동 " + "길" * 40))  # longer than 64 in all
+    dicom(tmp_path / "k.dcm", PatientName=groups, PatientID="7")
+    assert patient_of("7", [{"PatientName": groups}]).name.startswith("Hong, Gildong")
+    assert read_source(dicom(tmp_path / "l.dcm", PatientName="a" * 60 + "=" + "b" * 60))["PatientName"]
+    for wrong in ("a" * 65, "a=b=c=d", "a=" + "b" * 65):
+        assert "PatientName" not in read_source(dicom(tmp_path / "m.dcm", PatientName=wrong))
     removed = found | {"PatientIdentityRemoved": "YES"}
     assert patient_of(None, [removed]) == Patient()
     (tmp_path / "b.jpeg").write_bytes(b"\xff\xd8\xff")

@@ -124,7 +124,8 @@ def texts(letter):
 
 def test_each_text_of_the_file_is_used_and_filled(letters):
     written = json.dumps(letters, ensure_ascii=False)
-    assert set(KEY.findall(written)) == set(leaves(WORDS))
+    ours = {key for key in leaves(WORDS) if not key.startswith("station.")}  # the others are for the station's letter
+    assert set(KEY.findall(written)) == ours
     said = "".join(texts(letter) for both in letters.values() for letter in both)
     assert "undefined" not in said and not re.search(r"\{\w+\}", said)
 

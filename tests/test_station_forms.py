@@ -21,7 +21,8 @@ from eyenet.station.clock import Clock
 from eyenet.station.desk import Desk
 from eyenet.station.form_files import KINDS
 from eyenet.station.form_options import choose_kinds, require_packages
-from eyenet.station.forms import BACK, NOTE, Forms
+from eyenet.station.form_queue import BACK, DONE
+from eyenet.station.forms import FEW, NOTE, Forms
 from eyenet.station.inbox import SETTLED, Inbox
 
 TEXTS = ("letter", "json")
@@ -248,6 +249,160 @@ def test_a_dicom_report_refers_to_the_photographs(start, put, inbox, drawn, regi
     assert start(ALL, anonymous=True)() and not glob(register, "*/*/report.dcm")
     register.forget(register.find("MRN 77")[0])
     assert not [text for text in (b"Doe", b"19560401", b"1.2.5") if text in register.path.read_bytes()]
+
+
+def later(register, days):  # noqa: F811
+    """Turn the clock of the register; return what `start` needs for a station whose visits are over."""
+    now = register.now()
+    register.now = lambda: now + datetime.timedelta(days)
+    return {"boot": "later"}
+
+
+def test_forms_that_a_stop_prevented_are_written_however_long_it_lasted(start, put, register, inbox, monkeypatch):  # noqa: F811
+    put("1_left.jpeg", "sick")
+    start(("json",))()
+    put("2_left.jpeg", "sick")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setitem(form_files.DRAW, "json", full)
+        look = start(("json",))
+        look()
+    assert list(look.view.problems) == [watch.FORMS] and glob(register, "*/2_*/answer.json") == []
+    (inbox / "2_left.jpeg").unlink()
+    assert any("/2_" in path for path in start(("json",), **later(register, 10 * BACK))())
+
+
+def test_a_decision_whose_command_was_stopped_reaches_the_forms_of_an_old_answer(start, put, register, inbox):  # noqa: F811
+    put("1_left.jpeg", "sick")
+    start(("json",))()
+    (inbox / "1_left.jpeg").unlink()
+    told = later(register, 10 * BACK)
+    register.decide(register.find("1")[0], "Dr Roe", "drusen", accepted=False)  # and the forms are not updated
+    assert record(start(("json",), **told)())["decision"]["advice"] == "do not refer"
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_decision_to_refer_holds_after_a_further_photograph(start, put, register, accepted):  # noqa: F811
+    put("1_left.jpeg", "good")
+    put("1_right.jpeg", "good")
+    look = start(TEXTS)
+    assert record(look())["answer"]["kind"] == "clear"
+    register.decide(register.find("1")[0], "Dr Roe", "haemorrhages", accepted=accepted)
+    put("1_right (1).jpeg", "good")
+    written = look()
+    told = record(written).get("earlier_decision")
+    assert record(written)["decision"] is None and (told or {}).get("by") == (None if accepted else "Dr Roe")
+    letter = written[f"{place(written)}/letter.html"].decode()
+    assert ("in this visit: Refer<" in letter) != accepted
+    register.decide(register.find("1")[0], "Dr Roe", "clear after all", accepted=True)
+    Forms.reopen(register).update(register.find("1")[0])
+    assert "earlier_decision" not in record(look())
+
+
+def test_what_cannot_be_found_at_the_start_is_looked_for_again(start, put, register, inbox, monkeypatch):  # noqa: F811
+    put("1_left.jpeg", "sick")
+    start(())()
+    (inbox / "1_left.jpeg").unlink()
+    erase, count = Forms.erase_forgotten, iter(range(99))
+
+    def locked(forms):
+        if next(count) == 0:
+            raise StageError("the register is locked")
+        erase(forms)
+
+    monkeypatch.setattr(Forms, "erase_forgotten", locked)
+    look = start(("json",), **later(register, 1))
+    assert record(look(4, watch.RETRY))["answer"]["kind"] == "refer" and look.view.problems == {}
+
+
+def test_a_register_that_cannot_be_read_is_one_sentence(register):  # noqa: F811
+    """And so a problem that the station shows, not its end."""
+    forms = Forms(register, ("json",))
+    register.connection.execute("ALTER TABLE entries RENAME TO gone")
+    for find in (forms.erase_forgotten, forms.queue.find):
+        with pytest.raises(StageError, match="the register"):
+            find()
+
+
+def test_a_photograph_does_not_wait_for_the_forms_of_other_days(start, put, register):  # noqa: F811
+    names = [f"{number}_left.jpeg" for number in range(1, 2 * FEW + 3)]
+    for name in names:
+        put(name, "good")
+    start(())()
+    look = start(("json",))  # steps once
+    assert len(glob(register, "*/*/answer.json")) == FEW
+    put("99_left.jpeg", "sick")
+    look(1)
+    written = look(1)  # the photograph has settled
+    assert len(glob(register, "*/99_*/answer.json")) == 1 and len(glob(register, "*/*/answer.json")) == 2 * FEW + 1
+    written = look()
+    assert len([path for path in written if path.endswith("answer.json")]) == len(names) + 1
+    look(2, watch.TIDY)
+    assert json.loads((Forms(register).folder / DONE).read_text())["entry"] == register.last()[0]
+
+
+def test_a_visit_has_one_folder_also_if_its_day_changes(start, put, register, inbox):  # noqa: F811
+    put("1_left.jpeg", "good")
+    look = start()
+    look()
+    (folder,) = glob(register, "*/1_*")
+    (folder.parent.parent / "2020-01-01").mkdir()
+    folder.rename(folder.parent.parent / "2020-01-01" / folder.name)
+    (inbox / "1_left.jpeg").unlink()  # so that only the picture that is kept is left
+    put("1_right.jpeg", "good")
+    written = look()
+    assert glob(register, "*/1_*") == [folder] and not (folder.parent.parent / "2020-01-01").exists()
+    assert written[f"{place(written)}/letter.html"].count(b"data:image/jpeg") == 2
+
+
+@pytest.mark.parametrize("problem", [OSError(5, "Input/output error"), MemoryError()])
+def test_a_form_that_the_machine_cannot_write_is_tried_again(start, put, monkeypatch, problem):  # noqa: F811
+    put("1_left.jpeg", "good")
+    draw, count = form_files.DRAW["json"], iter(range(99))
+
+    def fail(*args):
+        if next(count) == 0:
+            raise problem
+        return draw(*args)
+
+    monkeypatch.setitem(form_files.DRAW, "json", fail)
+    look = start(("json",))
+    look()
+    assert list(look.view.problems) == [watch.FORMS] and place(look(4, watch.RETRY)) and look.view.problems == {}
+
+
+def test_unfinished_forms_go_when_no_forms_are_asked_for(start, put, register):  # noqa: F811
+    put("1_left.jpeg", "good")
+    start(("json",))()
+    (note,) = glob(register, f"*/*/{NOTE}")
+    note.unlink()  # as after a kill while they were first written
+    assert start(())() == {}
+
+
+def test_no_names_stay_when_forms_become_anonymous(start, put, register, inbox):  # noqa: F811
+    put("Roe 1042_left.jpeg", "sick")
+    start(TEXTS)()
+    own = Forms(register).folder / "mine" / "my_notes"
+    own.mkdir(parents=True)
+    (own / "a.txt").write_text("kept")
+    (inbox / "Roe 1042_left.jpeg").unlink()
+    written = start(TEXTS, anonymous=True, **later(register, 10 * BACK))()
+    assert (own / "a.txt").exists() and len(written) == 1 + len((*TEXTS, NOTE))
+    assert not [path for path, data in written.items() if "1042" in path or b"1042" in data]
+
+
+def test_once_grades_everything_before_it_says_that_forms_cannot_be_written(inbox, put, tmp_path, register):  # noqa: F811
+    for name in ("1_left", "2_left", "3_left"):
+        put(f"{name}.jpeg", "good")
+    forms = tmp_path / "r.sqlite.forms"
+    forms.mkdir()
+    (forms / register.now().date().isoformat()).write_text("in the way of the folder of this day")
+    told = ["--register", tmp_path / "r.sqlite", "--forms", "json"]
+    done = run("screen.py", "--inbox", inbox, "--once", *told, code=1)
+    assert done.stdout.count("  patient  ") == 3 and "the forms in" in done.stderr
 
 
 def test_the_options(tmp_path, inbox, monkeypatch):  # noqa: F811

@@ -13,9 +13,10 @@ References
 import uuid
 
 from eyenet.data.tasks import QUESTIONS
-from eyenet.forms.findings import find_finding, find_kind, find_result
+from eyenet.forms.findings import find_finding, find_grade, find_kind, find_worst
 from eyenet.forms.letter import read_words
 from eyenet.forms.visit import SIDES
+from eyenet.model.answers import UNSURE, is_unsure
 from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, NOT_COVERED, SYNTHETIC_MODEL
 from eyenet.run.files import plain
 
@@ -92,6 +93,7 @@ class _Bundle:
         model = self.visit.model
         names = [{"name": "EyeNet", "type": "user-friendly-name"}, {"name": plain(model["name"]), "type": "model-name"}]
         version = f"operating point {model['operating_point']}, rules {model.get('rules', 'unknown')}"
+        version += f", unsure at an error rate of {model['unsure']}" if model.get("unsure") else ""
         seen = f"Trained on {model['trained_on']}."
         note = [{"text": plain(f"{seen} {self.notice}")}]
         return {"resourceType": "Device", "deviceName": names, "version": [{"value": plain(version)}], "note": note}
@@ -122,7 +124,7 @@ class _Bundle:
         )
         observation |= {"bodySite": {"coding": [{"system": SNOMED, "code": code, "display": display}]}}
         observation |= self._value(finding, said)
-        parts = [] if finding == "doubtful" else self._components(eye)
+        parts = self._components(eye) if finding == "unsure" or finding not in ABSENT else []
         studies = self._derived(eye)
         return observation | ({"component": parts} if parts else {}) | ({"derivedFrom": studies} if studies else {})
 
@@ -132,18 +134,21 @@ class _Bundle:
         return {"valueCodeableConcept": {"text": said}}
 
     def _components(self, eye):
-        """The worst probability of each question with its threshold, and the worst grade, of one eye."""
-        rows, parts = self.visit.rows(eye), []
-        for question, title in QUESTIONS.items():
-            told = [row["questions"][question] for row in rows if question in row.get("questions", {})]
-            worst = max((one for one in told if one["probability"] is not None), default=None, key=_probability)
-            if worst is None:
-                continue
-            parts.append(_component(f"{title}: probability", valueQuantity=_number(worst["probability"])))
-            parts.append(_component(f"{title}: threshold", valueQuantity=_number(worst["threshold"])))
-        grades = [row["grade"] for row in rows if row.get("grade") is not None]
-        if grades and find_result(rows) in [row["result"] for row in rows]:
-            parts.append(_component("Estimated grade of retinopathy, 0 to 4", valueInteger=max(grades)))
+        """The worst probability of each question with its threshold, and the worst grade, of one eye.
+
+        With limits also these, and which answer is unsure: its probability may be below the threshold.
+        """
+        worst, parts = find_worst(self.visit.rows(eye)), []
+        for question, answer in worst.items():
+            title = QUESTIONS[question]
+            if is_unsure(answer):
+                parts.append(_component(f"{title}: answer", valueCodeableConcept={"text": UNSURE}))
+            for name, said in NUMBERS.items():
+                if name in answer:
+                    parts.append(_component(f"{title}: {said}", valueQuantity=_number(answer[name])))
+        grade = find_grade(self.visit, eye)
+        if grade is not None:
+            parts.append(_component("Estimated grade of retinopathy, 0 to 4", valueInteger=grade))
         return parts
 
     def _derived(self, eye):
@@ -173,19 +178,20 @@ class _Bundle:
             verb = "decided on" if visit.verdict == "decided" else visit.verdict
             why = f" ({visit.decision['why']})" if visit.decision.get("why") else ""
             parts.insert(0, f"A person {verb} the answer{why}: {visit.advice}.")
+        if visit.earlier:
+            why = f" ({visit.earlier['why']})" if visit.earlier.get("why") else ""
+            parts.insert(0, f"A person decided on an earlier answer of this visit{why}: refer.")
         network = words["network"].format(name=model["name"], seen=model["trained_on"])
         return " ".join([*parts, words["answered"].format(network=network), NOT_COVERED, self.notice])
 
 
+# Of the answer to a question; the last two only with --unsure.
+NUMBERS = {"probability": "probability", "threshold": "threshold", "low": "unsure from", "high": "unsure to"}
 SNOMED, CATEGORY = "http://snomed.info/sct", "http://terminology.hl7.org/CodeSystem/observation-category"
 ABSENCE = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 IMAGING = {"coding": [{"system": CATEGORY, "code": "imaging", "display": "Imaging"}]}
 SECTION = "http://terminology.hl7.org/CodeSystem/v2-0074"
 IMAGING_REPORT = {"coding": [{"system": SECTION, "code": "IMG", "display": "Diagnostic Imaging"}]}
-
-
-def _probability(answer):
-    return answer["probability"]
 
 
 def _component(text, **value):

@@ -90,6 +90,24 @@ def find_finding(visit, eye):
     return FINDINGS.get(result, "again"), result in called and not sure
 
 
+def find_worst(rows):
+    """Map each question to the answer of the photograph with the highest probability; undecided ones are left out."""
+    told = [(question, answer) for row in rows for question, answer in row.get("questions", {}).items()]
+    worst = {}
+    for question, answer in told:
+        known = worst.get(question)
+        if answer["probability"] is not None and (known is None or answer["probability"] > known["probability"]):
+            worst[question] = answer
+    return worst
+
+
+def find_grade(visit, eye):
+    """Find the worst grade of an eye; None unless all answered photographs have one and it is sure."""
+    finding, on_poor = find_finding(visit, eye)
+    grades = [row.get("grade") for row in visit.rows(eye) if row.get("questions")]
+    return None if finding == "unsure" or on_poor or not grades or None in grades else max(grades)
+
+
 def find_urgency(visit, kind):
     """Choose how urgent a referral is, a key of `urgency` in the words, as far as the answer tells."""
     if kind in ("refer", "retake"):
@@ -99,8 +117,13 @@ def find_urgency(visit, kind):
     return "none" if kind in ("mild", "clear") else kind
 
 
-def find_screening(kind, clinic):
-    """Choose when to screen again, a key of `screening` in the words: by the clinic's own rule, if it has one."""
+def find_screening(visit, kind, clinic):
+    """Choose when to screen again, a key of `screening` in the words: by the clinic's own rule, if it has one.
+
+    That rule is for the answer of the software, so it does not hold for what a person decided instead.
+    """
+    if visit.is_replaced:
+        return "specialist" if visit.earlier or visit.advice == "refer" else "open"
     if kind == "unsure":
         return "grader"
     if kind in ("again", "unsettled"):

@@ -72,11 +72,14 @@ class _Writer:
     def write(self):
         words, clinic, sure = self.words, self.clinic, self.kind != "doubtful"
         mine = [] if clinic.name else [(words["clinic"], None)]
-        doubtful = bool(self.visit.doubts)
+        doubtful, replaced = bool(self.visit.doubts), self.visit.is_replaced
         title = words["answers"][self.kind] if sure else words["doubtful"]["title"]
         demonstration = [words["demonstrations"]["title"], words["demonstrations"]["network"]]
         if sure and self.kind not in ("again", "ungradable"):
             title = self._mark(title)
+        if replaced:
+            title = words["station"][self.visit.verdict or "earlier"].format(answer=title)
+        tone = self._tone(TONES.get(self.kind, self.kind)) if sure else "again"
         return {
             "title": words["title"],
             "demonstration": demonstration if self.visit.synthetic else [],
@@ -84,14 +87,14 @@ class _Writer:
             "reach": [plain(text) for text in (clinic.address, clinic.phone) if text],
             "about": [*mine, *self._about()],
             "result": words["result"],
-            "tone": self._tone(TONES.get(self.kind, self.kind)) if sure else "again",
+            "tone": "none" if replaced else tone,
             "answer": title,
             "note": words["doubtful"]["text"] if doubtful else None,
             "unreviewed": words["unreviewed"],
-            "urgency": (words["urgency"]["title"], self._mark(self._urgency())) if sure else None,
+            "urgency": (words["urgency"]["title"], self._mark(self._urgency())) if sure and not replaced else None,
             "eyes": [] if doubtful else [self._eye(eye) for eye in SIDES],
             "advice": self._advice(sure),
-            "decision": self._decision() if sure else None,
+            "decision": self._decision() if sure or self.visit.decision or self.visit.earlier else None,
             "foot": self._foot(),
         }
 
@@ -100,24 +103,26 @@ class _Writer:
         return self.words["demonstration"].format(text=text) if self.visit.synthetic else text
 
     def _tone(self, tone):
-        return "none" if tone == "clear" and self.visit.synthetic else tone
+        """Leave out the sign that all is well from a demonstration, and where a person decided otherwise."""
+        return "none" if tone == "clear" and (self.visit.synthetic or self.visit.is_replaced) else tone
 
     def _about(self):
         """Tell who was photographed and when, as far as the source does."""
         patient, words = self.visit.patient, self.words
         named = ", ".join(shorten(text) for text in (patient.name, patient.id) if text)
-        when = self.visit.taken or self.visit.received[:16].replace("T", " ")
+        received = words["station"]["received"], _time(self.visit.received)
+        when = (words["decision"]["date"], self.visit.taken) if self.visit.taken else received
         return [
             (words["patient"], named or None),
             (words["born"], patient.born),
-            (words["decision"]["date"], when),
+            when,
         ]
 
     def _urgency(self):
         return self.words["urgency"][find_urgency(self.visit, self.kind)]
 
     def _advice(self, sure):
-        words, key = self.words, find_screening(self.kind, self.clinic)
+        words, key = self.words, find_screening(self.visit, self.kind, self.clinic)
         rule = plain(getattr(self.clinic, self.kind, ""))
         again = [(words["screening"]["title"], self._mark(words["screening"][key].format(rule=rule)))] if sure else []
         return again + [(words[name]["title"], words[name]["text"]) for name in ("symptoms", "notCovered")]
@@ -176,15 +181,32 @@ class _Writer:
         return self.words["percent"].format(value=text)
 
     def _decision(self):
-        said = self.words["decision"]
-        signed = [said["name"], said["signature"], said["date"]]
-        boxes = [said["agree"], said["refer"], said["stay"]]
-        return {"title": said["title"], "boxes": boxes, "other": said["other"], "signed": signed}
+        """Boxes and lines for a decision on paper, or the decision that was entered, which is still to be signed."""
+        said, decided = self.words["decision"], self.visit.decision or self.visit.earlier or {}
+        boxes = [] if decided else [said["agree"], said["refer"], said["stay"]]
+        by, when = shorten(decided.get("by") or "") or None, _time(decided["recorded"]) if decided else None
+        return {
+            "title": said["title"],
+            "entered": self._entered(),
+            "boxes": boxes,
+            "other": said["other"],
+            "lines": [(said["name"], by), (said["signature"], None), (said["date"], when)],
+        }
+
+    def _entered(self):
+        """Say what a person decided on the answer, or on an earlier one; None if nobody has."""
+        said, advice = self.words["decision"], "refer" if self.visit.earlier else self.visit.advice
+        if advice is None:
+            return None
+        told = {"refer": said["refer"], "do not refer": said["stay"]}.get(advice) or self.words["answers"]["again"]
+        return self.words["station"]["entered"][self.visit.verdict or "earlier"].format(advice=told)
 
     def _foot(self):
         words, model = self.words, self.visit.model
         network = words["network"].format(name=plain(model["name"]), seen=plain(model["trained_on"]))
-        return [words["answered"].format(network=network), self._point(model["operating_point"]), words["notADevice"]]
+        point, rate = self._point(model["operating_point"]), model.get("unsure")
+        asked = [words["points"]["unsure"].format(rate=round(100 * float(rate)))] if rate else []
+        return [words["answered"].format(network=network), point, *asked, words["notADevice"]]
 
     def _point(self, point):
         """Name an operating point after its aim, which is not what it reaches on other patients."""
@@ -195,6 +217,11 @@ class _Writer:
             return said["other"].format(name=plain(point))
         missed = float(aim) if kind == "sensitivity" else 1 - float(aim)
         return said[kind].format(aim=round(100 * missed))
+
+
+def _time(recorded):
+    """Write the time of an entry to the minute."""
+    return recorded[:16].replace("T", " ")
 
 
 def _tone_of(finding):

@@ -37,6 +37,7 @@ def write_record(visit):
         "answer": _answer(visit),
         "eyes": {eye: _eye(visit, eye) for eye in SIDES},
         "decision": visit.decision and visit.decision | {"advice": visit.advice},
+        **({"earlier_decision": visit.earlier | {"advice": "refer"}} if visit.earlier else {}),
         "network": visit.model,
     }
     return json.dumps(_plain(record), indent=1, ensure_ascii=False) + "\n"

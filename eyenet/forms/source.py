@@ -11,7 +11,8 @@ from eyenet.run.errors import PhotoError
 
 # By keyword, the pattern of a value that DICOM allows (PS3.5, 6.2). Any other value is left out, never cut: half an ID
 # would be another one.
-UID, LONG, SHORT, NAME = r"(?=.{1,64}$)[0-2](\.(0|[1-9]\d*))+", r"[^\\]{1,64}", r"[^\\]{1,16}", r"[^\\]{1,64}"
+UID, LONG, SHORT = r"(?=.{1,64}$)[0-2](\.(0|[1-9]\d*))+", r"[^\\]{1,64}", r"[^\\]{1,16}"
+NAME = r"(?=.)[^\\=]{0,64}(=[^\\=]{0,64}){0,2}"  # alphabetic, ideographic and phonetic, as in Korea and Japan
 DATE, TIME = "[0-9]{8}", r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?"
 WANTED = {
     "SOPClassUID": UID,
@@ -30,6 +31,8 @@ WANTED = {
     "PatientSex": "[FMO]",
     "PatientIdentityRemoved": "YES|NO",
 }
+PERSON = ("PatientName", "PatientBirthDate", "PatientSex")
+STUDY = ("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName")
 UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")  # without which nothing refers to it
 FRAME = "frame"
 
@@ -80,18 +83,25 @@ def patient_of(patient_id, sources):
     sources : iterable of dict
         As from `read_source`.
     """
-    sources = [one for one in sources if one.get("PatientIdentityRemoved") != "YES"]
-    name = _only(one.get("PatientName") for one in sources)
-    born = _only(one.get("PatientBirthDate") for one in sources)
-    name = name and say_name(name)
-    sex = _only(one.get("PatientSex") for one in sources)
-    return Patient(patient_id, None if name and is_placeholder(name) else name, born and _to_day(born), sex)
+    told = person_of(sources)
+    name, born = told.get("PatientName"), told.get("PatientBirthDate")
+    return Patient(patient_id, name and say_name(name), born and _to_day(born), told.get("PatientSex"))
 
 
-def _only(values):
-    """Return the value that all tell who tell one; None if they tell several."""
-    told = {value for value in values if value}
-    return told.pop() if len(told) == 1 else None
+def person_of(sources):
+    """Tell name, birth date and sex as the headers of a visit have them; as `agreed`.
+
+    A header from which the identity was removed tells none of them, and a placeholder is no name.
+    """
+    told = agreed(PERSON, [one for one in sources if one.get("PatientIdentityRemoved") != "YES"])
+    name = say_name(told.get("PatientName", ""))
+    return {key: value for key, value in told.items() if key != "PatientName" or (name and not is_placeholder(name))}
+
+
+def agreed(keywords, sources):
+    """Map some keywords to the value that all headers tell that tell one; without those that contradict each other."""
+    told = {keyword: {one[keyword] for one in sources if one.get(keyword)} for keyword in keywords}
+    return {keyword: values.pop() for keyword, values in told.items() if len(values) == 1}
 
 
 def say_name(name):

@@ -15,13 +15,17 @@ import uuid
 from datetime import datetime
 
 from eyenet.data.tasks import QUESTIONS
-from eyenet.forms.findings import find_finding, find_kind
+from eyenet.forms.findings import find_finding, find_kind, find_worst
 from eyenet.forms.letter import read_words
-from eyenet.forms.source import FRAME, UIDS
+from eyenet.forms.source import FRAME, PERSON, STUDY, UIDS, agreed, person_of
 from eyenet.forms.visit import SIDES
+from eyenet.model.answers import UNSURE, is_unsure
 from eyenet.model.disclaimers import NOT_A_DEVICE
 from eyenet.run.files import plain
 
+# Of the answer to a question, the codes; the last two only with --unsure.
+NUMBERS = {"probability": ("P", "Probability of"), "threshold": ("T", "Threshold of")}
+NUMBERS |= {"low": ("L", "Unsure from, for"), "high": ("H", "Unsure to, for")}
 SCHEME = "99EYENET"
 NAMESPACE = uuid.UUID("0c9f1b5c-2b0e-4b44-9a53-2f4f9f7f3a2d")  # of the UIDs of reports
 LONGEST = 64  # characters of a code's meaning
@@ -50,7 +54,7 @@ def write_report(visit):
     from highdicom.sr import ComprehensiveSR
 
     report = ComprehensiveSR(
-        evidence=[_evidence(source) for source in _images(visit)],
+        evidence=_evidence(_images(visit)),
         content=_content(visit),
         series_instance_uid=_uid(visit.key, "series"),
         series_number=1,
@@ -88,18 +92,26 @@ def _uid(*names):
     return f"2.25.{uuid.uuid5(NAMESPACE, '/'.join(names)).int}"
 
 
-def _evidence(source):
-    """Make the dataset of which the report takes patient and study, and to which it refers; empty what is not told."""
+def _evidence(images):
+    """Make the datasets of which the report takes patient and study, and to which it refers.
+
+    What is not told is empty, and also that about which the images, or those of one study, contradict each other.
+    """
     from pydicom import Dataset
 
-    evidence = Dataset()
-    evidence.SpecificCharacterSet = "ISO_IR 192"
-    for name in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime"):
-        setattr(evidence, name, source.get(name, ""))
-    for name in ("AccessionNumber", "ReferringPhysicianName", *UIDS):
-        setattr(evidence, name, source.get(name, ""))
-    evidence.Modality = "OP"
-    return evidence
+    patient = agreed(("PatientID",), images) | person_of(images)
+    made = []
+    for source in images:
+        study = agreed(STUDY, [one for one in images if one["StudyInstanceUID"] == source["StudyInstanceUID"]])
+        evidence = Dataset()
+        evidence.SpecificCharacterSet = "ISO_IR 192"
+        for name in ("PatientID", *PERSON, *STUDY):
+            setattr(evidence, name, (patient | study).get(name, ""))
+        for name in UIDS:
+            setattr(evidence, name, source[name])
+        evidence.Modality = "OP"
+        made.append(evidence)
+    return made
 
 
 def _set_times(report, recorded):
@@ -143,6 +155,8 @@ def _patient_group(visit):
     if visit.decision:
         said = "Decided" if visit.verdict == "decided" else f"Answer {visit.verdict}"
         told.append(("DECISION", "Decision of a person on the answer", visit.verdict, f"{said}: {visit.advice}"))
+    if visit.earlier:
+        told.append(("EARLIER", "Decision of a person on an earlier answer", "refer", "Of this visit: refer"))
     told.append(("NOTICE", "Intended use", "not-a-device", NOTICE))
     if visit.synthetic:
         told.append(("DEMONSTRATION", "Demonstration", "synthetic", "Network of synthetic photographs: says nothing"))
@@ -156,14 +170,13 @@ def _eye_group(visit, eye):
     said = words["onPoor"].format(finding=said) if on_poor else said
     told = [("FINDING", "Finding of the eye by the software", finding, said)]
     numbers = []
-    for question, title in QUESTIONS.items():
-        answers = [row["questions"][question] for row in visit.rows(eye) if question in row.get("questions", {})]
-        answers = [answer for answer in answers if answer["probability"] is not None]
-        if answers:
-            worst = max(answers, key=lambda answer: answer["probability"])
-            named = title.split(" (")[0]
-            numbers.append((f"P-{question.upper()}", f"Probability of {named}", worst["probability"]))
-            numbers.append((f"T-{question.upper()}", f"Threshold of {named}", worst["threshold"]))
+    for question, answer in find_worst(visit.rows(eye)).items():
+        code, named = question.upper(), QUESTIONS[question].split(" (")[0]
+        if is_unsure(answer):
+            told.append((f"A-{code}", f"Answer on {named}", "unsure", UNSURE))
+        for name, (letter, said) in NUMBERS.items():
+            if name in answer:
+                numbers.append((f"{letter}-{code}", f"{said} {named}", answer[name]))
     return _group(visit, eye, told, numbers, eye)
 
 
@@ -199,6 +212,7 @@ def _algorithm(visit):
 
     model = visit.model
     told = (f"trained on {model['trained_on']}", f"operating point {model['operating_point']}", NOTICE)
+    told += (f"unsure at an error rate of {model['unsure']}",) if model.get("unsure") else ()
     return AlgorithmIdentification("EyeNet", _cut(model["name"]), parameters=[plain(text) for text in told])
 
 

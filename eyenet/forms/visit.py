@@ -4,7 +4,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from eyenet.grading.photographs import COPY
-from eyenet.model.answers import CALLED, UNGRADABLE
+from eyenet.model.decided import is_to_be_referred, refers
 
 NEGATIVE = ("no DR", "not referable", "DR, not referable")  # results that say that nobody need be referred
 SIDES = ("right", "left")  # as seen when facing the patient
@@ -63,6 +63,9 @@ class Visit(NamedTuple):
     decision : dict or None
         `accepted`, or for an unsure answer `refer`, then `recorded`, `by` and `why` of a person's decision.
     anonymous : bool
+    earlier : dict or None
+        `recorded`, `by` and `why` of a person's decision to refer on an earlier answer of this visit; it holds until a
+        person decides on the newest one.
     """
 
     key: str
@@ -75,6 +78,7 @@ class Visit(NamedTuple):
     patient: Patient = Patient()
     decision: dict | None = None
     anonymous: bool = False
+    earlier: dict | None = None
 
     def eye(self, eye):
         """List the photographs of an eye."""
@@ -115,7 +119,7 @@ class Visit(NamedTuple):
     @property
     def refers(self):
         """Whether the answer refers the patient."""
-        return self.answer.get("result") in {*CALLED.values(), UNGRADABLE}
+        return refers(self.answer)
 
     @property
     def verdict(self):
@@ -125,19 +129,22 @@ class Visit(NamedTuple):
         return {True: "accepted", False: "overruled", None: "decided"}[self.decision["accepted"]]
 
     @property
+    def is_replaced(self):
+        """Whether what a person decided holds instead of the answer: it was overruled, or unsure, or came later."""
+        return self.verdict in ("overruled", "decided") or bool(self.earlier and not self.refers)
+
+    @property
     def advice(self):
         """What holds after a person's decision: 'refer', 'do not refer', or a result that is neither, such as AGAIN.
 
-        None while nobody has decided. An answer that is overruled is the wrong one: a referral is none, and any other
-        answer becomes one, as in `eyenet.station.referrals`.
+        None while nobody has decided. See `eyenet.model.decided`.
         """
         if self.decision is None:
             return None
-        if self.decision.get("refer") is not None:
-            return "refer" if self.decision["refer"] else "do not refer"
-        if self.decision["accepted"] and not self.refers and self.answer.get("result") not in NEGATIVE:
-            return self.answer.get("result")
-        return "refer" if self.refers == self.decision["accepted"] else "do not refer"
+        result = self.answer.get("result")
+        if self.decision["accepted"] and not self.refers and result not in NEGATIVE:
+            return result
+        return "refer" if is_to_be_referred(self.answer, self.decision) else "do not refer"
 
 
 def anonymise(visit):
@@ -152,7 +159,9 @@ def anonymise(visit):
         name: value for name, value in visit.answer.items() if name not in ("patient", "photograph", "decided_by")
     }
     answer["reasons"] = visit.reasons + (["whose photographs these are is doubtful"] if visit.doubts else [])
-    return visit._replace(answer=answer, photographs=photographs, patient=Patient(), decision=decision, anonymous=True)
+    earlier = visit.earlier and {"recorded": visit.earlier["recorded"]}
+    visit = visit._replace(answer=answer, photographs=photographs, patient=Patient(), decision=decision)
+    return visit._replace(earlier=earlier, anonymous=True)
 
 
 KNOWN = ("result", "gradable", "quality", "field", "questions", "expected_grade", "grade")

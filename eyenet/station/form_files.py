@@ -19,7 +19,7 @@ SIDE, QUALITY = 512, 88  # of the pictures in the letter: pixels, and JPEG quali
 PICTURE = ".jpeg"
 
 
-def read_visit(answer, photographs, key, told, pictures):
+def read_visit(answer, photographs, key, told, pictures, earlier=None):
     """Compose a visit of what is in the register.
 
     Parameters
@@ -32,6 +32,8 @@ def read_visit(answer, photographs, key, told, pictures):
         The patient's ID.
     pictures : Path or None
         Folder that keeps the pictures of the photographs; None for a visit without pictures.
+    earlier : dict, optional
+        A decision to refer on an earlier answer of the visit.
 
     Returns
     -------
@@ -52,6 +54,7 @@ def read_visit(answer, photographs, key, told, pictures):
         photographs=shown,
         patient=patient_of(told, [one.source for one in shown]),
         decision=decided and {name: decided.get(name) for name in ("accepted", "refer", "recorded", "by", "why")},
+        earlier=earlier,
     )
 
 
@@ -94,6 +97,8 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
     ------
     StageError
         If a package is missing.
+    OSError, MemoryError
+        If a form cannot be written now.
     """
     visit = anonymise(visit) if anonymous else visit
     written = set()
@@ -103,6 +108,8 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
         except ImportError as error:
             todo = "pip install -r requirements-station.txt"
             raise StageError(f"the {kind} of the visit {visit.key} needs a package ({error}): {todo}") from error
+        except (OSError, MemoryError):  # of the machine: tried again later
+            raise
         except Exception as error:  # of a library, on a value that it does not take; the other forms are written
             log(f"WARNING: no {kind} for the visit {visit.key}: {type(error).__name__}: {plain(error)[:300]}")
             continue
@@ -113,7 +120,7 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
         unasked = path.name in KINDS.values() and path.name not in written
         picture = path.suffix == PICTURE and (anonymous or "letter" not in kinds)
         if unasked or picture or path.name.startswith(TEMPORARY):
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 # Each form imports what it needs only where it is asked for.

@@ -4,24 +4,23 @@ A folder holds the forms of a visit, and last a note of which answer, decision a
 any moment, forms whose note is missing or differs are written again. `--forget` and `--retain` remove the folders.
 """
 
-import contextlib
-import datetime
 import hashlib
 import json
-import re
-import shutil
 
 from eyenet.forms.clinic import Clinic
 from eyenet.forms.source import read_source
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json
+from eyenet.station import opening
+from eyenet.station.form_decision import find_earlier
 from eyenet.station.form_files import SOURCE, read_visit, write_forms
+from eyenet.station.form_folders import FormFolders, one_sentence, remove
+from eyenet.station.form_queue import FormQueue
 from eyenet.station.reading import list_erased
 
 SETTINGS, NOTE = "settings.json", "note.json"
 ENDING = ".forms"  # of the folder beside the register
-BACK = 7  # days of answers that are checked at the start
-UNSAFE = re.compile(r"[^\w-]+")  # in the name of a folder
+FEW = 4  # patients whose forms are written between two looks at the inbox, besides those with a new answer
 
 
 class Forms:
@@ -38,14 +37,17 @@ class Forms:
     Attributes
     ----------
     waiting : set of str
-        Patients whose forms `write_waiting` is to bring up to date.
+        Patients with a new answer, whose forms `write_some` is to bring up to date.
     """
 
     def __init__(self, register, kinds=(), clinic=None, anonymous=False):
         self.register, self.kinds, self.clinic, self.anonymous = register, tuple(kinds), clinic or Clinic(), anonymous
-        self.folder, self.waiting = register.path.with_name(register.path.name + ENDING), set()
+        self.folder = register.path.with_name(register.path.name + ENDING)
         told = [sorted(self.kinds), list(self.clinic), anonymous]
         self.settings = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        self.folders = FormFolders(self.folder, anonymous)
+        self.queue = FormQueue(register, self.folder, self.settings)
+        self.waiting = self.queue.urgent
 
     def begin(self):
         """Make the folder, and note the settings for the commands of the register; nothing without forms.
@@ -57,8 +59,8 @@ class Forms:
         """
         if self.kinds:
             settings = {"kinds": self.kinds, "clinic": self.clinic._asdict(), "anonymous": self.anonymous}
-            with _one_sentence(self.folder):
-                self._make_folder(self.folder)
+            with one_sentence(self.folder):
+                self.folders.make(self.folder)
                 write_json(self.folder / SETTINGS, settings)
 
     @classmethod
@@ -77,17 +79,65 @@ class Forms:
         return {SOURCE: source} if source else {}
 
     def catch_up(self):
-        """Find what a stop may have prevented: answers of the last days, and patients who were erased."""
-        today = self.register.now().date()
-        for day in (today - datetime.timedelta(back) for back in range(BACK)):
-            self.waiting |= {one.patient for one in self.register.answers(day)}
+        """Find what a stop, or a command that was stopped, may have prevented; remove the forms of erased patients."""
         self.erase_forgotten()
+        self.queue.find()
+        if self.anonymous:  # what was written before with names
+            named = self.folders.with_names()
+            known = (patient for patient in named if self.register.identity(patient) is not None)
+            self.queue.others = dict.fromkeys(known) | self.queue.others
 
-    def write_waiting(self):
-        """Write the forms of the patients who wait; after a StageError those that are left still wait."""
-        for patient in sorted(self.waiting):
+    def write_some(self, idle):
+        """Write the forms of the patients with a new answer and, if there is nothing else to do, of a few others.
+
+        Raises
+        ------
+        StageError
+            If the forms of a patient cannot be written; they come after all others when this is called again.
+        """
+        if self._is_needless():
+            return self.waiting.clear()
+        if idle and self.queue.is_behind:
+            self.catch_up()
+        try:
+            for patient in sorted(self.waiting):
+                self._write(patient)
+            for patient in [*self.queue.others][-FEW:] if idle else ():
+                self._write(patient)
+        finally:
+            self.queue.postpone()
+        if idle:
+            with one_sentence(self.folder):
+                self.queue.note()
+
+    def write_all(self):
+        """Write all forms that are not up to date; a StageError is raised after those of all patients were tried."""
+        if self._is_needless():
+            return
+        if self.queue.is_behind:
+            self.catch_up()
+        self.queue.postpone()
+        problem = None
+        for patient in reversed([*self.queue.others]):
+            try:
+                self._write(patient)
+            except StageError as error:
+                problem = error
+        if problem is not None:
+            raise problem
+        with one_sentence(self.folder):
+            self.queue.note()
+
+    def _write(self, patient):
+        self.queue.remove(patient)
+        try:
             self.update(patient)
-            self.waiting.discard(patient)
+        except StageError:
+            self.queue.put_last(patient)
+            raise
+
+    def _is_needless(self):
+        return not (self.kinds or self.folder.is_dir())
 
     def update(self, patient):
         """Write the forms of a patient's visits as the register is now, and again if it has changed meanwhile.
@@ -97,15 +147,15 @@ class Forms:
         StageError
             If they cannot be written; they are when this is called again.
         """
-        if not (self.kinds or self.folder.is_dir()):
+        if self._is_needless():
             return
         before = None
-        with _one_sentence(self.folder):
+        with one_sentence(self.folder):
             while (answers := self._read(patient)) != before:
                 for answer in answers:
                     self._update(answer)
                 if not answers:
-                    self._erase({patient})
+                    self.folders.erase({patient})
                 before = answers
 
     def erase_forgotten(self):
@@ -116,16 +166,10 @@ class Forms:
         StageError
             If a folder cannot be removed.
         """
-        with _one_sentence(self.folder):
-            self._erase(set(list_erased(self.register.connection)))
-
-    def _erase(self, patients):
-        """Remove the folders of some patients: the random key follows the last `_` of the name."""
-        for folder in list(self.folder.glob("*/*")):
-            if folder.name.rpartition("_")[2].partition("-")[0] in patients:
-                shutil.rmtree(folder)
-                with contextlib.suppress(OSError):  # the day has other visits
-                    folder.parent.rmdir()
+        with opening.one_sentence(self.register.path):
+            erased = set(list_erased(self.register.connection))
+        with one_sentence(self.folder):
+            self.folders.erase(erased)
 
     def _read(self, patient):
         """List the newest answers of a patient; none once the patient is erased."""
@@ -137,23 +181,25 @@ class Forms:
         photographs = self._photographs(answer)
         hashed = self.register.visit_key(answer.patient, answer.visit)
         key = f"{answer.patient}-{hashed}" if hashed else answer.patient
-        told = (self.register.identity(answer.patient) or {}).get("patient")
-        folder = self._place(key, told, (photographs[0] if photographs else answer).recorded[:10])
-        for other in folder.parent.glob(f"*{key}"):
-            if other != folder and other.name in (key, f"{other.name[: -len(key) - 1]}_{key}"):
-                shutil.rmtree(other)  # as it was called with other settings
-        note = {"answer": answer.id, "decision": answer.decision and answer.decision["id"], "settings": self.settings}
-        known = read_json(folder / NOTE)
-        if known == note:
+        now = {"answer": answer.id, "decision": answer.decision and answer.decision["id"]}
+        if not self.kinds:  # the station was started without forms: better none than old ones
+            for folder in self.folders.of(key):
+                known = read_json(folder / NOTE) or {}
+                if any(known.get(name) != number for name, number in now.items()):
+                    remove(folder)
             return
-        if self.kinds:
-            self._make_folder(folder)
-            with_pictures = "letter" in self.kinds and not self.anonymous
-            visit = read_visit(answer, photographs, key, told, folder if with_pictures else None)
-            write_forms(folder, self.kinds, visit, self.clinic, self.anonymous)
-            write_json(folder / NOTE, note)
-        elif known and (known.get("answer"), known.get("decision")) != (note["answer"], note["decision"]):
-            shutil.rmtree(folder)  # the station was started without forms: better none than an old one
+        told = (self.register.identity(answer.patient) or {}).get("patient")
+        folder = self.folders.place(key, told, (photographs[0] if photographs else answer).recorded[:10])
+        note = now | {"settings": self.settings}
+        if read_json(folder / NOTE) == note:
+            return
+        self.folders.move(key, folder)
+        self.folders.make(folder)
+        with_pictures = "letter" in self.kinds and not self.anonymous
+        earlier = None if answer.decision else find_earlier(self.register, answer, hashed)
+        visit = read_visit(answer, photographs, key, told, folder if with_pictures else None, earlier)
+        write_forms(folder, self.kinds, visit, self.clinic, self.anonymous)
+        write_json(folder / NOTE, note)
 
     def _photographs(self, answer):
         """List the photographs of an answer that are this patient's: a file may have been entered for another one."""
@@ -166,24 +212,3 @@ class Forms:
             return photograph
         first = self.register.photograph_numbered(photograph.same_as)
         return photograph._replace(sha256=first.sha256, facts={"reasons": []} | first.facts | photograph.facts)
-
-    def _place(self, key, told, day):
-        """Name the folder of a visit by the day of its first photograph, and by the ID for those who look for it."""
-        named = "" if self.anonymous else UNSAFE.sub("-", str(told or ""))[:40].strip("-")
-        return self.folder / day / (f"{named}_{key}" if named else key)
-
-    def _make_folder(self, folder):
-        """Make a folder that only its owner can read, as the register."""
-        for one in (self.folder, folder):
-            one.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):  # a disk that keeps no permissions; the register warns of it
-                one.chmod(0o700)
-
-
-@contextlib.contextmanager
-def _one_sentence(folder):
-    try:
-        yield
-    except OSError as error:
-        told = f"{error.strerror}; check disk and permissions"
-        raise StageError(f"the forms in {folder} cannot be written or removed: {told}") from error

@@ -87,7 +87,8 @@ class Watch:
                 found = self.step(once)
                 if once and found and not self._open():
                     return self._end()
-                self.inbox.wait()
+                if not self.desk.forms.queue.others or FORMS in self.problems:
+                    self.inbox.wait()
         finally:
             self.inbox.stop()
 
@@ -98,7 +99,7 @@ class Watch:
         for path, state in known.items():
             self.inbox.take(path, state)
         self._show(events)
-        self.desk.forms.catch_up()
+        self.desk.forms.queue.postpone()  # photographs that wait come first
         self._look_for_shift()
 
     def step(self, once=False):
@@ -142,29 +143,31 @@ class Watch:
         self._forget_left_out(here)
         if self.now() - self.tidied >= TIDY:
             self.desk.memory.tidy()
+            self.desk.forms.queue.is_behind = True
             self.tidied = self.now()
         self._refresh()
+        idle = True
         for path in ready:
             if self.again.get(path, 0) <= self.now():
                 self._take(path, once)
                 self._refresh()
-                self._write_forms(once)
-        self._write_forms(once)
+                self._write_forms(idle=False)
+                idle = False
+        self._write_forms(idle)
         self._solved(REGISTER)
 
-    def _write_forms(self, once):
-        """Write the forms of new answers; what cannot be written is a problem, and tried again later."""
-        if not self.desk.forms.waiting or self.again.get(FORMS, 0) > self.now():
+    def _write_forms(self, idle):
+        """Write the forms of new answers, and others if no photograph is ready; what fails is tried again later."""
+        if self.again.get(FORMS, 0) > self.now():
             return
         try:
-            self.desk.forms.write_waiting()
+            self.desk.forms.write_some(idle)
         except StageError as error:
-            if once:
-                raise
             self.again[FORMS] = self.now() + RETRY
             self._trouble(FORMS, str(error))
         else:
-            self._solved(FORMS)
+            if not self.desk.forms.queue.others:
+                self._solved(FORMS)
 
     def _take(self, path, once):
         name, state = self._name(path), self.inbox.present[path]
@@ -210,6 +213,8 @@ class Watch:
         return [path for path in self.inbox.waiting() if self.tried.get(path, 0) < TRIES]
 
     def _end(self):
+        self.desk.forms.write_all()
+        self._solved(FORMS)
         unread = len(self.problems)
         if unread:
             log(f"error: {plural(unread, 'file')} could not be read; the lines give the reasons")

@@ -1,0 +1,38 @@
+"""A person's decision to refer that a further photograph of the visit does not cancel."""
+
+import json
+
+from eyenet.model.decided import is_to_be_referred
+from eyenet.station.opening import one_sentence
+
+NEWEST = (
+    "SELECT d.recorded, d.body, i.body, a.body FROM entries d "
+    "JOIN entries a ON a.id = json_extract(d.body, '$.answer') "
+    "LEFT JOIN identities i ON i.entry = d.id WHERE d.kind = 'decision' AND d.patient = ? AND a.visit IS ? "
+    "ORDER BY d.id DESC LIMIT 1"
+)
+
+
+def find_earlier(register, answer, hashed):
+    """Find the newest decision on the answers of a visit, if it says that the patient is to be referred.
+
+    Parameters
+    ----------
+    register : eyenet.station.register.Register
+    answer : eyenet.station.reading.Answer
+        The newest one of the visit, on which nobody has decided.
+    hashed : str or None
+        `register.visit_key` of the visit.
+
+    Returns
+    -------
+    dict or None
+        `recorded`, `by` and `why`.
+    """
+    with one_sentence(register.path):
+        found = register.connection.execute(NEWEST, (answer.patient, hashed)).fetchone()
+    if found is None:
+        return None
+    recorded, decision, private, body = found[0], *(json.loads(text or "{}") for text in found[1:])
+    holds = is_to_be_referred(body["answer"], decision)
+    return {"recorded": recorded, "by": decision.get("by"), "why": private.get("why")} if holds else None

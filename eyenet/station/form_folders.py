@@ -1,0 +1,86 @@
+"""The folders of the forms: a folder for each day, in it a folder for each visit, named by ID and random key."""
+
+import contextlib
+import re
+import shutil
+
+from eyenet.run.errors import StageError
+
+UNSAFE = re.compile(r"[^\w-]+")  # in the name of a folder
+
+
+class FormFolders:
+    """The folders in a folder of forms; what fails raises OSError.
+
+    Parameters
+    ----------
+    root : Path
+    anonymous : bool
+        Whether new folders have the key alone.
+    """
+
+    def __init__(self, root, anonymous):
+        self.root, self.anonymous = root, anonymous
+
+    def place(self, key, told, day):
+        """Name the folder of a visit by the day of its first photograph, and by the ID for those who look for it."""
+        named = "" if self.anonymous else UNSAFE.sub("-", str(told or ""))[:40].strip("-")
+        return self.root / day / (f"{named}_{key}" if named else key)
+
+    def of(self, key):
+        """List the folders of a visit: of any day and name, since its first photograph or the settings may change."""
+        return [one for one in self.root.glob(f"*/*{key}") if one.name == key or one.name.endswith(f"_{key}")]
+
+    def with_names(self):
+        """List the keys of the patients with a folder that has more than the key in its name."""
+        return sorted({_patient_of(folder) for folder in self.root.glob("*/*_*")})
+
+    def make(self, folder):
+        """Make a folder that only its owner can read, as the register."""
+        for one in (self.root, folder):
+            one.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # a disk that keeps no permissions; the register warns of it
+                one.chmod(0o700)
+
+    def move(self, key, folder):
+        """Move what was written of a visit in another folder, with the pictures; anonymous forms begin anew."""
+        for other in self.of(key):
+            if other != folder and (self.anonymous or folder.exists()):
+                remove(other)
+            elif other != folder:
+                self.make(folder.parent)
+                other.rename(folder)
+                _remove_empty(other.parent)
+
+    def erase(self, patients):
+        """Remove the folders of some patients."""
+        for folder in list(self.root.glob("*/*")):
+            if _patient_of(folder) in patients:
+                remove(folder)
+
+
+def remove(folder):
+    """Remove the folder of a visit, and that of its day if it was the last one."""
+    shutil.rmtree(folder)
+    _remove_empty(folder.parent)
+
+
+def _remove_empty(day):
+    with contextlib.suppress(OSError):  # the day has other visits
+        day.rmdir()
+
+
+def _patient_of(folder):
+    """Return the random key of the patient of a folder, which follows the last `_` of its name."""
+    return folder.name.rpartition("_")[2].partition("-")[0]
+
+
+@contextlib.contextmanager
+def one_sentence(folder):
+    """Say in one sentence what could not be done with the forms in a folder, as a StageError."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        why = (getattr(error, "strerror", None) or str(error)) if isinstance(error, OSError) else "not enough memory"
+        told = f"{why}; check disk, permissions and memory"
+        raise StageError(f"the forms in {folder} cannot be written or removed: {told}") from error
