@@ -26,7 +26,7 @@ With --unsure RATE an answer may be 'unsure: a grader must look', as in predict.
 waits until a person says with --decide and --call whether to refer, and --overdue lists who waits too long.
 
 Entries are only ever added, and --verify checks that none was changed or removed. What may name a patient lies apart,
-and --forget or --retain erases it for good (docs/screening.md). Each command takes about a second;
+and --forget or --retain erases it for good (docs/station.md). Each command takes about a second;
 --verify and --export read all entries, and take longer.
 
 Exit code 3: with --once, some files could not be read; all others are graded. Exit code 4: --overdue found patients who

@@ -20,6 +20,7 @@ from eyenet.station import commands, form_files, watch
 from eyenet.station.clock import Clock
 from eyenet.station.desk import Desk
 from eyenet.station.form_files import KINDS
+from eyenet.station.form_folders import FormFolders
 from eyenet.station.form_options import choose_kinds, require_packages
 from eyenet.station.form_queue import BACK, DONE
 from eyenet.station.forms import FEW, NOTE, Forms
@@ -440,3 +441,12 @@ def test_the_command(inbox, put, tmp_path):  # noqa: F811
     )
     run("screen.py", "--register", tmp_path / "r.sqlite", "--forget", "1")
     assert not letter.exists()
+
+
+def test_the_forms_of_a_withdrawn_visit_go_and_those_of_others_stay(tmp_path):
+    folders = FormFolders(tmp_path, anonymous=False)
+    names = ("1_aa-11", "1_aa-22", "2_bb-11", "aa-33")
+    for name in names:
+        folders.make(tmp_path / "2026-03-31" / name)
+    folders.keep("aa", {"aa-22"})
+    assert [path.name for path in sorted(tmp_path.glob("*/*"))] == ["1_aa-22", "2_bb-11"]

@@ -1,4 +1,4 @@
-"""The answer of a visit as JSON, for programs of the clinic; docs/screening.md describes the keys."""
+"""The answer of a visit as JSON, for programs of the clinic; docs/station.md describes the keys."""
 
 import json
 

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from eyenet.grading.answering import patient_row
 from eyenet.model.answers import AGAIN
+from eyenet.model.decided import refers
 from eyenet.run.files import plain
 from eyenet.station.reading import WITHDRAWN
-from eyenet.station.referrals import is_to_be_referred, is_unsure, refers
+from eyenet.station.referrals import is_to_be_referred, is_unsure
 from eyenet.station.visits import person_of, source_of
 
 

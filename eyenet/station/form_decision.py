@@ -13,7 +13,7 @@ NEWEST = (
 )
 
 
-def find_earlier(register, answer, hashed):
+def find_earlier(register, answer):
     """Find the newest decision on the answers of a visit, if it says that the patient is to be referred.
 
     Parameters
@@ -21,14 +21,13 @@ def find_earlier(register, answer, hashed):
     register : eyenet.station.register.Register
     answer : eyenet.station.reading.Answer
         The newest one of the visit, on which nobody has decided.
-    hashed : str or None
-        `register.visit_key` of the visit.
 
     Returns
     -------
     dict or None
         `recorded`, `by` and `why`.
     """
+    hashed = register.visit_key(answer.patient, answer.visit)
     with one_sentence(register.path):
         found = register.connection.execute(NEWEST, (answer.patient, hashed)).fetchone()
     if found is None:

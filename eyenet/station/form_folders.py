@@ -52,6 +52,12 @@ class FormFolders:
                 other.rename(folder)
                 _remove_empty(other.parent)
 
+    def keep(self, patient, keys):
+        """Remove the folders of a patient's visits that have no answer any more; `keys` are those that have one."""
+        for folder in list(self.root.glob("*/*")):
+            if _patient_of(folder) == patient and folder.name.rpartition("_")[2] not in keys:
+                remove(folder)
+
     def erase(self, patients):
         """Remove the folders of some patients."""
         for folder in list(self.root.glob("*/*")):

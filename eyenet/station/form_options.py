@@ -20,7 +20,7 @@ def add_options(group):
     """Add the options of the forms to a group of the parser of screen.py."""
     text = f"write each visit's result beside the register, as {', '.join(KINDS)}; all if none is named"
     group.add_argument("--forms", nargs="*", choices=[*KINDS], metavar="FORM", help=text)
-    text = "with --forms: TOML file with name, address, phone, language and rules of the clinic (docs/screening.md)"
+    text = "with --forms: TOML file with name, address, phone, language and rules of the clinic (docs/station.md)"
     group.add_argument("--clinic", type=local_path, metavar="FILE", help=text)
     text = "with --forms: write nothing that tells or leads back to who it is, and no DICOM report"
     group.add_argument("--anonymous", action="store_true", help=text)

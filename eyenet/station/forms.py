@@ -154,8 +154,7 @@ class Forms:
             while (answers := self._read(patient)) != before:
                 for answer in answers:
                     self._update(answer)
-                if not answers:
-                    self.folders.erase({patient})
+                self.folders.keep(patient, set(map(self._key, answers)))
                 before = answers
 
     def erase_forgotten(self):
@@ -176,11 +175,14 @@ class Forms:
         erased = self.register.identity(patient) is None
         return [] if erased else self.register.answers(patient_key=patient)
 
+    def _key(self, answer):
+        """Return the random key of a visit."""
+        hashed = self.register.visit_key(answer.patient, answer.visit)
+        return f"{answer.patient}-{hashed}" if hashed else answer.patient
+
     def _update(self, answer):
         """Write the forms of a visit, unless the note says that they show this answer and decision."""
-        photographs = self._photographs(answer)
-        hashed = self.register.visit_key(answer.patient, answer.visit)
-        key = f"{answer.patient}-{hashed}" if hashed else answer.patient
+        photographs, key = self._photographs(answer), self._key(answer)
         now = {"answer": answer.id, "decision": answer.decision and answer.decision["id"]}
         if not self.kinds:  # the station was started without forms: better none than old ones
             for folder in self.folders.of(key):
@@ -196,7 +198,7 @@ class Forms:
         self.folders.move(key, folder)
         self.folders.make(folder)
         with_pictures = "letter" in self.kinds and not self.anonymous
-        earlier = None if answer.decision else find_earlier(self.register, answer, hashed)
+        earlier = None if answer.decision else find_earlier(self.register, answer)
         visit = read_visit(answer, photographs, key, told, folder if with_pictures else None, earlier)
         write_forms(folder, self.kinds, visit, self.clinic, self.anonymous)
         write_json(folder / NOTE, note)

@@ -4,14 +4,14 @@ import datetime
 import json
 from typing import NamedTuple
 
-from eyenet.model.answers import AGAIN, CALLED, UNGRADABLE, UNSURE
+from eyenet.model import decided
+from eyenet.model.answers import AGAIN, UNSURE
 from eyenet.run.errors import StageError, plural
 from eyenet.station.reading import list_answers
 
 STATES = ("referred", "appointment", "seen")
 NEXT = {None: STATES[:1], "referred": STATES[1:], "appointment": STATES[1:], "seen": STATES[:1]}
 WAIT = 14  # days, after which a patient waits too long
-REFERRING = {*CALLED.values(), UNGRADABLE}
 
 
 class Waiting(NamedTuple):
@@ -21,11 +21,6 @@ class Waiting(NamedTuple):
     since: datetime.date
     state: str | None
     missing: str
-
-
-def refers(answer):
-    """Tell whether an answer, a row of predict.py, refers the patient."""
-    return answer.get("result") in REFERRING
 
 
 def is_unsure(answer):
@@ -91,13 +86,7 @@ def is_to_be_referred(answer):
     What the person said counts. An unsure answer says nothing before that. Any other answer that is overruled without
     saying it says the opposite, since the person found what the network missed, or found nothing.
     """
-    return _holds(answer.answer, answer.decision or {})
-
-
-def _holds(answer, decided):
-    if is_unsure(answer) or decided.get("refer") is not None:
-        return decided.get("refer")
-    return refers(answer) != (decided.get("accepted") is False)
+    return decided.is_to_be_referred(answer.answer, answer.decision)
 
 
 def day_of(recorded):
@@ -157,7 +146,7 @@ def _decided_to_refer(connection):
         "SELECT a.id, a.recorded, a.patient, a.visit, a.body, d.body FROM entries d "
         "JOIN entries a ON a.id = json_extract(d.body, '$.answer') WHERE d.kind = 'decision' ORDER BY d.id"
     ):
-        holds = _holds(json.loads(body)["answer"], json.loads(decision))
+        holds = decided.is_to_be_referred(json.loads(body)["answer"], json.loads(decision))
         found[patient, visit] = Decided(number, recorded, patient) if holds else None
     return [one for one in found.values() if one is not None]
 

@@ -7,10 +7,11 @@ import datetime
 import sys
 
 from eyenet.model.answers import AGAIN
+from eyenet.model.decided import refers
 from eyenet.model.disclaimers import NOT_A_DEVICE
 from eyenet.run.errors import plural
 from eyenet.run.files import plain
-from eyenet.station.referrals import is_unsure, refers
+from eyenet.station.referrals import is_unsure
 
 STYLES = {"again": "bold black on yellow", "refer": "bold red", "unsure": "bold magenta", "other": ""}
 FIXED = 22  # lines of the screen besides patients
@@ -59,7 +60,7 @@ class Screen:
         from rich.console import Console
         from rich.live import Live
 
-        self.network = f"network {screener.name}, operating point {screener.point}, trained on {screener.trained_on}"
+        self.network = f"Network {screener.name}, operating point {screener.point}, trained on {screener.trained_on}"
         self.register, self.console = register, console or Console()
         self.live = Live(console=self.console, screen=True, auto_refresh=False)
         self.answers, self.drawn, self.alarms, self.nobodys = None, None, [], []

@@ -215,7 +215,7 @@ class Watch:
     def _end(self):
         self.desk.forms.write_all()
         self._solved(FORMS)
-        unread = len(self.problems)
+        unread = len(self.problems.keys() - GENERAL)
         if unread:
             log(f"error: {plural(unread, 'file')} could not be read; the lines give the reasons")
         return EXIT_REJECTED if unread else 0
