@@ -309,6 +309,8 @@ def main():
     options.add_argument("--work", type=Path, help="folder for the temporary folder")
     options.add_argument("--keep", action="store_true", help="keep the work folder")
     args = options.parse_args()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background; the stations are ended by it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     work = Path(tempfile.mkdtemp(prefix="station-", dir=args.work))
     try:
         complaints, rows = measure(work, args)
