@@ -297,3 +297,22 @@ def test_kills_at_any_moment(inbox, tmp_path, put):
             found.append((results(opened), hashes, len(opened.photographs())))
     assert found[0] == found[1] and found[0][1] == {sha256(path) for path in inbox.glob("[0-2]_*")}
     assert found[0][2] == 6
+
+
+def test_a_station_without_forms_waits_after_a_restart(screener, inbox, register, put, monkeypatch):
+    put("1_left.jpeg", "good")
+    Station(inbox, screener, register).look(3)
+    station, looks = Station(inbox, screener, register), []
+
+    def step(once=False):
+        looks.append(watch.Watch.step(station.watch, once))
+        assert len(looks) < 20, "the station never waits"
+
+    def wait():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(station.watch, "step", step)
+    monkeypatch.setattr(station.watch.inbox, "wait", wait)
+    with pytest.raises(KeyboardInterrupt):
+        station.watch.run()
+    assert looks == [True]

@@ -173,6 +173,14 @@ def test_the_visits_of_an_id_that_is_everybodys_are_answered(screener, inbox, re
     photograph(inbox, drawn, "R", "good", f"1.{most + 2}", StudyDate=f"202602{most + 3:02}", PatientID="GUEST")
     station.look(3)
     assert [one.missing for one in register.waiting()] == ["referral"]
+    (refers,) = [one for one in register.answers() if one.id == answers[0].id]  # of the first study
+    register.decide(refers.patient, "Dr Roe", "drusen", False, refers.id)
+    before = register.last()[0]
+    for i in (3, 4):
+        photograph(inbox, drawn, "L", "good", f"1.{most + i}", StudyDate=f"202603{i:02}", PatientID="GUEST")
+        station.look(3)
+    assert register.last()[0] - before == 2 * 2  # a photograph and its answer; no other visit is answered anew
+    assert next(one for one in register.answers() if one.id == refers.id).decision["accepted"] is False
 
 
 def test_of_two_forms_of_an_id_only_the_one_that_is_not_one_person_is_taken_back(screener, inbox, register, put, wall):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from eyenet.data.identity import NOT_ONE_PERSON
 from eyenet.grading.answering import patient_row
 from eyenet.model.answers import AGAIN
 from eyenet.model.decided import refers
@@ -90,23 +91,24 @@ class Answers:
         """Answer the visits of an ID that cannot be one person: each photograph counts by itself.
 
         Answers by which the patient is to be referred, and those that a grader must look at, stay in force; so do those
-        of visits that are over.
+        of visits that are over, what a person decided, and an answer that says so already.
         """
-        visits, before, events = {}, {}, []
+        visits, before, decided, events = {}, {}, set(), []
         for member in members:
             key = member.key or self.register.identify(source_of(member.identity))
             if key not in before:
                 before[key] = self.register.answers(patient_key=key)
+                decided |= self.register.decided_photographs(key)
             visit = next((one.visit for one in before[key] if member.id in one.photographs), member.identity.visit)
             visits.setdefault((key, visit), []).append(member)
         for (key, visit), own in visits.items():
             last = next((one for one in before[key] if one.visit == visit), None)
-            if last is None or is_to_be_referred(last) is False:
-                known = set(last.photographs) if last else set()
-                decided = known if last and last.decision else set()  # a person has looked at these
-                row = self._refused_row([one for one in own if one.id not in decided], own[0], why)
-                ids = sorted(known | {one.id for one in own if one.id is not None})
-                events += self._enter_answer(key, visit, row, ids)
+            ids = {one.id for one in own if one.id is not None}
+            if last is not None and (is_to_be_referred(last) is not False or _stays(last, ids)):
+                continue
+            ids |= set(last.photographs) if last else set()
+            row = self._refused_row([one for one in own if one.id not in decided], own[0], why)
+            events += self._enter_answer(key, visit, row, sorted(ids))
         return events
 
     def _refused_row(self, members, first, why):
@@ -119,6 +121,12 @@ class Answers:
         again |= {"result": AGAIN, "reasons": [], "questions": {}}
         row = next((row for row in rows if refers(row)), next((row for row in rows if is_unsure(row)), again))
         return row | {"reasons": [plain(why), *row["reasons"]]}
+
+
+def _stays(answer, ids):
+    """Tell whether an answer was decided on, or says that the ID is not one person's, and no photograph is new."""
+    is_refused = any(NOT_ONE_PERSON in why for why in answer.answer.get("reasons", ()))
+    return (answer.decision is not None or is_refused) and ids <= set(answer.photographs)
 
 
 def say(row):

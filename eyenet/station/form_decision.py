@@ -6,15 +6,19 @@ from eyenet.model.decided import is_to_be_referred
 from eyenet.station.opening import one_sentence
 
 NEWEST = (
-    "SELECT d.recorded, d.body, i.body, a.body FROM entries d "
+    "SELECT d.recorded, d.body, i.body, a.body, d.id FROM entries d "
     "JOIN entries a ON a.id = json_extract(d.body, '$.answer') "
     "LEFT JOIN identities i ON i.entry = d.id WHERE d.kind = 'decision' AND d.patient = ? AND a.visit IS ? "
     "ORDER BY d.id DESC LIMIT 1"
 )
+SEEN = (
+    "SELECT 1 FROM entries WHERE kind = 'referral' AND patient = ? AND id > ? "
+    "AND json_extract(body, '$.state') = 'seen'"
+)
 
 
 def find_earlier(register, answer):
-    """Find the newest decision on the answers of a visit, if it says that the patient is to be referred.
+    """Find the newest decision on the answers of a visit, if by it the patient is still to be referred.
 
     Parameters
     ----------
@@ -30,8 +34,8 @@ def find_earlier(register, answer):
     hashed = register.visit_key(answer.patient, answer.visit)
     with one_sentence(register.path):
         found = register.connection.execute(NEWEST, (answer.patient, hashed)).fetchone()
-    if found is None:
-        return None
-    recorded, decision, private, body = found[0], *(json.loads(text or "{}") for text in found[1:])
+        if found is None or register.connection.execute(SEEN, (answer.patient, found[4])).fetchone():
+            return None
+    recorded, decision, private, body = found[0], *(json.loads(text or "{}") for text in found[1:4])
     holds = is_to_be_referred(body["answer"], decision)
     return {"recorded": recorded, "by": decision.get("by"), "why": private.get("why")} if holds else None

@@ -74,6 +74,11 @@ class FormQueue:
         self.others |= dict.fromkeys(sorted(self.urgent))
         self.urgent.clear()
 
+    def clear(self):
+        """Forget all: there are no forms."""
+        self.urgent.clear()
+        self.others.clear()
+
     def remove(self, patient):
         """Take a patient out of the queue."""
         self.urgent.discard(patient)

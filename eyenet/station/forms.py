@@ -96,7 +96,7 @@ class Forms:
             If the forms of a patient cannot be written; they come after all others when this is called again.
         """
         if self._is_needless():
-            return self.waiting.clear()
+            return self.queue.clear()
         if idle and self.queue.is_behind:
             self.catch_up()
         try:
@@ -113,7 +113,7 @@ class Forms:
     def write_all(self):
         """Write all forms that are not up to date; a StageError is raised after those of all patients were tried."""
         if self._is_needless():
-            return
+            return self.queue.clear()
         if self.queue.is_behind:
             self.catch_up()
         self.queue.postpone()

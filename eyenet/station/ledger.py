@@ -66,7 +66,8 @@ class Ledger:
             try:
                 yield
             finally:
-                self.connection.execute("COMMIT")
+                if self.connection.in_transaction:  # SQLite ends it itself after some errors
+                    self.connection.execute("COMMIT")
 
     def append(self, kind, patient, body, private=None, visit=None):
         """Write an entry, and what may name somebody beside it; return its id."""
@@ -83,7 +84,8 @@ class Ledger:
 
     def last(self):
         """Return the id and hash of the last entry."""
-        last = self.connection.execute("SELECT id, hash FROM entries ORDER BY id DESC LIMIT 1").fetchone()
+        with opening.one_sentence(self.path):
+            last = self.connection.execute("SELECT id, hash FROM entries ORDER BY id DESC LIMIT 1").fetchone()
         return last or (0, chain.FIRST)
 
     def newest(self, kind, patient, visit):
@@ -96,9 +98,10 @@ class Ledger:
 
     def visit_key(self, patient, visit):
         """Hash a visit with the salt of its patient, so that it names nothing once the salt is erased."""
-        salt = self.connection.execute(
-            "SELECT salt FROM identities WHERE patient = ? AND kind = 'patient'", (patient,)
-        ).fetchone()
+        with opening.one_sentence(self.path):
+            salt = self.connection.execute(
+                "SELECT salt FROM identities WHERE patient = ? AND kind = 'patient'", (patient,)
+            ).fetchone()
         if salt is None:
             raise StageError(f"the register {self.path} has no patient {patient}, or has erased this one")
         if visit is None:

@@ -71,6 +71,11 @@ class Reader(Ledger):
         with opening.one_sentence(self.path):
             return reading.list_answers(self.connection, day, patient_key, after)
 
+    def decided_photographs(self, patient_key):
+        """Return the ids of the photographs of a patient's answers on which a person has decided."""
+        with opening.one_sentence(self.path):
+            return reading.find_decided(self.connection, patient_key)
+
     def looks(self, after, since):
         """List how photographs look, of a day or later and after an entry: id, day, patient and lasting facts."""
         with opening.one_sentence(self.path):

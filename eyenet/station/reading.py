@@ -180,6 +180,16 @@ def read_decided(connection, number):
     return _answer(row, {answer: _decision(number, recorded, body, told)[1]})
 
 
+def find_decided(connection, patient):
+    """Return the ids of the photographs of a patient's answers, also earlier ones, on which a person has decided."""
+    rows = connection.execute(
+        "SELECT a.body FROM entries d JOIN entries a ON a.id = json_extract(d.body, '$.answer') "
+        "WHERE d.kind = 'decision' AND d.patient = ?",
+        (patient,),
+    )
+    return {number for (body,) in rows for number in json.loads(body)["photographs"]}
+
+
 def list_looks(connection, after, since):
     """List the id, day, patient and lasting facts of photographs after an entry, and of a day (ISO 8601) or later.
 

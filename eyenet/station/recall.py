@@ -217,11 +217,18 @@ class Memory:
     def add(self, member, stamp, recorded):
         """Add a photograph, with what tells its age; return the persons it concerns."""
         person = person_of(member.identity)
-        if person is not None and (person not in self.newest or (member.id or 0) >= self.newest[person].id):
+        if person is not None and self._is_newest(person, member):
             self.newest[person] = Newest(member.identity.date, stamp, recorded, member.id or 0)
         if person is not None and member.id is not None:
             self.load(member.key, member.identity)
         return self.visits.add(member)
+
+    def _is_newest(self, person, member):
+        """Tell whether a visit goes on from this photograph: a newer one, or one not read after the visit is over."""
+        known = self.newest.get(person)
+        if known is None or (member.id or 0) >= known.id:
+            return True
+        return member.id is None and self.clock.is_over(known.stamp, known.recorded, self.register.now())
 
     def note(self, number, stamp):
         """Remember that a photograph or an answer was entered now."""

@@ -17,6 +17,7 @@ STYLES = {"again": "bold black on yellow", "refer": "bold red", "unsure": "bold 
 FIXED = 22  # lines of the screen besides patients
 SHIFTS = 3  # shift alarms of today that are shown, the newest
 FEW = 4  # files that are listed by name
+LONG = 400  # characters of a problem
 
 
 def view_for(screener, register):
@@ -124,22 +125,24 @@ class Screen:
         parts += [Text(plain(one["sentence"]), "bold yellow") for one in self.alarms[-SHIFTS:]]
         parts.append(Text(f"waiting: {_list(waiting)}" if waiting else "no file is waiting", "cyan" if waiting else ""))
         told = [f"{name}: {why}" for name, why in problems.items()]
-        parts += self._lines(f"cannot be read or written, tried again ({len(told)}):", "bold red", told, room)
+        lines = self._lines(
+            f"cannot be read or written, tried again ({len(told)}):", "bold red", told, room, wraps=True
+        )
         told = [f"{one.name}: {say_photograph(one)}" for one in sorted(self.nobodys, key=lambda one: not _refers(one))]
         style = STYLES["refer"] if any(map(_refers, self.nobodys)) else "bold"
-        parts += self._lines(f"patient or eye not told, so in no patient's answer ({len(told)}):", style, told, room)
+        lines += self._lines(f"patient or eye not told, so in no patient's answer ({len(told)}):", style, told, room)
         told = [f"{name}: {why}" for name, why in self.left_out.items()]
-        parts += self._lines(f"left out, counts for nobody ({len(told)}):", "bold", told, room)
-        parts.append(self._table(others, max(2, room - len(again))))
-        return Group(*parts)
+        left_out = self._lines(f"left out, counts for nobody ({len(told)}):", "bold", told, room)
+        used = min(len(again), room - FEW) + len(lines) + len(left_out)
+        return Group(*parts, *lines, self._table(others, max(FEW, room - used)), *left_out)
 
-    def _lines(self, title, style, told, room):
+    def _lines(self, title, style, told, room, wraps=False):
         """List some lines under a title, and the names of what has no room; nothing if there are none."""
         from rich.text import Text
 
         few = max(FEW, room // 3)
         lines = [Text(title, style)] * bool(told)
-        lines += [Text(plain(f"  {line}"), no_wrap=True, overflow="ellipsis") for line in told[:few]]
+        lines += [Text(plain(f"  {line}")[:LONG], no_wrap=not wraps, overflow="ellipsis") for line in told[:few]]
         if len(told) > few:
             names = ", ".join(line.partition(": ")[0] for line in told[few:])
             more = plain(f"  and {len(told) - few:,} more: {names}")

@@ -76,6 +76,7 @@ class Watch:
         self.desk, self.inbox, self.view, self.now, self.sleep = desk, inbox, view, now, sleep
         self.problems, self.left_out, self.tried, self.again = {}, {}, {}, {}
         self.begun, self.tidied = False, now()
+        self.is_writing = False  # whether forms were written, and more are to be: then the next look does not wait
         self.shift = shift
 
     def run(self, once=False):
@@ -87,7 +88,7 @@ class Watch:
                 found = self.step(once)
                 if once and found and not self._open():
                     return self._end()
-                if not self.desk.forms.queue.others or FORMS in self.problems:
+                if not self.is_writing:
                     self.inbox.wait()
         finally:
             self.inbox.stop()
@@ -104,6 +105,7 @@ class Watch:
 
     def step(self, once=False):
         """Look once, and take what is complete; return whether the folder and the register could be read."""
+        self.is_writing = False
         try:
             ready = self.inbox.look()
         except OSError as error:
@@ -158,6 +160,7 @@ class Watch:
 
     def _write_forms(self, idle):
         """Write the forms of new answers, and others if no photograph is ready; what fails is tried again later."""
+        self.is_writing = False
         if self.again.get(FORMS, 0) > self.now():
             return
         try:
@@ -166,7 +169,8 @@ class Watch:
             self.again[FORMS] = self.now() + RETRY
             self._trouble(FORMS, str(error))
         else:
-            if not self.desk.forms.queue.others:
+            self.is_writing = bool(self.desk.forms.queue.others)
+            if not self.is_writing:
                 self._solved(FORMS)
 
     def _take(self, path, once):
