@@ -202,6 +202,11 @@ def beside(these, those):
     return median(this / that for this, that in zip(these, those))
 
 
+def say(message):
+    """Log the progress of a long benchmark."""
+    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
+
+
 def left_out(what, why):
     """Report on stderr what is not measured and why."""
     print(f"left out: {what}: {why}", file=sys.stderr)

@@ -50,11 +50,6 @@ class Step(NamedTuple):
     kills: int
 
 
-def say(message):
-    """Log the progress."""
-    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
-
-
 def command(step, source, work, size, workers):
     """Return the command line of a step."""
     tables = {name: work / "labels" / f"{name}.csv" for name in SPOILED}
@@ -136,7 +131,7 @@ def run_steps(source, work, spoiled, args, kills=0, expected=None):
     for i, step in enumerate(STEPS):
         words = command(step, source, work, args.size, args.workers)
         taken.append(run_step(words, work.with_suffix(".log"), kills, expected[i].seconds if expected else 0, dice))
-        say(f"{work.name}: {step} {taken[-1].seconds:.0f} s, {taken[-1].peak:.0f} MB, {taken[-1].kills} kills")
+        record.say(f"{work.name}: {step} {taken[-1].seconds:.0f} s, {taken[-1].peak:.0f} MB, {taken[-1].kills} kills")
         if OUTPUTS[i] in spoiled:
             spoil(work / OUTPUTS[i], spoiled[OUTPUTS[i]])
     return taken
@@ -217,18 +212,18 @@ def soak(source_folders, work, args):
     """
     pairs = usable_pairs(source_folders, args.size, args.workers)
     random.Random(args.seed).shuffle(pairs)
-    say(f"{2 * len(pairs):,} photographs to copy")
+    record.say(f"{2 * len(pairs):,} photographs to copy")
     counts, taken, complaints = {}, {}, []
     for run, count, like in (("a-tenth", args.photographs // 10, None), ("all", args.photographs, "undisturbed")):
         collection = make(work / run, pairs, count, args.seed)
         spoiled = {output: to_spoil(collection, output, args.seed) for output in SPOILED}
-        say(f"made {len(collection):,} photographs")
+        record.say(f"made {len(collection):,} photographs")
         for name, kills in ((like or run, 0), *([("killed", args.kills)] if like else [])):
             folder = work / f"run-{name}"
             taken[name] = run_steps(work / run, folder, spoiled, args, kills, taken.get(like))
             found, counts[name] = account(collection, folder, spoiled)
             complaints += [f"{name}: {complaint}" for complaint in found + check_rows(folder, random.Random(args.seed))]
-    say("comparing")
+    record.say("comparing")
     complaints += compare(work / "run-undisturbed", work / "run-killed")
     rows = figures(args, counts["killed"], taken, len(complaints))
     if args.train:

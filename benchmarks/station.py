@@ -51,11 +51,6 @@ SHOWN = ("photograph", "not read", "left out")  # the events of a file
 SHARES = {"median": 0.5, "95 %": 0.95, "longest": 1.0}
 
 
-def say(message):
-    """Log the progress."""
-    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
-
-
 def draw(count, start):
     """Draw photographs of the sample that can be read, half of them without DR; a list of JPEG bytes for each half."""
     halves = []
@@ -200,7 +195,7 @@ def live(folder, files, seconds, args, kills=0):
         if kills and time.monotonic() > until - QUIET + 20:  # what was answered before a kill is not shown again
             break
     station.end()
-    say(f"{folder.name}: {len(files):,} files, {len(moments)} kills, {time.monotonic() - begun:.0f} s")
+    record.say(f"{folder.name}: {len(files):,} files, {len(moments)} kills, {time.monotonic() - begun:.0f} s")
     return station, camera
 
 
@@ -249,7 +244,7 @@ def account(folder, files):
 def measure(work, args):
     """Live through both days; return the complaints and the rows."""
     drawings = draw(args.drawings, args.seed)
-    say(f"{sum(map(len, drawings))} drawings")
+    record.say(f"{sum(map(len, drawings))} drawings")
     paced = plan(args.paced, drawings, args.seed + 1)
     paced = [(i / len(paced), *file[1:]) for i, file in enumerate(paced)]
     station, camera = live(work / "paced", paced, len(paced), args)

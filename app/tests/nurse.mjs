@@ -97,26 +97,27 @@ async function renew([name, store, value], change) {
 }
 
 /** Wait until an async function is true in the page: `waitForFunction` takes the promise itself for true. */
-export async function until(page, isTrue, value) {
+export const until = (page, isTrue, value) => poll(page, () => page.evaluate(isTrue, value), `in the page: ${isTrue}`);
+
+async function poll(page, isTrue, what) {
   const start = Date.now();
-  while (!(await page.evaluate(isTrue, value))) {
-    if (Date.now() - start > PATIENCE) throw new Error(`after a minute, this is not true in the page: ${isTrue}`);
+  while (!(await isTrue())) {
+    if (Date.now() - start > PATIENCE) throw new Error(`after a minute, this is not true ${what}`);
     await page.waitForTimeout(20);
   }
 }
 
 /** Wait until the page has stored the patient in progress, also with the evidence, which it draws after the answer: it would undo `rewrite`. */
-export const stored = (page) =>
-  until(page, async ([name, store]) => {
+export async function stored(page) {
+  await page.waitForFunction(() => {
     const last = window.said.findLast(({ kind }) => kind === "seen");
-    if (last?.seen.contoursOf && !window.explained.has(last.id)) return false;
-    const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
-    const opened = await result(indexedDB.open(name));
-    const all = await result(opened.transaction(store).objectStore(store).getAll());
-    opened.close();
+    return !last?.seen.contoursOf || window.explained.has(last.id);
+  }, null, { timeout: PATIENCE });
+  await untilStored(page, PROGRESS, (all) => {
     const shots = all.flatMap(({ visit: { eyes } }) => [...eyes.right, ...eyes.left]);
     return shots.length > 0 && shots.every(({ contours, contoursOf }) => !contoursOf || contours);
-  }, PROGRESS);
+  });
+}
 
 /** List all objects of a store of the page. */
 export const allOf = (page, place) =>
@@ -131,13 +132,7 @@ export const allOf = (page, place) =>
 export const idsOf = async (page, place) => (await allOf(page, place)).map(({ id }) => id);
 
 /** Wait until the objects of a store of the page fulfil a condition. */
-export async function untilStored(page, place, isTrue) {
-  const start = Date.now();
-  while (!isTrue(await allOf(page, place))) {
-    if (Date.now() - start > PATIENCE) throw new Error(`after a minute, this is not true of ${place}: ${isTrue}`);
-    await page.waitForTimeout(20);
-  }
-}
+export const untilStored = (page, place, isTrue) => poll(page, async () => isTrue(await allOf(page, place)), `of ${place}: ${isTrue}`);
 
 export async function openHistory(page) {
   await goTo(page, "settings"); // the link of the view that is shown does nothing

@@ -1,7 +1,7 @@
 // Failures: quick users, full or unavailable storage, deletion, a network that does not match, new versions.
 
 import { goTo, look, open, openOffline, options, ready, serve } from "./driver.mjs";
-import { until } from "./nurse.mjs";
+import { VISITS, allOf, untilStored } from "./nurse.mjs";
 
 const chooser = (eye) => `#new [data-eye=${eye}] input[type=file]:not([capture])`;
 const done = (eye) => `#new [data-eye=${eye}][aria-busy=false][data-result]`;
@@ -43,9 +43,9 @@ export const troubles = {
     const { page } = await openOffline(browser, url, server);
     const counts = [];
     const count = async (expected) => {
-      await until(page, `(${countVisits})().then((n) => n === ${expected})`);
+      await untilStored(page, VISITS, (all) => all.length === expected);
       await page.waitForTimeout(300); // for late writes
-      counts.push(await page.evaluate(countVisits));
+      counts.push((await allOf(page, VISITS)).length);
     };
     await look(page, "right", options.patient.right);
     await count(1);
@@ -165,16 +165,6 @@ async function tell([state, message, then]) {
   const worker = (await navigator.serviceWorker.getRegistration())[state];
   worker.postMessage(message);
   while (worker.state !== then) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-function countVisits() {
-  return new Promise((resolve) => {
-    const request = indexedDB.open("eyenet");
-    request.onsuccess = () => {
-      const all = request.result.transaction("visits").objectStore("visits").count();
-      all.onsuccess = () => resolve(all.result);
-    };
-  });
 }
 
 function closeStorage() {

@@ -13,7 +13,7 @@ References
 import uuid
 
 from eyenet.data.tasks import QUESTIONS
-from eyenet.forms.findings import find_finding, find_grade, find_kind, find_worst
+from eyenet.forms.findings import find_finding, find_grade, find_kind, find_worst, say_answer, say_finding
 from eyenet.forms.letter import read_words
 from eyenet.forms.visit import SIDES
 from eyenet.model.answers import UNSURE, is_unsure
@@ -51,6 +51,7 @@ class _Bundle:
     def __init__(self, visit):
         self.visit, self.words = visit, read_words("en")
         self.kind = find_kind(visit)
+        self.said = say_answer(self.words, self.kind)
         self.status = "final" if visit.verdict == "accepted" else "preliminary"
         self.notice = f"{NOT_A_DEVICE} {INTENDED_USE}" + (f" {SYNTHETIC_MODEL}" if visit.synthetic else "")
 
@@ -105,25 +106,20 @@ class _Bundle:
 
     def _answer(self):
         """What is answered for the patient; a value only where there is a result."""
-        said = self.words["doubtful"]["title"] if self.kind == "doubtful" else self.words["answers"][self.kind]
         observation = self._observation({"text": "Screening for diabetic retinopathy: answer of the software"})
-        observation |= {"hasMember": [self._refer(eye) for eye in SIDES]} | self._value(self.kind, said)
+        observation |= {"hasMember": [self._refer(eye) for eye in SIDES]} | self._value(self.kind, self.said)
         reasons = [{"text": plain(why)} for why in self.visit.reasons + self.visit.doubts]
         return observation | {"note": observation["note"] + reasons}
 
     def _eye(self, eye):
         """What is found in an eye: in words, and by question the probability and whether it is above the threshold."""
         finding, on_poor = find_finding(self.visit, eye)
-        if self.visit.doubts:
-            finding, on_poor = "doubtful", False
-        said = self.words["doubtful"]["text"] if finding == "doubtful" else self.words["findings"][finding]
-        said = self.words["onPoor"].format(finding=said) if on_poor else said
         code, display = EYES[eye]
         observation = self._observation(
             {"text": "Screening for diabetic retinopathy: finding of an eye by the software"}
         )
         observation |= {"bodySite": {"coding": [{"system": SNOMED, "code": code, "display": display}]}}
-        observation |= self._value(finding, said)
+        observation |= self._value(finding, say_finding(self.words, finding, on_poor))
         parts = self._components(eye) if finding == "unsure" or finding not in ABSENT else []
         studies = self._derived(eye)
         return observation | ({"component": parts} if parts else {}) | ({"derivedFrom": studies} if studies else {})
@@ -172,8 +168,7 @@ class _Bundle:
     def _conclude(self):
         """Say the answer, what a person decided, what is not covered, and which network answered."""
         words, visit, model = self.words, self.visit, self.visit.model
-        said = words["doubtful"]["title"] if self.kind == "doubtful" else words["answers"][self.kind]
-        parts = [f"Answer of the software: {said}."]
+        parts = [f"Answer of the software: {self.said}."]
         if visit.decision:
             verb = "decided on" if visit.verdict == "decided" else visit.verdict
             why = f" ({visit.decision['why']})" if visit.decision.get("why") else ""

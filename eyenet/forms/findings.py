@@ -78,9 +78,11 @@ def find_finding(visit, eye):
     Returns
     -------
     finding : str
-        A key of `findings` in the words.
+        A key of `findings` in the words; 'doubtful' if it is doubtful whose photographs these are.
     on_poor : bool
     """
+    if visit.doubts:
+        return "doubtful", False
     rows = visit.rows(eye)
     result = find_result(rows)
     if result is None:
@@ -88,6 +90,19 @@ def find_finding(visit, eye):
     called = (*FOUND, UNSURE)
     sure = any(is_gradable(row) and row["result"] in called for row in rows)
     return FINDINGS.get(result, "again"), result in called and not sure
+
+
+def say_answer(words, kind):
+    """Say an answer of `find_kind` in the words of a language."""
+    return words["doubtful"]["title"] if kind == "doubtful" else words["answers"][kind]
+
+
+def say_finding(words, finding, on_poor):
+    """Say a finding of `find_finding`, or that it is doubtful whose photographs these are."""
+    if finding == "doubtful":
+        return words["doubtful"]["text"]
+    said = words["findings"][finding]
+    return words["onPoor"].format(finding=said) if on_poor else said
 
 
 def find_worst(rows):

@@ -9,7 +9,16 @@ import json
 from decimal import ROUND_HALF_UP, Decimal
 from importlib.resources import files
 
-from eyenet.forms.findings import TONES, find_decisive, find_finding, find_kind, find_screening, find_urgency
+from eyenet.forms.findings import (
+    TONES,
+    find_decisive,
+    find_finding,
+    find_kind,
+    find_screening,
+    find_urgency,
+    say_answer,
+    say_finding,
+)
 from eyenet.forms.visit import SIDES
 from eyenet.grading.rows import UNREAD
 from eyenet.model.answers import is_gradable
@@ -73,7 +82,7 @@ class _Writer:
         words, clinic, sure = self.words, self.clinic, self.kind != "doubtful"
         mine = [] if clinic.name else [(words["clinic"], None)]
         doubtful, replaced = bool(self.visit.doubts), self.visit.is_replaced
-        title = words["answers"][self.kind] if sure else words["doubtful"]["title"]
+        title = say_answer(words, self.kind)
         demonstration = [words["demonstrations"]["title"], words["demonstrations"]["network"]]
         if sure and self.kind not in ("again", "ungradable"):
             title = self._mark(title)
@@ -130,8 +139,7 @@ class _Writer:
     def _eye(self, eye):
         words, photographs = self.words, self.visit.eye(eye)
         finding, on_poor = find_finding(self.visit, eye)
-        said = words["findings"][finding]
-        said = words["onPoor"].format(finding=said) if on_poor else said
+        said = say_finding(words, finding, on_poor)
         shot = find_decisive(photographs)
         return {
             "eye": words["eyes"][eye],

@@ -50,7 +50,7 @@ def _answer(visit):
 
 
 def _eye(visit, eye):
-    finding, on_poor = ("doubtful", False) if visit.doubts else find_finding(visit, eye)
+    finding, on_poor = find_finding(visit, eye)
     photographs = [one.row | {"file": one.name} | {"dicom": one.source} for one in visit.eye(eye)]
     shown = (
         "file",

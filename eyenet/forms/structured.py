@@ -15,7 +15,7 @@ import uuid
 from datetime import datetime
 
 from eyenet.data.tasks import QUESTIONS
-from eyenet.forms.findings import find_finding, find_kind, find_worst
+from eyenet.forms.findings import find_finding, find_kind, find_worst, say_answer, say_finding
 from eyenet.forms.letter import read_words
 from eyenet.forms.source import FRAME, PERSON, STUDY, UIDS, agreed, person_of
 from eyenet.forms.visit import SIDES
@@ -150,8 +150,7 @@ def _content(visit):
 def _patient_group(visit):
     """The answer for the patient, what a person decided, and what the answer is not."""
     words, kind = read_words("en"), find_kind(visit)
-    said = words["doubtful"]["title"] if kind == "doubtful" else words["answers"][kind]
-    told = [("ANSWER", "Answer of the software", kind, said)]
+    told = [("ANSWER", "Answer of the software", kind, say_answer(words, kind))]
     if visit.decision:
         said = "Decided" if visit.verdict == "decided" else f"Answer {visit.verdict}"
         told.append(("DECISION", "Decision of a person on the answer", visit.verdict, f"{said}: {visit.advice}"))
@@ -165,9 +164,8 @@ def _patient_group(visit):
 
 def _eye_group(visit, eye):
     """The finding of an eye and, of each of its photographs, the probabilities with their thresholds."""
-    words, (finding, on_poor) = read_words("en"), find_finding(visit, eye)
-    said = words["findings"][finding]
-    said = words["onPoor"].format(finding=said) if on_poor else said
+    finding, on_poor = find_finding(visit, eye)
+    said = say_finding(read_words("en"), finding, on_poor)
     told = [("FINDING", "Finding of the eye by the software", finding, said)]
     numbers = []
     for question, answer in find_worst(visit.rows(eye)).items():

@@ -10,6 +10,11 @@ def refers(answer):
     return answer.get("result") in REFERRING
 
 
+def is_unsure(answer):
+    """Tell whether an answer, a row of predict.py, is left to a grader: neither a referral nor negative."""
+    return answer.get("result") == UNSURE
+
+
 def is_to_be_referred(answer, decision):
     """Tell whether a patient is to be referred, by an answer and what a person decided on it; None: not decided yet.
 
@@ -24,6 +29,6 @@ def is_to_be_referred(answer, decision):
         `accepted`, and `refer` if the person said it.
     """
     decision = decision or {}
-    if answer.get("result") == UNSURE or decision.get("refer") is not None:
+    if is_unsure(answer) or decision.get("refer") is not None:
         return decision.get("refer")
     return refers(answer) != (decision.get("accepted") is False)

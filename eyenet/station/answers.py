@@ -5,10 +5,10 @@ from typing import NamedTuple
 from eyenet.data.identity import NOT_ONE_PERSON
 from eyenet.grading.answering import patient_row
 from eyenet.model.answers import AGAIN
-from eyenet.model.decided import refers
+from eyenet.model.decided import is_unsure, refers
 from eyenet.run.files import plain
 from eyenet.station.reading import WITHDRAWN
-from eyenet.station.referrals import is_to_be_referred, is_unsure
+from eyenet.station.referrals import is_to_be_referred
 from eyenet.station.visits import person_of, source_of
 
 

@@ -5,10 +5,10 @@ from itertools import product
 import numpy as np
 
 from eyenet.model.answers import AGAIN
-from eyenet.model.decided import refers
+from eyenet.model.decided import is_unsure, refers
 from eyenet.run.files import plain, write_rows
 from eyenet.score.intervals import share_with_interval
-from eyenet.station.referrals import day_of, is_unsure
+from eyenet.station.referrals import day_of
 
 ALL, SEVERAL, UNKNOWN, NEVER = "all", "several", "unknown", "never"
 GRADABLE, REFERRED, REPEATED = "photographs gradable", "visits referred", "visits to photograph again"

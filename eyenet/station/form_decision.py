@@ -1,16 +1,9 @@
 """A person's decision to refer that a further photograph of the visit does not cancel."""
 
-import json
-
-from eyenet.model.decided import is_to_be_referred
 from eyenet.station.opening import one_sentence
+from eyenet.station.reading import list_decided
+from eyenet.station.referrals import is_to_be_referred
 
-NEWEST = (
-    "SELECT d.recorded, d.body, i.body, a.body, d.id FROM entries d "
-    "JOIN entries a ON a.id = json_extract(d.body, '$.answer') "
-    "LEFT JOIN identities i ON i.entry = d.id WHERE d.kind = 'decision' AND d.patient = ? AND a.visit IS ? "
-    "ORDER BY d.id DESC LIMIT 1"
-)
 SEEN = (
     "SELECT 1 FROM entries WHERE kind = 'referral' AND patient = ? AND id > ? "
     "AND json_extract(body, '$.state') = 'seen'"
@@ -33,9 +26,9 @@ def find_earlier(register, answer):
     """
     hashed = register.visit_key(answer.patient, answer.visit)
     with one_sentence(register.path):
-        found = register.connection.execute(NEWEST, (answer.patient, hashed)).fetchone()
-        if found is None or register.connection.execute(SEEN, (answer.patient, found[4])).fetchone():
+        decided = [one for visit, one in list_decided(register.connection, answer.patient) if visit == hashed]
+        last = decided[-1] if decided else None
+        if last is None or register.connection.execute(SEEN, (answer.patient, last.decision["id"])).fetchone():
             return None
-    recorded, decision, private, body = found[0], *(json.loads(text or "{}") for text in found[1:4])
-    holds = is_to_be_referred(body["answer"], decision)
-    return {"recorded": recorded, "by": decision.get("by"), "why": private.get("why")} if holds else None
+    told = {name: last.decision.get(name) for name in ("recorded", "by", "why")}
+    return told if is_to_be_referred(last) else None

@@ -11,12 +11,10 @@ from eyenet.forms.clinic import Clinic
 from eyenet.forms.source import read_source
 from eyenet.run.errors import StageError
 from eyenet.run.files import read_json, write_json
-from eyenet.station import opening
 from eyenet.station.form_decision import find_earlier
 from eyenet.station.form_files import SOURCE, read_visit, write_forms
 from eyenet.station.form_folders import FormFolders, one_sentence, remove
 from eyenet.station.form_queue import FormQueue
-from eyenet.station.reading import list_erased
 
 SETTINGS, NOTE = "settings.json", "note.json"
 ENDING = ".forms"  # of the folder beside the register
@@ -165,8 +163,7 @@ class Forms:
         StageError
             If a folder cannot be removed.
         """
-        with opening.one_sentence(self.register.path):
-            erased = set(list_erased(self.register.connection))
+        erased = set(self.register.erased())
         with one_sentence(self.folder):
             self.folders.erase(erased)
 

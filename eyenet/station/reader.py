@@ -74,7 +74,13 @@ class Reader(Ledger):
     def decided_photographs(self, patient_key):
         """Return the ids of the photographs of a patient's answers on which a person has decided."""
         with opening.one_sentence(self.path):
-            return reading.find_decided(self.connection, patient_key)
+            decided = reading.list_decided(self.connection, patient_key)
+        return {number for _, answer in decided for number in answer.photographs}
+
+    def erased(self):
+        """List the keys of the patients who were erased."""
+        with opening.one_sentence(self.path):
+            return reading.list_erased(self.connection)
 
     def looks(self, after, since):
         """List how photographs look, of a day or later and after an entry: id, day, patient and lasting facts."""
@@ -110,4 +116,5 @@ class Reader(Ledger):
     def decided(self, decision):
         """Read the answer on which a decision was entered; a `reading.Answer`."""
         with opening.one_sentence(self.path):
-            return reading.read_decided(self.connection, decision)
+            ((_, answer),) = reading.list_decided(self.connection, decision=decision)
+        return answer

@@ -169,25 +169,35 @@ def _decision(number, recorded, body, told):
     return body["answer"], {"id": number, "recorded": recorded} | body | json.loads(told or "{}")
 
 
-def read_decided(connection, number):
-    """Read the answer on which a decision was entered, whether or not a newer answer has come; an `Answer`."""
-    answer, recorded, body, told = connection.execute(
-        "SELECT json_extract(e.body, '$.answer'), e.recorded, e.body, i.body FROM entries e "
-        "LEFT JOIN identities i ON i.entry = e.id WHERE e.kind = 'decision' AND e.id = ?",
-        (number,),
-    ).fetchone()
-    row = connection.execute(BOTH + "WHERE e.id = ?", (answer,)).fetchone()
-    return _answer(row, {answer: _decision(number, recorded, body, told)[1]})
+DECIDED = (
+    "SELECT a.visit, d.id, d.recorded, d.body, i.body, a.id, a.recorded, a.patient, a.body, j.body FROM entries d "
+    "JOIN entries a ON a.id = json_extract(d.body, '$.answer') LEFT JOIN identities i ON i.entry = d.id "
+    "LEFT JOIN identities j ON j.entry = a.id WHERE d.kind = 'decision' "
+)
 
 
-def find_decided(connection, patient):
-    """Return the ids of the photographs of a patient's answers, also earlier ones, on which a person has decided."""
-    rows = connection.execute(
-        "SELECT a.body FROM entries d JOIN entries a ON a.id = json_extract(d.body, '$.answer') "
-        "WHERE d.kind = 'decision' AND d.patient = ?",
-        (patient,),
-    )
-    return {number for (body,) in rows for number in json.loads(body)["photographs"]}
+def list_decided(connection, patient=None, decision=None):
+    """List the answers on which a person has decided, also where a newer one has come; the oldest decision first.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    patient : str, optional
+        Only those of this patient.
+    decision : int, optional
+        Only the one of this decision.
+
+    Returns
+    -------
+    list of (str or None, Answer)
+        The hash of the visit, which stays when the patient is erased, and the answer with that decision.
+    """
+    where, values = "", []
+    for column, value in (("d.patient", patient), ("d.id", decision)):
+        if value is not None:
+            where, values = f"{where}AND {column} = ? ", [*values, value]
+    rows = connection.execute(f"{DECIDED}{where}ORDER BY d.id", values)
+    return [(visit, _answer(told[4:], dict([_decision(*told[:4])]))) for visit, *told in rows]
 
 
 def list_looks(connection, after, since):

@@ -5,9 +5,10 @@ import json
 from typing import NamedTuple
 
 from eyenet.model import decided
-from eyenet.model.answers import AGAIN, UNSURE
+from eyenet.model.answers import AGAIN
+from eyenet.model.decided import is_unsure
 from eyenet.run.errors import StageError, plural
-from eyenet.station.reading import list_answers
+from eyenet.station.reading import list_answers, list_decided
 
 STATES = ("referred", "appointment", "seen")
 NEXT = {None: STATES[:1], "referred": STATES[1:], "appointment": STATES[1:], "seen": STATES[:1]}
@@ -21,11 +22,6 @@ class Waiting(NamedTuple):
     since: datetime.date
     state: str | None
     missing: str
-
-
-def is_unsure(answer):
-    """Tell whether an answer is left to a grader: neither a referral nor negative."""
-    return answer.get("result") == UNSURE
 
 
 def choose_answer(answers, patient, number=None):
@@ -131,24 +127,10 @@ def find_waiting(connection):
     return list(found.values())
 
 
-class Decided(NamedTuple):
-    """An answer on which a person decided, perhaps not the newest one of its visit."""
-
-    id: int
-    recorded: str
-    patient: str
-
-
 def _decided_to_refer(connection):
-    """List the answers of the newest decision on each visit by which the patient is to be referred; `Decided` each."""
-    found = {}
-    for number, recorded, patient, visit, body, decision in connection.execute(
-        "SELECT a.id, a.recorded, a.patient, a.visit, a.body, d.body FROM entries d "
-        "JOIN entries a ON a.id = json_extract(d.body, '$.answer') WHERE d.kind = 'decision' ORDER BY d.id"
-    ):
-        holds = decided.is_to_be_referred(json.loads(body)["answer"], json.loads(decision))
-        found[patient, visit] = Decided(number, recorded, patient) if holds else None
-    return [one for one in found.values() if one is not None]
+    """List the answers of the newest decision on each visit by which the patient is to be referred."""
+    newest = {(one.patient, visit): one for visit, one in list_decided(connection)}
+    return [one for one in newest.values() if is_to_be_referred(one)]
 
 
 def find_overdue(connection, today, days):

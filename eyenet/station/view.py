@@ -7,11 +7,10 @@ import datetime
 import sys
 
 from eyenet.model.answers import AGAIN
-from eyenet.model.decided import refers
+from eyenet.model.decided import is_unsure, refers
 from eyenet.model.disclaimers import NOT_A_DEVICE
 from eyenet.run.errors import plural
 from eyenet.run.files import plain
-from eyenet.station.referrals import is_unsure
 
 STYLES = {"again": "bold black on yellow", "refer": "bold red", "unsure": "bold magenta", "other": ""}
 FIXED = 22  # lines of the screen besides patients
