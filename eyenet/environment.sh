@@ -46,16 +46,6 @@ make_environment() {
     if nvidia-smi >/dev/null 2>&1; then
         wanted=${wanted/tensorflow>=/tensorflow[and-cuda]>=}
     fi
-    if [ -x "$python" ] && [ -f "$stamp" ]; then
-        # The test environment contains the pipeline's packages too.
-        case "$(cat "$stamp")" in *"$wanted"*)
-            if missing=$(missing_packages <(printf '%s\n' "$wanted")) && [ -z "$missing" ]; then
-                return 0
-            fi
-            echo "the environment $venv lacks ${missing//$'\n'/, }" >&2
-            ;;
-        esac
-    fi
     if ! "$python" -c "" 2>/dev/null; then
         for candidate in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
             if "$candidate" -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" 2>/dev/null; then
@@ -73,6 +63,23 @@ make_environment() {
             echo "error: $base cannot create an environment; on Debian and Ubuntu: apt install python3-venv" >&2
             return 1
         fi
+    fi
+    # Without bytecode, each start of a script compiles thousands of files again: 10 s for TensorFlow. Where Python must
+    # not write it beside the sources, as in many containers, it is kept in the environment.
+    if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
+        unset PYTHONDONTWRITEBYTECODE
+        PYTHONPYCACHEPREFIX=$(cd "$venv" && pwd)/bytecode
+        export PYTHONPYCACHEPREFIX
+    fi
+    if [ -f "$stamp" ]; then
+        # The test environment contains the pipeline's packages too.
+        case "$(cat "$stamp")" in *"$wanted"*)
+            if missing=$(missing_packages <(printf '%s\n' "$wanted")) && [ -z "$missing" ]; then
+                return 0
+            fi
+            echo "the environment $venv lacks ${missing//$'\n'/, }" >&2
+            ;;
+        esac
     fi
     echo "installing $* (TensorFlow is large: 1 GB to download, 3 GB on disk)" >&2
     local quiet=(--quiet)

@@ -163,6 +163,7 @@ def tiny_package(folder):
 def make_environment(here, **settings):
     """Call make_environment of eyenet/environment.sh, then import the package in the environment."""
     command = f'. "{REPO}/eyenet/environment.sh"; make_environment "{here}" req.txt && "$python" -I -c "import tiny"'
+    command += """ && "$python" -c 'import tiny; print(tiny.__cached__)'"""
     local = {
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(here),
@@ -183,8 +184,11 @@ def test_settings_of_pip_do_not_leave_an_empty_environment(tmp_path):
     one_sentence(done, "lacks tiny", "pip config list")
     names = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME")
     settings = dict.fromkeys(names, elsewhere) | {"PIP_USER": "1", "PIP_DRY_RUN": "1"}
-    done = make_environment(here, **settings)
+    done = make_environment(here, PYTHONDONTWRITEBYTECODE="1", **settings)
     assert done.returncode == 0, done.stderr
+    # Where no bytecode may stand beside the sources, the environment keeps it.
+    (bytecode,) = (here / "venv" / "bytecode").rglob("tiny.*.pyc")
+    assert done.stdout.split() == [str(bytecode)]
     (module,) = (here / "venv").glob("lib/python*/site-packages/tiny.py")
     assert make_environment(here).stderr == ""
     module.unlink()  # as an environment that an older version called complete
