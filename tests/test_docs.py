@@ -18,6 +18,11 @@ def test_the_readme_is_short_and_its_figures_are_the_measured_ones():
     assert subprocess.run([sys.executable, REPO / "docs" / "tables.py", "--check"], check=False).returncode == 0
 
 
+def test_the_drawn_rooms_are_those_of_the_imports():
+    """After a change of the imports, of who uses a room or of its docstring: python docs/rooms.py."""
+    assert subprocess.run([sys.executable, REPO / "docs" / "rooms.py", "--check"], check=False).returncode == 0
+
+
 def test_a_table_says_what_was_missed_and_refuses_a_figure_that_was_not_measured(monkeypatch):
     monkeypatch.syspath_prepend(REPO / "docs")
     tables = importlib.import_module("tables")
