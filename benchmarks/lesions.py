@@ -6,7 +6,7 @@
 MODEL is a model folder. --photos is DIARETDB1 with lesions.csv, the marks of four experts; benchmarks/marks.py says
 where two of them agree. A spot is a hit within 1 % of the diameter of the retina from such a place. It is compared with
 a place drawn uniformly from the visible retina, and with other methods on the same network. The 95 % intervals are
-Wilson's, over photographs.
+Wilson's, over photographs. Among the misses, those are counted whose spots lie in the same place: dirt on the lens.
 
 --healthy is a folder with trainLabels.csv: the methods are also compared on photographs of grade 0 on which lesions are
 drawn. The method was chosen on such drawings. The halves of --photos are made by a hash of the names.
@@ -40,6 +40,7 @@ REACH = 0.01  # of the diameter of the retina
 GOAL = 0.85
 OURS, HIRES, GRAD, LAST = "ours", "HiResCAM", "Grad-CAM", "Grad-CAM of the last layer"
 DRAWN, LEVELS, BATCH = 90, (2, 3, 4), 16
+DIRT = 3  # photographs in whose same place a spot is taken for dirt
 
 
 def last_layer(network):
@@ -106,6 +107,15 @@ def hit_at(near, spots, size):
     return near[np.arange(len(near)), rows, columns]
 
 
+def same_place(spots, size):
+    """Tell which spots of crops of `size` lie within reach of those of `DIRT` photographs, its own among them.
+
+    Eyes differ, so what a camera shows in the same place again and again is dirt on its lens; bool (n,).
+    """
+    apart = np.hypot(*(spots[:, None] - spots[None]).T)
+    return (apart <= REACH * size).sum(axis=0) >= DIRT
+
+
 def share_row(name, hits, asked=""):
     """Make a row of a share of photographs, with Wilson's interval."""
     found = share_with_interval(hits, np.arange(len(hits)))
@@ -168,6 +178,9 @@ def on_photographs(network, config, folder, sheet):
                     "second half": ~half,
                 }
                 rows += parts_of_hits(name, hits, there, parts)
+                missed = places[there & ~hits]
+                shared = int(same_place(missed, config["size"]).sum())
+                rows.append((f"{name}, missed, in the same place as others", shared, f"of {len(missed)}", ""))
         if group == marks.LARGER and sheet:
             draw_sheet(sheet, read_photographs(folder, config), masks, spots[[*yes][-1], OURS])
     return rows

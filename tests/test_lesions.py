@@ -95,6 +95,12 @@ def test_the_spots_are_those_of_the_heat_maps_that_are_shown():
         )
 
 
+def test_three_spots_in_the_same_place_are_dirt():
+    spots = np.array([[10, 10], [60, 60], [11, 10], [10, 12], [62, 60], [10, 30]])
+    assert lesions.same_place(spots, 256).tolist() == [True, False, True, True, False, False]
+    assert lesions.same_place(spots[:0], 256).tolist() == []
+
+
 def test_figures_of_two_photographs(tmp_path, monkeypatch):
     """Two experts mark the same place on both; the spot of the first is on it."""
     (tmp_path / "photographs").mkdir()
@@ -114,6 +120,7 @@ def test_figures_of_two_photographs(tmp_path, monkeypatch):
     assert found["haemorrhages: chance"][0] == pytest.approx((18 / 98) ** 2, rel=0.1)
     assert found["haemorrhages, any: ours"][0] == 0.5
     assert found["all but red small dots, any: ours"][2] == ">= 0.85"
+    assert found["all but red small dots, any: ours, missed, in the same place as others"][:2] == (0, "of 1")
     assert found["all but red small dots, any: ours, called"][0] == 1
     assert found["all but red small dots, any: ours, not called"][0] == 0
     assert found["all but red small dots, any: ours, called: photographs"][:2] == (1, "of 2")
