@@ -9,6 +9,7 @@ import pytest
 from conftest import REAL, draw_photograph
 from PIL import Image
 from test_jpeg import packages  # noqa: F401 (all tests here use it)
+from test_quality import worsened
 
 from benchmarks import degraded
 from benchmarks.browser import missing, run_node
@@ -31,15 +32,16 @@ MODEL = {
 }
 
 
-def run_page(folder, crops=(), patients=(), unsure=""):
-    """Judge crops, a list of (pixels, geometry), and join patients with the page's code."""
+def run_page(folder, crops=(), patients=(), unsure="", measured=()):
+    """Judge crops, a list of (pixels, geometry), and measures, and join patients with the page's code."""
     jobs = []
     for number, (crop, geometry) in enumerate(crops):
         (folder / f"{number}.bytes").write_bytes(crop.tobytes())
         field = geometry.get("field", "circle")
         job = {"file": str(folder / f"{number}.bytes"), "size": len(crop), "field": field}
         jobs.append(job | {"visible": geometry.get("visible", 1.0)})
-    task = {"weights": quality.weights(), "crops": jobs, "model": MODEL, "patients": patients}
+    task = {"weights": quality.weights(), "crops": jobs, "measured": measured, "model": MODEL}
+    task["patients"] = patients
     task["rule"] = {"point": "balanced", "unsure": unsure}
     (folder / "jobs.json").write_text(json.dumps(task))
     return run_node("quality.mjs", str(folder / "jobs.json"))
@@ -73,6 +75,15 @@ def test_the_page_measures_and_judges_the_same(tmp_path):
         assert page["reasons"] == list(expected.reasons)
     equalized = [page for page in judged if page["measures"]["equalized"]]
     assert len(equalized) >= 4 and len({page["measures"]["lines"] for page in equalized}) >= 3
+
+
+def test_the_page_orders_the_reasons_the_same(tmp_path):
+    terms = [dict(zip(("too dark", "low contrast"), odds)) for odds in itertools.product((0, 0.4, 2, 4, 6), repeat=2)]
+    measured = [worsened(reasons) | {"clipped": clipped} for reasons in terms for clipped in (0.03, 0.2)]
+    judged = run_page(tmp_path, measured=measured)["judged"]
+    told = [list(quality.judge_measures(measures).reasons) for measures in measured]
+    assert [page["reasons"] for page in judged] == told
+    assert {reasons.index("detail lost") for reasons in told if "detail lost" in reasons} == {0, 1, 2}
 
 
 def make_row(gradable, level):

@@ -126,6 +126,34 @@ def test_a_black_frame_is_too_dark():
     assert (found.gradable, found.score, found.reasons) == (False, 1.0, ("too dark",))
 
 
+def worsened(reasons):
+    """Measures of a typical natural photograph, worse by some log odds for each reason."""
+    fit, names = quality.weights()["natural"], {reason: name for name, reason in quality.REASONS.items()}
+    measures = {name: w["typical"] for name, w in fit["measures"].items()} | {"clipped": 0.03, "equalized": 0}
+    measures |= {"colour": 0.1, "red_green": 0.3, "green_blue": 0.3}
+    for reason, odds in reasons.items():
+        name = {"out of focus": "vessels"}.get(reason, names[reason])
+        measures[name] += odds / fit["measures"][name]["weight"]
+    return measures
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        ({}, ["detail lost"]),
+        ({"too dark": 6.0, "low contrast": 0.7}, ["too dark", "detail lost", "low contrast"]),
+        ({"too dark": 3.5, "out of focus": 3.2, "low contrast": 0.3}, ["detail lost", "too dark", "out of focus"]),
+    ],
+)
+def test_every_reason_is_told_in_the_order_of_its_weight(reasons, told):
+    """Lost detail weighs what makes a typical photograph poor; what weighs less than 0.5 log odds is not told."""
+    measures = worsened(reasons)
+    found = quality.judge_measures(measures | {"clipped": quality.FLATTENED})
+    assert (list(found.reasons), found.gradable) == (told, False)
+    without = [reason for reason in told if reason != "detail lost"]
+    assert list(quality.judge_measures(measures).reasons) == without
+
+
 @needs_real("eyepacs-full")
 def test_the_pixels_of_the_camera_do_not_count(tmp_path):
     for path in sorted((REAL / "eyepacs-full" / "train").glob("*.jpeg"))[::5]:

@@ -54,9 +54,10 @@ export function judge(measures: Measures, weights: Weights): Quality {
   );
   const odds = against.reduce((total, [, value]) => total + value, fit.intercept);
   const score = 1 / (1 + Math.exp(-clip(odds, -30, 30)));
-  const reasons = score < fit.threshold ? [] : blame(against);
+  const total = score < fit.threshold ? new Map<string, number>() : join(against);
   const lost = measures.clipped >= FLATTENED && !measures.equalized;
-  if (lost) reasons.push(LOST);
+  if (lost) total.set(LOST, Math.log(fit.threshold / (1 - fit.threshold)) - fit.intercept); // rejects a typical one
+  const reasons = blame(total);
   const shown = round(lost ? Math.max(score, fit.threshold) : score, 4);
   return { gradable: !reasons.length, retina: true, score: shown, reasons, measures };
 }
@@ -80,12 +81,17 @@ function isOneChannel({ light, red_green: redGreen, green_blue: greenBlue }: Mea
   return (redGreen > ALONE && light - redGreen < Math.log(8)) || redGreen < -ALONE || greenBlue < -ALONE;
 }
 
-/** List all reasons against a photograph, the strongest first. */
-function blame(against: (readonly [string, number])[]): string[] {
+/** Add the log odds of the measures with the same reason, none negative. */
+function join(against: (readonly [string, number])[]): Map<string, number> {
   const total = new Map<string, number>();
   for (const [name, odds] of against) {
     total.set(REASONS[name], (total.get(REASONS[name]) ?? 0) + Math.max(0, odds));
   }
+  return total;
+}
+
+/** List the reasons of at least `TO_BLAME` log odds, the strongest first; the strongest alone if none has so many. */
+function blame(total: Map<string, number>): string[] {
   const named = [...total].sort(([, a], [, b]) => b - a).map(([reason]) => reason);
   const told = named.filter((reason) => (total.get(reason) ?? 0) >= TO_BLAME);
   return told.length ? told : named.slice(0, 1);

@@ -2,7 +2,8 @@
 
 A logistic regression over the measures of eyenet/photo/measures.py, fitted and evaluated by benchmarks/quality.py; the
 weights are in eyenet/photo/quality.json. Each measure adds its weight times its deviation from a typical good
-photograph to the log odds of rejection; the largest terms give the reasons.
+photograph to the log odds of rejection. The terms are the reasons, the largest first; those below 0.5 log odds are not
+told, except the largest one.
 """
 
 import functools
@@ -39,18 +40,18 @@ ALONE = 1
 CUT_OFF = 0.8  # visible share of the circle; above it, only the camera's format hides the rest (all but 3 of 6,980)
 MOST_GLARE = 0.1  # share of saturated pixels; a photograph with more is poor however much more it is
 # `clipped` of a natural photograph from which detail is lost, by strong compression or overexposure: 0.7 % of EyeQ's
-# accepted photographs, 1.1 % of DIARETDB1 and 84 % of JPEGs of quality 10, on which a network's AUC falls by 0.18.
+# accepted photographs, 1.1 % of DIARETDB1 and 84 % of JPEGs of quality 10, on which a network's AUC falls by 0.173.
 FLATTENED = 0.08
 LOST = "detail lost"
-TO_BLAME = 0.5  # log odds from which a reason is told: it makes rejection 1.6 times as likely
+TO_BLAME = 0.5  # log odds from which a reason is told: it multiplies the odds of rejection by 1.6
 
 
 class Quality(NamedTuple):
     """Verdict on a photograph.
 
     `retina` tells whether it is a colour photograph of a retina: of any other picture no network must be asked. `score`
-    is the probability (0-1) that a grader rejects it; `reasons` are for the photographer, the strongest first, empty if
-    it is gradable; `measures` are the result of `measure`.
+    is the probability (0-1) that a grader rejects it; `reasons` are for the photographer, the strongest first, without
+    those below `TO_BLAME` log odds, and empty if it is gradable; `measures` are the result of `measure`.
     """
 
     gradable: bool
@@ -96,9 +97,11 @@ def judge_measures(measures, fits=None):
     against = {m: w["weight"] * (counted(m, measures) - w["typical"]) for m, w in fit["measures"].items()}
     odds = fit["intercept"] + sum(against.values())
     score = 1 / (1 + math.exp(-max(-30, min(30, odds))))
-    reasons = _blame(against) if score >= fit["threshold"] else ()
+    total = _join(against) if score >= fit["threshold"] else {}
     if measures["clipped"] >= FLATTENED and not measures["equalized"]:
-        score, reasons = max(score, fit["threshold"]), (*reasons, LOST)
+        score = max(score, fit["threshold"])
+        total[LOST] = math.log(fit["threshold"] / (1 - fit["threshold"])) - fit["intercept"]  # rejects a typical one
+    reasons = _blame(total)
     return Quality(not reasons, True, round(score, 4), reasons, measures)
 
 
@@ -138,10 +141,15 @@ def is_one_channel(measures):
     return red or measures["red_green"] < -ALONE or measures["green_blue"] < -ALONE
 
 
-def _blame(against):
-    """List all reasons for rejection, the strongest first; `against` maps measures to log odds."""
+def _join(against):
+    """Add the log odds of the measures with the same reason; dict of reason to log odds, none negative."""
     total = {}
     for name, odds in against.items():
         total[REASONS[name]] = total.get(REASONS[name], 0) + max(0, odds)
+    return total
+
+
+def _blame(total):
+    """List the reasons of at least `TO_BLAME` log odds, the strongest first; the strongest alone if none has so many."""
     named = sorted(total, key=lambda reason: -total[reason])
     return tuple([reason for reason in named if total[reason] >= TO_BLAME] or named[:1])
