@@ -46,11 +46,14 @@ def interval(found):
 
 
 def figures(name, table, judged, goals=("", "", "")):
-    """List AUC, sensitivity and specificity against EyeQ with the intervals that the product gives them."""
-    rows = np.array([found is not None for found in judged]) & (table["eyeq"] != "").to_numpy()
+    """List AUC, sensitivity and specificity against EyeQ with the intervals that the product gives them.
+
+    A photograph in which no retina is found is rejected, with a score of 1.
+    """
+    rows = (table["eyeq"] != "").to_numpy()
     judged = [found for found, row in zip(judged, rows) if row]
     truth = (table["eyeq"] == "reject").to_numpy()[rows]
-    score, called = np.array([found.score for found in judged]), is_rejected(judged)
+    score, called = np.array([found.score if found else 1.0 for found in judged]), is_rejected(judged)
     patients = table["patient"].to_numpy()[rows]
     measured = {
         "AUC": auc_with_interval(truth, score, patients),

@@ -33,6 +33,7 @@ COPIES = {
     ],
 }
 PASS = 0.95  # share of EyeQ's accepted photographs that must pass: a new photograph costs the patient's time
+NEVER = dict.fromkeys(COPIES, {"intercept": 0.0, "threshold": 0.9, "measures": {}})  # fits that reject nothing
 PENALTY = 0.1  # scikit-learn's C; 0.03 to 1 give the same AUC to 0.002
 # Total weights of the other rows, where the photographs that EyeQ accepts have 1. Lesions are drawn on these again.
 DEGRADED, CAMERA, LESIONS = 0.5, 1.0, 0.1
@@ -55,8 +56,9 @@ class Data:
 
     Attributes
     ----------
-    values, rejected, labelled, patient, weight : ndarray
-        Of all rows, shape (n, k) and (n,); `labelled` are those of EyeQ; the weight of the rejected is scaled in `fit`.
+    values, rejected, labelled, patient, weight, by_rule : ndarray
+        Of all rows, shape (n, k) and (n,); `labelled` are those of EyeQ; the weight of the rejected is scaled in `fit`;
+        `by_rule` are rejected whatever the fit says, such as where detail is lost.
     """
 
     def __init__(self, kind, labelled, copies, camera, lesions, names=None):
@@ -64,7 +66,7 @@ class Data:
         copies = copies[copies["kind"].isin(COPIES[kind])]
         parts = [(labelled, labelled["eyeq"] == "reject", None), (copies, True, DEGRADED)]
         parts += [(camera, False, CAMERA), (lesions, False, LESIONS)]
-        values, rejected, weight, patient = [], [], [], []
+        values, rejected, weight, patient, by_rule = [], [], [], [], []
         for table, truth, total in parts:
             seen = table[kind].map(lambda found: found is not None and "contrast" in found)  # not black frames
             rows, truth = table[seen], np.broadcast_to(truth, len(table))[seen]
@@ -73,8 +75,9 @@ class Data:
             accepted = (~rejected[0]).sum()
             weight.append(np.full(len(rows), total * accepted / max(1, len(rows)) if total else 1.0))
             patient.append(rows["patient"].to_numpy())
+            by_rule += [not quality.judge_measures(found, NEVER).gradable for found in rows[kind]]
         self.values, self.rejected = np.array(values), np.concatenate(rejected)
-        self.weight, self.patient = np.concatenate(weight), np.concatenate(patient)
+        self.weight, self.patient, self.by_rule = np.concatenate(weight), np.concatenate(patient), np.array(by_rule)
         self.labelled = np.arange(len(self.values)) < len(rejected[0])
 
 
@@ -120,6 +123,8 @@ def calibrate(odds, truth):
 def finish_fit(data, rows=None, seed=0):
     """Fit, calibrate and choose the threshold, on some rows only.
 
+    The threshold passes `PASS` of the photographs that EyeQ accepts, with what is rejected by a rule counted.
+
     Returns
     -------
     dict
@@ -129,7 +134,7 @@ def finish_fit(data, rows=None, seed=0):
     weight, typical = fit(data, rows)
     odds, rows = held_out(data, rows, seed), rows & data.labelled
     slope, intercept = calibrate(odds[rows], data.rejected[rows])
-    passing = np.quantile(odds[rows & ~data.rejected], PASS)
+    passing = np.quantile(np.where(data.by_rule, np.inf, odds)[rows & ~data.rejected], PASS)
     measures = {
         name: {"weight": round(float(w), 4), "typical": round(float(t), 4)}
         for name, w, t in zip(data.names, slope * weight, typical)
