@@ -27,7 +27,7 @@ import os
 
 from eyenet.photo.colours import COLOURS
 from eyenet.photo.decode import is_synthetic
-from eyenet.photo.field import FIELDS
+from eyenet.photo.field import FIELDS, describe_fields
 from eyenet.photo.pages import split_page
 from eyenet.photo.png import encode_png, read_geometry
 from eyenet.photo.retina import PREPROCESSING, photograph_to_input
@@ -143,8 +143,7 @@ def main():
             log(f"note: synthetic: {len(drawn):,} of {plural(len(resized), 'photograph')}, such as {min(drawn)}")
         total = len(photographs) + len(refused)
         code = stage.finish(total, args.max_rejected, resized)
-    whole = plural(frames, "as a whole frame", "as whole frames")
-    fields = f"{len(resized) - frames:,} by the circle of the retina, {whole}"
+    fields = describe_fields(len(resized) - frames, frames)
     count = f"{len(resized):,} of {plural(total, 'photograph')}"
     print(f"resized {count} to {args.output} ({fields}), {len(stage.rejected)} rejected")
     print_next(f"python preprocess_images.py{fitting_next(options, args, output='input', labels='labels')}")

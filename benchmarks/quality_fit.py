@@ -33,7 +33,7 @@ COPIES = {
     ],
 }
 PASS = 0.95  # share of EyeQ's accepted photographs that must pass: a new photograph costs the patient's time
-NEVER = dict.fromkeys(COPIES, {"intercept": 0.0, "threshold": 0.9, "measures": {}})  # fits that reject nothing
+NEVER = {kind: {"intercept": 0.0, "threshold": 0.9, "measures": {}} for kind in COPIES}  # fits that reject nothing
 PENALTY = 0.1  # scikit-learn's C; 0.03 to 1 give the same AUC to 0.002
 # Total weights of the other rows, where the photographs that EyeQ accepts have 1. Lesions are drawn on these again.
 DEGRADED, CAMERA, LESIONS = 0.5, 1.0, 0.1

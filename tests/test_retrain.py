@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import bytes_of, kill_after, one_sentence, read_csv, run, run_stages, write_csv
+from conftest import bytes_of, draw_photograph, kill_after, one_sentence, read_csv, run, run_stages, write_csv
 from PIL import Image, ImageOps
 from test_predict import as_dicom
 
 import retrain as retrain_script
-from benchmarks import degraded
+from benchmarks import degraded, stress
 from benchmarks.simulated import draw_eyes, separation
 from eyenet.data.array import content_hash, open_array
 from eyenet.data.names import split_of
@@ -299,6 +299,24 @@ def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work, for
     new = int(np.flatnonzero(~own)[0])  # a photograph of another newcomer is a copy of the known one, row 0
     splits = np.array(join_splits(accepted, known, [(new, 0, 0.99)], []))
     assert set(splits[(accepted["patient"] == accepted["patient"][new]).to_numpy()]) == {wrong}
+
+
+@pytest.mark.parametrize(
+    ("field", "counts"), [("auto", "2 photographs: 1 by the circle"), ("circle", "1 photograph: 1")]
+)
+def test_circles_and_whole_frames_of_a_batch_are_counted(tmp_path, capsys, forked_steps, field, counts):
+    """As asked; the default is that of the model."""
+    source = tmp_path / "train"
+    source.mkdir()
+    Image.fromarray(draw_photograph()).save(source / "1_left.png")
+    stress.windows(stress.stressed(stress.plain), stress.CIRCLE, 0.6)[0].save(source / "2_left.png")
+    write_csv(tmp_path / "trainLabels.csv", [("image", "level"), ("1_left", 0), ("2_left", 2)])
+    config = {"size": 160, "settings": {"images": {"field": field}}}
+    base = Base(None, config, None, None, None, None, {"seed": 0, "val": 0.2, "test": 0.2})
+    crop_and_judge(source, tmp_path / "trainLabels.csv", base, tmp_path / "out", 1)
+    frames = {"auto": "1 as a whole frame", "circle": "0 as whole frames"}[field]
+    said = capsys.readouterr().err
+    assert f"cropped {counts}" in said and f"of the retina, {frames}" in said
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections import Counter
 from eyenet.data.tasks import QUESTIONS
 from eyenet.grading.photographs import DOUBTS, read_middle
 from eyenet.model.answers import AGAIN, RETAKE, UNDECIDED, UNSURE
+from eyenet.photo.field import describe_fields
 from eyenet.photo.pages import split_page
 from eyenet.photo.retina import PREPROCESSING
 from eyenet.run.errors import StageError, log, plural
@@ -94,8 +95,7 @@ class Output:
         joined = f" and {plural(patients, 'patient')}" if patients else ""
         text = f"{plural(total, 'photograph')}{joined}: {results}"
         if self.fields["frame"]:
-            frames = plural(self.fields["frame"], "as a whole frame", "as whole frames")
-            text += f" ({self.fields['circle']:,} by the circle of the retina, {frames})"
+            text += f" ({describe_fields(self.fields['circle'], self.fields['frame'])})"
         self._print(text, sys.stderr if self.as_json else None)
         if unread:
             log(f"error: {unread:,} of {plural(total, 'file')} could not be read; their rows give the reasons")

@@ -5,7 +5,7 @@ from PIL import Image
 
 from eyenet.photo.circle import Circle, find_retina
 from eyenet.photo.colours import BLACK
-from eyenet.run.errors import NoRetina
+from eyenet.run.errors import NoRetina, plural
 
 FIELDS = ("auto", "circle", "frame")
 CELLS = 32  # per side, of the coarse picture that `fills_picture` looks at
@@ -71,3 +71,8 @@ def fills_picture(image):
         return False
     red, green, blue = np.median(coarse[lit], axis=0)
     return bool(red >= REDDER * green and blue <= BLUEST * green)
+
+
+def describe_fields(circles, frames):
+    """Say how many photographs show the circle of the retina, and how many the whole frame."""
+    return f"{circles:,} by the circle of the retina, {plural(frames, 'as a whole frame', 'as whole frames')}"

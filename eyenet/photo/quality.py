@@ -150,6 +150,6 @@ def _join(against):
 
 
 def _blame(total):
-    """List the reasons of at least `TO_BLAME` log odds, the strongest first; the strongest alone if none has so many."""
+    """List the reasons of at least `TO_BLAME` log odds, the strongest first; if there are none, the strongest alone."""
     named = sorted(total, key=lambda reason: -total[reason])
     return tuple([reason for reason in named if total[reason] >= TO_BLAME] or named[:1])

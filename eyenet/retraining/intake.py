@@ -17,12 +17,13 @@ from eyenet.data.shards import shard_files
 from eyenet.data.tables import read_table, write_table
 from eyenet.model.patients import read_patients
 from eyenet.model.settings import colours_of, field_of
+from eyenet.photo.field import describe_fields
 from eyenet.photo.png import Crops
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import from_cell, sha256, write_rows
 from eyenet.run.folder import output_folder
 from eyenet.run.script import PARENT
-from eyenet.sets.folders import path_in_set
+from eyenet.sets.folders import PHOTOGRAPHS, path_in_set
 from eyenet.sets.labelled import NO_PHOTOGRAPH
 
 SCRIPTS = Path(__file__).resolve().parents[2]
@@ -49,7 +50,7 @@ def run_step(script, **options):
 
 
 def crop_and_judge(photos, labels, base, folder, workers, field=None, columns=None):
-    """Crop the new photographs and judge their quality.
+    """Crop the new photographs, report how many of each field, and judge their quality.
 
     Returns
     -------
@@ -63,12 +64,20 @@ def crop_and_judge(photos, labels, base, folder, workers, field=None, columns=No
     common, images = {"workers": workers, "max_rejected": 1}, base.config["settings"]["images"]
     looks = {"size": base.config["size"], "colours": colours_of(images), "field": field or field_of(images)}
     run_step("resize_images.py", input=photos, output=crops, **looks, **common)
+    log_fields(crops)
     split = {name: base.split[name] for name in ("seed", "val", "test")}
     places = {"input": crops, "output": kept, "labels": labels, "labels_out": joined}
     places |= {"columns": columns} if columns else {}
     run_step("preprocess_images.py", **places, figures=folder / "figures", **split, **common)
     table = read_table(joined, [*COLUMNS[:-1], "gradable"], "preprocess_images.py")
     return table[table["gradable"] == "1"].reset_index(drop=True), read_rejected(crops, kept)
+
+
+def log_fields(crops):
+    """Report how many crops show the circle of the retina and how many the whole frame."""
+    fields = pd.read_csv(crops / PHOTOGRAPHS, usecols=["field"])["field"]
+    frames = int((fields == "frame").sum())
+    log(f"cropped {plural(len(fields), 'photograph')}: {describe_fields(len(fields) - frames, frames)}")
 
 
 def read_rejected(crops, kept):
