@@ -15,7 +15,7 @@ from conftest import REAL, REPO, draw_photograph, first_of, make_once, needs_rea
 from PIL import Image, ImageOps
 from test_decode import rgb_profile
 
-from benchmarks import browser
+from benchmarks import browser, stress
 from benchmarks.browser import BrowserError, browse, build, differences, install, missing, pairs, paths_of
 from benchmarks.materials import make_model
 from eyenet.model.folder import LITE_NETWORK, open_model
@@ -109,6 +109,15 @@ def test_offline_it_grades_as_python_does_and_asks_nobody(page, model, sample):
     assert "default-src 'none'" in seen["worker_policy"] and "https:" not in seen["worker_policy"]
     black = seen["photographs"][str(sample / "s0003_right.jpeg")]
     assert black["row"]["reasons"] == ["too dark"] and "Poor photograph: take it again" in black["text"]
+
+
+def test_a_whole_frame_is_told(page, tmp_path):
+    """A picture that the retina fills shows no rim: the page must not say that the whole field is seen."""
+    window = tmp_path / "window.png"
+    stress.windows(stress.stressed(stress.plain), stress.CIRCLE, 0.6)[0].save(window)
+    seen = browse("grade", altered(page, tmp_path / "page", field="auto"), patients={"x": {"left": window}}, crops=True)
+    told = seen["photographs"][str(window)]
+    assert told["row"]["field"] == "frame" and "Whole frame taken" in told["text"] and "Whole field" not in told["text"]
 
 
 def test_photographs_of_every_kind(page, model, sample, tmp_path):

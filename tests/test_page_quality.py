@@ -32,8 +32,8 @@ MODEL = {
 }
 
 
-def run_page(folder, crops=(), patients=(), unsure="", measured=()):
-    """Judge crops, a list of (pixels, geometry), and measures, and join patients with the page's code."""
+def run_page(folder, crops=(), patients=(), unsure="", measured=(), rows=()):
+    """Judge crops, a list of (pixels, geometry), and measures, join patients and check rows with the page's code."""
     jobs = []
     for number, (crop, geometry) in enumerate(crops):
         (folder / f"{number}.bytes").write_bytes(crop.tobytes())
@@ -41,7 +41,7 @@ def run_page(folder, crops=(), patients=(), unsure="", measured=()):
         job = {"file": str(folder / f"{number}.bytes"), "size": len(crop), "field": field}
         jobs.append(job | {"visible": geometry.get("visible", 1.0)})
     task = {"weights": quality.weights(), "crops": jobs, "measured": measured, "model": MODEL}
-    task["patients"] = patients
+    task |= {"patients": patients, "rows": rows}
     task["rule"] = {"point": "balanced", "unsure": unsure}
     (folder / "jobs.json").write_text(json.dumps(task))
     return run_node("quality.mjs", str(folder / "jobs.json"))
@@ -84,6 +84,16 @@ def test_the_page_orders_the_reasons_the_same(tmp_path):
     told = [list(quality.judge_measures(measures).reasons) for measures in measured]
     assert [page["reasons"] for page in judged] == told
     assert {reasons.index("detail lost") for reasons in told if "detail lost" in reasons} == {0, 1, 2}
+
+
+def test_a_whole_frame_is_not_called_a_whole_field(tmp_path):
+    """Nothing tells whether the rim was cut off; the rows of older versions show circles."""
+    row = {"result": "no DR", "gradable": True, "retina": True, "reasons": []}
+    rows = [row, row | {"field": "circle"}, row | {"field": "frame"}]
+    rows += [{**row, "gradable": False, "reasons": ["retina cut off"], "field": field} for field in ("circle", "frame")]
+    states = run_page(tmp_path, rows=rows)["states"]
+    assert [state["whole"] for state in states] == ["yes", "yes", "unknown", "no", "no"]
+    assert {state["sharp"] for state in states} == {"yes"}
 
 
 def make_row(gradable, level):

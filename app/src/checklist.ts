@@ -25,10 +25,13 @@ const ABOUT: Record<string, Item> = {
   "low contrast": "light",
 };
 
-/** Find the state of each item; without a retina, or in a grey photograph, only the reasons are known. */
+/** Find the state of each item; without a retina, or in a grey photograph, only the reasons are known. A whole frame shows no rim. */
 export function stateOf(row: Row): Record<Item, State> {
   const against = new Set(row.reasons.map((reason) => ABOUT[reason]));
-  const state = (item: Item): State => (against.has(item) || (item === "retina" && row.retina === false && !row.reasons.includes(GREY)) ? "no" : row.retina === false ? "unknown" : "yes");
+  const state = (item: Item): State => {
+    if (against.has(item) || (item === "retina" && row.retina === false && !row.reasons.includes(GREY))) return "no";
+    return row.retina === false || (item === "whole" && row.field === "frame") ? "unknown" : "yes";
+  };
   return Object.fromEntries(ITEMS.map((item) => [item, state(item)])) as Record<Item, State>;
 }
 
@@ -41,7 +44,8 @@ export function drawChecklist(row: Row): HTMLElement | null {
   const state = stateOf(row);
   const items = ITEMS.map((item) => {
     const found = state[item];
-    return el("li", { class: found }, el("span", { "aria-hidden": "true" }, verbatim(SYMBOLS[found])), words.checklist[item][found]);
+    const said = item === "whole" && row.field === "frame" ? words.checklist.frame : words.checklist[item][found];
+    return el("li", { class: found }, el("span", { "aria-hidden": "true" }, verbatim(SYMBOLS[found])), said);
   });
   return el("ul", { class: "checklist" }, ...items);
 }

@@ -56,6 +56,7 @@ export interface Row {
   retina?: boolean; // a colour photograph of a retina; not in the history of older versions
   reasons: string[]; // of a file that could not be read: a Problem
   quality?: number;
+  field?: "circle" | "frame"; // what the crop shows; not in the history of older versions
   questions?: Partial<Record<Question, Answer>>;
   by_threshold?: string; // the result without "unsure", where that was asked for
   expected_grade?: number;
@@ -230,11 +231,11 @@ async function lookAt(network: Network, model: Model, rule: Rule, photograph: Ph
   const quality = judge(measure(judged, visible, seen), model.quality);
   const shown = cropped(large, SHOWN);
   const encoded = encode(shown, SHOWN, QUALITY); // by the browser, while the network runs
-  const nothing = { ...NOTHING, row: graded(quality), geometry, crop: judged };
+  const nothing = { ...NOTHING, row: graded(quality, geometry), geometry, crop: judged };
   if (!quality.retina) return { seen: { ...nothing, picture: await encoded }, explain: null };
   const inColours = coloured(crop, found.crop?.colours ?? "natural", model);
   const looked = await network.look(inColours);
-  const row = { ...graded(quality), ...answer(model, rule, looked, quality) };
+  const row = { ...graded(quality, geometry), ...answer(model, rule, looked, quality) };
   const equalized = model.colours === "equalized" ? inColours : equalize(crop, insideCircle(model.size));
   const disc = quality.gradable && geometry.field === "circle" ? discOf(equalized) : null;
   const answered = { ...nothing, row, disc, picture: await encoded, input: inColours };
@@ -256,8 +257,8 @@ function coloured(crop: Picture, made: Colours, model: Model): Picture {
   return equalize(crop, insideCircle(model.size));
 }
 
-function graded(quality: Quality): Row {
-  return { result: AGAIN, gradable: quality.gradable, retina: quality.retina, reasons: quality.reasons, quality: quality.score };
+function graded(quality: Quality, { field }: Geometry): Row {
+  return { result: AGAIN, gradable: quality.gradable, retina: quality.retina, reasons: quality.reasons, quality: quality.score, field };
 }
 
 /** Turn the network's output into the answers of a row: a poor photograph may tell disease, and nothing else. */

@@ -18,6 +18,7 @@ const isDay = (value: unknown): boolean => value === "" || (isText(value) && /^\
 const arePaths = (value: unknown): boolean => isTexts(value) && (value as string[]).every((path) => /^[\w\s.,-]*$/.test(path));
 const areContours = (value: unknown): boolean => arePaths(value) && [0, LEVELS.length].includes((value as string[]).length); // none without evidence
 const isQuestion = (value: unknown): boolean => value === "any" || value === "referable";
+const isField = (value: unknown): boolean => value === "circle" || value === "frame";
 const isPicture = (value: unknown): boolean => value === null || (value instanceof Blob && value.type.startsWith("image/"));
 const may = (check: (value: unknown) => boolean, value: unknown): boolean => value === undefined || check(value);
 const orNull = (check: (value: unknown) => boolean, value: unknown): boolean => value === null || check(value);
@@ -30,10 +31,10 @@ function isAnswer(value: unknown): boolean {
 
 function isRow(value: unknown): value is Row {
   if (!isObject(value) || !isResult(value.result) || !isTexts(value.reasons)) return false;
-  const { questions, grade, gradable, retina, notes, by_threshold: alone } = value;
+  const { questions, grade, gradable, retina, notes, field, by_threshold: alone } = value;
   const isGrade = may((one) => Number.isInteger(one) && Number(one) >= 0 && Number(one) <= 4, grade);
   const isAnswered = may((one) => isObject(one) && Object.entries(one).every(([name, answer]) => isQuestion(name) && isAnswer(answer)), questions);
-  return isGrade && isAnswered && may(isFlag, gradable) && may(isFlag, retina) && may(isTexts, notes) && may(isResult, alone);
+  return isGrade && isAnswered && may(isFlag, gradable) && may(isFlag, retina) && may(isTexts, notes) && may(isField, field) && may(isResult, alone);
 }
 
 function isShot(value: unknown): value is Shot {

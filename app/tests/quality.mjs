@@ -6,12 +6,13 @@
 import { readFileSync } from "node:fs";
 import { load } from "./load.mjs";
 
-const [{ measure }, { judge }, { join }] = [await load("measures.ts"), await load("quality.ts"), await load("screener.ts")];
-const { weights, crops, measured, model, rule, patients } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const modules = ["measures.ts", "quality.ts", "screener.ts", "checklist.ts"];
+const [{ measure }, { judge }, { join }, { stateOf }] = await Promise.all(modules.map((name) => load(name)));
+const { weights, crops, measured, model, rule, patients, rows } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 
 const judged = crops.map(({ file, size, visible, field }) =>
   judge(measure({ width: size, height: size, data: new Uint8Array(readFileSync(file)) }, visible, field), weights),
 );
 judged.push(...measured.map((measures) => judge(measures, weights)));
 const joined = patients.map((eyes) => join(model, rule, eyes));
-process.stdout.write(JSON.stringify({ judged, joined }));
+process.stdout.write(JSON.stringify({ judged, joined, states: rows.map(stateOf) }));

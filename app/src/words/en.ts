@@ -128,6 +128,7 @@ const en = {
     title: (eye: Eye, number: number) => `${EYES[eye]}, photograph ${number}`,
     retina: { yes: "Retina found", no: "No retina found", unknown: "Retina: not checked" },
     whole: { yes: "Whole field", no: "Field cut off", unknown: "Whole field: not checked" },
+    frame: "Whole frame taken: the rim of the retina is not in the picture",
     sharp: { yes: "Sharp", no: "Not sharp", unknown: "Sharpness: not checked" },
     light: { yes: "Good light", no: "Poor light", unknown: "Light: not checked" },
     todo: "What to do, most important first:",

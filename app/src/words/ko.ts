@@ -124,6 +124,7 @@ const ko: Words = {
     title: (eye: Eye, number: number) => `${EYES[eye]}, ${number}번째 사진`,
     retina: { yes: "망막 확인됨", no: "망막이 보이지 않음", unknown: "망막: 확인 안 됨" },
     whole: { yes: "전체가 보임", no: "일부가 잘림", unknown: "전체가 보이는지: 확인 안 됨" },
+    frame: "사진 전체를 사용함: 망막의 가장자리가 보이지 않음",
     sharp: { yes: "선명함", no: "선명하지 않음", unknown: "선명도: 확인 안 됨" },
     light: { yes: "밝기 좋음", no: "밝기 불량", unknown: "밝기: 확인 안 됨" },
     todo: "해야 할 일 (중요한 것부터):",
