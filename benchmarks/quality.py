@@ -9,9 +9,9 @@ photographs of --data that have an EyeQ label (reject against good and usable), 
 --equalized. Both are fitted to degraded copies as poor, and as not poor to one half of --camera, by a hash of the name,
 and to healthy retinas with drawn lesions. Figures come from cross-validation over patients, which includes the choice
 of the threshold, and from the other half of --camera. The measures were chosen by these same figures, so the figures
-are slightly too high. `--before FILE` judges by older weights too, such as those that
-`git show c990cf5:eyenet/photo/quality.json` prints; the natural ones were fitted to --data, so that their figures on it
-are too high. `--write` writes eyenet/photo/quality.json. Takes ten minutes on two cores, and one with a filled --cache.
+are slightly too high. eyenet/photo/quality.json gets the AUC, and with `--write` the weights. `--before FILE` judges by
+older weights too, such as those that `git show c990cf5:eyenet/photo/quality.json` prints; the natural ones were fitted
+to --data, so that their figures on it are too high. Takes ten minutes on two cores, and one with a filled --cache.
 """
 
 import datetime
@@ -133,7 +133,7 @@ def main():
     options.add_argument("--originals", type=Path, help="full-size photographs, to test that size does not matter")
     options.add_argument("--before", type=Path, help="older weights to judge by as well")
     options.add_argument("--cache", type=Path, help="folder that keeps the measures")
-    options.add_argument("--write", action="store_true", help="write eyenet/photo/quality.json")
+    options.add_argument("--write", action="store_true", help="write the weights into eyenet/photo/quality.json")
     args = options.parse_args()
     tables = {
         name: measure_folder(folder, read_labels(folder), args.cache)
@@ -141,10 +141,9 @@ def main():
     }
     tables["lesions"] = measure_lesions(args.data, tables["data"], args.cache)
     copies = measure_copies(args.data, tables["data"], args.cache)
-    results, made = fit_and_judge(tables, copies, args.before)
+    results, fits = fit_and_judge(tables, copies, args.before)
     results += graders_by_grade("equalized, as published", tables["published"])
-    if args.write:
-        write_weights(made, tables, args)
+    write_made(results, describe(tables, args) | fits if args.write else {})
     images = tables["data"]["image"]
     results += size_figures(args.data, images[::8], (800,), "1024 px photographs")
     if args.originals:
@@ -156,10 +155,10 @@ def main():
 
 
 def fit_and_judge(tables, copies, before=None):
-    """Fit both gates; list their figures in cross-validation, and those of older weights, the path `before`."""
+    """Fit both gates; list their figures in cross-validation and those of older weights, and return the fits too."""
     old = before and json.loads(before.read_text())
     camera = tables["camera"][is_half(tables["camera"]["image"])]
-    results, made = [], {}
+    results, fits = [], {}
     for kind in MEASURES:
         sets = [tables["data"]] if kind == "natural" else [tables["data"], tables["published"]]
         labelled = pd.concat([table[table["eyeq"] != ""] for table in sets])[[*COLUMNS, kind]]
@@ -167,23 +166,22 @@ def fit_and_judge(tables, copies, before=None):
         data = Data(kind, *parts)
         results += compare(kind, kind, lambda table, data=data: nested(data, table), tables)
         results += copies_figures(kind, lambda table, data=data: nested(data, table), copies)
-        for name, names in ALTERNATIVES.items() if kind == "equalized" else ():
-            judged = nested(Data(kind, *parts, names), tables["published"])
-            results += figures(f"instead, {name}", tables["published"], judged)
-            results += by_grade(f"instead, {name}", tables["published"], is_rejected(judged), 4)
+        table, worst = (tables["data"], 3) if kind == "natural" else (tables["published"], 4)
+        for name, choice in ALTERNATIVES[kind].items():
+            judged = nested(Data(kind, *parts, **choice), table)
+            results += figures(f"instead, {name}", table, judged)
+            results += by_grade(f"instead, {name}", table, is_rejected(judged), worst)
         results += reasons_figures(kind, nested(data, tables["data"]))
         if old:
             results += compare(kind, f"before, {kind}", lambda table, kind=kind: judge_before(old, kind, table), tables)
-        scored = dict(row[:1] + (row[1:3],) for row in results)
-        auc, limits = scored[f"{kind}: AUC"]
-        made[kind] = {"auc": auc, "auc_interval": limits, **finish_fit(data)}
-    return results, made
+        fits[kind] = finish_fit(data)
+    return results, fits
 
 
-def write_weights(made, tables, args):
-    """Write eyenet/photo/quality.json: the weights, and how they were fitted."""
+def describe(tables, args):
+    """Say how the weights were fitted; the entry `made` of eyenet/photo/quality.json."""
     labelled = pd.concat([table[table["eyeq"] != ""] for table in (tables["data"], tables["published"])])
-    source = {
+    made = {
         "data": f"{args.data.name} and {args.equalized.name} (Kaggle 2015, EyePACS), labels of EyeQ; half of "
         f"{args.camera.name}; drawn lesions",
         "photographs": len(labelled),
@@ -193,7 +191,19 @@ def write_weights(made, tables, args):
         "commit": record.commit(),
         "by": "benchmarks/quality.py",
     }
-    quality.WEIGHTS.write_text(json.dumps({"made": source, **made}, indent=1) + "\n")
+    return {"made": made}
+
+
+def write_made(results, fitted):
+    """Write the AUC of both kinds of colours into eyenet/photo/quality.json, and what was `fitted`, if it was."""
+    figures = {
+        kind: {"auc": value, "auc_interval": interval}
+        for kind in MEASURES
+        for name, value, interval, _ in results
+        if name == f"{kind}: AUC"
+    }
+    new = json.loads(quality.WEIGHTS.read_text(encoding="utf-8")) | {"figures": figures} | fitted
+    quality.WEIGHTS.write_text(json.dumps(new, indent=1) + "\n")
     quality.weights.cache_clear()
 
 

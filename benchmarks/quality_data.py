@@ -1,6 +1,6 @@
 """Measure the photographs, degraded copies and drawn lesions that benchmarks/quality.py fits and judges.
 
-Measures are kept in a folder (--cache), by the content of the module that makes them: fitting again takes a minute.
+Measures are kept in a folder (--cache), by the content of the modules that make them: fitting again takes a minute.
 """
 
 import hashlib
@@ -73,8 +73,11 @@ def measure_image(image):
 
 
 def cached(cache, name, work, items):
-    """Apply `work` to every item, or read what an earlier run with the same measures wrote."""
-    made = hashlib.sha256(Path(measures.__file__).read_bytes() + "\n".join(map(str, items)).encode()).hexdigest()[:12]
+    """Apply `work` to every item, or read what an earlier run with the same code wrote."""
+    modules = [path for path in sorted(Path(measures.__file__).parent.glob("*.py")) if path.stem != "quality"]
+    modules += [Path(module.__file__) for module in (degraded, drawn_lesions)]
+    code = b"".join(path.read_bytes() for path in modules)
+    made = hashlib.sha256(code + "\n".join(map(str, items)).encode()).hexdigest()[:12]
     place = cache and cache / f"{name}-{made}.json"
     if place and place.exists():
         return json.loads(place.read_text())

@@ -72,7 +72,8 @@ def by_grade(name, table, rejected, worst, goal=""):
     Ratios of two shares have no interval in closed form here: it is a bootstrap over patients.
     """
     level = table["level"].to_numpy()
-    result = [
+    result = [(f"{name}: all photographs, rejected", *share(rejected), "")]
+    result += [
         (f"{name}: {words}, rejected", *share(rejected[level == grade]), "")
         for grade, words in GRADES.items()
         if (level == grade).any()

@@ -15,10 +15,13 @@ MEASURES = {
     "natural": ["visible", "light", "glare", "contrast", "vessels", "dark_lines"],
     "equalized": ["visible", "coarse", "lines", "clipped"],
 }
-# Other measures of equalised photographs, to show what the choice costs.
+# Other choices, to show what those of the gate cost: arguments of `Data`.
 ALTERNATIVES = {
-    "asymmetry and sharpness": ["visible", "vessels", "clipped", "dark_lines"],
-    "visible vessels only": ["visible", "lines", "clipped"],
+    "natural": {"natural, threshold chosen after the rules": {"rules": True}},
+    "equalized": {
+        "asymmetry and sharpness": {"names": ["visible", "vessels", "clipped", "dark_lines"]},
+        "visible vessels only": {"names": ["visible", "lines", "clipped"]},
+    },
 }
 # Degraded copies for fitting. Equalising removes exposure and haze, unless detail is lost.
 COPIES = {
@@ -53,32 +56,42 @@ class Data:
         lesions, which are not.
     names : list of str, optional
         The measures; default: those of the gate.
+    rules : bool
+        Whether what a rule rejects, such as where detail is lost, counts in the choice of the threshold.
 
     Attributes
     ----------
     values, rejected, labelled, patient, weight, by_rule : ndarray
-        Of all rows, shape (n, k) and (n,); `labelled` are those of EyeQ; the weight of the rejected is scaled in `fit`;
-        `by_rule` are rejected whatever the fit says, such as where detail is lost.
+        Of all rows that the gate judges by these weights, shape (n, k) and (n,); `labelled` are those of EyeQ; the
+        weight of the rejected is scaled in `fit`; `by_rule` are rejected whatever the fit says, if `rules`.
     """
 
-    def __init__(self, kind, labelled, copies, camera, lesions, names=None):
+    def __init__(self, kind, labelled, copies, camera, lesions, names=None, rules=False):
         self.kind, self.names = kind, names or MEASURES[kind]
         copies = copies[copies["kind"].isin(COPIES[kind])]
         parts = [(labelled, labelled["eyeq"] == "reject", None), (copies, True, DEGRADED)]
         parts += [(camera, False, CAMERA), (lesions, False, LESIONS)]
         values, rejected, weight, patient, by_rule = [], [], [], [], []
         for table, truth, total in parts:
-            seen = table[kind].map(lambda found: found is not None and "contrast" in found)  # not black frames
+            seen = table[kind].map(functools.partial(is_judged, kind))
             rows, truth = table[seen], np.broadcast_to(truth, len(table))[seen]
             values += [[quality.counted(name, found) for name in self.names] for found in rows[kind]]
             rejected.append(truth)
             accepted = (~rejected[0]).sum()
             weight.append(np.full(len(rows), total * accepted / max(1, len(rows)) if total else 1.0))
             patient.append(rows["patient"].to_numpy())
-            by_rule += [not quality.judge_measures(found, NEVER).gradable for found in rows[kind]]
+            by_rule += [rules and not quality.judge_measures(found, NEVER).gradable for found in rows[kind]]
         self.values, self.rejected = np.array(values), np.concatenate(rejected)
         self.weight, self.patient, self.by_rule = np.concatenate(weight), np.concatenate(patient), np.array(by_rule)
         self.labelled = np.arange(len(self.values)) < len(rejected[0])
+
+
+def is_judged(kind, found):
+    """Tell whether the gate judges measures by the weights of one kind of colours: not a black frame.
+
+    Equalising an overexposed photograph does not make it flat, and the gate judges it by the weights of natural ones.
+    """
+    return found is not None and "contrast" in found and found["equalized"] == (kind == "equalized")
 
 
 def folds_of(patients, seed):
@@ -123,7 +136,7 @@ def calibrate(odds, truth):
 def finish_fit(data, rows=None, seed=0):
     """Fit, calibrate and choose the threshold, on some rows only.
 
-    The threshold passes `PASS` of the photographs that EyeQ accepts, with what is rejected by a rule counted.
+    The threshold passes `PASS` of the photographs that EyeQ accepts; a rule may reject some of them.
 
     Returns
     -------
@@ -145,11 +158,11 @@ def finish_fit(data, rows=None, seed=0):
 
 @functools.cache
 def fold_fits(data, seed=0):
-    """Map each patient to a fit that has not seen this patient: its weights, calibration and threshold."""
+    """Map each patient to weights that have not seen this patient, beside those in use for the other colours."""
     folds, fits = folds_of(data.patient, seed), {}
     for fold in range(FOLDS):
         found = finish_fit(data, folds != fold, seed + 1)
-        fits |= {name: {"natural": found, "equalized": found} for name in np.unique(data.patient[folds == fold])}
+        fits |= {name: quality.weights() | {data.kind: found} for name in np.unique(data.patient[folds == fold])}
     return fits
 
 
