@@ -47,7 +47,7 @@ def describe(folder, config):
         "unsure": limits_of(config),
         "measured": read_measured(folder),
         "evidence": config.get("evidence"),
-        "quality": {name: fit for name, fit in weights().items() if name in ("natural", "equalized")},
+        "quality": weights(),
         "split": config["settings"]["split"],
         "commit": config.get("commit"),
     }

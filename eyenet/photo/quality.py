@@ -63,8 +63,9 @@ class Quality(NamedTuple):
 
 @functools.cache
 def weights():
-    """Read eyenet/photo/quality.json."""
-    return json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    """Read the fits of eyenet/photo/quality.json; dict of 'natural' and 'equalized'."""
+    read = json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    return {kind: read[kind] for kind in ("natural", "equalized")}
 
 
 def judge(crop, geometry):
