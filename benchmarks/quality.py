@@ -8,7 +8,8 @@ alone. Two logistic regressions are fitted, for natural and equalised colours. T
 photographs of --data that have an EyeQ label (reject against good and usable), the equalised one also to those of
 --equalized. Both are fitted to degraded copies as poor, and as not poor to one half of --camera, by a hash of the name,
 and to healthy retinas with drawn lesions. Figures come from cross-validation over patients, which includes the choice
-of the threshold, and from the other half of --camera. The measures were chosen by these same figures, so the figures
+of the threshold, and from the other half of --camera. `in use` are the weights of eyenet/photo/quality.json, which were
+fitted to all but the other half of --camera, so that their other figures are too high. The measures were chosen by these same figures, so the figures
 are slightly too high. eyenet/photo/quality.json gets the AUC, and with `--write` the weights. `--before FILE` judges by
 older weights too, such as those that `git show c990cf5:eyenet/photo/quality.json` prints; the natural ones were fitted
 to --data, so that their figures on it are too high. Takes ten minutes on two cores, and one with a filled --cache.
@@ -43,6 +44,7 @@ from quality_figures import (
     graders_by_grade,
     is_rejected,
     judge_before,
+    judge_in_use,
     lesions_figures,
     reasons_figures,
 )
@@ -172,6 +174,7 @@ def fit_and_judge(tables, copies, before=None):
             results += figures(f"instead, {name}", table, judged)
             results += by_grade(f"instead, {name}", table, is_rejected(judged), worst)
         results += reasons_figures(kind, nested(data, tables["data"]))
+        results += compare(kind, f"in use, {kind}", lambda table, kind=kind: judge_in_use(kind, table), tables)
         if old:
             results += compare(kind, f"before, {kind}", lambda table, kind=kind: judge_before(old, kind, table), tables)
         fits[kind] = finish_fit(data)

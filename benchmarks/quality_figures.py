@@ -19,6 +19,11 @@ def is_rejected(judged):
     return np.array([found is None or not found.gradable for found in judged])
 
 
+def judge_in_use(kind, table):
+    """Judge by the weights in use."""
+    return [found and quality.judge_measures(found) for found in table[kind]]
+
+
 def judge_before(fits, kind, table):
     """Judge by older weights, which count `visible` to the rim; only `gradable` and `score` hold."""
     judged = []

@@ -117,7 +117,8 @@ def test_a_whole_frame_is_told(page, tmp_path):
     stress.windows(stress.stressed(stress.plain), stress.CIRCLE, 0.6)[0].save(window)
     seen = browse("grade", altered(page, tmp_path / "page", field="auto"), patients={"x": {"left": window}}, crops=True)
     told = seen["photographs"][str(window)]
-    assert told["row"]["field"] == "frame" and "Whole frame taken" in told["text"] and "Whole field" not in told["text"]
+    assert told["row"]["field"] == "frame"
+    assert told["checks"][1] == "– Whole frame taken: the rim of the retina is not in the picture"
 
 
 def test_photographs_of_every_kind(page, model, sample, tmp_path):

@@ -94,8 +94,9 @@ export async function look(page, eye, file) {
   await page.waitForSelector(`#new [data-eye=${eye}][aria-busy=false][data-result]`);
   const seconds = (Date.now() - start) / 1000;
   const text = await card.innerText();
+  const checks = (await page.locator("#now .checklist li").allInnerTexts()).map((check) => check.replace(/\s+/g, " ").trim());
   const [said] = await lastSeen(page, 1);
-  return { ...said, text, seconds };
+  return { ...said, text, checks, seconds };
 }
 
 /** Return the worker's last messages about photographs, with the pixels of their crops if `crops` is asked for. */
