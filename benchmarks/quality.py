@@ -8,11 +8,12 @@ alone. Two logistic regressions are fitted, for natural and equalised colours. T
 photographs of --data that have an EyeQ label (reject against good and usable), the equalised one also to those of
 --equalized. Both are fitted to degraded copies as poor, and as not poor to one half of --camera, by a hash of the name,
 and to healthy retinas with drawn lesions. Figures come from cross-validation over patients, which includes the choice
-of the threshold, and from the other half of --camera. `in use` are the weights of eyenet/photo/quality.json, which were
-fitted to all but the other half of --camera, so that their other figures are too high. The measures were chosen by these same figures, so the figures
-are slightly too high. eyenet/photo/quality.json gets the AUC, and with `--write` the weights. `--before FILE` judges by
-older weights too, such as those that `git show c990cf5:eyenet/photo/quality.json` prints; the natural ones were fitted
-to --data, so that their figures on it are too high. Takes ten minutes on two cores, and one with a filled --cache.
+of the threshold, and from the other half of --camera. The measures were chosen by these same figures, so the figures
+are slightly too high. `in use` are the weights of eyenet/photo/quality.json before this run: they were fitted to all
+but the other half of --camera, so that only their figure on that half is fair. `--before FILE` judges by older weights
+too, such as those that `git show c990cf5:eyenet/photo/quality.json` prints; the natural ones were fitted to --data as
+well. eyenet/photo/quality.json gets the AUC, and with `--write` the weights. Takes ten minutes on two cores, and one
+with a filled --cache.
 """
 
 import datetime
