@@ -146,6 +146,9 @@ def main():
     copies = measure_copies(args.data, tables["data"], args.cache)
     results, fits = fit_and_judge(tables, copies, args.before)
     results += graders_by_grade("equalized, as published", tables["published"])
+    for folder, name in ((args.data, "data"), (args.equalized, "published"), (args.camera, "camera")):
+        missing = tables[name]["natural"].isna().sum()
+        results.append((f"{folder.name}: no retina found", int(missing), f"of {len(tables[name])}", ""))
     write_made(results, describe(tables, args) | fits if args.write else {})
     images = tables["data"]["image"]
     results += size_figures(args.data, images[::8], (800,), "1024 px photographs")

@@ -129,7 +129,7 @@ const es: Words = {
     title: (eye: Eye, number: number) => `${EYES[eye]}, foto ${number}`,
     retina: { yes: "Retina encontrada", no: "No se encontró la retina", unknown: "Retina: sin verificar" },
     whole: { yes: "Campo completo", no: "Campo cortado", unknown: "Campo completo: sin verificar" },
-    frame: "Se tomó la imagen entera: el borde de la retina no aparece",
+    frame: "Se usó la imagen entera: el borde de la retina no aparece",
     sharp: { yes: "Nítida", no: "Borrosa", unknown: "Nitidez: sin verificar" },
     light: { yes: "Buena luz", no: "Mala luz", unknown: "Luz: sin verificar" },
     todo: "Qué hacer, lo más importante primero:",
