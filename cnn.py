@@ -156,7 +156,7 @@ def light(images, draw):
 
 
 def random_change(change):
-    """Make a layer of `turn` or `light`: anew for each photograph in training; otherwise photographs pass unchanged."""
+    """Make a layer that applies `turn` or `light` in training, with new draws for each photograph."""
     import keras
 
     class RandomChange(keras.layers.Layer):

@@ -290,7 +290,7 @@ def main():
         if row is None:
             base, folder = open_base(args.work, models), args.work / "data" / "retrain" / run
             require_answers(table, base.config["task"], args.labels, training=True)
-            if base.array is not None:  # told before hours of work
+            if base.array is not None:  # reported before hours of work
                 require_patients(test_set(base, None)[2]["patient"].nunique(), args.least_patients)
             training = {"epochs": args.epochs, "learning_rate": args.learning_rate, "seed": args.seed}
             inputs = {"photographs": batch, "model": sha256(base.folder / NETWORK)}

@@ -56,10 +56,10 @@ def fitted_patients(folder, splits=FITTED, other_sources=True):
 
 
 def alike_patients(table, theirs):
-    """List the patients of a table who may be those of another one that was made of other sets: `12` for `B~12`.
+    """List the patients of a table who may be the same people under an ID without set prefix: `12` for `B~12`.
 
-    Of several sets the first has no name in front of its patients, so that of IDs without one it is not known which
-    set they are of. They may be of any that the table itself does not name.
+    Of several sets the first has no prefix, so it is not known which set an ID without prefix belongs to. It may be
+    any set that the table itself does not name.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def alike_patients(table, theirs):
 
 
 def _alone(patients):
-    """Return patients with the IDs that they have in their set; also of no patient, where `str.rpartition` fails."""
+    """Return patients with their IDs without set prefix; also for an empty table, where `str.rpartition` fails."""
     return patients.assign(patient=patients["patient"].map(lambda patient: patient.rpartition(JOINT)[2]))
 
 

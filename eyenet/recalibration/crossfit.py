@@ -12,7 +12,7 @@ from eyenet.run.errors import StageError
 
 
 def folds_of(patients, levels):
-    """Assign photographs to folds: those of a patient to one, and each grade evenly to all.
+    """Assign photographs to folds: all of a patient to one fold, and each grade evenly to all folds.
 
     The folds depend on the names and the worst grades of the patients only.
 
@@ -24,7 +24,7 @@ def folds_of(patients, levels):
     Returns
     -------
     ndarray of int, shape (n,)
-        From 0 to `FOLDS` - 1. The numbers of patients above any grade differ by one at most between two folds.
+        From 0 to `FOLDS` - 1. The numbers of patients above any grade differ by at most one between folds.
     """
     worst = pd.Series(levels).groupby(np.asarray(patients)).max()
     order = sorted(worst.index, key=lambda patient: (worst[patient], hashlib.sha256(patient.encode()).digest()))
@@ -81,7 +81,7 @@ def why_unsupported(question, point):
     other, disease = ("without", "called") if point.startswith("sensitivity") else ("with", "missed")
     return (
         f"no threshold reaches the operating point {point.replace('_', ' ')} for {QUESTIONS[question]} with its lower "
-        f"limit: all photographs {other} disease would be {disease}, since the network tells them apart too poorly here"
+        f"limit: all photographs {other} disease would be {disease}, since the network separates them too poorly here"
     )
 
 

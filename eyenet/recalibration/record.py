@@ -1,4 +1,4 @@
-"""The folder of a recalibrated model: the parent's network with another decision, and what it was chosen on."""
+"""The folder of a recalibrated model: the parent's network, its new decision, and a record of the set."""
 
 import hashlib
 
@@ -20,7 +20,7 @@ AGAIN = "recalibrated"  # column of patients.csv: 1 for those on whom only a dec
 
 
 def hash_data(table):
-    """Hash photographs and labels, in no order.
+    """Hash photographs and labels, independently of their order.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def join_patients(folder, table, same_source=True):
     added = added.drop_duplicates("patient")
 
     def keys(rows):
-        """Identify people: an ID of another source is of somebody else."""
+        """Identify people: the same ID from another source is another person."""
         return zip(rows["patient"].map(canonical), rows["patient_known"], rows[OTHER_SOURCE])
 
     replaced = set(keys(added))
@@ -100,7 +100,7 @@ def join_patients(folder, table, same_source=True):
 
 
 def describe_parent(folder, config):
-    """Name a model for those that are made of it; dict for JSON, with its own `recalibrated`, if it has one."""
+    """Describe a parent for the model made from it; dict for JSON, with the parent's own `recalibrated`, if any."""
     return {
         "name": folder.resolve().name,
         "network": sha256(folder / NETWORK),
@@ -134,7 +134,7 @@ def write_model(work, parent, config, patients, figures, rows, explained):
     rows : dict of str to list of list of str
         For the card, by heading: the rows of a table, the first of which is its header.
     explained : list of str
-        What explains the marks in these tables.
+        Explanations of the marks in these tables.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def write_model(work, parent, config, patients, figures, rows, explained):
 
 
 def chain_of(config):
-    """List the models of which a recalibrated one was made, the nearest first, each as from `describe_parent`."""
+    """List the ancestors of a recalibrated model, the nearest first, each as from `describe_parent`."""
     chain = []
     while made := config.get("recalibrated"):
         chain.append(made["parent"])

@@ -1,8 +1,8 @@
 """The hash chain of the register: canonical text, hashes, and finding what was changed.
 
 The hash of an entry covers the hash of the entry before it, so none can be changed, removed, inserted or moved without
-all later hashes changing too. A person who can write the file can also compute new hashes. Only a head that is kept
-elsewhere, the number and hash of the last entry, shows that.
+all later hashes changing too. A person who can write the file can also compute new hashes. Only a head (number and hash
+of the last entry) that is kept elsewhere shows that.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import math
 import re
 
 LONGEST = 500  # characters of a text; identities, names and reasons are shorter
-FIRST = "0" * 64  # what the first entry has as the hash before it
+FIRST = "0" * 64  # the hash before the first entry
 HEAD = re.compile(r"(\d{1,15}):([0-9a-f]{64})")
 COVERED = ("id", "recorded", "kind", "patient", "visit", "body", "seal")
 
@@ -42,7 +42,7 @@ def cut(text):
 
 
 def seal(salt, body):
-    """Commit to the body of an identity; says nothing about it once the random salt is erased."""
+    """Commit to the body of an identity; reveals nothing about it once the random salt is erased."""
     return hashlib.sha256(f"{salt}{body}".encode()).hexdigest()
 
 
