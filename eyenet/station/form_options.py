@@ -35,7 +35,7 @@ def start_forms(register, args):
         If the options do not fit together, a package is missing, or the folder cannot be written.
     """
     if args.forms is None and (args.clinic or args.anonymous):
-        raise StageError("--clinic and --anonymous need --forms; give it too")
+        raise StageError("--clinic and --anonymous need forms; give --forms too")
     kinds = choose_kinds(args.forms, args.anonymous)
     require_packages(kinds)
     clinic = read_clinic(args.clinic) if args.clinic else Clinic()
