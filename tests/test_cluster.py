@@ -182,7 +182,7 @@ def test_a_worker_with_other_files_is_refused(farm, tmp_path):
 
 
 def test_a_change_of_a_script_or_of_the_package_is_another_checkout(tmp_path):
-    """A step's function comes from its script, so the hash covers both; beside an installed package are other modules."""
+    """A step's function comes from its script, so the hash covers both, but no modules beside an installed package."""
     package, script = tmp_path / "eyenet", tmp_path / "resize_images.py"
     package.mkdir()
     (package / "a.py").write_text("A = 1")

@@ -1,9 +1,10 @@
 """Names of photographs and of their copies, and the split of patients into train, val and test."""
 
-import hashlib
 import re
 import unicodedata
 from typing import NamedTuple
+
+from eyenet.run.files import sha256_text
 
 SUFFIX = {
     "original": "",
@@ -98,6 +99,5 @@ def split_of(patient, seed=0, val=0.15, test=0.15):
     -------
     str
     """
-    digest = hashlib.sha256(f"{seed}:{canonical(patient)}".encode()).digest()
-    position = int.from_bytes(digest[:8], "big") / 2**64
+    position = int(sha256_text(f"{seed}:{canonical(patient)}")[:16], 16) / 2**64
     return "test" if position < test else "val" if position < test + val else "train"

@@ -1,9 +1,9 @@
 """The patients on whom a model was trained."""
 
-import hashlib
 from pathlib import Path
 
 from eyenet.data.names import FITTED, JOINT, canonical
+from eyenet.run.files import sha256_text
 
 OTHER_SOURCE = "other_source"  # column of patients.csv: 1 for patients of a recalibration whose IDs are a clinic's own
 
@@ -11,7 +11,7 @@ OTHER_SOURCE = "other_source"  # column of patients.csv: 1 for patients of a rec
 def split_hash(table):
     """Hash the assignment of patients to splits: models with the same hash were tested on the same patients."""
     pairs = sorted(set(zip(table["patient"], table["split"])))
-    return hashlib.sha256(repr(pairs).encode()).hexdigest()
+    return sha256_text(repr(pairs))
 
 
 def read_patients(folder):

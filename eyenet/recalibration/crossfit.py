@@ -1,7 +1,5 @@
 """Cross-fitting: apply a decision to patients on whom it was not chosen."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 
@@ -9,6 +7,7 @@ from eyenet.data.tasks import QUESTIONS
 from eyenet.model.decision import choose_decision, raw_and_calibrated
 from eyenet.recalibration.enough import FOLDS
 from eyenet.run.errors import StageError
+from eyenet.run.files import sha256_text
 
 
 def folds_of(patients, levels):
@@ -27,7 +26,7 @@ def folds_of(patients, levels):
         From 0 to `FOLDS` - 1. The numbers of patients above any grade differ by at most one between folds.
     """
     worst = pd.Series(levels).groupby(np.asarray(patients)).max()
-    order = sorted(worst.index, key=lambda patient: (worst[patient], hashlib.sha256(patient.encode()).digest()))
+    order = sorted(worst.index, key=lambda patient: (worst[patient], sha256_text(patient)))
     number = {patient: place % FOLDS for place, patient in enumerate(order)}
     return np.array([number[patient] for patient in patients])
 

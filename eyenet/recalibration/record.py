@@ -1,7 +1,5 @@
 """The folder of a recalibrated model: the parent's network, its new decision, and a record of the set."""
 
-import hashlib
-
 import pandas as pd
 
 from eyenet.data.names import canonical
@@ -11,7 +9,7 @@ from eyenet.model.folder import LITE_NETWORK, NETWORK, RECALIBRATION, open_model
 from eyenet.model.patients import OTHER_SOURCE, read_patients
 from eyenet.photo.pages import split_page
 from eyenet.run.errors import plural
-from eyenet.run.files import place, sha256, write_json, write_whole
+from eyenet.run.files import place, sha256, sha256_text, write_json, write_whole
 from eyenet.run.pages import environment, markdown_text
 
 KEPT = (NETWORK, LITE_NETWORK, "NOTICE", "history.csv")  # of the parent: the network, its licence, and its training
@@ -37,7 +35,7 @@ def hash_data(table):
     rows = [
         (sha256(file), page or 0, int(level), q) for (file, page), level, q in zip(files, table["level"], questions)
     ]
-    return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
+    return sha256_text(repr(sorted(rows)))
 
 
 def seen_by_network(folder):

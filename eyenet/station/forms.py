@@ -5,13 +5,12 @@ After a stop at any moment, forms whose note is missing or differs are written a
 the folders.
 """
 
-import hashlib
 import json
 
 from eyenet.forms.clinic import Clinic
 from eyenet.forms.source import read_source
 from eyenet.run.errors import StageError
-from eyenet.run.files import read_json, write_json
+from eyenet.run.files import read_json, sha256_text, write_json
 from eyenet.station.form_decision import find_earlier
 from eyenet.station.form_files import SOURCE, read_visit, write_forms
 from eyenet.station.form_folders import FormFolders, one_sentence, remove
@@ -43,7 +42,7 @@ class Forms:
         self.register, self.kinds, self.clinic, self.anonymous = register, tuple(kinds), clinic or Clinic(), anonymous
         self.folder = register.path.with_name(register.path.name + ENDING)
         told = [sorted(self.kinds), list(self.clinic), anonymous]
-        self.settings = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        self.settings = sha256_text(json.dumps(told))[:16]
         self.folders = FormFolders(self.folder, anonymous)
         self.queue = FormQueue(register, self.folder, self.settings)
         self.waiting = self.queue.urgent

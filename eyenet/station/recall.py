@@ -5,12 +5,11 @@ A visit is a DICOM study if the source names one, otherwise the photographs of a
 """
 
 import datetime
-import hashlib
 from typing import NamedTuple
 
 from eyenet.data.identity import Identity
 from eyenet.run.errors import StageError
-from eyenet.run.files import plain
+from eyenet.run.files import plain, sha256_text
 from eyenet.station.chain import LONGEST
 from eyenet.station.clock import PAUSE, Clock
 from eyenet.station.copies import Copies
@@ -24,8 +23,7 @@ def shorten(text):
     """Shorten a long text so that the register keeps it as it is; different texts stay different."""
     if text is None or len(text) <= LONGEST // 2:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{text[: LONGEST // 4]}... (SHA-256 {digest})"
+    return f"{text[: LONGEST // 4]}... (SHA-256 {sha256_text(text)})"
 
 
 def shorten_all(identity):
