@@ -60,17 +60,12 @@ from eyenet.run.folder import finish, require_new, whole_folder
 from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.score.intervals import LEVEL, count_patients
+from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 from eyenet.sets.columns import COLUMNS_HELP, parse_columns
 
-FIGURES = {
-    "slope": "calibration slope (1 is perfect)",
-    "intercept": "calibration intercept (0 is perfect)",
-    "brier": "Brier score",
-    "ece": "expected calibration error (ECE)",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "referred": "predicted as diseased",
-}
+PERFECT = {"slope": " (1 is perfect)", "intercept": " (0 is perfect)"}
+FIGURES = {key: METRIC_NAMES[key][0] + PERFECT.get(key, "") for key in CALIBRATION}
+FIGURES |= {key: METRIC_NAMES[key][1] for key in ("sensitivity", "specificity")} | {"referred": "predicted as diseased"}
 
 
 def leave_out_seen(table, model, same_source):

@@ -18,9 +18,9 @@ TRANSFORM = {suffix: transform for transform, suffix in SUFFIX.items()}
 SPLITS = ("train", "val", "test")
 FITTED = SPLITS[:2]  # the network is trained on the first; its epoch and its decision are chosen on the second
 UNSEEN = "unseen"  # a fourth split of an array of the 2017 protocol: patients who are in none of the other three
+SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 SPLIT_NAMES = {
-    "train": "training patients",
-    "val": "validation patients",
+    **{split: f"{SPLIT_WORDS[split]} patients" for split in FITTED},
     "test": "unseen test patients",
     UNSEEN: "unseen patients",
 }

@@ -9,11 +9,10 @@ from eyenet.model.settings import what_it_has_seen
 from eyenet.report.cautions import unknown_patients
 from eyenet.report.chosen import places
 from eyenet.report.subgroup_tables import all_sentences, group_rows
+from eyenet.report.tables import SHOWN
 from eyenet.report.words import BOUND, BOUND_LINE, SPACE, interval_text, is_bound, main_unit, percent
 from eyenet.run.errors import plural
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
-
-SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "precision", "npv")
 
 
 def show(figure):
