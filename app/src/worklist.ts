@@ -76,6 +76,6 @@ function drawEntry(visit: Visit, { link }: Parts): HTMLElement {
       days && el("span", { class: "small" }, days),
       el("span", {}, isOne && listedAs(visit) !== "doubtful" ? said.oneEye(title) : title),
     ),
-    ...link(visit, said.of(nameOf(visit), sayWhen(visit.when))),
+    ...link(visit, said.ofVisit(nameOf(visit), sayWhen(visit.when))),
   );
 }

@@ -105,7 +105,7 @@ export async function lastSeen(page, count) {
   await page.waitForFunction(explained, count, { timeout: 60_000 });
   return page.evaluate(([n, detail]) => {
     const encode = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-    const pixels = (of) => (detail && of ? encode(of.data) : null);
+    const pixels = (image) => (detail && image ? encode(image.data) : null);
     return window.said.slice(-n).map(({ id, seen }) => {
       const { row, geometry, crop, input, contoursOf, picture } = seen;
       const contours = contoursOf ? window.explained.get(id) : seen.contours;

@@ -178,8 +178,8 @@ def _found(asked):
     alarm = {"value": _one_minus(specificity["value"]), "low": _one_minus(specificity["high"])}
     alarm["high"] = _one_minus(specificity["low"])
     return [
-        f"{hits:,} of {plural(of, noun)} {kind} {disease}{_rate(share) if of else ''}"
-        for hits, of, kind, share in (
+        f"{hits:,} of {plural(count, noun)} {kind} {disease}{_rate(share) if count else ''}"
+        for hits, count, kind, share in (
             (found, found + missed, "with", sensitivity),
             (alarms, alarms + right, "without", alarm),
         )

@@ -52,7 +52,7 @@ class Answers:
         events = []
         for person in sorted(self.owed - {None}):
             self.memory.visits.drop_erased(person, lambda key: self.register.identity(key) is None)
-            visits, refused = self.memory.visits.of(person)
+            visits, refused = self.memory.visits.grouped(person)
             for members, why in refused:
                 events += self._answer_refused(members, why)
             for visit in visits:

@@ -199,7 +199,7 @@ class Desk:
             one.visit: (one.answer.get("result"), one.answer.get("reasons"), one.photographs)
             for one in self.register.answers(patient_key=self.register.known_key(source_of(identity)))
         }
-        for visit in self.visits.of(person_of(identity))[0]:
+        for visit in self.visits.grouped(person_of(identity))[0]:
             if visit.visit == identity.visit:
                 row = patient_row(self.screener, visit.patient, visit.eyes)
                 return answers.get(visit.visit) == (row["result"], row["reasons"], visit.ids)

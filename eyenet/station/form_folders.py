@@ -27,7 +27,7 @@ class FormFolders:
         named = "" if self.anonymous else UNSAFE.sub("-", str(told or ""))[:40].strip("-")
         return self.root / day / (f"{named}_{key}" if named else key)
 
-    def of(self, key):
+    def find(self, key):
         """List the folders of a visit, under any day and ID: its first photograph or the settings may have changed."""
         return [one for one in self.root.glob(f"*/*{key}") if one.name == key or one.name.endswith(f"_{key}")]
 
@@ -44,7 +44,7 @@ class FormFolders:
 
     def move(self, key, folder):
         """Move the folder of a visit, with the pictures, to a new place; anonymous forms are written from scratch."""
-        for other in self.of(key):
+        for other in self.find(key):
             if other != folder and (self.anonymous or folder.exists()):
                 remove(other)
             elif other != folder:

@@ -182,7 +182,7 @@ class Forms:
         photographs, key = self._photographs(answer), self._key(answer)
         now = {"answer": answer.id, "decision": answer.decision and answer.decision["id"]}
         if not self.kinds:  # the station was started without forms: outdated ones are removed
-            for folder in self.folders.of(key):
+            for folder in self.folders.find(key):
                 known = read_json(folder / NOTE) or {}
                 if any(known.get(name) != number for name, number in now.items()):
                     remove(folder)

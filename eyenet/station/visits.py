@@ -121,7 +121,7 @@ class Visits:
         if not same:
             self.copies.pop(member.digest, None)
 
-    def of(self, person):
+    def grouped(self, person):
         """Group the photographs of a person by visits.
 
         Returns
