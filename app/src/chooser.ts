@@ -83,7 +83,7 @@ async function ask(files: File[], named: (Eye | null)[]): Promise<(Eye | null)[]
  *
  * Each question has its own dialog: a reused one could receive the late "close" event of the previous question.
  */
-export async function showDialog(dialog: HTMLDialogElement): Promise<string> {
+async function showDialog(dialog: HTMLDialogElement): Promise<string> {
   document.body.append(dialog);
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
