@@ -116,7 +116,7 @@ class Browser:
         }
 
     def wait_for(self, question, condition):
-        for _ in range(100):
+        for _ in range(18_000):
             if condition(answer := question()):
                 return answer
             time.sleep(0.1)
