@@ -26,7 +26,7 @@ const ABOUT: Record<string, Item> = {
 };
 
 /** Find the state of each item; without a retina, or in a grey photograph, only the reasons are known. A whole frame shows no rim. */
-function stateOf(row: Row): Record<Item, State> {
+export function stateOf(row: Row): Record<Item, State> {
   const against = new Set(row.reasons.map((reason) => ABOUT[reason]));
   const state = (item: Item): State => {
     if (against.has(item) || (item === "retina" && row.retina === false && !row.reasons.includes(GREY))) return "no";
