@@ -7,8 +7,7 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
         models/<run>/config.json          options, versions, commit, split, preprocessing, checksums, and the decision:
                                           calibration, thresholds, and how two eyes become one patient
         models/<run>/patients.csv         the split of each patient
-        models/<run>/history.csv          one row per epoch
-        models/<run>/training_curves.png
+        models/<run>/history.csv          one row per epoch; training_curves.png shows loss and AUC
         models/<run>/checkpoint-<epoch>/  where a stopped training continues
         models/latest                     link to the run that finished last, or a text file with its name
         logs/<run>/                       TensorBoard: tensorboard --logdir logs
@@ -19,10 +18,10 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
     python cnn.py --start models/cnn --run more   continue from a trained model; retrain.py also compares the two
     KERAS_BACKEND=jax python cnn.py               or torch; the default is TensorFlow
 
-One training step is in this file, from top to bottom, and in eyenet/model/batches.py, which shuffles and reads the
-images. Validation photographs are used as originals only; epoch and decision are chosen on them. Test photographs are
-not used: they are for evaluate.py. A stopped training goes on from its last complete epoch to the same result. The
-sample's 738 images take 3 to 10 minutes on two cores.
+One training step is in this file, from top to bottom, and in three others: eyenet/model/batches.py shuffles and reads
+the images, eyenet/model/networks.py scales them and has the larger networks, eyenet/training/validation.py the metrics.
+Epoch and decision are chosen on the originals of the validation patients; test photographs are left to evaluate.py. A
+stopped training continues from its last complete epoch to the same result. The sample takes 3-10 minutes on two cores.
 """
 
 import math
@@ -52,14 +51,15 @@ from eyenet.training.start import start_weights
 
 # Keras is imported inside the functions: it takes seconds, and --help or a wrong option need not wait for it.
 
-PATIENCE = 8  # epochs without a better validation AUC after which training stops
-WEIGHT_DECAY = 0.02
-# The learning rate rises from 1/20 of its maximum in 5 % of the steps, then falls along a cosine to 1 % of it.
+PATIENCE = 8  # epochs without a better validation AUC until training stops; it fluctuates, so fewer could be too few
+WEIGHT_DECAY = 0.02  # times the rate: the share that a weight loses in a step, against overfitting
+# The learning rate rises from 1/20 of its maximum in 5 % of the steps, until AdamW's averages are reliable, then falls
+# along a cosine to 1 % of it, so that the last steps only refine.
 INITIAL, WARMUP, FINAL = 1 / 20, 0.05, 0.01
-SURROUNDINGS = 16  # side in pixels of the squares whose average is subtracted from each place
+SURROUNDINGS = 16  # side in pixels of the squares whose average is subtracted: above small lesions, below uneven light
 
-# Augmentation: ends of uniform draws. Zoom and stretch are logarithms, the shift is a share of the side; each value of
-# the light is drawn once for the photograph and once more for each channel.
+# Augmentation: ends of uniform draws, small enough to leave lesions visible. Zoom and stretch are logarithms, shift is
+# a share of the side; light is drawn once for the photograph and once more for each channel, as cameras differ in both.
 ZOOM, STRETCH, SHIFT = 0.15, 0.08, 0.04
 CURVE, CONTRAST, BRIGHTNESS = 0.25, 0.15, 0.08
 
@@ -85,7 +85,7 @@ def build_network(name, size, classes, weights):
             x = layers.Dense(128, activation="relu", kernel_initializer="he_normal")(x)
         # (n, 2 x channels): the mean measures how much there is, the maximum whether there is anything
         x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    x = layers.Dropout(NETWORKS[name].dropout)(x)  # three_layers: 0.2
+    x = layers.Dropout(NETWORKS[name].dropout)(x)  # three_layers: 0.2; larger networks overfit more: 0.3, 0.5
     # Zero-initialised head: a saturated softmax has no gradient. float32, whatever the precision of the rest.
     last = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probability"}
     return keras.Model(photograph, layers.Dense(classes, activation="softmax", **last)(x), name=name)
@@ -118,8 +118,7 @@ def three_layers(size):
 def turn(images, draw):
     """Rotate, mirror, zoom, stretch and shift photographs: float32 (n, size, size, 3).
 
-    All of it is one affine map, since each further interpolation would blur small lesions. `draw(*shape)` gives uniform
-    numbers from -1 to 1.
+    All of it is one affine map: further interpolations would blur small lesions. `draw` gives uniform numbers in -1..1.
     """
     from keras import ops
 
@@ -156,7 +155,7 @@ def light(images, draw):
 
 
 def random_change(change):
-    """Make a layer of `turn` or `light`: anew for each photograph in training; otherwise photographs pass unchanged."""
+    """Make a layer that applies `turn` or `light` in training, with new draws for each photograph."""
     import keras
 
     class RandomChange(keras.layers.Layer):
@@ -211,6 +210,7 @@ def build_trainer(network, first_layers, distribution, learning_rate, steps):
     schedule = keras.optimizers.schedules.CosineDecay(
         INITIAL * learning_rate, max(1, steps - warmup), FINAL, warmup_target=learning_rate, warmup_steps=warmup
     )
+    # AdamW scales each weight's steps, so one recipe suits every network; clipping bounds the step of an odd batch.
     # `adapted` returns the class itself; for several devices, a subclass that computes the same on them.
     trainer = distribution.adapted(keras.Sequential)([*first_layers, network])
     trainer.compile(
@@ -259,8 +259,8 @@ def train(network, args, images, labels, rows, sidecar, distribution, folder):
             shuffle=False,  # Checkpoint shuffles and seeds each epoch, so that a resumed run draws the same
             # n / (2 n_class). Not for grades: a photograph of grade 4 would count as much as thirty of grade 0.
             class_weight=class_weights(labels[rows["train"]]) if args.balanced else None,
-            # In this order: Checkpoint reads the rate of Progress and the AUC of Validation, and the boards read all.
-            callbacks=[progress, validation, checkpoint, *boards],
+            # Checkpoint logs the rate of Progress and stops by the AUC of Validation. The boards may stand anywhere.
+            callbacks=[*boards, progress, validation, checkpoint],
             verbose=0,
         )
     return checkpoint.state

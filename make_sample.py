@@ -293,7 +293,7 @@ def parse_options():
     """Parse the command line."""
     options = parser(__doc__, output=DOWNLOADS, labels_out=Path("labels/trainLabels.csv"), workers=True)
     options.add_argument("--photographs", type=at_least_two, default=400, help="how many; odd ones are rounded up")
-    options.add_argument("--seed", type=natural, default=0, help="another number makes other eyes")
+    options.add_argument("--seed", type=natural, default=0, help="seed of the drawings")
     return options.parse_args()
 
 

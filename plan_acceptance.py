@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tell how many patients to photograph and grade, to know how good a network is in your clinic.
+"""Compute how many patients to photograph and grade, to measure how good a network is in your clinic.
 
 Reads   nothing
 Writes  nothing: the table is printed
@@ -7,10 +7,10 @@ Writes  nothing: the table is printed
     python plan_acceptance.py --prevalence 0.2
     python plan_acceptance.py --prevalence 0.2 --show-sensitivity 0.85 --power 0.9
 
-Give what you expect of the network, such as the figures of its report: --sensitivity and --specificity. --width says
-how wide their 95 % intervals may be. --show-sensitivity and --show-specificity ask for the number at which the lower
-limit of the interval will be at least that, with the probability --power. Eyes are counted, and two eyes of a patient
-tell less than eyes of two patients: --correlation says by how much, by default a guess on the safe side. --both is the
+--sensitivity and --specificity are what you expect of the network, such as the figures of its report. --width is the
+largest width of their 95 % intervals. With --show-sensitivity or --show-specificity, the lower limit of the interval
+will be at least that value with the probability --power. The study counts eyes, and the two eyes of one patient carry
+less information than eyes of two patients: --correlation says how much, by default a cautious guess. --both is the
 share of patients with the disease who have it in both eyes, by default Kaggle's for referable DR.
 
 Then photograph that many consecutive patients, without choosing, let your graders grade them, and run evaluate.py on
@@ -51,31 +51,31 @@ def parse():
     """Parse the options."""
     options = parser(__doc__)
     options.add_argument(
-        "--prevalence", type=share, required=True, help="patients with the disease in one eye at least"
+        "--prevalence", type=share, required=True, help="share of patients with the disease in at least one eye"
     )
     options.add_argument("--sensitivity", type=share, default=0.9, help="expected sensitivity")
     options.add_argument("--specificity", type=share, default=0.8, help="expected specificity")
-    options.add_argument(
-        "--width", type=share, default=0.1, help="widest 95 %% interval, from its lower to its upper limit"
-    )
-    options.add_argument("--show-sensitivity", type=share, metavar="LEAST", help="to be shown, such as 0.85")
-    options.add_argument("--show-specificity", type=share, metavar="LEAST", help="to be shown")
-    options.add_argument("--power", type=share, default=0.9, help="probability that it is shown")
+    options.add_argument("--width", type=share, default=0.1, help="largest width of the 95 %% intervals")
+    options.add_argument("--show-sensitivity", type=share, metavar="LEAST", help="minimum sensitivity to demonstrate")
+    options.add_argument("--show-specificity", type=share, metavar="LEAST", help="minimum specificity to demonstrate")
+    options.add_argument("--power", type=share, default=0.9, help="probability of demonstrating them")
     options.add_argument(
         "--both",
         type=fraction,
         default=0.74,
         help="share of those with the disease who have it in both eyes (Kaggle's)",
     )
-    options.add_argument("--correlation", type=fraction, default=0.5, help="of right answers in both eyes")
+    options.add_argument(
+        "--correlation", type=fraction, default=0.5, help="correlation of correct answers between a patient's eyes"
+    )
     options.add_argument("--gradable", type=share, default=0.9, help="share of photographs that can be graded")
     return options.parse_args()
 
 
 def plan(population, sensitivity, specificity, width, power):
-    """Yield what is asked, as text, and the number of patients that it takes.
+    """Yield each aim, as text, and the number of patients that it takes.
 
-    `sensitivity` and `specificity` are each a pair: the expected value, and the least one to show or None.
+    `sensitivity` and `specificity` are each a pair: the expected value, and the minimum to demonstrate or None.
     """
     rates = (
         ("sensitivity", *sensitivity, with_disease(population)),

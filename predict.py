@@ -15,7 +15,7 @@ Writes  a table to the terminal, or one JSON object per line with --json
 
 The network that ships answers (pretrained/README.md), unless models/latest was trained on real photographs.
 
-A poor photograph, such as a blurred one, is marked by `gradable`, with the reasons. The network is asked all the same,
+A poor photograph, such as a blurred one, is marked by `gradable`, with the reasons. The network grades it anyway,
 since severe disease can look like poor quality: above a threshold it refers, and should be taken again if possible;
 below, the result is 'photograph again' without a probability, never negative. A picture that is not a colour photograph
 of a retina gets the same result, and the network does not see it.
@@ -32,8 +32,8 @@ With --unsure RATE the result may also be 'unsure: a grader must look', where th
 report disease with this error rate: of new patients with disease at most this share is called negative, and of those
 without at most this share is called diseased. This holds for patients like those of validation (after recalibrate.py:
 of its set), for each question by itself, and on average over such sets; for others it may not (docs/screening.md). A
-sure answer also agrees with the threshold. A patient is unsure if a question is, unless referable DR is sure;
-`by_threshold` is the result without --unsure. A poor photograph is unsure only above a threshold: below, it is
+sure answer also agrees with the threshold. A patient is unsure if the answer to a question is, unless referable DR is
+sure; `by_threshold` is the result without --unsure. A poor photograph is unsure only above a threshold: below, it is
 photographed again.
 
 The table of --csv grows row by row. After a stop, the same command continues it, with the same model, thresholds and
@@ -101,7 +101,7 @@ def grade(screener, paths, targets, doubts, workers, who):
 
 
 def join_patients(screener, identities, rows):
-    """Yield a row for each visit of a patient, and log which photographs belong to nobody.
+    """Yield a row for each visit of a patient, and log which photographs have no known patient or eye.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def join_patients(screener, identities, rows):
     if unknown:
         few = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
         told, it = ("photograph does", "it") if len(unknown) == 1 else ("photographs do", "them")
-        log(f"note: {len(unknown):,} {told} not tell patient and eye, so no patient row counts {it}: {few}")
+        log(f"note: {len(unknown):,} {told} not identify patient and eye, so no patient row counts {it}: {few}")
     for patient, eyes in groups:
         yield patient_row(screener, patient, {eye: [rows[i] for i in members] for eye, members in eyes.items()})
 

@@ -16,12 +16,12 @@ Writes  data/preprocessed/<name>.png      the photographs that are kept (hard li
     python preprocess_images.py --quality drop       leave out ungradable photographs; keep: do not judge
     python preprocess_images.py --copies drop        leave out photographs with two grades, or filed as both eyes
 
-The split of a patient is a hash of the patient and --seed: both eyes are in the same split, and adding patients
-moves nobody. Patients who share a photograph, perhaps rotated, mirrored or compressed again, are in one split: that of
-the one who was in the table --labels-out before, else of the first; then the column `split_as` names the patient whose
-hash counts. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py).
-Kaggle's 35,126 photographs take three minutes on two cores. The script can be stopped and run again: it does only what
-is missing, and compares all photographs again.
+The split of a patient is a hash of the patient and --seed: both eyes are in the same split, and adding patients moves
+no other. Patients who share a photograph, perhaps rotated, mirrored or compressed again, are in one split: that of the
+one who was in the table --labels-out before, else of the first; then the column `split_as` names the patient whose hash
+counts. `quality` is the probability that a grader would reject the photograph (eyenet/photo/quality.py). Kaggle's
+35,126 photographs take three minutes on two cores. The script can be stopped and run again: it does only what is
+missing, and compares all photographs again.
 """
 
 import json
@@ -203,7 +203,7 @@ def class_table(before, after, splits):
 
 
 def of_patients(table):
-    """Say of how many patients the photographs are, as far as that is known."""
+    """Describe how many patients the photographs show, as far as that is known."""
     known = patient_known(table)
     if not known.any():
         return " (photographs, not patients, were split)"

@@ -21,10 +21,10 @@ IDs from another source belong to other people, so for the network that ships no
 --no-same-source choose otherwise.
 
 The figures "after" are cross-fitted: each tenth of the patients is measured with a decision that was chosen on the
-other nine tenths. A set that is too small is refused with the numbers. An aim of 0.85 takes 26 patients with disease,
-0.9 takes 40 and 0.95 takes 80, and any recalibration takes 20 patients with and 20 without.
+other nine tenths. A set that is too small is refused with the numbers. An aim of 0.85 needs 26 patients with disease,
+0.9 needs 40 and 0.95 needs 80, and any recalibration needs 20 patients with and 20 without.
 
-A thousand photographs take about 20 s on two cores. Nothing is written before all is chosen and measured.
+A thousand photographs take about 20 s on two cores. Nothing is written until everything is chosen and measured.
 """
 
 import shlex
@@ -60,21 +60,16 @@ from eyenet.run.folder import finish, require_new, whole_folder
 from eyenet.run.options import fraction, local_path, model_path, parser
 from eyenet.run.script import run_main
 from eyenet.score.intervals import LEVEL, count_patients
+from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 from eyenet.sets.columns import COLUMNS_HELP, parse_columns
 
-FIGURES = {
-    "slope": "calibration slope (1 is perfect)",
-    "intercept": "calibration intercept (0 is perfect)",
-    "brier": "Brier score",
-    "ece": "expected calibration error (ECE)",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "referred": "predicted as diseased",
-}
+PERFECT = {"slope": " (1 is perfect)", "intercept": " (0 is perfect)"}
+FIGURES = {key: METRIC_NAMES[key][0] + PERFECT.get(key, "") for key in CALIBRATION}
+FIGURES |= {key: METRIC_NAMES[key][1] for key in ("sensitivity", "specificity")} | {"referred": "predicted as diseased"}
 
 
 def leave_out_seen(table, model, same_source):
-    """Leave out the patients on whom the network was trained or tuned, unless their IDs are of another source."""
+    """Leave out patients on whom the network was trained or tuned, unless their IDs are from another source."""
     seen = same_ids(table, model)
     if not seen or not same_source:
         return table
@@ -91,7 +86,7 @@ def same_ids(table, model):
 
 
 def note_same_ids(seen):
-    """Say that patients of another source have the IDs of the network's; nothing without such patients."""
+    """Report patients of another source whose IDs the network's patients also have, if there are any."""
     if seen:
         log(
             f"note: {plural(len(seen), 'patient')}, such as {seen[0]}, {'has' if len(seen) == 1 else 'have'} the ID of "

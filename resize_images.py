@@ -66,7 +66,7 @@ def resize(source, target, size, colours="natural", since=None, field="circle"):
 
 
 def resize_all(stage, photographs, told, size, colours, field):
-    """Resize all photographs and write photographs.csv, with what `eyenet.sets.identify.identify_all` told of them.
+    """Resize all photographs and write photographs.csv, with patient and eye from `eyenet.sets.identify.identify_all`.
 
     Returns
     -------

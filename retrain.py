@@ -30,7 +30,6 @@ when run again; a decision is made only once.
 Cropping and judging take about 20 ms per photograph and core, fine-tuning as long per epoch as cnn.py.
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -66,7 +65,7 @@ from eyenet.retraining.promotion import (
     settle,
 )
 from eyenet.run.errors import EXIT_FINDING, StageError, log, plural
-from eyenet.run.files import read_json, sha256
+from eyenet.run.files import read_json, sha256, sha256_text
 from eyenet.run.folder import locked, output_folder
 from eyenet.run.options import fraction, local_path, parser, plain_name, positive, rate, seed
 from eyenet.run.script import run_main
@@ -91,7 +90,7 @@ def hash_batch(photos, labels, columns=None):
     files |= {entry.name for entry in os.scandir(photos) if entry.is_file()}
     listing = sorted((file, sha256(photos / file)) for file in files)
     told = repr(listing) + (sha256(table) if table else "") + (str(columns) if columns else "")
-    return hashlib.sha256(told.encode()).hexdigest(), graded
+    return sha256_text(told), graded
 
 
 def default_run_name(photos, batch):
@@ -200,7 +199,7 @@ def retrain(base, array, work, models, run, training, margin, least):
     """Train a candidate and compare it with the models in use and first in the chain; return the decision's columns."""
     images, rows, tested = test_set(base, array)
     table = tested[["image", "patient", "level"]].to_csv()
-    row = {"test": hashlib.sha256(table.encode()).hexdigest()[:16], "margin": margin}
+    row = {"test": sha256_text(table)[:16], "margin": margin}
     if why := reason_not_to_train(base, array):
         return row | {"action": REFUSED, "why": why}
     require_patients(tested["patient"].nunique(), least)
@@ -290,7 +289,7 @@ def main():
         if row is None:
             base, folder = open_base(args.work, models), args.work / "data" / "retrain" / run
             require_answers(table, base.config["task"], args.labels, training=True)
-            if base.array is not None:  # told before hours of work
+            if base.array is not None:  # reported before hours of work
                 require_patients(test_set(base, None)[2]["patient"].nunique(), args.least_patients)
             training = {"epochs": args.epochs, "learning_rate": args.learning_rate, "seed": args.seed}
             inputs = {"photographs": batch, "model": sha256(base.folder / NETWORK)}

@@ -5,7 +5,7 @@ Reads   a folder that the camera writes to     --inbox, with its subfolders; for
         a model                                only model.tflite and config.json; Keras is not needed
 Writes  data/station/register.sqlite           photographs, answers, decisions and referrals (--register)
         data/station/register.sqlite.forms/    with --forms: letter, FHIR, DICOM report and JSON of each visit
-        a screen of the patients of now, or one line for each event if stdout is not a terminal
+        the current patients on the terminal, or one line for each event if stdout is none
 
     pip install -r requirements-predict.txt -r requirements-station.txt
     python screen.py --inbox clinic/inbox
@@ -17,20 +17,21 @@ Writes  data/station/register.sqlite           photographs, answers, decisions a
     python screen.py --overdue
     python screen.py --verify
 
-A photograph is graded when its file has stopped growing, and the patient gets an answer, as predict.py would give for
-all photographs of a visit. The answer changes when a further photograph of the visit arrives. Patients who must be
-photographed again are listed first. What cannot be read is listed, and tried again when it changes. Nothing is written
-into the inbox. Stop the station at any moment: started again, it grades what has no answer, and nothing twice.
+A photograph is graded when its file has stopped growing, and the patient gets the answer that predict.py would give for
+all photographs of the visit. The answer is updated when a further photograph of the visit arrives. Patients who must be
+photographed again are listed first. Unreadable files are listed, and tried again when they change. Nothing is written
+into the inbox. Stop the station at any moment: when started again, it grades what is still without an answer, and
+nothing twice.
 
 With --unsure RATE an answer may be 'unsure: a grader must look', as in predict.py. It is never negative: the patient
-waits until a person says with --decide and --call whether to refer, and --overdue lists who waits too long.
+waits until a person decides with --decide and --call whether to refer. --overdue lists who has waited too long.
 
-Entries are only ever added, and --verify checks that none was changed or removed. What may name a patient lies apart,
-and --forget or --retain erases it for good (docs/station.md). Each command takes about a second;
---verify and --export read all entries, and take longer.
+Entries are only ever added, and --verify checks that none was changed or removed. Whatever may name a patient is
+stored apart, and --forget or --retain erases it for good (docs/station.md). Each command takes about a second;
+--verify and --export read all entries and take longer.
 
 Exit code 3: with --once, some files could not be read; all others are graded. Exit code 4: --overdue found patients who
-wait too long, or --verify found a change.
+have waited too long, or --verify found a change.
 """
 
 from eyenet.run.options import parser

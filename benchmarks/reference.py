@@ -17,7 +17,6 @@ from scipy import ndimage
 RAYS = 1440
 COARSE = 400  # px, longest side of the copy on which edges vote
 DRAWS = 4000  # triples of edge points
-LEAST_ARC = 0.25  # of the circle, that must show the rim
 
 
 def reference_circle(path):

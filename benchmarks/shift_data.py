@@ -98,15 +98,17 @@ def load_all(screener, model, data, cache, photographs=2400):
     """
     split, folder = unseen_patients(model), data / "eyepacs-256eq" / "train"
     paths = sorted(folder.glob("*.jpeg"))
-    of = {name: [path for path in paths if parse_name(path.stem).patient in split[name]] for name in ("test", "train")}
+    paths_of = {
+        name: [path for path in paths if parse_name(path.stem).patient in split[name]] for name in ("test", "train")
+    }
     natural = sorted((data / "eyepacs-1024" / "train").glob("*.jpeg"))
     other = sorted((data / "diaretdb1" / "photographs").glob("*.jpeg"))
-    found = {"test": measure_set(screener, "test", of["test"], cache)}
+    found = {"test": measure_set(screener, "test", paths_of["test"], cache)}
     found["another camera"] = measure_set(screener, "another camera", other, cache)
     for name in ALTERATIONS:
-        found[name] = measure_set(screener, name, of["test"][-ALTERED:], cache, name)
+        found[name] = measure_set(screener, name, paths_of["test"][-ALTERED:], cache, name)
     found["natural colours"] = measure_set(screener, "natural colours", natural[:ALTERED], cache)
-    return found | {"train": measure_set(screener, "train", of["train"][:photographs], cache)}
+    return found | {"train": measure_set(screener, "train", paths_of["train"][:photographs], cache)}
 
 
 def measure_set(screener, name, paths, cache, alteration=None):

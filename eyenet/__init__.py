@@ -1,1 +1,4 @@
-"""The rooms of EyeNet; CONTRIBUTING.md lists them. The shared ones: run, photo, data, sets, score, model, letter."""
+"""The rooms of EyeNet; CONTRIBUTING.md lists them.
+
+The shared ones, from the lowest up: run, photo, data, sets, score, model, letter, grading, forms.
+"""

@@ -23,7 +23,6 @@ A stopped run begins again.
 """
 
 import datetime
-import hashlib
 import math
 import os
 import sys
@@ -55,7 +54,7 @@ from eyenet.model.provenance import provenance
 from eyenet.model.settings import colours_of, field_of, setting
 from eyenet.model.weights import hash_weights
 from eyenet.run.errors import StageError, log
-from eyenet.run.files import read_json, sha256, whole_file, write_json
+from eyenet.run.files import read_json, sha256, sha256_text, whole_file, write_json
 from eyenet.run.options import between, local_path, parser, seed
 from eyenet.run.script import run_main
 from eyenet.score.metrics import roc_auc
@@ -120,7 +119,7 @@ def read_data(work):
         "crops": {name: setting(settings, name) for name in ("preprocessing", "size")}
         | {"colours": colours_of(settings), "field": field_of(settings)},
         "split": made.get("split"),
-        "hashes": {"split": split_hash(whole), "labels": hashlib.sha256(repr(pairs).encode()).hexdigest()},
+        "hashes": {"split": split_hash(whole), "labels": sha256_text(repr(pairs))},
     }
     return Data(np.stack(images), table["level"].to_numpy(), rows), about
 

@@ -181,6 +181,23 @@ def test_a_worker_with_other_files_is_refused(farm, tmp_path):
         list(for_each(odd_squares, [1], blind, None))
 
 
+def test_a_change_of_a_script_or_of_the_package_is_another_checkout(tmp_path):
+    """A step's function comes from its script, so the hash covers both, but no modules beside an installed package."""
+    package, script = tmp_path / "eyenet", tmp_path / "resize_images.py"
+    package.mkdir()
+    (package / "a.py").write_text("A = 1")
+    script.write_text("B = 1")
+    installed = clusters._hash_sources(package)
+    script.write_text("B = 2")
+    assert clusters._hash_sources(package) == installed
+    (tmp_path / "pyproject.toml").touch()
+    hashes = [installed, clusters._hash_sources(package)]
+    for path in (script, package / "a.py"):
+        path.write_text("C = 3")
+        hashes.append(clusters._hash_sources(package))
+    assert len(set(hashes)) == 4
+
+
 @pytest.mark.parametrize("name", ["EyeNet", "Python", "numpy", "zlib"])
 def test_a_worker_with_another_environment_is_refused(cluster, monkeypatch, name):
     own = clusters.ENVIRONMENT[name]

@@ -15,6 +15,7 @@ from conftest import draw_photograph
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 from tensorboard import program
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 import cnn
 from eyenet.model.batches import Batches, predict
@@ -44,7 +45,7 @@ def build(classes):
     return network, augment, trainer
 
 
-def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=None):
+def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=None, boards_first=True):
     """Train a tiny network as cnn.py does, or continue; raise `StoppedError` after the epoch `fail_after`."""
     levels = np.arange(60) % 2 if levels is None else levels
     images = np.stack(
@@ -71,9 +72,9 @@ def train(root, run, epochs, *, rate=0.01, task="any", levels=None, fail_after=N
 
     done = checkpoint.restore(trainer)
     stop = keras.callbacks.LambdaCallback(on_epoch_end=fail)
-    progress = Progress(len(feed.rows), 8)
-    callbacks = [progress, validation, checkpoint, dashboard, Curves(logs, distribution), stop]
-    trainer.fit(feed, initial_epoch=done, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
+    boards, others = [dashboard, Curves(logs, distribution)], [Progress(len(feed.rows), 8), validation, checkpoint]
+    callbacks = [*boards, *others] if boards_first else [*others, *reversed(boards)]
+    trainer.fit(feed, initial_epoch=done, epochs=epochs, shuffle=False, callbacks=[*callbacks, stop], verbose=0)
     return SimpleNamespace(validation=validation, checkpoint=checkpoint)
 
 
@@ -115,7 +116,7 @@ class Browser:
         }
 
     def wait_for(self, question, condition):
-        for _ in range(100):
+        for _ in range(18_000):
             if condition(answer := question()):
                 return answer
             time.sleep(0.1)
@@ -252,8 +253,6 @@ def test_row_of_a_killed_training_is_shown_and_not_called_done(browser):
 
 def events_of(folder):
     """Read a folder's event files: (kind of plugin or graph, tag, step) of each record."""
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
     records = []
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for event in EventFileLoader(str(path)).Load():
@@ -266,6 +265,25 @@ def events_of(folder):
 def test_going_on_adds_no_second_start(trained):
     kinds = [plugin for plugin, _, _ in events_of(trained.root / "logs" / "whole" / "summary")]
     assert (kinds.count("hparams"), kinds.count("text")) == (2, 1)  # the options at the start, the status at the end
+
+
+def values_of(folder):
+    """Map (part, tag, step) to the value in the event files of a run, without rate, times and names that differ."""
+    found, differ = {}, ("hparams", "graphs")
+    for part in ("train", "validation", "summary"):
+        for path in (folder / part).glob("events.out.tfevents.*"):
+            for event in EventFileLoader(str(path)).Load():
+                for value in event.summary.value:
+                    if "images per second" not in value.tag and value.metadata.plugin_data.plugin_name not in differ:
+                        found[part, value.tag, event.step] = value.tensor.SerializeToString()
+    return found
+
+
+def test_the_order_of_the_callbacks_changes_nothing(tmp_path):
+    for first in (True, False):
+        train(tmp_path, f"boards_first={first}", 2, boards_first=first)
+    one, other = (values_of(tmp_path / "logs" / f"boards_first={first}") for first in (True, False))
+    assert one == other and ("validation", "AUC and loss/auc", 2) in one
 
 
 def test_run_whose_model_was_deleted_leaves_nothing_behind(trained, tmp_path):

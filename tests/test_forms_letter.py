@@ -225,5 +225,5 @@ def print_page(path, target):
     """Print a page with Chromium, as a PDF."""
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={target.parent / 'profile'}"]
     command = [BROWSERS["chromium"], *options, "--no-pdf-header-footer", f"--print-to-pdf={target}", path.as_uri()]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=1800)
     shutil.rmtree(target.parent / "profile", ignore_errors=True)

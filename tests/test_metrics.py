@@ -22,9 +22,9 @@ from eyenet.score.metrics import (
     average_precision,
     choose_threshold,
     quadratic_kappa,
+    reached,
     roc_auc,
-    sensitivity_at_specificity,
-    specificity_at_sensitivity,
+    roc_corners,
 )
 
 POINTS = {"balanced": 0.4, "sensitivity_0.95": 0.2, "specificity_0.95": 0.7}
@@ -85,9 +85,10 @@ def test_metrics_are_those_of_scikit_learn(table):
 @given(tables())
 def test_operating_points_are_read_off_the_roc_curve(table):
     truth, _, _, score, weights = table
+    corners = roc_corners(truth, score, weights)
     for level in (0.0, 0.5, 0.85, 0.9, 0.95, 1.0):
-        sensitivity = sensitivity_at_specificity(truth, score, weights, level)
-        specificity = specificity_at_sensitivity(truth, score, weights, level)
+        sensitivity = reached(*corners, specificity=level)
+        specificity = reached(*corners, sensitivity=level)
         for i, w in enumerate(weights):
             t, s = np.repeat(truth, w.astype(int)), np.repeat(score, w.astype(int))
             if t.any() and not t.all():
@@ -165,9 +166,9 @@ def test_calibration_is_found_and_undone():
     temperature, shift = fit_calibration(truth, distorted)
     assert temperature == pytest.approx(2.5, rel=0.05)
     assert shift == pytest.approx(-1.2, abs=0.05)
-    reached = sk.log_loss(truth, calibrate(distorted, temperature, shift))
+    fitted = sk.log_loss(truth, calibrate(distorted, temperature, shift))
     for other in ((temperature + 0.05, shift), (temperature - 0.05, shift), (temperature, shift - 0.02)):
-        assert sk.log_loss(truth, calibrate(distorted, *other)) > reached
+        assert sk.log_loss(truth, calibrate(distorted, *other)) > fitted
     before, after = (calibration_error(truth, p) for p in (distorted, calibrate(distorted, temperature, shift)))
     assert after < 0.02
     assert before > 0.1

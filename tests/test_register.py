@@ -183,7 +183,7 @@ def test_a_careful_cut_at_the_end_shows_only_against_a_head_that_was_kept(path, 
     assert register.verify() == [] == register.verify(early)  # what documentation says that it cannot find
     assert register.verify(head) == ["the register ends at entry 5, and once had 6: entries at the end are missing"]
     add_visit(register, "9")
-    assert "written anew" in register.verify(head)[0]
+    assert "rewritten" in register.verify(head)[0]
 
 
 def read_report(path):
@@ -493,7 +493,7 @@ def test_the_commands(path, register, clock, capsys, monkeypatch):
     assert run(path, "--overdue", "29") == 0 and run(path, "--verify") == 0
     head = re.search(r"head (\d+:\w+)", capsys.readouterr().out)[1]
     assert run(path, "--forget", key) == 0 and run(path, "--verify", head) == 0
-    assert "still to be seen" in capsys.readouterr().err
+    assert "must still be seen" in capsys.readouterr().err
     tamper(path, "UPDATE entries SET recorded = '2020' WHERE id = 1")
     assert run(path, "--verify") == EXIT_FINDING and "entry 1 (patient of 2020) was changed" in capsys.readouterr().out
 

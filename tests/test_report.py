@@ -340,7 +340,7 @@ def test_patients_that_the_network_knows_are_told_first(undrawn, tmp_path):
     assert "have the same name" in cautions(metrics | {"source": "photographs"}, "any")[0]
     alike = cautions(metrics | {"known_patients": 0, "alike_patients": 1}, "any")[0].replace("\xa0", " ")
     assert alike.startswith(
-        "1 of the 3,000 patients has the ID that one whom the network has seen in training or valid"
+        "1 of the 3,000 patients may also be among the patients seen in training or validation, where another set"
     )
 
 

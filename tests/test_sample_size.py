@@ -60,7 +60,7 @@ def test_the_table_and_what_is_refused():
     most = max(int(row[-2].replace(",", "")) for row in rows)
     assert f"Photograph {most:,} consecutive patients" in done.stdout
     assert "Formulas: Buderer 1996 (width), Flahault et al. 2005 (least value)" in done.stdout
-    words = "the expected share, 0.9, is not above 0.9, so it cannot be shown"
+    words = "the expected share, 0.9, is not above 0.9, so that cannot be demonstrated"
     one_sentence(run("plan_acceptance.py", "--prevalence", 0.2, "--show-sensitivity", 0.9, code=1), words)
     one_sentence(run("plan_acceptance.py", "--prevalence", 0.2, "--width", 1e-6, code=1), "more than 1,000,000 eyes")
     one_sentence(run("plan_acceptance.py", "--prevalence", 0, code=2), "0 is not between 0 and 1")

@@ -82,13 +82,13 @@ def test_photographs_of_nobody_stay_on_the_screen_until_they_are_somebodys(
     station = Station(inbox, screener, register, view=terminal).look(3)
     for _ in range(2):
         lines = read(terminal)
-        title = next(i for i, line in enumerate(lines) if "in no patient's answer (3)" in line)
+        title = next(i for i, line in enumerate(lines) if "not used in any answer (3)" in line)
         assert "IMG_0001.jpeg: referable DR" in lines[title + 1] and "IMG_0002.jpeg: no DR" in "\n".join(lines)
         station = Station(inbox, screener, register, start=station.time, view=terminal).look(3)
     path.rename(inbox / "1_left.jpeg")
     station.look(3)
     told = "\n".join(read(terminal))
-    assert "in no patient's answer (2)" in told and "IMG_0001.jpeg: referable DR" not in told
+    assert "not used in any answer (2)" in told and "IMG_0001.jpeg: referable DR" not in told
 
 
 def test_files_that_are_left_out_or_erased_are_shown_until_they_go(screener, inbox, register, put, wall, terminal):
@@ -99,11 +99,11 @@ def test_files_that_are_left_out_or_erased_are_shown_until_they_go(screener, inb
     for start in (10.0, 20.0):
         station = Station(inbox, screener, register, start=start, view=terminal).look(3)
         told = "\n".join(read(terminal))
-        assert "left out, counts for nobody (2)" in told and "no?te.txt: " in told
+        assert "left out, not used (2)" in told and "no?te.txt: " in told
         assert "1_left.jpeg: is the file of a patient who was erased" in told
     path.unlink()
     station.look(2)
-    assert "counts for nobody (1)" in "\n".join(read(terminal))
+    assert "left out, not used (1)" in "\n".join(read(terminal))
 
 
 def test_all_files_that_cannot_be_read_are_named_where_the_terminal_has_room(

@@ -40,7 +40,7 @@ export const isDemonstration = ({ synthetic, sample }: Visit): boolean => synthe
 export const rowsOf = (shots: Shot[]): Row[] => shots.map(({ row }) => row);
 
 /** Find the result of an eye: of its worst photograph, as for a patient; null without a photograph. */
-export function resultOf(rows: Row[]): string | null {
+function resultOf(rows: Row[]): string | null {
   const isMilder = rows.some(({ questions }) => questions?.referable); // then "DR" alone leaves the referral open
   const order = isMilder ? [CALLED[0], UNSURE, ...CALLED.slice(1)] : [...CALLED, UNSURE];
   const called = order.find((result) => rows.some((row) => row.result === result));

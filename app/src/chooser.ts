@@ -31,8 +31,8 @@ export function drawChooser(text: Text, more: Text, style: string, attributes: A
 export function drawCapture(eye: Eye, isPrimary: boolean, words: Text, chosen: (files: File[]) => void): HTMLElement[] {
   const style = isPrimary ? "button primary" : "button";
   return [
-    drawChooser(said.take, said.of(eye), `${style} camera`, CAMERA, chosen),
-    drawChooser(words, said.of(eye), `${style} from-file`, {}, chosen),
+    drawChooser(said.take, said.ofEye(eye), `${style} camera`, CAMERA, chosen),
+    drawChooser(words, said.ofEye(eye), `${style} from-file`, {}, chosen),
   ];
 }
 
@@ -41,8 +41,8 @@ export async function assign(files: File[]): Promise<Chosen | null> {
   const named = files.map((file) => readFileName(file.name).eye);
   const answers = named.includes(null) ? await ask(files, named) : named;
   if (!answers) return null;
-  const of = (eye: Eye) => files.filter((_, i) => answers[i] === eye);
-  return { right: of("right"), left: of("left") };
+  const filesOf = (eye: Eye) => files.filter((_, i) => answers[i] === eye);
+  return { right: filesOf("right"), left: filesOf("left") };
 }
 
 /** Ask which eye each file shows, with its picture. */
@@ -83,7 +83,7 @@ async function ask(files: File[], named: (Eye | null)[]): Promise<(Eye | null)[]
  *
  * Each question has its own dialog: a reused one could receive the late "close" event of the previous question.
  */
-export async function showDialog(dialog: HTMLDialogElement): Promise<string> {
+async function showDialog(dialog: HTMLDialogElement): Promise<string> {
   document.body.append(dialog);
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));

@@ -19,7 +19,7 @@ const CHANGED = /^(?!(?:0|[1-9]\d{0,10})$)[\d\s.,:/e-]*\d[\d\s.,:/e-]*$/i; // nu
 const QUESTIONS: Question[] = ["referable", "any"];
 
 /** Write text so that a spreadsheet neither computes it nor, for a name, rewrites it. */
-export function guard(text: string, isName = false): string {
+function guard(text: string, isName = false): string {
   const harmless = text.replace(FORMULA, "$1'");
   return harmless === text && isName && CHANGED.test(text) ? `'${text}` : harmless;
 }

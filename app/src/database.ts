@@ -1,6 +1,6 @@
 /** A store of the browser's database: on this device, and nowhere else. */
 
-export interface Database {
+interface Database {
   /** Run a request, and wait until its transaction is complete: only then does a full disk report an error. */
   ask<T>(mode: IDBTransactionMode, question: (objects: IDBObjectStore) => IDBRequest<T>): Promise<T>;
   /** Make several changes, all of them or, on an error, none. */

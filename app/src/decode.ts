@@ -41,7 +41,7 @@ export interface Photograph {
 type Source = Pick<Photograph, "width" | "height" | "factors" | "read" | "stamp" | "close"> & { profile: Uint8Array | null; space: Space };
 
 /** A photograph at some scale, and the circle of the retina in its pixels. */
-export interface Located {
+interface Located {
   picture: Picture;
   circle: Circle;
   factor: number;

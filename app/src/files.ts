@@ -33,7 +33,7 @@ export function whyUnreadable(bytes: Uint8Array): Problem {
   return isJpeg(bytes) || isPng(bytes) ? problem("damagedOrLarge") : problem("unreadable");
 }
 
-export interface Size {
+interface Size {
   width: number;
   height: number;
 }

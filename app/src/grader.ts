@@ -7,7 +7,7 @@ import { sayProblem, words } from "./words";
 import type { Reply, Request } from "./worker";
 
 /** What the worker tells that is not the answer to a photograph. */
-export interface Told {
+interface Told {
   ready(model: Model): void;
   failed(message: Text): void;
 }

@@ -4,7 +4,7 @@ import { SIDES } from "./answers";
 import { fingerprintOfText } from "./fingerprint";
 import type { Visit } from "./store";
 
-export interface Merged {
+interface Merged {
   changes: Visit[]; // to store: new visits, and those that gain photographs
   added: number;
   extended: number;

@@ -20,7 +20,7 @@ export interface Decision {
 }
 
 /** Between which probabilities a question's answer is unsure, by error rate, from so many patients with and without disease. */
-export interface Limits {
+interface Limits {
   diseased: number;
   healthy: number;
   limits: Record<string, [number, number]>;

@@ -27,7 +27,7 @@ export interface Stamp {
 }
 
 /** The chunks of a PNG that matter for its pixels. */
-export interface Png {
+interface Png {
   width: number; // as stored, not upright
   height: number;
   depth: number;

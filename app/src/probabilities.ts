@@ -13,14 +13,14 @@ export const TASKS: Record<Task, { starts: number[]; questions: Question[] }> = 
   referable: { starts: [0, 2], questions: ["referable"] },
   grade: { starts: [0, 1, 2, 3, 4], questions: ["any", "referable"] },
 };
-export const LEAST_GRADE: Record<Question, number> = { any: 1, referable: 2 };
+const LEAST_GRADE: Record<Question, number> = { any: 1, referable: 2 };
 
-export function logOdds(probability: number): number {
+function logOdds(probability: number): number {
   const certain = clip(probability, LEAST, 1 - LEAST);
   return Math.log(certain) - Math.log1p(-certain);
 }
 
-export function expit(odds: number): number {
+function expit(odds: number): number {
   return 1 / (1 + Math.exp(-odds));
 }
 

@@ -11,7 +11,7 @@ export interface Picture {
   data: Uint8Array | Uint8ClampedArray;
 }
 
-export interface Box {
+interface Box {
   left: number;
   upper: number;
   right: number;

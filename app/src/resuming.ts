@@ -57,7 +57,7 @@ export function drawContinue(visit: Visit): HTMLElement | null {
   if (!isUnfinished(visit) || !model) return null;
   if (!isBy(model, visit)) return el("p", {}, said.otherNetwork);
   const onclick = () => void goOn(visit).catch(() => tell(said.gone, "wrong"));
-  return el("button", { type: "button", class: "button primary", onclick }, said.go, aside(said.of(nameOf(visit))));
+  return el("button", { type: "button", class: "button primary", onclick }, said.go, aside(said.ofPatient(nameOf(visit))));
 }
 
 /** Continue a visit, after a question with the name: photographs of two people must not be joined. */

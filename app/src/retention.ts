@@ -6,7 +6,7 @@ import type { Visit } from "./store";
 /** Days to choose from, after which a result is deleted; 0 for never. */
 export const CHOICES = [0, 1, 7, 30, 365];
 /** At most so many results are deleted without a question: a clock that jumps must not delete a history. */
-export const FEW = 5;
+const FEW = 5;
 const DAY = 86_400_000; // milliseconds
 
 /** Tell whether a result is deleted: its latest photograph, or its import, is longer ago than the chosen days. */

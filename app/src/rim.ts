@@ -40,7 +40,7 @@ interface Rays {
   length: number[]; // how far the samples of a ray are, relative to what was asked for
 }
 
-export interface Rim {
+interface Rim {
   x: number;
   y: number;
   radius: number;

@@ -23,13 +23,13 @@ import { round } from "./stats";
 
 export const AGAIN = "photograph again";
 export const UNSURE = "unsure: a grader must look"; // only where it is asked for
-export const RETAKE = "photograph again if possible"; // a poor photograph that refers
+const RETAKE = "photograph again if possible"; // a poor photograph that refers
 export const UNGRADABLE = "refer: not gradable"; // a patient with an eye of ATTEMPTS poor photographs and no gradable one
 export const ATTEMPTS = 2; // poor photographs of an eye, after which it is not photographed again but referred
 const [SPENT, ABSENT] = ["second poor photograph", "no photograph"];
 export const UNREAD = "not read";
 export const BALANCED = "balanced";
-export const SHOWN = 512; // pixels of a crop on the page
+const SHOWN = 512; // pixels of a crop on the page
 const QUALITY = 0.92; // of its JPEG
 const CALLED: Record<Question, string> = { any: "DR", referable: "referable DR" };
 

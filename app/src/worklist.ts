@@ -15,7 +15,7 @@ const PAGE = 100; // entries that are drawn at once
 let wanted: Wanted = { ...EVERYTHING }; // stays while the page is open
 
 /** What to draw of an entry besides its words, and below the list. */
-export interface Parts {
+interface Parts {
   link(visit: Visit, more: Text): HTMLElement[];
   below(found: Visit[], isAll: boolean): HTMLElement[];
 }
@@ -76,6 +76,6 @@ function drawEntry(visit: Visit, { link }: Parts): HTMLElement {
       days && el("span", { class: "small" }, days),
       el("span", {}, isOne && listedAs(visit) !== "doubtful" ? said.oneEye(title) : title),
     ),
-    ...link(visit, said.of(nameOf(visit), sayWhen(visit.when))),
+    ...link(visit, said.ofVisit(nameOf(visit), sayWhen(visit.when))),
   );
 }

@@ -67,16 +67,17 @@ export async function open(browser, url, more = {}, prepare = () => undefined, u
   await context.addInitScript(prepare);
   const seen = { requests: [], errors: [] };
   context.on("request", (request) => seen.requests.push(request.url()));
+  context.setDefaultTimeout(600_000); // for a machine that does other work; no test waits for less
   const page = await context.newPage();
   page.on("pageerror", (error) => seen.errors.push(error.message));
   page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
   await page.goto(url);
-  await page.waitForFunction(until, null, { timeout: 60_000 });
+  await page.waitForFunction(until);
   return { context, page, seen };
 }
 
 const isReady = () => window.said.some(({ kind }) => kind === "ready");
-export const ready = (page) => page.waitForFunction(isReady, null, { timeout: 60_000 });
+export const ready = (page) => page.waitForFunction(isReady);
 
 /** Follow a link of the navigation (new, history, settings or about), and wait until its view is shown. */
 export async function goTo(page, view) {
@@ -90,7 +91,7 @@ export async function look(page, eye, file) {
   const before = await page.evaluate(() => window.said.length);
   const start = Date.now();
   await card.locator("input[type=file]:not([capture])").setInputFiles(file);
-  await page.waitForFunction((n) => window.said.length > n, before, { timeout: 60_000 });
+  await page.waitForFunction((n) => window.said.length > n, before);
   await page.waitForSelector(`#new [data-eye=${eye}][aria-busy=false][data-result]`);
   const seconds = (Date.now() - start) / 1000;
   const text = await card.innerText();
@@ -102,10 +103,10 @@ export async function look(page, eye, file) {
 /** Return the worker's last messages about photographs, with the pixels of their crops if `crops` is asked for. */
 export async function lastSeen(page, count) {
   const explained = (n) => window.said.slice(-n).every(({ id, seen }) => !seen.contoursOf || window.explained.has(id));
-  await page.waitForFunction(explained, count, { timeout: 60_000 });
+  await page.waitForFunction(explained, count);
   return page.evaluate(([n, detail]) => {
     const encode = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-    const pixels = (of) => (detail && of ? encode(of.data) : null);
+    const pixels = (image) => (detail && image ? encode(image.data) : null);
     return window.said.slice(-n).map(({ id, seen }) => {
       const { row, geometry, crop, input, contoursOf, picture } = seen;
       const contours = contoursOf ? window.explained.get(id) : seen.contours;

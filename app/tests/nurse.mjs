@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { goTo, options, ready } from "./driver.mjs";
 
 export const DAY = 86_400_000; // milliseconds
-const PATIENCE = 60_000; // likewise
+const PATIENCE = 600_000; // likewise
 export const VISITS = ["eyenet", "visits"]; // database and store
 export const PROGRESS = ["eyenet-progress", "patients"];
 export const say = (page) => page.locator("#status").textContent();
@@ -55,7 +55,7 @@ export async function give(page, input, files) {
 }
 
 export async function settled(page, count) {
-  await page.waitForFunction((n) => window.said.length >= n, count, { timeout: 60_000 });
+  await page.waitForFunction((n) => window.said.length >= n, count);
   await page.waitForFunction(() => !document.querySelector("#patient [aria-busy=true]"));
   return note(page);
 }
@@ -102,7 +102,7 @@ export const until = (page, isTrue, value) => poll(page, () => page.evaluate(isT
 async function poll(page, isTrue, what) {
   const start = Date.now();
   while (!(await isTrue())) {
-    if (Date.now() - start > PATIENCE) throw new Error(`after a minute, this is not true ${what}`);
+    if (Date.now() - start > PATIENCE) throw new Error(`after ten minutes, this is not true ${what}`);
     await page.waitForTimeout(20);
   }
 }
@@ -112,7 +112,7 @@ export async function stored(page) {
   await page.waitForFunction(() => {
     const last = window.said.findLast(({ kind }) => kind === "seen");
     return !last?.seen.contoursOf || window.explained.has(last.id);
-  }, null, { timeout: PATIENCE });
+  });
   await untilStored(page, PROGRESS, (all) => {
     const shots = all.flatMap(({ visit: { eyes } }) => [...eyes.right, ...eyes.left]);
     return shots.length > 0 && shots.every(({ contours, contoursOf }) => !contoursOf || contours);

@@ -18,7 +18,7 @@ export const waiting = {
     await page.evaluate(watch);
     await page.locator("#new [data-eye=right] input[type=file]:not([capture])").first().setInputFiles(options.file);
     const milliseconds = await page.evaluate(() => window.waited);
-    await page.waitForFunction(isExplained, null, { timeout: 60_000 });
+    await page.waitForFunction(isExplained);
     await page.waitForTimeout(500); // the evidence is drawn and stored
     return { milliseconds };
   },

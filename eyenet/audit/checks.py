@@ -9,7 +9,7 @@ import pandas as pd
 from eyenet.data.array import map_blocks, rows_by_split
 from eyenet.data.duplicates import describe, is_blank, match, verify
 from eyenet.data.identity import read_name
-from eyenet.data.names import SPLITS, Name, canonical, original_name, parse_name
+from eyenet.data.names import SPLIT_WORDS, SPLITS, Name, canonical, original_name, parse_name
 from eyenet.data.tables import patient_known
 from eyenet.run.errors import EXIT_FINDING, EXIT_REJECTED, plural
 from eyenet.score.intervals import auc_with_interval
@@ -18,7 +18,6 @@ from eyenet.score.not_retina import MOST, border_features, compression_features,
 OK, LEAK, UNSURE, UNCHECKED = "ok", "LEAK", "unsure", "not checked"
 NO_PIXELS = "no pixels"
 ENDING = re.compile(r"(\.(jpe?g|png|tiff?|bmp|gif|ppm|webp|dcm|npy))+$", re.IGNORECASE)
-NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass
@@ -115,7 +114,7 @@ def _parse(name):
 
 def shared(audited, column, ours, theirs):
     """Check that no photograph or patient of one split is in another; count the rows for which it is unknown."""
-    what = f"{NAMES[ours]} rows whose {column} is in {NAMES[theirs]}"
+    what = f"{SPLIT_WORDS[ours]} rows whose {column} is in {SPLIT_WORDS[theirs]}"
     if missing := _missing(audited, ours, theirs):
         return Finding(what, missing, UNCHECKED)
     values, others = (audited.values(column, split) for split in (ours, theirs))
@@ -146,7 +145,7 @@ def _by_number(audited, bad, ours, theirs):
 
 def _missing(audited, *splits):
     """Return a text that names the first of some splits without rows; None if all have rows."""
-    return next((f"no {NAMES[split]} rows" for split in splits if not len(audited.rows[split])), None)
+    return next((f"no {SPLIT_WORDS[split]} rows" for split in splits if not len(audited.rows[split])), None)
 
 
 def _share(bad):
@@ -158,7 +157,7 @@ def same_pixels(audited, split, trained):
 
     `trained` are the descriptors of the training images; None without pixels.
     """
-    what = f"{NAMES[split]} rows whose pixels are in training"
+    what = f"{SPLIT_WORDS[split]} rows whose pixels are in training"
     images, rows = audited.images, audited.rows
     missing = NO_PIXELS if images is None else _missing(audited, split)
     if missing:
@@ -193,7 +192,7 @@ def copy_rule(audited):
             continue
         rule, majority = (rotated == diseased).mean(), max(diseased.mean(), 1 - diseased.mean())
         figures[split] = {"rule": float(rule), "majority": float(majority), "rotated": int(rotated.sum())}
-        texts.append(f"{NAMES[split]} {rule:.1%}, majority class {majority:.1%}")
+        texts.append(f"{SPLIT_WORDS[split]} {rule:.1%}, majority class {majority:.1%}")
         if rotated.any() and rule > majority:
             verdict = LEAK
     if not figures:

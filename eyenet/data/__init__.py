@@ -1,4 +1,4 @@
 """Names, patients, EyeNet's own tables, splits, copies, duplicates, and the packed array.
 
-Every step from resize_images.py on uses it. It imports the rooms run and photo.
+The steps from preprocess_images.py on and most rooms above use it. It imports the rooms run and photo.
 """

@@ -1,6 +1,5 @@
 """The packed array: X.npy or its shards, labels.csv, and the sidecar X.json with their checksums."""
 
-import hashlib
 import math
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from eyenet.data.names import SPLITS, UNSEEN
 from eyenet.data.shards import IMAGES_PER_BLOCK, Shards, shard_files
 from eyenet.data.tables import read_table
 from eyenet.run.errors import StageError
-from eyenet.run.files import read_json, sha256
+from eyenet.run.files import read_json, sha256, sha256_text
 from eyenet.run.workers import cores, for_each
 
 COLUMNS = ["image", "patient", "eye", "level", "split", "transform"]
@@ -25,7 +24,7 @@ def checksum(images):
 
 def content_hash(sidecar):
     """Hash the images and the table of an array; the same for one file and for shards."""
-    return hashlib.sha256("".join([sidecar["labels"], *sidecar["checksums"]]).encode()).hexdigest()
+    return sha256_text("".join([sidecar["labels"], *sidecar["checksums"]]))
 
 
 def open_array(folder, needed_rows=None):

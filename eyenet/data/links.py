@@ -1,11 +1,10 @@
 """Copies of photographs under other names: what contradicts them, and the patients who share a split because of them.
 
 Published sets hold photographs twice, some with two grades. Patients whose photographs are copies of each other are
-linked. They are not taken for one person, since nothing tells which of the names is right, but linked patients are in
+linked. They are not taken for one person, since it is unknown which of the names is right, but linked patients are in
 one split, which is that of one of them, the decider.
 
-A function of the members alone cannot keep a group's split when it grows: it would have to be the same for all. So the
-table of the run before tells who was there first and decides.
+A split computed from the members would change when one joins, so the table of the run before fixes who decides.
 """
 
 from pathlib import Path

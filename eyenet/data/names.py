@@ -1,9 +1,10 @@
 """Names of photographs and of their copies, and the split of patients into train, val and test."""
 
-import hashlib
 import re
 import unicodedata
 from typing import NamedTuple
+
+from eyenet.run.files import sha256_text
 
 SUFFIX = {
     "original": "",
@@ -17,9 +18,9 @@ TRANSFORM = {suffix: transform for transform, suffix in SUFFIX.items()}
 SPLITS = ("train", "val", "test")
 FITTED = SPLITS[:2]  # the network is trained on the first; its epoch and its decision are chosen on the second
 UNSEEN = "unseen"  # a fourth split of an array of the 2017 protocol: patients who are in none of the other three
+SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 SPLIT_NAMES = {
-    "train": "training patients",
-    "val": "validation patients",
+    **{split: f"{SPLIT_WORDS[split]} patients" for split in FITTED},
     "test": "unseen test patients",
     UNSEEN: "unseen patients",
 }
@@ -98,6 +99,5 @@ def split_of(patient, seed=0, val=0.15, test=0.15):
     -------
     str
     """
-    digest = hashlib.sha256(f"{seed}:{canonical(patient)}".encode()).digest()
-    position = int.from_bytes(digest[:8], "big") / 2**64
+    position = int(sha256_text(f"{seed}:{canonical(patient)}")[:16], 16) / 2**64
     return "test" if position < test else "val" if position < test + val else "train"

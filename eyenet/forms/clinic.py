@@ -1,4 +1,4 @@
-"""The clinic that the letter names, with its rule of when to screen again: a TOML file that the clinic writes."""
+"""The clinic named in the letter, and its rule of when to screen again: a TOML file that the clinic writes."""
 
 import tomllib
 from importlib.resources import files
@@ -10,7 +10,7 @@ LENGTHS = {"name": 80, "address": 120, "phone": 40, "clear": 100, "mild": 100}  
 
 
 class Clinic(NamedTuple):
-    """What the clinic entered; an empty string where nothing.
+    """The settings of a clinic; an empty string where none was entered.
 
     `clear` and `mild` say when to screen again after "no referral suggested" and after retinopathy that is not
     referable.

@@ -2,8 +2,8 @@
 
 LOINC has codes for the severity of retinopathy by eye (71490-7, 71491-5) and for screening by software (105914-6). They
 say "by ophthalmoscopy" and "autonomous artificial intelligence", and quality measures count them as an examination of
-the eyes, which an answer of research software is not. What is observed is therefore told in text, and only the eye and
-the kind of service are coded.
+the eyes, which an answer of research software is not. Observations are therefore in text, and only the eye and the
+kind of service are coded.
 
 References
 ----------
@@ -77,7 +77,7 @@ class _Bundle:
         return {} if self.visit.anonymous else {"subject": self._refer("patient")}
 
     def _effective(self):
-        """When the photographs were taken, if their headers tell it."""
+        """When the photographs were taken, if their headers say so."""
         return {"effectiveDateTime": self.visit.taken} if self.visit.taken else {}
 
     def _patient(self):
@@ -105,14 +105,14 @@ class _Bundle:
         return observation | self._subject() | {"device": self._refer("device"), "note": [{"text": self.notice}]}
 
     def _answer(self):
-        """What is answered for the patient; a value only where there is a result."""
+        """The answer for the patient; a value only where there is a result."""
         observation = self._observation({"text": "Screening for diabetic retinopathy: answer of the software"})
         observation |= {"hasMember": [self._refer(eye) for eye in SIDES]} | self._value(self.kind, self.said)
         reasons = [{"text": plain(why)} for why in self.visit.reasons + self.visit.doubts]
         return observation | {"note": observation["note"] + reasons}
 
     def _eye(self, eye):
-        """What is found in an eye: in words, and by question the probability and whether it is above the threshold."""
+        """The finding of an eye: in words, and by question the probability and whether it is above the threshold."""
         finding, on_poor = find_finding(self.visit, eye)
         code, display = EYES[eye]
         observation = self._observation(
@@ -132,7 +132,7 @@ class _Bundle:
     def _components(self, eye):
         """The worst probability of each question with its threshold, and the worst grade, of one eye.
 
-        With limits also these, and which answer is unsure: its probability may be below the threshold.
+        Limits are included, and which answer is unsure: an unsure probability may be below the threshold.
         """
         worst, parts = find_worst(self.visit.rows(eye)), []
         for question, answer in worst.items():
@@ -166,7 +166,7 @@ class _Bundle:
         return report | self._subject() | ({"imagingStudy": linked} if linked else {})
 
     def _conclude(self):
-        """Say the answer, what a person decided, what is not covered, and which network answered."""
+        """State the answer, the decision of a person, what is not covered, and which network answered."""
         words, visit, model = self.words, self.visit, self.visit.model
         parts = [f"Answer of the software: {self.said}."]
         if visit.decision:

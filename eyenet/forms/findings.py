@@ -1,4 +1,4 @@
-"""What is answered for the patient and found in each eye, as a key of the words in eyenet/letter.
+"""The answer for the patient and the finding of each eye, as keys of the words in eyenet/letter.
 
 The offline page has the same in app/src/answers.ts, and tests/test_forms.py compares the two.
 """
@@ -45,9 +45,9 @@ def _probability(row, result):
 
 
 def find_kind(visit):
-    """Choose the patient's answer, a key of `answers` in the words; a result that is not known never clears a patient.
+    """Choose the patient's answer, a key of `answers` in the words; an unknown result never clears a patient.
 
-    'doubtful' if it is doubtful whose photographs these are, unless the answer refers.
+    'doubtful' if it is unclear whose photographs these are, unless the answer refers.
     """
     result, rows = visit.answer.get("result"), [row for eye in SIDES for row in visit.rows(eye)]
     if visit.doubts and not visit.refers:
@@ -73,12 +73,12 @@ def find_kind(visit):
 
 
 def find_finding(visit, eye):
-    """Say what is known of an eye, and whether only a poor photograph tells it.
+    """Find what is known of an eye, and whether only a poor photograph shows it.
 
     Returns
     -------
     finding : str
-        A key of `findings` in the words; 'doubtful' if it is doubtful whose photographs these are.
+        A key of `findings` in the words; 'doubtful' if it is unclear whose photographs these are.
     on_poor : bool
     """
     if visit.doubts:
@@ -98,7 +98,7 @@ def say_answer(words, kind):
 
 
 def say_finding(words, finding, on_poor):
-    """Say a finding of `find_finding`, or that it is doubtful whose photographs these are."""
+    """Say a finding of `find_finding`, or that it is unclear whose photographs these are."""
     if finding == "doubtful":
         return words["doubtful"]["text"]
     said = words["findings"][finding]
@@ -124,7 +124,7 @@ def find_grade(visit, eye):
 
 
 def find_urgency(visit, kind):
-    """Choose how urgent a referral is, a key of `urgency` in the words, as far as the answer tells."""
+    """Choose how urgent a referral is, a key of `urgency` in the words, as far as the answer shows."""
     if kind in ("refer", "retake"):
         rows = [row for eye in SIDES for row in visit.rows(eye)] + [visit.answer]
         sure = any(row.get("questions", {}).get("referable", {}).get("disease") for row in rows)
@@ -135,7 +135,7 @@ def find_urgency(visit, kind):
 def find_screening(visit, kind, clinic):
     """Choose when to screen again, a key of `screening` in the words: by the clinic's own rule, if it has one.
 
-    That rule is for the answer of the software, so it does not hold for what a person decided instead.
+    The rule follows the answer of the software, so it does not apply where a person decided otherwise.
     """
     if visit.is_replaced:
         return "specialist" if visit.earlier or visit.advice == "refer" else "open"

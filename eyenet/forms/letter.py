@@ -52,12 +52,12 @@ def _template():
 
 
 def write_letter(visit, clinic):
-    """Compose what the letter says.
+    """Compose the texts of the letter.
 
     Returns
     -------
     dict
-        Texts by part. A label with None beside it has a line that somebody writes on.
+        Texts by part. A label with None beside it gets an empty line to write on.
     """
     return _Writer(visit, clinic).write()
 
@@ -108,15 +108,15 @@ class _Writer:
         }
 
     def _mark(self, text):
-        """Say of a demonstration's text that it is one."""
+        """Mark a text of a demonstration as such."""
         return self.words["demonstration"].format(text=text) if self.visit.synthetic else text
 
     def _tone(self, tone):
-        """Leave out the sign that all is well from a demonstration, and where a person decided otherwise."""
+        """Omit the all-is-well sign in a demonstration, and where a person decided otherwise."""
         return "none" if tone == "clear" and (self.visit.synthetic or self.visit.is_replaced) else tone
 
     def _about(self):
-        """Tell who was photographed and when, as far as the source does."""
+        """State who was photographed and when, as far as known."""
         patient, words = self.visit.patient, self.words
         named = ", ".join(shorten(text) for text in (patient.name, patient.id) if text)
         received = words["station"]["received"], _time(self.visit.received)
@@ -202,7 +202,7 @@ class _Writer:
         }
 
     def _entered(self):
-        """Say what a person decided on the answer, or on an earlier one; None if nobody has."""
+        """State the decision of a person on the answer, or on an earlier one; None if there is none."""
         said, advice = self.words["decision"], "refer" if self.visit.earlier else self.visit.advice
         if advice is None:
             return None
@@ -217,7 +217,7 @@ class _Writer:
         return [words["answered"].format(network=network), point, *asked, words["notADevice"]]
 
     def _point(self, point):
-        """Name an operating point after its aim, which is not what it reaches on other patients."""
+        """Name an operating point after its aim, which it may miss on other patients."""
         said, (kind, _, aim) = self.words["points"], point.partition("_")
         if point == BALANCED:
             return said["balanced"]
@@ -243,5 +243,5 @@ def _tone_of(finding):
 
 
 def _is_told(reason):
-    """Tell whether a reason is one for the letter: the one before a detail of the retina's circle says the same."""
+    """Return whether a reason goes into the letter: a detail of the retina's circle repeats the reason before it."""
     return not reason.startswith(("no retina found", "the retina is "))

@@ -1,4 +1,4 @@
-"""What a DICOM header tells for the forms: who the patient is, and what a report repeats to belong to the images."""
+"""The values of a DICOM header for the forms: the patient, and what links a report to its images."""
 
 import datetime
 import re
@@ -38,7 +38,7 @@ FRAME = "frame"
 
 
 def read_source(path):
-    """Read what the forms need of a DICOM header.
+    """Read the values of a DICOM header that the forms need.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _text(header, keyword):
 
 
 def patient_of(patient_id, sources):
-    """Tell what the headers of a visit tell of the patient; what they contradict each other about is left out.
+    """Read the patient from the headers of a visit; values that contradict each other are left out.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def patient_of(patient_id, sources):
 
 
 def person_of(sources):
-    """Tell name, birth date and sex as the headers of a visit have them; as `agreed`.
+    """Read name, birth date and sex from the headers of a visit; as `agreed`.
 
-    A header from which the identity was removed tells none of them, and a placeholder is no name.
+    A header without identity gives none of them, and a placeholder is no name.
     """
     told = agreed(PERSON, [one for one in sources if one.get("PatientIdentityRemoved") != "YES"])
     name = say_name(told.get("PatientName", ""))
@@ -99,7 +99,7 @@ def person_of(sources):
 
 
 def agreed(keywords, sources):
-    """Map some keywords to the value that all headers tell that tell one; without those that contradict each other."""
+    """Map keywords to the value in all headers that have one; keywords with contradictory values are left out."""
     told = {keyword: {one[keyword] for one in sources if one.get(keyword)} for keyword in keywords}
     return {keyword: values.pop() for keyword, values in told.items() if len(values) == 1}
 

@@ -1,6 +1,6 @@
 """The answer of a visit as a DICOM structured report (Comprehensive SR, TID 1500) that refers to the source images.
 
-DICOM has no codes for what is measured here, so they are of a private scheme, 99EYENET, with their meaning. The report
+DICOM has no codes for these measurements, so they come from a private scheme, 99EYENET, with their meaning. The report
 is FINAL if a person accepted the answer or decided on an unsure one, otherwise PRELIMINARY, and always UNVERIFIED: who
 decided is in the register.
 
@@ -79,7 +79,7 @@ def _images(visit):
 
 
 def _scheme():
-    """Say whose the private codes are."""
+    """Name the owner of the private codes."""
     from pydicom import Dataset
 
     scheme = Dataset()
@@ -88,14 +88,14 @@ def _scheme():
 
 
 def _uid(*names):
-    """Derive a UID from what it names: the same report has the same UID again, a changed one another."""
+    """Derive a UID from what it names: the same report always has the same UID, and a changed one another."""
     return f"2.25.{uuid.uuid5(NAMESPACE, '/'.join(names)).int}"
 
 
 def _evidence(images):
-    """Make the datasets of which the report takes patient and study, and to which it refers.
+    """Make the datasets from which the report takes patient and study, and to which it refers.
 
-    What is not told is empty, and also that about which the images, or those of one study, contradict each other.
+    Unknown values are empty, and so are those about which the images, or those of one study, contradict each other.
     """
     from pydicom import Dataset
 
@@ -148,7 +148,7 @@ def _content(visit):
 
 
 def _patient_group(visit):
-    """The answer for the patient, what a person decided, and what the answer is not."""
+    """The answer for the patient, the decision of a person, and the intended use."""
     words, kind = read_words("en"), find_kind(visit)
     told = [("ANSWER", "Answer of the software", kind, say_answer(words, kind))]
     if visit.decision:
@@ -221,6 +221,6 @@ def _code(value, meaning):
 
 
 def _cut(text):
-    """Cut a text to what a code's meaning may have; a backslash would separate two values."""
+    """Cut a text to the length of a code's meaning; a backslash would separate two values."""
     text = plain(text).replace("\\", "/")
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

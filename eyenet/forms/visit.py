@@ -1,4 +1,4 @@
-"""A visit as the forms tell it: what the source told, what the network answered, what a person decided."""
+"""A visit as the forms show it: the patient, the answer of the network, and the decision of a person."""
 
 from types import MappingProxyType
 from typing import NamedTuple
@@ -6,13 +6,15 @@ from typing import NamedTuple
 from eyenet.grading.photographs import COPY
 from eyenet.model.decided import is_to_be_referred, refers
 
-NEGATIVE = ("no DR", "not referable", "DR, not referable")  # results that say that nobody need be referred
+NEGATIVE = ("no DR", "not referable", "DR, not referable")  # results without referral
 SIDES = ("right", "left")  # as seen when facing the patient
-MISSING = tuple(f"{eye} eye: " for eye in SIDES)  # how a reason begins that is no doubt; see eyenet.model.answers
+MISSING = tuple(
+    f"{eye} eye: " for eye in SIDES
+)  # prefixes of reasons that do not concern identity; see eyenet.model.answers
 
 
 class Patient(NamedTuple):
-    """What the source told of a patient; None for what it did not tell."""
+    """What is known of a patient; None for what is unknown."""
 
     id: str | None = None
     name: str | None = None
@@ -33,7 +35,7 @@ class Photograph(NamedTuple):
     picture : bytes or None
         The crop of the retina, JPEG.
     source : dict
-        What its DICOM header told (`eyenet.forms.source`); empty for other files.
+        Values of its DICOM header (`eyenet.forms.source`); empty for other files.
     """
 
     eye: str
@@ -49,7 +51,7 @@ class Visit(NamedTuple):
     Attributes
     ----------
     key : str
-        Random; it names the visit in the forms, and nobody outside the register.
+        Random; it identifies the visit in the forms, and the patient only together with the register.
     version : str
         Changes with the answer and with a person's decision.
     received, answered : str
@@ -95,7 +97,7 @@ class Visit(NamedTuple):
 
     @property
     def taken(self):
-        """The day on which the headers say that the photographs were taken; None if they tell none or several."""
+        """The day on which the photographs were taken, by their headers; None if they give none or several."""
         days = {one.source.get("StudyDate") for one in self.photographs}
         day = days.pop() if len(days) == 1 else None
         return day and f"{day[:4]}-{day[4:6]}-{day[6:]}"
@@ -112,7 +114,7 @@ class Visit(NamedTuple):
 
     @property
     def doubts(self):
-        """Why it is doubtful whose photographs these are, without the names of files."""
+        """Why it is unclear whose photographs these are, without the names of files."""
         told = (why for why in self.answer.get("reasons", ()) if not why.startswith(MISSING))
         return list(dict.fromkeys(f"{COPY}another photograph" if why.startswith(COPY) else why for why in told))
 
@@ -130,14 +132,14 @@ class Visit(NamedTuple):
 
     @property
     def is_replaced(self):
-        """Whether what a person decided holds instead of the answer: it was overruled, or unsure, or came later."""
+        """Whether a decision replaces the answer: it overruled it, decided an unsure one, or referred before it."""
         return self.verdict in ("overruled", "decided") or bool(self.earlier and not self.refers)
 
     @property
     def advice(self):
-        """What holds after a person's decision: 'refer', 'do not refer', or a result that is neither, such as AGAIN.
+        """The advice after a person's decision: 'refer', 'do not refer', or a result that is neither, such as AGAIN.
 
-        None while nobody has decided. See `eyenet.model.decided`.
+        None until a person has decided. See `eyenet.model.decided`.
         """
         if self.decision is None:
             return None
@@ -148,7 +150,7 @@ class Visit(NamedTuple):
 
 
 def anonymise(visit):
-    """Leave out all that names the patient or leads back to one.
+    """Leave out all that identifies the patient.
 
     Names, IDs, dates of birth and sex, names of files, headers, pictures (the vessels of a retina are as individual as
     a fingerprint), and the texts of a decision. The day of the visit stays.

@@ -1,4 +1,4 @@
 """Grade many photographs: find and identify them, write their rows.
 
-Used by predict.py and the station. Imports the shared rooms below.
+predict.py, the forms and the station use it. It imports the rooms run, photo, data and model.
 """

@@ -10,7 +10,7 @@ from eyenet.photo.pages import split_page
 from eyenet.run.errors import StageError
 from eyenet.run.files import plain, sha256
 
-MIDDLE = 2**16  # bytes that are compared before whole files are: of equal size are all photographs without compression
+MIDDLE = 2**16  # bytes compared before whole files: uncompressed photographs often have equal sizes
 COPY = "the same file as "
 LONGEST = 240  # bytes of a name, without its ending
 DOUBTS = (COPY, NOT_ONE_PERSON)  # what marks the reasons that depend on the other photographs

@@ -1,5 +1,5 @@
 """A trained network: its folder, model.tflite, decision, evidence, and one photograph graded.
 
-Writes and runs model.tflite; the room export makes the other formats. Training, evaluation, grading, retraining and
-export use it. It imports every shared room but letter.
+Writes and runs model.tflite; the room export makes the other formats. Training, evaluation, grading, retraining,
+recalibration, export, forms and station use it. It imports the rooms run, photo, data, sets and score.
 """

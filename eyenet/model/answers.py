@@ -1,7 +1,7 @@
 """What is answered: a photograph by its probabilities, and a patient by all of its photographs.
 
-A poor photograph is one that the quality gate rejects. The network is asked about it all the same, since severe disease
-itself can blur or darken a photograph: it may refer, and it never counts as negative.
+A poor photograph is one that the quality gate rejects. The network grades it anyway, since severe disease itself can
+blur or darken a photograph: it may refer, and it never counts as negative.
 
 "Unsure" is answered only where limits are given (`eyenet.model.unsure`).
 """
@@ -68,7 +68,8 @@ def is_unsure(answer):
 def summarise(answers):
     """Summarise the answers to all questions in a few words; `disease` is None where it is undecided or unsure.
 
-    A patient whose referral is sure is referred. Any other is unsure if the answer to a question is.
+    Where it is sure that a patient must be referred, the summary says so. Otherwise the patient is unsure if the answer
+    to any question is.
     """
     called = {question: answer["disease"] for question, answer in answers.items()}
     worst = next((CALLED[question] for question in reversed(called) if called[question]), None)

@@ -16,10 +16,10 @@ def is_unsure(answer):
 
 
 def is_to_be_referred(answer, decision):
-    """Tell whether a patient is to be referred, by an answer and what a person decided on it; None: not decided yet.
+    """Return whether a patient must be referred, by an answer and the decision on it; None while this is open.
 
-    What the person said counts. An unsure answer says nothing before that. Any other answer that is overruled without
-    saying it says the opposite, since the person found what the network missed, or found nothing.
+    The call of the person counts. Without one, an unsure answer leaves it open, and an overruled answer counts as its
+    opposite: the person found what the network missed, or found nothing.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """The patients on whom a model was trained."""
 
-import hashlib
 from pathlib import Path
 
 from eyenet.data.names import FITTED, JOINT, canonical
+from eyenet.run.files import sha256_text
 
 OTHER_SOURCE = "other_source"  # column of patients.csv: 1 for patients of a recalibration whose IDs are a clinic's own
 
@@ -11,7 +11,7 @@ OTHER_SOURCE = "other_source"  # column of patients.csv: 1 for patients of a rec
 def split_hash(table):
     """Hash the assignment of patients to splits: models with the same hash were tested on the same patients."""
     pairs = sorted(set(zip(table["patient"], table["split"])))
-    return hashlib.sha256(repr(pairs).encode()).hexdigest()
+    return sha256_text(repr(pairs))
 
 
 def read_patients(folder):
@@ -56,10 +56,10 @@ def fitted_patients(folder, splits=FITTED, other_sources=True):
 
 
 def alike_patients(table, theirs):
-    """List the patients of a table who may be those of another one that was made of other sets: `12` for `B~12`.
+    """List the patients of a table who may be the same people under an ID without set prefix: `12` for `B~12`.
 
-    Of several sets the first has no name in front of its patients, so that of IDs without one it is not known which
-    set they are of. They may be of any that the table itself does not name.
+    Of several sets the first has no prefix, so it is not known which set an ID without prefix belongs to. It may be
+    any set that the table itself does not name.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def alike_patients(table, theirs):
 
 
 def _alone(patients):
-    """Return patients with the IDs that they have in their set; also of no patient, where `str.rpartition` fails."""
+    """Return patients with their IDs without set prefix; also for an empty table, where `str.rpartition` fails."""
     return patients.assign(patient=patients["patient"].map(lambda patient: patient.rpartition(JOINT)[2]))
 
 

@@ -105,9 +105,8 @@ def warn_of_alike(table, model, split):
     alike = alike_patients(table, fitted_patients(model, _counted(split)))
     if alike:
         log(
-            f"WARNING: {plural(len(alike), 'patient')}, such as {alike[0]}, {'has' if len(alike) == 1 else 'have'} the "
-            f"ID that one on whom {model} was trained or tuned has in its set; if they are the same, these figures are "
-            "too high"
+            f"WARNING: {plural(len(alike), 'patient')}, such as {alike[0]}, may also be among the patients on whom "
+            f"{model} was trained or tuned, where another set uses the same ID; if so, these figures are too high"
         )
     return len(alike)
 

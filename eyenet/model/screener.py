@@ -3,7 +3,6 @@
 Starts in a quarter of a second: this path must not import Keras, pandas, SciPy or matplotlib.
 """
 
-import hashlib
 import json
 
 import numpy as np
@@ -33,7 +32,7 @@ from eyenet.photo.measures import measure
 from eyenet.photo.quality import OTHER, SIDE, SMALLEST, judge, weights
 from eyenet.photo.retina import crop_photograph, in_colours
 from eyenet.run.errors import NoRetina, StageError, log
-from eyenet.run.files import follow
+from eyenet.run.files import follow, sha256_text
 
 
 def choose_point(config, sensitivity, specificity):
@@ -146,7 +145,7 @@ class Screener:
         """Identify calibration, thresholds, limits, grades and quality gate, which change while the network stays."""
         used = {name: {key: part[key] for key in part if key != "unsure"} for name, part in self.decision.items()}
         rules = json.dumps([used, weights(), *([self.limits] if self.limits else [])], sort_keys=True)
-        return hashlib.sha256(rules.encode()).hexdigest()[:12]
+        return sha256_text(rules)[:12]
 
     def __reduce__(self):
         """Pickle as the model's folder and name: another process opens the folder itself."""

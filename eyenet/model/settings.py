@@ -1,6 +1,8 @@
 """What the settings of a model say about the images that trained it, and on which its decision was chosen."""
 
-VALIDATION = "validation"  # where cnn.py chooses the decision of a model
+from eyenet.data.names import FITTED, SPLIT_NAMES, SPLIT_WORDS
+
+VALIDATION = SPLIT_WORDS["val"]  # where cnn.py chooses the decision of a model
 
 
 def setting(settings, name):
@@ -59,10 +61,10 @@ def chosen_on(config, part):
 def patients_of_choice(config, part):
     """Name the patients on whom a part of the decision was chosen, as in `chosen_on`."""
     place = chosen_on(config, part)
-    return "validation patients" if place == VALIDATION else f"patients of the {place}"
+    return SPLIT_NAMES["val"] if place == VALIDATION else f"patients of the {place}"
 
 
 def uses_of_patients(recalibrated, joint="or"):
     """Name in what a network has seen the patients who were not kept for testing; `recalibrated` or not."""
-    named = ["training", "validation", *(["recalibration"] if recalibrated else [])]
+    named = [*(SPLIT_WORDS[split] for split in FITTED), *(["recalibration"] if recalibrated else [])]
     return f"{', '.join(named[:-1])} {joint} {named[-1]}"

@@ -84,7 +84,7 @@ def band(limits, threshold):
 
 
 def drop_limits(decision):
-    """Remove the limits of a decision that was chosen on unknown patients, whose photographs are no patients."""
+    """Remove the limits of a decision that was chosen where patients are unknown: they hold for patients only."""
     for chosen in decision.values():
         if "unsure" in chosen:
             chosen["unsure"] = {"diseased": 0, "healthy": 0, "limits": {}}

@@ -14,8 +14,8 @@ SAMPLES = 128  # short side of the image in which a first circle is sought
 # Least short side of the image in which the rim is refined. A JPEG is decoded at about this scale; larger images are
 # reduced to it, since the rim of a photograph out of focus, or enlarged, is too wide to be seen in all its pixels.
 SHORT = 500
-# Dark share of the frame from which a circle is believed whose rim is not seen sharply: a disc that touches all sides
-# of a square leaves 0.21, a retina that fills the picture next to nothing.
+# A circle whose rim is not sharp is accepted if at least this share of the frame is dark: a disc that touches all sides
+# of a square leaves 0.21, a retina that fills the picture almost nothing.
 SURROUND = 0.15
 
 

@@ -1,7 +1,5 @@
 """Cross-fitting: apply a decision to patients on whom it was not chosen."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 
@@ -9,10 +7,11 @@ from eyenet.data.tasks import QUESTIONS
 from eyenet.model.decision import choose_decision, raw_and_calibrated
 from eyenet.recalibration.enough import FOLDS
 from eyenet.run.errors import StageError
+from eyenet.run.files import sha256_text
 
 
 def folds_of(patients, levels):
-    """Assign photographs to folds: those of a patient to one, and each grade evenly to all.
+    """Assign photographs to folds: all of a patient to one fold, and each grade evenly to all folds.
 
     The folds depend on the names and the worst grades of the patients only.
 
@@ -24,10 +23,10 @@ def folds_of(patients, levels):
     Returns
     -------
     ndarray of int, shape (n,)
-        From 0 to `FOLDS` - 1. The numbers of patients above any grade differ by one at most between two folds.
+        From 0 to `FOLDS` - 1. The numbers of patients above any grade differ by at most one between folds.
     """
     worst = pd.Series(levels).groupby(np.asarray(patients)).max()
-    order = sorted(worst.index, key=lambda patient: (worst[patient], hashlib.sha256(patient.encode()).digest()))
+    order = sorted(worst.index, key=lambda patient: (worst[patient], sha256_text(patient)))
     number = {patient: place % FOLDS for place, patient in enumerate(order)}
     return np.array([number[patient] for patient in patients])
 
@@ -81,7 +80,7 @@ def why_unsupported(question, point):
     other, disease = ("without", "called") if point.startswith("sensitivity") else ("with", "missed")
     return (
         f"no threshold reaches the operating point {point.replace('_', ' ')} for {QUESTIONS[question]} with its lower "
-        f"limit: all photographs {other} disease would be {disease}, since the network tells them apart too poorly here"
+        f"limit: all photographs {other} disease would be {disease}, since the network separates them too poorly here"
     )
 
 

@@ -1,4 +1,4 @@
-"""The decision of a recalibrated model: what the set can tell is chosen on it, and the rest stays the parent's."""
+"""The decision of a recalibrated model: chosen on the set as far as its labels allow, otherwise the parent's."""
 
 from eyenet.data.tables import patient_known
 from eyenet.data.tasks import QUESTIONS
@@ -52,7 +52,7 @@ def decide(table, probabilities, config, questions, point):
             raise StageError(why_unsupported(question, point) if is_here else why_lacking(question, point))
         decided.append(
             f"{QUESTIONS[question]}: calibration and thresholds "
-            + ("chosen on this set" if is_here else "of the parent, since the labels do not tell this disease")
+            + ("chosen on this set" if is_here else "of the parent, since the labels do not include this disease")
         )
     if "grade" in parent:
         why = f"there are not {EACH} patients of each grade" if graded else "the labels are not grades"
@@ -64,13 +64,13 @@ def decide(table, probabilities, config, questions, point):
 def why_lacking(question, point):
     """Say why the parent's decision, which a set with binary labels leaves, does not have the operating point."""
     return (
-        f"the labels do not tell {QUESTIONS[question]}, and for it the parent has no operating point "
+        f"the labels do not include {QUESTIONS[question]}, and for it the parent has no operating point "
         f"{point.replace('_', ' ')}; choose another --sensitivity, or give grades"
     )
 
 
 def notes_of(questions, point):
-    """Say where the parent's decision is the better one; list of str, for recalibration.json and the card."""
+    """Say for which questions the parent's decision is better; list of str, for recalibration.json and the card."""
     kind, _, aim = point.rpartition("_")
     notes = []
     for asked in questions.values():

@@ -1,4 +1,4 @@
-"""How many patients a recalibration takes, and whether a set has them."""
+"""How many patients a recalibration needs, and whether a set has them."""
 
 import functools
 import math
@@ -12,19 +12,19 @@ from eyenet.score.intervals import count_patients
 
 FOLDS = 10  # of the cross-fitting: the decision is chosen on nine tenths of the patients, and measured on the rest
 EACH = 10  # patients of a class for each number that is fitted (Peduzzi et al. 1996)
-NUMBERS = 2  # that a calibration fits: temperature and shift
+NUMBERS = 2  # numbers that a calibration fits: temperature and shift
 
 
 @functools.cache
 def least_patients(aim):
-    """Compute how many patients of a class an operating point with an aim takes.
+    """Compute how many patients of a class an operating point with an aim needs.
 
     Without those of one fold there must still be enough for `eyenet.model.decision.least_share`.
 
     Returns
     -------
     int
-        An aim of 0.85 takes 26, 0.9 takes 40, and 0.95 takes 80.
+        26 for an aim of 0.85, 40 for 0.9, and 80 for 0.95.
     """
     patients = 1
     while least_share(aim, patients - math.ceil(patients / FOLDS)) is None:
@@ -33,9 +33,9 @@ def least_patients(aim):
 
 
 def needed(point):
-    """Compute how many patients with and without disease a recalibration at an operating point takes.
+    """Compute how many patients with and without disease a recalibration at an operating point needs.
 
-    A calibration takes ten patients of each class for each number that is fitted [1]_.
+    A calibration needs ten patients of each class for each number that is fitted [1]_.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def require_patients(patients, levels, questions, point, noun="patient"):
     Raises
     ------
     StageError
-        With the numbers that are needed and those of the set.
+        Its message gives the numbers needed and those of the set.
     """
     least, short = needed(point), []
     for question in questions:

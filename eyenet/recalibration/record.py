@@ -1,6 +1,4 @@
-"""The folder of a recalibrated model: the parent's network with another decision, and what it was chosen on."""
-
-import hashlib
+"""The folder of a recalibrated model: the parent's network, its new decision, and a record of the set."""
 
 import pandas as pd
 
@@ -11,7 +9,7 @@ from eyenet.model.folder import LITE_NETWORK, NETWORK, RECALIBRATION, open_model
 from eyenet.model.patients import OTHER_SOURCE, read_patients
 from eyenet.photo.pages import split_page
 from eyenet.run.errors import plural
-from eyenet.run.files import place, sha256, write_json, write_whole
+from eyenet.run.files import place, sha256, sha256_text, write_json, write_whole
 from eyenet.run.pages import environment, markdown_text
 
 KEPT = (NETWORK, LITE_NETWORK, "NOTICE", "history.csv")  # of the parent: the network, its licence, and its training
@@ -20,7 +18,7 @@ AGAIN = "recalibrated"  # column of patients.csv: 1 for those on whom only a dec
 
 
 def hash_data(table):
-    """Hash photographs and labels, in no order.
+    """Hash photographs and labels, independently of their order.
 
     Parameters
     ----------
@@ -37,7 +35,7 @@ def hash_data(table):
     rows = [
         (sha256(file), page or 0, int(level), q) for (file, page), level, q in zip(files, table["level"], questions)
     ]
-    return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
+    return sha256_text(repr(sorted(rows)))
 
 
 def seen_by_network(folder):
@@ -89,7 +87,7 @@ def join_patients(folder, table, same_source=True):
     added = added.drop_duplicates("patient")
 
     def keys(rows):
-        """Identify people: an ID of another source is of somebody else."""
+        """Identify people: the same ID from another source is another person."""
         return zip(rows["patient"].map(canonical), rows["patient_known"], rows[OTHER_SOURCE])
 
     replaced = set(keys(added))
@@ -100,7 +98,7 @@ def join_patients(folder, table, same_source=True):
 
 
 def describe_parent(folder, config):
-    """Name a model for those that are made of it; dict for JSON, with its own `recalibrated`, if it has one."""
+    """Describe a parent for the model made from it; dict for JSON, with the parent's own `recalibrated`, if any."""
     return {
         "name": folder.resolve().name,
         "network": sha256(folder / NETWORK),
@@ -134,7 +132,7 @@ def write_model(work, parent, config, patients, figures, rows, explained):
     rows : dict of str to list of list of str
         For the card, by heading: the rows of a table, the first of which is its header.
     explained : list of str
-        What explains the marks in these tables.
+        Explanations of the marks in these tables.
 
     Raises
     ------
@@ -167,7 +165,7 @@ def write_model(work, parent, config, patients, figures, rows, explained):
 
 
 def chain_of(config):
-    """List the models of which a recalibrated one was made, the nearest first, each as from `describe_parent`."""
+    """List the ancestors of a recalibrated model, the nearest first, each as from `describe_parent`."""
     chain = []
     while made := config.get("recalibrated"):
         chain.append(made["parent"])

@@ -48,10 +48,9 @@ def cautions(metrics, question):
             f"the same {same}, these figures are too high."
         )
     if alike := metrics.get("alike_patients"):  # older files do not tell
-        who = f"{alike:,} of the {plural(unit['count'], noun)} {'has' if alike == 1 else 'have'}"
         found.append(
-            f"{who} the ID that one whom the network has seen in {uses(metrics)} has in its set; if they are the same "
-            "people, these figures are too high."
+            f"{alike:,} of the {plural(unit['count'], noun)} may also be among the patients seen in "
+            f"{uses(metrics)}, where another set uses the same ID; if so, these figures are too high."
         )
     if is_recalibrated(asked):
         found.append(

@@ -11,8 +11,6 @@ from eyenet.report.chosen import chosen_on, places
 from eyenet.report.facts_of_data import on_validation
 from eyenet.report.words import plural, point_name
 
-USE = "It is intended for learning, for research and as a baseline; not for diagnosis, screening or treatment."
-
 
 def _settings(config):
     return config.get("settings") or {}
@@ -178,7 +176,7 @@ def heat_maps(metrics, config):
 
 def intended_use(metrics, config):
     """Say what the network is for, and what it is not."""
-    return f"{disclaimers.NOT_A_DEVICE} {USE} {disclaimers.NOT_COVERED}"
+    return f"{disclaimers.NOT_A_DEVICE} {disclaimers.INTENDED_USE} {disclaimers.NOT_COVERED}"
 
 
 def users(metrics, config):

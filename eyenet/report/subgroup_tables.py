@@ -91,7 +91,7 @@ def _few(found, figure, least):
 def shown_differences(metrics, question):
     """Say which differences are shown, in a sentence each; `question` None for the share that cannot be graded.
 
-    Of two groups of a column, which differ from each other alike, the one with the lower figure is told.
+    With two groups in a column only the lower one is reported, since the other mirrors it.
     """
     said = []
     for column, groups in metrics["subgroups"]["columns"].items():

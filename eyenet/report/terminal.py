@@ -9,11 +9,10 @@ from eyenet.model.settings import what_it_has_seen
 from eyenet.report.cautions import unknown_patients
 from eyenet.report.chosen import places
 from eyenet.report.subgroup_tables import all_sentences, group_rows
+from eyenet.report.tables import SHOWN
 from eyenet.report.words import BOUND, BOUND_LINE, SPACE, interval_text, is_bound, main_unit, percent
 from eyenet.run.errors import plural
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
-
-SHOWN = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "precision", "npv")
 
 
 def show(figure):
@@ -179,8 +178,8 @@ def _found(asked):
     alarm = {"value": _one_minus(specificity["value"]), "low": _one_minus(specificity["high"])}
     alarm["high"] = _one_minus(specificity["low"])
     return [
-        f"{hits:,} of {plural(of, noun)} {kind} {disease}{_rate(share) if of else ''}"
-        for hits, of, kind, share in (
+        f"{hits:,} of {plural(count, noun)} {kind} {disease}{_rate(share) if count else ''}"
+        for hits, count, kind, share in (
             (found, found + missed, "with", sensitivity),
             (alarms, alarms + right, "without", alarm),
         )

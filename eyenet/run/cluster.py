@@ -1,8 +1,9 @@
 """Run an image step on a Dask cluster: the same function for each photograph, the results in the same order.
 
-Every machine has the same checkout of EyeNet and the same environment; each worker checks this before it starts. Dask
-gives the work of a lost worker to another one. If the scheduler is lost, the step ends and is run again: it then
-does only what is missing.
+Every machine has the same checkout of EyeNet and the same environment; each worker checks this before it starts. The
+step's function travels with the job, pickled by value if the script that was started defines it; what it calls in
+eyenet/ is imported from the worker's checkout. Dask gives the work of a lost worker to another one. If the scheduler is
+lost, the step ends and is run again: it then does only what is missing.
 """
 
 import contextlib
@@ -45,17 +46,18 @@ def _version(package):
         return "missing"
 
 
-def _hash_sources():
-    """Hash the sources and tables of the `eyenet` package."""
-    root, digest = Path(__file__).parents[1], hashlib.sha256()
-    for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".json")):
+def _hash_sources(package):
+    """Hash the sources and tables of the `eyenet` package, and in a checkout the scripts beside it."""
+    root, digest = package.parent, hashlib.sha256()
+    scripts = root.glob("*.py") if (root / "pyproject.toml").exists() else ()  # installed, others' modules are there
+    for path in sorted([*scripts, *(path for path in package.rglob("*") if path.suffix in (".py", ".json"))]):
         digest.update(b"%s %s" % (path.relative_to(root).as_posix().encode(), path.read_bytes()))
     return digest.hexdigest()[:12]
 
 
 # What the bytes of an image depend on. Taken at import: a worker runs the sources that it was started with.
 ENVIRONMENT = {
-    "EyeNet": _hash_sources(),
+    "EyeNet": _hash_sources(Path(__file__).parents[1]),
     "Python": platform.python_version(),
     "processor": platform.machine(),
     "zlib": zlib.ZLIB_RUNTIME_VERSION,

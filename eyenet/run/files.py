@@ -136,6 +136,11 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_text(text):
+    """Return the SHA-256 of a text, encoded as UTF-8, as hexadecimal digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def place(source, target):
     """Make `target` a hard link to `source`, or a copy if the file system has no hard links."""
     with whole_file(target, source) as temporary:

@@ -1,4 +1,4 @@
-"""Calibration: whether of 100 cases with a probability of 30 %, 30 have the disease."""
+"""Calibration: whether 30 of 100 cases with a predicted probability of 30 % have the disease."""
 
 import numpy as np
 from scipy.optimize import minimize

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from eyenet.data.names import SPLIT_WORDS
 from eyenet.data.tables import count_labels
 from eyenet.run.errors import plural
 from eyenet.run.files import whole_file
@@ -128,7 +129,7 @@ def draw_training_curves(history, best_epoch, path):
     epochs = [row["epoch"] for row in history]
     figure, *both = new_figure(9, 3.6, "Loss", "ROC AUC")
     for axes, keys in zip(both, (("loss", "val_loss"), ("auc", "val_auc"))):
-        for key, color, label in zip(keys, (BLUE, ORANGE), ("training", "validation")):
+        for key, color, label in zip(keys, (BLUE, ORANGE), (SPLIT_WORDS["train"], SPLIT_WORDS["val"])):
             axes.plot(epochs, [row.get(key, np.nan) for row in history], color=color, marker=".", label=label)
         axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":", label="kept")
         axes.set_xlabel("epoch")

@@ -81,7 +81,7 @@ def _lowest(old, new, covariance, quantile):
         return max(least, plain)
 
     def excess(error):
-        """Tell how far an error of the old network plus a loss lies above the new one's, less the quantile."""
+        """Compute how far the old network's error plus a loss lies above the new one's, minus the quantile."""
         scaled = (NetworkError(n.error, n.variance / e**2) for n, e in ((old, error), (new, new.error)))
         return math.log(error / new.error) - quantile * _error(*scaled, covariance / (error * new.error))
 

@@ -22,7 +22,7 @@ def figure(value, low=np.nan, high=np.nan):
 
 
 class Estimate(NamedTuple):
-    """A figure with what its intervals at any level, and its covariance with another figure, are computed from.
+    """A figure, with all that is needed for its interval at any level and its covariance with another figure.
 
     `value` and `variance` are floats, NaN where they are not defined; `influence` is that of each row on the value, of
     shape (n,); `limits` takes a confidence level and returns the lower and the upper limit.

@@ -162,18 +162,8 @@ def precision_of(diseased, healthy):
     return _divide(total, diseased[:, -1] * (healthy[:, -1] > 0))
 
 
-def sensitivity_at_specificity(truth, score, weights, specificity):
-    """Find the largest sensitivity among thresholds with at least the given specificity, without interpolation."""
-    return reached(*roc_corners(truth, score, weights), specificity=specificity)
-
-
-def specificity_at_sensitivity(truth, score, weights, sensitivity):
-    """Find the largest specificity among thresholds with at least the given sensitivity, without interpolation."""
-    return reached(*roc_corners(truth, score, weights), sensitivity=sensitivity)
-
-
 def reached(diseased, healthy, specificity=None, sensitivity=None):
-    """Find the best sensitivity at a given specificity, or the reverse, from the corners of the ROC curve."""
+    """Find the best sensitivity at a given specificity, or the reverse, from the corners; without interpolation."""
     both = (diseased[:, -1] > 0) & (healthy[:, -1] > 0)
     if specificity is not None:
         most = (1 - specificity + ROUNDING) * healthy[:, -1:]

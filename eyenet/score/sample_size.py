@@ -24,7 +24,7 @@ class Population(NamedTuple):
     both
         Those of them with disease in both eyes.
     correlation
-        Of right and wrong answers for two eyes of a patient that both have the disease, or both have not.
+        Of correct answers between two eyes of a patient that both have the disease, or both do not.
     gradable
         Photographs that can be graded.
     """
@@ -83,9 +83,9 @@ def eyes_for_limit(share, least, power, level=LEVEL):
     share : float
         Expected sensitivity or specificity, above `least`.
     least : float
-        What is to be shown.
+        The minimum to demonstrate.
     power, level : float
-        Probability that it is shown, and confidence level of the two-sided interval.
+        Probability of demonstrating it, and confidence level of the two-sided interval.
 
     Returns
     -------
@@ -102,11 +102,11 @@ def eyes_for_limit(share, least, power, level=LEVEL):
        diagnostic test studies", Journal of Clinical Epidemiology, 2005; with Wilson's interval.
     """
     if not least < share:
-        raise ValueError(f"the expected share, {share:g}, is not above {least:g}, so it cannot be shown")
+        raise ValueError(f"the expected share, {share:g}, is not above {least:g}, so that cannot be demonstrated")
     z, spread, wanted = ndtri((1 + level) / 2), math.sqrt(least * (1 - least)), math.sqrt(share * (1 - share))
     about = ((z * spread + ndtri(power) * wanted) / (share - least)) ** 2  # by the normal distribution
     if about > MOST:
-        raise ValueError(f"to show {least:g} where {share:g} is expected takes more than {MOST:,} eyes")
+        raise ValueError(f"to demonstrate {least:g} where {share:g} is expected takes more than {MOST:,} eyes")
     numbers = np.arange(1, int(2 * about) + 100)
     hits = np.ceil(numbers * least + z * spread * np.sqrt(numbers))  # from which Wilson's lower limit is `least`
     short = binom.sf(hits - 1, numbers, share) < power

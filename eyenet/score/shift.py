@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-EYES = 2  # photographs of a patient in a summary, which does not tell the number of its patients
+EYES = 2  # photographs assumed per patient of a summary, which does not hold the number of patients
 
 
 class Difference(NamedTuple):
@@ -79,7 +79,7 @@ def compare_values(here, others):
 
 
 def _advantage(here, others):
-    """Share of pairs in which the value is higher, less the share in which it is lower."""
+    """Compute the share of pairs in which the value is higher, minus the share in which it is lower."""
     ordered = np.sort(others)
     above, below = np.searchsorted(ordered, here), len(ordered) - np.searchsorted(ordered, here, "right")
     return (above - below).mean()
@@ -88,10 +88,9 @@ def _advantage(here, others):
 def compare_with_quantiles(values, patients, quantiles, photographs):
     """Compare photographs with the quantiles of others, by the Kolmogorov-Smirnov test.
 
-    The largest difference of the two distribution functions is searched at the known quantiles only, so it is found too
-    small rather than too large. Each patient's photographs share the weight of one patient. A mean of equally
-    distributed photographs varies no more than one of them, so with the number of patients the p value is rather too
-    large; so it is for the others, who are taken for `EYES` photographs a patient.
+    The two distribution functions are compared at the known quantiles only, so their largest difference may be
+    underestimated, never overestimated. Each patient's photographs share the weight of one patient. Patient means vary
+    less than photographs, so the p value is conservative. The summary counts one patient per `EYES` photographs.
 
     Parameters
     ----------

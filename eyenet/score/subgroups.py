@@ -1,7 +1,7 @@
 """How the figures of a group differ from those of the rest of a set: differences with intervals and p values.
 
-benchmarks/subgroups.py measures how often the intervals hold the truth, and how often a difference is found where there
-is none.
+benchmarks/subgroups.py measures how often the intervals contain the true value, and how often a difference is found
+where there is none.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ from scipy.special import ndtri
 from eyenet.score.intervals import LEVEL, auc_estimate, count_patients, figure, share_estimate
 
 LEAST = 10  # patients that a figure needs in the group and in the rest; with fewer, nothing is compared
-POWER = 0.8  # with which a difference that could be shown is shown
-LEAST_P = 1e-9  # smaller p values are this one
+POWER = 0.8  # power for the detectable difference
+LEAST_P = 1e-9  # smaller p values are reported as this one
 
 
 def compare_group(truth, called, probability, patients, inside):
@@ -82,8 +82,8 @@ def difference(one, other, patients, level=LEVEL):
     Returns
     -------
     dict or None
-        A `figure`, one less other; `p`, the level at which the interval would end at 0; `detectable`, a difference
-        that such sets would show, without a correction for other comparisons, with a probability of `POWER`. None if a
+        A `figure`, one less other; `p`, the level at which the interval would end at 0; `detectable`, the
+        difference that sets of this size detect with power `POWER`, without correction for other comparisons. None if a
         part has no interval.
 
     References

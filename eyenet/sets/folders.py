@@ -160,7 +160,7 @@ def name_photographs(files):
 
 
 def class_folders(files):
-    """Find the folders that tell a grade: those of which all neighbours with photographs are called like grades.
+    """Find the folders that give a grade: all sibling folders with photographs are named by grades.
 
     A folder with a photograph called `left` or `right` is that of a patient. Within a folder that words call a grade,
     as in `Mild/3/a`, others that do not all name grades need not be clear.

@@ -163,17 +163,17 @@ def _add_identity(table, path):
 
 
 def fill_in(patients, told, others):
-    """Fill in patients that the column of a table leaves open.
+    """Fill in the patients that the column of a table does not give.
 
     Parameters
     ----------
     patients : Series of str
     told : Series of bool
-        Whether the column tells the patient.
+        Whether the column gives the patient.
     others : Series of str
-        What header, folder or name tell; "" for nothing. Where they call a patient of the column so in another row, it
-        is this one, and if they call several so, nobody. Nor is an ID of the column anybody that it gives to
-        photographs of another name only.
+        Patient by header, folder or file name; "" if they give none. If this name belongs to one patient of the column
+        in other rows, it is that patient; if to several, it is unknown. An ID that the column gives only to photographs
+        of another name is not used either.
 
     Returns
     -------

@@ -18,7 +18,7 @@ def unclear_patients(paths, graded=()):
 
     * `16/OD/1` and `16/visit 1/left`: the folder that tells the patient or the eye lies in at least `FEW` folders, of
       which each may be a patient.
-    * `16/central_left`: what stands before the eye occurs in more than `ONE_EYE` folders, none of which it names.
+    * `16/central_left`: the text before the eye occurs in more than `ONE_EYE` folders and differs from their names.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The answers of a station: which are owed, and what is entered for visits, shared IDs and files that are gone."""
+"""The answers of a station: which are due, and what is entered for visits, shared IDs and files that are gone."""
 
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class Answers:
     screener : eyenet.model.screener.Screener
     memory : eyenet.station.recall.Memory
     model : dict
-        What a register keeps of the network that answers.
+        The register's description of the network that answers.
     forms : eyenet.station.forms.Forms
 
     Attributes
@@ -48,11 +48,11 @@ class Answers:
         self.owed, self.gone = set(), []
 
     def enter(self):
-        """Enter the answers that are owed where they are new; list what is new. What fails stays owed."""
+        """Enter the answers that are due and new; return their events. Answers that cannot be entered stay due."""
         events = []
         for person in sorted(self.owed - {None}):
             self.memory.visits.drop_erased(person, lambda key: self.register.identity(key) is None)
-            visits, refused = self.memory.visits.of(person)
+            visits, refused = self.memory.visits.grouped(person)
             for members, why in refused:
                 events += self._answer_refused(members, why)
             for visit in visits:
@@ -66,7 +66,7 @@ class Answers:
         return events
 
     def _withdraw(self, gone):
-        """Take back the answer of a visit of which no photograph could be read, and now none is left."""
+        """Withdraw the answer of a visit with unreadable photographs only, of which none is left."""
         person, visit = person_of(gone.identity), gone.identity.visit
         if any(member.identity.visit == visit for member in self.memory.visits.people.get(person, {}).values()):
             return []
@@ -78,7 +78,7 @@ class Answers:
         return events
 
     def _enter_answer(self, key, visit, row, ids):
-        """Enter an answer; no event if it is the one that is there."""
+        """Enter an answer; no event if it is there already."""
         before = self.register.last()[0]
         number = self.register.add_answer(key, visit, row, ids, self.model)
         self.forms.waiting.add(key)
@@ -90,8 +90,8 @@ class Answers:
     def _answer_refused(self, members, why):
         """Answer the visits of an ID that cannot be one person: each photograph counts by itself.
 
-        Answers by which the patient is to be referred, and those that a grader must look at, stay in force; so do those
-        of visits that are over, what a person decided, and an answer that says so already.
+        Answers that refer the patient or need a grader remain valid. So do those of visits that are over, those on
+        which a person decided, and those that already report the shared ID.
         """
         visits, before, decided, events = {}, {}, set(), []
         for member in members:
@@ -124,7 +124,7 @@ class Answers:
 
 
 def _stays(answer, ids):
-    """Tell whether an answer was decided on, or says that the ID is not one person's, and no photograph is new."""
+    """Return whether an answer without new photographs has a decision, or already reports that the ID is shared."""
     is_refused = any(NOT_ONE_PERSON in why for why in answer.answer.get("reasons", ()))
     return (answer.decision is not None or is_refused) and ids <= set(answer.photographs)
 

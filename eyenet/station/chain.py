@@ -1,17 +1,18 @@
 """The hash chain of the register: canonical text, hashes, and finding what was changed.
 
 The hash of an entry covers the hash of the entry before it, so none can be changed, removed, inserted or moved without
-all later hashes changing too. A person who can write the file can also compute new hashes. Only a head that is kept
-elsewhere, the number and hash of the last entry, shows that.
+all later hashes changing too. A person who can write the file can also compute new hashes. Only a head (number and hash
+of the last entry) that is kept elsewhere shows that.
 """
 
-import hashlib
 import json
 import math
 import re
 
+from eyenet.run.files import sha256_text
+
 LONGEST = 500  # characters of a text; identities, names and reasons are shorter
-FIRST = "0" * 64  # what the first entry has as the hash before it
+FIRST = "0" * 64  # the hash before the first entry
 HEAD = re.compile(r"(\d{1,15}):([0-9a-f]{64})")
 COVERED = ("id", "recorded", "kind", "patient", "visit", "body", "seal")
 
@@ -37,15 +38,14 @@ def cut(text):
     """Cut a long text; its length and hash follow, so that two long texts stay different."""
     if len(text) <= LONGEST:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{text[:LONGEST]}... ({len(text):,} characters, SHA-256 {digest})"
+    return f"{text[:LONGEST]}... ({len(text):,} characters, SHA-256 {sha256_text(text)})"
 
 
 def seal(salt, body):
-    """Commit to the body of an identity; says nothing about it once the random salt is erased."""
-    return hashlib.sha256(f"{salt}{body}".encode()).hexdigest()
+    """Commit to the body of an identity; reveals nothing about it once the random salt is erased."""
+    return sha256_text(f"{salt}{body}")
 
 
 def link(previous, row):
     """Compute the hash of an entry from that of the entry before it; `row` maps COVERED to their values."""
-    return hashlib.sha256(json.dumps([previous, *(row[name] for name in COVERED)]).encode()).hexdigest()
+    return sha256_text(json.dumps([previous, *(row[name] for name in COVERED)]))

@@ -1,4 +1,4 @@
-"""How long ago a photograph was entered, whatever happens to the clock of the computer.
+"""How long ago a photograph was entered, even if the clock of the computer is changed.
 
 The time since the computer was started never jumps. The clock of the computer is used only for photographs that were
 entered before that.
@@ -28,21 +28,21 @@ def boot():
 
 
 class Clock:
-    """Tell the age of photographs.
+    """Measure the age of photographs.
 
     Parameters
     ----------
     ticks : callable
         Returns seconds that never go back.
     boot : str
-        Ticks of equal values can be compared.
+        Identifies the start of the computer; only ticks of the same start can be compared.
     """
 
     def __init__(self, ticks=ticks, boot=None):
         self.ticks, self.boot = ticks, globals()["boot"]() if boot is None else boot
 
     def stamp(self):
-        """Return what shows later how old a photograph is that is entered now."""
+        """Return a stamp from which the age of a photograph that is entered now can be computed later."""
         return [self.boot, round(self.ticks(), 1)]
 
     def age(self, stamp, recorded, now):
@@ -55,12 +55,12 @@ class Clock:
         recorded : str
             When it was entered, ISO 8601, by the clock of the computer.
         now : datetime.datetime
-            By the same clock. After a restart with another date, further back or further on, the photograph is old.
+            By the same clock. After a restart with a date too early or too late, the photograph counts as old.
         """
         if stamp and stamp[0] == self.boot:
             return self.ticks() - stamp[1]
         return abs((now - datetime.datetime.fromisoformat(recorded)).total_seconds())
 
     def is_over(self, stamp, recorded, now):
-        """Tell whether a visit is over whose newest photograph this is."""
+        """Return whether the visit of which this is the newest photograph is over."""
         return self.age(stamp, recorded, now) > PAUSE

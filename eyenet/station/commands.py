@@ -22,29 +22,29 @@ REQUIRED = {"decide": ("by", "why"), "refer": ("state",)}
 
 def add_options(options):
     """Add the commands and their options to the parser of screen.py."""
-    group = options.add_argument_group("the register", "PATIENT is an ID as the photographs tell it, or a random key")
+    group = options.add_argument_group("the register", "PATIENT is an ID as in the photographs, or a random key")
     group.add_argument("--register", type=local_path, default=REGISTER, metavar="FILE", help="the register's file")
     one = group.add_mutually_exclusive_group()
     one.add_argument("--decide", metavar="PATIENT", help="enter a person's decision on an answer")
     one.add_argument("--refer", metavar="PATIENT", help="enter the --state of a referral")
     text = (
-        f"list patients who wait more than DAYS days for the next step, {WAIT} if not given, or missed an appointment"
+        f"list patients waiting more than DAYS days ({WAIT} by default) for the next step, or who missed an appointment"
     )
     one.add_argument("--overdue", type=positive, nargs="?", const=WAIT, metavar="DAYS", help=text)
     one.add_argument("--forget", metavar="PATIENT", help="erase what may name a patient; this cannot be undone")
-    text = "erase what may name the patients without an entry for DAYS days, unless they are still to be seen"
+    text = "erase what may name patients without an entry for DAYS days, unless they must still be seen"
     one.add_argument("--retain", type=positive, metavar="DAYS", help=text)
     text = "check that nothing was changed, and nothing removed since HEAD, which an earlier --verify printed"
     one.add_argument("--verify", type=_head, nargs="?", const="", metavar="HEAD", help=text)
     one.add_argument(
-        "--export", type=local_path, metavar="FILE", help="write the CSV of a quality report; it names nobody"
+        "--export", type=local_path, metavar="FILE", help="write the CSV of a quality report; it names no patient"
     )
     group.add_argument("--by", metavar="NAME", help="with --decide: who decided; it is never erased")
     group.add_argument("--why", metavar="TEXT", help="with --decide: the reason")
     group.add_argument("--overrule", action="store_true", help="with --decide: the answer is wrong, not accepted")
-    text = "with --decide: what the person says about an answer that is unsure, or to photograph again"
+    text = "with --decide: the person's call where the answer is unsure or to photograph again"
     group.add_argument("--call", choices=("refer", "no-referral"), help=text)
-    text = "with --decide: number of the answer; default: the newest, if the patient has one of that day only"
+    text = "with --decide: number of the answer; default: the newest, if it is the only one of its day"
     group.add_argument("--answer", type=positive, metavar="N", help=text)
     group.add_argument("--state", choices=STATES, help="with --refer: what happened last")
     group.add_argument("--date", type=_date, help="with --refer: YYYY-MM-DD, of the appointment, ...; default: today")
@@ -80,7 +80,7 @@ def run_command(options, args):
         if not (getattr(args, name) or "").strip():
             options.error(f"--{given} needs --{name}")
     if args.call is not None and args.overrule:
-        options.error("--call says what the person found, so --overrule adds nothing; give one of them")
+        options.error("--call already states the decision; leave out --overrule")
     if given is None:
         return None
     with Register.open(args.register, create=False) as register:
@@ -103,7 +103,7 @@ def find_one(register, name):
     Raises
     ------
     StageError
-        If there is none, or several have this ID: nobody is chosen by guess.
+        If there is none, or several have this ID: none is guessed.
     """
     keys = register.find(name)
     if not keys:
@@ -116,7 +116,7 @@ def find_one(register, name):
 
 
 def name_of(register, key):
-    """Name a patient as the source did, with the key."""
+    """Format the ID of a patient, with the key."""
     told = (register.identity(key) or {}).get("patient")
     return f"{_plain(told)} ({key})" if told else key
 
@@ -144,17 +144,17 @@ def refer(register, patient, state, date):
 
 
 def overdue(register, days):
-    """List the patients who wait too long; exit code 4 if there are any."""
+    """List the patients who have waited too long; exit code 4 if there are any."""
     today = register.now().date()
     late = register.overdue(today, days)
     for one in late:
         print(f"{name_of(register, one.patient)}: {describe(one, today)}")
-    print(f"{plural(len(late), 'patient waits', 'patients wait')} too long")
+    print(f"{plural(len(late), 'patient has', 'patients have')} waited too long")
     return EXIT_FINDING if late else 0
 
 
 def forget(register, patient):
-    """Erase what may name a patient; again for an erased one, in case that was not finished."""
+    """Erase what may name a patient; may be repeated for an erased one, in case that was not finished."""
     key = find_one(register, patient)
     waiting = any(one.patient == key for one in register.waiting())
     strangers, doubtful = register.strangers(key)
@@ -172,7 +172,7 @@ def forget(register, patient):
             f"which may be another number; --forget takes the keys too: {', '.join(doubtful)}"
         )
     if waiting:
-        log("WARNING: this patient was still to be seen, and is no longer listed by name")
+        log("WARNING: this patient must still be seen, and is no longer listed by name")
     log(OUTSIDE)
     return 0
 
@@ -190,7 +190,7 @@ def retain(register, days):
     finally:
         Forms.reopen(register).erase_forgotten()
     told = f"erased what may name {plural(len(erased), 'patient')} without an entry for {plural(days, 'day')}"
-    print(f"{told}; kept {plural(len(kept), 'patient who is', 'patients who are')} still to be seen")
+    print(f"{told}; kept {plural(len(kept), 'patient', 'patients')} who must still be seen")
     if erased:
         log(OUTSIDE)
     return 0
@@ -209,7 +209,7 @@ def verify(register, head):
     since = f", and continues {head.partition(':')[0]}:..." if head else ""
     print(f"{register.path} is whole: {plural(register.last()[0], 'entry', 'entries')}{since}")
     print(f"head {register.head()}")
-    log("next: keep the head where nobody can change it; --verify HEAD shows later if entries were removed at the end")
+    log("next: keep the head in a safe place; --verify HEAD shows later if entries were removed at the end")
     return 0
 
 

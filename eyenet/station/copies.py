@@ -1,4 +1,4 @@
-"""Files that come again: renamed, moved, or for another patient or eye."""
+"""Duplicate files: renamed, moved, or entered again for another patient or eye."""
 
 from eyenet.data.identity import Identity, differ
 from eyenet.data.names import canonical, composed
@@ -6,7 +6,7 @@ from eyenet.station.visits import SAME_FILE, person_of
 
 
 class Copies:
-    """The entries of files that have several.
+    """Files with several entries.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ class Copies:
         self.register, self.ids, self.searched = register, {}, 0  # ids by that of the first entry, up to an entry
 
     def entries(self, first):
-        """List the entries of a photograph: the first one, and those of its file that came again."""
+        """List the entries of a photograph: the first one, and those of its duplicates."""
         last = self.register.last()[0]
         for one in self.register.copies(after=self.searched):
             self.ids.setdefault(one.same_as, []).append(one.id)
@@ -27,8 +27,7 @@ class Copies:
     def find_again(self, known, identity):
         """Find the entry of a known photograph for an identity: the first one, a later one, or None if there is none.
 
-        A file without a patient and eye is that of the first one. Where the file lies does not matter: it may have been
-        moved to another folder.
+        A file without patient and eye matches the first one. Its folder does not matter: it may have been moved.
         """
         if person_of(identity) is None:
             return known if known.facts.get("identity") else None
@@ -40,11 +39,11 @@ class Copies:
         return None
 
     def is_erased(self, known):
-        """Tell whether a file is one of a patient who was erased."""
+        """Return whether a file belongs to a patient who was erased."""
         return any(one.name is None for one in self.entries(known))
 
     def doubtful(self, known, identity):
-        """Mark the identity of a known file that comes again: whose it is, is doubtful if an earlier one differs."""
+        """Mark the identity of a duplicate file as doubtful if an earlier entry of the file has another one."""
         told = [Identity(*one.facts["identity"]) for one in self.entries(known) if one.facts.get("identity")]
         if any(differ(one, identity) for one in told):
             return identity._replace(doubt=identity.doubt or SAME_FILE)

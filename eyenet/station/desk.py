@@ -1,7 +1,7 @@
 """The desk of the station: take a file, grade its photographs, and enter them and the answers in the register.
 
-All that is known is in the register and in the inbox: after a stop at any moment, `Desk.begin` and the next look at the
-inbox find what is missing, and an answer that is there is not entered again.
+The register and the inbox hold the whole state: after a stop at any moment, `Desk.begin` and the next look at the inbox
+find what is missing, and no answer is entered twice.
 """
 
 from eyenet.data.identity import Identity
@@ -20,10 +20,10 @@ from eyenet.station.inbox import state_of
 from eyenet.station.recall import NETWORK, STAMP, Memory, shorten_all
 from eyenet.station.visits import Member, person_of, source_of
 
-NOBODY = "patient or eye not told, so no patient's answer counts it"
-ERASED = "is the file of a patient who was erased, and is counted for nobody; photograph this patient again"
-DOUBTFUL = "; it is not clear whose it is, so it cannot rule out disease for either"
-# Of a photograph, not told again of a file that came again: what a report or the shift alarm would count twice.
+NOBODY = "patient or eye unknown: not used in any answer"
+ERASED = "is the file of a patient who was erased, so it is not used; photograph this patient again"
+DOUBTFUL = "; it is unclear which patient or eye it shows, so it cannot rule out disease for either"
+# Facts not repeated in the entry of a duplicate file: a report or the shift alarm would count them twice.
 ONCE = ("gradable", "result", "quality", "questions", "grade", "expected_grade", "identity", "measures")
 GRADED_BY = ("name", "operating_point", "trained_on", "unsure", "version")  # of the network, with each photograph
 
@@ -45,7 +45,7 @@ class Desk:
         Whether equal IDs are one person in all subfolders.
     clock : eyenet.station.clock.Clock, optional
     forms : eyenet.station.forms.Forms, optional
-        Told of the patients whose forms may have to be written.
+        Receives the patients whose forms may need an update.
     """
 
     def __init__(self, inbox, screener, register, one_clinic=False, clock=None, forms=None):
@@ -68,10 +68,11 @@ class Desk:
         self.answers = Answers(screener, self.memory, self.model, self.forms)
 
     def begin(self, paths):
-        """Recall what is in the register, and enter answers that a stop has prevented.
+        """Recall the state from the register, and enter answers that a stop has prevented.
 
         Photographs count if they are in the inbox, and those of open visits also if they have left it: the other eye of
-        the patient may still come. A patient with a file that is not in the register is answered when that is taken.
+        the patient may still come. A patient with a file that is not in the register is answered when the file is
+        taken.
 
         Parameters
         ----------
@@ -123,7 +124,7 @@ class Desk:
         OtherNetwork
             If the visit was graded by another network; the photograph is not entered.
         StageError
-            If the register cannot be written; what was entered before is kept.
+            If the register cannot be written; earlier entries are kept.
         """
         name = self._name(path)
         try:
@@ -143,7 +144,7 @@ class Desk:
         return events + self.answers.enter()
 
     def forget_unread(self, name):
-        """Forget a file that could not be read and is gone; answer its patient without it."""
+        """Forget an unreadable file that is gone; answer its patient without it."""
         self._drop_unread(name)
         return self.answers.enter()
 
@@ -177,9 +178,9 @@ class Desk:
         return concerned, [Event("photograph", plain(name), text)]
 
     def _add_unread(self, member, file, state):
-        """Count a file that cannot be read for the patient's visit; return the persons it concerns.
+        """Add an unreadable file to the patient's visit; return the persons it concerns.
 
-        One that was there at the start may have been answered in a visit that is over.
+        A file from before the start may belong to a visit that is over and answered.
         """
         who = member.identity
         last = self.memory.last_visit(who, state.modified) if self._name(file) in self.there else None
@@ -193,19 +194,19 @@ class Desk:
         return self.memory.add(member, self.memory.clock.stamp(), self.register.now().isoformat())
 
     def _is_answered(self, identity):
-        """Tell whether the answer in the register is that of a visit as it is now."""
-        told = {
+        """Return whether the answer in the register is up to date with a visit."""
+        answers = {
             one.visit: (one.answer.get("result"), one.answer.get("reasons"), one.photographs)
             for one in self.register.answers(patient_key=self.register.known_key(source_of(identity)))
         }
-        for visit in self.visits.of(person_of(identity))[0]:
+        for visit in self.visits.grouped(person_of(identity))[0]:
             if visit.visit == identity.visit:
                 row = patient_row(self.screener, visit.patient, visit.eyes)
-                return told.get(visit.visit) == (row["result"], row["reasons"], visit.ids)
+                return answers.get(visit.visit) == (row["result"], row["reasons"], visit.ids)
         return False
 
     def _enter_again(self, known, name, who):
-        """Count a photograph that is in the register; say so if its file has come for another patient or eye."""
+        """Count a photograph that is in the register; enter its file again if it names another patient or eye."""
         again = self.memory.copies.find_again(known, who)
         if again is not None:
             return self.memory.recall(again, Identity(*again.facts["identity"])), []

@@ -1,4 +1,4 @@
-"""The CSV of a quality report: shares with their intervals, by network, day and camera. It names nobody."""
+"""The CSV of a quality report: shares with their intervals, by network, day and camera. It names no patient."""
 
 from itertools import product
 
@@ -14,7 +14,7 @@ ALL, SEVERAL, UNKNOWN, NEVER = "all", "several", "unknown", "never"
 GRADABLE, REFERRED, REPEATED = "photographs gradable", "visits referred", "visits to photograph again"
 UNSURE, ALARM = "visits unsure", "shift alarm"
 AGREED, CALLED = "decided answers accepted", "decided unsure answers to be referred"
-NETWORK = ("name", "operating_point", "trained_on", "unsure", "version")  # of what graded
+NETWORK = ("name", "operating_point", "trained_on", "unsure", "version")  # of the network that graded
 HEADER = ["figure", "network", "operating_point", "trained_on", "unsure", "version", "day", "camera"]
 HEADER += ["count", "of", "patients", "value", "low", "high", "head"]
 
@@ -77,7 +77,7 @@ def _of_photographs(photographs):
 def _of_answers(photographs, answers):
     """Yield the same for each visit: referred, to photograph again, unsure, and accepted where a person decided.
 
-    A decision on an unsure answer agrees with nothing; its share that is to be referred is given instead.
+    An unsure answer can be neither accepted nor overruled; the share of those to be referred is given instead.
     """
     known = {one.id: one for one in photographs}
     for one in answers:
@@ -99,7 +99,7 @@ def _network(model):
 
 
 def _camera(photographs):
-    """Name the camera of some photographs; one whose camera is not told, by the size of its pictures."""
+    """Name the camera of some photographs; an unknown one by the size of its pictures."""
     cameras = {str(one.facts.get("camera") or _size(one.facts)) for one in photographs}
     if not cameras:  # no photograph could be read
         return UNKNOWN

@@ -11,13 +11,13 @@ SEEN = (
 
 
 def find_earlier(register, answer):
-    """Find the newest decision on the answers of a visit, if by it the patient is still to be referred.
+    """Find the newest decision on the answers of a visit, if the patient must still be referred by it.
 
     Parameters
     ----------
     register : eyenet.station.register.Register
     answer : eyenet.station.reading.Answer
-        The newest one of the visit, on which nobody has decided.
+        The newest one of the visit, without a decision.
 
     Returns
     -------

@@ -14,13 +14,13 @@ from eyenet.run.errors import PhotoError, StageError, log
 from eyenet.run.files import TEMPORARY, plain, sha256, write_whole
 
 KINDS = {"letter": "letter.html", "json": "answer.json", "fhir": "fhir.json", "dicom": "report.dcm"}
-SOURCE = "source"  # of a photograph's facts: what its header told
+SOURCE = "source"  # key of a photograph's facts: values of its header
 SIDE, QUALITY = 512, 88  # of the pictures in the letter: pixels, and JPEG quality
 PICTURE = ".jpeg"
 
 
 def read_visit(answer, photographs, key, told, pictures, earlier=None):
-    """Compose a visit of what is in the register.
+    """Compose a visit from the register.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _picture(one, folder):
 
 
 def write_forms(folder, kinds, visit, clinic, anonymous):
-    """Write the forms of a visit, each whole or not at all; remove those that are not asked for, and unfinished ones.
+    """Write the forms of a visit, each whole or not at all; remove other forms and unfinished ones.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
             raise StageError(f"the {kind} of the visit {visit.key} needs a package ({error}): {todo}") from error
         except (OSError, MemoryError):  # of the machine: tried again later
             raise
-        except Exception as error:  # of a library, on a value that it does not take; the other forms are written
+        except Exception as error:  # a library rejects a value; the other forms are written
             log(f"WARNING: no {kind} for the visit {visit.key}: {type(error).__name__}: {plain(error)[:300]}")
             continue
         if data is not None:
@@ -123,7 +123,7 @@ def write_forms(folder, kinds, visit, clinic, anonymous):
             path.unlink(missing_ok=True)
 
 
-# Each form imports what it needs only where it is asked for.
+# Each form imports its packages only when it is written.
 
 
 def _draw_letter(visit, clinic):

@@ -10,7 +10,7 @@ UNSAFE = re.compile(r"[^\w-]+")  # in the name of a folder
 
 
 class FormFolders:
-    """The folders in a folder of forms; what fails raises OSError.
+    """The folders in a folder of forms. The methods raise OSError.
 
     Parameters
     ----------
@@ -23,16 +23,16 @@ class FormFolders:
         self.root, self.anonymous = root, anonymous
 
     def place(self, key, told, day):
-        """Name the folder of a visit by the day of its first photograph, and by the ID for those who look for it."""
+        """Name the folder of a visit by the day of its first photograph, the patient's ID and the random key."""
         named = "" if self.anonymous else UNSAFE.sub("-", str(told or ""))[:40].strip("-")
         return self.root / day / (f"{named}_{key}" if named else key)
 
-    def of(self, key):
-        """List the folders of a visit: of any day and name, since its first photograph or the settings may change."""
+    def find(self, key):
+        """List the folders of a visit, under any day and ID: its first photograph or the settings may have changed."""
         return [one for one in self.root.glob(f"*/*{key}") if one.name == key or one.name.endswith(f"_{key}")]
 
     def with_names(self):
-        """List the keys of the patients with a folder that has more than the key in its name."""
+        """List the keys of the patients with a folder whose name holds more than the key."""
         return sorted({_patient_of(folder) for folder in self.root.glob("*/*_*")})
 
     def make(self, folder):
@@ -43,8 +43,8 @@ class FormFolders:
                 one.chmod(0o700)
 
     def move(self, key, folder):
-        """Move what was written of a visit in another folder, with the pictures; anonymous forms begin anew."""
-        for other in self.of(key):
+        """Move the folder of a visit, with the pictures, to a new place; anonymous forms are written from scratch."""
+        for other in self.find(key):
             if other != folder and (self.anonymous or folder.exists()):
                 remove(other)
             elif other != folder:
@@ -53,7 +53,7 @@ class FormFolders:
                 _remove_empty(other.parent)
 
     def keep(self, patient, keys):
-        """Remove the folders of a patient's visits that have no answer any more; `keys` are those that have one."""
+        """Remove the folders of a patient's visits without an answer; `keys` are the visits with one."""
         for folder in list(self.root.glob("*/*")):
             if _patient_of(folder) == patient and folder.name.rpartition("_")[2] not in keys:
                 remove(folder)
@@ -83,7 +83,7 @@ def _patient_of(folder):
 
 @contextlib.contextmanager
 def one_sentence(folder):
-    """Say in one sentence what could not be done with the forms in a folder, as a StageError."""
+    """Make the StageError for forms that cannot be written or removed."""
     try:
         yield
     except (OSError, MemoryError) as error:

@@ -18,16 +18,16 @@ NEEDS = {
 
 def add_options(group):
     """Add the options of the forms to a group of the parser of screen.py."""
-    text = f"write each visit's result beside the register, as {', '.join(KINDS)}; all if none is named"
+    text = f"write each visit's result beside the register, as {', '.join(KINDS)}; default: all of them"
     group.add_argument("--forms", nargs="*", choices=[*KINDS], metavar="FORM", help=text)
     text = "with --forms: TOML file with name, address, phone, language and rules of the clinic (docs/station.md)"
     group.add_argument("--clinic", type=local_path, metavar="FILE", help=text)
-    text = "with --forms: write nothing that tells or leads back to who it is, and no DICOM report"
+    text = "with --forms: write nothing that identifies the patient, and no DICOM report"
     group.add_argument("--anonymous", action="store_true", help=text)
 
 
 def start_forms(register, args):
-    """Begin to write the forms that the options ask for; an `eyenet.station.forms.Forms`, without kinds if none.
+    """Begin to write the forms of the options; an `eyenet.station.forms.Forms`, without kinds if there are none.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def start_forms(register, args):
         If the options do not fit together, a package is missing, or the folder cannot be written.
     """
     if args.forms is None and (args.clinic or args.anonymous):
-        raise StageError("--clinic and --anonymous say how forms are written; give --forms too")
+        raise StageError("--clinic and --anonymous need forms; give --forms too")
     kinds = choose_kinds(args.forms, args.anonymous)
     require_packages(kinds)
     clinic = read_clinic(args.clinic) if args.clinic else Clinic()

@@ -1,7 +1,7 @@
-"""Which patients' forms may not be what the register says.
+"""Queue of patients whose forms may be out of date.
 
-`done.json` in the folder of the forms tells up to which entry all forms were written. It is written when nothing is
-left to do, so that after a stop at any moment, of whatever length, the entries that follow are looked at again.
+`done.json` in the folder of the forms holds the entry up to which all forms were written. It is written when the queue
+is empty, so that after a stop of any length the entries that follow are checked again.
 """
 
 import datetime
@@ -10,11 +10,11 @@ from eyenet.run.files import read_json, write_json
 from eyenet.station.opening import one_sentence
 
 DONE = "done.json"
-BACK = 7  # days before today whose forms are written when there were none, or with other settings
+BACK = 7  # days up to today whose forms are written if there are none yet, or if the settings changed
 
 
 class FormQueue:
-    """The patients whose forms are to be brought up to date.
+    """The patients whose forms must be updated.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class FormQueue:
     folder : Path
         Of the forms.
     settings : str
-        Changes when the forms are to look otherwise.
+        Changes when the forms must look different.
 
     Attributes
     ----------
@@ -31,13 +31,13 @@ class FormQueue:
     others : dict of str to None
         The other patients, the most urgent one last.
     is_behind : bool
-        Whether `find` is to be called.
+        Whether `find` must be called.
     """
 
     def __init__(self, register, folder, settings):
         self.register, self.folder, self.settings = register, folder, settings
         self.urgent, self.others, self.is_behind = set(), {}, True
-        self.seen, self.noted = None, None  # entries: looked at, and in the file
+        self.seen, self.noted = None, None  # newest entry that `find` has seen, and that in the file
 
     def find(self):
         """Find the patients with answers and decisions that were entered since all forms were written.
@@ -70,7 +70,7 @@ class FormQueue:
         return min(number if known else last, last if found is None else found - 1)
 
     def postpone(self):
-        """Do not hurry with the patients whose answer is new."""
+        """Move urgent patients to the ordinary queue."""
         self.others |= dict.fromkeys(sorted(self.urgent))
         self.urgent.clear()
 

@@ -1,16 +1,16 @@
-"""The forms of the visits in a folder beside the register, kept as the register is.
+"""The forms of the visits in a folder beside the register, kept up to date with it.
 
-A folder holds the forms of a visit, and last a note of which answer, decision and settings they show: after a stop at
-any moment, forms whose note is missing or differs are written again. `--forget` and `--retain` remove the folders.
+A folder holds the forms of a visit, and a note, written last, of the answer, decision and settings that they show.
+After a stop at any moment, forms whose note is missing or differs are written again. `--forget` and `--retain` remove
+the folders.
 """
 
-import hashlib
 import json
 
 from eyenet.forms.clinic import Clinic
 from eyenet.forms.source import read_source
 from eyenet.run.errors import StageError
-from eyenet.run.files import read_json, write_json
+from eyenet.run.files import read_json, sha256_text, write_json
 from eyenet.station.form_decision import find_earlier
 from eyenet.station.form_files import SOURCE, read_visit, write_forms
 from eyenet.station.form_folders import FormFolders, one_sentence, remove
@@ -35,14 +35,14 @@ class Forms:
     Attributes
     ----------
     waiting : set of str
-        Patients with a new answer, whose forms `write_some` is to bring up to date.
+        Patients with a new answer, whose forms `write_some` must update.
     """
 
     def __init__(self, register, kinds=(), clinic=None, anonymous=False):
         self.register, self.kinds, self.clinic, self.anonymous = register, tuple(kinds), clinic or Clinic(), anonymous
         self.folder = register.path.with_name(register.path.name + ENDING)
         told = [sorted(self.kinds), list(self.clinic), anonymous]
-        self.settings = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        self.settings = sha256_text(json.dumps(told))[:16]
         self.folders = FormFolders(self.folder, anonymous)
         self.queue = FormQueue(register, self.folder, self.settings)
         self.waiting = self.queue.urgent
@@ -72,15 +72,15 @@ class Forms:
             return forms
 
     def source(self, path):
-        """Read what the header of a photograph tells, to be kept with its facts; nothing without forms."""
+        """Read the header of a photograph, to be kept with its facts; nothing without forms."""
         source = read_source(path) if self.kinds and not self.anonymous else {}
         return {SOURCE: source} if source else {}
 
     def catch_up(self):
-        """Find what a stop, or a command that was stopped, may have prevented; remove the forms of erased patients."""
+        """Find the forms that a stop may have left out of date, and remove those of erased patients."""
         self.erase_forgotten()
         self.queue.find()
-        if self.anonymous:  # what was written before with names
+        if self.anonymous:  # written with names before
             named = self.folders.with_names()
             known = (patient for patient in named if self.register.identity(patient) is not None)
             self.queue.others = dict.fromkeys(known) | self.queue.others
@@ -91,7 +91,7 @@ class Forms:
         Raises
         ------
         StageError
-            If the forms of a patient cannot be written; they come after all others when this is called again.
+            If the forms of a patient cannot be written; they are tried last when this is called again.
         """
         if self._is_needless():
             return self.queue.clear()
@@ -109,7 +109,7 @@ class Forms:
                 self.queue.note()
 
     def write_all(self):
-        """Write all forms that are not up to date; a StageError is raised after those of all patients were tried."""
+        """Write all forms that are out of date; a StageError is raised after those of all patients were tried."""
         if self._is_needless():
             return self.queue.clear()
         if self.queue.is_behind:
@@ -138,12 +138,12 @@ class Forms:
         return not (self.kinds or self.folder.is_dir())
 
     def update(self, patient):
-        """Write the forms of a patient's visits as the register is now, and again if it has changed meanwhile.
+        """Write the forms of a patient's visits, and again if the register has changed meanwhile.
 
         Raises
         ------
         StageError
-            If they cannot be written; they are when this is called again.
+            If they cannot be written; call this again later.
         """
         if self._is_needless():
             return
@@ -178,11 +178,11 @@ class Forms:
         return f"{answer.patient}-{hashed}" if hashed else answer.patient
 
     def _update(self, answer):
-        """Write the forms of a visit, unless the note says that they show this answer and decision."""
+        """Write the forms of a visit, unless by their note they show this answer and decision."""
         photographs, key = self._photographs(answer), self._key(answer)
         now = {"answer": answer.id, "decision": answer.decision and answer.decision["id"]}
-        if not self.kinds:  # the station was started without forms: better none than old ones
-            for folder in self.folders.of(key):
+        if not self.kinds:  # the station was started without forms: outdated ones are removed
+            for folder in self.folders.find(key):
                 known = read_json(folder / NOTE) or {}
                 if any(known.get(name) != number for name, number in now.items()):
                     remove(folder)
@@ -206,7 +206,7 @@ class Forms:
         return [self._complete(own[number]) for number in answer.photographs if number in own and own[number].eye]
 
     def _complete(self, photograph):
-        """Add what the first entry of a file tells that came again for another patient or eye."""
+        """Complete a photograph that is the duplicate of a file with the facts of the first entry."""
         if photograph.same_as is None:
             return photograph
         first = self.register.photograph_numbered(photograph.same_as)

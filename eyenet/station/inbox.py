@@ -1,6 +1,6 @@
 """The inbox: which files have stopped growing, and which are new or have changed.
 
-Nothing here uses the clock of the computer, which may jump; waits are measured with the monotonic one.
+Waits are measured with the monotonic clock, since that of the computer may jump.
 """
 
 import os
@@ -16,7 +16,7 @@ POLL = 0.8  # s between looks at the whole folder; network shares send no events
 
 
 class State(NamedTuple):
-    """What shows that a file was changed."""
+    """The state of a file, by which a change is found."""
 
     size: int
     modified: int
@@ -37,7 +37,7 @@ class Inbox:
     present : dict of Path to State
         The files as of the last look.
     closed : dict of Path to str
-        The subfolders that this user may not read, and why; of their files, those of the look before are present.
+        The subfolders that this user may not read, and why. `present` keeps the files that they held before.
     """
 
     def __init__(self, folder, now=time.monotonic):
@@ -76,7 +76,7 @@ class Inbox:
         return sorted(self.seen.keys() - self.done.keys())
 
     def start(self):
-        """Let the system tell of new files; where it cannot, the folder is looked at regularly all the same."""
+        """Ask the system to report new files; the folder is also scanned regularly, in case it cannot."""
         from watchdog.events import FileSystemEventHandler
         from watchdog.observers import Observer
 
@@ -88,10 +88,10 @@ class Inbox:
             self.observer.start()
         except OSError as error:
             self.observer = None
-            log(f"note: the system does not tell of new files in {self.folder} ({error}); it is looked at regularly")
+            log(f"note: the system does not report new files in {self.folder} ({error}); it is scanned regularly")
 
     def stop(self):
-        """End what `start` started."""
+        """Stop the reports that `start` asked for."""
         if self.observer is not None:
             self.observer.stop()
             self.observer.join()
@@ -105,7 +105,7 @@ class Inbox:
         self.event.clear()
 
 
-READS = ("opened", "closed_no_write")  # events of watchdog that change nothing, such as those of our own reading
+READS = ("opened", "closed_no_write")  # events of watchdog without a change, such as our own reading
 
 
 def state_of(path):

@@ -60,7 +60,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def unchanged(self):
-        """Read the register as it is now, whatever other programs enter meanwhile."""
+        """Read one state of the register, even if other programs enter something meanwhile."""
         with opening.one_sentence(self.path):
             self.connection.execute("BEGIN")
             try:
@@ -70,7 +70,7 @@ class Ledger:
                     self.connection.execute("COMMIT")
 
     def append(self, kind, patient, body, private=None, visit=None):
-        """Write an entry, and what may name somebody beside it; return its id."""
+        """Write an entry, and apart from it whatever may name a person; return its id."""
         last, previous = self.last()
         salt, told = secrets.token_hex(16), None if private is None else chain.canonical(private)
         row = {"id": last + 1, "recorded": self.now().isoformat(timespec="seconds"), "kind": kind, "patient": patient}
@@ -97,7 +97,7 @@ class Ledger:
         ).fetchone()
 
     def visit_key(self, patient, visit):
-        """Hash a visit with the salt of its patient, so that it names nothing once the salt is erased."""
+        """Hash a visit with the salt of its patient, so that it identifies nothing once the salt is erased."""
         with opening.one_sentence(self.path):
             salt = self.connection.execute(
                 "SELECT salt FROM identities WHERE patient = ? AND kind = 'patient'", (patient,)

@@ -18,10 +18,10 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 
 FULL = "the disk is full; this entry was not written, all earlier ones are kept; free some space and try again"
 LOCKED = f"another program has been writing for {WAIT:g} s; try again"
-READ_ONLY = "cannot be written: the disk or the file is read-only; copy the register to a disk that can be written"
-DAMAGED = "is damaged or no register; keep the file, and go on with the last good copy"
+READ_ONLY = "cannot be written: the disk or the file is read-only; copy the register to a writable disk"
+DAMAGED = "is damaged or no register; keep the file, and continue with the last good copy"
 LOST = "cannot be read or written: the disk may be damaged or disconnected; check it and try again"
-NO_OPEN = "cannot be opened; check path and permissions, and copy it to a disk that can be written if it is on none"
+NO_OPEN = "cannot be opened; check path and permissions, and copy it to a writable disk if necessary"
 SENTENCES = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_BUSY: LOCKED,
@@ -39,7 +39,7 @@ SENTENCES = {
 def one_sentence(path):
     """Turn the errors of SQLite into a StageError of one sentence.
 
-    The register refuses changes of what is written (the triggers of schema.sql); their words are passed on.
+    The register refuses changes of its entries (the triggers of schema.sql); their messages are passed on.
     """
     try:
         yield
@@ -98,11 +98,11 @@ def make_private(path):
                 with contextlib.suppress(OSError):
                     file.chmod(0o600)
                 if stat.S_IMODE(file.stat().st_mode) & 0o077:
-                    log(f"WARNING: other users can read {file}: its disk keeps no permissions, or it is another user's")
+                    log(f"WARNING: other users can read {file}: its disk keeps no permissions, or another user owns it")
 
 
 def _check(connection, path, create):
-    """Check that this is a register of this version, make it if the file is empty, and set what SQLite keeps open."""
+    """Check that this is a register of this version, make it if the file is empty, and set SQLite's options."""
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")
     if not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
@@ -131,7 +131,7 @@ def _make(connection, path):
 
 
 def read_schema(connection):
-    """Read what tables, indexes and triggers there are: dict of name to SQL."""
+    """Read the tables, indexes and triggers: dict of name to SQL."""
     return dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
 
 

@@ -1,4 +1,4 @@
-"""What can be asked of an open register; nothing here writes."""
+"""Queries of an open register; nothing here writes."""
 
 from eyenet.station import chain, opening, reading, referrals
 from eyenet.station.ledger import Ledger
@@ -14,7 +14,7 @@ class Reader(Ledger):
             return reading.find_key(self.connection, chain.canonical(source_identity))
 
     def identity(self, patient_key):
-        """Return what `identify` was given for a patient; None for an erased or unknown one."""
+        """Return the identity of a patient, as given to `identify`; None for an erased or unknown one."""
         with opening.one_sentence(self.path):
             return reading.read_identity(self.connection, patient_key)
 
@@ -39,9 +39,9 @@ class Reader(Ledger):
             return reading.list_recent(self.connection, is_over)
 
     def copies(self, after=0):
-        """List the photographs whose files came again for another patient or eye, of the entries after one.
+        """List the entries after one for duplicate files with another patient or eye.
 
-        `same_as` tells the first entry of the file.
+        `same_as` is the first entry of the file.
         """
         with opening.one_sentence(self.path):
             return reading.list_copies(self.connection, after)
@@ -52,7 +52,7 @@ class Reader(Ledger):
             return reading.list_photographs(self.connection, patient_key)
 
     def nobodys(self, after=0):
-        """List the photographs after an entry that tell no patient or no eye, and came again for nobody who is told."""
+        """List the photographs after an entry without patient or eye whose file was not entered again with both."""
         with opening.one_sentence(self.path):
             return reading.list_nobodys(self.connection, after)
 
@@ -83,7 +83,7 @@ class Reader(Ledger):
             return reading.list_erased(self.connection)
 
     def looks(self, after, since):
-        """List how photographs look, of a day or later and after an entry: id, day, patient and lasting facts."""
+        """List id, day, patient and lasting facts of the photographs of a day or later and after an entry."""
         with opening.one_sentence(self.path):
             return reading.list_looks(self.connection, after, since.isoformat())
 
@@ -93,12 +93,12 @@ class Reader(Ledger):
             return reading.list_alarms(self.connection, since.isoformat() if since else "")
 
     def overdue(self, today=None, days=referrals.WAIT):
-        """List the patients who wait too long, the longest wait first; `referrals.Waiting` each."""
+        """List the patients who have waited too long, the longest wait first; `referrals.Waiting` each."""
         with opening.one_sentence(self.path):
             return referrals.find_overdue(self.connection, today or self.now().date(), days)
 
     def waiting(self):
-        """List the patients who are to be seen by a doctor and were not; `referrals.Waiting` each."""
+        """List the patients whom a doctor must still see; `referrals.Waiting` each."""
         with opening.one_sentence(self.path):
             return referrals.find_waiting(self.connection)
 
@@ -108,7 +108,7 @@ class Reader(Ledger):
             return list(verify(self.connection, head))
 
     def strangers(self, patient_key):
-        """Find the photographs of nobody known with the ID of a patient in their names: `reading.find_strangers`."""
+        """Find photographs of unknown patients with a patient's ID in their names: `reading.find_strangers`."""
         told = (self.identity(patient_key) or {}).get("patient")
         with opening.one_sentence(self.path):
             return reading.find_strangers(self.connection, told) if told else ([], [])

@@ -17,8 +17,8 @@ BOTH = "SELECT e.id, e.recorded, e.patient, e.body, i.body FROM entries e LEFT J
 class Photograph(NamedTuple):
     """A photograph in the register; once the patient is erased, `name` and `visit` are None and `facts` are fewer.
 
-    A file that came again for another patient or eye has an entry of its own without `sha256`, and `same_as` is the id
-    of the photograph.
+    A duplicate file with another patient or eye has an entry of its own without `sha256`; `same_as` is the id of the
+    first one.
     """
 
     id: int
@@ -33,7 +33,7 @@ class Photograph(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The newest answer of a patient's visit, and what was decided on it.
+    """The newest answer of a patient's visit, and the decision on it.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
     visit : str or None
         As it was given; None also once the patient is erased.
     answer : dict
-        The row of predict.py; once the patient is erased, without what may name the patient.
+        The row of predict.py; once the patient is erased, without anything that may name the patient.
     photographs : list of int
     model : dict
     decision : dict or None
@@ -88,16 +88,16 @@ def list_recent(connection, is_over):
 
 
 def list_copies(connection, after=0):
-    """List the entries of files that came again for another patient or eye, after an entry, the oldest first.
+    """List the entries of duplicate files with another patient or eye, after an entry, the oldest first.
 
-    The plus sign makes SQLite search by the number of the entry, which a running station does for each photograph.
+    The plus sign makes SQLite search by entry number: a running station reads the newest entries for each photograph.
     """
     where = "WHERE e.id > ? AND +e.kind = 'photograph' AND json_extract(e.body, '$.same_as') IS NOT NULL ORDER BY e.id"
     return [_photograph(row) for row in connection.execute(BOTH + where, (after,))]
 
 
 def list_nobodys(connection, after=0):
-    """List the photographs after an entry that tell no patient or no eye, and came again for nobody who is told."""
+    """List the photographs after an entry without patient or eye whose file was not entered again with both."""
     rows = connection.execute(f"{BOTH}WHERE e.id > ? AND +e.kind = 'photograph' AND i.body IS NOT NULL", (after,))
     found = {}
     for one in map(_photograph, rows):
@@ -203,7 +203,7 @@ def list_decided(connection, patient=None, decision=None):
 def list_looks(connection, after, since):
     """List the id, day, patient and lasting facts of photographs after an entry, and of a day (ISO 8601) or later.
 
-    A file that came again for another patient or eye is one photograph.
+    A duplicate file with another patient or eye does not count again.
     """
     rows = connection.execute(
         "SELECT id, recorded, patient, body FROM entries WHERE kind = 'photograph' "
@@ -223,7 +223,7 @@ def list_alarms(connection, since=""):
 
 
 def find_patients(connection, name):
-    """List the keys of the patients whose ID is a name, or whose key it is; erased ones have their key only."""
+    """List the keys of the patients with this ID or key; erased patients have only a key."""
     return [
         patient
         for (patient,) in connection.execute(
@@ -235,21 +235,21 @@ def find_patients(connection, name):
 
 
 def find_key(connection, told):
-    """Find the key of the patient whose identity is this canonical text; None if there is none, or nobody is told."""
+    """Find the key of the patient with this identity, a canonical text; None if there is none, or it is empty."""
     query = "SELECT patient FROM identities WHERE kind = 'patient' AND body = ? AND body <> '{}'"
     found = connection.execute(query, (told,)).fetchone()
     return found and found[0]
 
 
 def find_strangers(connection, name):
-    """Find the photographs of nobody known whose file or folder has this ID in its name, as a word.
+    """Find photographs of unknown patients with this ID in the name of file or folder, as a word.
 
     A number may be the counter of a camera, as in `IMG_0012`, a day or a copy.
 
     Returns
     -------
     own, doubtful : list of str
-        Keys of those that are this patient's, and of those whose number may be something else.
+        Keys of the photographs of this patient, and of those whose number may be something else.
     """
     wanted, own, doubtful = _words(name), [], []
     if not wanted:
@@ -267,7 +267,7 @@ def find_strangers(connection, name):
 
 
 def _is_id(words, i, wanted):
-    """Tell whether the words of a name from the i-th one on are an ID, and no other number."""
+    """Return whether the words of a name from the i-th one on are an ID, and no other number."""
     if len(wanted) > 1 or not wanted[0].isdigit() or (i and words[i - 1] in ANNOUNCE):
         return True
     return i == 0 and sum(word.isdigit() for word in words) < DATE
@@ -279,7 +279,7 @@ def _words(text):
 
 
 def read_identity(connection, patient):
-    """Read what the source told of a patient; None for an erased or unknown one."""
+    """Read the identity of a patient; None for an erased or unknown one."""
     found = connection.execute(
         "SELECT body FROM identities WHERE kind = 'patient' AND patient = ?", (patient,)
     ).fetchone()

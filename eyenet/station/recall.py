@@ -1,31 +1,29 @@
-"""The photographs that a station remembers: which are open, to which visits they belong, and what the register knows.
+"""The photographs that a station holds in memory: those of open visits, and others of the register when needed.
 
-A visit is what the source calls one (a DICOM study), otherwise the photographs of a patient without a pause of
+A visit is a DICOM study if the source names one, otherwise the photographs of a patient without a pause of
 `eyenet.station.clock.PAUSE` between them. The date does not matter, so a visit may run past midnight.
 """
 
 import datetime
-import hashlib
 from typing import NamedTuple
 
 from eyenet.data.identity import Identity
 from eyenet.run.errors import StageError
-from eyenet.run.files import plain
+from eyenet.run.files import plain, sha256_text
 from eyenet.station.chain import LONGEST
 from eyenet.station.clock import PAUSE, Clock
 from eyenet.station.copies import Copies
 from eyenet.station.visits import Member, Visits, person_of, source_of
 
-NETWORK = "network"  # of a photograph's facts: which network, thresholds and rules graded it
-STAMP = "stamp"  # when it was entered (`eyenet.station.clock.Clock.stamp`)
+NETWORK = "network"  # key of a photograph's facts: the network, thresholds and rules that graded it
+STAMP = "stamp"  # key: when it was entered (`eyenet.station.clock.Clock.stamp`)
 
 
 def shorten(text):
     """Shorten a long text so that the register keeps it as it is; different texts stay different."""
     if text is None or len(text) <= LONGEST // 2:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{text[: LONGEST // 4]}... (SHA-256 {digest})"
+    return f"{text[: LONGEST // 4]}... (SHA-256 {sha256_text(text)})"
 
 
 def shorten_all(identity):
@@ -34,7 +32,7 @@ def shorten_all(identity):
 
 
 class Newest(NamedTuple):
-    """The newest photograph of a person: the label of its visit, and what tells its age."""
+    """The newest photograph of a person: the label of its visit, and its age."""
 
     label: str | None
     stamp: list | None
@@ -47,7 +45,7 @@ class OtherNetwork(StageError):
 
 
 class Memory:
-    """What is known of the photographs of one inbox.
+    """The photographs of one inbox that are in memory.
 
     Parameters
     ----------
@@ -55,13 +53,13 @@ class Memory:
         Absolute.
     register : eyenet.station.register.Register
     network : str
-        Which network, thresholds and rules grade.
+        Identifies network, thresholds and rules.
     clock : Clock, optional
 
     Attributes
     ----------
     visits : Visits
-        Of open visits, and of those that were looked at.
+        Open visits, and others that were recalled.
     copies : eyenet.station.copies.Copies
     """
 
@@ -98,14 +96,14 @@ class Memory:
         return self.clock.is_over(*self._stamp_of(photograph), self.register.now())
 
     def since(self):
-        """Return the id of the entry before the open visits; what follows is of now, whatever the date."""
+        """Return the id of the entry before the open visits; later entries are current, whatever their date."""
         now = self.register.now()
         while self.recent and self.clock.is_over(*self.recent[0][1], now):
             self.recent.pop(0)
         return self.recent[0][0] - 1 if self.recent else self.register.last()[0]
 
     def label(self, identity):
-        """Complete visit and date where the source tells none: those of the patient's open visit, or new ones."""
+        """Complete missing visit and date: those of the patient's open visit, or new ones."""
         if identity.visit and identity.date:
             return identity
         newest = self.newest.get(person_of(identity)) or self._last_unread(identity)
@@ -122,7 +120,7 @@ class Memory:
         ----------
         identity : Identity
         modified : int
-            When the file was changed that may belong to it, in ns since 1970.
+            When the file that may belong to it was changed, in ns since 1970.
 
         Returns
         -------
@@ -142,7 +140,7 @@ class Memory:
         return found
 
     def _last_unread(self, identity):
-        """Find a visit of the patient of which no photograph could be read, and which has only an answer."""
+        """Find a visit of the patient with an answer but no readable photograph."""
         key = source_of(identity) and self.register.known_key(source_of(identity))
         for one in self.register.answers(patient_key=key)[-1:] if key else ():
             if one.visit and not one.photographs:
@@ -161,13 +159,13 @@ class Memory:
                 self.check_network(one)
             for one, told in own:
                 people |= self.recall(one, told)
-        except BaseException:  # the next photograph of the patient recalls the visits again
+        except BaseException:  # a later photograph of the patient recalls the visits again
             self.loaded = {other for other in self.loaded if other[0] != key}
             raise
         return people
 
     def load_for(self, identity):
-        """Recall the visit of a photograph before it is entered: what fails then has changed nothing."""
+        """Recall the visit of a photograph before it is entered, so that an error changes nothing."""
         source = source_of(identity)
         key = self.register.known_key(source) if person_of(identity) else None
         return self.load(key, self.label(identity)) if key else set()
@@ -206,7 +204,7 @@ class Memory:
         return people | self.load_shared(first, known)
 
     def load_shared(self, first, known=None):
-        """Recall the visits of the other entries of a file: what is of two people makes both doubtful."""
+        """Recall the visits of the other entries of a file: a file of two people makes both doubtful."""
         people = set()
         for other in self.copies.entries(first):
             told = other.facts.get("identity")
@@ -215,7 +213,7 @@ class Memory:
         return people
 
     def add(self, member, stamp, recorded):
-        """Add a photograph, with what tells its age; return the persons it concerns."""
+        """Add a photograph with its age; return the persons it concerns."""
         person = person_of(member.identity)
         if person is not None and self._is_newest(person, member):
             self.newest[person] = Newest(member.identity.date, stamp, recorded, member.id or 0)
@@ -224,7 +222,7 @@ class Memory:
         return self.visits.add(member)
 
     def _is_newest(self, person, member):
-        """Tell whether a visit goes on from this photograph: a newer one, or one not read after the visit is over."""
+        """Return whether this photograph becomes the person's newest: a later one, or an unread one after the visit."""
         known = self.newest.get(person)
         if known is None or (member.id or 0) >= known.id:
             return True
@@ -235,7 +233,7 @@ class Memory:
         self.recent.append((number, (stamp, self.register.now().isoformat())))
 
     def tidy(self):
-        """Forget the photographs of visits that are over: `load` recalls them if another one comes."""
+        """Forget the photographs of visits that are over: `load` recalls them if another photograph arrives."""
         now = self.register.now()
         over = {
             person for person, newest in self.newest.items() if self.clock.is_over(newest.stamp, newest.recorded, now)
@@ -254,7 +252,7 @@ class Memory:
         self.visits.drop(over)
 
     def _without_shared(self, persons):
-        """Leave out the persons of whom a file is also that of somebody who is kept: it makes that one doubtful."""
+        """Keep people who share a file with someone still in memory: the file makes both doubtful."""
         left, own = set(persons), self.visits.people
         while True:
             kept = {member.digest for person in own.keys() - left for member in own[person].values()} - {None}

@@ -1,4 +1,4 @@
-"""Referrals: which answer refers, which state follows which, and who waits too long."""
+"""Referrals: which answers refer, the order of the states, and who has waited too long."""
 
 import datetime
 import json
@@ -25,7 +25,7 @@ class Waiting(NamedTuple):
 
 
 def choose_answer(answers, patient, number=None):
-    """Choose the answer of a patient that is decided on.
+    """Choose the answer of a patient for a decision.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def choose_answer(answers, patient, number=None):
     patient : str
         Random key.
     number : int, optional
-        Its id. Default: the newest answer, if that day has no other one.
+        Its id. Default: the newest answer, if it is the only one of its day.
 
     Raises
     ------
@@ -58,9 +58,9 @@ def choose_answer(answers, patient, number=None):
 
 
 def decision_on(answer, accepted, refer):
-    """Return what a decision on an answer says: `accepted`, and `refer` if the answer does not tell it.
+    """Return the content of a decision on an answer: `accepted`, and `refer` where the answer leaves that open.
 
-    Who says of an answer to photograph again whether to refer overrules it: this patient is not photographed again.
+    A call on an answer to photograph again overrules it: the patient is not photographed again.
 
     Raises
     ------
@@ -77,10 +77,10 @@ def decision_on(answer, accepted, refer):
 
 
 def is_to_be_referred(answer):
-    """Tell whether a patient is to be referred, by an answer and what a person decided on it; None: not decided yet.
+    """Return whether a patient must be referred, by an answer and the decision on it; None while this is open.
 
-    What the person said counts. An unsure answer says nothing before that. Any other answer that is overruled without
-    saying it says the opposite, since the person found what the network missed, or found nothing.
+    The call of the person counts. Without one, an unsure answer leaves it open, and an overruled answer counts as its
+    opposite: the person found what the network missed, or found nothing.
     """
     return decided.is_to_be_referred(answer.answer, answer.decision)
 
@@ -101,7 +101,7 @@ def last_states(connection):
 
 
 def find_waiting(connection):
-    """Find the patients who are referred, or whose answer refers, and who were not seen since.
+    """Find the patients who are referred, or whose answer refers, and who have not been seen since.
 
     An answer counts by `is_to_be_referred`; an unsure one also until a person has decided. A decision to refer holds
     for a visit until a person decides again, also if a further photograph changes the answer. A patient counts once,
@@ -128,19 +128,19 @@ def find_waiting(connection):
 
 
 def _decided_to_refer(connection):
-    """List the answers of the newest decision on each visit by which the patient is to be referred."""
+    """List the answers with the newest decision on each visit, where it refers the patient."""
     newest = {(one.patient, visit): one for visit, one in list_decided(connection)}
     return [one for one in newest.values() if is_to_be_referred(one)]
 
 
 def find_overdue(connection, today, days):
-    """Find the patients who wait too long; see `is_overdue`. The longest wait comes first."""
+    """Find the patients who have waited too long; see `is_overdue`. The longest wait comes first."""
     late = [one for one in find_waiting(connection) if is_overdue(one, today, days)]
     return sorted(late, key=lambda one: (one.since, one.patient))
 
 
 def is_overdue(one, today, days):
-    """Tell whether the next step is missing for more than some days, or an appointment has passed."""
+    """Return whether the next step has been missing for more than some days, or an appointment has passed."""
     return (today - one.since).days > (0 if one.state == "appointment" else days)
 
 

@@ -4,9 +4,9 @@ Every entry has a kind, the time, a patient's random key, and a body. What may n
 `identities` instead, and can be erased. Entries are never changed or removed, which `eyenet.station.verify` checks.
 
 kind        body                                       in `identities`
-patient                                                what the source told: ID, place, ...
-photograph  sha256, eye, `facts` that name nobody      name, visit, the other facts, such as reasons
-            same_as (id) instead of sha256 if a file came again for another patient or eye
+patient                                                the identity: ID, place, ...
+photograph  sha256, eye, `facts` without names         name, visit, the other facts, such as reasons
+            same_as (id) instead of sha256 for a duplicate with another patient or eye
 answer      photographs, model, answer likewise        visit, the rest of the answer
 decision    answer (id), accepted or refer, by         why
 referral    state, date
@@ -22,7 +22,7 @@ from eyenet.run.errors import StageError, log
 from eyenet.station import chain, opening, reading, referrals
 from eyenet.station.reader import Reader
 
-# What a photograph's facts and an answer may keep when the patient is erased; all else may name somebody.
+# Keys of a photograph's facts and of an answer that stay when the patient is erased; all others may name a person.
 LASTING = {"result", "gradable", "quality", "field", "questions", "expected_grade", "grade", "camera", "unit"}
 LASTING |= {"width", "height", "maker", "model", "version", "by_threshold", "graded_by", "measures"}
 
@@ -30,7 +30,7 @@ LASTING |= {"width", "height", "maker", "model", "version", "by_threshold", "gra
 class Register(Reader):
     """An open register, made by `Register.open`.
 
-    A method that writes has written all of it to the disk when it returns, or nothing if it raises StageError.
+    When a method that writes returns, all of it is on the disk; if it raises StageError, nothing is.
     """
 
     def identify(self, source_identity):
@@ -39,8 +39,8 @@ class Register(Reader):
         Parameters
         ----------
         source_identity : dict
-            What makes this patient this patient, such as the ID and where it holds. Equal dicts are one patient. An
-            empty dict is nobody known: every call makes another patient.
+            What identifies the patient, such as the ID and the place where it is valid. Equal dicts are one patient.
+            An empty dict is an unknown patient: every call makes another one.
 
         Returns
         -------
@@ -54,7 +54,7 @@ class Register(Reader):
         return patient
 
     def add_photograph(self, sha256, name, patient_key, eye, visit, facts, same_as=None):
-        """Enter a photograph; one that is known by its hash stays as it was entered first.
+        """Enter a photograph; one with a known hash stays as first entered.
 
         Look for it with `photograph` before `identify`: a file that stays in the inbox would otherwise enter an erased
         patient again.
@@ -70,7 +70,7 @@ class Register(Reader):
         facts : dict
             As from `eyenet.model.screener.Screener.look` and `eyenet.photo.camera.read_camera`.
         same_as : int, optional
-            The id of the photograph, if its file has come again for another patient or eye; every call makes an entry.
+            The id of the photograph, if this is a duplicate with another patient or eye; every call makes an entry.
 
         Returns
         -------
@@ -91,7 +91,7 @@ class Register(Reader):
     def add_answer(self, patient_key, visit, answer, photographs, model):
         """Enter an answer; the same answer as the last one of this visit is not entered again.
 
-        The same answer of the same network by another version of EyeNet is the same: a person may have decided on it.
+        An equal answer of the same network counts as the same under another version of EyeNet: a decision on it stays.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Register(Reader):
             The row of a patient as predict.py makes it.
         photographs : list of int
         model : dict
-            Which network answered: its name, `sha256`, operating point, what it was trained on, and EyeNet's version.
+            The network that answered: name, `sha256`, operating point, what it was trained on, and EyeNet's version.
 
         Returns
         -------
@@ -127,11 +127,11 @@ class Register(Reader):
             Who decided; it stays when the patient is erased.
         why : str
         accepted : bool
-            Of no meaning if `refer` is given.
+            Ignored if `refer` is given.
         answer : int, optional
             Default: the patient's newest one.
         refer : bool, optional
-            Whether the patient is to be referred; for an unsure answer, and possibly for one to photograph again.
+            Whether the patient must be referred; for an unsure answer, and possibly for one to photograph again.
 
         Returns
         -------
@@ -155,7 +155,7 @@ class Register(Reader):
         ----------
         patient_key : str
         state : {'referred', 'appointment', 'seen'}
-            A referral comes first; an appointment may be moved or left out, and a patient who was seen may be referred
+            A referral comes first. An appointment may be moved or skipped, and a patient who was seen may be referred
             again.
         date : datetime.date, optional
             Of the referral, of the appointment, or on which the patient was seen. Default: today.
@@ -214,7 +214,7 @@ class Register(Reader):
         self.clean(patients[0])
 
     def clean(self, patient_key):
-        """Write the file anew without what was erased: `secure_delete` alone leaves copies in moved pages.
+        """Rewrite the file without erased contents: `secure_delete` alone leaves copies in moved pages.
 
         Raises
         ------
@@ -232,7 +232,7 @@ class Register(Reader):
             log(f"note: another program reads {self.path}; traces stay in its log until that ends")
 
     def retain(self, days, today=None):
-        """Erase the patients without a new entry for some days, except those who are still to be seen.
+        """Erase the patients without a new entry for some days, except those who must still be seen.
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class Register(Reader):
         Returns
         -------
         erased, kept : list of str
-            Keys of those erased, and of those kept because they are still to be seen (`referrals.find_waiting`).
+            Keys of those erased, and of those kept because they must still be seen (`referrals.find_waiting`).
         """
         before = (today or self.now().date()) - datetime.timedelta(days)
         with opening.one_sentence(self.path):
@@ -258,7 +258,7 @@ class Register(Reader):
         return erased, [patient for (patient,) in old if patient in waiting]
 
     def export(self, path):
-        """Write the CSV of a quality report, which names nobody; return the number of its rows, and the head."""
+        """Write the CSV of a quality report, which names no patient; return the number of its rows, and the head."""
         from eyenet.station.export import write_report  # imports SciPy, which is slow and not needed to grade
 
         with self.unchanged():
@@ -267,13 +267,13 @@ class Register(Reader):
 
 
 def _compared(body):
-    """Read the body of an answer without what tells of the network only in which version or words."""
+    """Read the body of an answer without the network's version and description, which do not make it another one."""
     told = json.loads(body)
     model = {name: value for name, value in told["model"].items() if name not in ("version", "trained_on")}
     return told | {"model": model}
 
 
 def _split(row):
-    """Separate what a row may keep for ever from what may name somebody."""
+    """Separate what a row may keep for ever from what may name a person."""
     kept = {key: value for key, value in row.items() if key in LASTING}
     return kept, {key: value for key, value in row.items() if key not in LASTING}

@@ -1,12 +1,12 @@
-"""The shift alarm: do the photographs of a day and camera still look as before, and as the network knows them?
+"""The shift alarm: do the photographs of a day and camera still look like earlier ones, and like those of validation?
 
 Each day's patients of a camera are compared with those of the days before (of other cameras, if this one is new) and
-with the network's summary of its validation photographs. A look is taken when a number of patients of `LOOKS` is
-complete, and once a day at the last week, which finds what no single day shows.
+with the network's summary of its validation photographs. A look is taken when the number of
+complete patients is one of `LOOKS`, and once a day at the last week, which finds what no single day shows.
 
 The chance of a false alarm is at most `RATE` a day and kind of comparison, all cameras together, if the patients of a
-day are drawn as those before: the rate is shared out equally among cameras, looks and measures (Bonferroni). A look
-depends only on what is in the register, so a station that is started again takes the same looks with the same results.
+day come from the same population as those before: the rate is divided equally among cameras, looks and measures
+(Bonferroni). A look depends only on the register, so a station that is started again repeats it with the same result.
 """
 
 import datetime
@@ -19,9 +19,9 @@ from eyenet.station.shift_data import COLUMNS, OWN, PROBABILITIES, SEEN, SHARES,
 
 RATE = 0.01  # false alarms a day: one in 100 days at most
 LOOKS = (6, 9, 12, 17, 24, 34, 48, 68, 96, 136, 192, 272)  # patients of a day: steps by the square root of 2
-SHARE = RATE / (len(LOOKS) + 1)  # of one look; the last one is that at the week
+SHARE = RATE / (len(LOOKS) + 1)  # of one look; the last look is that at the week
 WEEK, MEMORY = 7, 90  # days
-LEAST, MOST = 20, 500  # patients of the past: with fewer it is not compared, and more are not needed
+LEAST, MOST = 20, 500  # patients of the past: minimum for a comparison, and maximum used
 ITSELF, OTHERS, VALIDATION = "the days before", "the other cameras", "the validation photographs of the network"
 
 
@@ -32,16 +32,16 @@ class Alarm(NamedTuple):
     ----------
     day : datetime.date
     since : datetime.date
-        First of the days with an alarm that follow each other.
+        The first of consecutive days with an alarm.
     camera : str
     against : str
         `ITSELF`, `OTHERS` or `VALIDATION`.
     found : dict of str to eyenet.score.shift.Difference
         By name of `COLUMNS`, the clearest first.
     patients, photographs : int
-        That were compared.
+        The numbers that were compared.
     week : bool
-        Whether the last week shows it, and no single day.
+        Whether only the last week shows it, and no single day.
     """
 
     day: datetime.date
@@ -62,7 +62,7 @@ class Shift:
     reference : dict or None
         As from `eyenet.model.reference.summarise`; without it, only the past is compared.
     question : str
-        The question whose share of `called` the summary is asked for.
+        The question whose share of `called` is read from the summary.
     """
 
     def __init__(self, reference=None, question="referable"):
@@ -73,7 +73,7 @@ class Shift:
     def add(self, photo):
         """Add a photograph, the next of the register; return the new alarms.
 
-        A look is taken before the photograph of a further patient counts, so that both eyes of the last one do.
+        A look is taken before the photograph of a further patient counts, so that both eyes of the last patient do.
         """
         if self.today is None or photo.day > self.today:
             self.today = photo.day
@@ -105,7 +105,7 @@ class Shift:
         return [one for day in days for one in reversed(self.days[camera][day])]
 
     def _past(self, camera, before):
-        """Return the past that a camera is compared with, and which it is; nobody if there is too little."""
+        """Return the past that a camera is compared with, and its name; no photographs if there are too few."""
         for kind, cameras in ((ITSELF, [camera]), (OTHERS, [other for other in self.days if other != camera])):
             past = newest_patients([one for each in cameras for one in self._quiet(each, before)])
             if len({one.patient for one in past}) >= LEAST:
@@ -113,13 +113,13 @@ class Shift:
         return [], None
 
     def _look_at_week(self, photo):
-        """Compare the last week, without days that had an alarm, with what was before."""
+        """Compare the last week, without days that had an alarm, with the time before."""
         begin = photo.day - datetime.timedelta(WEEK)
         week = self._quiet(photo.camera, photo.day, begin)
         return self._look(photo, week, begin) if week else []
 
     def _look(self, photo, mine, begin=None):
-        """Compare photographs of a camera, those of the photograph's day or of the week that began on a day."""
+        """Compare the photographs of a camera, of one day or of the week that began on a day."""
         past, kind = self._past(photo.camera, begin or photo.day)
         chance = SHARE / max(1, sum(any(days.values()) for days in self.days.values()))
         found = [(kind, compare_with_past(mine, past, chance))] if past else []
@@ -140,12 +140,12 @@ class Shift:
         return self.alarms[key]
 
     def _is_known(self, day, camera, against):
-        """Tell whether a day has an alarm; against the summary, which stays, one in `MEMORY` days is enough."""
+        """Return whether a day has an alarm; against the summary, which is fixed, one in `MEMORY` days is enough."""
         days = MEMORY if against == VALIDATION else 0
         return any(0 <= (day - one[0]).days <= days for one in self.alarms if one[1:] == (camera, against))
 
     def _since(self, day, camera, against):
-        """Find the first of the days with an alarm of this kind that follow each other up to a day."""
+        """Find the first of the consecutive days with an alarm of this kind that end on a day."""
         first = day
         for earlier in sorted((one for one in self.days[camera] if one < day), reverse=True):
             if (earlier, camera, against) not in self.alarms:
@@ -164,7 +164,7 @@ def newest_patients(photos):
 
 
 def compare_with_past(mine, past, chance):
-    """Compare photographs with earlier ones; dict of name to Difference, of what is too unlikely to be chance."""
+    """Compare photographs with earlier ones; dict of name to Difference, of the significant ones."""
     from eyenet.score.shift import compare_shares, compare_values, patient_means
 
     found, (here, who), (before, they) = {}, columns(mine), columns(past)
@@ -178,7 +178,7 @@ def compare_with_past(mine, past, chance):
 
 
 def compare_with_summary(mine, reference, question, chance):
-    """Compare what the network saw with its summary; as `compare_with_past`."""
+    """Compare photographs with the network's summary; as `compare_with_past`."""
     from eyenet.score.shift import EYES, compare_shares, compare_with_quantiles, patient_means
 
     found, (values, who), count = {}, columns(mine), reference["photographs"]
@@ -187,7 +187,7 @@ def compare_with_summary(mine, reference, question, chance):
         known = table.get(name.removeprefix("input "), {})
         found[name] = compare_with_quantiles(values[COLUMNS[name]], who, known, count)
     whole, half = patient_means(values[COLUMNS["retina"]], who), count // EYES
-    found["retina"] = compare_shares(whole.sum(), len(whole), half, half)  # the network was asked about all of its own
+    found["retina"] = compare_shares(whole.sum(), len(whole), half, half)  # all reference photographs count as retinas
     called, share = patient_means(values[COLUMNS["referred"]], who), reference["called"].get(question)
     if share is not None:
         found["referred"] = compare_shares(called.sum(), len(called), share * half, half)
@@ -207,13 +207,13 @@ def clear(found, chance):
 
 
 def recall(register, reference, network, thresholds):
-    """Make a Shift that knows the photographs of the register, and the looks of the past.
+    """Make a Shift with the photographs of the register and the looks of the past.
 
     Returns
     -------
     shift : Shift
     new : list of Alarm
-        Alarms that are not in the register, since the station was stopped before they were entered.
+        Alarms that a stop kept out of the register.
     last : int
         Id of the last photograph.
     """

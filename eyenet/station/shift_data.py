@@ -1,4 +1,4 @@
-"""What the shift alarm knows of each photograph, read from the register: one number for each measure."""
+"""The data of the shift alarm, read from the register: one number for each photograph and measure."""
 
 import datetime
 from typing import NamedTuple
@@ -41,20 +41,20 @@ class Photo(NamedTuple):
 
 
 def camera_of(facts):
-    """Name the camera of a photograph: as the source told it, otherwise the size of its photographs."""
+    """Name the camera of a photograph: its name if known, otherwise the size of its photographs."""
     size = facts.get("measures", {}).get("size")
     return str(facts.get("camera") or size or UNKNOWN)
 
 
 def values_of(facts, network, thresholds):
-    """Make the numbers of a photograph.
+    """Compute the values of a photograph.
 
     Parameters
     ----------
     facts : dict
         Of the register: `gradable`, and `measures` as from `eyenet.model.screener.Screener.look`.
     network : str
-        Probabilities of other networks are not compared, and neither is what those saw.
+        Probabilities of other networks, and measures of their inputs, are not compared.
     thresholds : dict of str to float
         By question.
 

@@ -1,4 +1,4 @@
-"""Watch the register for a shift: enter each new alarm, and say it."""
+"""Watch the register for a shift: enter and report each new alarm."""
 
 import datetime
 
@@ -17,7 +17,7 @@ NO_SUMMARY = (
 
 
 class ShiftWatch:
-    """Look at the photographs of the register as they come.
+    """Check the photographs of the register as they arrive.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class ShiftWatch:
         Raises
         ------
         StageError
-            If the register cannot be read or written; the next look goes on.
+            If the register cannot be read or written; the next look continues.
         """
         if self.shift is None:
             self.shift, self.waiting, self.last = recall(self.register, self.reference, self.name, self.thresholds)
@@ -77,7 +77,7 @@ def require_scipy():
         import eyenet.score.shift  # noqa: F401
     except ImportError as error:
         raise StageError(
-            f"SciPy, which compares photographs, is not there ({error}): pip install -r requirements-station.txt"
+            f"SciPy, which compares photographs, cannot be imported ({error}): pip install -r requirements-station.txt"
         ) from None
 
 

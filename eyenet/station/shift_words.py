@@ -1,11 +1,11 @@
-"""Say in one sentence what has changed on the photographs of a camera."""
+"""Describe in one sentence what has changed in the photographs of a camera."""
 
 from eyenet.run.files import plain
 from eyenet.station.shift import OTHERS, VALIDATION
 from eyenet.station.shift_data import STRICTEST as PROBABILITIES
 
-SAID = 3  # changes that the sentence tells
-# What a higher and a lower value of a measure looks like. Measures with the same words are told once.
+SAID = 3  # changes in the sentence
+# How a higher and a lower value of a measure look. Measures with the same words are reported once.
 ARE = {
     "light": ("brighter", "darker"),
     "shade": ("more evenly lit", "less evenly lit"),
@@ -34,7 +34,7 @@ SHARES = {
     "retina": "are recognised as photographs of a retina",
     "referred": "are referred",
 }
-# If the kind of colours has changed, or no retina is recognised, all other measures differ too and are not told.
+# If the kind of colours has changed, or no retina is recognised, all other measures differ too and are not reported.
 EQUALIZED = ("in natural colours instead of equalised", "histogram-equalised instead of in natural colours")
 COMPARED = {
     VALIDATION: ", compared with the validation photographs of the network",
@@ -65,7 +65,7 @@ def say_alarm(alarm):
 
 def _when(alarm):
     if alarm.week:
-        return f"Since {alarm.since}, in sum and not on any single day,"
+        return f"Since {alarm.since}, over all days though not on any single one,"
     days = (alarm.day - alarm.since).days
     if not days:
         return "Today"
@@ -73,7 +73,7 @@ def _when(alarm):
 
 
 def _looks(found):
-    """Say how the photographs look, as a verb phrase; nothing if the shares say all."""
+    """Describe the photographs by a verb phrase; empty if the shares say all."""
     if "retina" in found:
         return ""
     if "equalized" in found:

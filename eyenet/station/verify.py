@@ -21,9 +21,9 @@ def verify(connection, head=None):
     Yields
     ------
     str
-        What was changed; nothing if the register is whole, and continues `head` if it is given.
+        Each change found; none if the register is whole, and continues `head` if given.
     """
-    connection.execute("BEGIN")  # what another program enters meanwhile is not seen
+    connection.execute("BEGIN")  # entries of other programs meanwhile are not seen
     try:
         damage = [line for (line,) in connection.execute("PRAGMA integrity_check(5)") if line != "ok"]
         yield from (f"the file is damaged: {line}" for line in damage)
@@ -39,7 +39,7 @@ def verify(connection, head=None):
 
 
 def _schema_problems(connection):
-    """Compare tables, indexes and triggers with those of this version: a trigger that is gone allows changes."""
+    """Compare tables, indexes and triggers with those of this version: a missing trigger allows changes."""
     found, wanted = read_schema(connection), expected_schema()
     for name in sorted(found.keys() | wanted.keys()):
         if found.get(name) != wanted.get(name):
@@ -48,7 +48,7 @@ def _schema_problems(connection):
 
 
 def _walk(connection):
-    """Follow the chain, and check that each entry is what its hash says and named as its seal says."""
+    """Follow the chain, and check that entries match their hashes and identities their seals."""
     erased = {patient for (patient,) in connection.execute("SELECT patient FROM entries WHERE kind = 'erasure'")}
     last, previous = 0, chain.FIRST
     for row in connection.execute(ROWS):
@@ -65,7 +65,7 @@ def _walk(connection):
 
 
 def _identity_problem(entry, identity, erased):
-    """Say what is wrong with the identity beside an entry; None if nothing is."""
+    """Describe what is wrong with the identity of an entry; None if nothing is."""
     patient, kind, salt, body = identity
     if entry["seal"] is None:
         return "it has an identity that was not entered with it" if body is not None else None
@@ -101,4 +101,4 @@ def _head(connection, head):
     if int(number) > last:
         yield f"the register ends at entry {last}, and once had {number}: entries at the end are missing"
     elif int(number) and (found is None or found[0] != digest):
-        yield f"entry {number} is not the one of the head that was kept: entries up to it were written anew"
+        yield f"entry {number} does not match the head that was kept: entries up to it were rewritten"

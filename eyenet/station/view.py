@@ -1,6 +1,6 @@
 """What the person at the camera sees: a screen on a terminal, one line for each event elsewhere.
 
-Names and reasons come from files of others. They are never read as markup, and control characters are replaced before.
+Names and reasons come from foreign files. They are never read as markup, and their control characters are replaced.
 """
 
 import datetime
@@ -40,14 +40,14 @@ class Lines:
         print(f"{datetime.datetime.now():%H:%M:%S}  {event.kind}  {event.name}: {event.text}", flush=True)
 
     def refresh(self, waiting, problems, since, left_out=()):
-        """Print nothing: the events tell all."""
+        """Print nothing: the events report everything."""
 
     def redraw(self, waiting, problems):
         """Print nothing, as `refresh`."""
 
 
 class Screen:
-    """The whole terminal: who must be photographed again, what is wrong or counts for nobody, then the newest answers.
+    """The whole terminal: who must be photographed again, problems and unused files, then the newest answers.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Screen:
         self.register, self.console = register, console or Console()
         self.live = Live(console=self.console, screen=True, auto_refresh=False)
         self.answers, self.drawn, self.alarms, self.nobodys = None, None, [], []
-        self.left_out, self.shown = {}, []  # answers that were drawn last, also while there may be newer ones
+        self.left_out, self.shown = {}, []  # the answers drawn last; there may be newer ones
 
     def __enter__(self):
         self.live.__enter__()
@@ -90,7 +90,7 @@ class Screen:
         since : int
             Answers after this entry are shown, whatever the date (`eyenet.station.recall.Memory.since`).
         left_out : dict of str to str, optional
-            Files that count for nobody, and why.
+            Files that are not used, and why.
         """
         state = (since, waiting, dict(problems), self.console.size, dict(left_out))
         if self.answers is None or state != self.drawn:
@@ -100,7 +100,7 @@ class Screen:
             self._update(waiting, problems)
 
     def redraw(self, waiting, problems):
-        """Draw the answers of the last time with other problems, such as that the register cannot be read."""
+        """Draw the last answers again with other problems, such as a register that cannot be read."""
         state = (waiting, dict(problems), self.console.size)
         if state != self.drawn:
             self.drawn = state
@@ -129,14 +129,14 @@ class Screen:
         )
         told = [f"{one.name}: {say_photograph(one)}" for one in sorted(self.nobodys, key=lambda one: not _refers(one))]
         style = STYLES["refer"] if any(map(_refers, self.nobodys)) else "bold"
-        lines += self._lines(f"patient or eye not told, so in no patient's answer ({len(told)}):", style, told, room)
+        lines += self._lines(f"patient or eye unknown: not used in any answer ({len(told)}):", style, told, room)
         told = [f"{name}: {why}" for name, why in self.left_out.items()]
-        left_out = self._lines(f"left out, counts for nobody ({len(told)}):", "bold", told, room)
+        left_out = self._lines(f"left out, not used ({len(told)}):", "bold", told, room)
         used = min(len(again), room - FEW) + len(lines) + len(left_out)
         return Group(*parts, *lines, self._table(others, max(FEW, room - used)), *left_out)
 
     def _lines(self, title, style, told, room, wraps=False):
-        """List some lines under a title, and the names of what has no room; nothing if there are none."""
+        """List some lines under a title, and the names of those without room; nothing if there are none."""
         from rich.text import Text
 
         few = max(FEW, room // 3)
@@ -186,7 +186,7 @@ def _kind(answer):
 
 
 def say_photograph(photograph):
-    """Say what a photograph shows, and why."""
+    """Describe the result of a photograph, with its reasons."""
     reasons = "; ".join(photograph.facts.get("reasons", ()))
     return photograph.facts.get("result", "") + (f": {reasons}" if reasons else "")
 

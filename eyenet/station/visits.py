@@ -1,4 +1,4 @@
-"""The photographs that count now, and to which patients and visits they are joined, as in predict.py."""
+"""The photographs that count now, grouped by patient and visit as in predict.py."""
 
 from typing import NamedTuple
 
@@ -44,10 +44,10 @@ class Visit(NamedTuple):
     patient : str
         As predict.py names the patient.
     source : dict
-        For `Register.identify`: as the first photograph tells the patient, so that it stays when others come.
+        For `Register.identify`: from the first photograph, so that it stays when others arrive.
     visit : str or None
     eyes : dict of str to list of dict
-        Rows, with the reasons to doubt whose they are.
+        Rows, with the reasons to doubt patient or eye.
     ids : list of int
     key : str or None
         Of the patient, if a photograph is in the register.
@@ -62,7 +62,7 @@ class Visit(NamedTuple):
 
 
 def person_of(identity):
-    """Return what photographs of one person have in common; None if patient or eye is not known."""
+    """Return the key under which photographs are joined; None if patient or eye is unknown."""
     if not (identity.patient and identity.eye):
         return None
     return identity.place, canonical(composed(identity.patient))
@@ -93,11 +93,11 @@ class Visits:
         return {person, *(person_of(other.identity) for other in same.values())}
 
     def remove_unread(self, name):
-        """Remove a file that could not be read, and is gone or has changed; return its members, one at most."""
+        """Remove an unreadable file that is gone or has changed; return its members, at most one."""
         return [own.pop((name, None)) for own in self.people.values() if (name, None) in own]
 
     def doubts(self, member):
-        """Say why the other photographs make patient or eye doubtful; as `eyenet.grading.photographs.find_doubts`."""
+        """List why other photographs make patient or eye doubtful; as `eyenet.grading.photographs.find_doubts`."""
         same = self.copies.get(member.digest, {}) if member.digest else {}
         twice = any(differ(member.identity, other.identity) for other in same.values())
         return list(dict.fromkeys(([member.identity.doubt] if member.identity.doubt else []) + [SAME_FILE] * twice))
@@ -109,7 +109,7 @@ class Visits:
                 self._unlist(member)
 
     def drop_erased(self, person, is_erased):
-        """Forget the photographs of a person whose keys are erased; `is_erased` tells of a key whether it is."""
+        """Forget the photographs of a person whose keys are erased; `is_erased` takes a key."""
         own = self.people.get(person, {})
         erased = {key for key in {member.key for member in own.values()} - {None} if is_erased(key)}
         for place in [place for place, member in own.items() if member.key in erased]:
@@ -121,7 +121,7 @@ class Visits:
         if not same:
             self.copies.pop(member.digest, None)
 
-    def of(self, person):
+    def grouped(self, person):
         """Group the photographs of a person by visits.
 
         Returns
@@ -151,6 +151,6 @@ class Visits:
         return Visit(patient, source_of(first.identity), first.identity.visit, rows, ids, first.key)
 
     def row(self, member):
-        """Return the row of a photograph with the reasons to doubt whose it is."""
+        """Return the row of a photograph with the reasons to doubt patient or eye."""
         reasons = [*member.row["reasons"], *(self.doubts(member) if member.id is not None else [])]
         return member.row | {"photograph": plain(member.name), "reasons": reasons}

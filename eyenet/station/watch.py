@@ -1,4 +1,4 @@
-"""Watch the inbox: take each file when it is complete, and go on whatever happens to one of them."""
+"""Watch the inbox: grade each file when it is complete, and continue if one of them fails."""
 
 import time
 from pathlib import Path
@@ -22,18 +22,18 @@ from eyenet.station.view import view_for
 
 RETRY = 5.0  # s until a file that could not be opened, or an entry that could not be written, is tried again
 TRIES = 3  # of such a file with --once
-FORMS = "./forms"  # as a problem; no file of the inbox is called so
-TIDY = 600.0  # s between two times that visits which are over are forgotten; the register keeps them
+FORMS = "./forms"  # name of a problem; no file of the inbox has this name
+TIDY = 600.0  # s between removals of visits that are over from memory; the register keeps them
 REGISTER = "the register"  # stands for a file in the list of problems
 SHIFT = "shift alarm"
-GENERAL = {".", REGISTER, FORMS, SHIFT}  # problems that are of no single file
+GENERAL = {".", REGISTER, FORMS, SHIFT}  # problems of no single file
 
 
 def add_options(options):
     """Add the options of the station to the parser of screen.py."""
     group = options.add_argument_group("the station")
     group.add_argument("--inbox", type=local_path, metavar="DIR", help="folder to watch, with its subfolders")
-    group.add_argument("--once", action="store_true", help="grade what is there, and end")
+    group.add_argument("--once", action="store_true", help="grade the files that are there, and exit")
     add_model_options(group)
     group.add_argument("--one-clinic", action="store_true", help="equal IDs are one person in all subfolders")
     add_forms(group)
@@ -69,14 +69,14 @@ class Watch:
     now, sleep : callable
         As `time.monotonic` and `time.sleep`.
     shift : eyenet.station.shift_watch.ShiftWatch, optional
-        Default: nobody looks for a shift.
+        Default: no shift alarm.
     """
 
     def __init__(self, desk, inbox, view, now=time.monotonic, sleep=time.sleep, shift=None):
         self.desk, self.inbox, self.view, self.now, self.sleep = desk, inbox, view, now, sleep
         self.problems, self.left_out, self.tried, self.again = {}, {}, {}, {}
         self.begun, self.tidied = False, now()
-        self.is_writing = False  # whether forms were written, and more are to be: then the next look does not wait
+        self.is_writing = False  # whether more forms must be written: then the next look does not wait
         self.shift = shift
 
     def run(self, once=False):
@@ -94,7 +94,7 @@ class Watch:
             self.inbox.stop()
 
     def begin(self):
-        """Recall what was answered before; the inbox was looked at."""
+        """Recall earlier answers; the inbox has been read."""
         known, events = self.desk.begin(self.inbox.present)
         self.begun = True
         for path, state in known.items():
@@ -104,7 +104,7 @@ class Watch:
         self._look_for_shift()
 
     def step(self, once=False):
-        """Look once, and take what is complete; return whether the folder and the register could be read."""
+        """Look once, and grade complete files; return whether the folder and the register could be read."""
         self.is_writing = False
         try:
             ready = self.inbox.look()
@@ -131,7 +131,7 @@ class Watch:
         return True
 
     def _go_on(self, ready, once):
-        """Do what is to be done after a look; whatever fails here is done by the next one."""
+        """Do the work after a look; what fails is repeated after the next one."""
         if not self.begun:
             self.begin()
             ready = self.inbox.look()
@@ -182,7 +182,7 @@ class Watch:
             self.again[path] = self.now() + RETRY * (not once)
             self._trouble(name, str(error))
             return
-        except OtherNetwork as error:  # it stays so, whenever it is tried again
+        except OtherNetwork as error:  # trying again would not help
             self.inbox.take(path, state)
             self._trouble(name, str(error))
             return
@@ -250,7 +250,7 @@ class Watch:
         self.view.redraw(self._waiting(), self._problems())
 
     def _forget_left_out(self, here):
-        """Forget the files that were left out, or of which a page was, and are gone."""
+        """Forget files left out, as a whole or in part, that are gone."""
         shown = {plain(name) for name in here}
         for name in [name for name in self.left_out if not {name, name.rpartition("[")[0]} & shown]:
             del self.left_out[name]
@@ -259,5 +259,5 @@ class Watch:
         return [self._name(path) for path in self.inbox.waiting()]
 
     def _problems(self):
-        """Return the problems with those that are of no single file first."""
+        """Return the problems, those of no single file first."""
         return dict(sorted(self.problems.items(), key=lambda one: (one[0] not in GENERAL, one)))

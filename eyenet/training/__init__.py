@@ -1,4 +1,4 @@
 """What cnn.py needs beside the learning itself: checkpoints, validation, TensorBoard, devices, the cache of the images.
 
-cnn.py and retrain.py use it. It imports the shared rooms.
+cnn.py uses it. It imports the shared rooms.
 """

@@ -71,7 +71,32 @@ def build_boards(validation, checkpoint, layers, logs, options, distribution):
     return [Dashboard(validation, checkpoint, see, logs, card, hparams, distribution), Curves(logs, distribution)]
 
 
-class Curves(keras.callbacks.Callback):
+class Board(keras.callbacks.Callback):
+    """Write an epoch when the next one begins, or training ends.
+
+    By then all other callbacks have seen the end of the epoch, in whatever order they are; `logs` has what they added.
+    """
+
+    ended = None  # epoch and logs that are to be written
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.ended = epoch, logs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.write_ended(last=False)
+
+    def on_train_end(self, logs=None):
+        self.write_ended(last=True)
+
+    def write_ended(self, last):
+        """Write the epoch that has ended, if there is one."""
+        if self.ended:
+            with self.distribution.alone():
+                self.write(*self.ended, last)
+            self.ended = None
+
+
+class Curves(Board):
     """Write the metrics of each epoch, of training and validation; epochs count from 1.
 
     Keras's own TensorBoard counts from 0, names the charts so that accuracy comes first, and works at each step, for
@@ -92,19 +117,14 @@ class Curves(keras.callbacks.Callback):
         parts = ("train", "validation")
         self.writers = {part: tf.summary.create_file_writer(str(self.folder / part)) for part in parts}
 
-    def on_epoch_end(self, epoch, logs):
-        with self.distribution.alone():
-            for key, value in logs.items():
-                name, part = key.removeprefix("val_"), "validation" if key.startswith("val_") else "train"
-                with self.writers[part].as_default(epoch + 1):
-                    group = GROUPS.get(name, FIRST if name.startswith("auc") else "more")
-                    tf.summary.scalar(f"{group}/{name.replace('_', ' ')}", value)
-            for writer in self.writers.values():
-                writer.flush()
-
-    def on_train_end(self, logs=None):
+    def write(self, epoch, logs, last):
+        for key, value in logs.items():
+            name, part = key.removeprefix("val_"), "validation" if key.startswith("val_") else "train"
+            with self.writers[part].as_default(epoch + 1):
+                group = GROUPS.get(name, FIRST if name.startswith("auc") else "more")
+                tf.summary.scalar(f"{group}/{name.replace('_', ' ')}", value)
         for writer in self.writers.values():
-            writer.close()
+            writer.close() if last else writer.flush()
 
 
 def options_card(options, network):
@@ -114,7 +134,7 @@ def options_card(options, network):
     return "\n".join(["| option | value |", "|---|---|", *(f"| {key} | `{value}` |" for key, value in rows.items())])
 
 
-class Dashboard(keras.callbacks.Callback):
+class Dashboard(Board):
     """Write to TensorBoard what Keras's own callback does not.
 
     Once: the network's graph, a training batch as the network sees it, the table of the options, and the options by
@@ -126,9 +146,7 @@ class Dashboard(keras.callbacks.Callback):
     Parameters
     ----------
     validation : eyenet.training.validation.Validation
-        Called before this one.
     checkpoint : eyenet.training.checkpoint.Checkpoint
-        Called before this one.
     see : keras.Model
         Turns what the training batches hold into augmented photographs.
     folder : path-like
@@ -149,37 +167,30 @@ class Dashboard(keras.callbacks.Callback):
         batches = validation.batches
         self.watched = choose_watched(validation.labels >= self.first)
         self.photographs = np.take(batches.images, batches.rows[self.watched], axis=0)
-        self.begun = False
 
     def on_train_begin(self, logs=None):
         if self.checkpoint.state["epoch"] == 0:
             shutil.rmtree(self.folder, ignore_errors=True)  # left by an earlier run of this name
-        self.begun = any(self.folder.glob("events.out.tfevents.*"))
+        begun = any(self.folder.glob("events.out.tfevents.*"))
         self.writer = tf.summary.create_file_writer(str(self.folder))
-        if not self.begun:
-            with self.writer.as_default():
+        if not begun:
+            with self.distribution.alone(), self.writer.as_default(1):
                 # Without a unique group, runs with the same options would share a row.
                 start = summary_v2.hparams_pb(self.hparams, trial_id="")
                 tf.summary.experimental.write_raw_pb(start.SerializeToString(), step=0)
                 tf.summary.text("options", self.card, step=0)
+                self.write_once()
             self.writer.flush()
 
-    def on_epoch_end(self, epoch, logs=None):
-        with self.distribution.alone(), self.writer.as_default(epoch + 1):
-            if not self.begun:
-                self.write_once()
-                self.begun = True
+    def write(self, epoch, logs, last):
+        with self.writer.as_default(epoch + 1):
             if len(self.validation.truth):
                 self.write_validation(epoch)
-            # Not in on_train_end: a training that is killed after its last epoch does not come back there.
-            if self.model.stop_training or epoch + 1 == self.params["epochs"]:
+            if last:
                 self.write_figures()
                 end = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
                 tf.summary.experimental.write_raw_pb(end.SerializeToString())
-        self.writer.flush()
-
-    def on_train_end(self, logs=None):
-        self.writer.close()
+        self.writer.close() if last else self.writer.flush()
 
     def write_once(self):
         """Write the graph (only TensorFlow has one) and the sheet of a training batch."""

@@ -47,8 +47,8 @@ def start_weights(network, folder, task, table, images):
     if alike := alike_patients(kept, fitted_patients(folder, ("train",))):
         log(
             f"WARNING: {plural(len(alike), 'patient')} for validation or test in this array, such as {alike[0]}, "
-            f"{'has' if len(alike) == 1 else 'have'} the ID that one on whom {folder} was trained has in its set; if "
-            "they are the same, the figures will be too high"
+            f"may also be among the patients on whom {folder} was trained, where another set uses the same ID; if so, "
+            "the figures will be too high"
         )
     try:
         copy_weights(network, load_network(folder, config))
