@@ -40,7 +40,8 @@ def leaves(value, key=""):
 def good(*, grade=None, **probabilities):
     answers = {question: call(value, THRESHOLDS[question]) for question, value in probabilities.items()}
     row = {"result": summarise(answers), "gradable": True, "reasons": [], "questions": answers}
-    return row if grade is None else row | {"grade": consistent_grade(grade, answers)}
+    shown = None if grade is None else consistent_grade(grade, answers)
+    return row if shown is None else row | {"grade": shown}
 
 
 def unsure(**probabilities):
