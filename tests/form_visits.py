@@ -98,5 +98,6 @@ VISITS |= {
         photographs=[one._replace(name=f"7_{one.eye}.jpeg", source={}) for one in VISITS["refer"].photographs],
         patient=Patient("7"),
     ),
+    "no grade": make_visit([photograph("right", row(0.95, 0.9, 1)), photograph("left")]),
     "synthetic": VISITS["clear"]._replace(model=MODEL | {"trained_on": "400 synthetic drawings"}),
 }
