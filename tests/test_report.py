@@ -373,8 +373,7 @@ def test_a_set_without_a_shown_grade_has_no_kappa_of_it(tmp_path):
     found = assess_grade(scored, config, 100, 0)
     assert found["accuracy"]["value"] == 0.2 and found["shown"]["share"]["value"] == 0
     assert found["shown"]["kappa"]["value"] is None and np.sum(found["shown"]["confusion"]) == 0
-    metrics = make_metrics("grade")
-    metrics["grade"] = found
+    metrics = make_metrics("grade") | {"subgroups": None, "grade": found}
     page = check_whole(report(tmp_path / "report.html", "grade", metrics))
     assert "no grade is shown" in page.text and "grade" in figures_text(metrics)
 

@@ -206,8 +206,8 @@ class Screener:
             row["by_threshold"] = summarise(without_limits(answers))
         if quality.gradable and "grade" in self.decision:
             row["expected_grade"] = round(float(expected_grade(probabilities)), 2)
-            own = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
-            grade = consistent_grade(own, answers)
+            predicted = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
+            grade = consistent_grade(predicted, answers)
             row |= {} if grade is None else {"grade": grade}
         if target is not None:
             draw_page(path, target, self.panels(answers, own, evidence, seen), self.field)

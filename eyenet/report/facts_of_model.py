@@ -199,7 +199,7 @@ def recorded(metrics, config):
     photographs = (config.get("trained") or {}).get("photographs")
     count = f" ({plural(photographs, 'photograph')})" if photographs else ""
     if is_built(config):
-        made = f"{settings['array']} is the SHA-256 of the array that the network was calibrated and scored on"
+        made = f"{settings['array']} is the SHA-256 of the array that the network was calibrated on"
         return f"{made}, {settings['split']} that of its split. The weights{count} were made before this array."
     return f"The training data{count} have the SHA-256 {settings['array']}, their split {settings['split']}."
 

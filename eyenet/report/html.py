@@ -299,6 +299,7 @@ def made_by(metrics, config):
         "commit": config.get("commit"),
         "split (SHA-256)": settings.get("split"),
         name_of_array(config): settings.get("array"),
+        **({"array that it was scored on (SHA-256)": metrics["array"]} if "array" in metrics else {}),
         "bootstrap": f"{bootstrap['draws']:,} draws of patients, seed {bootstrap['seed']}",
         **({"photographs of unknown patients": config["unknown_patients"]} if "unknown_patients" in config else {}),
         **{f"{name} version": version for name, version in (config.get("versions") or {}).items()},
@@ -314,7 +315,7 @@ def name_of_array(config):
     """Say what the array in the settings of a model is: usually the one that it was trained on."""
     if not is_built(config):
         return "array (SHA-256)"
-    use = "" if config.get("recalibrated") else " that it was calibrated and scored on"
+    use = "" if config.get("recalibrated") else " that it was calibrated on"
     return f"array{use}, made after the weights (SHA-256)"
 
 
