@@ -9,13 +9,16 @@ Writes  pretrained/eyenet-lite/           a model folder, as cnn.py writes it, w
 
     python pretrained/build.py WEIGHTS.npz --work WORK --data ../shared/data/eyepacs-1024
     python pretrained/build.py pretrained/eyenet-lite --work WORK --data ...    from the weights of the last build
+    python pretrained/build.py pretrained/eyenet-lite --work WORK --data ... --score    its figures and card alone
 
 Calibration and thresholds are chosen on the validation photographs. Nothing is written unless model.tflite agrees with
 Keras on them. Then the test photographs and those of DATA are scored, for the card. Takes five minutes of processor
-time.
+time. With --score weights, calibration, thresholds and summary stay as they are; processors differ in the last digits
+of a new calibration.
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -53,6 +56,10 @@ from eyenet.run.workers import cores, for_each
 from eyenet.score.intervals import rates_with_intervals
 from make_sample import take_photograph
 
+NOTE = (  # in config.json, which has the hash of the array beside the settings of the training
+    "The weights were made before the array of these settings, on which calibration and thresholds were chosen. The "
+    "script that trained them was not kept with them."
+)
 POINT = "sensitivity_0.9"  # the default operating point: validation promises this sensitivity
 SETTINGS = ("network", "task", "weights", "epochs", "batch", "learning_rate", "precision", "seed", "backend", "rows")
 BATCH = 32
@@ -133,6 +140,7 @@ def describe(recipe, table, sidecar, size):
         "commit": made["commit"],
         "versions": made["versions"],
         "trained": recipe,
+        "note": NOTE,
         "operating_point": POINT,
     }
 
@@ -239,18 +247,32 @@ def build(source, work, folder):
     write_json(folder / "config.json", config | {"examples": answer_examples(folder)})
 
 
+def copy_network(source, work, folder):
+    """Copy a model folder of this script, to score it again; its config.json gets the present note."""
+    if not source.is_dir():
+        raise StageError(f"--score takes a folder of this script, and {source} is none")
+    config = open_model(source)
+    require_split(config["trained"], work)
+    shutil.copytree(source, folder)
+    write_json(folder / "config.json", read_json(source / "config.json") | {"note": NOTE})
+
+
 def main():
     options = parser(__doc__, output=REPO / "pretrained" / "eyenet-lite")
     options.add_argument("weights", type=local_path, metavar="WEIGHTS", help="a .npz file, or a folder of this script")
     options.add_argument("--work", type=local_path, default=".", help="work folder of the pipeline")
     options.add_argument("--data", type=local_path, nargs="*", default=[], help="other photographs to score it on")
+    options.add_argument("--score", action="store_true", help="write only the figures and the card of a folder again")
     args = options.parse_args()
     backend.start("float32", 0)
     from card import finish
 
     with proved_export(args.output) as folder:
-        folder.mkdir()
-        build(args.weights, args.work, folder)
+        if args.score:
+            copy_network(args.weights, args.work, folder)
+        else:
+            folder.mkdir()
+            build(args.weights, args.work, folder)
         finish(folder, args.work, args.data)
     total = sum(path.stat().st_size for path in args.output.iterdir())
     print(f"{args.output}: {total / 1e6:.1f} MB; next: python predict.py PHOTO --model {args.output}")

@@ -8,7 +8,7 @@ import numpy as np
 import record
 
 from evaluate import compute_metrics
-from eyenet.data.array import map_blocks, open_array, rows_by_split
+from eyenet.data.array import content_hash, map_blocks, open_array, rows_by_split
 from eyenet.data.tasks import GRADES, LEAST_GRADE, QUESTIONS, TASKS
 from eyenet.model import disclaimers
 from eyenet.model.batches import Batches, predict
@@ -131,9 +131,24 @@ def figures_of(name, metrics, config):
                 yield f"{name}, {question} DR, {what} per {each}", f"{figure['value']:.3f}", limits, goal
 
 
+def grade_figures(name, grade):
+    """List how the grades of a set agree with the graders: those that are shown, and the network's for all, as rows."""
+    shown = grade["shown"]
+    named = (
+        ("share of photographs with a shown grade", shown["share"]),
+        ("shown grade, quadratic weighted kappa", shown["kappa"]),
+        ("shown grade, accuracy", shown["accuracy"]),
+        ("the network's grade of all photographs, quadratic weighted kappa", grade["kappa"]),
+        ("the network's grade of all photographs, accuracy", grade["accuracy"]),
+    )
+    for what, figure in named:
+        yield f"{name}, {what}", f"{figure['value']:.3f}", f"95 %: {figure['low']:.3f} to {figure['high']:.3f}", ""
+
+
 def write_results(folder, config, metrics, lost):
     """Write benchmarks/results/pretrained.csv."""
     rows = [row for name, found in metrics.items() for row in figures_of(name, found, config)]
+    rows += [row for name, found in metrics.items() for row in grade_figures(name, found["grade"])]
     for name, each in lost.items():
         for row in each:
             said = f"of {row['eyes']} eyes, {row['again']} more photographed again"
@@ -171,6 +186,7 @@ def write_card(folder, config, metrics, lost, compared):
         compared=compared,
         questions={question: QUESTIONS[question] for question in TASKS[config["task"]].questions},
         least=LEAST_GRADE[QUESTION],
+        grades={name: (found["grade"], found["grade"]["shown"]) for name, found in metrics.items() if found["grade"]},
         disclaimers=disclaimers,
         words=words,
         made=[(name, value) for name, value in made_by(metrics["test"], config) if name not in ("run", "machine")],
@@ -192,6 +208,7 @@ def finish(folder, work, data):
     for name, scored in sets.items():
         metrics[name] = {"format": 1, "model": folder.name, "source": "array" if name == "test" else "photographs"}
         metrics[name] |= compute_metrics({"test": scored}, scored, None, config, [], DRAWS, SEED)
+    metrics["test"]["array"] = content_hash(open_array(work / "data" / "array")[2])
     lost = {name: outcomes(scored, config) for name, scored in sets.items()}
     compared = {name: groups(scored, config) for name, scored in sets.items()}
     write_json(folder / "metrics.json", metrics["test"])

@@ -1,7 +1,7 @@
 """Visits for the tests of the forms: usual ones, and ones whose texts an attacker chose."""
 
 from eyenet.forms.visit import Patient, Photograph, Visit
-from eyenet.model.answers import UNSURE, call, consistent_grade, join_eyes, only_disease, summarise
+from eyenet.model.answers import call, consistent_grade, join_eyes, only_disease, summarise
 
 THRESHOLDS = {"any": 0.3, "referable": 0.2}
 LIMITS = {"any": (0.2, 0.6), "referable": (0.1, 0.4)}
@@ -22,8 +22,8 @@ def row(any_dr, referable, grade, limits=None):
     values, limits = {"any": any_dr, "referable": referable}, limits or {}
     answers = {question: call(value, THRESHOLDS[question], limits.get(question)) for question, value in values.items()}
     told = {"result": summarise(answers), "gradable": True, "reasons": [], "quality": 0.1, "field": "circle"}
-    graded = {"grade": consistent_grade(grade, answers)} if told["result"] != UNSURE else {}
-    return told | {"questions": answers} | graded
+    shown = consistent_grade(grade, answers)
+    return told | {"questions": answers} | ({} if shown is None else {"grade": shown})
 
 
 GOOD, MILD, SICK = row(0.01, 0.02, 0), row(0.5, 0.1, 1), row(0.95, 0.9, 3)
@@ -98,5 +98,6 @@ VISITS |= {
         photographs=[one._replace(name=f"7_{one.eye}.jpeg", source={}) for one in VISITS["refer"].photographs],
         patient=Patient("7"),
     ),
+    "no grade": make_visit([photograph("right", row(0.95, 0.9, 1)), photograph("left")]),
     "synthetic": VISITS["clear"]._replace(model=MODEL | {"trained_on": "400 synthetic drawings"}),
 }

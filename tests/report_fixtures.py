@@ -155,6 +155,7 @@ def make_grade(rng, level):
     shown = {
         "kappa": figure(0.571, len(level)),
         "accuracy": accuracy,
+        "share": figure(0.64, len(level)),
         "confusion": [[int(((level == g) & (predicted == p)).sum()) for p in range(5)] for g in range(5)],
     }
     return {"kappa": figure(0.617, len(level)), "accuracy": accuracy, "shown": shown}

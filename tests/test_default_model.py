@@ -12,6 +12,7 @@ from eyenet.export.description import describe
 from eyenet.export.folder import write_record
 from eyenet.export.proof import RETINA
 from eyenet.model import pretrained
+from eyenet.model.disclaimers import SYNTHETIC_MODEL
 from eyenet.model.screener import Screener
 from eyenet.photo.retina import photograph_to_input
 from make_sample import take_photograph
@@ -70,6 +71,13 @@ def test_a_network_of_drawings_answers_only_where_it_is_named(graded, tmp_path, 
         done = run("predict.py", RETINA, "--json", "--model", used, cwd=tmp_path)
         row = json.loads(done.stdout.splitlines()[0])
         assert row["model"].startswith("cnn") and "synthetic" in row["caution"] and "synthetic" in row["trained_on"]
+        photographs = [tmp_path / name for name in ("1_left.jpeg", "1_right.jpeg", "2_left.jpeg", "left out")]
+        for path in photographs[:3]:
+            shutil.copyfile(RETINA, path)
+        photographs[3].write_text("no photograph")
+        lines = run("predict.py", *photographs, "--model", used, cwd=tmp_path, code=3).stdout.splitlines()
+        rows = [line for line in lines[:-1] if line and not line.startswith(("photograph  ", "patient  "))]
+        assert len(rows) >= 6 and all(line.endswith(f"[{SYNTHETIC_MODEL}]") for line in rows)
 
 
 def test_a_damaged_model_in_use_is_not_replaced_in_silence(tmp_path):

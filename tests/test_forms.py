@@ -106,7 +106,21 @@ def test_what_is_uncertain_has_no_value(name):
         about = [part.code.text for part in told.component or ()]
         assert not about or not absent or finding == "unsure"
         sure = not absent and not record["eyes"][eye]["only_on_poor_photographs"] and finding != "ungradable"
-        assert any("Estimated grade" in text for text in about) == sure, (finding, about)
+        graded = sure and (name, eye) != ("no grade", "right")  # which is referred, and of grade 1 by the network
+        assert any("Estimated grade" in text for text in about) == graded, (finding, about)
+
+
+def test_a_grade_that_the_answer_does_not_allow_is_in_no_form():
+    visit = VISITS["no grade"]
+    assert visit.answer["result"] == "referable DR" and "grade" not in visit.answer
+    record = json.loads(write_record(visit))
+    assert "grade" not in record["answer"] and "grade" not in record["eyes"]["right"]["photographs"][0]
+    assert record["eyes"]["left"]["photographs"][0]["grade"] == 0
+    assert draw_letter(visit, Clinic()).count("Estimated grade") == 1
+    empty = [one._replace(row=one.row | {"grade": None}) for one in visit.photographs if one.eye == "right"]
+    assert "Estimated grade" not in draw_letter(
+        visit._replace(photographs=empty), Clinic()
+    )  # as older versions stored it
 
 
 def test_an_earlier_decision_to_refer_is_in_each_form():

@@ -40,7 +40,8 @@ def leaves(value, key=""):
 def good(*, grade=None, **probabilities):
     answers = {question: call(value, THRESHOLDS[question]) for question, value in probabilities.items()}
     row = {"result": summarise(answers), "gradable": True, "reasons": [], "questions": answers}
-    return row if grade is None else row | {"grade": consistent_grade(grade, answers)}
+    shown = None if grade is None else consistent_grade(grade, answers)
+    return row if shown is None else row | {"grade": shown}
 
 
 def unsure(**probabilities):
@@ -84,6 +85,7 @@ CASES = {
     "refer": (make_visit([HEALTHY, good(any=0.5, referable=0.4, grade=3)], [HEALTHY]), "refer", "soon", "specialist"),
     "severe": (make_visit([HEALTHY], [good(any=0.999, referable=0.9, grade=4)]), "refer", "soon", "specialist"),
     "one eye": (make_visit([good(any=0.5, referable=0.4, grade=2)], []), "refer", "soon", "specialist"),
+    "no grade": (make_visit([HEALTHY], [good(any=0.5, referable=0.4, grade=1)]), "refer", "soon", "specialist"),
     "any": (make_visit([good(any=0.5)], [good(any=0.1)], **ANY), "refer", "look", "specialist"),
     "retake": (make_visit([poor("too dark", any=0.9, referable=0.8)], [HEALTHY]), "retake", "soon", "specialist"),
     "unsettled": (make_visit([good(any=0.5, referable=0.1, grade=1)], [DARK]), "unsettled", "unsettled", "first"),

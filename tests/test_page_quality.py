@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -30,19 +31,25 @@ MODEL = {
     "unsure": {name: {"limits": {"0.05": limits}} for name, limits in UNSURE.items()},
     "decision": {question: {"eye": {"operating_points": {"balanced": limit}}} for question, limit in LIMITS.items()},
 }
+MODEL["decision"]["grade"] = {"cuts": [0.5, 1.5, 2.5, 3.5]}
+LEVELS = (False, False), (True, False), (True, True)  # the answers of `make_row`, by level
 
 
-def run_page(folder, crops=(), patients=(), unsure="", measured=(), rows=()):
-    """Judge crops, a list of (pixels, geometry), and measures, join patients and check rows with the page's code."""
+def run_page(folder, crops=(), patients=(), unsure="", **asked):
+    """Judge crops, a list of (pixels, geometry), and join patients with the page's code.
+
+    `asked` may have measures to judge (`measured`), `rows` to check, `grades` to show, and `former` rows to answer
+    again.
+    """
     jobs = []
     for number, (crop, geometry) in enumerate(crops):
         (folder / f"{number}.bytes").write_bytes(crop.tobytes())
         field = geometry.get("field", "circle")
         job = {"file": str(folder / f"{number}.bytes"), "size": len(crop), "field": field}
         jobs.append(job | {"visible": geometry.get("visible", 1.0)})
-    task = {"weights": quality.weights(), "crops": jobs, "measured": measured, "model": MODEL}
-    task |= {"patients": patients, "rows": rows}
-    task["rule"] = {"point": "balanced", "unsure": unsure}
+    task = {"weights": quality.weights(), "crops": jobs, "model": MODEL, "patients": patients}
+    task |= {"rule": {"point": "balanced", "unsure": unsure}}
+    task |= dict.fromkeys(("measured", "rows", "grades", "former"), ()) | asked
     (folder / "jobs.json").write_text(json.dumps(task))
     return run_node("quality.mjs", str(folder / "jobs.json"))
 
@@ -126,12 +133,54 @@ def test_the_page_joins_the_eyes_the_same(tmp_path):
     assert sum(page["result"] == "DR" and "grade" not in page for page in joined) > 5
 
 
+# By answers on any DR and on referable DR, which of the network's own grades are shown.
+ALLOWED = {
+    (False, False): (0,),
+    (True, False): (1,),
+    (True, True): (2, 3, 4),
+    (False, True): (2, 3, 4),
+    (None, True): (2, 3, 4),
+    (True, None): (),
+    (False, None): (),
+    (None, False): (),
+    (None, None): (),
+}
+
+
+def test_the_shown_grade_is_the_networks_own_or_none(tmp_path):
+    asked = [(answers, own) for answers in ALLOWED for own in range(5)]
+    questions = [dict(zip(LIMITS, ({"disease": one} for one in answers))) for answers, _ in asked]
+    expected = [own if own in ALLOWED[answers] else None for answers, own in asked]
+    assert [consistent_grade(own, said) for (_, own), said in zip(asked, questions)] == expected
+    grades = [{"own": own, "questions": said} for (_, own), said in zip(asked, questions)]
+    told = run_page(tmp_path, grades=grades)["shown"]
+    assert told == [{} if grade is None else {"grade": grade} for grade in expected]
+
+
+def test_a_patient_has_the_largest_shown_grade_or_none(tmp_path):
+    """Of photographs with each answer, each with its own grade and without one, in both eyes."""
+    rows = [make_row(True, level) | {"grade": grade} for level in range(3) for grade in ALLOWED[LEVELS[level]]]
+    rows += [{name: row[name] for name in row if name != "grade"} for row in rows] + [make_row(False, 2)]
+    patients = [{"left": [left], "right": [right]} for left, right in itertools.product(rows, rows)]
+    joined, found = run_page(tmp_path, patients=patients)["joined"], Counter()
+    for eyes, page in zip(patients, joined):
+        expected = join_eyes(eyes, LIMITS)
+        own = max((row["grade"] for (row,) in eyes.values() if "grade" in row), default=None)
+        answers = tuple(expected["questions"][question]["disease"] for question in LIMITS)
+        assert expected.get("grade", "none") == (own if own in ALLOWED[answers] else "none"), eyes
+        assert page.get("grade", "none") == expected.get("grade", "none"), eyes
+        found[expected.get("grade")] += 1
+    assert found.keys() == {None, 0, 1, 2, 3, 4}
+
+
 @pytest.mark.parametrize(
-    "any_dr, referable, grade",
-    [(False, False, 0), (True, False, 1), (True, True, 3), (None, True, 3), (True, None, None)],
+    "expected, own", [(0.2, 0), (1.2, 1), (2.2, 2), (3.2, 3), (3.9, 4), (1.5, None), (1.496, None)]
 )
-def test_a_grade_says_no_more_than_the_answers(any_dr, referable, grade):
-    assert consistent_grade(3, {"any": {"disease": any_dr}, "referable": {"disease": referable}}) == grade
+def test_a_former_photograph_gets_no_other_grade_by_another_rule(tmp_path, expected, own):
+    """Its expected grade was rounded, so beside a cut the page cannot tell which grade the network gave."""
+    rows = [make_row(True, level) | {"expected_grade": expected, "grade": 4} for level in range(3)]
+    for level, row in enumerate(run_page(tmp_path, former=rows)["again"]):
+        assert row.get("grade", "none") == (own if own in ALLOWED[LEVELS[level]] else "none")
 
 
 def make_unsure_row(gradable, any_dr, referable):

@@ -158,6 +158,23 @@ def test_weights_without_their_recipe(tmp_path):
         build.read_weights(tmp_path / "w.npz")
 
 
+def test_scoring_again_keeps_the_network_and_its_decision(tmp_path):
+    config = open_model(FOLDER)
+    (tmp_path / "data" / "preprocessed").mkdir(parents=True)
+    (tmp_path / "data" / "preprocessed" / "stage.json").write_text(json.dumps({"split": config["trained"]["split"]}))
+    build.copy_network(FOLDER, tmp_path, tmp_path / "again")
+    for path in FOLDER.iterdir():
+        assert path.name == "config.json" or (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    stored = [json.loads((folder / "config.json").read_text()) for folder in (FOLDER, tmp_path / "again")]
+    assert [one.pop("note", None) for one in stored][1] == build.NOTE and stored[0] == stored[1]
+    with pytest.raises(StageError, match="takes a folder"):
+        build.copy_network(tmp_path / "weights.npz", tmp_path, tmp_path / "other")
+    (tmp_path / "data" / "preprocessed" / "stage.json").write_text(json.dumps({"split": {"seed": 9}}))
+    with pytest.raises(StageError, match="splits the patients"):
+        build.copy_network(FOLDER, tmp_path, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_kernels_are_halved_and_nothing_else(tmp_path):
     for name in ("a", "b"):
         keras.utils.clear_session()

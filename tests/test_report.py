@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import REPO
 from markupsafe import Markup
@@ -27,13 +28,16 @@ from report_fixtures import (
 from evaluate import choose_examples
 from eyenet.data.tasks import TASKS
 from eyenet.model.disclaimers import SYNTHETIC_FIGURES
+from eyenet.model.predictions import Scored
+from eyenet.report.assessment import assess_grade
 from eyenet.report.card import write_model_card
 from eyenet.report.cautions import cautions
 from eyenet.report.charts import best_epoch, roc_chart
 from eyenet.report.checklists import STATUSES, fill_checklists
 from eyenet.report.html import write_report
 from eyenet.report.tables import SHOWN
-from eyenet.report.words import decimal, headline, interval_text, percent, point_name
+from eyenet.report.terminal import figures_text
+from eyenet.report.words import LIMITED_GRADE, SHOWN_GRADE, decimal, headline, interval_text, percent, point_name
 from eyenet.report.workload import ROWS
 from eyenet.score.metrics import METRIC_NAMES
 
@@ -123,7 +127,10 @@ def test_the_report_is_one_whole_page(pages, undrawn, task, tmp_path):
     charts = [a["aria-label"] for tag, a in page.tags if tag == "svg"]
     questions = len(TASKS[task].questions)
     assert len(charts) == questions * (8 + 2) + 3  # charts and two pictures of 100 people; classes, loss, AUC
-    assert ("Agreement with the grade" in page.text) == ("limited by its answers" in page.text) == (task == "grade")
+    assert (
+        ("Agreement with the grade" in page.text) == ("predict.py shows the network" in page.text) == (task == "grade")
+    )
+    assert ("64.0 %" in page.text) == (task == "grade")  # of the photographs have a shown grade
     assert page.source.count("data:image/jpeg") == questions * 16
     for name in make_config()["settings"] | make_config()["versions"]:
         assert name.replace("_", " ") in page.text
@@ -342,6 +349,37 @@ def test_patients_that_the_network_knows_are_told_first(undrawn, tmp_path):
     assert alike.startswith(
         "1 of the 3,000 patients may also be among the patients seen in training or validation, where another set"
     )
+
+
+def test_figures_of_an_older_version_say_that_its_grades_were_changed(tmp_path):
+    metrics = make_metrics("grade") | {"subgroups": None}
+    del metrics["grade"]["shown"]["share"]
+    page = check_whole(report(tmp_path / "report.html", "grade", metrics))
+    write_model_card(tmp_path / "card.md", metrics, make_config("grade"))
+    card = (tmp_path / "card.md").read_text()
+    for text in (page.text, card):
+        assert "limited by its answers" in text and LIMITED_GRADE in text and SHOWN_GRADE not in text
+    line = next(line for line in figures_text(metrics).splitlines() if "that predict.py shows" in line)
+    assert "of the photographs" not in line and "with a shown grade" not in card
+
+
+def test_a_set_without_a_shown_grade_has_no_kappa_of_it(tmp_path):
+    """Every answer refers, and the network gives grade 0 to each photograph."""
+    count, cuts = 40, [0.5, 1.5, 2.5, 3.5]
+    table = pd.DataFrame({"image": range(count), "patient": range(count), "level": np.arange(count) % 5, "gradable": 1})
+    scored = Scored(table, np.tile([0.9, 0.1, 0, 0, 0], (count, 1)), np.zeros((count, 1)), None, "x", False, 0)
+    decision = {"any": eye_decision(0.05), "referable": eye_decision(0), "grade": {"cuts": cuts}}
+    config = {"task": "grade", "decision": decision}
+    found = assess_grade(scored, config, 100, 0)
+    assert found["accuracy"]["value"] == 0.2 and found["shown"]["share"]["value"] == 0
+    assert found["shown"]["kappa"]["value"] is None and np.sum(found["shown"]["confusion"]) == 0
+    metrics = make_metrics("grade") | {"subgroups": None, "grade": found}
+    page = check_whole(report(tmp_path / "report.html", "grade", metrics))
+    assert "no grade is shown" in page.text and "grade" in figures_text(metrics)
+
+
+def eye_decision(threshold):
+    return {"temperature": 1.0, "shift": 0.0, "eye": {"operating_points": {"balanced": threshold}}}
 
 
 def unknown(metrics):

@@ -3,8 +3,10 @@
 import { SIDES } from "./answers";
 import type { Model } from "./network";
 import { type Question, TASKS } from "./probabilities";
-import { AGAIN, type Row, type Rule, UNSURE, byThreshold, call, consistentGrade, onlyDisease, summarise } from "./screener";
+import { AGAIN, type Row, type Rule, byThreshold, call, onlyDisease, showGrade, summarise } from "./screener";
 import type { Shot, Visit } from "./store";
+
+const ROUNDING = 0.005; // of an expected grade
 
 /** How a photograph was answered before the page was loaded, or before its visit was continued. */
 interface Former {
@@ -52,7 +54,13 @@ export function decideAgain(model: Model, rule: Rule, row: Row): Row {
   }
   const { grade: _, by_threshold: __, ...kept } = row;
   const result = summarise(model, questions);
-  const cuts = model.decision.grade?.cuts;
-  const grade = result !== UNSURE && cuts && row.expected_grade !== undefined ? { grade: consistentGrade(cuts.filter((cut) => cut <= (row.expected_grade ?? 0)).length, questions) } : {};
-  return { ...kept, result, questions, ...grade, ...byThreshold(model, rule, questions) };
+  const own = ownGrade(model.decision.grade?.cuts, row.expected_grade);
+  return { ...kept, result, questions, ...(own === null ? {} : showGrade(own, questions)), ...byThreshold(model, rule, questions) };
+}
+
+/** Find the network's own grade by the grade that it expects, which was rounded; null if that leaves two grades open. */
+function ownGrade(cuts: number[] | undefined, expected: number | undefined): number | null {
+  if (!cuts || expected === undefined) return null;
+  const [least, most] = [-ROUNDING, ROUNDING].map((change) => cuts.filter((cut) => cut <= expected + change).length);
+  return least === most ? least : null;
 }

@@ -133,11 +133,14 @@ export function summarise(model: Model, answers: NonNullable<Row["questions"]>):
   return model.task === "referable" ? "not referable" : "no DR";
 }
 
-/** Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4; undefined where they do not decide. */
-export function consistentGrade(grade: number, answers: NonNullable<Row["questions"]>): number | undefined {
-  if (answers.referable?.disease) return Math.max(grade, 2);
-  if (Object.values(answers).some((answer) => answer.disease === null)) return undefined;
-  return answers.any?.disease ? 1 : 0;
+/**
+ * Show the network's own grade if the answers allow it, otherwise none: no DR allows 0, DR that is not referable 1, and
+ * referable DR 2 to 4. Answers that are undecided or unsure allow none, unless referable DR is sure.
+ */
+export function showGrade(grade: number, answers: NonNullable<Row["questions"]>): { grade?: number } {
+  if (answers.referable?.disease) return grade >= 2 ? { grade } : {};
+  if (Object.values(answers).some((answer) => answer.disease === null)) return {};
+  return grade === (answers.any?.disease ? 1 : 0) ? { grade } : {};
 }
 
 /** Say what the result is without "unsure", where that was asked for. */
@@ -193,8 +196,7 @@ function joinBy(model: Model, rule: Rule, eyes: Record<Eye, Row[]>): Row {
   const nothing = result === AGAIN || result === UNSURE;
   if (nothing && sides.some((eye) => isSpent(eyes[eye]))) return { result: UNGRADABLE, reasons, questions: answers };
   const grades = seen.flatMap((row) => (row.grade === undefined ? [] : [row.grade]));
-  const grade = !nothing && grades.length && grades.length === seen.length ? { grade: consistentGrade(Math.max(...grades), answers) } : {};
-  return { result, reasons, questions: answers, ...grade };
+  return { result, reasons, questions: answers, ...(grades.length ? showGrade(Math.max(...grades), answers) : {}) };
 }
 
 /** A photograph that was graded, and how to draw the contours of its evidence. */
@@ -275,9 +277,6 @@ function answer(model: Model, rule: Rule, { probabilities }: Looked, { gradable,
     return result === AGAIN ? { result, reasons } : { result, reasons, questions, ...byThreshold(model, rule, questions) };
   }
   const row: Row = { result: summarise(model, answers), reasons, questions: answers, ...byThreshold(model, rule, answers) };
-  if (model.decision.grade) {
-    row.expected_grade = round(expectedGrade(probabilities), 2);
-    if (row.result !== UNSURE) row.grade = consistentGrade(predictGrade(probabilities, model.decision.grade.cuts), answers);
-  }
-  return row;
+  const cuts = model.decision.grade?.cuts;
+  return cuts ? { ...row, expected_grade: round(expectedGrade(probabilities), 2), ...showGrade(predictGrade(probabilities, cuts), answers) } : row;
 }

@@ -153,7 +153,7 @@ class _Writer:
     def _describe(self, shot, others):
         """Describe the photograph that decided the finding of an eye, and count the others."""
         words, row, lines = self.words, shot.row, []
-        if "grade" in row:
+        if row.get("grade") is not None:
             lines.append(words["grade"].format(grade=row["grade"], name=words["grades"][row["grade"]]))
         lines += [self._probability(question, answer) for question, answer in row.get("questions", {}).items()]
         if not is_gradable(row) and row["result"] != UNREAD:

@@ -22,7 +22,7 @@ SAME = ("model", "operating_point", "unsure", "rules", "preprocessing", "asked_f
 
 
 class Output:
-    """The rows on stdout, as a table or as JSON lines, and their summary.
+    """The rows on stdout, as a table or as JSON lines, and their summary; a caution stands in every row.
 
     Parameters
     ----------
@@ -82,7 +82,8 @@ class Output:
         if row["result"] == UNSURE:
             said += f" (by the threshold: {row['by_threshold']})"
         reasons = [reason.removesuffix(f": {row['result']}") for reason in row["reasons"]]  # such as of both eyes
-        return ": ".join([said, *([", ".join(reasons)] if reasons else [])])
+        told = ": ".join([said, *([", ".join(reasons)] if reasons else [])])
+        return f"{told} [{self.shared['caution']}]" if "caution" in self.shared else told
 
     def _line(self, first, cells, last):
         cells = (cell.rjust(len(title)) for cell, title in zip(cells, self.titles))

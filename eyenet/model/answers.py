@@ -14,6 +14,7 @@ UNSURE = "unsure: a grader must look"  # only where it is asked for
 UNGRADABLE = "refer: not gradable"  # a patient with an eye of ATTEMPTS poor photographs and no gradable one
 ATTEMPTS = 2  # poor photographs of an eye, after which it is not photographed again but referred
 SPENT = "second poor photograph"
+OWN_GRADE = "the network's own grade, or none"  # the rule of consistent_grade, a part of Screener.rules
 CALLED = {"any": "DR", "referable": "referable DR"}
 UNDECIDED = {"probability": None, "threshold": None, "disease": None}
 
@@ -83,15 +84,17 @@ def summarise(answers):
 
 
 def consistent_grade(grade, answers):
-    """Limit a grade to what the answers say: 0 for no DR, 1 for DR that is not referable, otherwise 2 to 4.
+    """Return the network's own grade if the answers allow it; None where no grade is shown.
 
-    None where they do not decide between these: DR whose referability is undecided may have any grade above 0.
+    No DR allows grade 0, DR that is not referable 1, and referable DR 2 to 4. Thresholds and the cuts between grades
+    are chosen apart, so an answer and a grade may differ: then the answer stands, and no other grade is put in its
+    place. Answers that are undecided or unsure allow none, unless referable DR is sure.
     """
     if answers.get("referable", {}).get("disease"):
-        return max(grade, 2)
+        return grade if grade >= 2 else None
     if any(answer["disease"] is None for answer in answers.values()):
         return None
-    return int(answers["any"]["disease"])
+    return grade if grade == int(answers["any"]["disease"]) else None
 
 
 def is_gradable(row):
@@ -121,8 +124,8 @@ def join_eyes(eyes, thresholds, limits=None):
     -------
     dict
         `result`, `reasons` and `questions`. If the questions are answered, also `decided_by`, the name of the
-        photograph that decided, and `grade` if all photographs that count have one and the answers decide it. With
-        `limits` also `by_threshold`, the result without them.
+        photograph that decided, and `grade`, the largest one of the photographs that have one, if the answers allow it.
+        With `limits` also `by_threshold`, the result without them.
     """
     joined = _join(eyes, thresholds, limits or {})
     return joined | ({"by_threshold": _join(eyes, thresholds, {})["result"]} if limits else {})
@@ -149,9 +152,9 @@ def _join(eyes, thresholds, limits):
         called = [question for question in answers if told(answers[question])]
         decisive = [*answers, *called][-1]  # the most severe question that is answered so, if any
         joined["decided_by"] = max(rows, key=lambda row: probability_of(row, decisive)).get("photograph")
-        if joined["result"] != UNSURE and all("grade" in row for row in rows):
-            grade = consistent_grade(max(row["grade"] for row in rows), answers)
-            joined |= {} if grade is None else {"grade": grade}
+        grades = [row["grade"] for row in rows if row.get("grade") is not None]
+        grade = consistent_grade(max(grades), answers) if grades else None
+        joined |= {} if grade is None else {"grade": grade}
     return joined
 
 

@@ -1,6 +1,6 @@
 """Grade photographs and patients with a trained model: quality first, then probability and decision.
 
-Starts in a quarter of a second: this path must not import Keras, pandas, SciPy or matplotlib.
+To start fast, this path must not import Keras, pandas, SciPy or matplotlib.
 """
 
 import json
@@ -10,7 +10,7 @@ import numpy as np
 from eyenet.data.tasks import QUESTIONS, TASKS, disease_probability, first_disease
 from eyenet.model.answers import (
     AGAIN,
-    UNSURE,
+    OWN_GRADE,
     call,
     consistent_grade,
     is_above,
@@ -144,7 +144,7 @@ class Screener:
     def rules(self):
         """Identify calibration, thresholds, limits, grades and quality gate, which change while the network stays."""
         used = {name: {key: part[key] for key in part if key != "unsure"} for name, part in self.decision.items()}
-        rules = json.dumps([used, weights(), *([self.limits] if self.limits else [])], sort_keys=True)
+        rules = json.dumps([used, weights(), OWN_GRADE, *([self.limits] if self.limits else [])], sort_keys=True)
         return sha256_text(rules)[:12]
 
     def __reduce__(self):
@@ -167,8 +167,8 @@ class Screener:
             grader would reject it; `field`, 'circle' or 'frame'. For a gradable photograph, and for a poor one that is
             above a threshold, also `questions`, which maps each question to `probability`, `threshold` and `disease`
             (all None where a poor photograph is below the threshold), and `heatmap`, the path written. For a gradable
-            photograph and a model of grades also `expected_grade` and, unless the result is unsure, `grade`. With
-            limits also `by_threshold`, the result without them. If `measuring`, also `measures`: the `network`, the
+            photograph and a model of grades also `expected_grade` and, if the answers allow it, `grade`. With limits
+            also `by_threshold`, the result without them. If `measuring`, also `measures`: the `network`, the
             `size`, and the result of `eyenet.photo.measures.measure` for the `photograph` in its own colours; if it
             shows a retina, also for the network's `input`, and the calibrated `probabilities` by question.
 
@@ -205,8 +205,9 @@ class Screener:
             row["by_threshold"] = summarise(without_limits(answers))
         if quality.gradable and "grade" in self.decision:
             row["expected_grade"] = round(float(expected_grade(probabilities)), 2)
-            grade = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
-            row |= {} if row["result"] == UNSURE else {"grade": consistent_grade(grade, answers)}
+            predicted = int(predict_grade(probabilities[None], self.decision["grade"]["cuts"])[0])
+            grade = consistent_grade(predicted, answers)
+            row |= {} if grade is None else {"grade": grade}
         if target is not None:
             draw_page(path, target, self.panels(answers, own, evidence, seen), self.field)
             row["heatmap"] = str(target)

@@ -24,6 +24,14 @@ def field_of(settings):
     return setting(settings, "field") or "circle"
 
 
+def is_built(config):
+    """Tell whether a model was built from weights that are older than the array in its settings (pretrained/build.py).
+
+    Calibration, thresholds and figures are of that array, and the weights of an earlier one.
+    """
+    return config.get("script") == "pretrained/build.py"
+
+
 def what_it_has_seen(config):
     """Say in a few words which photographs a model was trained on, and recalibrated on; `config` as in config.json."""
     trained = config.get("trained", {})

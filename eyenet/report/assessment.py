@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
 
 from eyenet.data.tables import GRADES, count_by_grade, patient_known
 from eyenet.data.tasks import LEAST_GRADE, QUESTIONS, answerable
@@ -181,35 +180,48 @@ def _baselines(scored, train, question, truth, draws, seed):
 
 
 def assess_grade(scored, config, draws, seed):
-    """Score the grade of the network, and the grade `shown` by predict.py, which does not contradict its answers."""
+    """Score the grade of the network for all photographs, and for those for which predict.py shows it.
+
+    Returns
+    -------
+    dict
+        `kappa` and `accuracy` of all photographs; in `shown` the same and `confusion` of those with a shown grade, and
+        their `share`.
+    """
     levels, patients = scored.table["level"].to_numpy(), scored.table["patient"].to_numpy()
-    grades = {"predicted": predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])}
-    grades["shown"] = shown_grade(scored, config)
-    kappa = kappas(levels, grades, patients, draws, seed)
-    figures = {
-        name: {"kappa": kappa[name], "accuracy": share_with_interval(grade == levels, patients)}
-        for name, grade in grades.items()
-    }
-    matrix = confusion_matrix(levels, grades["shown"], labels=list(GRADES)).tolist()
-    return figures["predicted"] | {"shown": figures["shown"] | {"confusion": matrix}}
+    predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])
+    is_shown = shows_grade(scored, config)
+    figures = [
+        {
+            "kappa": kappa_with_interval(levels[rows], predicted[rows], patients[rows], draws, seed),
+            "accuracy": share_with_interval(predicted[rows] == levels[rows], patients[rows]),
+        }
+        for rows in (np.ones(len(levels), bool), is_shown)
+    ]
+    matrix = np.zeros((len(GRADES), len(GRADES)), int)
+    np.add.at(matrix, (levels[is_shown], predicted[is_shown]), 1)
+    share = share_with_interval(is_shown, patients)
+    return figures[0] | {"shown": figures[1] | {"share": share, "confusion": matrix.tolist()}}
 
 
-def shown_grade(scored, config):
-    """Return the grade of each photograph that predict.py shows; ndarray of int, shape (n,)."""
+def shows_grade(scored, config):
+    """Tell for which photographs predict.py shows the network's grade; ndarray of bool, shape (n,).
+
+    These are the gradable ones whose answers allow it (`eyenet.model.answers.consistent_grade`).
+    """
     predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])
     called = {q: answer(scored, config, q)[2] >= threshold for q, threshold in thresholds_at(config).items()}
-    shown = [
-        consistent_grade(int(grade), {question: {"disease": called[question][row]} for question in called})
+    allowed = [
+        consistent_grade(int(grade), {question: {"disease": called[question][row]} for question in called}) is not None
         for row, grade in enumerate(predicted)
     ]
-    return np.array(shown)
+    poor = poor_photographs(scored.table)
+    return np.array(allowed, bool) if poor is None else np.array(allowed, bool) & ~poor.to_numpy()
 
 
-def kappas(levels, grades, patients, draws, seed):
-    """Compute quadratic weighted kappa with its interval for each of some grades (n,), by name."""
-    return bootstrap(
-        lambda w: {name: quadratic_kappa(levels, grade, w) for name, grade in grades.items()}, patients, draws, seed
-    )
+def kappa_with_interval(levels, predicted, patients, draws, seed):
+    """Compute the quadratic weighted kappa of predicted grades (n,) with its interval over patients."""
+    return bootstrap(lambda w: {"": quadratic_kappa(levels, predicted, w)}, patients, draws, seed)[""]
 
 
 def assess_split(scored, config):

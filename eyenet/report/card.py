@@ -69,6 +69,7 @@ def write_model_card(path, metrics, config):
         splits=tables.splits_table(metrics),
         tables=[table for asked in metrics["questions"].values() for table in _tables(asked)],
         grade=metrics["grade"] and tables.grade_table(metrics["grade"]),
+        grade_rule=metrics["grade"] and words.rule_of_grade(metrics["grade"]),
         chosen=places(metrics),
         chosen_on=chosen_on(asked),
         choice=_choice(metrics),
@@ -128,7 +129,9 @@ def list_results(metrics):
             figures = [(id_, METRIC_NAMES[key][0], key, asked[unit][key]) for key, id_ in METRIC_IDS.items()]
             found[f"{question}, {unit_name}"] = figures
     if grade := metrics["grade"]:
-        found["grade 0-4, per photograph"] = [
+        share = grade["shown"].get("share")
+        some = f", {percent(share['value'])} with a shown grade" if share and defined(share["value"]) else ""
+        found[f"grade 0-4, per photograph{some}"] = [
             ("cohen_kappa", METRIC_NAMES["kappa"][0], "kappa", grade["shown"]["kappa"]),
             ("accuracy", "accuracy of the exact grade", "accuracy", grade["shown"]["accuracy"]),
         ]

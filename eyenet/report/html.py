@@ -11,7 +11,7 @@ from PIL import Image
 
 from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS
 from eyenet.model import disclaimers
-from eyenet.model.settings import what_it_has_seen
+from eyenet.model.settings import is_built, what_it_has_seen
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.checklists import counts_table, fill_checklists
@@ -265,6 +265,7 @@ def _grade(grade):
         "confusion": tables.confusion(
             grade["shown"]["confusion"], classes, "Grade against predict.py's, per photograph"
         ),
+        "rule": words.rule_of_grade(grade),
     }
 
 
@@ -297,7 +298,8 @@ def made_by(metrics, config):
         "task": f"{metrics['task']}: {', '.join(TASKS[metrics['task']].classes)}",
         "commit": config.get("commit"),
         "split (SHA-256)": settings.get("split"),
-        "array (SHA-256)": settings.get("array"),
+        name_of_array(config): settings.get("array"),
+        **({"array that it was scored on (SHA-256)": metrics["array"]} if "array" in metrics else {}),
         "bootstrap": f"{bootstrap['draws']:,} draws of patients, seed {bootstrap['seed']}",
         **({"photographs of unknown patients": config["unknown_patients"]} if "unknown_patients" in config else {}),
         **{f"{name} version": version for name, version in (config.get("versions") or {}).items()},
@@ -307,6 +309,14 @@ def made_by(metrics, config):
         **_options(config, settings),
     }
     return [(name.replace("_", " "), plain(value)) for name, value in rows.items()]
+
+
+def name_of_array(config):
+    """Say what the array in the settings of a model is: usually the one that it was trained on."""
+    if not is_built(config):
+        return "array (SHA-256)"
+    use = "" if config.get("recalibrated") else " that it was calibrated on"
+    return f"array{use}, made after the weights (SHA-256)"
 
 
 def recalibration_rows(made):

@@ -5,8 +5,8 @@ import pandas as pd
 
 from eyenet.data.tables import patient_known
 from eyenet.data.tasks import answerable
-from eyenet.model.decision import thresholds_at
-from eyenet.report.assessment import answer, is_binary, kappas, shown_grade, worst
+from eyenet.model.decision import predict_grade, thresholds_at
+from eyenet.report.assessment import answer, is_binary, kappa_with_interval, shows_grade, worst
 from eyenet.run.errors import log
 from eyenet.score.not_retina import photograph_sizes
 from eyenet.score.subgroups import LEAST, POWER, compare_group, compare_shares, holm
@@ -37,7 +37,8 @@ def assess_subgroups(scored, config, columns, draws, seed):
     """
     sizes, found = photograph_sizes(scored.features), {}
     graded = config["task"] == "grade" and not is_binary(scored.table)
-    answers, shown = _answers(scored, config), shown_grade(scored, config) if graded else None
+    answers, shown = _answers(scored, config), shows_grade(scored, config) if graded else None
+    predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"]) if graded else None
     levels, patients = scored.table["level"].to_numpy(), scored.table["patient"].to_numpy()
     for column in columns:
         groups = group_photographs(scored.table, column, sizes)
@@ -50,7 +51,8 @@ def assess_subgroups(scored, config, columns, draws, seed):
             inside = np.asarray(groups == name)
             part = _assess_group(scored.table, answers, inside, column in BY_GATE)
             if graded:
-                part["kappa"] = kappas(levels[inside], {"": shown[inside]}, patients[inside], draws, seed)[""]
+                rows = inside & shown
+                part["kappa"] = kappa_with_interval(levels[rows], predicted[rows], patients[rows], draws, seed)
             found[column][name] = part
     if not found:
         return None

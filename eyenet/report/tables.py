@@ -5,7 +5,18 @@ from typing import NamedTuple
 from eyenet.data.names import FITTED, SPLIT_NAMES
 from eyenet.data.tables import GRADES
 from eyenet.report.chosen import chosen_on
-from eyenet.report.words import DASH, Cell, cell, decimal, defined, format_of, percent, point_name, why_undefined
+from eyenet.report.words import (
+    DASH,
+    NO_KAPPA,
+    Cell,
+    cell,
+    decimal,
+    defined,
+    format_of,
+    percent,
+    point_name,
+    why_undefined,
+)
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 
 UNITS = {"patient": "per patient", "eye": "per photograph"}
@@ -168,17 +179,18 @@ def referral_table(unit, unit_name):
 
 
 def grade_table(grade):
-    """Tabulate how well grades agree: the network's, and those that predict.py shows."""
+    """Tabulate how well grades agree: those that predict.py shows, and the network's for all photographs."""
+    is_told = "share" in grade["shown"]  # not in those of older versions
+    shown = "grade that predict.py shows" if is_told else "grade in predict.py, limited by its answers"
     rows = [
-        (name, [cell(figures["kappa"], decimal, "one class only"), cell(figures["accuracy"])])
-        for name, figures in (
-            ("grade in predict.py, limited by its answers", grade["shown"]),
-            ("grade of the network, not limited", grade),
+        (name, [cell(figures["kappa"], decimal, NO_KAPPA), cell(figures["accuracy"]), *[share] * is_told])
+        for name, figures, share in (
+            (shown, grade["shown"], cell(grade["shown"].get("share"))),
+            ("grade of the network", grade, Cell("all")),
         )
     ]
-    return Table(
-        "Agreement with the grade, per photograph", ["", METRIC_NAMES["kappa"][0], "accuracy of the grade"], rows
-    )
+    columns = ["", METRIC_NAMES["kappa"][0], "accuracy of the grade", *["of the photographs"] * is_told]
+    return Table("Agreement with the grade, per photograph", columns, rows)
 
 
 def balance_table(balance, evaluated):

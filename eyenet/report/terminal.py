@@ -124,8 +124,10 @@ def figures_text(metrics):
     for question in metrics["questions"].values():
         lines += ["", *question_lines(question)]
     if metrics["grade"] is not None:
-        shown = f"of the grade that predict.py shows  {show(metrics['grade']['shown']['kappa'])}"
-        lines.append(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(metrics['grade']['kappa'])}, {shown}")
+        shown = metrics["grade"]["shown"]
+        some = f", for {show(shown['share'])} of the photographs" if "share" in shown else ""
+        text = f"of the grade that predict.py shows  {show(shown['kappa'])}{some}"
+        lines.append(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(metrics['grade']['kappa'])}, {text}")
     lines += group_lines(metrics)
     noted = explain_bound([*lines, *_found_lines(metrics)])
     lines += ["\nin brackets: 95 % interval over patients; metrics.json and the report name the methods", *noted]

@@ -17,6 +17,16 @@ BOUND_NOTE = (
     "the exact Clopper-Pearson limit for a ROC AUC and points of its curve, Wilson's limit for a share."
 )
 BOUND_LINE = f"{BOUND} 0 or 1 in this set: the number of patients alone decides the other end of the interval"
+NO_KAPPA = "no grade is shown, or all are of one class"
+SHOWN_GRADE = (
+    "predict.py shows the network's own grade where the photograph is gradable and its answer allows the grade: 2 to 4 "
+    "for referable DR, 1 for DR that is not referable, 0 for no DR. Elsewhere it shows none, since grade and answer "
+    "would contradict each other."
+)
+LIMITED_GRADE = (
+    "The version that made these figures changed the grade that predict.py shows until it agreed with the answer: 0 "
+    "without DR, 1 with DR that is not referable, and otherwise 2 to 4."
+)
 HEALTHY = {"any": "no DR", "referable": "no referable DR"}
 DECIMALS = (
     "auc",
@@ -53,6 +63,11 @@ class Cell(NamedTuple):
     text: str
     interval: str = ""
     why: str = ""
+
+
+def rule_of_grade(grade):
+    """Say when predict.py shows a grade; `grade` is that part of metrics.json, also of an older version."""
+    return SHOWN_GRADE if "share" in grade["shown"] else LIMITED_GRADE
 
 
 def defined(value):
