@@ -38,8 +38,7 @@ LEVELS = (False, False), (True, False), (True, True)  # the answers of `make_row
 def run_page(folder, crops=(), patients=(), unsure="", **asked):
     """Judge crops, a list of (pixels, geometry), and join patients with the page's code.
 
-    `asked` may have measures to judge (`measured`), `rows` to check, `grades` to show, and `former` rows to answer
-    again.
+    `asked` may have measures to judge (`measured`), `rows` to check, `grades` to show, `former` rows to decide again.
     """
     jobs = []
     for number, (crop, geometry) in enumerate(crops):
