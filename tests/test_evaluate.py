@@ -360,7 +360,7 @@ def test_an_array_of_one_of_several_sets_is_warned_of(work, tmp_path):
     assert f"WARNING: {tested.sum()} patients, such as" in told
     metrics = json.loads((output / "metrics.json").read_text())
     assert metrics["alike_patients"] == tested.sum() and metrics["known_patients"] == 0
-    assert "has in its set; if they are the same people" in (output / "MODEL_CARD.md").read_text()
+    assert "where another set uses the same ID" in (output / "MODEL_CARD.md").read_text()
 
 
 def test_a_table_with_patients_and_without_eyes(work, tmp_path):

@@ -370,15 +370,17 @@ def test_a_decision_again_is_that_of_grading_again(do):
     points = {"any": {"balanced": 0.3, "cautious": 0.05}, "referable": {"balanced": 0.5, "cautious": 0.04}}
     decision = {question: {"eye": {"operating_points": limits}} for question, limits in points.items()}
     model = {"task": "grade", "decision": decision | {"grade": {"cuts": [0.5, 1.5, 2.5, 3.5]}}}
-    good, poor = (shot(probability=0.1)["row"] | {"expected_grade": 1.2} for _ in range(2))
+    good, poor = (shot(probability=0.1)["row"] | {"expected_grade": 0.2} for _ in range(2))
     called = shot(probability=0.4)["row"] | {"gradable": False, "result": "DR"}
     called["questions"]["referable"] = {"probability": None, "threshold": None, "disease": None}
     poor |= {"gradable": False, "result": "photograph again"}
     del poor["questions"]
-    jobs = [("cautious", good), ("balanced", good), ("cautious", poor), ("cautious", called)]
-    cautious, same, undecided, worse = do(*({"do": "again", "model": model, "point": p, "row": row} for p, row in jobs))
+    seen = good | {"expected_grade": 2.3}
+    jobs = [("cautious", good), ("cautious", seen), ("balanced", good), ("cautious", poor), ("cautious", called)]
+    cautious, graded, same, undecided, worse = do(*({"do": "again", "model": model, "point": p, "row": row} for p, row in jobs))
     assert same == good
-    assert cautious["result"] == "referable DR" and cautious["grade"] == 2
+    assert cautious["result"] == graded["result"] == "referable DR"
+    assert "grade" not in cautious and graded["grade"] == 2  # of the network's own grades 0 and 2
     assert cautious["questions"]["referable"] == answer(0.05, 0.04)
     assert undecided == poor  # its probability was not kept: it is photographed again
     assert worse["result"] == "DR" and worse["questions"]["referable"]["disease"] is None
