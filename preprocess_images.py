@@ -36,7 +36,7 @@ from eyenet.data.names import SPLITS
 from eyenet.data.tables import count_labels, patient_known, write_table
 from eyenet.photo.colours import BLACK, brightness
 from eyenet.photo.png import read_crop, read_geometry
-from eyenet.photo.quality import SMALLEST, WEIGHTS, judge
+from eyenet.photo.quality import SMALLEST, judge, weights
 from eyenet.photo.retina import inside_circle
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import (
@@ -47,6 +47,7 @@ from eyenet.run.files import (
     read_json,
     refuse_same_file,
     sha256,
+    sha256_text,
     write_rows,
     write_whole,
 )
@@ -103,21 +104,26 @@ def keep(source, target, note, quality, since):
     return None, note
 
 
+def hash_weights():
+    """Identify the weights of the quality gate, not what else stands in their file."""
+    return sha256_text(json.dumps(weights(), sort_keys=True))
+
+
 def read_notes(path):
     """Read the qualities that earlier runs found with the same weights; dict of image to note."""
     try:
-        weights, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a killed run leaves half a line
+        made_with, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a killed run leaves half a line
         notes = [json.loads(line) for line in lines]
     except (FileNotFoundError, ValueError):
         return {}
-    if weights != sha256(WEIGHTS) or any("sha256" not in note for note in notes):  # or of an older version
+    if made_with != hash_weights() or any("sha256" not in note for note in notes):  # or of an older version
         return {}
     return {note["image"]: note for note in notes}
 
 
 def write_notes(path, notes):
     """Write all notes, sorted by image."""
-    lines = [sha256(WEIGHTS), *(json.dumps(notes[image]) for image in sorted(notes))]
+    lines = [hash_weights(), *(json.dumps(notes[image]) for image in sorted(notes))]
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -257,7 +263,7 @@ def image_settings(quality, copies):
     """Return the settings on which the images depend, as dict."""
     settings = {"black": BLACK}
     if quality == "drop":
-        settings["quality"] = {"ungradable": "dropped", "weights": sha256(WEIGHTS)}
+        settings["quality"] = {"ungradable": "dropped", "weights": hash_weights()}
     if copies == "drop":
         settings["copies"] = "contradictory ones dropped"
     return settings

@@ -5,7 +5,7 @@ Reads   a folder that the camera writes to     --inbox, with its subfolders; for
         a model                                only model.tflite and config.json; Keras is not needed
 Writes  data/station/register.sqlite           photographs, answers, decisions and referrals (--register)
         data/station/register.sqlite.forms/    with --forms: letter, FHIR, DICOM report and JSON of each visit
-        the current patients on the terminal, or one line for each event if stdout is none
+        the current patients on the terminal, or one line for each event if stdout is no terminal
 
     pip install -r requirements-predict.txt -r requirements-station.txt
     python screen.py --inbox clinic/inbox

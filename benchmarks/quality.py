@@ -149,7 +149,9 @@ def main():
     for folder, name in ((args.data, "data"), (args.equalized, "published"), (args.camera, "camera")):
         missing = tables[name]["natural"].isna().sum()
         results.append((f"{folder.name}: no retina found", int(missing), f"of {len(tables[name])}", ""))
-    write_made(results, describe(tables, args) | fits if args.write else {})
+    if args.write:
+        quality.WEIGHTS.write_text(json.dumps(describe(tables, args) | fits, indent=1) + "\n")
+        quality.weights.cache_clear()
     images = tables["data"]["image"]
     results += size_figures(args.data, images[::8], (800,), "1024 px photographs")
     if args.originals:
@@ -199,19 +201,6 @@ def describe(tables, args):
         "by": "benchmarks/quality.py",
     }
     return {"made": made}
-
-
-def write_made(results, fitted):
-    """Write the AUC of both kinds of colours into eyenet/photo/quality.json, and what was `fitted`, if it was."""
-    figures = {
-        kind: {"auc": value, "auc_interval": interval}
-        for kind in MEASURES
-        for name, value, interval, _ in results
-        if name == f"{kind}: AUC"
-    }
-    new = json.loads(quality.WEIGHTS.read_text(encoding="utf-8")) | {"figures": figures} | fitted
-    quality.WEIGHTS.write_text(json.dumps(new, indent=1) + "\n")
-    quality.weights.cache_clear()
 
 
 if __name__ == "__main__":

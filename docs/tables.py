@@ -133,9 +133,9 @@ def measured(name):
         wanted = plan["columns"].items()
         cells = {head: fill(row, column) for head, column in wanted if not head.startswith("required")}
         texts = {head: text for head, (text, _) in cells.items()}
-        for head, of in wanted:
+        for head, columns in wanted:
             if head not in cells:
-                texts[head] = required([row for name in cells if of in ("", name) for row in cells[name][1]])
+                texts[head] = required([row for name in cells if columns in ("", name) for row in cells[name][1]])
         lines.append((title, *(texts[head] for head in plan["columns"])))
     return table((plan["title"], *plan["columns"]), lines)
 

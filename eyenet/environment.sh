@@ -64,7 +64,7 @@ make_environment() {
             return 1
         fi
     fi
-    # Without bytecode, each start of a script compiles thousands of files again: 10 s for TensorFlow. Where Python must
+    # Without bytecode, each start of a script compiles thousands of files again, those of TensorFlow. Where Python must
     # not write it beside the sources, as in many containers, it is kept in the environment.
     if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
         unset PYTHONDONTWRITEBYTECODE

@@ -54,12 +54,12 @@ export function judge(measures: Measures, weights: Weights): Quality {
   );
   const odds = against.reduce((total, [, value]) => total + value, fit.intercept);
   const score = 1 / (1 + Math.exp(-clip(odds, -30, 30)));
-  const total = score < fit.threshold ? new Map<string, number>() : join(against);
+  const total = join(against);
   const lost = measures.clipped >= FLATTENED && !measures.equalized;
   if (lost) total.set(LOST, Math.log(fit.threshold / (1 - fit.threshold)) - fit.intercept); // rejects a typical one
-  const reasons = blame(total);
+  const gradable = score < fit.threshold && !lost;
   const shown = round(lost ? Math.max(score, fit.threshold) : score, 4);
-  return { gradable: !reasons.length, retina: true, score: shown, reasons, measures };
+  return { gradable, retina: true, score: shown, reasons: gradable ? [] : blame(total), measures };
 }
 
 /** Tell whether the picture is not a colour photograph of a retina, by limits that no retina of EyePACS reaches. */

@@ -8,9 +8,8 @@ from eyenet.model.decided import is_to_be_referred, refers
 
 NEGATIVE = ("no DR", "not referable", "DR, not referable")  # results without referral
 SIDES = ("right", "left")  # as seen when facing the patient
-MISSING = tuple(
-    f"{eye} eye: " for eye in SIDES
-)  # prefixes of reasons that do not concern identity; see eyenet.model.answers
+# Prefixes of reasons that do not concern identity; see eyenet.model.answers.
+MISSING = tuple(f"{eye} eye: " for eye in SIDES)
 
 
 class Patient(NamedTuple):

@@ -98,12 +98,12 @@ def judge_measures(measures, fits=None):
     against = {m: w["weight"] * (counted(m, measures) - w["typical"]) for m, w in fit["measures"].items()}
     odds = fit["intercept"] + sum(against.values())
     score = 1 / (1 + math.exp(-max(-30, min(30, odds))))
-    total = _join(against) if score >= fit["threshold"] else {}
+    total, poor = _join(against), score >= fit["threshold"]
     if measures["clipped"] >= FLATTENED and not measures["equalized"]:
-        score = max(score, fit["threshold"])
+        score, poor = max(score, fit["threshold"]), True
         total[LOST] = math.log(fit["threshold"] / (1 - fit["threshold"])) - fit["intercept"]  # rejects a typical one
-    reasons = _blame(total)
-    return Quality(not reasons, True, round(score, 4), reasons, measures)
+    reasons = _blame(total) if poor else ()
+    return Quality(not poor, True, round(score, 4), reasons, measures)
 
 
 def counted(name, measures):

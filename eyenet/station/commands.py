@@ -190,7 +190,7 @@ def retain(register, days):
     finally:
         Forms.reopen(register).erase_forgotten()
     told = f"erased what may name {plural(len(erased), 'patient')} without an entry for {plural(days, 'day')}"
-    print(f"{told}; kept {plural(len(kept), 'patient', 'patients')} who must still be seen")
+    print(f"{told}; kept {plural(len(kept), 'patient')} who must still be seen")
     if erased:
         log(OUTSIDE)
     return 0

@@ -188,8 +188,8 @@ class Memory:
         if known.facts.get(NETWORK) != self.network:
             before = known.facts.get(NETWORK)
             raise OtherNetwork(
-                f"{plain(known.name)} was graded by another network or with other thresholds ({before}), "
-                "and answers of two networks are not joined; start with that one, or empty the inbox and start "
+                f"{plain(known.name)} was graded by another network, with other thresholds or by another version of EyeNet "
+                f"({before}), and answers of two networks are not joined; start with that one, or empty the inbox and start "
                 "tomorrow, or choose another --register"
             )
 
@@ -252,7 +252,7 @@ class Memory:
         self.visits.drop(over)
 
     def _without_shared(self, persons):
-        """Keep people who share a file with someone still in memory: the file makes both doubtful."""
+        """Return these people but for those who share a file with someone who stays: the file makes both doubtful."""
         left, own = set(persons), self.visits.people
         while True:
             kept = {member.digest for person in own.keys() - left for member in own[person].values()} - {None}

@@ -1,8 +1,8 @@
 """The shift alarm: do the photographs of a day and camera still look like earlier ones, and like those of validation?
 
 Each day's patients of a camera are compared with those of the days before (of other cameras, if this one is new) and
-with the network's summary of its validation photographs. A look is taken when the number of
-complete patients is one of `LOOKS`, and once a day at the last week, which finds what no single day shows.
+with the network's summary of its validation photographs. A look is taken when the number of complete patients is one of
+`LOOKS`, and once a day at the last week, which finds what no single day shows.
 
 The chance of a false alarm is at most `RATE` a day and kind of comparison, all cameras together, if the patients of a
 day come from the same population as those before: the rate is divided equally among cameras, looks and measures
