@@ -188,9 +188,9 @@ class Memory:
         if known.facts.get(NETWORK) != self.network:
             before = known.facts.get(NETWORK)
             raise OtherNetwork(
-                f"{plain(known.name)} was graded by another network, with other thresholds or by another version of EyeNet "
-                f"({before}), and answers of two networks are not joined; start with that one, or empty the inbox and start "
-                "tomorrow, or choose another --register"
+                f"{plain(known.name)} was graded by another network, with other thresholds or by another version of "
+                f"EyeNet ({before}), and answers of two networks are not joined; start with that one, or empty the "
+                "inbox and start tomorrow, or choose another --register"
             )
 
     def recall(self, known, identity):
