@@ -156,20 +156,24 @@ def test_the_shown_grade_is_the_networks_own_or_none(tmp_path):
     assert told == [{} if grade is None else {"grade": grade} for grade in expected]
 
 
-def test_a_patient_has_the_largest_shown_grade_or_none(tmp_path):
+def test_a_patient_has_the_largest_grade_only_if_all_answered_photographs_have_one(tmp_path):
     """Of photographs with each answer, each with its own grade and without one, in both eyes."""
     rows = [make_row(True, level) | {"grade": grade} for level in range(3) for grade in ALLOWED[LEVELS[level]]]
     rows += [{name: row[name] for name in row if name != "grade"} for row in rows] + [make_row(False, 2)]
     patients = [{"left": [left], "right": [right]} for left, right in itertools.product(rows, rows)]
+    patients += [{"left": [left, rows[0]], "right": [right]} for left, right in itertools.product(rows, rows)]
     joined, found = run_page(tmp_path, patients=patients)["joined"], Counter()
     for eyes, page in zip(patients, joined):
         expected = join_eyes(eyes, LIMITS)
-        own = max((row["grade"] for (row,) in eyes.values() if "grade" in row), default=None)
+        grades = [row.get("grade") for own in eyes.values() for row in own]
+        largest = None if None in grades else max(grades)
         answers = tuple(expected["questions"][question]["disease"] for question in LIMITS)
-        assert expected.get("grade", "none") == (own if own in ALLOWED[answers] else "none"), eyes
+        assert expected.get("grade", "none") == (largest if largest in ALLOWED[answers] else "none"), eyes
         assert page.get("grade", "none") == expected.get("grade", "none"), eyes
         found[expected.get("grade")] += 1
     assert found.keys() == {None, 0, 1, 2, 3, 4}
+    hidden, clear = {name: rows[0][name] for name in rows[0] if name != "grade"}, rows[0]  # its own grade was not 0
+    assert "grade" not in join_eyes({"left": [hidden], "right": [clear]}, LIMITS)
 
 
 @pytest.mark.parametrize(
