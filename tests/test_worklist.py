@@ -377,7 +377,9 @@ def test_a_decision_again_is_that_of_grading_again(do):
     del poor["questions"]
     seen = good | {"expected_grade": 2.3}
     jobs = [("cautious", good), ("cautious", seen), ("balanced", good), ("cautious", poor), ("cautious", called)]
-    cautious, graded, same, undecided, worse = do(*({"do": "again", "model": model, "point": p, "row": row} for p, row in jobs))
+    cautious, graded, same, undecided, worse = do(
+        *({"do": "again", "model": model, "point": p, "row": row} for p, row in jobs)
+    )
     assert same == good
     assert cautious["result"] == graded["result"] == "referable DR"
     assert "grade" not in cautious and graded["grade"] == 2  # of the network's own grades 0 and 2
