@@ -179,11 +179,18 @@ def test_a_patient_has_the_largest_grade_only_if_all_answered_photographs_have_o
 @pytest.mark.parametrize(
     "expected, own", [(0.2, 0), (1.2, 1), (2.2, 2), (3.2, 3), (3.9, 4), (1.5, None), (1.496, None)]
 )
-def test_a_former_photograph_gets_no_other_grade_by_another_rule(tmp_path, expected, own):
-    """Its expected grade was rounded, so beside a cut the page cannot tell which grade the network gave."""
+def test_a_former_photograph_has_the_networks_own_grade_or_none(tmp_path, expected, own):
+    """By another rule and by its own; earlier versions kept a grade that was not the network's.
+
+    Its expected grade was rounded, so beside a cut the page cannot tell which grade the network gave.
+    """
     rows = [make_row(True, level) | {"expected_grade": expected, "grade": 4} for level in range(3)]
-    for level, row in enumerate(run_page(tmp_path, former=rows)["again"]):
-        assert row.get("grade", "none") == (own if own in ALLOWED[LEVELS[level]] else "none")
+    told = run_page(tmp_path, former=rows)
+    for level, pair in enumerate(zip(told["again"], told["resumed"], strict=True)):
+        shown = {"grade": own} if own in ALLOWED[LEVELS[level]] else {}
+        assert [{name: row[name] for name in row if name == "grade"} for row in pair] == [shown, shown]
+    kept = [{name: row[name] for name in row if name != "grade"} for row in rows]
+    assert [{name: row[name] for name in row if name != "grade"} for row in told["resumed"]] == kept
 
 
 def make_unsure_row(gradable, any_dr, referable):
