@@ -93,12 +93,13 @@ def test_the_page_orders_the_reasons_the_same(tmp_path):
 
 
 def test_a_whole_frame_is_not_called_a_whole_field(tmp_path):
-    """Nothing tells whether the rim was cut off; the rows of older versions show circles."""
+    """Nothing tells whether the rim was cut off; the rows of older versions do not say what the crop shows."""
     row = {"result": "no DR", "gradable": True, "retina": True, "reasons": []}
     rows = [row, row | {"field": "circle"}, row | {"field": "frame"}]
-    rows += [{**row, "gradable": False, "reasons": ["retina cut off"], "field": field} for field in ("circle", "frame")]
+    cut = row | {"gradable": False, "reasons": ["retina cut off"]}
+    rows += [cut, cut | {"field": "circle"}, cut | {"field": "frame"}]
     states = run_page(tmp_path, rows=rows)["states"]
-    assert [state["whole"] for state in states] == ["yes", "yes", "unknown", "no", "no"]
+    assert [state["whole"] for state in states] == ["unknown", "yes", "unknown", "no", "no", "no"]
     assert {state["sharp"] for state in states} == {"yes"}
 
 
@@ -156,30 +157,41 @@ def test_the_shown_grade_is_the_networks_own_or_none(tmp_path):
     assert told == [{} if grade is None else {"grade": grade} for grade in expected]
 
 
-def test_a_patient_has_the_largest_shown_grade_or_none(tmp_path):
+def test_a_patient_has_the_largest_grade_only_if_all_answered_photographs_have_one(tmp_path):
     """Of photographs with each answer, each with its own grade and without one, in both eyes."""
     rows = [make_row(True, level) | {"grade": grade} for level in range(3) for grade in ALLOWED[LEVELS[level]]]
     rows += [{name: row[name] for name in row if name != "grade"} for row in rows] + [make_row(False, 2)]
     patients = [{"left": [left], "right": [right]} for left, right in itertools.product(rows, rows)]
+    patients += [{"left": [left, rows[0]], "right": [right]} for left, right in itertools.product(rows, rows)]
     joined, found = run_page(tmp_path, patients=patients)["joined"], Counter()
     for eyes, page in zip(patients, joined):
         expected = join_eyes(eyes, LIMITS)
-        own = max((row["grade"] for (row,) in eyes.values() if "grade" in row), default=None)
+        grades = [row.get("grade") for own in eyes.values() for row in own]
+        largest = None if None in grades else max(grades)
         answers = tuple(expected["questions"][question]["disease"] for question in LIMITS)
-        assert expected.get("grade", "none") == (own if own in ALLOWED[answers] else "none"), eyes
+        assert expected.get("grade", "none") == (largest if largest in ALLOWED[answers] else "none"), eyes
         assert page.get("grade", "none") == expected.get("grade", "none"), eyes
         found[expected.get("grade")] += 1
     assert found.keys() == {None, 0, 1, 2, 3, 4}
+    hidden, clear = {name: rows[0][name] for name in rows[0] if name != "grade"}, rows[0]  # its own grade was not 0
+    assert "grade" not in join_eyes({"left": [hidden], "right": [clear]}, LIMITS)
 
 
 @pytest.mark.parametrize(
     "expected, own", [(0.2, 0), (1.2, 1), (2.2, 2), (3.2, 3), (3.9, 4), (1.5, None), (1.496, None)]
 )
-def test_a_former_photograph_gets_no_other_grade_by_another_rule(tmp_path, expected, own):
-    """Its expected grade was rounded, so beside a cut the page cannot tell which grade the network gave."""
+def test_a_former_photograph_has_the_networks_own_grade_or_none(tmp_path, expected, own):
+    """By another rule and by its own; earlier versions kept a grade that was not the network's.
+
+    Its expected grade was rounded, so beside a cut the page cannot tell which grade the network gave.
+    """
     rows = [make_row(True, level) | {"expected_grade": expected, "grade": 4} for level in range(3)]
-    for level, row in enumerate(run_page(tmp_path, former=rows)["again"]):
-        assert row.get("grade", "none") == (own if own in ALLOWED[LEVELS[level]] else "none")
+    told = run_page(tmp_path, former=rows)
+    for level, pair in enumerate(zip(told["again"], told["resumed"], strict=True)):
+        shown = {"grade": own} if own in ALLOWED[LEVELS[level]] else {}
+        assert [{name: row[name] for name in row if name == "grade"} for row in pair] == [shown, shown]
+    kept = [{name: row[name] for name in row if name != "grade"} for row in rows]
+    assert [{name: row[name] for name in row if name != "grade"} for row in told["resumed"]] == kept
 
 
 def make_unsure_row(gradable, any_dr, referable):

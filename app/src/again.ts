@@ -28,7 +28,7 @@ export function renew(model: Model, rule: Rule, shot: Shot): Shot {
   const former = formerOf.get(shot);
   if (!former) return shot;
   const isSame = former.rule.point === rule.point && former.rule.unsure === rule.unsure;
-  const row = isSame ? former.row : decideAgain(model, rule, former.row);
+  const row = isSame ? gradeAgain(model, former.row) : decideAgain(model, rule, former.row);
   const renewed = row.result === shot.row.result ? { ...shot, row } : { ...shot, row, contours: null, contoursOf: null };
   formerOf.set(renewed, former);
   return renewed;
@@ -52,10 +52,15 @@ export function decideAgain(model: Model, rule: Rule, row: Row): Row {
     const result = summarise(model, told);
     return result === AGAIN ? { ...poor, result } : { ...poor, result, questions: told, ...byThreshold(model, rule, told) };
   }
-  const { grade: _, by_threshold: __, ...kept } = row;
+  const { by_threshold: _, ...kept } = row;
   const result = summarise(model, questions);
+  return gradeAgain(model, { ...kept, result, questions, ...byThreshold(model, rule, questions) });
+}
+
+/** Show the network's own grade or none; earlier versions put another in its place, to agree with the answers. */
+function gradeAgain(model: Model, { grade: _, ...row }: Row): Row {
   const own = ownGrade(model.decision.grade?.cuts, row.expected_grade);
-  return { ...kept, result, questions, ...(own === null ? {} : showGrade(own, questions)), ...byThreshold(model, rule, questions) };
+  return own === null || !row.questions ? row : { ...row, ...showGrade(own, row.questions) };
 }
 
 /** Find the network's own grade by the grade that it expects, which was rounded; null if that leaves two grades open. */

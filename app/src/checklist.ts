@@ -25,12 +25,12 @@ const ABOUT: Record<string, Item> = {
   "low contrast": "light",
 };
 
-/** Find the state of each item; without a retina, or in a grey photograph, only the reasons are known. A whole frame shows no rim. */
+/** Find the state of each item; without a retina, or in a grey photograph, only the reasons are known. A whole frame shows no rim, and older versions did not say what was taken. */
 export function stateOf(row: Row): Record<Item, State> {
   const against = new Set(row.reasons.map((reason) => ABOUT[reason]));
   const state = (item: Item): State => {
     if (against.has(item) || (item === "retina" && row.retina === false && !row.reasons.includes(GREY))) return "no";
-    return row.retina === false || (item === "whole" && row.field === "frame") ? "unknown" : "yes";
+    return row.retina === false || (item === "whole" && row.field !== "circle") ? "unknown" : "yes";
   };
   return Object.fromEntries(ITEMS.map((item) => [item, state(item)])) as Record<Item, State>;
 }

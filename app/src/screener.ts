@@ -195,8 +195,14 @@ function joinBy(model: Model, rule: Rule, eyes: Record<Eye, Row[]>): Row {
   const result = summarise(model, answers);
   const nothing = result === AGAIN || result === UNSURE;
   if (nothing && sides.some((eye) => isSpent(eyes[eye]))) return { result: UNGRADABLE, reasons, questions: answers };
-  const grades = seen.flatMap((row) => (row.grade === undefined ? [] : [row.grade]));
-  return { result, reasons, questions: answers, ...(grades.length ? showGrade(Math.max(...grades), answers) : {}) };
+  const grade = largestGrade(seen);
+  return { result, reasons, questions: answers, ...(grade === null ? {} : showGrade(grade, answers)) };
+}
+
+/** Find the largest grade of answered photographs; null unless all have one. */
+function largestGrade(rows: Row[]): number | null {
+  const grades = rows.flatMap(({ grade }) => grade ?? []);
+  return rows.length && grades.length === rows.length ? Math.max(...grades) : null;
 }
 
 /** A photograph that was graded, and how to draw the contours of its evidence. */

@@ -5,7 +5,17 @@ The offline page has the same in app/src/answers.ts, and tests/test_forms.py com
 
 from eyenet.forms.visit import SIDES
 from eyenet.grading.rows import UNREAD
-from eyenet.model.answers import AGAIN, CALLED, UNGRADABLE, UNSURE, is_above, is_gradable, is_spent, is_unsure
+from eyenet.model.answers import (
+    AGAIN,
+    CALLED,
+    UNGRADABLE,
+    UNSURE,
+    is_above,
+    is_gradable,
+    is_spent,
+    is_unsure,
+    largest_grade,
+)
 
 REFERABLE, DR, MILD = CALLED["referable"], CALLED["any"], "DR, not referable"
 FOUND = (REFERABLE, DR, MILD)
@@ -119,8 +129,7 @@ def find_worst(rows):
 def find_grade(visit, eye):
     """Find the worst grade of an eye; None unless all answered photographs have one and it is sure."""
     finding, on_poor = find_finding(visit, eye)
-    grades = [row.get("grade") for row in visit.rows(eye) if row.get("questions")]
-    return None if finding == "unsure" or on_poor or not grades or None in grades else max(grades)
+    return None if finding == "unsure" or on_poor else largest_grade(visit.rows(eye))
 
 
 def find_urgency(visit, kind):

@@ -124,7 +124,8 @@ def join_eyes(eyes, thresholds, limits=None):
     -------
     dict
         `result`, `reasons` and `questions`. If the questions are answered, also `decided_by`, the name of the
-        photograph that decided, and `grade`, the largest one of the photographs that have one, if the answers allow it.
+        photograph that decided, and `grade`, the largest one, if every answered photograph has one and the answers
+        allow it.
         With `limits` also `by_threshold`, the result without them.
     """
     joined = _join(eyes, thresholds, limits or {})
@@ -152,10 +153,16 @@ def _join(eyes, thresholds, limits):
         called = [question for question in answers if told(answers[question])]
         decisive = [*answers, *called][-1]  # the most severe question that is answered so, if any
         joined["decided_by"] = max(rows, key=lambda row: probability_of(row, decisive)).get("photograph")
-        grades = [row["grade"] for row in rows if row.get("grade") is not None]
-        grade = consistent_grade(max(grades), answers) if grades else None
+        grade = largest_grade(rows)
+        grade = None if grade is None else consistent_grade(grade, answers)
         joined |= {} if grade is None else {"grade": grade}
     return joined
+
+
+def largest_grade(rows):
+    """Find the largest grade of photographs; None unless all that were answered have one."""
+    grades = [row.get("grade") for row in rows if row.get("questions")]
+    return None if not grades or None in grades else max(grades)
 
 
 def is_spent(rows):
