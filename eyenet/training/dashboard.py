@@ -199,7 +199,9 @@ class Dashboard(Board):
             traced = tf.function(lambda photograph: network(photograph, training=False))
             shape = tf.TensorSpec(network.input_shape, tf.uint8)
             tf.summary.graph(traced.get_concrete_function(shape).graph)
-        images, labels = self.checkpoint.batches[0]
+        batches = self.checkpoint.batches
+        batches.set_epoch(self.checkpoint.state["epoch"])  # Checkpoint shuffles them later, when the epoch begins
+        images, labels = batches[0]
         seen = keras.ops.convert_to_numpy(self.see(images[:IN_BATCH], training=True))
         sheet = contact_sheet(np.asarray(seen), labels[:IN_BATCH] >= self.first)
         write_image("training batch, as the network sees it", sheet)
