@@ -293,6 +293,7 @@ def values_of(folder):
 
 
 def test_the_order_of_the_callbacks_changes_nothing(tmp_path):
+    """In what a training writes that nothing kills."""
     for first in (True, False):
         train(tmp_path, f"boards_first={first}", 2, boards_first=first)
     one, other = (values_of(tmp_path / "logs" / f"boards_first={first}") for first in (True, False))

@@ -74,7 +74,8 @@ def build_boards(validation, checkpoint, layers, logs, options, distribution):
 class Board(keras.callbacks.Callback):
     """Write an epoch when the next one begins, or training ends.
 
-    By then all other callbacks have seen the end of the epoch, in whatever order they are; `logs` has what they added.
+    By then all other callbacks have seen the end of the epoch, and `logs` has what they added. Boards stand before
+    Checkpoint, which saves the epoch at the same time: what a kill prevents is then written again.
     """
 
     ended = None  # epoch and logs that are to be written
