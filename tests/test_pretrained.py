@@ -148,6 +148,20 @@ def what_made_it(folder):
     return re.search(r"^## What made it\n(.*?)^\| \| \|$", text, re.MULTILINE | re.DOTALL)[1]
 
 
+def test_an_undefined_figure_has_no_row():
+    metrics = make_metrics("grade")
+    names = [row[0] for row in card.grade_figures("test", metrics["grade"])]
+    assert len(names) == 5
+    nothing = dict.fromkeys(("value", "low", "high"))
+    metrics["grade"]["shown"] |= {"kappa": nothing, "accuracy": nothing}
+    assert [row[0] for row in card.grade_figures("test", metrics["grade"])] == [names[0], *names[3:]]
+    assert card.figure_rows("one", nothing | {"value": 0.5}) == [("one", "0.500", "", "")]
+    config = {"task": "grade", "operating_point": "balanced"}
+    rows = [row[0] for row in card.figures_of("test", metrics, config)]
+    metrics["questions"]["any"]["eye"]["auc"] = nothing
+    assert [row[0] for row in card.figures_of("test", metrics, config)] == rows[1:]
+
+
 def test_weights_without_their_recipe(tmp_path):
     np.savez(tmp_path / "w.npz", a=np.zeros(3))
     with pytest.raises(StageError, match="w.json, which says how .*w.npz was trained, is missing"):
