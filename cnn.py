@@ -259,7 +259,7 @@ def train(network, args, images, labels, rows, sidecar, distribution, folder):
             shuffle=False,  # Checkpoint shuffles and seeds each epoch, so that a resumed run draws the same
             # n / (2 n_class). Not for grades: a photograph of grade 4 would count as much as thirty of grade 0.
             class_weight=class_weights(labels[rows["train"]]) if args.balanced else None,
-            # Checkpoint logs the rate of Progress and stops by the AUC of Validation. The boards may stand anywhere.
+            # Checkpoint logs the rate of Progress and stops by the AUC of Validation. Boards come before it, see Board.
             callbacks=[*boards, progress, validation, checkpoint],
             verbose=0,
         )

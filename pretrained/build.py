@@ -46,6 +46,7 @@ from eyenet.model.patients import split_hash
 from eyenet.model.provenance import provenance
 from eyenet.model.reference import REFERENCE, summarise
 from eyenet.model.screener import Screener
+from eyenet.model.settings import is_built
 from eyenet.photo.measures import measure
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import StageError, log
@@ -56,7 +57,7 @@ from eyenet.run.workers import cores, for_each
 from eyenet.score.intervals import rates_with_intervals
 from make_sample import take_photograph
 
-NOTE = (  # in config.json, which has the hash of the array beside the settings of the training
+NOTE = (  # in config.json of weights without a script, with the hash of the array beside the settings of the training
     "The weights were made before the array of these settings, on which calibration and thresholds were chosen. The "
     "script that trained them was not kept with them."
 )
@@ -83,7 +84,7 @@ def read_weights(source):
     if source.is_dir():
         import keras
 
-        config = open_model(source)
+        config = open_built(source)
         values = {variable.path: variable.numpy() for variable in load_network(source, config).weights}
         keras.utils.clear_session()  # so that layers get the same names, and the file the same bytes
         return values, config["trained"]
@@ -95,6 +96,14 @@ def read_weights(source):
     if not source.is_file():
         raise StageError(f"there is no file of weights {source}")
     return np.load(source), recipe
+
+
+def open_built(source):
+    """Read config.json of a model folder, which must be one of this script, or raise a StageError."""
+    config = open_model(source)
+    if not is_built(config) or config.get("recalibrated"):
+        raise StageError(f"{source} is not a folder of this script")
+    return config
 
 
 def require_split(recipe, work):
@@ -125,6 +134,11 @@ def build_network(values, recipe, size):
     return network
 
 
+def note_of(recipe):
+    """Return the note of config.json; weights of pretrained/train.py name their script and data, and need none."""
+    return {} if recipe.get("script") else {"note": NOTE}
+
+
 def describe(recipe, table, sidecar, size):
     """Describe the network as cnn.py's config.json does, apart from its decision and files."""
     made = provenance()
@@ -140,9 +154,8 @@ def describe(recipe, table, sidecar, size):
         "commit": made["commit"],
         "versions": made["versions"],
         "trained": recipe,
-        "note": NOTE,
         "operating_point": POINT,
-    }
+    } | note_of(recipe)
 
 
 def predict_with_features(network, images, rows):
@@ -251,10 +264,11 @@ def copy_network(source, work, folder):
     """Copy a model folder of this script, to score it again; its config.json gets the present note."""
     if not source.is_dir():
         raise StageError(f"--score takes a folder of this script, and {source} is none")
-    config = open_model(source)
-    require_split(config["trained"], work)
+    trained = open_built(source)["trained"]
+    require_split(trained, work)
     shutil.copytree(source, folder)
-    write_json(folder / "config.json", read_json(source / "config.json") | {"note": NOTE})
+    kept = {name: value for name, value in read_json(source / "config.json").items() if name != "note"}
+    write_json(folder / "config.json", kept | note_of(trained))
 
 
 def main():

@@ -119,6 +119,15 @@ def groups(scored, config):
     return found
 
 
+def figure_rows(what, figure, goal=""):
+    """Make the row of a figure for benchmarks/results/, in a list; an undefined figure has none."""
+    if not words.defined(figure["value"]):
+        return []
+    known = words.defined(figure["low"]) and words.defined(figure["high"])
+    limits = f"95 %: {figure['low']:.3f} to {figure['high']:.3f}" if known else ""
+    return [(what, f"{figure['value']:.3f}", limits, goal)]
+
+
 def figures_of(name, metrics, config):
     """List the figures of a set as rows of benchmarks/results/."""
     for question in TASKS[config["task"]].questions:
@@ -127,8 +136,7 @@ def figures_of(name, metrics, config):
             point = found["operating_points"][config["operating_point"]]
             for what, figure in (("AUC", found["auc"]), *((key, point[key]) for key in ("sensitivity", "specificity"))):
                 goal = GOALS[question] if (name, unit, what) == ("test", "eye", "AUC") else ""
-                limits = f"95 %: {figure['low']:.3f} to {figure['high']:.3f}"
-                yield f"{name}, {question} DR, {what} per {each}", f"{figure['value']:.3f}", limits, goal
+                yield from figure_rows(f"{name}, {question} DR, {what} per {each}", figure, goal)
 
 
 def grade_figures(name, grade):
@@ -142,21 +150,20 @@ def grade_figures(name, grade):
         ("the network's grade of all photographs, accuracy", grade["accuracy"]),
     )
     for what, figure in named:
-        yield f"{name}, {what}", f"{figure['value']:.3f}", f"95 %: {figure['low']:.3f} to {figure['high']:.3f}", ""
+        yield from figure_rows(f"{name}, {what}", figure)
 
 
 def write_results(folder, config, metrics, lost):
     """Write benchmarks/results/pretrained.csv."""
     rows = [row for name, found in metrics.items() for row in figures_of(name, found, config)]
-    rows += [row for name, found in metrics.items() for row in grade_figures(name, found["grade"])]
+    rows += [row for name, found in metrics.items() if found["grade"] for row in grade_figures(name, found["grade"])]
     for name, each in lost.items():
         for row in each:
             said = f"of {row['eyes']} eyes, {row['again']} more photographed again"
             rows.append((f"{name}, eyes of grade {row['grade']} below the threshold", row["missed"], said, ""))
     for question, found in config["validation"].items():
         for what, figure in found.items():
-            limits = f"95 %: {figure['low']:.3f} to {figure['high']:.3f}"
-            rows.append((f"validation, {question} DR, {what} per photograph", f"{figure['value']:.3f}", limits, ""))
+            rows += figure_rows(f"validation, {question} DR, {what} per photograph", figure)
     parity = config["parity"]
     rows.append(("model.tflite against Keras, validation, largest difference", f"{parity['largest']:.1e}", "", ""))
     rows.append(("the same, correlation of the evidence, least of 16", f"{parity['evidence']:.4f}", "", ""))

@@ -21,6 +21,8 @@ from eyenet.report.checklists import (
     fill_checklists,
     read_rows,
 )
+from eyenet.report.facts_of_model import recorded
+from eyenet.report.html import name_of_array
 from eyenet.report.words import BOUND, BOUND_LINE, DASH, decimal, interval_text, percent
 
 LETTERS = {  # the items that have subitems
@@ -171,6 +173,18 @@ def test_an_item_without_its_fact_is_for_the_author(place, change, status):
     item = items(metrics, config)[place]
     assert item.status == status
     assert (item.answer == "") == (status == AUTHOR)
+
+
+@pytest.mark.parametrize("recalibrated", [False, True])
+@pytest.mark.parametrize("script", [None, "pretrained/train.py"])
+def test_the_array_of_a_built_network_is_not_called_that_of_its_training(script, recalibrated):
+    config = whole()[1] | {"script": "pretrained/build.py", "trained": {"photographs": 9}}
+    config["trained"] |= {"script": script} if script else {}
+    config |= {"recalibrated": {"set": "clinic"}} if recalibrated else {}
+    told, name = recorded({}, config), name_of_array(config)
+    assert ("network was calibrated on" in told) == (" that it was calibrated on" in name) == (not recalibrated)
+    assert ("were made before this array" in told) == ("made after the weights" in name) == (script is None)
+    assert "training data" not in told and "9\xa0photographs" in told
 
 
 def test_a_fact_does_not_claim_what_does_not_hold():

@@ -219,6 +219,19 @@ def test_images_of_each_epoch_are_there(browser):
     assert sheet.shape == (4 * (SIZE + 8), 4 * (SIZE + 8), 3)
 
 
+def test_the_sheet_of_a_training_batch_shows_the_first_batch_of_the_first_epoch(browser):
+    rows = np.sort(np.random.default_rng([0, 0]).permutation(40)[:8])
+    assert rows.tolist() != list(range(8))
+    _, sheet = browser.image("training batch, as the network sees it", "whole/summary")
+    cell, blue, orange = SIZE + 8, [59, 110, 165], [217, 130, 43]
+    assert sheet.shape == (cell, 8 * cell, 3)
+    for place, row in enumerate(rows):
+        shown = sheet[:, place * cell : (place + 1) * cell]
+        photograph = draw_photograph(SIZE, SIZE, radius=SIZE / 2, seed=row, dots=5 * (row % 2))
+        assert shown[0, 0].tolist() == (orange if row % 2 else blue)
+        assert np.array_equal(np.sort(shown[4:-4, 4:-4], axis=None), np.sort(photograph, axis=None))  # mirrored or not
+
+
 def test_heat_maps_change_as_training_goes_on_and_photographs_do_not(browser):
     _, before = browser.image("heat maps, validation", "whole/summary", 0)
     _, after = browser.image("heat maps, validation", "whole/summary", -1)
@@ -280,6 +293,7 @@ def values_of(folder):
 
 
 def test_the_order_of_the_callbacks_changes_nothing(tmp_path):
+    """In what a training writes that nothing kills."""
     for first in (True, False):
         train(tmp_path, f"boards_first={first}", 2, boards_first=first)
     one, other = (values_of(tmp_path / "logs" / f"boards_first={first}") for first in (True, False))

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 import evaluate
 from eyenet.model import backend, batches
@@ -20,6 +21,7 @@ from eyenet.report import terminal, units
 from eyenet.report.card import write_model_card
 from eyenet.report.charts import roc_chart
 from eyenet.report.html import write_report
+from eyenet.report.subgroups import assess_subgroups
 from eyenet.report.tables import points_table
 from eyenet.run.errors import StageError
 from eyenet.training import finish
@@ -88,8 +90,21 @@ def test_the_figures_are_those_of_what_predict_answers(answered, metrics):
     confusion = metrics["grade"]["shown"]["confusion"]
     assert np.sum(confusion, axis=0).tolist() == np.bincount(told, minlength=5).tolist()
     assert metrics["grade"]["shown"]["share"]["value"] == pytest.approx(len(told) / len(shown))
+    levels, eye = scored.table["level"].to_numpy(), scored.table["eye"].to_numpy()
+    is_told = np.array([grade is not None for grade in shown]) & (scored.table["gradable"] == 1).to_numpy()
+    assert metrics["grade"]["shown"]["kappa"]["value"] == pytest.approx(kappa(levels[is_told], told))
+    assert metrics["grade"]["shown"]["accuracy"]["value"] == pytest.approx(np.mean(levels[is_told] == told))
+    groups = assess_subgroups(scored, config, ["eye"], 100, 0)["columns"]["eye"]
+    assert set(groups) == {"left", "right"}
+    for side, part in groups.items():
+        inside = eye[is_told] == side
+        assert part["kappa"]["value"] == pytest.approx(kappa(levels[is_told][inside], np.array(told)[inside]))
     any_dr = metrics["questions"]["any"]["eye"]
     assert metrics["splits"]["test"]["recall"] == any_dr["sensitivity"]
+
+
+def kappa(levels, grades):
+    return cohen_kappa_score(levels, grades, labels=range(5), weights="quadratic")
 
 
 def grade_of(config, answers, probabilities):

@@ -128,6 +128,40 @@ def test_a_card_of_another_network(tmp_path):
     assert "of 18\N{NO-BREAK SPACE}eyes of grade 0 to 1, **10 referred**" in text
 
 
+def test_the_card_says_of_weights_only_what_is_known(tmp_path):
+    config, metrics = open_model(FOLDER), {"test": make_metrics("grade")}
+    shipped = what_made_it(FOLDER)
+    assert "One training with one seed" in shipped and "The script that trained them was" in shipped
+    card.write_card(tmp_path, config, metrics, {}, {})
+    assert what_made_it(tmp_path) == shipped
+    config["trained"] |= {"script": "pretrained/train.py"}
+    card.write_card(tmp_path, config, metrics, {}, {})
+    text = what_made_it(tmp_path)
+    assert "`pretrained/train.py` trained these weights" in text
+    for false in ("one seed", "not kept", "not recorded", "made before"):
+        assert false not in " ".join(text.split())
+    assert "made after the weights" not in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def what_made_it(folder):
+    text = (folder / "MODEL_CARD.md").read_text()
+    return re.search(r"^## What made it\n(.*?)^\| \| \|$", text, re.MULTILINE | re.DOTALL)[1]
+
+
+def test_an_undefined_figure_has_no_row():
+    metrics = make_metrics("grade")
+    names = [row[0] for row in card.grade_figures("test", metrics["grade"])]
+    assert len(names) == 5
+    nothing = dict.fromkeys(("value", "low", "high"))
+    metrics["grade"]["shown"] |= {"kappa": nothing, "accuracy": nothing}
+    assert [row[0] for row in card.grade_figures("test", metrics["grade"])] == [names[0], *names[3:]]
+    assert card.figure_rows("one", nothing | {"value": 0.5}) == [("one", "0.500", "", "")]
+    config = {"task": "grade", "operating_point": "balanced"}
+    rows = [row[0] for row in card.figures_of("test", metrics, config)]
+    metrics["questions"]["any"]["eye"]["auc"] = nothing
+    assert [row[0] for row in card.figures_of("test", metrics, config)] == rows[1:]
+
+
 def test_weights_without_their_recipe(tmp_path):
     np.savez(tmp_path / "w.npz", a=np.zeros(3))
     with pytest.raises(StageError, match="w.json, which says how .*w.npz was trained, is missing"):
@@ -163,10 +197,20 @@ def test_scoring_again_keeps_the_network_and_its_decision(tmp_path):
     (tmp_path / "data" / "preprocessed").mkdir(parents=True)
     (tmp_path / "data" / "preprocessed" / "stage.json").write_text(json.dumps({"split": config["trained"]["split"]}))
     build.copy_network(FOLDER, tmp_path, tmp_path / "again")
-    for path in FOLDER.iterdir():
-        assert path.name == "config.json" or (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
     stored = [json.loads((folder / "config.json").read_text()) for folder in (FOLDER, tmp_path / "again")]
     assert [one.pop("note", None) for one in stored][1] == build.NOTE and stored[0] == stored[1]
+    recorded = stored[0] | {"trained": stored[0]["trained"] | {"script": "pretrained/train.py"}}
+    (tmp_path / "again" / "config.json").write_text(json.dumps(recorded | {"note": build.NOTE}))
+    build.copy_network(tmp_path / "again", tmp_path, tmp_path / "recorded")
+    assert json.loads((tmp_path / "recorded" / "config.json").read_text()) == recorded  # such weights need no note
+    for change in ({"script": "cnn.py"}, {"recalibrated": {"set": "clinic"}}):
+        changed = stored[0] | change
+        changed.pop("trained" if "script" in change else "validation")
+        (tmp_path / "again" / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(StageError, match="again is not a folder of this script"):
+            build.copy_network(tmp_path / "again", tmp_path, tmp_path / "other")
+        with pytest.raises(StageError, match="again is not a folder of this script"):
+            build.read_weights(tmp_path / "again")
     with pytest.raises(StageError, match="takes a folder"):
         build.copy_network(tmp_path / "weights.npz", tmp_path, tmp_path / "other")
     (tmp_path / "data" / "preprocessed" / "stage.json").write_text(json.dumps({"split": {"seed": 9}}))

@@ -157,6 +157,18 @@ def test_the_decision_is_that_of_choose_decision(made, dataset, clinic):
             assert asked.decision[question][name] == pytest.approx(expected[question][name], rel=1e-2, abs=1e-2)
 
 
+def test_what_was_said_of_the_parents_decision_is_left_out():
+    parent = {"task": "grade", "script": "x", "decision": 1} | dict.fromkeys(("validation", "examples", "note"), "old")
+    found = record.new_config(parent, 2, POINT, {"set": "clinic"})
+    assert found == {
+        "task": "grade",
+        "script": "x",
+        "decision": 2,
+        "operating_point": POINT,
+        "recalibrated": {"set": "clinic"},
+    }
+
+
 def test_it_is_told_what_the_model_was_recalibrated_on(made):
     folder, _ = made
     told = Screener(folder)

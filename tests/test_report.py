@@ -35,6 +35,7 @@ from eyenet.report.cautions import cautions
 from eyenet.report.charts import best_epoch, roc_chart
 from eyenet.report.checklists import STATUSES, fill_checklists
 from eyenet.report.html import write_report
+from eyenet.report.subgroup_tables import group_tables
 from eyenet.report.tables import SHOWN
 from eyenet.report.terminal import figures_text
 from eyenet.report.words import LIMITED_GRADE, SHOWN_GRADE, decimal, headline, interval_text, percent, point_name
@@ -361,6 +362,20 @@ def test_figures_of_an_older_version_say_that_its_grades_were_changed(tmp_path):
         assert "limited by its answers" in text and LIMITED_GRADE in text and SHOWN_GRADE not in text
     line = next(line for line in figures_text(metrics).splitlines() if "that predict.py shows" in line)
     assert "of the photographs" not in line and "with a shown grade" not in card
+
+
+def test_kappa_of_groups_is_named_as_what_it_is():
+    metrics, undefined = make_metrics("grade"), dict.fromkeys(("value", "low", "high"))
+    eye = metrics["questions"]["any"]["eye"]
+    eye = {key: {**eye[key], "difference": None} for key in ("sensitivity", "specificity", "auc")}
+    part = {"kappa": undefined, "questions": {"any": {"eye": eye | {"count": 9, "diseased": 4}, "patient": None}}}
+    metrics["subgroups"] = {"columns": {"eye": {"left": part, "right": part}}}
+    (table,) = group_tables(metrics, "any", "eye")
+    assert table.columns[-1] == "kappa of the shown grade, per photograph"
+    assert "no grade is shown" in table.rows[0][1][-1].why
+    del metrics["grade"]["shown"]["share"]  # as in the metrics.json of an older version
+    (table,) = group_tables(metrics, "any", "eye")
+    assert table.columns[-1] == "kappa, per photograph" and table.rows[0][1][-1].why == "one class only"
 
 
 def test_a_set_without_a_shown_grade_has_no_kappa_of_it(tmp_path):

@@ -25,11 +25,16 @@ def field_of(settings):
 
 
 def is_built(config):
-    """Tell whether a model was built from weights that are older than the array in its settings (pretrained/build.py).
+    """Tell whether a model was built from trained weights (pretrained/build.py).
 
-    Calibration, thresholds and figures are of that array, and the weights of an earlier one.
+    Calibration and thresholds are of the array in its settings, and the weights need not be.
     """
     return config.get("script") == "pretrained/build.py"
+
+
+def has_older_weights(config):
+    """Tell whether a model was built from weights without their script, which are older than the array."""
+    return is_built(config) and not (config.get("trained") or {}).get("script")
 
 
 def what_it_has_seen(config):

@@ -13,7 +13,7 @@ from eyenet.run.files import place, sha256, sha256_text, write_json, write_whole
 from eyenet.run.pages import environment, markdown_text
 
 KEPT = (NETWORK, LITE_NETWORK, "NOTICE", "history.csv")  # of the parent: the network, its licence, and its training
-STALE = ("validation", "examples")  # of config.json: figures and answers of the parent's decision
+STALE = ("validation", "examples", "note")  # of config.json: figures, answers and a note of the parent's decision
 AGAIN = "recalibrated"  # column of patients.csv: 1 for those on whom only a decision was chosen, not the network
 
 

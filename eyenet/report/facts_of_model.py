@@ -5,7 +5,7 @@ Each function takes metrics.json and config.json, as dicts, and returns sentence
 
 from eyenet.data.tasks import TASKS
 from eyenet.model import disclaimers
-from eyenet.model.settings import VALIDATION, is_built
+from eyenet.model.settings import VALIDATION, has_older_weights, is_built
 from eyenet.report import words
 from eyenet.report.chosen import chosen_on, places
 from eyenet.report.facts_of_data import on_validation
@@ -197,8 +197,11 @@ def recorded(metrics, config):
     photographs = (config.get("trained") or {}).get("photographs")
     count = f" ({plural(photographs, 'photograph')})" if photographs else ""
     if is_built(config):
-        made = f"{settings['array']} is the SHA-256 of the array that the network was calibrated on"
-        return f"{made}, {settings['split']} that of its split. The weights{count} were made before this array."
+        use = "its weights were first calibrated on" if config.get("recalibrated") else "the network was calibrated on"
+        made = f"{settings['array']} is the SHA-256 of the array that {use}, {settings['split']} that of its split."
+        if has_older_weights(config):
+            return f"{made} The weights{count} were made before this array."
+        return f"{made} config.json has the hashes of the data that the weights were trained on{count}."
     return f"The training data{count} have the SHA-256 {settings['array']}, their split {settings['split']}."
 
 

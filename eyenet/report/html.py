@@ -11,7 +11,7 @@ from PIL import Image
 
 from eyenet.data.tasks import GRADES, LEAST_GRADE, TASKS
 from eyenet.model import disclaimers
-from eyenet.model.settings import is_built, what_it_has_seen
+from eyenet.model.settings import has_older_weights, is_built, what_it_has_seen
 from eyenet.report import charts, tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.checklists import counts_table, fill_checklists
@@ -316,7 +316,7 @@ def name_of_array(config):
     if not is_built(config):
         return "array (SHA-256)"
     use = "" if config.get("recalibrated") else " that it was calibrated on"
-    return f"array{use}, made after the weights (SHA-256)"
+    return f"array{use}{', made after the weights' if has_older_weights(config) else ''} (SHA-256)"
 
 
 def recalibration_rows(made):

@@ -8,6 +8,7 @@ from eyenet.report.chosen import chosen_on
 from eyenet.report.words import (
     DASH,
     NO_KAPPA,
+    OLD_NO_KAPPA,
     Cell,
     cell,
     decimal,
@@ -182,8 +183,9 @@ def grade_table(grade):
     """Tabulate how well grades agree: those that predict.py shows, and the network's for all photographs."""
     is_told = "share" in grade["shown"]  # not in those of older versions
     shown = "grade that predict.py shows" if is_told else "grade in predict.py, limited by its answers"
+    why = NO_KAPPA if is_told else OLD_NO_KAPPA
     rows = [
-        (name, [cell(figures["kappa"], decimal, NO_KAPPA), cell(figures["accuracy"]), *[share] * is_told])
+        (name, [cell(figures["kappa"], decimal, why), cell(figures["accuracy"]), *[share] * is_told])
         for name, figures, share in (
             (shown, grade["shown"], cell(grade["shown"].get("share"))),
             ("grade of the network", grade, Cell("all")),

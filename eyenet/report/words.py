@@ -18,6 +18,7 @@ BOUND_NOTE = (
 )
 BOUND_LINE = f"{BOUND} 0 or 1 in this set: the number of patients alone decides the other end of the interval"
 NO_KAPPA = "no grade is shown, or all are of one class"
+OLD_NO_KAPPA = "one class only"  # in figures of older versions, which showed a grade for every photograph
 SHOWN_GRADE = (
     "predict.py shows the network's own grade where the photograph is gradable and its answer allows the grade: 2 to 4 "
     "for referable DR, 1 for DR that is not referable, 0 for no DR. Elsewhere it shows none, since grade and answer "

@@ -74,7 +74,8 @@ def build_boards(validation, checkpoint, layers, logs, options, distribution):
 class Board(keras.callbacks.Callback):
     """Write an epoch when the next one begins, or training ends.
 
-    By then all other callbacks have seen the end of the epoch, in whatever order they are; `logs` has what they added.
+    By then all other callbacks have seen the end of the epoch, and `logs` has what they added. Boards stand before
+    Checkpoint, which saves the epoch at the same time: what a kill prevents is then written again.
     """
 
     ended = None  # epoch and logs that are to be written
@@ -199,7 +200,9 @@ class Dashboard(Board):
             traced = tf.function(lambda photograph: network(photograph, training=False))
             shape = tf.TensorSpec(network.input_shape, tf.uint8)
             tf.summary.graph(traced.get_concrete_function(shape).graph)
-        images, labels = self.checkpoint.batches[0]
+        batches = self.checkpoint.batches
+        batches.set_epoch(self.checkpoint.state["epoch"])  # Checkpoint shuffles them later, when the epoch begins
+        images, labels = batches[0]
         seen = keras.ops.convert_to_numpy(self.see(images[:IN_BATCH], training=True))
         sheet = contact_sheet(np.asarray(seen), labels[:IN_BATCH] >= self.first)
         write_image("training batch, as the network sees it", sheet)
