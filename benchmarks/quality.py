@@ -12,8 +12,8 @@ of the threshold, and from the other half of --camera. The measures were chosen 
 are slightly too high. `in use` are the weights of eyenet/photo/quality.json before this run: they were fitted to all
 but the other half of --camera, so that only their figure on that half is fair. `--before FILE` judges by older weights
 too, such as those that `git show c990cf5:eyenet/photo/quality.json` prints; the natural ones were fitted to --data as
-well. eyenet/photo/quality.json gets the AUC, and with `--write` the weights. Takes ten minutes on two cores, and one
-with a filled --cache.
+well. With `--write`, eyenet/photo/quality.json gets the weights. Takes ten minutes on two cores, and one with a filled
+--cache.
 """
 
 import datetime
