@@ -20,9 +20,9 @@ Writes  models/<run>/report.html          all figures, charts and heat maps in o
 Figures have 95 % intervals over patients (metrics.json names the methods) and are compared with two baselines: the
 majority class, and a classifier that does not see the retina. A patient's score is that of the worst photograph, as in
 predict.py. Where patients are unknown, there are no figures per patient.
-Nothing is chosen here: thresholds and calibration come with the model. The gradable photographs, which predict.py
-grades, are compared with the others. Use --split val while you experiment, and the test split once. Kaggle's 35,126
-photographs take 6 minutes on two cores.
+Nothing is chosen here: thresholds and calibration come with the model. Gradable photographs are compared with
+the others, which predict.py grades too: above a threshold they refer. Use --split val while you experiment, and the
+test split once. Kaggle's 35,126 photographs take 6 minutes on two cores.
 """
 
 from argparse import ArgumentTypeError

@@ -132,9 +132,13 @@ def parse():
     args = options.parse_args()
     if args.format == "app" and (args.check or args.precision == "int8"):
         options.error("--format app supports neither int8, which degrades the heat map, nor --check")
-    if args.photos is not None and args.precision == "int8" and not args.check:
-        options.error("int8 is calibrated on training photographs: give the array with --input, not --photos")
     args.model = args.model or default_model()
+    without = args.photos is not None or is_shipped(args.model)
+    if without and args.precision == "int8" and not args.check:
+        options.error(
+            "int8 is calibrated on training photographs: name a model of your own with --model, and its array with "
+            "--input; neither --photos nor the network that ships has them"
+        )
     page = Path(__file__).resolve().parent / "app" / "dist"
     args.output = args.output or (page if args.format == "app" else results_of(args.model) / "export")
     return args

@@ -13,7 +13,7 @@ Writes  OUTPUT/                           a new model folder: the same network w
 
 The weights stay as they are. Shift and temperature of the probabilities are fitted to the set, and the thresholds
 chosen on it: that of --sensitivity is the highest whose sensitivity on the set has a lower 95 % limit of at least the
-aim, counting patients. Only gradable photographs count, as in predict.py. The cuts between the grades are chosen again
+aim, counting patients. Only gradable photographs count. The cuts between the grades are chosen again
 if there are ten patients of each grade.
 
 Patients are matched by ID. For a network that you have trained, those on whom it was trained or tuned are left out.
