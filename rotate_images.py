@@ -11,9 +11,9 @@ Writes  data/rotated/<name>.png           each original (a hard link where possi
     python rotate_images.py
 
 No DR: the mirror image. Any DR: the mirror image and four rotations. `a` photographs without and `b` with DR become
-2a + 6b images: Kaggle's 25,810 and 9,316 become 107,516 at most, in 6 GB and 6 minutes on two cores. A copy stays in the
-split of its patient; validation and test use originals only. Mirroring and rotations by multiples of 90 degrees
-are lossless; the rotation by 120 degrees interpolates.
+2a + 6b images: Kaggle's 25,810 and 9,316 become at most 107,516, in 6 GB and 6 minutes on two cores. A copy stays in
+the split of its patient; validation and test use originals only. Mirroring and rotations by multiples of 90 degrees are
+lossless; the rotation by 120 degrees interpolates.
 """
 
 import functools
