@@ -1,7 +1,7 @@
 /** The numbers behind an answer: probability, threshold and grade, behind "Details" on the screen and open on paper. */
 
 import { type Tone } from "./answers";
-import { el } from "./dom";
+import { drawFold, el } from "./dom";
 import { percents } from "./numbers";
 import type { Question } from "./probabilities";
 import type { Row } from "./screener";
@@ -23,11 +23,7 @@ export function drawDetails(row: Row | null, more: (HTMLElement | null)[] = []):
   const answers = row && drawAnswers(row);
   const inside = [answers, ...more].filter(Boolean);
   if (!inside.length) return null;
-  const fold = el("details", { class: "details", open: row !== null && unfolded.has(row) }, el("summary", {}, said.title), ...inside);
-  fold.addEventListener("toggle", () => {
-    if (row && fold.isConnected) unfolded[fold.open ? "add" : "delete"](row);
-  });
-  return fold;
+  return drawFold(row !== null && unfolded.has(row), said.title, inside, (isOpen) => row && unfolded[isOpen ? "add" : "delete"](row));
 }
 
 /** Draw the answers of a row: for each question the probability, as a number and a bar, and the threshold. */

@@ -29,6 +29,16 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/**
+ * Make what can be opened by a click on its title; `changed` notes how the user left it. The page may be drawn again before
+ * the event "toggle" comes, so a click counts at once; a search in the page opens it too, without a click.
+ */
+export function drawFold(isOpen: boolean, title: Text, inside: Child[], changed: (isOpen: boolean) => void): HTMLElement {
+  const fold = el("details", { class: "details", open: isOpen }, el("summary", { onclick: () => changed(!fold.open) }, title), ...inside);
+  fold.addEventListener("toggle", () => fold.isConnected && changed(fold.open));
+  return fold;
+}
+
 /** Show a message above the page; screen readers announce it. */
 export function say(text: Text | null, kind = ""): void {
   const status = byId("status");

@@ -1,6 +1,6 @@
 /** How to take a good photograph: tips, and drawings of a good one and of what goes wrong. */
 
-import { el } from "./dom";
+import { drawFold, el } from "./dom";
 import { words } from "./words";
 
 type Name = keyof typeof words.guide.pictures;
@@ -9,11 +9,9 @@ let isUnfolded = false; // as the user left it; the card is drawn again when the
 
 /** Draw the guide below one line, which opens it. */
 export function drawFoldedGuide(): HTMLElement {
-  const fold = el("details", { class: "details", open: isUnfolded }, el("summary", {}, words.guide.short), drawGuide());
-  fold.addEventListener("toggle", () => {
-    if (fold.isConnected) isUnfolded = fold.open;
+  return drawFold(isUnfolded, words.guide.short, [drawGuide()], (isOpen) => {
+    isUnfolded = isOpen;
   });
-  return fold;
 }
 
 /** Draw the guide. */
