@@ -6,6 +6,7 @@
 An arrow leads from a room to one that it imports. An import is left out where a longer way of arrows leads there too.
 """
 
+import functools
 import html
 import re
 import sys
@@ -86,6 +87,7 @@ def said_of(room):
     return " ".join(re.split(r"\.\s|\n\n", text)[0].split())
 
 
+@functools.cache  # each box needs those of all rows above it
 def lines_of(room):
     """Return the lines in a room's box: who uses a private room, what is inside a shared one."""
     _, row, span = PLACES[room]
