@@ -10,7 +10,7 @@ def refers(answer):
     return answer.get("result") in REFERRING
 
 
-def is_unsure(answer):
+def needs_grader(answer):
     """Tell whether an answer, a row of predict.py, is left to a grader: neither a referral nor negative."""
     return answer.get("result") == UNSURE
 
@@ -29,6 +29,6 @@ def is_to_be_referred(answer, decision):
         `accepted`, and `refer` if the person said it.
     """
     decision = decision or {}
-    if is_unsure(answer) or decision.get("refer") is not None:
+    if needs_grader(answer) or decision.get("refer") is not None:
         return decision.get("refer")
     return refers(answer) != (decision.get("accepted") is False)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from eyenet.data.identity import NOT_ONE_PERSON
 from eyenet.grading.answering import patient_row
 from eyenet.model.answers import AGAIN
-from eyenet.model.decided import is_unsure, refers
+from eyenet.model.decided import needs_grader, refers
 from eyenet.run.files import plain
 from eyenet.station.reading import WITHDRAWN
 from eyenet.station.referrals import is_to_be_referred
@@ -119,7 +119,7 @@ class Answers:
         ]
         again = {"unit": "patient", "photograph": None, "patient": plain(patient), "eye": None}
         again |= {"result": AGAIN, "reasons": [], "questions": {}}
-        row = next((row for row in rows if refers(row)), next((row for row in rows if is_unsure(row)), again))
+        row = next((row for row in rows if refers(row)), next((row for row in rows if needs_grader(row)), again))
         return row | {"reasons": [plain(why), *row["reasons"]]}
 
 

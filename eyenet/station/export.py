@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 
 from eyenet.model.answers import AGAIN
-from eyenet.model.decided import is_unsure, refers
+from eyenet.model.decided import needs_grader, refers
 from eyenet.run.files import plain, write_rows
 from eyenet.score.intervals import share_with_interval
 from eyenet.station.referrals import day_of
@@ -85,8 +85,8 @@ def _of_answers(photographs, answers):
         refer = refers(one.answer)
         yield REFERRED, key, refer, one.patient
         yield REPEATED, key, one.answer.get("result") == AGAIN, one.patient
-        yield UNSURE, key, is_unsure(one.answer), one.patient
-        if one.decision and is_unsure(one.answer):
+        yield UNSURE, key, needs_grader(one.answer), one.patient
+        if one.decision and needs_grader(one.answer):
             yield CALLED, key, one.decision["refer"], one.patient
         elif one.decision:
             yield AGREED, key, one.decision["accepted"], one.patient

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from eyenet.model import decided
 from eyenet.model.answers import AGAIN
-from eyenet.model.decided import is_unsure
+from eyenet.model.decided import needs_grader
 from eyenet.run.errors import StageError, plural
 from eyenet.station.reading import list_answers, list_decided
 
@@ -67,13 +67,13 @@ def decision_on(answer, accepted, refer):
     StageError
         If it does not fit the answer.
     """
-    if refer is None and is_unsure(answer.answer):
+    if refer is None and needs_grader(answer.answer):
         raise StageError(f"answer {answer.id} is unsure; say with --call whether the patient is to be referred")
     if refer is None:
         return {"accepted": bool(accepted)}
-    if not is_unsure(answer.answer) and answer.answer.get("result") != AGAIN:
+    if not needs_grader(answer.answer) and answer.answer.get("result") != AGAIN:
         raise StageError(f"answer {answer.id} is not unsure; accept it without --call, or --overrule it")
-    return {"accepted": None if is_unsure(answer.answer) else False, "refer": bool(refer)}
+    return {"accepted": None if needs_grader(answer.answer) else False, "refer": bool(refer)}
 
 
 def is_to_be_referred(answer):

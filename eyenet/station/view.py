@@ -7,7 +7,7 @@ import datetime
 import sys
 
 from eyenet.model.answers import AGAIN
-from eyenet.model.decided import is_unsure, refers
+from eyenet.model.decided import needs_grader, refers
 from eyenet.model.disclaimers import NOT_A_DEVICE
 from eyenet.run.errors import plural
 from eyenet.run.files import plain
@@ -180,7 +180,7 @@ def _sort(answers):
 def _kind(answer):
     if answer.get("result") == AGAIN:
         return "again"
-    if is_unsure(answer):
+    if needs_grader(answer):
         return "unsure"
     return "refer" if refers(answer) else "other"
 
