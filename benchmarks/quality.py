@@ -150,7 +150,7 @@ def main():
         missing = tables[name]["natural"].isna().sum()
         results.append((f"{folder.name}: no retina found", int(missing), f"of {len(tables[name])}", ""))
     if args.write:
-        quality.WEIGHTS.write_text(json.dumps(describe(tables, args) | fits, indent=1) + "\n")
+        quality.WEIGHTS.write_text(json.dumps({"made": describe(tables, args)} | fits, indent=1) + "\n")
         quality.weights.cache_clear()
     images = tables["data"]["image"]
     results += size_figures(args.data, images[::8], (800,), "1024 px photographs")
@@ -190,7 +190,7 @@ def fit_and_judge(tables, copies, before=None):
 def describe(tables, args):
     """Say how the weights were fitted; the entry `made` of eyenet/photo/quality.json."""
     labelled = pd.concat([table[table["eyeq"] != ""] for table in (tables["data"], tables["published"])])
-    made = {
+    return {
         "data": f"{args.data.name} and {args.equalized.name} (Kaggle 2015, EyePACS), labels of EyeQ; half of "
         f"{args.camera.name}; drawn lesions",
         "photographs": len(labelled),
@@ -200,7 +200,6 @@ def describe(tables, args):
         "commit": record.commit(),
         "by": "benchmarks/quality.py",
     }
-    return {"made": made}
 
 
 if __name__ == "__main__":

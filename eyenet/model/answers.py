@@ -125,8 +125,7 @@ def join_eyes(eyes, thresholds, limits=None):
     dict
         `result`, `reasons` and `questions`. If the questions are answered, also `decided_by`, the name of the
         photograph that decided, and `grade`, the largest one, if every answered photograph has one and the answers
-        allow it.
-        With `limits` also `by_threshold`, the result without them.
+        allow it. With `limits` also `by_threshold`, the result without them.
     """
     joined = _join(eyes, thresholds, limits or {})
     return joined | ({"by_threshold": _join(eyes, thresholds, {})["result"]} if limits else {})
