@@ -20,7 +20,7 @@ from eyenet.model.scored_photographs import score_photographs
 from eyenet.report import words
 from eyenet.report.assessment import answer
 from eyenet.report.card import front_matter
-from eyenet.report.html import made_by
+from eyenet.report.made_by import made_by
 from eyenet.run.files import sha256, write_json, write_whole
 from eyenet.run.pages import environment, markdown_text
 from eyenet.run.workers import cores

@@ -22,7 +22,7 @@ from eyenet.report.checklists import (
     read_rows,
 )
 from eyenet.report.facts_of_model import recorded
-from eyenet.report.html import name_of_array
+from eyenet.report.made_by import name_of_array
 from eyenet.report.words import BOUND, BOUND_LINE, DASH, decimal, interval_text, percent
 
 LETTERS = {  # the items that have subitems

@@ -16,7 +16,7 @@ from eyenet.model.settings import colours_of
 from eyenet.report import tables, words
 from eyenet.report.cautions import cautions
 from eyenet.report.chosen import any_recalibrated, chosen_on, places, with_places
-from eyenet.report.html import made_by
+from eyenet.report.made_by import made_by
 from eyenet.report.words import defined, format_of, interval_text, percent
 from eyenet.run.files import write_whole
 from eyenet.run.pages import environment, markdown_text
