@@ -190,7 +190,7 @@ def assess_grade(scored, config, draws, seed):
     """
     levels, patients = scored.table["level"].to_numpy(), scored.table["patient"].to_numpy()
     predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])
-    is_shown = shows_grade(scored, config)
+    is_shown = shows_grade(scored, config, predicted)
     figures = [
         {
             "kappa": kappa_with_interval(levels[rows], predicted[rows], patients[rows], draws, seed),
@@ -198,18 +198,17 @@ def assess_grade(scored, config, draws, seed):
         }
         for rows in (np.ones(len(levels), bool), is_shown)
     ]
-    matrix = np.zeros((len(GRADES), len(GRADES)), int)
+    matrix = np.zeros((len(GRADES), len(GRADES)), int)  # scikit-learn's refuses a set without a shown grade
     np.add.at(matrix, (levels[is_shown], predicted[is_shown]), 1)
     share = share_with_interval(is_shown, patients)
     return figures[0] | {"shown": figures[1] | {"share": share, "confusion": matrix.tolist()}}
 
 
-def shows_grade(scored, config):
-    """Tell for which photographs predict.py shows the network's grade; ndarray of bool, shape (n,).
+def shows_grade(scored, config, predicted):
+    """Tell for which photographs predict.py shows the network's grade, `predicted`; ndarray of bool, shape (n,).
 
     These are the gradable ones whose answers allow it (`eyenet.model.answers.consistent_grade`).
     """
-    predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"])
     called = {q: answer(scored, config, q)[2] >= threshold for q, threshold in thresholds_at(config).items()}
     allowed = [
         consistent_grade(int(grade), {question: {"disease": called[question][row]} for question in called}) is not None

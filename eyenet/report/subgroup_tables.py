@@ -2,7 +2,7 @@
 
 from eyenet.report.subgroups import BY_GATE, FIGURES, differences
 from eyenet.report.tables import UNITS, Table, count, figure_cell
-from eyenet.report.words import DASH, NO_KAPPA, OLD_NO_KAPPA, SPACE, Cell, cell, decimal, format_of, percent, plural
+from eyenet.report.words import DASH, SPACE, Cell, cell, decimal, format_of, is_own_grade, percent, plural, why_no_kappa
 from eyenet.score.metrics import METRIC_NAMES
 
 SHOWN = 0.05  # corrected p value below which a difference is shown
@@ -29,16 +29,17 @@ def group_tables(metrics, question, unit):
         if unit_of(next(iter(groups.values())), question) == "eye" and unit == "patient":
             continue
         rows, kappa = [], all("kappa" in part for part in groups.values())
-        is_told = kappa and "share" in metrics["grade"]["shown"]  # not in those of older versions
-        heading, why = ("kappa of the shown grade", NO_KAPPA) if is_told else ("kappa", OLD_NO_KAPPA)
+        agreement = "kappa of the shown grade" if kappa and is_own_grade(metrics["grade"]) else "kappa"
         for name, part in groups.items():
             found = part["questions"][question][unit]
             cells = [count(found["count"]), count(found["diseased"])]
             for figure in FIGURES:
                 cells += [figure_cell(found, figure), _difference_cell(found[figure], figure)]
-            rows.append((name, cells + ([cell(part["kappa"], decimal, why)] if kappa else [])))
+            rows.append(
+                (name, cells + ([cell(part["kappa"], decimal, why_no_kappa(metrics["grade"]))] if kappa else []))
+            )
         headings = [heading for figure in FIGURES for heading in (NAMES[figure], "less the rest, p")]
-        headings = [column, noun, "with disease", *headings] + [f"{heading}, per photograph"] * kappa
+        headings = [column, noun, "with disease", *headings] + [f"{agreement}, per photograph"] * kappa
         tables.append(Table(f"By {column}, {UNITS[unit]}", headings, rows))
     return tables
 

@@ -37,8 +37,9 @@ def assess_subgroups(scored, config, columns, draws, seed):
     """
     sizes, found = photograph_sizes(scored.features), {}
     graded = config["task"] == "grade" and not is_binary(scored.table)
-    answers, shown = _answers(scored, config), shows_grade(scored, config) if graded else None
+    answers = _answers(scored, config)
     predicted = predict_grade(scored.probabilities, config["decision"]["grade"]["cuts"]) if graded else None
+    shown = shows_grade(scored, config, predicted) if graded else None
     levels, patients = scored.table["level"].to_numpy(), scored.table["patient"].to_numpy()
     for column in columns:
         groups = group_photographs(scored.table, column, sizes)

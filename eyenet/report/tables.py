@@ -7,15 +7,15 @@ from eyenet.data.tables import GRADES
 from eyenet.report.chosen import chosen_on
 from eyenet.report.words import (
     DASH,
-    NO_KAPPA,
-    OLD_NO_KAPPA,
     Cell,
     cell,
     decimal,
     defined,
     format_of,
+    is_own_grade,
     percent,
     point_name,
+    why_no_kappa,
     why_undefined,
 )
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
@@ -181,17 +181,16 @@ def referral_table(unit, unit_name):
 
 def grade_table(grade):
     """Tabulate how well grades agree: those that predict.py shows, and the network's for all photographs."""
-    is_told = "share" in grade["shown"]  # not in those of older versions
-    shown = "grade that predict.py shows" if is_told else "grade in predict.py, limited by its answers"
-    why = NO_KAPPA if is_told else OLD_NO_KAPPA
+    is_own = is_own_grade(grade)
+    shown = "grade that predict.py shows" if is_own else "grade in predict.py, limited by its answers"
     rows = [
-        (name, [cell(figures["kappa"], decimal, why), cell(figures["accuracy"]), *[share] * is_told])
+        (name, [cell(figures["kappa"], decimal, why_no_kappa(grade)), cell(figures["accuracy"]), *[share] * is_own])
         for name, figures, share in (
             (shown, grade["shown"], cell(grade["shown"].get("share"))),
             ("grade of the network", grade, Cell("all")),
         )
     ]
-    columns = ["", METRIC_NAMES["kappa"][0], "accuracy of the grade", *["of the photographs"] * is_told]
+    columns = ["", METRIC_NAMES["kappa"][0], "accuracy of the grade", *["of the photographs"] * is_own]
     return Table("Agreement with the grade, per photograph", columns, rows)
 
 

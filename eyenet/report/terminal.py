@@ -10,7 +10,7 @@ from eyenet.report.cautions import unknown_patients
 from eyenet.report.chosen import places
 from eyenet.report.subgroup_tables import all_sentences, group_rows
 from eyenet.report.tables import SHOWN
-from eyenet.report.words import BOUND, BOUND_LINE, SPACE, interval_text, is_bound, main_unit, percent
+from eyenet.report.words import BOUND, BOUND_LINE, SPACE, interval_text, is_bound, is_own_grade, main_unit, percent
 from eyenet.run.errors import plural
 from eyenet.score.metrics import CALIBRATION, METRIC_NAMES
 
@@ -125,7 +125,7 @@ def figures_text(metrics):
         lines += ["", *question_lines(question)]
     if metrics["grade"] is not None:
         shown = metrics["grade"]["shown"]
-        some = f", for {show(shown['share'])} of the photographs" if "share" in shown else ""
+        some = f", for {show(shown['share'])} of the photographs" if is_own_grade(metrics["grade"]) else ""
         text = f"of the grade that predict.py shows  {show(shown['kappa'])}{some}"
         lines.append(f"{METRIC_NAMES['kappa'][0]} of the grade  {show(metrics['grade']['kappa'])}, {text}")
     lines += group_lines(metrics)

@@ -17,8 +17,6 @@ BOUND_NOTE = (
     "the exact Clopper-Pearson limit for a ROC AUC and points of its curve, Wilson's limit for a share."
 )
 BOUND_LINE = f"{BOUND} 0 or 1 in this set: the number of patients alone decides the other end of the interval"
-NO_KAPPA = "no grade is shown, or all are of one class"
-OLD_NO_KAPPA = "one class only"  # in figures of older versions, which showed a grade for every photograph
 SHOWN_GRADE = (
     "predict.py shows the network's own grade where the photograph is gradable and its answer allows the grade: 2 to 4 "
     "for referable DR, 1 for DR that is not referable, 0 for no DR. Elsewhere it shows none, since grade and answer "
@@ -66,9 +64,19 @@ class Cell(NamedTuple):
     why: str = ""
 
 
+def is_own_grade(grade):
+    """Tell whether the shown grade of metrics.json is the network's own; older versions changed it for the answer."""
+    return "share" in grade["shown"]
+
+
 def rule_of_grade(grade):
     """Say when predict.py shows a grade; `grade` is that part of metrics.json, also of an older version."""
-    return SHOWN_GRADE if "share" in grade["shown"] else LIMITED_GRADE
+    return SHOWN_GRADE if is_own_grade(grade) else LIMITED_GRADE
+
+
+def why_no_kappa(grade):
+    """Say why the shown grade has no kappa; older versions showed a grade for every photograph."""
+    return "no grade is shown, or all are of one class" if is_own_grade(grade) else "one class only"
 
 
 def defined(value):
