@@ -192,8 +192,9 @@ def test_it_imports_nothing_heavy():
 def test_the_weights_say_what_made_them():
     made = json.loads(quality.WEIGHTS.read_text())
     assert made["made"].keys() >= {"data", "photographs", "rejected", "patients", "date", "commit", "by"}
+    rows = {row["measured"]: row for row in read_csv(REPO / "benchmarks" / "results" / "quality.csv")}
     for kind in ("natural", "equalized"):
-        assert 0 < made[kind]["threshold"] < 1
+        assert float(rows[f"{kind}: AUC"]["value"]) >= 0.9 and 0 < made[kind]["threshold"] < 1
         assert set(made[kind]["measures"]) <= set(quality.REASONS)
 
 
