@@ -35,9 +35,8 @@ def group_tables(metrics, question, unit):
             cells = [count(found["count"]), count(found["diseased"])]
             for figure in FIGURES:
                 cells += [figure_cell(found, figure), _difference_cell(found[figure], figure)]
-            rows.append(
-                (name, cells + ([cell(part["kappa"], decimal, why_no_kappa(metrics["grade"]))] if kappa else []))
-            )
+            cells += [cell(part["kappa"], decimal, why_no_kappa(metrics["grade"]))] if kappa else []
+            rows.append((name, cells))
         headings = [heading for figure in FIGURES for heading in (NAMES[figure], "less the rest, p")]
         headings = [column, noun, "with disease", *headings] + [f"{agreement}, per photograph"] * kappa
         tables.append(Table(f"By {column}, {UNITS[unit]}", headings, rows))
