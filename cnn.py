@@ -18,8 +18,8 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
     python cnn.py --start models/cnn --run more   continue from a trained model; retrain.py also compares the two
     KERAS_BACKEND=jax python cnn.py               or torch; the default is TensorFlow
 
-One training step is in this file, from top to bottom, and in three others: eyenet/model/batches.py shuffles and reads
-the images, eyenet/model/networks.py scales them and has the larger networks, eyenet/training/validation.py the metrics.
+One training step is in this file, from top to bottom; only the shuffling and reading of the images is not
+(eyenet/model/batches.py). The larger networks are in eyenet/model/networks.py.
 Epoch and decision are chosen on the originals of the validation patients; test photographs are left to evaluate.py. A
 stopped training continues from its last complete epoch to the same result. The sample takes 3-10 minutes on two cores.
 """
@@ -109,9 +109,9 @@ def three_layers(size):
     average = layers.Cropping2D(border, **exact)(average)
     x = layers.Subtract(name="local_contrast", **exact)([photograph, average])
     for _ in range(3):  # 256 px: (256, 256, 3) -> (128, 128, 32) -> (64, 64, 32) -> (32, 32, 32)
-        x = layers.Conv2D(32, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+        x = layers.Conv2D(32, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)  # he: for ReLU
         x = layers.MaxPooling2D(2)(x)  # before normalisation and ReLU, which then see a quarter of the pixels
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # 0.99 would lag behind in a short training
     return keras.Model(photograph, x, name="features")
 
 
@@ -195,7 +195,7 @@ def ordinal_crossentropy(y_true, y_pred):
     from keras import ops
 
     later = ops.flip(ops.cumsum(ops.flip(ops.cast(y_pred, "float32")[:, 1:], axis=1), axis=1), axis=1)
-    later = ops.clip(later, 1e-7, 1 - 1e-7)
+    later = ops.clip(later, 1e-7, 1 - 1e-7)  # the logarithm of 0 is infinite
     true = ops.cast(ops.reshape(y_true, (-1, 1)), "int32") > ops.arange(later.shape[1], dtype="int32")
     return -ops.mean(ops.log(ops.where(true, later, 1 - later)), axis=1)
 

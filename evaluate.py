@@ -173,11 +173,13 @@ def write_results(output, metrics, sets, scored, network, config, model, checkli
         write_checklists(checklist, metrics, config)
 
 
-def chosen_groups(args, options):
-    """Return the columns by which photographs are grouped; end with wrong usage if there is no such column."""
-    table = (args.input / "labels.csv", "image_to_array.py") if args.photos is None else (args.labels, None)
+def chosen_groups(named, table, script, options):
+    """Return the columns by which photographs are grouped; end with wrong usage if the table has no such column.
+
+    `script` makes the table, or is None for a table of the user's; `options` is the parser, which reports wrong usage.
+    """
     try:
-        return list(dict.fromkeys([*(choose_columns(args.by, *table) if args.by else ()), *DEFAULT]))
+        return list(dict.fromkeys([*(choose_columns(named, table, script) if named else ()), *DEFAULT]))
     except NoColumn as error:
         options.error(str(error))
 
@@ -225,7 +227,8 @@ def parse_options():
     if args.labels is not None and args.photos is None:
         options.error("--labels goes with --photos")
     args.labels = args.labels or args.photos
-    args.by = chosen_groups(args, options)
+    table = (args.input / "labels.csv", "image_to_array.py") if args.photos is None else (args.labels, None)
+    args.by = chosen_groups(args.by, *table, options)
     args.model = args.model or (follow(IN_USE) if args.photos is None else default_model())
     return args
 

@@ -104,7 +104,7 @@ def keep(source, target, note, quality, since):
     return None, note
 
 
-def hash_weights():
+def hash_gate():
     """Identify the weights of the quality gate, not what else stands in their file."""
     return sha256_text(json.dumps(weights(), sort_keys=True))
 
@@ -116,14 +116,14 @@ def read_notes(path):
         notes = [json.loads(line) for line in lines]
     except (FileNotFoundError, ValueError):
         return {}
-    if made_with != hash_weights() or any("sha256" not in note for note in notes):  # or of an older version
+    if made_with != hash_gate() or any("sha256" not in note for note in notes):  # or of an older version
         return {}
     return {note["image"]: note for note in notes}
 
 
 def write_notes(path, notes):
     """Write all notes, sorted by image."""
-    lines = [hash_weights(), *(json.dumps(notes[image]) for image in sorted(notes))]
+    lines = [hash_gate(), *(json.dumps(notes[image]) for image in sorted(notes))]
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -263,7 +263,7 @@ def image_settings(quality, copies):
     """Return the settings on which the images depend, as dict."""
     settings = {"black": BLACK}
     if quality == "drop":
-        settings["quality"] = {"ungradable": "dropped", "weights": hash_weights()}
+        settings["quality"] = {"ungradable": "dropped", "weights": hash_gate()}
     if copies == "drop":
         settings["copies"] = "contradictory ones dropped"
     return settings

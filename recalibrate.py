@@ -193,8 +193,24 @@ def parse():
     return args
 
 
-def score_set(args, config, point, same_source):
+def score_set(model, config, photos, labels, columns, point, same_source, workers):
     """Score the clinic's photographs.
+
+    Parameters
+    ----------
+    model : Path
+        Folder of the model.
+    config : dict
+        Its config.json.
+    photos, labels : Path
+        Folder of the photographs, and their table or the folder in which it is looked for.
+    columns : dict
+        What the columns of the table mean, as given by --columns.
+    point : str
+        Operating point.
+    same_source : bool
+        Whether equal patient IDs are the network's own patients, who are left out.
+    workers : int or None
 
     Returns
     -------
@@ -209,12 +225,12 @@ def score_set(args, config, point, same_source):
     backend.start("float32", 0)
     from eyenet.model.scored_photographs import read_photograph_labels, score_labelled
 
-    table, *_ = read_photograph_labels(args.labels, args.photos, args.columns)
-    require_answers(table, config["task"], args.labels)
-    table, rejected = leave_out_seen(table, args.model, same_source), []
+    table, *_ = read_photograph_labels(labels, photos, columns)
+    require_answers(table, config["task"], labels)
+    table, rejected = leave_out_seen(table, model, same_source), []
     require_enough(table, config["task"], point)  # before minutes of work
-    network = load_network(args.model, config)
-    scored = score_labelled(table, args.photos, config, network, args.workers, 0, rejected)
+    network = load_network(model, config)
+    scored = score_labelled(table, photos, config, network, workers, 0, rejected)
     if scored is None:
         raise StageError(
             f"none of {plural(len(table), 'photograph')} could be used; the first: {': '.join(rejected[0])}"
@@ -232,7 +248,8 @@ def main():
     config = open_model(args.model)
     point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
     same_source = args.same_source if args.same_source is not None else source_of(config) is None
-    scored, questions, rejected = score_set(args, config, point, same_source)
+    photographs = (args.photos, args.labels, args.columns)
+    scored, questions, rejected = score_set(args.model, config, *photographs, point, same_source, args.workers)
     used, seen = scored.table, same_ids(scored.table, args.model)  # those of the same source are left out
     note_same_ids(seen)
     decision, chosen, decided = decide(used, scored.probabilities, config, questions, point)

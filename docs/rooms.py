@@ -133,10 +133,11 @@ def draw():
 def main():
     picture = draw()
     if "--check" in sys.argv:
-        sys.exit(not TARGET.exists() or TARGET.read_text() != picture)
+        return int(not TARGET.exists() or TARGET.read_text() != picture)
     TARGET.write_text(picture)
+    return 0
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(REPO))
-    main()
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """The page of app/ states the same disclaimers as the scripts, the report and the exports."""
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,3 +17,9 @@ def test_the_page_states_the_disclaimers_of_the_scripts():
     letter = json.loads((files("eyenet.letter") / "en.json").read_text(encoding="utf-8"))
     assert letter["demonstrations"]["network"] == disclaimers.SYNTHETIC_MODEL
     assert "syntheticModel: letter.demonstrations.network" in words
+
+
+def test_everything_that_a_person_reads_calls_it_no_medical_device():
+    letter = (files("eyenet.letter") / "en.json").read_text(encoding="utf-8")
+    for words in (disclaimers.NOT_A_DEVICE, letter, (APP / "src/words/en.ts").read_text(encoding="utf-8")):
+        assert re.search(r"not a medical device", words, re.IGNORECASE)

@@ -1,8 +1,8 @@
 """The documentation: its figures equal those of the result files, and its links exist."""
 
 import importlib
+import json
 import re
-import subprocess
 import sys
 
 import pytest
@@ -13,14 +13,35 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SCRIPTS = sorted(path.name for path in [*REPO.glob("*.py"), *REPO.glob("*.sh")])
 
 
-def test_the_readme_is_short_and_its_figures_are_the_measured_ones():
+def run_main(name, monkeypatch):
+    """Run `docs/NAME.py --check`; its exit code."""
+    monkeypatch.syspath_prepend(REPO / "docs")
+    monkeypatch.setattr(sys, "argv", [name, "--check"])
+    return importlib.import_module(name).main()
+
+
+def test_the_readme_is_short_and_its_figures_are_the_measured_ones(monkeypatch):
     assert len((REPO / "README.md").read_text().splitlines()) <= 200
-    assert subprocess.run([sys.executable, REPO / "docs" / "tables.py", "--check"], check=False).returncode == 0
+    assert not run_main("tables", monkeypatch)
 
 
-def test_the_drawn_rooms_are_those_of_the_imports():
+def test_the_drawn_rooms_are_those_of_the_imports(monkeypatch):
     """After a change of the imports, of who uses a room or of its docstring: python docs/rooms.py."""
-    assert subprocess.run([sys.executable, REPO / "docs" / "rooms.py", "--check"], check=False).returncode == 0
+    assert not run_main("rooms", monkeypatch)
+
+
+def test_the_readme_states_the_figures_of_the_network_that_ships():
+    """Its answer to scikit-image's retina, and its referrals of the test photographs; both move with the network."""
+    readme = (REPO / "README.md").read_text()
+    folder = REPO / "pretrained" / "eyenet-lite"
+    answers = json.loads((folder / "config.json").read_text())["examples"]["retina"]
+    shown = re.search(r"retina\.jpg +([\d.]+) +([\d.]+)  ", readme)
+    assert [float(figure) for figure in shown.groups()] == [round(answers[q], 3) for q in ("any", "referable")]
+    eye = json.loads((folder / "metrics.json").read_text())["questions"]["referable"]["eye"]
+    found = eye["sensitivity"], {key: 1 - eye["specificity"][key] for key in ("value", "low", "high")}
+    for figure, (low, high) in zip(found, (("low", "high"), ("high", "low"))):
+        value, least, most = (f"{100 * figure[key]:.0f}" for key in ("value", low, high))
+        assert f"{value} %\n  ({least} to {most} %)" in readme or f"{value} % ({least} to {most} %)" in readme
 
 
 def test_a_table_says_what_was_missed_and_refuses_a_figure_that_was_not_measured(monkeypatch):

@@ -1,7 +1,6 @@
 """Export the offline page: the built page, the network with the evidence in its graph, and model.json."""
 
 import gzip
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from eyenet.model.evidence import explained
 from eyenet.model.lite import EXPLAIN, ways_to_ask
 from eyenet.model.lite_sharing import source_of
 from eyenet.run.errors import StageError
-from eyenet.run.files import write_json, write_whole
+from eyenet.run.files import sha256_bytes, write_json, write_whole
 
 APP = Path(__file__).resolve().parents[2] / "app"
 EVIDENCE, ASKED = "evidence", "explain"  # output and input of the network
@@ -163,7 +162,7 @@ def write_page(data, folder, config, output):
     """
     described = describe(folder, config)
     described["format"] = PAGE_FORMAT
-    described["model"] = {"file": NETWORK, "sha256": hashlib.sha256(data).hexdigest()}  # of the unpacked file
+    described["model"] = {"file": NETWORK, "sha256": sha256_bytes(data)}  # of the unpacked file
     with proved_export(output) as page:
         shutil.copytree(APP / TEMPLATE, page)
         write_whole(page / NETWORK, gzip.compress(data, 9, mtime=0))

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from markupsafe import Markup
 
-from eyenet.data.names import SPLIT_NAMES
+from eyenet.data.names import SPLIT_NAMES, SPLIT_WORDS
 from eyenet.report.tables import UNITS
 from eyenet.report.words import decimal, defined, main_unit, percent
 from eyenet.report.workload import better_than_both
@@ -311,7 +311,7 @@ def training_chart(name, history, key, y_label):
 
     def draw(axes):
         epochs = [row["epoch"] for row in history]
-        for column, color, label in ((key, BLUE, "training"), (f"val_{key}", ORANGE, "validation")):
+        for column, color, label in ((key, BLUE, SPLIT_WORDS["train"]), (f"val_{key}", ORANGE, SPLIT_WORDS["val"])):
             values = np.array([_number(row.get(column)) for row in history], float)
             if np.isfinite(values).any():
                 axes.plot(epochs, values, color=color, marker=".", label=label)

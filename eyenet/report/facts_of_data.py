@@ -11,7 +11,7 @@ from eyenet.report import words
 from eyenet.report.chosen import chosen_on_validation, uses
 from eyenet.report.words import cell, cell_text, defined, main_unit, percent, plural
 
-COLOURS = {"natural": "natural colours", "equalized": "the histogram of each colour channel equalised"}
+COLOUR_WORDS = {"natural": "natural colours", "equalized": "the histogram of each colour channel equalised"}
 
 
 def images_of(config):
@@ -193,8 +193,8 @@ def preparation(metrics, config):
         return ""
     return (
         "Each photograph is decoded, cropped to the circle of the retina, made black outside it and averaged to "
-        f"{size} x {size} pixels, with {COLOURS[colours_of(images)]} (preprocessing version {version}). Training and "
-        "evaluation use the same function."
+        f"{size} x {size} pixels, with {COLOUR_WORDS[colours_of(images)]} (preprocessing version {version}). Training "
+        "and evaluation use the same function."
     )
 
 

@@ -15,7 +15,7 @@ from eyenet.run.files import TEMPORARY, plain, sha256, write_whole
 
 KINDS = {"letter": "letter.html", "json": "answer.json", "fhir": "fhir.json", "dicom": "report.dcm"}
 SOURCE = "source"  # key of a photograph's facts: values of its header
-SIDE, QUALITY = 512, 88  # of the pictures in the letter: pixels, and JPEG quality
+PICTURE_SIDE, QUALITY = 512, 88  # of the pictures in the letter: pixels, and JPEG quality
 PICTURE = ".jpeg"
 
 
@@ -70,7 +70,7 @@ def _picture(one, folder):
         return None
     path = Path(one.facts["inbox"]) / one.name
     try:
-        crop, _ = crop_photograph(path, SIDE, one.facts["field"])
+        crop, _ = crop_photograph(path, PICTURE_SIDE, one.facts["field"])
         if sha256(split_page(path)[0]) != one.sha256.partition("[")[0]:
             return None
     except (PhotoError, OSError):

@@ -26,20 +26,28 @@ def add_options(group):
     group.add_argument("--anonymous", action="store_true", help=text)
 
 
-def start_forms(register, args):
-    """Begin to write the forms of the options; an `eyenet.station.forms.Forms`, without kinds if there are none.
+def start_forms(register, names, clinic, anonymous):
+    """Begin to write forms; an `eyenet.station.forms.Forms`, without kinds if there are none.
+
+    Parameters
+    ----------
+    register : Register
+    names : list of str or None
+        Those of --forms; None without it.
+    clinic : Path or None
+        The file of --clinic.
+    anonymous : bool
 
     Raises
     ------
     StageError
         If the options do not fit together, a package is missing, or the folder cannot be written.
     """
-    if args.forms is None and (args.clinic or args.anonymous):
+    if names is None and (clinic or anonymous):
         raise StageError("--clinic and --anonymous need forms; give --forms too")
-    kinds = choose_kinds(args.forms, args.anonymous)
+    kinds = choose_kinds(names, anonymous)
     require_packages(kinds)
-    clinic = read_clinic(args.clinic) if args.clinic else Clinic()
-    forms = Forms(register, kinds, clinic, args.anonymous)
+    forms = Forms(register, kinds, read_clinic(clinic) if clinic else Clinic(), anonymous)
     forms.begin()
     if kinds:
         log(f"forms: {', '.join(kinds)} in {forms.folder}")

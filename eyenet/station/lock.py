@@ -1,10 +1,10 @@
 """One station for an inbox and the folders in it, without a file there: the inbox may be read-only."""
 
 import contextlib
-import hashlib
 import os
 
 from eyenet.run.errors import StageError, log
+from eyenet.run.files import sha256_bytes
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def only_station(inbox, register):
     if register.resolve().is_relative_to(inbox):
         raise StageError(f"the register {register} is in the inbox {inbox}, into which only photographs belong")
     register.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = f".{register.name}.{hashlib.sha256(os.fsencode(inbox)).hexdigest()[:12]}.lock"
+    name = f".{register.name}.{sha256_bytes(os.fsencode(inbox))[:12]}.lock"
     beside = os.open(register.with_name(name), os.O_CREAT | os.O_RDWR, 0o600)
     folder = os.open(inbox, os.O_RDONLY)
     above = list(_open_above(inbox))

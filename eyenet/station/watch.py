@@ -52,7 +52,7 @@ def run_station(args):
     log(f"{NOT_A_DEVICE} {INTENDED_USE}")
     log(screener.describe())
     with only_station(folder, args.register), Register.open(args.register) as register:
-        forms = start_forms(register, args)
+        forms = start_forms(register, args.forms, args.clinic, args.anonymous)
         desk, inbox = Desk(folder, screener, register, args.one_clinic, forms=forms), Inbox(folder)
         with view_for(screener, register) as view:
             return Watch(desk, inbox, view, shift=ShiftWatch(register, screener)).run(args.once)
