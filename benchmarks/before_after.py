@@ -9,7 +9,6 @@ The cold start is one with compiled bytecode, as from the second start on. Needs
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -79,9 +78,7 @@ def main():
     args = options.parse_args()
     checkouts, taken = (args.before.resolve(), record.REPO), {}
     with tempfile.TemporaryDirectory() as work:
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        os.environ["PYTHONPYCACHEPREFIX"] = f"{work}/bytecode"
-        for turn in range(args.repeat + 1):  # the first turn writes the bytecode, and is not counted
+        for turn in range(args.repeat + 1):  # the first turn writes bytecode, and is not counted
             for when, checkout, page in zip(("before", "after"), checkouts, args.pages):
                 for (what, unit), value in measure(args, checkout, page, work):
                     if turn:
