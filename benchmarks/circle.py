@@ -9,8 +9,10 @@ retinalysis-fundusprep` was run, since it needs another version of Pillow. For t
 every --step-th photograph, from file to circle; medians of CPU times are reported. --sheet draws the largest
 disagreements with the reference.
 
-Also measured: drawings with a known circle (stress.py); windows cut out of the photographs, which have the circle's rim
-in their corners or nowhere, with `--field auto`; and the fidelity of the crops against an exact area average.
+Where photographs come with a table circles.csv (image, center_x, center_y, radius), reference and EyeNet are compared
+with it too. Also measured: drawings with a known circle (stress.py); windows cut out of the photographs, which have the
+circle's rim in their corners or nowhere, with `--field auto`; and the fidelity of the crops against an exact area
+average.
 """
 
 import csv
@@ -116,12 +118,25 @@ def summarize(name, errors):
         yield f"{name}: over {limit} %", int((np.array(errors) > limit).sum()), f"of {len(errors)}", ""
 
 
+def published(folder, name, circles):
+    """Compare circles by path with circles.csv of a folder, if it has one; yields a row."""
+    table = folder / "circles.csv"
+    if table.exists():
+        with open(table, newline="", encoding="utf-8") as opened:
+            rows = {row["image"]: row for row in csv.DictReader(opened)}
+        keys = ("center_x", "center_y", "radius")
+        true = {path: tuple(float(rows[path.stem][key]) for key in keys) for path in circles}
+        worst = max(error(circles[path], true[path]) for path in circles)
+        yield f"{name} against circles.csv: worst error", f"{worst:.3f}", "% of the radius", "<= 0.35"
+
+
 def compare(folder, cache, peer, step):
     """Measure a folder; return the rows, and the photographs with their circles: path, true, ours, peer's."""
     name, paths = folder.resolve().name, photographs(folder)
     true = kept(cache / f"{name}.csv", paths, lambda path: reference_circle(path)[0])
     mine = {path: ours(path)[0] for path in paths}
     rows = [*summarize(f"{name}, EyeNet", [error(mine[path], true[path]) for path in paths])]
+    rows += [*published(folder, f"{name}, EyeNet", mine), *published(folder, f"{name}, reference", true)]
     theirs = dict.fromkeys(paths)
     if peer:
         theirs = kept(cache / f"{name}-peer.csv", paths, lambda path: peer.find(path)[0])
@@ -174,7 +189,7 @@ def fidelity(found, step):
     name, decibels = found[0][0].parent.parent.name, []
     for path, *_ in found[::step]:
         try:
-            decibels.append(resize.psnr(path))
+            decibels.append(resize.psnr(path)[0])
         except PhotoError:
             continue
     yield f"{name}: PSNR against an exact area average, mean", f"{np.mean(decibels):.1f}", "dB", ""
