@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Step 3: drop all-black photographs, judge the others, join the labels, find copies, split the patients.
 
-Reads   data/resized/*.png, labels/trainLabels.csv (image,level; labels/README.md tells which other tables are read)
+Reads   data/resized/*.png, labels/trainLabels.csv (image,level; labels/README.md says which other tables are read)
 Writes  data/preprocessed/<name>.png      the photographs that are kept (hard links where possible)
         data/preprocessed/dropped.csv     what was left out on purpose: black, without a label, without a photograph
         data/preprocessed/quality.csv     whether each photograph is gradable, and if not, why

@@ -40,7 +40,7 @@ const TOO_DARK = "too dark";
 const MOST: Record<string, number> = { visible: 0.8, glare: 0.1 }; // a measure counts up to here
 const FLATTENED = 0.08; // `clipped` of a natural photograph from which detail is lost
 const LOST = "detail lost";
-const TO_BLAME = 0.5; // log odds from which a reason is told
+const TO_BLAME = 0.5; // log odds from which a reason is given
 
 /** Assess the measures of a crop. */
 export function judge(measures: Measures, weights: Weights): Quality {

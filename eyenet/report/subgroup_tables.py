@@ -7,7 +7,7 @@ from eyenet.score.metrics import METRIC_NAMES
 
 SHOWN = 0.05  # corrected p value below which a difference is shown
 SIGN = "\N{MINUS SIGN}"
-LEAST_P = 0.001  # smaller p values are told as below this one
+LEAST_P = 0.001  # smaller p values are shown as below this one
 NAMES = {figure: METRIC_NAMES[figure][1] for figure in FIGURES} | {"ungradable": "share that cannot be graded"}
 NEEDED = {"sensitivity": ("with_disease",), "specificity": ("without",), "auc": ("with_disease", "without")}
 
@@ -136,7 +136,7 @@ def group_sentences(metrics, question):
     said, power = shown_differences(metrics, question), percent(metrics["subgroups"]["power"], 0)
     if metrics["subgroups"]["comparisons"] and not said:
         said.append(
-            "No difference between groups is shown. That does not prove that there is none: the report tells for each "
+            "No difference between groups is shown. That does not prove that there is none: the report says for each "
             f"comparison which difference such a set would show with a probability of {power}, before the correction."
         )
     return said + list(filter(None, [too_small(metrics, question)]))

@@ -89,7 +89,7 @@ def identify_all(photographs):
 
 
 def _unclear(photographs, graded):
-    """Find the photographs whose paths do not tell the patient clearly; set of elements of `photographs.rows`."""
+    """Find the photographs whose paths do not identify the patient clearly; set of elements of `photographs.rows`."""
     sets = enumerate(zip(photographs.sources, photographs.listed))
     return {
         (number, row)
@@ -112,4 +112,4 @@ def _warn(photographs, found, shared, graded):
     folders = {folder for source, folder in unknown if folder and folder not in graded[source]}
     if len(folders) >= FEW:
         where = f"in {len(folders):,} folders, such as {min(folders)}"
-        log(f"note: names do not tell the patients {where}; if folders are patients, the table must say so")
+        log(f"note: names do not identify the patients {where}; if folders are patients, the table must say so")
