@@ -44,14 +44,14 @@ def open_model(folder, file=NETWORK):
         raise StageError(f"there is no model folder {folder}; run cnn.py first")
     config = read_json(folder / "config.json")
     if config is None:
-        raise StageError(f"{folder} has no whole config.json, so it is no model of cnn.py; train again")
+        raise StageError(f"{folder} has no complete config.json, so it is no model of cnn.py; train again")
     if config.get("format") != FORMAT:
         raise StageError(
             f"{folder} was made by another version of EyeNet (its format is {config.get('format', 1)}, this one reads "
             f"{FORMAT}); train again with this version"
         )
     if not config.get("finished") or not config.get("decision"):
-        raise StageError(f"the training in {folder} is not finished; run cnn.py again to go on")
+        raise StageError(f"the training in {folder} is not finished; run cnn.py again to continue")
     settings = config.get("settings")
     described = isinstance(settings, dict) and {"images", "split"} <= settings.keys()
     described = described and isinstance(config.get("files", {}), dict)

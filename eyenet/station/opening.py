@@ -114,8 +114,8 @@ def _check(connection, path, create):
         raise StageError(f"{path} is the database of another program; choose another name for the register")
     if told[1] != VERSION:
         raise StageError(
-            f"the register {path} has version {told[1]} and this EyeNet writes version {VERSION}; use the EyeNet that "
-            "made it, or begin another register"
+            f"the register {path} has version {told[1]} and this EyeNet writes version {VERSION}; use the version "
+            "of EyeNet that made it, or start another register"
         )
     connection.execute("PRAGMA synchronous = FULL")
 
