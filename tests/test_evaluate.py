@@ -400,7 +400,7 @@ def test_one_class_and_what_predict_would_not_grade(work, sample, tmp_path):
     healthy = write_csv(tmp_path / "labels.csv", [("image", "level"), *((image, 0) for image in gradable)])
     out = tmp_path / "out"
     done = evaluate(work, "--photos", photographs, "--labels", healthy, "--output", out, drawn=True)
-    assert f"{len(gradable) - count} of {len(gradable)} photographs cannot be graded, and predict.py" in done.stderr
+    assert f"{len(gradable) - count} of {len(gradable)} photographs ungradable, and predict.py" in done.stderr
     predicted = {row["image"]: int(row["gradable"]) for row in read_csv(out / "predictions.csv")}
     assert predicted == gradable
     metrics = json.loads((out / "metrics.json").read_text())

@@ -1,4 +1,4 @@
-"""Read the labels of a table: grades, yes and no, and codes for photographs that cannot be graded."""
+"""Read the labels of a table: grades, yes and no, and codes for ungradable photographs."""
 
 from eyenet.data.delimited import HEADLESS
 from eyenet.data.tables import is_own
