@@ -96,7 +96,7 @@ def read_foreign_array(folder):
         If they are missing, damaged, of another shape or type, or do not belong together.
     """
     if not folder.is_dir():
-        raise StageError(f"there is no folder {folder}; image_to_array.py makes it, or give --input")
+        raise StageError(f"there is no folder {folder}; run image_to_array.py first, or give --input")
     try:
         images = np.load(folder / "X.npy", mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Step 3: drop all-black photographs, judge the others, join the labels, find copies, split the patients.
 
-Reads   data/resized/*.png, labels/trainLabels.csv (image,level; labels/README.md tells which other tables are read)
+Reads   data/resized/*.png, labels/trainLabels.csv (image,level; labels/README.md says which other tables are read)
 Writes  data/preprocessed/<name>.png      the photographs that are kept (hard links where possible)
         data/preprocessed/dropped.csv     what was left out on purpose: black, without a label, without a photograph
         data/preprocessed/quality.csv     whether each photograph is gradable, and if not, why
@@ -98,7 +98,7 @@ def keep(source, target, note, quality, since):
             note |= {"sha256": sha256(source), "quality": round(found.score, 3)}
             note |= {"gradable": int(found.gradable), "reasons": list(found.reasons)}
     if quality == "drop" and not note["gradable"]:
-        return f"cannot be graded: {', '.join(note['reasons'])}", note
+        return f"ungradable by the quality gate: {', '.join(note['reasons'])}", note
     if not current:
         place(source, target)
     return None, note
@@ -184,7 +184,7 @@ def write_quality(output, notes):
     poor = [note["reasons"] for note in notes.values() if not note["gradable"]]
     counts = Counter(reason for reasons in poor for reason in reasons).most_common()
     why = ": " + ", ".join(f"{reason} {count:,}" for reason, count in counts) if counts else ""
-    log(f"{len(poor):,} of {plural(len(notes), 'photograph')} cannot be graded{why} ({output}/quality.csv)")
+    log(f"found {len(poor):,} ungradable among {plural(len(notes), 'photograph')}{why} ({output}/quality.csv)")
 
 
 def possible_quality(quality, source):

@@ -96,10 +96,10 @@ def note_same_ids(seen):
 
 
 def gradable_part(scored):
-    """Return the photographs that can be graded."""
+    """Return the gradable photographs."""
     rows = np.flatnonzero(scored.table["gradable"])
     if poor := len(scored.table) - len(rows):
-        log(f"note: left out {plural(poor, 'photograph')} that cannot be graded")
+        log(f"note: left out {plural(poor, 'ungradable photograph')}")
     return scored.take(rows)
 
 

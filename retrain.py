@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Retrain the model in use with new photographs, and promote the new model only if it is not worse.
 
-Reads   a folder of new photographs, and a table of their grades (labels/README.md tells which are read)
+Reads   a folder of new photographs, and a table of their grades (labels/README.md says which are read)
         WORK/models/latest                the model in use; if there is none, the network that ships
         WORK/data                         the array that it was trained on; none for the network that ships
 Writes  WORK/data/retrain/<run>/photographs.csv   each new photograph: accepted, or rejected and why

@@ -141,7 +141,7 @@ def camera_figures(kind, judge, camera):
 
 
 def reasons_figures(name, judged):
-    """List how often each reason is told about rejected photographs, and how often first."""
+    """List how often each reason is given for rejected photographs, and how often first."""
     told = [found.reasons for found in judged if found and not found.gradable and found.retina]
     first, every = Counter(reasons[0] for reasons in told), Counter(reason for reasons in told for reason in reasons)
     rows = [(f"{name}: told {reason!r}", count, f"of {len(told)}", "") for reason, count in every.most_common()]

@@ -149,7 +149,7 @@ def measure_set(screener, name, paths, cache, alteration=None):
 def measure_one(screener, path, alteration, folder):
     """Measure a photograph; a dict as in `measure_set`."""
     row = look_at(screener, altered(path, alteration, folder))
-    patient, eye = path.stem, None  # of DIARETDB1 the patients are not told
+    patient, eye = path.stem, None  # the patients of DIARETDB1 are not known
     with contextlib.suppress(ValueError):
         patient, eye, _ = parse_name(path.stem)
     size = "x".join(map(str, Image.open(path).size))

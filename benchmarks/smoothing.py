@@ -6,7 +6,7 @@ Only photographs with DR are copied with a rotation by 120 degrees, which interp
 interpolates every image once more. A random forest sees only the audit's traces of compression and resampling
 (eyenet/score/not_retina.py) and is cross-validated over patients. Three AUCs before and after the augmentation: that of
 "is a 120-degree copy" among the images with DR, where the content is the same, and those of "has DR" with and without
-these copies, where only a difference would speak for the smoothing, because lesions leave traces too.
+these copies, where only a difference would support the smoothing, because lesions leave traces too.
 """
 
 import argparse

@@ -153,7 +153,7 @@ def check(names, given, attempts):
     """Compare the ratios with their bounds; return 4 if one fails in each of several attempts in a row."""
     known, machine, failing = bounds.read(), record.machine(), None
     if not known:
-        raise StageError(f"there is no {bounds.TABLE}; python benchmarks/suite.py --record-bounds 5 makes it")
+        raise StageError(f"there is no {bounds.TABLE}; run python benchmarks/suite.py --record-bounds 5 first")
     for _ in range(attempts):
         found = [(name, ratio) for name, ratios in measure(names, given).items() for ratio in ratios]
         words = {ratio.name: bounds.complaint(ratio, known.get(ratio.name), machine) for _, ratio in found}

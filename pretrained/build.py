@@ -263,7 +263,7 @@ def build(source, work, folder):
 def copy_network(source, work, folder):
     """Copy a model folder of this script, to score it again; its config.json gets the present note."""
     if not source.is_dir():
-        raise StageError(f"--score takes a folder of this script, and {source} is none")
+        raise StageError(f"--score takes a folder of this script, and {source} is not one")
     trained = open_built(source)["trained"]
     require_split(trained, work)
     shutil.copytree(source, folder)

@@ -93,7 +93,7 @@ def pytest_runtest_call(item):
     seed()
 
 
-def awake(network, images):
+def rescaled(network, images):
     """Make a network with random weights distinguish photographs: scaled with these, its log-odds span 3."""
     import keras
 

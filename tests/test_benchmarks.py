@@ -93,7 +93,7 @@ def test_a_disturbance_is_measured_again(run_suite, monkeypatch, capsys):
 def test_without_bounds_there_is_nothing_to_check(run_suite, monkeypatch, capsys):
     measuring(monkeypatch)
     assert run_suite("--check", "--only", "rotate") == 1
-    assert "--record-bounds 5 makes it" in capsys.readouterr().err
+    assert "--record-bounds 5 first" in capsys.readouterr().err
 
 
 def test_limits():

@@ -240,7 +240,7 @@ def test_damaged_models_and_folders_in_the_way(array, trained, tmp_path):
     (checkpoint,) = (tmp_path / "models" / "cnn").glob("checkpoint-*")
     os.truncate(checkpoint / "trainer.weights.h5", 5000)
     done = run(*args, "--epochs", 4, cwd=tmp_path, code=1)
-    one_sentence(done, "trainer.weights.h5 cannot be read", "may be damaged", "train anew with another --run")
+    one_sentence(done, "trainer.weights.h5 cannot be read", "may be damaged", "train again with another --run")
     (tmp_path / "models" / "cnn" / "config.json").write_text("{")
     one_sentence(run(*args, cwd=tmp_path, code=1), "config.json is damaged")
     (tmp_path / "file").write_text("")

@@ -273,7 +273,7 @@ def in_decision(**values):
     "change, words",
     [
         (lambda f: (f / "model.keras").unlink(), ["no model.keras"]),
-        (lambda f: (f / "config.json").unlink(), ["no whole config.json"]),
+        (lambda f: (f / "config.json").unlink(), ["no complete config.json"]),
         (lambda f: (f / "patients.csv").unlink(), ["patients.csv", "cnn.py"]),
         (lambda f: os.truncate(f / "model.keras", 3000), ["model.keras is not the file that training wrote"]),
         (set_in_config(format=1), ["another version of EyeNet"]),
@@ -288,8 +288,8 @@ def in_decision(**values):
         (set_in_config(task=["any"]), ["config.json is damaged"]),
         (set_in_config(settings="none"), ["config.json is damaged"]),
         (set_in_config(task="grade"), ["config.json is damaged"]),
-        (set_in_config(size=128), ["a mixture"]),
-        (set_in_config(classes=["a", "b", "c"]), ["a mixture"]),
+        (set_in_config(size=128), ["mixes files"]),
+        (set_in_config(classes=["a", "b", "c"]), ["mixes files"]),
         (set_in_config(settings={"split": "", "images": {"preprocessing": 7}}), ["version 7 of the preprocessing"]),
         (set_in_config(settings={"split": "", "images": {"colours": "sepia"}}), ["sepia", "natural and equalized"]),
         (set_in_config(settings={"split": "", "images": {}}), ["equalized colours", "--colours natural"]),
@@ -400,7 +400,7 @@ def test_one_class_and_what_predict_would_not_grade(work, sample, tmp_path):
     healthy = write_csv(tmp_path / "labels.csv", [("image", "level"), *((image, 0) for image in gradable)])
     out = tmp_path / "out"
     done = evaluate(work, "--photos", photographs, "--labels", healthy, "--output", out, drawn=True)
-    assert f"{len(gradable) - count} of {len(gradable)} photographs cannot be graded, and predict.py" in done.stderr
+    assert f"{len(gradable) - count} of {len(gradable)} photographs ungradable, and predict.py" in done.stderr
     predicted = {row["image"]: int(row["gradable"]) for row in read_csv(out / "predictions.csv")}
     assert predicted == gradable
     metrics = json.loads((out / "metrics.json").read_text())

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import REPO, awake, draw_photograph, one_sentence, run, shorten_lite0, small_enlarged
+from conftest import REPO, draw_photograph, one_sentence, rescaled, run, shorten_lite0, small_enlarged
 
 ct = pytest.importorskip("coremltools", reason="pip install -r requirements-export.txt")
 pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
@@ -65,7 +65,7 @@ def lite0():
     keras.utils.set_random_seed(0)
     with pytest.MonkeyPatch.context() as patch:
         shorten_lite0(patch)
-        return awake(cnn.build_network("efficientnet_lite0", 64, 2, "none"), photographs(64))
+        return rescaled(cnn.build_network("efficientnet_lite0", 64, 2, "none"), photographs(64))
 
 
 # Every export is compared with its network when it is written: a trained one in every format in `work`, and all
@@ -81,7 +81,7 @@ def enlarging():
     keras.utils.set_random_seed(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, *small_enlarged())
-        return awake(cnn.build_network("enlarged", 64, 2, "none"), photographs(64))
+        return rescaled(cnn.build_network("enlarged", 64, 2, "none"), photographs(64))
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -131,7 +131,7 @@ def test_each_operation_in_numpy(tmp_path):
     ends = [layers.GlobalAveragePooling2D()(keras.Sequential(block())(x)) for block in BLOCKS.values()]
     images = photographs(46)
     network = keras.Model(image, layers.Dense(2, activation="softmax")(layers.Concatenate()(ends)))
-    assert difference(awake(network, images), coreml, tmp_path / "EyeNet.mlpackage", "float32", images) < 1e-5
+    assert difference(rescaled(network, images), coreml, tmp_path / "EyeNet.mlpackage", "float32", images) < 1e-5
 
 
 def test_an_operation_that_is_unknown_here(tmp_path):
@@ -390,7 +390,7 @@ def test_the_page(tmp_path, monkeypatch):
     (tmp_path / "dist-template").mkdir()
     (tmp_path / "dist-template" / "index.html").write_text("page")
     images = photographs(64, 3)
-    network = awake(cnn.build_network("three_layers", 64, 2, "none"), photographs(64, 8))
+    network = rescaled(cnn.build_network("three_layers", 64, 2, "none"), photographs(64, 8))
     evidence = write_lite(network, "any", tmp_path)
     lite = LiteNetwork(tmp_path, CONFIG | {"size": 64, "evidence": evidence})
     expected = [lite(image, explain=True) for image in images]

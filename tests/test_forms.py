@@ -1,4 +1,4 @@
-"""The forms of a visit: what they hold is valid, only what the source told, and harmless whatever that was."""
+"""The forms of a visit: what they hold is valid, only what the source says, and harmless whatever that was."""
 
 import io
 import json

@@ -69,8 +69,12 @@ FORMS = {  # the table; its rows as image, patient (- if unknown), eye, level; w
         "x7 - right 0, x8 - left 4, x9 - - 2",
         "tabs",
     ),
-    "some names tell": ("image,level\n1_left,0\n1_right,1\nI7,2\n", "1_left 1 left 0, 1_right 1 right 1, I7 - - 2", ""),
-    "cells that tell no patient": (
+    "some names without a patient": (
+        "image,level\n1_left,0\n1_right,1\nI7,2\n",
+        "1_left 1 left 0, 1_right 1 right 1, I7 - - 2",
+        "",
+    ),
+    "cells that name no patient": (
         "image,level,patient,eye\n10_left,0,P1,\n10_right,1,,\n11_left,2,unknown,OD\nx,3,,\n12_OD,0,P1,\n12_OS,0,P2,\n"
         + "12_OD 2,1,,\n",
         "10_left P1 left 0, 10_right P1 right 1, 11_left 11 right 2, x - - 3, 12_OD P1 right 0, 12_OS P2 left 0, "
@@ -359,7 +363,7 @@ def test_a_set_without_patients_goes_to_the_audit(unnamed, tmp_path):
     assert "is taken for ungradable" not in refused.stderr
     done = preprocess(unnamed, tmp_path, "grades.csv", *SPLIT)
     assert "5 in diagnosis is taken for ungradable" in done.stderr
-    assert done.stderr.count("tell the patients") == 1 and "photographs, not patients, were split" in done.stdout
+    assert done.stderr.count("identify the patients") == 1 and "photographs, not patients, were split" in done.stdout
     rows = read_csv(tmp_path / "kept.csv")
     assert len(rows) == 6 and {(row["patient"] == row["image"], row["eye"], row["patient_known"]) for row in rows} == {
         (True, "", "0")

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import awake, draw_photograph
+from conftest import draw_photograph, rescaled
 
 import cnn
 from eyenet.data.tasks import TASKS, first_disease
@@ -77,7 +77,7 @@ def test_the_file_of_efficientnet_holds_its_kernels_once(enlarged, tmp_path, mon
     keras.utils.set_random_seed(0)
     copies = []
     monkeypatch.setattr(lite_sharing, "share_weights", lambda data: copies.append(data) or share_weights(data))
-    network = awake(cnn.build_network(enlarged, 64, 2, "none"), photographs(64, 8))
+    network = rescaled(cnn.build_network(enlarged, 64, 2, "none"), photographs(64, 8))
     shared, entry = check(network, "any", tmp_path, close=2e-4, apart=0.05)
     size = (tmp_path / LITE_NETWORK).stat().st_size
     assert size < 1.25 * 4 * network.count_params() and size < 0.65 * len(copies[0])

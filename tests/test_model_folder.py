@@ -79,7 +79,7 @@ def test_a_file_that_names_no_model_is_no_latest(models, text):
             {"files": True, "versions": {"keras": "3.0.1"}},
             ["is whole, but Keras", "made with keras 3.0.1", "keras==3.0.1"],
         ),
-        ({"files": True}, ["is whole, but Keras cannot read it", "train anew with another --run"]),
+        ({"files": True}, ["is whole, but Keras cannot read it", "train again with another --run"]),
         ({}, ["may be damaged", "copy the whole folder again"]),
     ],
 )

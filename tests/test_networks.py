@@ -176,7 +176,7 @@ def test_the_weights_begin_where_the_file_ends(monkeypatch, tmp_path):
 def test_imagenet_weights_that_are_not_there(tmp_path, monkeypatch):
     shorten_lite0(monkeypatch)
     monkeypatch.setattr("eyenet.model.weights.IMAGENET", tmp_path)
-    with pytest.raises(StageError, match="port_weights.py efficientnet_lite1 makes it"):
+    with pytest.raises(StageError, match="run python port_weights.py efficientnet_lite1 first"):
         cnn.build_network("efficientnet_lite1", 64, 2, "imagenet")
     monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: (_ for _ in ()).throw(Exception("no route")))
     with pytest.raises(StageError, match=r"could not get the ImageNet weights of mobilenet_v2 \(no route\)"):

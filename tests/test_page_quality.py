@@ -1,4 +1,4 @@
-"""The page judges crops, tells the reasons and answers for patients as Python does."""
+"""The page judges crops, gives the reasons and answers for patients as Python does."""
 
 import io
 import itertools

@@ -18,7 +18,9 @@ from eyenet.photo.kinds import examine, find_photographs
 from eyenet.photo.retina import crop_photograph
 from eyenet.run.errors import NotAPhotograph, PhotoError, StageError
 
-WELL, ILL = (Image.fromarray(draw_photograph(700, 520, radius=230, seed=seed, dots=9 * seed)) for seed in (0, 1))
+HEALTHY, DISEASED = (
+    Image.fromarray(draw_photograph(700, 520, radius=230, seed=seed, dots=9 * seed)) for seed in (0, 1)
+)
 
 
 def save_pages(path, *pages, **options):
@@ -42,9 +44,9 @@ def names(path):
     ],
 )
 def test_each_page_is_a_photograph(tmp_path, name, options):
-    path = save_pages(tmp_path / name, WELL, ILL, **options)
+    path = save_pages(tmp_path / name, HEALTHY, DISEASED, **options)
     assert names(path) == [f"{name}[1]", f"{name}[2]"]
-    for page, image in zip(examine(path)[0], (WELL, ILL)):
+    for page, image in zip(examine(path)[0], (HEALTHY, DISEASED)):
         found, _, frame = open_photograph(page)
         assert np.abs(np.asarray(found).astype(int) - np.asarray(image)).mean() < 2 and frame == (700, 520)
         crop, geometry = crop_photograph(page, 256)
@@ -61,25 +63,25 @@ def test_each_page_is_a_photograph(tmp_path, name, options):
 @pytest.mark.parametrize("share", [0.2, 0.5])
 @pytest.mark.parametrize("form", [{"format": "TIFF"}, {"format": "MPO", "quality": 90}])
 def test_a_thumbnail_is_not_a_photograph(tmp_path, share, form):
-    small = ILL.resize((round(700 * share), round(520 * share)))
-    for pages in ([small, ILL], [ILL, small]):
+    small = DISEASED.resize((round(700 * share), round(520 * share)))
+    for pages in ([small, DISEASED], [DISEASED, small]):
         path = save_pages(tmp_path / "x", *pages, **form)
         assert names(path) == ["x"] and open_photograph(path)[2] == (700, 520)
-    other = WELL.resize((350, 260))  # small, but another picture
-    path = save_pages(tmp_path / "y", other, ILL, **form)
+    other = HEALTHY.resize((350, 260))  # small, but another picture
+    path = save_pages(tmp_path / "y", other, DISEASED, **form)
     assert names(path) == ["y[1]", "y[2]"]
 
 
 def test_a_page_that_a_tiff_calls_reduced(tmp_path):
     tifffile = pytest.importorskip("tifffile", reason="no tifffile here: it comes with scikit-image")
     with tifffile.TiffWriter(tmp_path / "x.tif") as file:
-        file.write(np.asarray(ILL), photometric="rgb")
-        file.write(np.asarray(WELL)[::2, ::2], photometric="rgb", subfiletype=1)
+        file.write(np.asarray(DISEASED), photometric="rgb")
+        file.write(np.asarray(HEALTHY)[::2, ::2], photometric="rgb", subfiletype=1)
     assert names(tmp_path / "x.tif") == ["x.tif"]
 
 
 def test_frames_of_dicom_are_pages(tmp_path):
-    both = np.stack([np.asarray(WELL), np.asarray(ILL)])
+    both = np.stack([np.asarray(HEALTHY), np.asarray(DISEASED)])
     path = as_dicom(tmp_path / "x.dcm", both.reshape(-1, 700, 3), "RGB", NumberOfFrames=2, Rows=520)
     assert names(path) == ["x.dcm[1]", "x.dcm[2]"]
     for page, pixels in zip(examine(path)[0], both):
@@ -89,23 +91,23 @@ def test_frames_of_dicom_are_pages(tmp_path):
 
 
 def test_dicom_without_a_preamble(tmp_path):
-    path = as_dicom(tmp_path / "x", np.asarray(ILL), "RGB")
+    path = as_dicom(tmp_path / "x", np.asarray(DISEASED), "RGB")
     data = path.read_bytes()
     path.write_bytes(data[132:])
-    assert examine(path)[1] is None and (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
+    assert examine(path)[1] is None and (np.asarray(open_photograph(path)[0]) == np.asarray(DISEASED)).all()
     pydicom = pytest.importorskip("pydicom")
     dataset = pydicom.dcmread(path, force=True)
     del dataset.file_meta
     pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True, enforce_file_format=False)
     assert path.read_bytes()[:2] == b"\x08\0"
-    assert examine(path)[1] is None and (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
+    assert examine(path)[1] is None and (np.asarray(open_photograph(path)[0]) == np.asarray(DISEASED)).all()
 
 
 @pytest.mark.parametrize("bits, stored", [(10, 10), (12, 12), (12, 16), (16, 16)])
 def test_dicom_of_any_depth(tmp_path, bits, stored):
-    levels = np.asarray(ILL).astype(np.uint16) << (bits - 8)
+    levels = np.asarray(DISEASED).astype(np.uint16) << (bits - 8)
     path = as_dicom(tmp_path / "x.dcm", levels, "RGB", BitsStored=stored, HighBit=stored - 1)
-    assert (np.asarray(open_photograph(path)[0]) == np.asarray(ILL)).all()
+    assert (np.asarray(open_photograph(path)[0]) == np.asarray(DISEASED)).all()
 
 
 KINDS = {
@@ -119,7 +121,7 @@ KINDS = {
 
 def test_dicom_that_is_no_photograph(tmp_path):
     for kind, name in KINDS.items():
-        path = as_dicom(tmp_path / name, np.asarray(ILL), "RGB", SOPClassUID=kind)
+        path = as_dicom(tmp_path / name, np.asarray(DISEASED), "RGB", SOPClassUID=kind)
         assert name in examine(path)[1]
         with pytest.raises(NotAPhotograph, match=name):
             open_photograph(path)
@@ -132,10 +134,10 @@ def clinic(tmp_path):
     folder.mkdir()
     elsewhere.mkdir(parents=True)
     for name, form in (("a.bmp", "BMP"), ("b.jfif", "JPEG"), ("c.JPE", "JPEG"), ("d.webp", "WEBP"), ("e", "JPEG")):
-        WELL.save(folder / name, form)
-    WELL.save(folder / "f.heic", "PNG")
-    save_pages(folder / "g.tiff", WELL, ILL)
-    WELL.save(elsewhere / "h.jpeg")
+        HEALTHY.save(folder / name, form)
+    HEALTHY.save(folder / "f.heic", "PNG")
+    save_pages(folder / "g.tiff", HEALTHY, DISEASED)
+    HEALTHY.save(elsewhere / "h.jpeg")
     (folder / "linked").symlink_to(elsewhere, target_is_directory=True)
     (elsewhere / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "today.csv").write_text("the table of results")
@@ -242,16 +244,16 @@ def multi_picture(path, first, *others):
 @pytest.fixture
 def maps(tmp_path):
     """Files of phones by name, and the number of photographs in them."""
-    gain, other = WELL.convert("L").resize((350, 260)), WELL.resize((350, 260))
+    gain, other = HEALTHY.convert("L").resize((350, 260)), HEALTHY.resize((350, 260))
     apple, iso = (0xE1, APPLE), (0xE2, ISO)
     files = {
         "apple.jpg": (1, (gain, apple)),
         "iso.jpg": (1, (other, iso)),  # of three components
-        "two.jpg": (2, (WELL,), (gain, apple)),
+        "two.jpg": (2, (HEALTHY,), (gain, apple)),
         "grey.jpg": (2, (gain,)),  # nothing says what it is
     }
     for name, (_, *pictures) in files.items():
-        multi_picture(tmp_path / name, ILL, *pictures)
+        multi_picture(tmp_path / name, DISEASED, *pictures)
     return {tmp_path / name: count for name, (count, *_) in files.items()}
 
 
@@ -261,7 +263,7 @@ def test_the_gain_map_of_a_phone_is_not_a_photograph(maps):
             assert image.n_frames == count + (path.name != "grey.jpg"), path.name
         assert names(path) == ([path.name] if count == 1 else [f"{path.name}[1]", f"{path.name}[2]"])
         found, _, frame = open_photograph(examine(path)[0][0])
-        assert frame == (700, 520) and np.abs(np.asarray(found).astype(int) - np.asarray(ILL)).mean() < 2
+        assert frame == (700, 520) and np.abs(np.asarray(found).astype(int) - np.asarray(DISEASED)).mean() < 2
 
 
 def test_the_page_counts_the_same_photographs(maps):

@@ -684,7 +684,7 @@ def test_dicom_that_cannot_be_used(work, tmp_path):
     for reason, words in zip(
         reasons,
         (
-            "is no photograph, but DICOM of the kind Basic Text SR Storage",
+            "is not a photograph, but DICOM of the kind Basic Text SR Storage",
             "contains no image",
             "damaged",
             "40000 x 40000 pixels",

@@ -1,4 +1,4 @@
-"""The network that ships: its folder is whole, its files agree, its card tells what it misses, and it can be built."""
+"""The network that ships: its folder is whole, its files agree, its card says what it misses, and it can be built."""
 
 import csv
 import hashlib

@@ -259,7 +259,7 @@ def test_mark_is_the_default_and_tells_in_two_columns(once):
     listed = {row["image"]: row for row in read_csv(crops / "out" / "quality.csv")}
     assert listed.keys() == {row["image"] for row in rows}
     assert all("out of focus" in listed[row["image"]]["reasons"] for row in blurred)
-    assert "of 23 photographs cannot be graded" in done.stderr and "out of focus" in done.stderr
+    assert "ungradable among 23 photographs" in done.stderr and "out of focus" in done.stderr
 
 
 def test_many_black_photographs_count_as_rejected(crops):
@@ -276,7 +276,7 @@ def test_many_black_photographs_count_as_rejected(crops):
 def test_keep_judges_nothing(once, marked):
     done = preprocess(marked, "out", "--quality", "keep")
     assert list(read_csv(marked / "out.csv")[0]) == ["image", "patient", "eye", "level", "split"]
-    assert "graded" not in done.stderr and not (marked / "out" / "quality.csv").exists()
+    assert "ungradable" not in done.stderr and not (marked / "out" / "quality.csv").exists()
     preprocess(marked)  # switching to mark and back gives the result of a first run
     assert bytes_of(marked / "out") == bytes_of(once[0] / "out")
 
@@ -287,10 +287,10 @@ def test_drop_leaves_the_ungradable_out(marked):
     done = preprocess(marked, "drop", "--quality", "drop")
     rows = read_csv(marked / "drop.csv")
     assert {row["image"] for row in rows} == sharp == {p.stem for p in (marked / "drop").glob("*.png")} != set()
-    assert f"dropped {len(poor)}, cannot be graded" in done.stderr
+    assert f"dropped {len(poor)}, ungradable by the quality gate" in done.stderr
     dropped = {row["image"]: row["reason"] for row in read_csv(marked / "drop" / "dropped.csv")}
     assert dropped.keys() == poor | {"h3_left"}
-    assert all("cannot be graded: " in dropped[image] for image in poor)
+    assert all("ungradable by the quality gate: " in dropped[image] for image in poor)
     assert {row["image"] for row in read_csv(marked / "drop" / "quality.csv")} == poor | sharp
     one_sentence(preprocess(marked, "out", "--quality", "drop", code=1), "other settings", "quality")
 

@@ -228,14 +228,14 @@ def test_the_summary_tells_the_flow_and_the_network(page, undrawn, tmp_path):
     for words in (
         "400 found 5 left out: the file is truncated 3 left out: all black also 1 label without a photograph",
         "392 kept 250 for training 70 for validation 72 for the test",
-        "72 evaluated 2 of them not gradable: 3.0 %",
+        "72 evaluated 2 of them ungradable: 3.0 %",
         "Network cnn (three layers)",
         "It has seen trained on photographs; 360 for training; 72 to choose the epoch and the thresholds",
     ):
         assert words in page.text, words
     unknown = make_metrics() | {"flow": None}
     text = check_whole(report(tmp_path / "r.html", "any", unknown)).text
-    assert "It is not known how many photographs were left out" in text and "2 of them not gradable" in text
+    assert "It is not known how many photographs were left out" in text and "2 of them ungradable" in text
 
 
 def test_names_are_escaped(undrawn, tmp_path):

@@ -135,7 +135,7 @@ def test_a_batch_is_sorted_out_promoted_and_rolled_back(pipeline, work):
         assert f"duplicate of {name} (similarity 0." in reason[f"turned{name}"]
     assert f"duplicate of again{others[0]}" in reason[others[0]]  # the first by name stays
     for name in others[8:11]:
-        assert "cannot be graded: " in reason[name]
+        assert "ungradable by the quality gate: " in reason[name]
     assert (listed[others[11]]["result"], listed[others[11]]["reason"]) == ("missing", "label without a photograph")
     assert f"accepted {len(accepted)} of {len(listed) - 1} photographs" in done.stderr
     assert reason["nobody_left"] == "photograph without a label"

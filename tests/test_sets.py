@@ -116,7 +116,7 @@ def test_a_folder_for_each_patient(tmp_path):
 
 
 def test_headers_and_pages(tmp_path, capsys):
-    """DICOM tells patient and eye unless the table does, a placeholder joins nobody, and each page is a photograph."""
+    """DICOM gives patient and eye unless the table does, a placeholder joins nothing, and each page is a photograph."""
     folder = tmp_path / "set"
     folder.mkdir()
     for name, patient, eye in (("a", "P7", "L"), ("b", "P7", "R"), ("c", "ANONYMOUS", "L"), ("d", "P8", "R")):
@@ -284,7 +284,7 @@ def test_folders_in_which_the_patient_is_not_clear():
 
 
 def test_visits_in_the_folders_of_patients_join_nobody(tmp_path):
-    """Neither by the photographs' paths nor by those in the table; a column tells the patients."""
+    """Neither by the photographs' paths nor by those in the table; a column names the patients."""
     folder = save(tmp_path / "set", *(f"{p}/visit/{eye}.jpg" for p in range(16, 21) for eye in ("left", "right")))
     rows = [(f"{p}/visit/{eye}.jpg", p % 2, f"P{p}") for p in range(16, 21) for eye in ("left", "right")]
     write_csv(folder / "labels.csv", [("image", "level"), *(row[:2] for row in rows)])

@@ -236,11 +236,11 @@ def test_damaged_images_between_the_stages(finished, tmp_path):
 @pytest.mark.parametrize(
     "script, words",
     [
-        ("resize_images.py", "download_images.sh makes it"),
-        ("preprocess_images.py", "resize_images.py makes it"),
-        ("rotate_images.py", "preprocess_images.py makes it"),
-        ("image_to_array.py", "rotate_images.py makes it"),
-        ("cnn.py", "image_to_array.py makes it"),
+        ("resize_images.py", "run download_images.sh first"),
+        ("preprocess_images.py", "run resize_images.py first"),
+        ("rotate_images.py", "run preprocess_images.py first"),
+        ("image_to_array.py", "run rotate_images.py first"),
+        ("cnn.py", "run image_to_array.py first"),
     ],
 )
 def test_missing_and_empty_input(tmp_path, script, words):

@@ -53,7 +53,7 @@ def test_a_locked_register_is_drawn_while_it_is_locked(
         (inbox / f"{number}_left.jpeg").write_bytes(b"\xff\xd8\xff")
     station = Station(inbox, screener, register, view=terminal).look(3)
     with monkeypatch.context() as patch:
-        for method in ("answers", "last", "nobodys", "alarms", "photographs", "photograph"):
+        for method in ("answers", "last", "unassigned", "alarms", "photographs", "photograph"):
 
             def locked(*args, **options):
                 raise StageError("the register is locked")

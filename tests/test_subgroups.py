@@ -217,7 +217,7 @@ def test_report_and_terminal_tell_the_groups(metrics, monkeypatch, tmp_path):
     assert "site B: sensitivity per patient" in text and "points below the rest (interval" in text
     assert "By site, per patient" in text and "By site, per photograph" in text
     assert "Too small to tell, with fewer than 10 patients: site C" in text
-    assert "site A: share that cannot be graded per photograph" in text
+    assert "site A: ungradable share per photograph" in text
     assert "chart sensitivity of each group, per patient: gradable" in text
     (worse,) = [said for said in cautions(metrics, "any") if "Worse than in the rest" in said]
     assert "site B (sensitivity" in worse and "site A" not in worse and "site C" not in worse

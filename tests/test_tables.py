@@ -86,7 +86,7 @@ def test_faults_have_their_sentence(tmp_path, text, words):
 def test_folder_and_missing(tmp_path):
     with pytest.raises(StageError, match="is a folder"):
         read_labels(tmp_path)
-    with pytest.raises(StageError, match=r"download_images\.sh makes it"):
+    with pytest.raises(StageError, match=r"run download_images\.sh first"):
         read_labels(tmp_path / "none.csv")
 
 

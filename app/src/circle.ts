@@ -9,7 +9,7 @@ import { median, sum } from "./stats";
 
 const SAMPLES = 128; // short side in pixels of the image in which a first circle is searched
 const SHORT = 500; // least short side of the picture in which the rim is refined
-const SURROUND = 0.15; // dark share of the frame from which a circle is believed whose rim is not seen sharply
+const SURROUND = 0.15; // dark share of the frame from which a circle whose rim is not sharp is accepted
 
 /** Circle of the retina; pixel centres are at half-integers. `found` is false for a black frame. */
 export interface Circle {

@@ -1,4 +1,4 @@
-/** What speaks against one patient's two eyes: the same file or eye twice, the other eye in a name, names of two patients. */
+/** Reasons to doubt that the files show both eyes of one patient: the same file or eye twice, the other eye in a name, names of two patients. */
 
 import type { Side } from "./disc";
 import { canonical, readFileName } from "./names";

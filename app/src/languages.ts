@@ -1,4 +1,4 @@
-/** The choice of the language. The page is loaded again, and goes on with the patient in progress. */
+/** The choice of the language. The page is loaded again, and continues with the patient in progress. */
 
 import { SIDES } from "./answers";
 import { el, say } from "./dom";

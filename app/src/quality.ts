@@ -40,7 +40,7 @@ const TOO_DARK = "too dark";
 const MOST: Record<string, number> = { visible: 0.8, glare: 0.1 }; // a measure counts up to here
 const FLATTENED = 0.08; // `clipped` of a natural photograph from which detail is lost
 const LOST = "detail lost";
-const TO_BLAME = 0.5; // log odds from which a reason is told
+const LEAST_LOG_ODDS = 0.5; // log odds from which a reason is given
 
 /** Assess the measures of a crop. */
 export function judge(measures: Measures, weights: Weights): Quality {
@@ -59,7 +59,7 @@ export function judge(measures: Measures, weights: Weights): Quality {
   if (lost) total.set(LOST, Math.log(fit.threshold / (1 - fit.threshold)) - fit.intercept); // rejects a typical one
   const gradable = score < fit.threshold && !lost;
   const shown = round(lost ? Math.max(score, fit.threshold) : score, 4);
-  return { gradable, retina: true, score: shown, reasons: gradable ? [] : blame(total), measures };
+  return { gradable, retina: true, score: shown, reasons: gradable ? [] : listReasons(total), measures };
 }
 
 /** Tell whether the picture is not a colour photograph of a retina, by limits that no retina of EyePACS reaches. */
@@ -90,9 +90,9 @@ function join(against: (readonly [string, number])[]): Map<string, number> {
   return total;
 }
 
-/** List the reasons of at least `TO_BLAME` log odds, the strongest first; the strongest alone if none has so many. */
-function blame(total: Map<string, number>): string[] {
+/** List the reasons of at least `LEAST_LOG_ODDS`, the strongest first; the strongest alone if none has so many. */
+function listReasons(total: Map<string, number>): string[] {
   const named = [...total].sort(([, a], [, b]) => b - a).map(([reason]) => reason);
-  const told = named.filter((reason) => (total.get(reason) ?? 0) >= TO_BLAME);
+  const told = named.filter((reason) => (total.get(reason) ?? 0) >= LEAST_LOG_ODDS);
   return told.length ? told : named.slice(0, 1);
 }

@@ -76,7 +76,7 @@ async function look(eye: Eye, files: File[]): Promise<void> {
   session.visit.joined = null;
   session.changed(false);
   void keepInProgress().catch(() => undefined); // said when there is a result
-  if (!session.model) return; // `started` goes on
+  if (!session.model) return; // `started` continues
   const asked = batch.map((one) => (one.asked ??= grade(one.file, chosenRule())));
   const all = await Promise.all(asked.map(({ seen }) => seen));
   if (busy[eye] !== batch) return; // others joined them meanwhile, or the next patient started

@@ -73,7 +73,7 @@ export const languages = {
     await note("poor");
     await look(page, "right", options.patient.right);
     await look(page, "left", options.patient.left);
-    await note("doubts"); // the names tell two patients
+    await note("doubts"); // the names are of two patients
     await marked("doubts");
     await page.locator("#now .actions button").click();
     await page.waitForSelector("#now:not([data-result=doubtful])");

@@ -99,7 +99,7 @@ export const troubles = {
       for (let i = 0; i < 20 && String(versions.at(-1)) !== String(expected); i++) {
         await page.reload();
         versions.push(await version());
-        // Chromium asks for a new service worker a second after the last request: quick visits put it off for ever.
+        // Chromium asks for a new service worker a second after the last request: quick visits would delay it forever.
         await page.waitForTimeout(1500);
       }
       steps.push(versions);

@@ -224,7 +224,7 @@ export const views = {
     return { point, row, reached, focused, printed, clinic, announced, kept, spared, left };
   },
 
-  /** Grade a patient with a network of drawings: what every view, the history and the print say. */
+  /** Grade a patient with a network trained on synthetic photographs: what every view, the history and the print say. */
   async drawn(browser, url) {
     const { page } = await open(browser, url);
     for (const [eye, file] of Object.entries(options.patient)) await look(page, eye, file);

@@ -81,7 +81,7 @@ def complete(table):
     parsed = [_parse(name) for name in names]
     table = table.copy()
     own = table["patient"].astype(str) if "patient" in table.columns else [p and p.patient for p in parsed]
-    known = patient_known(table)  # otherwise `patient` names the photograph, and joins nobody
+    known = patient_known(table)  # otherwise `patient` is the name of the photograph
     own = [patient if told else None for patient, told in zip(own, known)]
     table["written"] = pd.Series(own, table.index, dtype=object)
     table["patient"] = table["written"].map(canonical, na_action="ignore")

@@ -55,7 +55,7 @@ def open_array(folder, needed_rows=None):
     folder = Path(folder)
     again = f"run image_to_array.py --output {folder} again"
     if not folder.is_dir():
-        raise StageError(f"there is no folder {folder}; image_to_array.py makes it")
+        raise StageError(f"there is no folder {folder}; run image_to_array.py first")
     sidecar = read_json(folder / "X.json")
     if sidecar is None or not sidecar.keys() >= {"shape", "settings", "labels", "checksums"}:
         raise StageError(f"{folder} has no complete X.json, so its array is not finished; {again}")

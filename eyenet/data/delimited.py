@@ -65,7 +65,7 @@ def _read_bytes(path, made_by):
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        todo = f"{made_by} makes it" if made_by else "check the path"
+        todo = f"run {made_by} first" if made_by else "check the path"
         raise StageError(f"there is no table {path}; {todo}") from None
     except IsADirectoryError:
         raise StageError(f"{path} is a folder; a CSV table is needed") from None

@@ -1,6 +1,6 @@
 """Whose photograph is this? Patient, eye and visit, decided here for training, audit, retraining and prediction.
 
-Identity is never guessed: what cannot be read, and what cannot be one person, joins nobody.
+Identity is never guessed: what cannot be read, or cannot be one person, is not used to join photographs.
 """
 
 import re
@@ -168,7 +168,7 @@ def group_photographs(identities):
     if placeholders := sorted({one.placeholder for one in identities if one.placeholder}):
         count = sum(one.placeholder is not None for one in identities)
         files = plural(count, "file has", "files have")
-        warnings.append(f"{files} a placeholder as patient ID, such as {placeholders[0]}; it joins nobody")
+        warnings.append(f"{files} a placeholder as patient ID, such as {placeholders[0]}; it is not used")
     people, doubtful = _people(identities)
     warnings += [f"{' and '.join(forms)} may be one patient or several; they are not joined" for forms in doubtful]
     groups = []

@@ -24,8 +24,8 @@ ALLOWED = {
 OWN = ["image", "patient", "eye", "level"]  # the first columns of preprocessed.csv
 UNNAMED = re.compile(r"Unnamed: [0-9]+")  # as pandas calls a column without a name
 SPANS = (
-    "goes on in the next line, so a quotation mark is not closed where it should be, and rows may be swallowed; close "
-    "or remove it, and write notes in one line"
+    "continues on the next line, so a quotation mark is not closed where it should be, and rows may be swallowed; "
+    "close or remove it, and write notes on one line"
 )
 
 

@@ -159,7 +159,7 @@ def anonymise(visit):
     answer = {
         name: value for name, value in visit.answer.items() if name not in ("patient", "photograph", "decided_by")
     }
-    answer["reasons"] = visit.reasons + (["whose photographs these are is doubtful"] if visit.doubts else [])
+    answer["reasons"] = visit.reasons + (["it is unclear whose photographs these are"] if visit.doubts else [])
     earlier = visit.earlier and {"recorded": visit.earlier["recorded"]}
     visit = visit._replace(answer=answer, photographs=photographs, patient=Patient(), decision=decision)
     return visit._replace(earlier=earlier, anonymous=True)

@@ -18,7 +18,7 @@ def error_rate(text):
     """Parse an error rate for which limits are chosen."""
     rate = f"{float(text):g}"
     if rate not in RATES:
-        raise ArgumentTypeError(f"{text} is none of the error rates {RATES[0]}, {RATES[1]} ... {RATES[-1]}")
+        raise ArgumentTypeError(f"{text} is not one of the error rates {RATES[0]}, {RATES[1]} ... {RATES[-1]}")
     return rate
 
 

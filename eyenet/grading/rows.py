@@ -34,7 +34,7 @@ class Output:
     shared : dict
         What all rows have.
     goes_on : bool
-        If the reader of stdout exits, such as `| head`, go on without output: there is a table to write.
+        If the reader of stdout exits, such as `| head`, continue without output: there is a table to write.
     """
 
     def __init__(self, paths, questions, graded, as_json, shared, goes_on):
@@ -99,7 +99,7 @@ class Output:
             text += f" ({describe_fields(self.fields['circle'], self.fields['frame'])})"
         self._print(text, sys.stderr if self.as_json else None)
         if unread:
-            log(f"error: {unread:,} of {plural(total, 'file')} could not be read; their rows give the reasons")
+            log(f"error: {unread:,} of {plural(total, 'file')} could not be read; the reasons are in their rows")
         return unread
 
 

@@ -41,17 +41,17 @@ def open_model(folder, file=NETWORK):
     """
     folder = follow(folder)
     if not folder.is_dir():
-        raise StageError(f"there is no model folder {folder}; cnn.py makes it")
+        raise StageError(f"there is no model folder {folder}; run cnn.py first")
     config = read_json(folder / "config.json")
     if config is None:
-        raise StageError(f"{folder} has no whole config.json, so it is no model of cnn.py; train again")
+        raise StageError(f"{folder} has no complete config.json, so it is no model of cnn.py; train again")
     if config.get("format") != FORMAT:
         raise StageError(
             f"{folder} was made by another version of EyeNet (its format is {config.get('format', 1)}, this one reads "
             f"{FORMAT}); train again with this version"
         )
     if not config.get("finished") or not config.get("decision"):
-        raise StageError(f"the training in {folder} is not finished; run cnn.py again to go on")
+        raise StageError(f"the training in {folder} is not finished; run cnn.py again to continue")
     settings = config.get("settings")
     described = isinstance(settings, dict) and {"images", "split"} <= settings.keys()
     described = described and isinstance(config.get("files", {}), dict)
@@ -107,7 +107,7 @@ def require_unchanged(folder, config, name):
     path, files = Path(folder) / name, config.get("files", {})
     if name == LITE_NETWORK and (not path.is_file() or name not in files or "evidence" not in config):
         lacks = "is missing" if name in files else "was not yet written by the version of EyeNet that trained it"
-        raise StageError(f"{path} {lacks}; python -m eyenet.model.lite {shlex.quote(str(folder))} makes it")
+        raise StageError(f"{path} {lacks}; run python -m eyenet.model.lite {shlex.quote(str(folder))} first")
     if name in files and sha256(path) != files[name]:
         raise StageError(
             f"{path} is not the file that training wrote: its checksum differs from that in config.json; copy the "

@@ -149,7 +149,7 @@ class LiteNetwork:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise StageError(
-                f"LiteRT, which runs the network, is not there ({error}): pip install -r requirements-predict.txt"
+                f"LiteRT, which runs the network, cannot be imported ({error}): pip install -r requirements-predict.txt"
             ) from None
         self.path, self.make, self.idle = Path(folder) / LITE_NETWORK, Interpreter, {ANSWER: [], EXPLAIN: []}
         self.asked = False
@@ -165,7 +165,9 @@ class LiteNetwork:
         if photograph != [1, size, size, 3]:
             raise self._damaged(f"it takes {photograph}, and config.json says {size} px")
         if probability != [1, classes] or self.questions != list(TASKS[config["task"]].questions):
-            raise StageError(f"{self.path} answers other questions than config.json; the folder is a mixture")
+            raise StageError(
+                f"{self.path} answers other questions than config.json; the folder mixes files of different models"
+            )
         self.idle[ANSWER].append((interpreter, runner))
 
     def _open(self, way):

@@ -25,7 +25,7 @@ def load_network(folder, config):
     if network.input_shape[1:] != (size, size, 3) or network.output_shape[1:] != (classes,):
         raise StageError(
             f"{path} takes {network.input_shape[1:]} and gives {network.output_shape[1:]}, not the {size} px and "
-            f"{classes} classes of config.json; the folder is a mixture, train again"
+            f"{classes} classes of config.json; the folder mixes files of different models, train again"
         )
     compute_exactly(network)
     return network
@@ -62,12 +62,12 @@ def load_whole(load, path, config):
 
 
 def why_unreadable(path, config, error):
-    """Say in a sentence why Keras cannot read a file of a model, and how to go on."""
+    """Say in a sentence why Keras cannot read a file of a model, and what to do about it."""
     said = " ".join(str(error).split())[:160] or type(error).__name__
     if path is None:  # a host of a distributed training
         return f"the checkpoint that process 0 sent cannot be read ({said})"
     if not path.is_file():
-        return f"{path} is missing; copy the whole folder again, or train anew with another --run"
+        return f"{path} is missing; copy the whole folder again, or train again with another --run"
     made, here = (config.get("versions") or {}), loaded_versions()
     other = {name: made[name] for name in here if made.get(name, here[name]) != here[name]}
     recorded = (config.get("files") or {}).get(path.name)
@@ -75,10 +75,10 @@ def why_unreadable(path, config, error):
     state = f"{path} is whole, but Keras cannot read it" if whole else f"{path} cannot be read; it may be damaged"
     state += f" ({said})"
     if not other:
-        return f"{state}; " + ("" if whole else "copy the whole folder again, or ") + "train anew with another --run"
+        return f"{state}; " + ("" if whole else "copy the whole folder again, or ") + "train again with another --run"
     then, now = (", ".join(f"{name} {versions[name]}" for name in other) for versions in (made, here))
     install = " ".join(f"{name}=={version}" for name, version in other.items())
-    return f"{state}; it was made with {then}, this is {now}: pip install {install}, or train anew with another --run"
+    return f"{state}; it was made with {then}, this is {now}: pip install {install}, or train again with another --run"
 
 
 def loaded_versions():

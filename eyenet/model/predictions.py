@@ -204,6 +204,6 @@ def read_geometries(path, table):
         raise StageError(f"{path} is damaged; run resize_images.py again")
     source = pd.Index([original_name(*row) for row in zip(table["image"], table["transform"])])
     if not source.isin(features.index).all():
-        log(f"note: {path} lacks {(~source.isin(features.index)).sum():,} of the photographs and is not used")
+        log(f"note: {path} is not used: {(~source.isin(features.index)).sum():,} of the photographs are not in it")
         return np.zeros((len(table), 0))
     return features.loc[source].to_numpy()

@@ -39,6 +39,6 @@ def default_model():
         return shipped
     config = read_json(used / "config.json") or {}
     if not setting((config.get("settings") or {}).get("images"), "synthetic"):
-        return used  # also if it is damaged: opening it tells why
+        return used  # also if it is damaged: opening it says why
     log(f"note: {used} was trained on drawings, so {shipped.name} answers; use --model {used} to use it anyway")
     return shipped

@@ -115,8 +115,9 @@ def report_ungradable(table):
     if poor:
         also = "; the gradable ones are also a group of their own" if poor < len(table) else ""
         log(
-            f"note: {poor:,} of {plural(len(table), 'photograph')} cannot be graded, and predict.py would let them "
-            f"refer, but never count as negative; the figures are of all{also} (column gradable of predictions.csv)"
+            f"note: the quality gate calls {poor:,} of {plural(len(table), 'photograph')} ungradable, and predict.py "
+            f"would let them refer, but never count as negative; the figures are of all{also} (column gradable of "
+            "predictions.csv)"
         )
 
 

@@ -55,7 +55,7 @@ def choose_point(config, sensitivity, specificity):
     known = ", ".join(name.replace("_", " ") for name in stored if name != BALANCED)
     raise StageError(
         f"the model has no operating point of {kind} {level:g}: the {patients} were too few to support it, or "
-        f"it is none of the known aims; it has {known or 'only its own'}"
+        f"it is not one of the known aims; it has {known or 'only its own'}"
     )
 
 

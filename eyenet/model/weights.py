@@ -62,7 +62,7 @@ def weights_file(name, weights):
     for folder in (IMAGENET, Path(__file__).resolve().parents[2] / IMAGENET):
         if (folder / f"{name}.weights.h5").is_file():
             return folder / f"{name}.weights.h5"
-    raise StageError(f"there is no file {IMAGENET / name}.weights.h5; python port_weights.py {name} makes it")
+    raise StageError(f"there is no file {IMAGENET / name}.weights.h5; run python port_weights.py {name} first")
 
 
 def hash_weights(name, weights):

@@ -79,7 +79,7 @@ def require_photograph(header):
     if kind and str(kind) not in PHOTOGRAPHS:
         name = UID(str(kind)).name
         if name != str(kind) or "Rows" not in header:
-            raise NotAPhotograph(f"is no photograph, but DICOM of the kind {name}")
+            raise NotAPhotograph(f"is not a photograph, but DICOM of the kind {name}")
 
 
 def photograph_frames(path):

@@ -183,7 +183,7 @@ def list_photographs(folder, made_by=None):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StageError(f"there is no folder {folder}; {f'{made_by} makes it' if made_by else 'check the path'}")
+        raise StageError(f"there is no folder {folder}; {f'run {made_by} first' if made_by else 'check the path'}")
     files, left_out = [], []
 
     def holds_crops(inner):  # such as the output of an earlier run, in the folder of its photographs
@@ -206,6 +206,6 @@ def list_photographs(folder, made_by=None):
         if reason is not None:
             left_out.append((file, reason))
     if not names:
-        todo = f"{made_by} fills it" if made_by else "check the path"
+        todo = f"run {made_by} first" if made_by else "check the path"
         raise StageError(f"{folder} and its subfolders hold no photograph ({KNOWN}); {todo}")
     return Paths(folder, names), sorted(left_out), dicom

@@ -19,7 +19,7 @@ RIM = 8  # px inside the rim that are excluded from the structure, since the rim
 NONE = float(np.log(1e-3))  # log of no structure at all
 FLAT = 0.12  # EyePACS: all 484 natural photographs are at 0.22 or more, 99 % of equalised ones at 0.05 or less
 COARSE = 6  # px, distance at which the coarse structure is measured: 1/43 of the diameter, wider than a large vessel
-# Half of a line, as (down, right) in px: 12 px long in eight directions. A vessel goes on that far, a lesion does not.
+# Half of a line, as (down, right) in px: 12 px long in eight directions. A vessel reaches that far, a lesion does not.
 ALONG = ((0, 6), (6, 0), (4, 4), (4, -4), (6, 2), (2, 6), (6, -2), (2, -6))
 REACH = 10  # px from a pixel to the last one that is compared: along, across and the average of 3 x 3
 SEEN = 0.1  # share of the range of levels; a cell with dark lines of this amplitude shows a vessel

@@ -11,7 +11,7 @@ from pathlib import Path
 from eyenet.run.errors import log
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-ADOBE, SCAN = 0xEE, 0xDA  # markers of a JPEG: the segment that tells the colour space, the start of the pixels
+ADOBE, SCAN = 0xEE, 0xDA  # markers of a JPEG: the segment that names the colour space, the start of the pixels
 NEEDED = (b"tRNS",)  # of the chunks of a PNG that are not critical
 
 

@@ -3,7 +3,7 @@
 A logistic regression over the measures of eyenet/photo/measures.py, fitted and evaluated by benchmarks/quality.py; the
 weights are in eyenet/photo/quality.json. Each measure adds its weight times its deviation from a typical good
 photograph to the log odds of rejection. The terms are the reasons, the largest first; those below 0.5 log odds are not
-told, except the largest one.
+given, except the largest one.
 """
 
 import functools
@@ -43,15 +43,15 @@ MOST_GLARE = 0.1  # share of saturated pixels; a photograph with more is poor ho
 # accepted photographs, 1.1 % of DIARETDB1 and 84 % of JPEGs of quality 10, on which a network's AUC falls by 0.173.
 FLATTENED = 0.08
 LOST = "detail lost"
-TO_BLAME = 0.5  # log odds from which a reason is told: it multiplies the odds of rejection by 1.6
+LEAST_LOG_ODDS = 0.5  # log odds from which a reason is given: it multiplies the odds of rejection by 1.6
 
 
 class Quality(NamedTuple):
     """Verdict on a photograph.
 
-    `retina` tells whether it is a colour photograph of a retina: of any other picture no network must be asked. `score`
+    `retina` says whether it is a colour photograph of a retina: of any other picture no network must be asked. `score`
     is the probability (0-1) that a grader rejects it; `reasons` are for the photographer, the strongest first, without
-    those below `TO_BLAME` log odds, and empty if it is gradable; `measures` are the result of `measure`.
+    those below `LEAST_LOG_ODDS`, and empty if it is gradable; `measures` are the result of `measure`.
     """
 
     gradable: bool
@@ -102,7 +102,7 @@ def judge_measures(measures, fits=None):
     if measures["clipped"] >= FLATTENED and not measures["equalized"]:
         score, poor = max(score, fit["threshold"]), True
         total[LOST] = math.log(fit["threshold"] / (1 - fit["threshold"])) - fit["intercept"]  # rejects a typical one
-    reasons = _blame(total) if poor else ()
+    reasons = _reasons(total) if poor else ()
     return Quality(not poor, True, round(score, 4), reasons, measures)
 
 
@@ -150,7 +150,7 @@ def _join(against):
     return total
 
 
-def _blame(total):
-    """List the reasons of at least `TO_BLAME` log odds, the strongest first; if there are none, the strongest alone."""
+def _reasons(total):
+    """List the reasons of at least `LEAST_LOG_ODDS`, the strongest first; if there are none, the strongest alone."""
     named = sorted(total, key=lambda reason: -total[reason])
-    return tuple([reason for reason in named if total[reason] >= TO_BLAME] or named[:1])
+    return tuple([reason for reason in named if total[reason] >= LEAST_LOG_ODDS] or named[:1])

@@ -44,7 +44,7 @@ def assess(scored, train, config, draws, seed):
     dict
         `questions`, `grade`, `photographs`, `patients`, `unknown_patients`, `ungradable` and `by_grade`: parts of
         metrics.json. If a patient is unknown, there are no figures per patient; if labels are binary, none by grade; if
-        the photographs were not judged, no share of those that cannot be graded.
+        the photographs were not judged, no share of ungradable ones.
     """
     levels, unknown = scored.table["level"].to_numpy(), int((~patient_known(scored.table)).sum())
     graded, decision, own, questions = not is_binary(scored.table), config["decision"], own_point(config), {}
@@ -132,7 +132,7 @@ def as_answered(scored, config, question):
 
 
 def poor_photographs(table):
-    """Tell which photographs of a table cannot be graded; Series of bool, None if they were not judged."""
+    """Tell which photographs of a table are ungradable; Series of bool, None if they were not judged."""
     return table["gradable"].astype(int) == 0 if "gradable" in table else None
 
 

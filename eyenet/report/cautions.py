@@ -1,4 +1,4 @@
-"""What speaks against the figures of an evaluation, in words, for the report and the model card."""
+"""Reasons to doubt the figures of an evaluation, in words, for the report and the model card."""
 
 from eyenet.data.names import FITTED
 from eyenet.model.decision import BALANCED

@@ -73,7 +73,7 @@ def ungradable(metrics, config):
         return ""
     judged, what = "", "no photograph of an eye"
     if metrics["ungradable"]:
-        judged = "Photographs that the quality gate calls not gradable stay in the figures, by their probability. "
+        judged = "Photographs that the quality gate calls ungradable stay in the figures, by their probability. "
         what = "one, or no photograph of an eye," if noun == "patient" else "one"
     return (
         f"{judged}{cell_text(cell(again))} of the {noun}s have {what} and are not referred; predict.py asks for a new "

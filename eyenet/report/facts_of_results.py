@@ -169,7 +169,7 @@ def sources(metrics, config):
 
 
 def reservations(metrics, config):
-    """List what speaks against the figures: first what holds for all questions."""
+    """List the reasons to doubt the figures: first those that hold for all questions."""
     found = {asked["disease"]: cautions(metrics, question) for question, asked in metrics["questions"].items()}
     shared = [reason for reason in next(iter(found.values())) if all(reason in reasons for reasons in found.values())]
     own = {disease: [reason for reason in reasons if reason not in shared] for disease, reasons in found.items()}

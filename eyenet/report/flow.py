@@ -99,11 +99,11 @@ def flow_steps(metrics):
 
 
 def ungradable_text(share, count):
-    """Say which share of the photographs cannot be graded, with its interval."""
+    """Say which share of the photographs is ungradable, with its interval."""
     if share is None or share["value"] is None:
         return "not judged whether they can be graded"
     shown = cell(share)
-    return f"{round(share['value'] * count):,} of them not gradable: {shown.text} ({shown.interval})"
+    return f"{round(share['value'] * count):,} of them ungradable: {shown.text} ({shown.interval})"
 
 
 def _read(path, *columns):

@@ -7,8 +7,8 @@ from eyenet.score.metrics import METRIC_NAMES
 
 SHOWN = 0.05  # corrected p value below which a difference is shown
 SIGN = "\N{MINUS SIGN}"
-LEAST_P = 0.001  # smaller p values are told as below this one
-NAMES = {figure: METRIC_NAMES[figure][1] for figure in FIGURES} | {"ungradable": "share that cannot be graded"}
+LEAST_P = 0.001  # smaller p values are shown as below this one
+NAMES = {figure: METRIC_NAMES[figure][1] for figure in FIGURES} | {"ungradable": "ungradable share"}
 NEEDED = {"sensitivity": ("with_disease",), "specificity": ("without",), "auc": ("with_disease", "without")}
 
 
@@ -44,7 +44,7 @@ def group_tables(metrics, question, unit):
 
 
 def ungradable_table(metrics):
-    """Tabulate the share of each group that cannot be graded; None if that is not known."""
+    """Tabulate the ungradable share of each group; None if that is not known."""
     rows, units = [], []
     for column, groups in metrics["subgroups"]["columns"].items():
         for name, part in groups.items():
@@ -56,7 +56,7 @@ def ungradable_table(metrics):
                     cells += [cell(figure), _difference_cell(figure, "ungradable")]
                 rows.append((_group(column, name), cells))
     headings = [heading for unit in units for heading in (UNITS[unit], "less the rest, p")]
-    return Table("Cannot be graded", ["group", "photographs", *headings], rows) if rows else None
+    return Table("Ungradable", ["group", "photographs", *headings], rows) if rows else None
 
 
 def _points(value, figure):
@@ -91,7 +91,7 @@ def _few(found, figure, least):
 
 
 def shown_differences(metrics, question):
-    """Say which differences are shown, in a sentence each; `question` None for the share that cannot be graded.
+    """Say which differences are shown, in a sentence each; `question` None for the ungradable share.
 
     With two groups in a column only the lower one is reported, since the other mirrors it.
     """
@@ -136,7 +136,7 @@ def group_sentences(metrics, question):
     said, power = shown_differences(metrics, question), percent(metrics["subgroups"]["power"], 0)
     if metrics["subgroups"]["comparisons"] and not said:
         said.append(
-            "No difference between groups is shown. That does not prove that there is none: the report tells for each "
+            "No difference between groups is shown. That does not prove that there is none: the report says for each "
             f"comparison which difference such a set would show with a probability of {power}, before the correction."
         )
     return said + list(filter(None, [too_small(metrics, question)]))

@@ -26,7 +26,7 @@ def workload(truth, called, patients, poor=None, levels=None):
     truth, called : ndarray of bool, shape (n,)
     patients : sequence, shape (n,)
     poor : ndarray of bool, shape (n,), optional
-        Whether a photograph is not gradable, or an eye of a patient has no gradable one. Such a row, if it is not
+        Whether a photograph is ungradable, or an eye of a patient has no gradable one. Such a row, if it is not
         referred, is photographed again and not missed. So where one eye of each patient was photographed, nobody is
         missed, and `again_diseased` tells how many would wait for the second photograph.
     levels : ndarray of int, shape (n,), optional

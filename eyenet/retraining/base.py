@@ -1,4 +1,4 @@
-"""Open what a retraining goes on from: the model in use, and the array that it was trained on."""
+"""Open what a retraining starts from: the model in use, and the array that it was trained on."""
 
 import os
 import shutil

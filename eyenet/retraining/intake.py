@@ -91,7 +91,7 @@ def read_rejected(crops, kept):
             rejected.setdefault(image, from_cell(row.reason))
     judged = pd.read_csv(kept / "quality.csv", dtype=str, keep_default_na=False)
     for row in judged[judged["gradable"] == "0"].itertuples():
-        rejected[from_cell(row.image)] = f"cannot be graded: {row.reasons}"
+        rejected[from_cell(row.image)] = f"ungradable by the quality gate: {row.reasons}"
     return rejected
 
 

@@ -33,11 +33,11 @@ def list_files(folder, endings, made_by=None):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StageError(f"there is no folder {folder}; {f'{made_by} makes it' if made_by else 'check the path'}")
+        raise StageError(f"there is no folder {folder}; {f'run {made_by} first' if made_by else 'check the path'}")
     names = sorted(name for name in os.listdir(folder) if has_ending(name, endings))
     if not names:
         inside = " (subfolders are not searched)" if any(p.is_dir() for p in folder.iterdir()) else ""
-        todo = f"{made_by} fills it" if made_by else "check the path"
+        todo = f"run {made_by} first" if made_by else "check the path"
         raise StageError(f"{folder} holds no {'/'.join(endings)} file{inside}; {todo}")
     return Paths(folder, names)
 

@@ -88,7 +88,7 @@ def parser(description, several=(), **defaults):
         def _get_help_string(self, action):
             if isinstance(action.default, list) and action.default:
                 return f"{action.help} (default: {' '.join(map(str, action.default))})"
-            shown = action.default not in (None, []) and action.nargs != 0  # a flag has no value to tell
+            shown = action.default not in (None, []) and action.nargs != 0  # a flag has no value to show
             return super()._get_help_string(action) if shown else action.help
 
     class Parser(argparse.ArgumentParser):
@@ -121,7 +121,7 @@ def parser(description, several=(), **defaults):
 
 
 def print_next(command, *more):
-    """Print the command of the next step and further lines, unless run_pipeline.sh goes on by itself."""
+    """Print the command of the next step and further lines, unless run_pipeline.sh runs it itself."""
     if not os.environ.get(PIPELINE):
         print("\n".join([f"next: {command}", *more]))
 

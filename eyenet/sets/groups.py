@@ -9,7 +9,7 @@ from eyenet.sets.columns import named_like, plain
 from eyenet.sets.folders import find_table
 from eyenet.sets.levels import NOT_AVAILABLE
 
-DEFAULT = ("Usage", "source", "gradable")  # groups that are always told, where the photographs are in several
+DEFAULT = ("Usage", "source", "gradable")  # groups that are always shown, where the photographs are in several
 OWN = ("eye", "quality", "gradable", "size")  # what EyeNet knows, whether or not the table has such a column
 HIDDEN = ("image", "level", "patient", "split", "question", "patient known", "transform", "split as", "path", "file")
 UNKNOWN = "unknown"

@@ -56,8 +56,8 @@ def identify(path, places=(), one_clinic=True, folder=None, dicom=None):
 def identify_all(photographs):
     """Find patient and eye of each photograph from headers, folders and names.
 
-    An ID that cannot be one person, such as one that a camera gives to everybody, joins nobody, and neither do folders
-    of which it is not clear which one is the patient (`eyenet.sets.nested`).
+    An ID that cannot be one person, such as one that a camera gives to everybody, joins no photographs, nor do
+    folders of which it is not clear which one is the patient (`eyenet.sets.nested`).
 
     Returns
     -------
@@ -89,7 +89,7 @@ def identify_all(photographs):
 
 
 def _unclear(photographs, graded):
-    """Find the photographs whose paths do not tell the patient clearly; set of elements of `photographs.rows`."""
+    """Find the photographs whose paths do not identify the patient clearly; set of elements of `photographs.rows`."""
     sets = enumerate(zip(photographs.sources, photographs.listed))
     return {
         (number, row)
@@ -104,7 +104,7 @@ def _warn(photographs, found, shared, graded):
         log(f"warning: {why}; its photographs are not joined")
     if placeholders := [one.placeholder for one in found if one.placeholder]:
         what = f"a placeholder as patient ID, such as {placeholders[0]!r}"
-        log(f"warning: {plural(len(placeholders), 'header has', 'headers have')} {what}; it joins nobody")
+        log(f"warning: {plural(len(placeholders), 'header has', 'headers have')} {what}; it is not used")
     if doubts := [(photograph.file, one.doubt) for photograph, one in zip(photographs, found) if one.doubt]:
         count = plural(len(doubts), "photograph")
         log(f"warning: sources disagree about the eye of {count}, such as {': '.join(doubts[0])}")
@@ -112,4 +112,4 @@ def _warn(photographs, found, shared, graded):
     folders = {folder for source, folder in unknown if folder and folder not in graded[source]}
     if len(folders) >= FEW:
         where = f"in {len(folders):,} folders, such as {min(folders)}"
-        log(f"note: names do not tell the patients {where}; if folders are patients, the table must say so")
+        log(f"note: names do not identify the patients {where}; if folders are patients, the table must say so")

@@ -148,7 +148,7 @@ def _label_set(photographs, refused, table, where, columns, **options):
     path = find_table(table) if table.is_dir() else table
     if path is None:
         if two := [file for file, one in zip(photographs["file"], told) if len(one) > 1]:
-            raise StageError(f"the folders of {two[0]} in {table} tell two grades; give a table: --labels FILE")
+            raise StageError(f"the folders of {two[0]} in {table} name two grades; give a table: --labels FILE")
         _require_grades(grades, *doubtful, table)
         labels, dropped = _label_by_folder(photographs, by_folder, table)
     else:
@@ -249,7 +249,7 @@ def _identify(labels, photographs, path):
 
 
 def _compare(labels, by_folder, path):
-    """Warn of photographs whose table and folder tell different grades."""
+    """Warn of photographs whose table and folder give different grades."""
     folder = labels["image"].map(by_folder)
     other = folder.notna() & (folder != labels["level"])
     if other.any():

@@ -191,7 +191,7 @@ def fill_in(patients, told, others):
 
 
 def _warn_of_eyes(path, table, named):
-    """Warn of images whose name tells another eye than the table; the table counts."""
+    """Warn of images whose name gives another eye than the table; the table counts."""
     other = (named != "") & (table["eye"] != "") & (named != table["eye"])
     if other.any():
         first = table[other].iloc[0]
@@ -215,7 +215,7 @@ def report_patients(table, path):
     if not unknown.any():
         return
     if unknown.all():
-        first = f"neither {path} nor the names tell the patients"
+        first = f"neither {path} nor the names identify the patients"
     else:
         example, count = table["image"][unknown].iloc[0], plural(len(table), "photograph")
         first = f"the patients of {unknown.sum():,} of {count} are not known, such as {example!r}"

@@ -1,4 +1,4 @@
-"""Read the labels of a table: grades, yes and no, and codes for photographs that cannot be graded."""
+"""Read the labels of a table: grades, yes and no, and codes for ungradable photographs."""
 
 from eyenet.data.delimited import HEADLESS
 from eyenet.data.tables import is_own
@@ -55,7 +55,7 @@ def read_levels(cells, found, form, named, path):
         text, name = texts[wrong].iloc[0], found.get(question or "level", "the grade")
         hint = f"if it means ungradable, give --columns {CODE}={text}"
         if text.casefold() in (*YES, *NO):
-            hint = f"if it tells of any DR, or of referable DR, give --columns any={name} or referable={name}"
+            hint = f"if it means any DR, or referable DR, give --columns any={name} or referable={name}"
         raise wrong_line(path, wrong, f"{name} is {text!r}, and must be {allowed}; {hint}")
     if "gradable" in found and not is_own(cells):  # there, our own quality gate says it
         levels = levels.mask(_told_ungradable(cells[found["gradable"]], path), NOT_GRADABLE)
@@ -114,7 +114,7 @@ def _without_r(texts, path):
 
 
 def _told_ungradable(cells, path):
-    """Tell which rows a column `gradable` calls ungradable; an empty cell tells nothing."""
+    """Tell which rows a column `gradable` calls ungradable; an empty cell says nothing."""
     words, (good, bad) = cells.str.casefold(), (NO, YES) if plain(cells.name) in REVERSED else (YES, NO)
     poor = words.isin([*bad, *POOR, *(word for word, grade in WORDS.items() if grade == NOT_GRADABLE)])
     if (wrong := ~(poor | words.isin([*good, *GOOD, ""]))).any():

@@ -74,7 +74,7 @@ def connect(path, create):
     if path.exists() and not path.is_file():
         raise StageError(f"{path} is no file; choose another name for the register")
     if not path.exists() and not create:
-        raise StageError(f"there is no register {path}; screen.py --inbox makes it")
+        raise StageError(f"there is no register {path}; run screen.py --inbox first")
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):  # another program was faster
@@ -107,15 +107,15 @@ def _check(connection, path, create):
     connection.execute("PRAGMA secure_delete = ON")
     if not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         if not create:
-            raise StageError(f"the register {path} is empty; screen.py --inbox makes it")
+            raise StageError(f"the register {path} is empty; run screen.py --inbox first")
         _make(connection, path)
     told = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
     if told[0] != APPLICATION:
         raise StageError(f"{path} is the database of another program; choose another name for the register")
     if told[1] != VERSION:
         raise StageError(
-            f"the register {path} has version {told[1]} and this EyeNet writes version {VERSION}; use the EyeNet that "
-            "made it, or begin another register"
+            f"the register {path} has version {told[1]} and this EyeNet writes version {VERSION}; use the version "
+            "of EyeNet that made it, or start another register"
         )
     connection.execute("PRAGMA synchronous = FULL")
 

@@ -51,10 +51,10 @@ class Reader(Ledger):
         with opening.one_sentence(self.path):
             return reading.list_photographs(self.connection, patient_key)
 
-    def nobodys(self, after=0):
+    def unassigned(self, after=0):
         """List the photographs after an entry without patient or eye whose file was not entered again with both."""
         with opening.one_sentence(self.path):
-            return reading.list_nobodys(self.connection, after)
+            return reading.list_unassigned(self.connection, after)
 
     def answers(self, day=None, patient_key=None, after=0):
         """List the newest answer of each patient and visit, the oldest first; `reading.Answer` each.

@@ -96,7 +96,7 @@ def list_copies(connection, after=0):
     return [_photograph(row) for row in connection.execute(BOTH + where, (after,))]
 
 
-def list_nobodys(connection, after=0):
+def list_unassigned(connection, after=0):
     """List the photographs after an entry without patient or eye whose file was not entered again with both."""
     rows = connection.execute(f"{BOTH}WHERE e.id > ? AND +e.kind = 'photograph' AND i.body IS NOT NULL", (after,))
     found = {}

@@ -63,7 +63,7 @@ class Screen:
         self.network = f"Network {screener.name}, operating point {screener.point}, trained on {screener.trained_on}"
         self.register, self.console = register, console or Console()
         self.live = Live(console=self.console, screen=True, auto_refresh=False)
-        self.answers, self.drawn, self.alarms, self.nobodys = None, None, [], []
+        self.answers, self.drawn, self.alarms, self.unassigned = None, None, [], []
         self.left_out, self.shown = {}, []  # the answers drawn last; there may be newer ones
 
     def __enter__(self):
@@ -94,9 +94,9 @@ class Screen:
         """
         state = (since, waiting, dict(problems), self.console.size, dict(left_out))
         if self.answers is None or state != self.drawn:
-            answers, nobodys = self.register.answers(after=since), self.register.nobodys(since)
+            answers, unassigned = self.register.answers(after=since), self.register.unassigned(since)
             self.alarms = self.register.alarms(self.register.now().date())
-            self.answers, self.nobodys, self.drawn, self.left_out = answers, nobodys, state, dict(left_out)
+            self.answers, self.unassigned, self.drawn, self.left_out = answers, unassigned, state, dict(left_out)
             self._update(waiting, problems)
 
     def redraw(self, waiting, problems):
@@ -127,8 +127,10 @@ class Screen:
         lines = self._lines(
             f"cannot be read or written, tried again ({len(told)}):", "bold red", told, room, wraps=True
         )
-        told = [f"{one.name}: {say_photograph(one)}" for one in sorted(self.nobodys, key=lambda one: not _refers(one))]
-        style = STYLES["refer"] if any(map(_refers, self.nobodys)) else "bold"
+        told = [
+            f"{one.name}: {say_photograph(one)}" for one in sorted(self.unassigned, key=lambda one: not _refers(one))
+        ]
+        style = STYLES["refer"] if any(map(_refers, self.unassigned)) else "bold"
         lines += self._lines(f"patient or eye unknown: not used in any answer ({len(told)}):", style, told, room)
         told = [f"{name}: {why}" for name, why in self.left_out.items()]
         left_out = self._lines(f"left out, not used ({len(told)}):", "bold", told, room)

@@ -221,7 +221,7 @@ class Watch:
         self._solved(FORMS)
         unread = len(self.problems.keys() - GENERAL)
         if unread:
-            log(f"error: {plural(unread, 'file')} could not be read; the lines give the reasons")
+            log(f"error: {plural(unread, 'file')} could not be read; the reasons are in their lines")
         return EXIT_REJECTED if unread else 0
 
     def _name(self, path):

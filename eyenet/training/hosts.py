@@ -1,4 +1,4 @@
-"""Several hosts that train together on JAX: how they find each other, what each reads, and what is said of a lost one.
+"""Several hosts that train together on JAX: how they find each other, what each reads, and how a lost one is reported.
 
 Keras's own environment variables describe the processes (docs/distributed.md). The eight parts of a block-shuffled
 epoch (eyenet/data/shuffling.py) are the same for any number of hosts: each of 1, 2, 4 or 8 hosts owns some of them and
@@ -114,7 +114,7 @@ def needed_rows(rows, host, hosts):
 
 @contextlib.contextmanager
 def together(process):
-    """Train together; afterwards the first process goes on alone, and the others end.
+    """Train together; afterwards the first process continues alone, and the others end.
 
     Raises
     ------

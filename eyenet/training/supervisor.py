@@ -1,4 +1,4 @@
-"""Run a training on several hosts in a child process, so that a lost host is told in one sentence.
+"""Run a training on several hosts in a child process, so that a lost host is reported in one sentence.
 
 When process 0 of such a training ends, a thread of JAX ends the others at once with a stack trace. They cannot print a
 clear message any more, so their parent does.
