@@ -132,7 +132,7 @@ def main():
     options.add_argument("--most", type=int, default=10_000, help="files in the largest folder, every tenth broken")
     args = options.parse_args()
     paths = sorted((args.data / "train").glob("*.jpeg"))
-    network = open_model(args.model, LITE_NETWORK)["options"]["network"]
+    network = open_model(args.model, LITE_NETWORK)["settings"]["network"]
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         here = [Path(shutil.copy(path, work)) for path in paths]

@@ -65,6 +65,8 @@ def read():
     for path in sorted((REPO / "benchmarks" / "results").glob("*.csv")):
         with open(path, newline="") as file:
             for row in csv.DictReader(file):
+                if "ratio" in row and "better" in row:  # of suite.py
+                    row = {"measured": row["name"], "value": row["ratio"], "unit": "ratio", "asked": ""}
                 if "measured" in row:
                     name = f"{path.stem}: {row['measured']}"
                     rows.setdefault(name, row)
