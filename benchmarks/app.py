@@ -87,7 +87,7 @@ def main():
     ]
     rows += waits([one for each in found.values() for one in each])
     rows += [row for name, each in found.items() for row in parity(name, each)]
-    record.write(f"app-{config['options']['network']}", rows, ("onnx", "tf2onnx"))
+    record.write(f"app-{config['settings']['network']}", rows, ("onnx", "tf2onnx"))
 
 
 if __name__ == "__main__":
