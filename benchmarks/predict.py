@@ -106,7 +106,7 @@ def watch_folder(folder, model):
     answered, unread : int
         Number of graded photographs, and of files that could not be read.
     """
-    table = folder.parent / "answers.csv"
+    table = folder.parent / f"{folder.name}.csv"  # a table is continued with the same photographs only
     spent = record.spend(
         *record.script("predict.py", folder, "--model", model, "--csv", table), codes=(0, EXIT_REJECTED)
     )
