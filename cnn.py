@@ -18,8 +18,8 @@ Writes  models/<run>/model.keras          the network of the epoch with the best
     python cnn.py --start models/cnn --run more   continue from a trained model; retrain.py also compares the two
     KERAS_BACKEND=jax python cnn.py               or torch; the default is TensorFlow
 
-One training step is in this file, from top to bottom; only the shuffling and reading of the images is not
-(eyenet/model/batches.py). The larger networks are in eyenet/model/networks.py.
+One training step is in this file, from top to bottom; only eyenet/model/batches.py, which reads the images, is apart.
+The larger networks are in eyenet/model/networks.py, the metrics in eyenet/training/validation.py.
 Epoch and decision are chosen on the originals of the validation patients; test photographs are left to evaluate.py. A
 stopped training continues from its last complete epoch to the same result. The sample takes 3-10 minutes on two cores.
 """
@@ -109,7 +109,7 @@ def three_layers(size):
     average = layers.Cropping2D(border, **exact)(average)
     x = layers.Subtract(name="local_contrast", **exact)([photograph, average])
     for _ in range(3):  # 256 px: (256, 256, 3) -> (128, 128, 32) -> (64, 64, 32) -> (32, 32, 32)
-        x = layers.Conv2D(32, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)  # he: for ReLU
+        x = layers.Conv2D(32, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)  # He's suits ReLU
         x = layers.MaxPooling2D(2)(x)  # before normalisation and ReLU, which then see a quarter of the pixels
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # 0.99 would lag behind in a short training
     return keras.Model(photograph, x, name="features")

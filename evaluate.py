@@ -3,7 +3,7 @@
 
 Reads   models/latest/                    the network and its decision rule, which was chosen on validation, or on a
                                           clinic's photographs by recalibrate.py; with --photos the network that
-                                          ships, if models/latest is one of drawings
+                                          ships, if models/latest is one trained on synthetic photographs
         data/array/                       the test photographs (originals only)
         data/resized/photographs.csv      file and photograph sizes, for the shortcut baseline
         or --photos DIR --labels CSV      any graded photographs, such as another hospital's or Kaggle's test set
@@ -227,8 +227,10 @@ def parse_options():
     if args.labels is not None and args.photos is None:
         options.error("--labels goes with --photos")
     args.labels = args.labels or args.photos
-    table = (args.input / "labels.csv", "image_to_array.py") if args.photos is None else (args.labels, None)
-    args.by = chosen_groups(args.by, *table, options)
+    if args.photos is None:
+        args.by = chosen_groups(args.by, args.input / "labels.csv", "image_to_array.py", options)
+    else:
+        args.by = chosen_groups(args.by, args.labels, None, options)
     args.model = args.model or (follow(IN_USE) if args.photos is None else default_model())
     return args
 

@@ -193,7 +193,7 @@ def parse():
     return args
 
 
-def score_set(model, config, photos, labels, columns, point, same_source, workers):
+def score_set(model, config, photos, labels, *, columns, point, same_source, workers):
     """Score the clinic's photographs.
 
     Parameters
@@ -248,8 +248,8 @@ def main():
     config = open_model(args.model)
     point = f"sensitivity_{args.sensitivity:g}" if args.sensitivity else own_point(config)
     same_source = args.same_source if args.same_source is not None else source_of(config) is None
-    photographs = (args.photos, args.labels, args.columns)
-    scored, questions, rejected = score_set(args.model, config, *photographs, point, same_source, args.workers)
+    ways = {"columns": args.columns, "point": point, "same_source": same_source, "workers": args.workers}
+    scored, questions, rejected = score_set(args.model, config, args.photos, args.labels, **ways)
     used, seen = scored.table, same_ids(scored.table, args.model)  # those of the same source are left out
     note_same_ids(seen)
     decision, chosen, decided = decide(used, scored.probabilities, config, questions, point)

@@ -78,7 +78,7 @@ def main():
     args = options.parse_args()
     checkouts, taken = (args.before.resolve(), record.REPO), {}
     with tempfile.TemporaryDirectory() as work:
-        for turn in range(args.repeat + 1):  # the first turn writes bytecode, and is not counted
+        for turn in range(args.repeat + 1):  # the first turn may compile bytecode, and is not counted
             for when, checkout, page in zip(("before", "after"), checkouts, args.pages):
                 for (what, unit), value in measure(args, checkout, page, work):
                     if turn:

@@ -134,6 +134,7 @@ def main():
     args = options.parse_args()
     paths = sorted((args.data / "train").glob("*.jpeg"))
     config = open_model(args.model, LITE_NETWORK)
+    # A built model holds its kernels in float16, in two files that round differently.
     network, allowed = config["settings"]["network"], LIMITS["float16" if is_built(config) else "float32"].probability
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

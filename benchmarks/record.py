@@ -9,7 +9,6 @@ import platform
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
@@ -26,21 +25,10 @@ RESULTS = REPO / "benchmarks" / "results"
 
 def parse(description):
     """Make a parser with the options that all benchmarks share; --data is a folder with train/*.jpeg."""
-    keep_bytecode()
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, default=REPO / "data" / "download", help="folder with train/*.jpeg")
     options.add_argument("--repeat", type=int, default=5, help="repetitions; the median is reported")
     return options
-
-
-def keep_bytecode():
-    """Let the Python processes of a benchmark keep bytecode, as a user's do.
-
-    Where Python must not write it, as in many containers, each start would compile its packages again: a third of the
-    time of predict.py with one photograph.
-    """
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(tempfile.gettempdir(), f"eyenet-bytecode-{os.getuid()}")))
 
 
 def split_words(options):
@@ -181,13 +169,29 @@ def watch(process):
     return peak
 
 
-def spend(*command, codes=(0,)):
+def users_environment():
+    """Return the environment of a process as a user's: Python may keep bytecode.
+
+    Where it must not, as in many containers, each start would compile its packages again: a third of the time of
+    predict.py with one photograph.
+    """
+    found = dict(os.environ)
+    if found.pop("PYTHONDONTWRITEBYTECODE", None):
+        cache = Path(found.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        found.setdefault("PYTHONPYCACHEPREFIX", str(cache / "eyenet-benchmarks"))
+    return found
+
+
+def spend(*command, codes=(0,), environment=None):
     """Run a command silently and return its cost (Linux); it must end with one of the exit codes.
+
+    `environment` is by default that of `users_environment`.
 
     Memory is not taken from `ru_maxrss`, which includes the parent's memory at the fork.
     """
     begun, peak, pid = time.perf_counter(), 0, 0
-    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*map(str, command)], env=environment or users_environment(), **quiet)
     while not pid:
         time.sleep(0.005)
         peak = max(peak, held(process.pid))

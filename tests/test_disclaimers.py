@@ -19,7 +19,7 @@ def test_the_page_states_the_disclaimers_of_the_scripts():
     assert "syntheticModel: letter.demonstrations.network" in words
 
 
-def test_everything_that_a_person_reads_calls_it_no_medical_device():
+def test_scripts_letter_and_page_call_it_no_medical_device():
     letter = (files("eyenet.letter") / "en.json").read_text(encoding="utf-8")
     for words in (disclaimers.NOT_A_DEVICE, letter, (APP / "src/words/en.ts").read_text(encoding="utf-8")):
         assert re.search(r"not a medical device", words, re.IGNORECASE)

@@ -10,7 +10,7 @@ LONGEST = 24  # letters of a group's name
 KEY = (
     "With 95 % intervals. Dotted: the whole set. Orange: a difference from the rest is shown. Grey: too small to tell."
 )
-INK_OF = {"too small to tell": GREY, "no difference shown": BLUE, "differs": ORANGE}
+COLOUR_OF_RESULT = {"too small to tell": GREY, "no difference shown": BLUE, "differs": ORANGE}
 MARKS = {"patient": (-0.16, None), "eye": (0.16, "none")}  # shift of the row, and the colour inside the marker
 
 
@@ -32,7 +32,7 @@ def _forest_chart(name, metrics, question, figure):
 
     def draw(axes):
         for unit, (shift, face) in MARKS.items():
-            for kind, color in INK_OF.items():
+            for kind, color in COLOUR_OF_RESULT.items():
                 rows = [
                     (y + shift, found[figure])
                     for y, (_, part) in enumerate(lines)
