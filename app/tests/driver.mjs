@@ -135,9 +135,12 @@ export async function openOffline(browser, url, server) {
   await page.evaluate(forgetAll);
   const next = page.getByRole("button", { name: "Next patient" });
   if (await next.count()) await next.click();
-  await pickPoint(page, "balanced");
+  await pickPoint(page, await page.evaluate(ownPoint));
   return found;
 }
+
+/** The point of a network that nobody has chosen another for, as a scenario before may have done. */
+const ownPoint = async () => (await (await fetch("model.json")).json()).operating_point ?? "balanced";
 
 /** Choose an operating point in the settings, which need not be shown. */
 export async function pickPoint(page, point) {
