@@ -66,7 +66,7 @@ def test_a_network_of_drawings_answers_only_where_it_is_named(graded, tmp_path, 
     row = json.loads(done.stdout.splitlines()[0])
     used = Path("models", "latest").as_posix()
     assert row["model"].startswith("eyenet-lite" if synthetic else "cnn")
-    assert (f"note: {used} was trained on drawings" in done.stderr) == synthetic
+    assert (f"note: {used} was trained on synthetic photographs" in done.stderr) == synthetic
     if synthetic:
         done = run("predict.py", RETINA, "--json", "--model", used, cwd=tmp_path)
         row = json.loads(done.stdout.splitlines()[0])

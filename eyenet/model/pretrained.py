@@ -40,5 +40,5 @@ def default_model():
     config = read_json(used / "config.json") or {}
     if not setting((config.get("settings") or {}).get("images"), "synthetic"):
         return used  # also if it is damaged: opening it says why
-    log(f"note: {used} was trained on drawings, so {shipped.name} answers; use --model {used} to use it anyway")
+    log(f"note: {used} was trained on synthetic photographs, so {shipped.name} answers; to use it, give --model {used}")
     return shipped
