@@ -53,6 +53,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+# Before NumPy is imported: its threads for linear algebra, which grading does not need, would spin when they start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from eyenet.data.identity import group_photographs
 from eyenet.grading.answering import look_at, patient_row
 from eyenet.grading.options import add_model_options
