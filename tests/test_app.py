@@ -311,6 +311,12 @@ def test_haste_and_a_closed_storage_lose_no_photograph(page, model, sample, tmp_
     assert "not saved in the history" in seen["full"]
 
 
+def test_a_press_is_not_lost_when_the_evidence_arrives(page, sample):
+    """Otherwise the next patient's photographs would join those of the patient who is still there."""
+    seen = browse("pressed", page, file=sample / "s0002_left.jpeg")
+    assert seen["evidence"] == 1 and seen["next"] and seen["errors"] == []
+
+
 def test_what_is_removed_or_deleted_is_gone(page, sample):
     seen = browse("gone", page, patient=pairs(sample, ["s0002"])["s0002"])
     assert seen["counts"] == [1, 0, 1, 0]

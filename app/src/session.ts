@@ -8,6 +8,7 @@ import { fingerprintOfText } from "./fingerprint";
 import { type Asked, grade } from "./grader";
 import type { Model } from "./network";
 import { forget } from "./pictures";
+import { released } from "./pressing";
 import { endProgress, keepProgress } from "./progress";
 import { announce } from "./result";
 import { BALANCED, type Eye, type Rule, join, ownPoint, pointsOf, ratesOf } from "./screener";
@@ -79,6 +80,7 @@ async function look(eye: Eye, files: File[]): Promise<void> {
   if (!session.model) return; // `started` continues
   const asked = batch.map((one) => (one.asked ??= grade(one.file, chosenRule())));
   const all = await Promise.all(asked.map(({ seen }) => seen));
+  await released();
   if (busy[eye] !== batch) return; // others joined them meanwhile, or the next patient started
   delete busy[eye];
   session.latest = eye;
@@ -99,6 +101,7 @@ async function look(eye: Eye, files: File[]): Promise<void> {
 /** Show the evidence of a photograph, or add it to the history if the next patient has started. */
 async function explain(shot: Shot, eye: Eye, { contours }: Asked, id: string): Promise<void> {
   const drawn = await contours;
+  await released();
   if (session.visit.id !== id) return addContours(id, eye, shot.fingerprint, drawn).catch(() => undefined); // not stored at all
   if (!session.visit.eyes[eye].includes(shot)) return; // removed, or graded again
   shot.contours = drawn;

@@ -46,10 +46,16 @@ function listen() {
   window.Worker = class extends Plain {
     constructor(...args) {
       super(...args);
-      this.addEventListener("message", ({ data }) => {
+      super.addEventListener("message", ({ data }) => {
         if (data.kind === "contours") window.explained.set(data.id, data.contours);
         else window.said.push(data);
       });
+    }
+
+    /** Keep evidence from the page while `window.late` is a list of what would take it. */
+    addEventListener(type, act, ...more) {
+      const later = (event) => (window.late && event.data?.kind === "contours" ? window.late.push(() => act(event)) : act(event));
+      super.addEventListener(type, later, ...more);
     }
 
     /** Keep what is asked while `window.held` is a list; `release` sends it. */

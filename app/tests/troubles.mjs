@@ -108,6 +108,22 @@ export const troubles = {
     return { steps };
   },
 
+  /** Press "Next patient" while the evidence arrives, which draws the page again. */
+  async pressed(browser, url, server) {
+    const { page, seen } = await openOffline(browser, url, server);
+    await page.evaluate(() => (window.late = []));
+    await look(page, "right", options.file);
+    const found = { evidence: await page.evaluate(() => window.late.length) };
+    await page.getByRole("button", { name: "Next patient" }).first().hover();
+    await page.mouse.down();
+    await page.evaluate(() => window.late.forEach((take) => take()));
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve))); // the page has taken it
+    await page.mouse.up();
+    found.next = await page.evaluate(() => new Promise((resolve) => setTimeout(() => resolve(Boolean(document.querySelector("#now.first"))))));
+    await page.evaluate(() => (window.late = null));
+    return { ...found, errors: seen.errors };
+  },
+
   /**
    * New versions that take over only when told "now": one while nobody is on the page, and one while a patient is.
    * After the second comes another that is abandoned when told "fail".
