@@ -21,4 +21,6 @@ for (const end of ["pointerup", "pointercancel"]) {
 }
 
 /** Wait until no button is being pressed, so that the page may be drawn again. */
-export const released = (): Promise<unknown> => Promise.race([pressed, pressed && new Promise((resolve) => setTimeout(resolve, MOST))]);
+export async function released(): Promise<void> {
+  if (pressed) await Promise.race([pressed, new Promise((resolve) => setTimeout(resolve, MOST))]);
+}
