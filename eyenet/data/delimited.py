@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from eyenet.photo.kinds import ENDINGS
-from eyenet.run.errors import StageError
+from eyenet.run.errors import StageError, what_to_do
 
 UNCLOSED = "a quotation mark opens a cell and is never closed; remove it"
 MARKS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -65,8 +65,7 @@ def _read_bytes(path, made_by):
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        todo = f"run {made_by} first" if made_by else "check the path"
-        raise StageError(f"there is no table {path}; {todo}") from None
+        raise StageError(f"there is no table {path}; {what_to_do(made_by)}") from None
     except IsADirectoryError:
         raise StageError(f"{path} is a folder; a CSV table is needed") from None
     if data.startswith(OLD_WORKBOOK):

@@ -7,7 +7,7 @@ from eyenet.photo.decode import HEIC, list_pages, open_image
 from eyenet.photo.dicom import ENDINGS as DICOM_ENDINGS
 from eyenet.photo.dicom import photograph_frames, starts_dicom
 from eyenet.photo.pages import name_pages, photograph_pages
-from eyenet.run.errors import NotAPhotograph, PhotoError, StageError, log, plural
+from eyenet.run.errors import NotAPhotograph, PhotoError, StageError, log, plural, what_to_do
 from eyenet.run.files import Paths, read_json
 from eyenet.run.workers import run_threads
 
@@ -183,7 +183,7 @@ def list_photographs(folder, made_by=None):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StageError(f"there is no folder {folder}; {f'run {made_by} first' if made_by else 'check the path'}")
+        raise StageError(f"there is no folder {folder}; {what_to_do(made_by)}")
     files, left_out = [], []
 
     def holds_crops(inner):  # such as the output of an earlier run, in the folder of its photographs
@@ -206,6 +206,5 @@ def list_photographs(folder, made_by=None):
         if reason is not None:
             left_out.append((file, reason))
     if not names:
-        todo = f"run {made_by} first" if made_by else "check the path"
-        raise StageError(f"{folder} and its subfolders hold no photograph ({KNOWN}); {todo}")
+        raise StageError(f"{folder} and its subfolders hold no photograph ({KNOWN}); {what_to_do(made_by)}")
     return Paths(folder, names), sorted(left_out), dicom

@@ -31,6 +31,11 @@ def plural(count, one, several=None):
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def what_to_do(made_by):
+    """Say what to do about a missing or empty input: run the script that makes it, or, if none does, check the path."""
+    return f"run {made_by} first" if made_by else "check the path"
+
+
 _silent = []  # not empty within `silent`
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from eyenet.run.errors import EXIT_REJECTED, StageError, log, plural
+from eyenet.run.errors import EXIT_REJECTED, StageError, log, plural, what_to_do
 from eyenet.run.files import TEMPORARY, Paths, has_ending, read_json, write_json, write_rows
 
 LOCK = ".lock"  # empty, or when the last complete run began (eyenet/run/stage.py)
@@ -33,12 +33,11 @@ def list_files(folder, endings, made_by=None):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StageError(f"there is no folder {folder}; {f'run {made_by} first' if made_by else 'check the path'}")
+        raise StageError(f"there is no folder {folder}; {what_to_do(made_by)}")
     names = sorted(name for name in os.listdir(folder) if has_ending(name, endings))
     if not names:
         inside = " (subfolders are not searched)" if any(p.is_dir() for p in folder.iterdir()) else ""
-        todo = f"run {made_by} first" if made_by else "check the path"
-        raise StageError(f"{folder} holds no {'/'.join(endings)} file{inside}; {todo}")
+        raise StageError(f"{folder} holds no {'/'.join(endings)} file{inside}; {what_to_do(made_by)}")
     return Paths(folder, names)
 
 
