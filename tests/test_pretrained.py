@@ -44,6 +44,7 @@ card = script("card")
 
 def test_the_folder_is_whole():
     """Its checksums are right, it holds no photograph, and it is small enough for a repository."""
+    assert FOLDER == REPO / "pretrained" / "eyenet-lite"
     sums = dict(reversed(line.split("  ")) for line in (FOLDER / "SHA256SUMS").read_text().splitlines())
     files = {path.name: path for path in FOLDER.iterdir() if not path.name.startswith(".")}
     assert set(files) == {*sums, "SHA256SUMS"}

@@ -29,6 +29,7 @@ def test_every_row_is_referred_photographed_again_missed_or_rightly_not_referred
     assert sum(shares.values()) + np.mean(~TRUTH & ~called & ~poor) == pytest.approx(1)
     assert shares["missed"] == pytest.approx(np.mean(TRUTH & ~called & ~poor))
     grades = found["missed_by_grade"]
+    assert grades.keys() == {"2", "3", "4"}
     assert sum(grade["value"] for grade in grades.values()) == pytest.approx(shares["missed"])
     unknown = workload(TRUTH, called, PATIENTS)
     assert "again" not in unknown and unknown["missed"]["value"] > shares["missed"]
