@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from conftest import draw_photograph, rescaled
 
 import cnn
@@ -17,7 +18,7 @@ from eyenet.data.tasks import TASKS, first_disease
 from eyenet.model import backend, lite_sharing
 from eyenet.model.evidence import evidence_of, explained
 from eyenet.model.folder import LITE_NETWORK, NETWORK, open_model
-from eyenet.model.lite import LiteNetwork, add_lite, write_lite
+from eyenet.model.lite import ANSWER, EXPLAIN, LiteNetwork, add_lite, keep_one_signature, write_lite
 from eyenet.model.lite import main as convert_folder
 from eyenet.model.lite_sharing import share_weights, source_of
 from eyenet.model.loading import load_network
@@ -172,6 +173,19 @@ def test_only_plain_products_share_a_kernel(change, tmp_path):
         found.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
     assert np.allclose(*found, atol=1e-4) and np.ptp(found[0]) > 1
     assert (len(share_weights(data)) < len(data) - 3000) == (change in ("nothing", "rows"))
+
+
+@pytest.mark.parametrize("way", [ANSWER, EXPLAIN])
+def test_a_signature_alone_computes_the_same(way, whole):
+    data = bytearray((whole / LITE_NETWORK).read_bytes())
+    both = Interpreter(model_content=bytes(data))
+    keep_one_signature(data, way)
+    alone = Interpreter(model_content=bytes(data))
+    assert [*both.get_signature_list()] == [ANSWER, EXPLAIN] and [*alone.get_signature_list()] == [way]
+    ours, expected = (one.get_signature_runner(way)(photograph=photographs(32)[:1]) for one in (alone, both))
+    assert ours.keys() == expected.keys() and all(np.array_equal(ours[name], expected[name]) for name in expected)
+    with pytest.raises(ValueError, match="no signature 'other'"):
+        keep_one_signature(data, "other")
 
 
 def test_many_threads_ask_at_once(whole):

@@ -8,8 +8,9 @@ LiteRT starts in a tenth of a second where TensorFlow takes three, and agrees wi
 import argparse
 import contextlib
 import os
+import struct
 import sys
-import tempfile
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from eyenet.run.files import follow, sha256, write_json, write_whole
 from eyenet.run.script import run_main
 
 ANSWER, EXPLAIN = "answer", "explain"  # signatures of model.tflite: the probability, or the evidence as well
+GRAPHS, SIGNATURES, KEY, GRAPH = (4 + 2 * field for field in (2, 7, 2, 4))  # fields of the file, see keep_one_signature
 
 
 def write_lite(network, task, folder):
@@ -59,7 +61,8 @@ def write_lite(network, task, folder):
 
 def _convert_elsewhere(network, task, folder):
     """Convert in another process, where Keras runs on TensorFlow."""
-    import subprocess  # slow, and not needed by predict.py
+    import subprocess  # slow, and not needed by predict.py, like the next
+    import tempfile
 
     with tempfile.TemporaryDirectory(dir=Path(folder).resolve(), prefix=".tmp-") as work:
         network.save(Path(work) / NETWORK)
@@ -112,6 +115,8 @@ def ways_to_ask(network, parts, task):
 
 def _convert(network, parts, task):
     """Convert an explained network to LiteRT's format; bytes."""
+    import tempfile
+
     import tensorflow as tf
 
     from eyenet.model.lite_sharing import share_weights
@@ -126,6 +131,44 @@ def _convert(network, parts, task):
         converter = tf.lite.TFLiteConverter.from_saved_model(work, [*signatures])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         return share_weights(converter.convert())
+
+
+def keep_one_signature(data, name):
+    """Remove all signatures of a .tflite file but one, and their graphs.
+
+    LiteRT prepares every graph of a file before the first answer, and the evidence's takes longer than the answer's.
+    Only offsets change (`Model` and `SignatureDef` in TensorFlow Lite's schema.fbs): FlatBuffers find each part by the
+    distance from where its offset stands.
+
+    Parameters
+    ----------
+    data : bytearray or mmap
+        Is changed.
+    name : str
+
+    Raises
+    ------
+    ValueError
+        If the file has no such signature.
+    """
+    from flatbuffers import encode, packer
+    from flatbuffers.table import Table
+
+    model = Table(data, encode.Get(packer.uoffset, data, 0))
+    graphs, signatures = (model.Vector(model.Offset(field)) for field in (GRAPHS, SIGNATURES))
+    for place in range(signatures, signatures + 4 * model.VectorLen(model.Offset(SIGNATURES)), 4):
+        signature = Table(data, model.Indirect(place))
+        if signature.String(signature.Pos + signature.Offset(KEY)) == name.encode():
+            break
+    else:
+        raise ValueError(f"it has no signature '{name}'")
+    graph = graphs
+    if number := signature.Offset(GRAPH):  # absent if it is 0
+        graph += 4 * encode.Get(packer.uint32, data, signature.Pos + number)
+        encode.Write(packer.uint32, data, signature.Pos + number, 0)
+    for first, chosen in ((graphs, graph), (signatures, place)):
+        encode.Write(packer.uoffset, data, first, model.Indirect(chosen) - first)
+        encode.Write(packer.uoffset, data, first - 4, 1)  # the length of the vector
 
 
 class LiteNetwork:
@@ -160,7 +203,7 @@ class LiteNetwork:
             interpreter, runner = self._open(ANSWER)
             given, answered = runner.get_input_details(), runner.get_output_details()
             photograph, probability = given["photograph"]["shape"].tolist(), answered["probability"]["shape"].tolist()
-        except (ValueError, RuntimeError, KeyError, TypeError) as error:
+        except (ValueError, RuntimeError, KeyError, TypeError, struct.error) as error:
             raise self._damaged(error) from None
         if photograph != [1, size, size, 3]:
             raise self._damaged(f"it takes {photograph}, and config.json says {size} px")
@@ -171,8 +214,10 @@ class LiteNetwork:
         self.idle[ANSWER].append((interpreter, runner))
 
     def _open(self, way):
-        """Open the file for a signature; the weights are prepared in the first call, which takes 60 ms."""
-        interpreter = self.make(model_path=str(self.path), num_threads=1)
+        """Open the file for a signature; the weights are prepared in the first call."""
+        with open(self.path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_COPY) as data:
+            keep_one_signature(data, way)
+            interpreter = self.make(model_content=data[:], num_threads=1)
         return interpreter, interpreter.get_signature_runner(way)
 
     def _damaged(self, error):
@@ -198,7 +243,7 @@ class LiteNetwork:
         way = EXPLAIN if explain else ANSWER
         try:
             interpreter, runner = self.idle[way].pop()
-        except IndexError:  # as many interpreters as calls at once; they share the file's memory pages
+        except IndexError:  # as many interpreters as calls at once
             interpreter, runner = self._open(way)
         quiet = contextlib.nullcontext() if self.asked else hidden_stderr()  # LiteRT logs which delegate it uses
         with quiet:
