@@ -87,65 +87,77 @@ class Bits {
     return this.at > 8 * this.length;
   }
 
-  /** Return the next 25 bits, left-aligned in a word. */
-  private peek(): number {
-    const { data, at } = this;
-    const i = at >>> 3;
-    return ((data[i] << 24) | (data[i + 1] << 16) | (data[i + 2] << 8) | data[i + 3]) << (at & 7);
-  }
-
   symbol(table: Huffman): number {
-    const word = this.peek();
-    const entry = table.fast[word >>> (32 - FAST)];
-    if (entry) {
-      this.at += entry >> 8;
-      return entry & 0xff;
-    }
-    const code = word >>> (32 - LONGEST);
-    for (let length = FAST + 1; length <= LONGEST; length++) {
-      if (code >= table.ends[length]) continue;
-      this.at += length;
-      return table.symbols[(code >> (LONGEST - length)) + table.offsets[length]];
-    }
-    throw new Damaged("not a code");
+    const entry = lookUp(table, peek(this.data, this.at));
+    this.at += entry >> 8;
+    return entry & 0xff;
   }
 
-  /** Read a signed number of `size` bits, at least one; the lower half of the values are negative (annex F). */
   signed(size: number): number {
-    const value = this.peek() >>> (32 - size);
+    const value = signed(peek(this.data, this.at), size);
     this.at += size;
-    return value >> (size - 1) ? value : value - (1 << size) + 1;
+    return value;
   }
 
-  skip(size: number): void {
-    this.at += size;
+  /** Read all coefficients of a block but the mean, dequantised; returns whether any used one is set. */
+  details({ ac, places, quantization }: Component, block: Int32Array): boolean {
+    const { data } = this;
+    let { at } = this; // a local variable is faster
+    let more = false;
+    for (let k = 1; k < 64; k++) {
+      const word = peek(data, at);
+      const entry = lookUp(ac, word);
+      const [length, symbol] = [entry >> 8, entry & 0xff];
+      const size = symbol & 15;
+      k += symbol >> 4;
+      at += length + size;
+      if (!size) {
+        if (symbol >> 4 === 15) continue; // 16 zeros
+        break;
+      }
+      if (k > 63) throw new Damaged("more than 64 coefficients");
+      const place = places[k];
+      if (!place) continue;
+      // A word has 25 bits, and a number up to 15.
+      block[place] = signed(length > FAST ? peek(data, at - size) : word << length, size) * quantization[k];
+      more = true;
+    }
+    this.at = at;
+    return more;
   }
+}
+
+/** Return the next 25 bits, left-aligned in a word; `at` in bits. */
+function peek(data: Uint8Array, at: number): number {
+  const i = at >>> 3;
+  return ((data[i] << 24) | (data[i + 1] << 16) | (data[i + 2] << 8) | data[i + 3]) << (at & 7);
+}
+
+/** Find the code at the start of a word; returns its length << 8 | symbol. */
+function lookUp(table: Huffman, word: number): number {
+  return table.fast[word >>> (32 - FAST)] || lookUpLonger(table, word >>> (32 - LONGEST));
+}
+
+function lookUpLonger({ ends, offsets, symbols }: Huffman, code: number): number {
+  for (let length = FAST + 1; length <= LONGEST; length++) {
+    if (code < ends[length]) return (length << 8) | symbols[(code >> (LONGEST - length)) + offsets[length]];
+  }
+  throw new Damaged("not a code");
+}
+
+/** Return the signed number in the first `size` bits of a word, at least one; the lower half of the values are negative (annex F). */
+function signed(word: number, size: number): number {
+  const value = word >>> (32 - size);
+  return value >> (size - 1) ? value : value - (1 << size) + 1;
 }
 
 /** Read a dequantised block; returns whether any used coefficient but the mean is set. */
 function readBlock(bits: Bits, component: Component, block: Int32Array): boolean {
-  const { ac, places, quantization } = component;
   const size = bits.symbol(component.dc);
   if (size > 15) throw new Damaged("invalid size of a mean");
   if (size) component.last += bits.signed(size);
-  block[0] = component.last * quantization[0];
-  let more = false;
-  for (let k = 1; k < 64; k++) {
-    const symbol = bits.symbol(ac);
-    const size = symbol & 15;
-    k += symbol >> 4;
-    if (!size) {
-      if (symbol >> 4 === 15) continue; // 16 zeros
-      break;
-    }
-    if (k > 63) throw new Damaged("more than 64 coefficients");
-    const place = places[k];
-    if (place) {
-      block[place] = bits.signed(size) * quantization[k];
-      more = true;
-    } else bits.skip(size);
-  }
-  return more;
+  block[0] = component.last * component.quantization[0];
+  return bits.details(component, block);
 }
 
 /** Decode a block into the pixels of its plane. */

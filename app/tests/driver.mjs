@@ -94,16 +94,29 @@ export async function goTo(page, view) {
 /** Choose a file for an eye and wait for its result; returns what the page shows and the worker's message. */
 export async function look(page, eye, file) {
   const card = page.locator(`#new [data-eye=${eye}]`);
+  const answered = `#new [data-eye=${eye}][aria-busy=false][data-result]`;
   const before = await page.evaluate(() => window.said.length);
-  const start = Date.now();
+  await page.evaluate(watch, [before, answered]);
   await card.locator("input[type=file]:not([capture])").setInputFiles(file);
   await page.waitForFunction((n) => window.said.length > n, before);
-  await page.waitForSelector(`#new [data-eye=${eye}][aria-busy=false][data-result]`);
-  const seconds = (Date.now() - start) / 1000;
+  await page.waitForSelector(answered);
+  const seconds = await page.evaluate(() => window.seconds);
   const text = await card.innerText();
   const checks = (await page.locator("#now .checklist li").allInnerTexts()).map((check) => check.replace(/\s+/g, " ").trim());
   const [said] = await lastSeen(page, 1);
   return { ...said, text, checks, seconds };
+}
+
+/** In the page: measure the seconds from the choice of a file until its result is in the document, as `window.seconds`. */
+function watch([before, answered]) {
+  let chosen;
+  addEventListener("change", () => (chosen = performance.now()), { capture: true, once: true });
+  const observer = new MutationObserver(() => {
+    if (window.said.length === before || !document.querySelector(answered)) return;
+    observer.disconnect();
+    window.seconds = (performance.now() - chosen) / 1000;
+  });
+  observer.observe(document, { subtree: true, childList: true, attributes: true });
 }
 
 /** Return the worker's last messages about photographs, with the pixels of their crops if `crops` is asked for. */
