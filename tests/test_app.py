@@ -378,6 +378,14 @@ def test_a_network_that_does_not_fit_gets_a_sentence(page, sample, tmp_path, cha
     assert words in seen["status"] and seen["busy"] == 0
 
 
+@pytest.mark.parametrize("part", ["worker", "runner"])
+def test_a_program_without_one_of_its_files_says_that_it_could_not_start(page, sample, tmp_path, part):
+    (file,) = altered(page, tmp_path / "dist").glob(f"assets/{part}-*.js")
+    file.unlink()
+    seen = browse("unfit", tmp_path / "dist", patient=pairs(sample, ["s0002"])["s0002"])
+    assert "The program could not start" in seen["status"] and seen["busy"] == 0
+
+
 def test_a_network_of_drawings_says_so_everywhere(page, sample, tmp_path):
     """No answer looks like an all-clear, in any view, in the history and on paper."""
     drawn = altered(page, tmp_path / "dist", synthetic=True)
