@@ -378,10 +378,9 @@ def test_a_network_that_does_not_fit_gets_a_sentence(page, sample, tmp_path, cha
     assert words in seen["status"] and seen["busy"] == 0
 
 
-@pytest.mark.parametrize("part", ["worker", "runner"])
-def test_a_program_without_one_of_its_files_says_that_it_could_not_start(page, sample, tmp_path, part):
-    (file,) = altered(page, tmp_path / "dist").glob(f"assets/{part}-*.js")
-    file.unlink()
+def test_a_program_without_its_worker_says_that_it_could_not_start(page, sample, tmp_path):
+    (worker,) = altered(page, tmp_path / "dist").glob("assets/worker-*.js")
+    worker.unlink()
     seen = browse("unfit", tmp_path / "dist", patient=pairs(sample, ["s0002"])["s0002"])
     assert "The program could not start" in seen["status"] and seen["busy"] == 0
 

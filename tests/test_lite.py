@@ -182,6 +182,7 @@ def test_a_signature_alone_computes_the_same(way, whole):
     keep_one_signature(data, way)
     alone = Interpreter(model_content=bytes(data))
     assert [*both.get_signature_list()] == [ANSWER, EXPLAIN] and [*alone.get_signature_list()] == [way]
+    assert (both.num_subgraphs(), alone.num_subgraphs()) == (2, 1)
     ours, expected = (one.get_signature_runner(way)(photograph=photographs(32)[:1]) for one in (alone, both))
     assert ours.keys() == expected.keys() and all(np.array_equal(ours[name], expected[name]) for name in expected)
     with pytest.raises(ValueError, match="no signature 'other'"):

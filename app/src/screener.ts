@@ -236,14 +236,13 @@ async function lookAt(network: Network, model: Model, rule: Rule, photograph: Ph
   const crop = cropped(found, model.size);
   const [judged, { visible, field: seen }] =
     model.size >= SMALLEST ? [crop, geometry] : [cropped(large, SIDE), geometryOf(photograph, large)];
-  const running = run(network, model, crop, found.crop?.colours ?? "natural"); // while the quality is measured
-  running.catch(() => undefined); // is awaited below, but only for a retina
   const quality = judge(measure(judged, visible, seen), model.quality);
   const shown = cropped(large, SHOWN);
-  const encoded = encode(shown, SHOWN, QUALITY); // by the browser
+  const encoded = encode(shown, SHOWN, QUALITY); // by the browser, while the network runs
   const nothing = { ...NOTHING, row: graded(quality, geometry), geometry, crop: judged };
   if (!quality.retina) return { seen: { ...nothing, picture: await encoded }, explain: null };
-  const { inColours, looked } = await running;
+  const inColours = coloured(crop, found.crop?.colours ?? "natural", model);
+  const looked = await network.look(inColours);
   const row = { ...graded(quality, geometry), ...answer(model, rule, looked, quality) };
   const equalized = model.colours === "equalized" ? inColours : equalize(crop, insideCircle(model.size));
   const disc = quality.gradable && geometry.field === "circle" ? discOf(equalized) : null;
@@ -257,12 +256,6 @@ async function lookAt(network: Network, model: Model, rule: Rule, photograph: Ph
     return evidence ? drawContours(evidence[grid.questions.indexOf(contoursOf)], inColours, grid) : [];
   };
   return { seen: { ...answered, contoursOf }, explain };
-}
-
-/** Run the network on a crop. */
-async function run(network: Network, model: Model, crop: Picture, made: Colours): Promise<{ inColours: Picture; looked: Looked }> {
-  const inColours = coloured(crop, made, model);
-  return { inColours, looked: await network.look(inColours) };
 }
 
 /** Convert a crop to the colours of the model. Throws PhotoError if natural ones were equalised when it was made. */

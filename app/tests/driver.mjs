@@ -94,29 +94,34 @@ export async function goTo(page, view) {
 /** Choose a file for an eye and wait for its result; returns what the page shows and the worker's message. */
 export async function look(page, eye, file) {
   const card = page.locator(`#new [data-eye=${eye}]`);
-  const answered = `#new [data-eye=${eye}][aria-busy=false][data-result]`;
   const before = await page.evaluate(() => window.said.length);
-  await page.evaluate(watch, [before, answered]);
+  await page.evaluate(watch, [eye, before]);
   await card.locator("input[type=file]:not([capture])").setInputFiles(file);
   await page.waitForFunction((n) => window.said.length > n, before);
-  await page.waitForSelector(answered);
-  const seconds = await page.evaluate(() => window.seconds);
+  await page.waitForSelector(`#new [data-eye=${eye}][aria-busy=false][data-result]`);
+  const seconds = (await page.evaluate(() => window.waited)) / 1000;
   const text = await card.innerText();
   const checks = (await page.locator("#now .checklist li").allInnerTexts()).map((check) => check.replace(/\s+/g, " ").trim());
   const [said] = await lastSeen(page, 1);
   return { ...said, text, checks, seconds };
 }
 
-/** In the page: measure the seconds from the choice of a file until its result is in the document, as `window.seconds`. */
-function watch([before, answered]) {
-  let chosen;
-  addEventListener("change", () => (chosen = performance.now()), { capture: true, once: true });
-  const observer = new MutationObserver(() => {
-    if (window.said.length === before || !document.querySelector(answered)) return;
-    observer.disconnect();
-    window.seconds = (performance.now() - chosen) / 1000;
+/**
+ * In the page, so that the tool that drives it does not count: measure the milliseconds from the choice of a file until the
+ * frame that shows its result. `before` is the number of messages from the worker so far.
+ */
+export function watch([eye, before]) {
+  const chosen = new Promise((resolve) => addEventListener("change", () => resolve(performance.now()), { capture: true, once: true }));
+  const shown = new Promise((resolve) => {
+    const isDone = () => window.said.length > before && document.querySelector(`#new [data-eye=${eye}][aria-busy=false][data-result]`);
+    const observer = new MutationObserver(() => {
+      if (!isDone()) return;
+      observer.disconnect();
+      requestAnimationFrame(() => setTimeout(() => resolve(performance.now()))); // after the layout, whenever a version asks for it
+    });
+    observer.observe(document.querySelector("#new"), { subtree: true, childList: true, attributes: true });
   });
-  observer.observe(document, { subtree: true, childList: true, attributes: true });
+  window.waited = Promise.all([chosen, shown]).then(([start, end]) => end - start);
 }
 
 /** Return the worker's last messages about photographs, with the pixels of their crops if `crops` is asked for. */

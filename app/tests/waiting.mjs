@@ -1,6 +1,6 @@
 // How long a photograph takes from its choice to its result, in pages of any version since the first.
 
-import { kept, open, options } from "./driver.mjs";
+import { kept, open, options, watch } from "./driver.mjs";
 
 const pages = new Map(); // by folder
 
@@ -15,7 +15,7 @@ export const waiting = {
     const page = pages.get(options.dist);
     const next = page.getByRole("button", { name: "Next patient" });
     if (await next.count()) await next.first().click();
-    await page.evaluate(watch);
+    await page.evaluate(watch, ["right", await page.evaluate(() => window.said.length)]);
     await page.locator("#new [data-eye=right] input[type=file]:not([capture])").first().setInputFiles(options.file);
     const milliseconds = await page.evaluate(() => window.waited);
     await page.waitForFunction(isExplained);
@@ -28,19 +28,4 @@ export const waiting = {
 function isExplained() {
   const { id, seen } = window.said.findLast(({ kind }) => kind === "seen");
   return !(seen.contoursOf ?? seen.heatOf) || window.explained.has(id) || window.said.some((one) => one.kind === "heat" && one.id === id);
-}
-
-/** Measure within the page, so that the tool that drives it does not count, until the frame that shows the result. */
-function watch() {
-  const chosen = new Promise((resolve) => addEventListener("change", () => resolve(performance.now()), { capture: true, once: true }));
-  const shown = new Promise((resolve) => {
-    const isDone = () => document.querySelector("#new [data-eye=right][aria-busy=false][data-result]");
-    const observer = new MutationObserver(() => {
-      if (!isDone()) return;
-      observer.disconnect();
-      requestAnimationFrame(() => setTimeout(() => resolve(performance.now()))); // after the layout, whenever a version asks for it
-    });
-    observer.observe(document.querySelector("#new"), { subtree: true, childList: true, attributes: true });
-  });
-  window.waited = Promise.all([chosen, shown]).then(([start, end]) => end - start);
 }

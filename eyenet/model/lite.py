@@ -137,8 +137,8 @@ def keep_one_signature(data, name):
     """Remove all signatures of a .tflite file but one, and their graphs.
 
     LiteRT prepares every graph of a file before the first answer, and the evidence's takes longer than the answer's.
-    Only offsets change (`Model` and `SignatureDef` in TensorFlow Lite's schema.fbs): FlatBuffers find each part by the
-    distance from where its offset stands.
+    Only offsets change (`Model` and `SignatureDef` in TensorFlow Lite's schema.fbs); an offset counts from its own
+    place. No graph may call another one, as none of `write_lite` does.
 
     Parameters
     ----------
@@ -195,6 +195,7 @@ class LiteNetwork:
                 f"LiteRT, which runs the network, cannot be imported ({error}): pip install -r requirements-predict.txt"
             ) from None
         self.path, self.make, self.idle = Path(folder) / LITE_NETWORK, Interpreter, {ANSWER: [], EXPLAIN: []}
+        self.content = {}  # of the file by signature, which all interpreters share
         self.asked = False
         size, classes = config["size"], len(config["classes"])
         try:
@@ -215,9 +216,11 @@ class LiteNetwork:
 
     def _open(self, way):
         """Open the file for a signature; the weights are prepared in the first call."""
-        with open(self.path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_COPY) as data:
-            keep_one_signature(data, way)
-            interpreter = self.make(model_content=data[:], num_threads=1)
+        if way not in self.content:
+            with open(self.path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_COPY) as data:
+                keep_one_signature(data, way)
+                self.content[way] = data[:]
+        interpreter = self.make(model_content=self.content[way], num_threads=1)
         return interpreter, interpreter.get_signature_runner(way)
 
     def _damaged(self, error):
