@@ -48,13 +48,16 @@ A grade is the network's own; it is left out where the answers do not allow it (
 Exit code 3: some files could not be read; all others are graded.
 """
 
+import gc
 import os
 import sys
 from functools import partial
 from pathlib import Path
 
-# Before NumPy is imported: its threads for linear algebra, which grading does not need, would spin when they start.
+# For a fast start: NumPy's threads for linear algebra, which grading does not need, would spin when they start, and the
+# garbage collector would search the imported modules again and again.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+gc.disable()
 
 from eyenet.data.identity import group_photographs
 from eyenet.grading.answering import look_at, patient_row
@@ -73,6 +76,9 @@ from eyenet.run.options import local_path, parser
 from eyenet.run.script import run_main
 from eyenet.run.workers import crew, for_each
 from eyenet.sets.identify import identify
+
+gc.freeze()  # what is imported stays
+gc.enable()
 
 KEPT = ("photograph", "result", "gradable", "reasons", "questions", "grade")  # of a row, until the patients are joined
 
