@@ -48,37 +48,33 @@ A grade is the network's own; it is left out where the answers do not allow it (
 Exit code 3: some files could not be read; all others are graded.
 """
 
-import gc
 import os
 import sys
 from functools import partial
 from pathlib import Path
 
-# For a fast start: NumPy's threads for linear algebra, which grading does not need, would spin when they start, and the
-# garbage collector would search the imported modules again and again.
+# For a fast start. NumPy's threads for linear algebra, which grading does not need, would spin when they start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-gc.disable()
 
-from eyenet.data.identity import group_photographs
-from eyenet.grading.answering import look_at, patient_row
-from eyenet.grading.options import add_model_options
-from eyenet.grading.photographs import find_doubts, name_heat_maps
-from eyenet.grading.rows import LEFT_OUT, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
-from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
-from eyenet.model.folder import LITE_NETWORK
-from eyenet.model.pretrained import default_model
-from eyenet.model.screener import Screener
-from eyenet.photo.field import FIELDS
-from eyenet.photo.kinds import find_photographs
-from eyenet.run.errors import EXIT_REJECTED, log
-from eyenet.run.files import plain
-from eyenet.run.options import local_path, parser
-from eyenet.run.script import run_main
-from eyenet.run.workers import crew, for_each
-from eyenet.sets.identify import identify
+from eyenet.run.script import run_main, without_collection
 
-gc.freeze()  # what is imported stays
-gc.enable()
+with without_collection():
+    from eyenet.data.identity import group_photographs
+    from eyenet.grading.answering import look_at, patient_row
+    from eyenet.grading.options import add_model_options
+    from eyenet.grading.photographs import find_doubts, name_heat_maps
+    from eyenet.grading.rows import LEFT_OUT, NoTable, Output, Worklist, columns_of, from_csv, left_out_row
+    from eyenet.model.disclaimers import INTENDED_USE, NOT_A_DEVICE, SYNTHETIC_MODEL
+    from eyenet.model.folder import LITE_NETWORK
+    from eyenet.model.pretrained import default_model
+    from eyenet.model.screener import Screener
+    from eyenet.photo.field import FIELDS
+    from eyenet.photo.kinds import find_photographs
+    from eyenet.run.errors import EXIT_REJECTED, log
+    from eyenet.run.files import plain
+    from eyenet.run.options import local_path, parser
+    from eyenet.run.workers import crew, for_each
+    from eyenet.sets.identify import identify
 
 KEPT = ("photograph", "result", "gradable", "reasons", "questions", "grade")  # of a row, until the patients are joined
 

@@ -151,7 +151,6 @@ def small_network(task="any"):
 def test_only_plain_products_share_a_kernel(change, tmp_path):
     """A convolution whose kernel is an earlier one's, transposed and scaled, gives the same in a smaller file."""
     import tensorflow as tf
-    from ai_edge_litert.interpreter import Interpreter
 
     rng = np.random.default_rng(0)
     kernel, scale = rng.normal(size=(1, 1, 30, 40)).astype("float32"), rng.uniform(0.5, 2, 40).astype("float32")

@@ -10,6 +10,7 @@ import contextlib
 import os
 import struct
 import sys
+import tempfile
 from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 
@@ -61,8 +62,7 @@ def write_lite(network, task, folder):
 
 def _convert_elsewhere(network, task, folder):
     """Convert in another process, where Keras runs on TensorFlow."""
-    import subprocess  # slow, and not needed by predict.py, like the next
-    import tempfile
+    import subprocess  # slow, and not needed by predict.py
 
     with tempfile.TemporaryDirectory(dir=Path(folder).resolve(), prefix=".tmp-") as work:
         network.save(Path(work) / NETWORK)
@@ -115,8 +115,6 @@ def ways_to_ask(network, parts, task):
 
 def _convert(network, parts, task):
     """Convert an explained network to LiteRT's format; bytes."""
-    import tempfile
-
     import tensorflow as tf
 
     from eyenet.model.lite_sharing import share_weights

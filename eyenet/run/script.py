@@ -1,6 +1,8 @@
 """Run the `main` function of a script, report errors in one sentence, and set the exit code."""
 
+import contextlib
 import errno
+import gc
 import os
 import sys
 from pathlib import Path
@@ -11,6 +13,17 @@ from eyenet.run.processes import end_with_parent
 PARENT = "EYENET_PARENT"  # environment variable: process ID of the process that this script must not outlive
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DISK_IS_FULL = "the disk is full (or a quota is reached); free some space and run the same command again: "
+
+
+@contextlib.contextmanager
+def without_collection():
+    """Import modules without garbage collection, which would repeatedly scan objects that stay, now and later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def open_closed_streams():
