@@ -25,7 +25,7 @@ COLUMNS = (
     *("experiment", "seed", "array", "split", "scored_on", "question", "unit", "count", "auc", "low", "high"),
     *("validation_auc", "epochs", "best_epoch", "minutes", "options", "commit", "date", "machine"),
 )
-OPTIONS = ("network", "weights", "task", "batch", "learning_rate", "precision")
+OPTIONS = ("network", "weights", "task", "batch", "learning_rate", "precision", "rows", "start")
 
 
 def main():
@@ -72,7 +72,7 @@ def experiment(args, seed, options):
         "epochs": len(history),
         "best_epoch": best["epoch"],
         "minutes": round(minutes, 1),
-        "options": ", ".join(f"{name} {config['settings'][name]}" for name in OPTIONS),
+        "options": ", ".join(f"{name} {config['settings'][name]}" for name in OPTIONS if name in config["settings"]),
         "commit": record.commit(),
         "date": datetime.date.today().isoformat(),
         "machine": record.machine(),

@@ -29,6 +29,7 @@ import cnn
 from eyenet.data.array import rows_by_split
 from eyenet.data.names import split_of
 from eyenet.model import backend
+from eyenet.model.patients import list_patients
 from eyenet.run.errors import StageError
 from eyenet.training.distribution import Distribution
 
@@ -103,6 +104,30 @@ def test_tensorboard_has_it_all(trained):
     for tag in (*sheets, "precision-recall, validation/pr_curves"):
         assert len(found["summary"].Tensors(tag)) == 4, tag
     assert len(found["summary"].Tensors("training batch, as the network sees it")) == 1
+
+
+def test_a_training_that_continues_knows_the_patients_of_the_first(array, trained, tmp_path):
+    """Otherwise a network that has seen them would be evaluated on them without a warning."""
+    first = shutil.copytree(
+        trained / "models" / "cnn", tmp_path / "first", ignore=shutil.ignore_patterns("checkpoint-*")
+    )
+    ours = [(row["patient"], row["split"]) for row in read_csv(first / "patients.csv")]
+    others = [("z1", "train"), ("z2", "val"), ("z3", "test")]
+    write_csv(first / "patients.csv", [("patient", "split"), *ours, *others])
+    run("cnn.py", "--input", array, "--epochs", 1, *QUICK, "--start", first, cwd=tmp_path)
+    found = read_csv(tmp_path / "models" / "cnn" / "patients.csv")
+    assert [(row["patient"], row["split"]) for row in found] == sorted([*ours, others[0]])
+
+
+def test_photographs_of_unknown_patients_stay_such(trained):
+    table = pd.DataFrame(
+        {"patient": ["x", "x", "b.jpeg"], "split": ["val", "val", "train"], "patient_known": [1, 1, 0]}
+    )
+    theirs = read_csv(trained / "models" / "cnn" / "patients.csv")
+    known = dict.fromkeys(["x", *(row["patient"] for row in theirs if row["split"] == "train")], 1)
+    every = list_patients(table, trained / "models" / "cnn").set_index("patient")
+    assert every["patient_known"].to_dict() == known | {"b.jpeg": 0} and every.index.is_unique
+    assert list(list_patients(table[:2])) == ["patient", "split"]
 
 
 def test_other_settings_are_refused(array, trained, tmp_path):

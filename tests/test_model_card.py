@@ -88,6 +88,16 @@ def test_the_model_card_names_colours_that_are_not_natural(tmp_path):
         assert words in text
 
 
+@pytest.mark.parametrize(
+    ("more", "images"), [({}, "mirrored and rotated copies"), ({"rows": "originals"}, "originals")]
+)
+def test_the_model_card_says_which_images_were_trained_on(more, images, tmp_path):
+    config = make_config()
+    config["settings"] |= more
+    write_model_card(tmp_path / "MODEL_CARD.md", make_metrics(), config)
+    assert f"Training used {images}, validation and test only originals" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
 def test_names_cannot_break_the_model_card(tmp_path):
     evil = EVIL + "\n---\n# x\x07\u2028\U0001f600"
     metrics, config = make_metrics() | {"set": evil, "model": evil}, make_config()

@@ -290,15 +290,21 @@ def test_who_is_known_keeps_the_split_whatever_the_hash_says(pipeline, work, for
     there = base[1].copy()
     wrong = "test" if split_of(patient, **split) != "test" else "train"
     there.loc[0, ["patient", "split"]] = patient, wrong
-    config = {"size": 160, "settings": {"images": {}}}
-    known = Base(None, config, work, base[0], there, base[2], split)
+    config, model = {"size": 160, "settings": {"images": {}}}, work / "models" / "cnn"
+    known = Base(model, config, work, base[0], there, base[2], split)
     new = work / "new"
     accepted, _ = crop_and_judge(new / "train", new / "trainLabels.csv", known, work / "out", 2)
     own = (accepted["patient"] == patient).to_numpy()
     assert set(np.array(join_splits(accepted, known, [], []))[own]) == {wrong}
     new = int(np.flatnonzero(~own)[0])  # a photograph of another newcomer is a copy of the known one, row 0
     splits = np.array(join_splits(accepted, known, [(new, 0, 0.99)], []))
-    assert set(splits[(accepted["patient"] == accepted["patient"][new]).to_numpy()]) == {wrong}
+    other = accepted["patient"][new]
+    theirs = (accepted["patient"] == other).to_numpy()
+    assert set(splits[theirs]) == {wrong}
+    seen = "test" if split_of(other, **split) != "test" else "train"
+    write_csv(model / "patients.csv", [("patient", "split"), (patient, "val"), (other, seen)])  # of earlier models
+    splits = np.array(join_splits(accepted, known, [], []))
+    assert set(splits[theirs]) == {seen} and set(splits[own]) == {wrong}  # the array's own table is newer
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,31 @@ def fitted_patients(folder, splits=FITTED, other_sources=True):
     return theirs[theirs["split"].isin(splits)]
 
 
+def list_patients(table, earlier=None):
+    """List the patients of a training, with those of the model that it continues: the new network has seen them too.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of the array: patient, split, and patient_known if some are not.
+    earlier : path-like, optional
+        Folder of that model; none of its training patients may be for validation or test in the table.
+
+    Returns
+    -------
+    DataFrame
+        A row for each patient, sorted: patient, split, and patient_known if some are not.
+    """
+    import pandas as pd  # slow, and not needed by predict.py
+
+    from eyenet.data.tables import patient_known
+
+    tables = [table, *([fitted_patients(earlier, ("train",))] if earlier else [])]
+    every = pd.concat([table.assign(patient_known=patient_known(table).astype(int)) for table in tables])
+    every = every[["patient", "split", "patient_known"]].drop_duplicates().sort_values("patient")
+    return every.drop(columns="patient_known") if every["patient_known"].all() else every
+
+
 def alike_patients(table, theirs):
     """List the patients of a table who may be the same people under an ID without set prefix: `12` for `B~12`.
 

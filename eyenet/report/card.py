@@ -73,10 +73,16 @@ def write_model_card(path, metrics, config):
         chosen=places(metrics),
         chosen_on=chosen_on(asked),
         choice=_choice(metrics),
+        trained_on=_trained_on(config.get("settings") or {}),
         recalibrated=config.get("recalibrated"),
         made=made_by(metrics, config),
     )
     write_whole(path, page.encode("utf-8", "replace"))
+
+
+def _trained_on(settings):
+    """Say which images the network was trained on."""
+    return "mirrored and rotated copies" if settings.get("rows", "all") == "all" else "originals"
 
 
 def _choice(metrics):

@@ -131,11 +131,13 @@ def find_known(table, base, of_known, of_new):
 def join_splits(table, base, of_known, of_new):
     """Return the split of each row: a known patient keeps it, and who shares a photograph with one joins it.
 
-    Without an array, an ID that the network that ships knows keeps its split too. It may be that of another person, who
-    is then in this split instead of a random one; but no photograph that the network was trained on tests it.
+    An ID that an earlier model of the chain knows, such as the network that ships, keeps its split too. It may be that
+    of another person, who is then in this split instead of a random one; but no photograph that a network was trained
+    on tests it.
     """
-    patients = read_patients(base.folder) if base.array is None else base.table
-    known = dict(zip(patients["patient"].map(canonical), patients["split"]))
+    seen, there = read_patients(base.folder), base.table
+    known = dict(zip(seen["patient"].map(canonical), seen["split"]))
+    known |= dict(zip(there["patient"].map(canonical), there["split"]))
     new, old = list(table["patient"].map(canonical)), list(base.table["patient"].map(canonical))
     links = [(new[i], old[row]) for i, row, _ in of_known] + [(new[i], new[j]) for i, j, _ in of_new]
     decider = decide({*new, *(patient for _, patient in links)}, links, {patient: patient for patient in known})

@@ -8,6 +8,7 @@ from eyenet.model.decision import BALANCED, choose_decision, own_point
 from eyenet.model.folder import name_latest
 from eyenet.model.lite import add_lite
 from eyenet.model.loading import load_network
+from eyenet.model.patients import list_patients
 from eyenet.model.unsure import drop_limits
 from eyenet.run.errors import StageError, log, plural
 from eyenet.run.files import LATEST, read_json, write_json
@@ -77,8 +78,7 @@ def finish(folder, state, images, rows, table, options):
     """
     from eyenet.model.batches import Batches
 
-    columns = [column for column in ("patient", "split", "patient_known") if column in table]
-    write_table(folder / "patients.csv", table[columns].drop_duplicates().sort_values("patient"))
+    write_table(folder / "patients.csv", list_patients(table, options["start"]))
     config = read_json(folder / "config.json")
     if not (known := patient_known(table)).all():
         config["unknown_patients"] = table["patient"][~known].nunique()  # photographs that were split on their own
