@@ -28,6 +28,7 @@ from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import EXIT_REJECTED
 
 # The minimum for running this network, and a prediction with Keras.
+STARTS = 25  # cold starts, of which the median counts: a few of 0.3 s are too noisy
 FLOOR = "import numpy, PIL.Image, ai_edge_litert.interpreter"
 KERAS = """
 import os, sys
@@ -136,6 +137,7 @@ def main():
     config = open_model(args.model, LITE_NETWORK)
     # A built model holds its kernels in float16, in two files that round differently.
     network, allowed = config["settings"]["network"], LIMITS["float16" if is_built(config) else "float32"].probability
+    cold = median(predict(args.model, paths[0], 1).cpu for _ in range(STARTS))
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         here = [Path(shutil.copy(path, work)) for path in paths]
@@ -143,7 +145,6 @@ def main():
         broken.write_bytes(here[0].read_bytes()[:100_000])
         folders = [give_names(here, count, work / str(count)) for count in (20, 120)]
         most = give_names(here, args.most, work / "most", broken)
-        cold = median(start(args.repeat, args.model, paths[0], keras=False)["ours"])
         ours, theirs = alternate(args.repeat, args.model, work, folders)
         heat = per_photograph(folders, lambda folder: predict(args.model, folder, 1, "--heatmap", work / "maps"))
         ratio = record.beside(theirs, ours)
