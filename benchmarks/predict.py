@@ -27,8 +27,8 @@ from eyenet.model.settings import colours_of, is_built
 from eyenet.photo.retina import photograph_to_input
 from eyenet.run.errors import EXIT_REJECTED
 
-# The minimum for running this network, and a prediction with Keras.
 STARTS = 25  # cold starts, of which the median counts: a few of 0.3 s are too noisy
+# The minimum for running this network, and a prediction with Keras.
 FLOOR = "import numpy, PIL.Image, ai_edge_litert.interpreter"
 KERAS = """
 import os, sys
