@@ -3,8 +3,8 @@
     python benchmarks/predict.py --data FOLDER --model models/latest      FOLDER/train/*.jpeg, whole camera photographs
 
 Measures CPU time, so that other work on the machine does not matter: of a cold start with one photograph, and per
-photograph of a folder with one worker, in turn with resize_images.py on the same photographs. Reports medians of
---repeat runs.
+photograph of a folder with one worker, in turn with resize_images.py on the same photographs. Reports medians, of 25
+cold starts and of --repeat runs of a folder.
 """
 
 import csv

@@ -74,8 +74,8 @@ def list_patients(table, earlier=None):
 
     from eyenet.data.tables import patient_known
 
-    tables = [table, *([fitted_patients(earlier, ("train",))] if earlier else [])]
-    every = pd.concat([table.assign(patient_known=patient_known(table).astype(int)) for table in tables])
+    tables = [table, fitted_patients(earlier, ("train",))] if earlier else [table]
+    every = pd.concat([each.assign(patient_known=patient_known(each).astype(int)) for each in tables])
     every = every[["patient", "split", "patient_known"]].drop_duplicates().sort_values("patient")
     return every.drop(columns="patient_known") if every["patient_known"].all() else every
 

@@ -135,10 +135,10 @@ def join_splits(table, base, of_known, of_new):
     of another person, who is then in this split instead of a random one; but no photograph that a network was trained
     on tests it.
     """
-    seen, there = read_patients(base.folder), base.table
-    known = dict(zip(seen["patient"].map(canonical), seen["split"]))
-    known |= dict(zip(there["patient"].map(canonical), there["split"]))
+    seen = read_patients(base.folder)
     new, old = list(table["patient"].map(canonical)), list(base.table["patient"].map(canonical))
+    known = dict(zip(seen["patient"].map(canonical), seen["split"]))
+    known |= dict(zip(old, base.table["split"]))  # a recalibration may call a patient of the table val
     links = [(new[i], old[row]) for i, row, _ in of_known] + [(new[i], new[j]) for i, j, _ in of_new]
     decider = decide({*new, *(patient for _, patient in links)}, links, {patient: patient for patient in known})
     splits = dict(zip(new, table["split"])) | known

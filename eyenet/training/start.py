@@ -37,9 +37,9 @@ def start_weights(network, folder, task, table, images):
     here = {"network": network.name, "task": task, "size": network.input_shape[1]}
     there["colours"], here["colours"] = colours_of(config["settings"]["images"]), colours_of(images)
     if differing := [f"{key} {there[key]}, not {here[key]}" for key in there if there[key] != here[key]]:
-        if there["colours"] != here["colours"]:
-            differing[-1] += f" (resize_images.py --colours {there['colours']} makes the photographs so)"
-        raise StageError(f"training cannot continue from {folder}: it has {', '.join(differing)}")
+        other = there["colours"] != here["colours"]
+        remedy = f" (resize_images.py --colours {there['colours']} makes the photographs so)" if other else ""
+        raise StageError(f"training cannot continue from {folder}: it has {', '.join(differing)}{remedy}")
     kept = table[table["split"] != "train"]
     if again := known_patients(kept, folder, ("train",)):
         raise StageError(
